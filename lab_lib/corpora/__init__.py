@@ -1,0 +1,1 @@
+"""What was said: frozen dialogue types, one reader a format, audits and verified downloads."""

@@ -1,0 +1,105 @@
+"""The dialogue types every room of the project shares. Frozen: what is read is never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Speaker = Literal["user", "system"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A slot value at `text[start:end]` of its turn (offsets in characters, `end` exclusive).
+
+    `slot` is the bare slot name (`pricerange`), `act` the dialogue act with its domain (`Hotel-Inform`).
+    `value` is the annotated value, which may differ from the text (case, spelling).
+    """
+
+    slot: str
+    value: str
+    start: int
+    end: int
+    act: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """Belief state after a user turn: {domain: {slot: every accepted value}}; slots without the domain prefix."""
+
+    values: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    def first(self) -> dict[str, dict[str, str]]:
+        """Return {domain: {slot: first value}} without `dontcare` slots and empty domains (metrics 1.8).
+
+        >>> State({"hotel": {"area": ("north", "centre"), "stars": ("dontcare",)}}).first()
+        {'hotel': {'area': 'north'}}
+        """
+        flat = {
+            domain: {slot: values[0] for slot, values in slots.items() if values and "dontcare" not in values}
+            for domain, slots in self.values.items()
+        }
+        return {domain: slots for domain, slots in flat.items() if slots}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One utterance. User turns carry the belief state after them, system turns what is booked by then."""
+
+    speaker: Speaker
+    text: str
+    spans: tuple[Span, ...] = ()
+    state: State | None = None
+    booked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DomainGoal:
+    """What the user wants of one domain: constraints to meet and facts to be told.
+
+    `requestable` holds names among PHONE, ADDRESS, POST, REFERENCE and TRAINID; `booking` the booking details.
+    """
+
+    informable: Mapping[str, str]
+    requestable: tuple[str, ...] = ()
+    booking: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """A dialogue: its official id (`MUL0484.json`), turns in order and, where known, the user's goal by domain."""
+
+    id: str
+    turns: tuple[Turn, ...]
+    services: tuple[str, ...] = ()
+    goal: Mapping[str, DomainGoal] | None = None
+
+    @property
+    def key(self) -> str:
+        """The id as scorers and prediction files spell it: lower case, without `.json`."""
+        return self.id.lower().removesuffix(".json")
+
+    @property
+    def system_turns(self) -> tuple[Turn, ...]:
+        """The turns a model has to produce, in order."""
+        return tuple(turn for turn in self.turns if turn.speaker == "system")
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """One thing a reader left out, and why. Nothing is dropped without such a record."""
+
+    record: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus in memory: dialogues by split, its schema (as published), its database by domain, what was dropped."""
+
+    name: str
+    splits: Mapping[str, tuple[Dialogue, ...]]
+    schema: tuple[Mapping[str, Any], ...] = ()
+    database: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    dropped: tuple[Dropped, ...] = ()

@@ -1,0 +1,26 @@
+"""One kind of error for everything a user can put right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LabError(Exception):
+    """Bad input or a missing thing: one clear line for the user, exit code 2, no traceback.
+
+    The message names the file, line or record and says what was expected. Bugs of ours are never LabErrors.
+    """
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the closest valid name, else a list of the valid ones.
+
+    >>> nearest("lerning_rate", ["learning_rate", "rank"])
+    "; did you mean 'learning_rate'?"
+    >>> nearest("zzz", ["learning_rate", "rank"])
+    '; valid: learning_rate, rank'
+    """
+    names = sorted(valid)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; valid: {', '.join(names)}"

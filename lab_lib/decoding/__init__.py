@@ -1,0 +1,1 @@
+"""How the model answers: one decoding config, batched generation, prediction files."""

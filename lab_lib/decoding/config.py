@@ -1,0 +1,78 @@
+"""Every knob of decoding, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lab_lib.errors import LabError
+
+
+@dataclass(frozen=True)
+class DecodeConfig:
+    """How replies are generated. The default is greedy search: deterministic, and what most published rows use."""
+
+    sample: bool = False  # draw tokens at random; temperature, top_k, top_p, min_p and typical_p need it
+    temperature: float = 1.0  # below 1 safer and duller, above 1 more varied and more wrong
+    top_k: int = 0  # keep the k likeliest tokens; 0 keeps all
+    top_p: float = 1.0  # keep the likeliest tokens that together have this probability; 0.9 is usual
+    min_p: float = 0.0  # keep tokens at least this fraction as likely as the likeliest one
+    typical_p: float = 1.0  # keep tokens of typical information content with this total probability
+    beams: int = 1  # beam search above 1: time and memory grow in proportion
+    length_penalty: float = 1.0  # with beams: above 1 favours longer replies
+    repetition_penalty: float = 1.0  # above 1 avoids tokens already seen, those of the history too
+    no_repeat_ngram: int = 0  # forbid repeating n-grams of this size; 0 allows all
+    max_new_tokens: int = 80  # a reply is cut here; MultiWOZ replies have 17 words on average
+    min_new_tokens: int = 0
+    batch_size: int = 32  # prompts at once; halve it when memory runs out, the replies stay the same
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings that would be ignored or mean nothing."""
+        sampling = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0}
+        ignored = [name for name, neutral in sampling.items() if getattr(self, name) != neutral]
+        if ignored and not self.sample:
+            raise LabError(f"decoding.{ignored[0]} has no effect without decoding.sample=true")
+        if self.length_penalty != 1.0 and self.beams == 1:
+            raise LabError("decoding.length_penalty has no effect without decoding.beams above 1")
+        _check(self.temperature > 0, "temperature must be above 0; for greedy search set sample=false")
+        _check(0 < self.top_p <= 1 and 0 < self.typical_p <= 1, "top_p and typical_p lie in (0, 1]")
+        _check(0 <= self.min_p <= 1, "min_p lies in [0, 1]")
+        _check(self.top_k >= 0 and self.no_repeat_ngram >= 0, "top_k and no_repeat_ngram are 0 or more")
+        _check(self.repetition_penalty > 0, "repetition_penalty must be above 0")
+        _check(self.beams >= 1 and self.batch_size >= 1, "beams and batch_size are at least 1")
+        _check(0 <= self.min_new_tokens <= self.max_new_tokens, "min_new_tokens is at most max_new_tokens")
+        _check(self.max_new_tokens >= 1, "max_new_tokens is at least 1")
+
+
+def _check(holds: bool, message: str) -> None:
+    if not holds:
+        raise LabError(f"decoding: {message}")
+
+
+def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
+    """Return the complete transformers GenerationConfig: nothing is left to the checkpoint's own defaults.
+
+    EOS and pad are always set (the 2023 lab left them out, so that no reply ever stopped early).
+    """
+    from transformers import GenerationConfig
+
+    knobs: dict[str, Any] = {
+        "do_sample": config.sample,
+        "num_beams": config.beams,
+        "repetition_penalty": config.repetition_penalty,
+        "no_repeat_ngram_size": config.no_repeat_ngram,
+        "max_new_tokens": config.max_new_tokens,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "use_cache": True,
+    }
+    if config.min_new_tokens:
+        knobs["min_new_tokens"] = config.min_new_tokens
+    if config.sample:
+        knobs |= {"temperature": config.temperature, "top_k": config.top_k, "top_p": config.top_p}
+        knobs |= {"min_p": config.min_p or None, "typical_p": config.typical_p}
+    if config.beams > 1:
+        knobs |= {"length_penalty": config.length_penalty, "early_stopping": True}
+    return GenerationConfig(**knobs)

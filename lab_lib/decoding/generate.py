@@ -1,0 +1,83 @@
+"""Batched generation of replies: left padding, EOS and pad always set, replies cut by token position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab_lib.decoding.config import DecodeConfig, generation_config
+from lab_lib.errors import LabError
+from lab_lib.prompts.encode import Prompt
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One generated reply. `stopped` is False when it was cut at max_new_tokens; `tokens` counts EOS too."""
+
+    key: str
+    turn: int
+    response: str
+    tokens: int
+    stopped: bool
+
+
+def generate_batch(model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], config: DecodeConfig) -> list[list[int]]:
+    """Generate one reply for each prompt (token ids) and return the new token ids without padding.
+
+    Rows are padded on the left, so that every reply starts right after its prompt; the reply is what lies behind
+    the prompt's last position, never the result of a text search. A reply that ended keeps its EOS.
+    Raises LabError for an empty prompt, or when the device runs out of memory (with what to turn).
+    """
+    import torch
+
+    if not all(prompts):
+        raise LabError("cannot generate from an empty prompt")
+    width = max(map(len, prompts))
+    pad, eos = tokenizer.pad_token_id, tokenizer.eos_token_id
+    ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in prompts], device=model.device)
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts], device=model.device)
+    try:
+        with torch.inference_mode():
+            rows = model.generate(
+                input_ids=ids, attention_mask=mask, generation_config=generation_config(config, tokenizer)
+            )
+    except torch.OutOfMemoryError:
+        raise LabError(f"out of memory while decoding: lower decoding.batch_size (now {config.batch_size})") from None
+    return [_until_eos(row[width:].tolist(), eos) for row in rows]
+
+
+def _until_eos(ids: list[int], eos: int) -> list[int]:
+    """Cut behind the first EOS: what follows in the row is padding."""
+    return ids[: ids.index(eos) + 1] if eos in ids else ids
+
+
+def reply_text(ids: Sequence[int], tokenizer: Any) -> str:
+    """Turn reply ids to text: special tokens removed, nothing else cleaned up, outer white space stripped."""
+    return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
+
+
+def generate_replies(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Prompt],
+    config: DecodeConfig,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Iterator[Reply]:
+    """Yield a reply for every prompt, longest prompts first (so that memory runs out at once, or not at all).
+
+    Prompts of similar length share a batch, which wastes little padding. `progress` is told how many more are done.
+    With sampling, each batch is seeded from `config.seed` and its first prompt, so that a resumed run goes on alike.
+    """
+    import torch
+
+    order = sorted(prompts, key=lambda prompt: (-len(prompt.ids), prompt.key, prompt.turn))
+    for start in range(0, len(order), config.batch_size):
+        batch = order[start : start + config.batch_size]
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed * 1_000_003 + start)
+            rows = generate_batch(model, tokenizer, [prompt.ids for prompt in batch], config)
+        for prompt, ids in zip(batch, rows, strict=True):
+            stopped = bool(ids) and ids[-1] == tokenizer.eos_token_id
+            yield Reply(prompt.key, prompt.turn, reply_text(ids, tokenizer), len(ids), stopped)
+        progress(len(batch))

@@ -1,0 +1,117 @@
+"""Prediction files: JSONL, one row a system turn, written as replies come; to and from the mwzeval JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lab_lib.decoding.config import DecodeConfig
+from lab_lib.decoding.generate import Reply, generate_replies
+from lab_lib.errors import LabError
+from lab_lib.files import read_json, read_jsonl, write_json, write_jsonl
+from lab_lib.prompts.encode import Prompt
+
+Predictions = dict[str, list[dict[str, Any]]]
+
+
+def decode_to_file(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Prompt],
+    config: DecodeConfig,
+    path: Path,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Path:
+    """Generate every reply and write `path`; an interrupted call goes on where it stopped.
+
+    Rows are appended to `<path>.partial` as they come; the complete file, in the order of `prompts`, replaces it.
+    A finished `path` is left as it is. The caller must use one path for one model and one config.
+    """
+    if path.exists():
+        return path
+    partial = path.with_name(path.name + ".partial")
+    done = {(row["dialogue"], row["turn"]): row for row in read_partial(partial)}
+    progress(len(done))
+    left = [prompt for prompt in prompts if (prompt.key, prompt.turn) not in done]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_jsonl(partial, done.values())  # without the half line a killed process may have left
+        with open(partial, "a", encoding="utf-8") as stream:
+            for reply in generate_replies(model, tokenizer, left, config, progress):
+                row = _row(reply)
+                done[reply.key, reply.turn] = row
+                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+                stream.flush()
+    except OSError as error:
+        raise LabError(f"{partial}: cannot write: {error.strerror}") from None
+    write_jsonl(path, (done[prompt.key, prompt.turn] for prompt in prompts))
+    partial.unlink()
+    return path
+
+
+def _row(reply: Reply) -> dict[str, Any]:
+    row = asdict(reply)
+    return {"dialogue": row.pop("key"), **row}
+
+
+def read_partial(path: Path) -> list[dict[str, Any]]:
+    """Return the complete rows of an interrupted file; a half-written last line is left out, to be made again."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+def read_predictions(path: str | Path) -> Predictions:
+    """Read a prediction file into {dialogue: [{"response": ...}, ...]}: our JSONL, or mwzeval JSON (`.json[.gz]`).
+
+    Raises LabError naming the line or dialogue when a row is malformed, a turn is missing or is there twice.
+    """
+    if not str(path).removesuffix(".gz").endswith(".jsonl"):
+        return _checked_mwzeval(read_json(path), path)
+    turns: dict[str, dict[int, dict[str, Any]]] = {}
+    for number, row in enumerate(read_jsonl(path), 1):
+        if not isinstance(row, dict) or not isinstance(row.get("dialogue"), str) or "response" not in row:
+            raise LabError(f"{path}: row {number}: expected an object with dialogue, turn and response")
+        known = turns.setdefault(row["dialogue"], {})
+        if row.get("turn") in known:
+            raise LabError(f"{path}: row {number}: turn {row['turn']} of {row['dialogue']} is there twice")
+        known[row.get("turn")] = {k: row[k] for k in ("response", "state", "active_domains") if k in row}
+    return {key: _in_order(key, rows, path) for key, rows in turns.items()}
+
+
+def _in_order(key: str, rows: Mapping[int, dict[str, Any]], path: str | Path) -> list[dict[str, Any]]:
+    missing = [turn for turn in range(len(rows)) if turn not in rows]
+    if missing:
+        raise LabError(f"{path}: dialogue {key}: turn {missing[0]} is missing ({len(rows)} rows)")
+    return [rows[turn] for turn in range(len(rows))]
+
+
+def _checked_mwzeval(value: Any, path: str | Path) -> Predictions:
+    if not isinstance(value, dict) or not all(isinstance(turns, list) for turns in value.values()):
+        raise LabError(f"{path}: expected {{dialogue id: [turn, ...]}}, the mwzeval layout")
+    return value
+
+
+def export_mwzeval(predictions: Predictions, path: str | Path) -> Path:
+    """Write the mwzeval JSON {dialogue: [{"response": ...}, ...]}."""
+    return write_json(path, predictions)
+
+
+def write_predictions(predictions: Predictions, path: str | Path) -> Path:
+    """Write our JSONL from a prediction mapping (the way back from mwzeval)."""
+    return write_jsonl(path, _rows(predictions))
+
+
+def _rows(predictions: Predictions) -> Iterable[dict[str, Any]]:
+    for key, turns in predictions.items():
+        for number, turn in enumerate(turns):
+            yield {"dialogue": key, "turn": number, **turn}

@@ -1,0 +1,23 @@
+"""What goes into a prompt: the knobs of the prompts room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class PromptConfig:
+    """How a dialogue becomes tokens. The same values must be used in training and decoding; a run keeps them."""
+
+    # dialogues: one example a dialogue, loss on every system turn (7 times fewer tokens, the same gradient).
+    # turns: one example a system turn, loss on its reply only (the 2023 lab's format, without its bugs).
+    format: Literal["dialogues", "turns"] = "dialogues"
+    # A sentence before the history, e.g. "Help visitors of the town. Write values as [slot]." Costs its tokens once.
+    instruction: str | None = None
+    # Write the gold belief state before each reply: higher Inform and Success, more tokens (about 20 a turn).
+    state: bool = False
+    # Add to the state the number of matching venues and what is booked. Needs state.
+    database: bool = False
+    # Longest example in tokens; whole oldest turns are dropped beyond it, never the reply. 768 is what lab-tiny saw.
+    max_tokens: int = 768

@@ -1,0 +1,193 @@
+"""From messages to token ids and a loss mask. The mask comes from the message structure, never from searching text.
+
+Every message is tokenised on its own and the ids are joined, so a prompt for turn n is, token for token, the
+beginning of the prompt for turn n + 1, and of the whole dialogue. That is what makes one pass over a dialogue give
+the same gradient as one example a turn, and what lets decoding reuse its cache inside a dialogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab_lib.corpora.database import Database
+from lab_lib.corpora.types import Dialogue
+from lab_lib.errors import LabError
+from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.messages import Message, dialogue_messages
+from lab_lib.prompts.template import PLAIN, Template
+
+
+@dataclass(frozen=True)
+class Example:
+    """Token ids of one training example and, token by token, whether it is learnt.
+
+    System turns `first` to `last` (indices among the dialogue's system turns, inclusive) are learnt.
+    `dropped_turns` counts the oldest turns that did not fit as context.
+    """
+
+    ids: tuple[int, ...]
+    learnt: tuple[bool, ...]
+    key: str
+    first: int
+    last: int
+    dropped_turns: int = 0
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids up to and including the bot prefix of system turn `turn`; the model writes what follows."""
+
+    ids: tuple[int, ...]
+    key: str
+    turn: int
+    dropped_turns: int = 0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The tokens of one message: before the learnt part, the learnt part (empty but for bot), and after it."""
+
+    before: tuple[int, ...]
+    learnt: tuple[int, ...]
+    after: tuple[int, ...]
+    message: Message
+
+    def __len__(self) -> int:
+        return len(self.before) + len(self.learnt) + len(self.after)
+
+
+def encode_pieces(messages: Sequence[Message], tokenizer: Any, template: Template = PLAIN) -> list[Piece]:
+    """Tokenise each message on its own. Bot: prefix | text + EOS | end; others are all `before`.
+
+    Raises LabError when the tokenizer has no EOS, since a model that never saw EOS never stops.
+    """
+    if tokenizer.eos_token_id is None:
+        raise LabError("the tokenizer has no EOS token; fine-tuned on it, the model would never stop")
+
+    def ids(text: str) -> tuple[int, ...]:
+        return tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
+
+    pieces = []
+    for message in messages:
+        prefix, end = template.prefix[message.role], template.end[message.role]
+        if message.role == "bot":
+            learnt = (*ids(" " + message.text), tokenizer.eos_token_id)
+            pieces.append(Piece(ids(prefix), learnt, ids(end), message))
+        else:
+            pieces.append(Piece(ids(f"{prefix} {message.text}{end}"), (), (), message))
+    return pieces
+
+
+def fit(pieces: Sequence[Piece], room: int) -> tuple[list[Piece], int]:
+    """Drop whole oldest turns (user, context and bot together) until the rest fits in `room` tokens.
+
+    The instruction and the last turn always stay. Returns the pieces kept and the number of turns dropped.
+    Raises LabError when the instruction and the last turn alone do not fit.
+    """
+    first, last = pieces[0].message.turn, pieces[-1].message.turn
+    for dropped in range(last - first + 1):
+        kept = [p for p in pieces if p.message.role == "instruction" or p.message.turn >= first + dropped]
+        if sum(map(len, kept)) <= room:
+            return kept, dropped
+    return _shorten(kept, room), last - first
+
+
+def _shorten(pieces: Sequence[Piece], room: int) -> list[Piece]:
+    """Cut the one remaining turn's user text from the left, so that its reply (or bot prefix) stays whole."""
+    excess = sum(map(len, pieces)) - room
+    result = []
+    for piece in pieces:
+        if piece.message.role == "user" and excess > 0:
+            cut = min(excess, len(piece.before))
+            piece, excess = Piece(piece.before[cut:], (), (), piece.message), excess - cut
+        result.append(piece)
+    if excess > 0:
+        raise LabError(f"a reply with its instruction and state needs {excess} tokens more than prompt.max_tokens")
+    return result
+
+
+def _bos(tokenizer: Any) -> tuple[int, ...]:
+    """One BOS for a tokenizer that has it, else nothing (Qwen has none; writing `None` was the 2023 lab's bug)."""
+    return () if tokenizer.bos_token_id is None else (tokenizer.bos_token_id,)
+
+
+def _example(pieces: Sequence[Piece], bos: tuple[int, ...], key: str, first: int, dropped: int) -> Example:
+    """Join pieces; learn the replies of turns `first` and later."""
+    ids, learnt = list(bos), [False] * len(bos)
+    for piece in pieces:
+        ids += [*piece.before, *piece.learnt, *piece.after]
+        learn = piece.message.turn >= first
+        learnt += [False] * len(piece.before) + [learn] * len(piece.learnt) + [False] * len(piece.after)
+    while not learnt[-1]:  # nothing is learnt from what follows the last reply: do not compute it
+        ids.pop(), learnt.pop()
+    return Example(tuple(ids), tuple(learnt), key, first, pieces[-1].message.turn, dropped)
+
+
+def _windows(pieces: Sequence[Piece], room: int, format: str) -> Iterator[tuple[list[Piece], int, int]]:
+    """Yield (pieces, dropped turns, first learnt turn) so that every reply is learnt exactly once.
+
+    A dialogue that fits is one window. A longer one is continued in a second window, which begins with as many
+    turns of context as fit before the replies that are still to be learnt.
+    """
+
+    def upto(turn: int) -> tuple[list[Piece], int]:
+        return fit([p for p in pieces if p.message.turn <= turn], room)
+
+    last = max(piece.message.turn for piece in pieces if piece.message.role == "bot")
+    first = 0
+    while first <= last:
+        end = first
+        if format == "dialogues":  # the furthest end whose window still holds every reply not yet learnt
+            end = next(turn for turn in range(last, first - 1, -1) if upto(turn)[1] <= first)
+        yield *upto(end), first
+        first = end + 1
+
+
+def training_examples(
+    dialogue: Dialogue, tokenizer: Any, config: PromptConfig, database: Database | None = None
+) -> list[Example]:
+    """Return the dialogue's training examples: one (format `dialogues`) or one a system turn (format `turns`).
+
+    A dialogue longer than `config.max_tokens` becomes several, each reply learnt once. Every example ends with the
+    EOS of its last reply, and has at least one learnt reply token besides EOS.
+    Raises LabError naming the dialogue when a reply is empty or cannot fit.
+    """
+    pieces = encode_pieces(dialogue_messages(dialogue, config, database), tokenizer)
+    bos = _bos(tokenizer)
+    for piece in pieces:
+        if piece.message.role == "bot" and len(piece.learnt) < 2:
+            raise LabError(f"dialogue {dialogue.id}, system turn {piece.message.turn}: empty reply")
+    try:
+        return [
+            _example(kept, bos, dialogue.key, first, dropped)
+            for kept, dropped, first in _windows(pieces, config.max_tokens - len(bos), config.format)
+        ]
+    except LabError as error:
+        raise LabError(f"dialogue {dialogue.id}: {error}") from None
+
+
+def prompts(
+    dialogue: Dialogue, tokenizer: Any, config: PromptConfig, database: Database | None = None, reply_tokens: int = 0
+) -> list[Prompt]:
+    """Return one prompt for each system turn, with the gold history before it.
+
+    `reply_tokens` of `config.max_tokens` are kept free for the reply. The prompts are the beginnings of the
+    training example of the same dialogue, token for token, unless oldest turns had to be dropped.
+    """
+    pieces = encode_pieces(dialogue_messages(dialogue, config, database), tokenizer)
+    bos = _bos(tokenizer)
+    room = config.max_tokens - len(bos) - reply_tokens
+    result = []
+    for position, piece in enumerate(pieces):
+        if piece.message.role != "bot":
+            continue
+        ask = Piece(piece.before, (), (), piece.message)
+        try:
+            kept, dropped = fit([*pieces[:position], ask], room)
+        except LabError as error:
+            raise LabError(f"dialogue {dialogue.id}, system turn {piece.message.turn}: {error}") from None
+        ids = [*bos, *(i for p in kept for i in (*p.before, *p.learnt, *p.after))]
+        result.append(Prompt(tuple(ids), dialogue.key, piece.message.turn, dropped))
+    return result

@@ -1,0 +1,77 @@
+"""From a dialogue to messages: who said what, and what the model is told before each reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lab_lib.corpora.database import Database
+from lab_lib.corpora.delex import delexicalise
+from lab_lib.corpora.types import Dialogue, State, Turn
+from lab_lib.errors import LabError
+from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.template import Role
+
+
+@dataclass(frozen=True)
+class Message:
+    """One piece of a prompt. `turn` is the index among the dialogue's system turns that it leads to (or is)."""
+
+    role: Role
+    text: str
+    turn: int
+
+
+def dialogue_messages(dialogue: Dialogue, config: PromptConfig, database: Database | None = None) -> list[Message]:
+    """Return the messages of a dialogue in order; system replies are delexicalised (`[name]` for a name).
+
+    Every system turn becomes one bot message, whatever the order of speakers. It does not tokenise or truncate.
+    Raises LabError when the dialogue has no system turn, or `database` is asked for and there is none.
+    """
+    if config.database and (database is None or not config.state):
+        raise LabError("prompt.database needs prompt.state and a corpus with a database")
+    messages = [Message("instruction", config.instruction, 0)] if config.instruction else []
+    state, turn = State(), 0
+    for utterance in dialogue.turns:
+        if utterance.speaker == "user":
+            state = utterance.state or state
+            messages.append(Message("user", clean(utterance.text), turn))
+            continue
+        if config.state:
+            text = context_text(state, utterance, database if config.database else None)
+            messages.append(Message("context", text, turn))
+        messages.append(Message("bot", clean(delexicalise(utterance)), turn))
+        turn += 1
+    if not turn:
+        raise LabError(f"dialogue {dialogue.id}: no system turn, nothing to learn or to predict")
+    return messages
+
+
+def clean(text: str) -> str:
+    """Collapse white space, so that a line break inside an utterance cannot look like the end of a message."""
+    return " ".join(text.split())
+
+
+def context_text(state: State, reply: Turn, database: Database | None) -> str:
+    """Write the belief state on one line: `hotel area=north stars=4 (3 found, booked); taxi leaveat=9:00`.
+
+    The booked mark is the answer of the booking back end at this turn, as in the MultiWOZ baselines
+    (Budzianowski et al. 2018 feed it to the policy as a vector); it needs the gold annotation.
+    """
+    parts = []
+    for domain, slots in state.first().items():
+        pairs = " ".join(f"{slot}={value}" for slot, value in slots.items())
+        parts.append(f"{domain} {pairs}{_found(domain, slots, reply, database)}")
+    return "; ".join(parts) or "none"
+
+
+def _found(domain: str, slots: Mapping[str, str], reply: Turn, database: Database | None) -> str:
+    """Return ` (N found)`, ` (N found, booked)` or nothing when no database is shown."""
+    if database is None:
+        return ""
+    facts = []
+    if domain in database.domains:
+        facts.append(f"{len(database.query(domain, slots))} found")
+    if domain in reply.booked:
+        facts.append("booked")
+    return f" ({', '.join(facts)})" if facts else ""

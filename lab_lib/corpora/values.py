@@ -12,8 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-# "2022": names as they are. "2023": "bed and breakfast" in a name is shortened to "b and b", a later change of the
-# published scorer that lowers Inform by up to 2.6 points: published tables are comparable with 2022 only.
+# "2022": names as they are. "2023": "bed and breakfast" in a name is shortened to "b and b". That is a later
+# change of the published scorer; it lowers Inform by up to 2.6 points, so published tables go with 2022 only.
 Rules = Literal["2022", "2023"]
 
 NAME_SLOTS = frozenset({"name", "destination", "departure"})
@@ -115,7 +115,7 @@ def normalise_value(slot: str, value: str, rules: Rules = "2022") -> str:
     Only names, places, food, types, times and the yes/no slots of hotels have rules; `area`, `stars`, `day`
     and the booking slots come back untouched, case included.
 
-    >>> normalise_value("leave", "1:30 pm"), normalise_value("food", " Intalian"), normalise_value("area", "A")
+    >>> normalise_value("leave", "1:30 pm"), normalise_value("food", "Italain "), normalise_value("day", "A")
     ('13:30', 'italian', 'A')
     """
     if slot in NAME_SLOTS:
@@ -188,7 +188,7 @@ def _time(value: str) -> str:
 
 
 def _drop_opening(time: str) -> str:
-    """Drop `by` with the character after it, `after` and the misspelt `afer` from the front, in this order."""
+    """Drop `by` with the next character, then `after`, then the misspelt `afer` from the front."""
     if time.startswith("by"):
         time = time[3:]
     if time.startswith("after"):
@@ -199,7 +199,7 @@ def _drop_opening(time: str) -> str:
 
 
 def _afternoon(time: str) -> str | None:
-    """Add twelve hours to `H`, `HH` or `H:MM`; None where the hour is no number (the published one crashes)."""
+    """Add twelve hours to `H`, `HH` or `H:MM`; None if the hour is no number (the published one stops)."""
     hour, *rest = time.split(":")
     if len(rest) > 1 or (not rest and not hour.isdigit()):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,17 +63,22 @@ def generate_replies(
     prompts: Sequence[Prompt],
     config: DecodeConfig,
     progress: Callable[[int], None] = lambda done: None,
+    done: Collection[tuple[str, int]] = (),
 ) -> Iterator[Reply]:
     """Yield a reply for every prompt, longest prompts first (so that memory runs out at once, or not at all).
 
-    Prompts of similar length share a batch, which wastes little padding. `progress` is told how many more are done.
-    With sampling, each batch is seeded from `config.seed` and its first prompt, so that a resumed run goes on alike.
+    Prompts of similar length share a batch, which wastes little padding. `progress` is told how many more are
+    ready. A batch whose every (key, turn) is in `done` is passed over; batches and their seeds do not depend on
+    `done`, so an interrupted run that goes on gives the same replies, sampled ones too.
     """
     import torch
 
     order = sorted(prompts, key=lambda prompt: (-len(prompt.ids), prompt.key, prompt.turn))
     for start in range(0, len(order), config.batch_size):
         batch = order[start : start + config.batch_size]
+        if all((prompt.key, prompt.turn) in done for prompt in batch):
+            progress(len(batch))
+            continue
         with torch.random.fork_rng():
             torch.manual_seed(config.seed * 1_000_003 + start)
             rows = generate_batch(model, tokenizer, [prompt.ids for prompt in batch], config)

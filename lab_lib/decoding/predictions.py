@@ -34,13 +34,11 @@ def decode_to_file(
         return path
     partial = path.with_name(path.name + ".partial")
     done = {(row["dialogue"], row["turn"]): row for row in read_partial(partial)}
-    progress(len(done))
-    left = [prompt for prompt in prompts if (prompt.key, prompt.turn) not in done]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_jsonl(partial, done.values())  # without the half line a killed process may have left
         with open(partial, "a", encoding="utf-8") as stream:
-            for reply in generate_replies(model, tokenizer, left, config, progress):
+            for reply in generate_replies(model, tokenizer, prompts, config, progress, frozenset(done)):
                 row = _row(reply)
                 done[reply.key, reply.turn] = row
                 stream.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -1,0 +1,98 @@
+"""From encoded examples to batches: the data set, the collator and the order of examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from lab_lib.errors import LabError
+
+IGNORED = -100  # the label cross-entropy passes over
+
+
+class Encoded(Protocol):
+    """What training needs of an example: token ids, which of them are learnt, and where it comes from."""
+
+    @property
+    def ids(self) -> tuple[int, ...]: ...
+    @property
+    def learnt(self) -> tuple[bool, ...]: ...
+    @property
+    def key(self) -> str: ...
+
+
+def to_rows(examples: Sequence[Encoded], eos: int) -> list[dict[str, list[int]]]:
+    """Return {"input_ids", "labels"} for each example; labels are the ids where learnt, else -100.
+
+    Raises LabError when an example learns nothing but EOS or does not end by learning EOS: a model trained on such
+    rows never answers, or never stops.
+    """
+    rows = []
+    for example in examples:
+        learnt = sum(example.learnt)
+        if learnt < 2 or not example.learnt[-1] or example.ids[-1] != eos:
+            raise LabError(f"dialogue {example.key}: {learnt} learnt tokens; expected a reply and its EOS at the end")
+        labels = [i if learn else IGNORED for i, learn in zip(example.ids, example.learnt, strict=True)]
+        rows.append({"input_ids": list(example.ids), "labels": labels})
+    if not rows:
+        raise LabError("no training examples: is the training split empty?")
+    return rows
+
+
+class Collator:
+    """Pad a list of rows on the right to one length; positions, not token values, decide what is padding."""
+
+    def __init__(self, pad: int):
+        self.pad = pad
+
+    def __call__(self, rows: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
+        """Return int64 tensors input_ids, attention_mask and labels of shape (rows, longest row)."""
+        import torch
+
+        width = max(len(row["input_ids"]) for row in rows)
+        fill = {"input_ids": self.pad, "labels": IGNORED}
+        batch = {
+            name: torch.tensor([row[name] + [value] * (width - len(row[name])) for row in rows])
+            for name, value in fill.items()
+        }
+        lengths = torch.tensor([len(row["input_ids"]) for row in rows])
+        return {**batch, "attention_mask": (torch.arange(width) < lengths[:, None]).long()}
+
+
+class EpochOrder:
+    """A sampler whose order depends on the seed and the epoch alone, so that a resumed run goes on exactly.
+
+    With `batch` above 0 examples of similar length come together: the shuffled examples are cut to pieces of 50
+    batches, each piece is sorted by length and its batches are shuffled; the longest batch comes first, so that a
+    run that does not fit in memory says so at once.
+    """
+
+    def __init__(self, lengths: Sequence[int], seed: int, batch: int = 0):
+        self.lengths, self.seed, self.batch, self.epoch = lengths, seed, batch, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the training loop before each epoch (and after resuming in the middle of one)."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        import numpy as np
+
+        rng = np.random.default_rng([self.seed, self.epoch])
+        order = rng.permutation(len(self.lengths)).tolist()
+        if not self.batch:
+            return iter(order)
+        piece = 50 * self.batch
+        batches: list[list[int]] = []
+        for start in range(0, len(order), piece):
+            by_length = sorted(order[start : start + piece], key=lambda i: -self.lengths[i])
+            batches += [by_length[i : i + self.batch] for i in range(0, len(by_length), self.batch)]
+        full = [b for b in batches if len(b) == self.batch]
+        rest = [b for b in batches if len(b) < self.batch]  # a short batch must come last: rows are cut by position
+        shuffled = [full[i] for i in rng.permutation(len(full))]
+        longest = max(range(len(shuffled)), key=lambda i: self.lengths[shuffled[i][0]], default=None)
+        if longest is not None:
+            shuffled[0], shuffled[longest] = shuffled[longest], shuffled[0]
+        return iter([i for b in [*shuffled, *rest] for i in b])

@@ -1,0 +1,52 @@
+"""Every knob of fine-tuning, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lab_lib.errors import LabError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the adapter is learnt. The arithmetic: steps = epochs x examples / batch_size."""
+
+    epochs: float = 3.0  # passes over the training examples; ignored when steps is given
+    steps: int | None = None  # optimiser steps
+    batch_size: int = 16  # examples an optimiser step, over all devices; the gradient depends on this alone
+    micro_batch_size: int = 8  # examples a forward pass on one device; halve it when memory runs out
+    learning_rate: float = 2e-4  # the QLoRA paper's value for 7B; tiny models and small ranks want 10 times more
+    schedule: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "cosine"
+    warmup: float = 0.03  # share of the steps in which the rate rises from zero
+    optimiser: Literal["adamw_torch", "paged_adamw_32bit", "paged_adamw_8bit", "adafactor"] = "adamw_torch"
+    weight_decay: float = 0.0
+    clip: float = 1.0  # longest gradient; 0.3 in the QLoRA paper
+    gradient_checkpointing: bool = False  # true halves the memory of activations, costs about 15 % of speed
+    group_by_length: bool = True  # batches of similar length waste less padding
+    evaluate_every: int = 0  # steps between dev evaluations, each with a checkpoint; 0: only a checkpoint at the end
+    evaluate_dialogues: int = 30  # dev dialogues decoded at each evaluation, sampled once with the seed
+    best_metric: Literal["combined", "bleu", "inform", "success"] = "combined"  # what chooses the checkpoint, on dev
+    save_every: int = 100  # steps between checkpoints when evaluate_every is 0
+    keep_checkpoints: int = 2
+    log_every: int = 10
+    seed: int = 0  # weights of the adapter, data order, dropout
+    loggers: tuple[str, ...] = ()  # of tensorboard, wandb, trackio; none by default, nothing ever asks for a login
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot be meant."""
+        if self.batch_size % self.micro_batch_size:
+            raise LabError(
+                f"training.batch_size={self.batch_size} is not a multiple of "
+                f"training.micro_batch_size={self.micro_batch_size}"
+            )
+        for name in ("batch_size", "micro_batch_size", "log_every", "save_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise LabError(f"training.{name} must be at least 1")
+        if self.learning_rate <= 0 or self.epochs <= 0 or (self.steps is not None and self.steps < 1):
+            raise LabError("training.learning_rate, epochs and steps must be above 0")
+        if not 0 <= self.warmup <= 1:
+            raise LabError("training.warmup is a share of the steps, between 0 and 1")
+        unknown = set(self.loggers) - {"tensorboard", "wandb", "trackio"}
+        if unknown:
+            raise LabError(f"training.loggers: '{min(unknown)}' is not one of tensorboard, trackio, wandb")

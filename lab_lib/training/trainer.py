@@ -1,0 +1,158 @@
+"""The fine-tuning run on the Hugging Face Trainer: gradient steps, dev evaluations, checkpoints, the best adapter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from transformers import Trainer, TrainingArguments
+
+from lab_lib.errors import LabError
+from lab_lib.training.batches import Collator, Encoded, EpochOrder, to_rows
+from lab_lib.training.callbacks import MarkComplete, RunLog, StopAtNaN, append_row, last_checkpoint
+from lab_lib.training.config import TrainConfig
+
+# Called with the model in the middle of training and the step; returns dev metrics, and may write samples itself.
+DevEvaluation = Callable[[Any, int], Mapping[str, float]]
+
+
+class DialogueTrainer(Trainer):
+    """The Hugging Face Trainer with three changes: our order of examples, our dev evaluation, our log."""
+
+    def __init__(self, *args: Any, order: EpochOrder, dev: DevEvaluation | None, log: Path, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.order, self.dev, self.log_path = order, dev, log
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return self.order
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Decode and score the dev dialogues; training's random state is left as it was."""
+        import torch
+
+        assert self.dev is not None
+        step = self.state.global_step
+        with torch.random.fork_rng():
+            metrics = {f"eval_{name}": float(value) for name, value in self.dev(self.model, step).items()}
+        self.model.train()
+        append_row(self.log_path, {"step": step, "dev": {n.removeprefix("eval_"): v for n, v in metrics.items()}})
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+def step_count(config: TrainConfig, examples: int) -> int:
+    """Return the optimiser steps of a run: `steps`, or epochs x examples / batch_size, rounded up.
+
+    >>> step_count(TrainConfig(epochs=3, batch_size=16), 400)
+    75
+    """
+    if config.steps is not None:
+        return config.steps
+    return math.ceil(config.epochs * math.ceil(examples / config.batch_size))
+
+
+def training_arguments(
+    config: TrainConfig, folder: Path, steps: int, precision: Literal["bf16", "fp16", "fp32"], dev: bool, world: int
+) -> TrainingArguments:
+    """Translate our config to TrainingArguments. Accumulation = batch_size / (micro_batch_size x world size)."""
+    import torch
+
+    accumulation, rest = divmod(config.batch_size, config.micro_batch_size * world)
+    if rest or not accumulation:
+        raise LabError(
+            f"training.batch_size={config.batch_size} cannot be shared by {world} processes "
+            f"of micro_batch_size={config.micro_batch_size}"
+        )
+    every = config.evaluate_every if dev else config.save_every
+    return TrainingArguments(
+        output_dir=str(folder / "checkpoints"),
+        max_steps=steps,
+        per_device_train_batch_size=config.micro_batch_size,
+        gradient_accumulation_steps=accumulation,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=config.schedule,
+        warmup_steps=math.ceil(config.warmup * steps),
+        optim=config.optimiser,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.clip,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        use_cpu=not torch.cuda.is_available(),
+        # A dev evaluation and a checkpoint fall on the same step, so that the best one is always on disk.
+        eval_strategy="steps" if dev else "no",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=config.keep_checkpoints,
+        load_best_model_at_end=dev,
+        metric_for_best_model=config.best_metric if dev else None,
+        greater_is_better=True,
+        logging_steps=config.log_every,
+        logging_nan_inf_filter=False,  # the filter would hide the NaN that StopAtNaN looks for
+        report_to=list(config.loggers) or "none",
+        seed=config.seed,
+        data_seed=config.seed,
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+
+
+def train(
+    model: Any,
+    examples: Sequence[Encoded],
+    config: TrainConfig,
+    folder: Path,
+    *,
+    pad: int,
+    eos: int,
+    precision: Literal["bf16", "fp16", "fp32"],
+    dev: DevEvaluation | None = None,
+) -> dict[str, float]:
+    """Fine-tune `model` in place, resuming from the newest complete checkpoint below `folder`, and return figures.
+
+    `model` is ready for training (adapter attached, `use_cache` off). With `dev` the model ends as its best
+    checkpoint by `config.best_metric`, else as its last. The figures: steps, examples, tokens, learnt_tokens,
+    seconds, loss. Does not save the adapter; the caller does. Raises LabError on NaN loss or when nothing is
+    trainable.
+    """
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise LabError("no parameter of the model is trainable; attach an adapter or set lora.method=full")
+    rows = to_rows(examples, eos)
+    lengths = [len(row["input_ids"]) for row in rows]
+    steps = step_count(config, len(rows))
+    evaluated = dev if config.evaluate_every else None
+    arguments = training_arguments(config, folder, steps, precision, evaluated is not None, _world_size())
+    log = folder / "log.jsonl"
+    group = config.micro_batch_size * _world_size() if config.group_by_length else 0
+    trainer = DialogueTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=rows,
+        eval_dataset=rows[:1] if evaluated else None,  # never read: evaluate() decodes whole dialogues instead
+        data_collator=Collator(pad),
+        callbacks=[RunLog(log, sum(lengths) / len(lengths), config.batch_size), StopAtNaN(), MarkComplete()],
+        order=EpochOrder(lengths, config.seed, group),
+        dev=evaluated,
+        log=log,
+    )
+    checkpoint = last_checkpoint(folder / "checkpoints")
+    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return {
+        "steps": steps,
+        "examples": len(rows),
+        "tokens": sum(lengths),
+        "learnt_tokens": sum(sum(example.learnt) for example in examples),
+        "seconds": round(result.metrics["train_runtime"], 1),
+        "loss": round(result.training_loss, 4),
+        "best_step": trainer.state.best_global_step or steps,
+    }
+
+
+def _world_size() -> int:
+    """The number of processes of this run (torchrun sets WORLD_SIZE)."""
+    import os
+
+    return int(os.environ.get("WORLD_SIZE", "1"))

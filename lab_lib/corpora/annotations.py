@@ -1,0 +1,83 @@
+"""What MultiWOZ 2.2 says of a turn beside its words: belief state and spans, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from lab_lib.corpora.types import Span, State
+from lab_lib.errors import LabError, nearest
+from lab_lib.files import read_json
+
+# {dialogue id: {turn number as a string: {"dialog_act": ..., "span_info": ...}}}
+Acts = Mapping[str, Mapping[str, Any]]
+
+
+def read_acts(path: Path) -> Acts:
+    """Read dialog_acts.json. Raises LabError unless it is {dialogue: {turn: {...}}}."""
+    acts = read_json(path)
+    if not isinstance(acts, dict):
+        raise LabError(f"{path}: expected a JSON object of dialogues, found {type(acts).__name__}")
+    for id, turns in acts.items():
+        if not isinstance(turns, dict) or not all(isinstance(turn, dict) for turn in turns.values()):
+            raise LabError(f"{path}: dialogue {id}: expected {{turn: {{'span_info': [...], ...}}}}")
+    return acts
+
+
+def spans_of(acts: Mapping[str, Any], text: str, where: str) -> tuple[Span, ...]:
+    """Turn `span_info` rows [act, slot, value, start, end] into spans, in file order. Overlaps are kept.
+
+    Raises LabError for a row of another form, and for a span that is not inside `text`.
+    """
+    rows = acts.get("span_info", [])
+    if not isinstance(rows, list):
+        raise LabError(f"{where}: expected 'span_info' to be a list, found {type(rows).__name__}")
+    return tuple(_span(row, text, where) for row in rows)
+
+
+def _span(row: Any, text: str, where: str) -> Span:
+    """Check one span row against the words it points into."""
+    if not isinstance(row, list) or [type(part) for part in row] != [str, str, str, int, int]:
+        raise LabError(f"{where}: span {row!r}: expected [act, slot, value, start, end]")
+    act, slot, value, start, end = row
+    if not 0 <= start < end <= len(text):
+        place = f"{start}:{end} is outside its text of {len(text)} characters"
+        raise LabError(f"{where}: span {slot}={value!r} at {place}")
+    return Span(slot, value, start, end, act)
+
+
+def state_of(frames: Any, slots: Mapping[str, Collection[str]], where: str) -> State:
+    """Collect the belief state of a user turn from its frames; domains without a value are left out.
+
+    `slots` holds the schema's slot names by service, written `hotel-area`; the state drops the prefix. Raises
+    LabError for a service, slot or value that the schema's form does not allow.
+    """
+    if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
+        raise LabError(f"{where}: expected 'frames' to be a list of JSON objects")
+    values: dict[str, dict[str, tuple[str, ...]]] = {}
+    for frame in frames:
+        service = frame.get("service")
+        if service not in slots:
+            raise LabError(f"{where}: unknown service {service!r}{nearest(str(service), slots)}")
+        for slot, listed in _slot_values(frame, where).items():
+            _check_slot(slot, listed, slots[service], where)
+            values.setdefault(service, {})[slot.partition("-")[2]] = tuple(listed)
+    return State(values)
+
+
+def _slot_values(frame: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Return `state.slot_values` of a frame (empty where the frame has no state)."""
+    state = frame.get("state", {})
+    values = state.get("slot_values", {}) if isinstance(state, dict) else None
+    if not isinstance(values, dict):
+        raise LabError(f"{where}: expected a frame's state of the form {{'slot_values': {{slot: [value]}}}}")
+    return values
+
+
+def _check_slot(slot: str, listed: Any, known: Collection[str], where: str) -> None:
+    """Refuse a slot that its service does not have, or one without a list of words."""
+    if slot not in known:
+        raise LabError(f"{where}: unknown slot '{slot}' in the state{nearest(slot, known)}")
+    if not isinstance(listed, list) or not listed or not all(isinstance(value, str) for value in listed):
+        raise LabError(f"{where}: slot '{slot}': expected a list of values, found {listed!r}")

@@ -1,0 +1,52 @@
+"""Delexicalisation: slot values of a reply become placeholders (`[name]`), because scorers compare those.
+
+The rule is the official one for MultiWOZ 2.2 references (Tomiinek/MultiWOZ_Evaluation): spans in order of
+their start, ties in file order; a span that starts before the previous one ended, or whose value is
+`dontcare`, stays text.
+"""
+
+from __future__ import annotations
+
+from lab_lib.corpora.types import Span, Turn
+from lab_lib.errors import LabError
+
+
+def applied_spans(turn: Turn) -> tuple[Span, ...]:
+    """Return the spans that become placeholders, in text order: none overlaps another, none is `dontcare`."""
+    applied, end = [], 0
+    for span in sorted(turn.spans, key=lambda span: span.start):
+        if span.start < end or span.value == "dontcare":
+            continue
+        applied.append(span)
+        end = span.end
+    return tuple(applied)
+
+
+def delexicalise(turn: Turn) -> str:
+    """Return the turn's text with every applied span replaced by `[slot]`; nothing else is changed.
+
+    >>> delexicalise(Turn("system", "It is in the north.", (Span("area", "north", 13, 18),)))
+    'It is in the [area].'
+    """
+    parts, end = [], 0
+    for span in applied_spans(turn):
+        parts += [turn.text[end : span.start], f"[{span.slot}]"]
+        end = span.end
+    return "".join(parts) + turn.text[end:]
+
+
+def refill(delexicalised: str, turn: Turn) -> str:
+    """Put the words of the turn's applied spans back for the placeholders: the inverse of `delexicalise`.
+
+    Placeholders are searched from left to right and each is filled once. A text that had `[slot]` in it
+    before that span cannot be told from a placeholder. Raises LabError when a placeholder is missing.
+    """
+    parts, end = [], 0
+    for span in applied_spans(turn):
+        placeholder = f"[{span.slot}]"
+        start = delexicalised.find(placeholder, end)
+        if start < 0:
+            raise LabError(f"cannot refill: no {placeholder} after character {end} of {delexicalised!r}")
+        parts += [delexicalised[end:start], turn.text[span.start : span.end]]
+        end = start + len(placeholder)
+    return "".join(parts) + delexicalised[end:]

@@ -1,0 +1,45 @@
+"""Corpora by name: the bundled town, MultiWOZ 2.2, or any folder in the same layout."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lab_lib.corpora.multiwoz import read_multiwoz
+from lab_lib.corpora.types import Corpus
+from lab_lib.errors import LabError, nearest
+
+TOWN = Path(__file__).resolve().parent.parent / "data" / "town"
+NAMES = ("town", "multiwoz22")
+
+
+def load_corpus(name: str) -> Corpus:
+    """Return the corpus called `name`: "town", "multiwoz22", or the path of a folder in MultiWOZ 2.2 layout.
+
+    Nothing is downloaded. Raises LabError for an unknown name, and for a corpus that is not on this machine.
+    """
+    if name == "town":
+        return read_multiwoz(TOWN, TOWN, "town")
+    if name == "multiwoz22":
+        return read_multiwoz(*_multiwoz_folders(), "multiwoz22")
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise LabError(f"no corpus and no folder is called '{name}'{nearest(name, NAMES)}")
+    goals = folder if (folder / "data.json").exists() else None
+    return read_multiwoz(folder, goals, folder.resolve().name)
+
+
+def _multiwoz_folders() -> tuple[Path, Path]:
+    """Return the folders of MultiWOZ 2.2 (dialogues) and 2.1 (goals): in LAB_DATA, else in the cache."""
+    places = [Path(os.environ["LAB_DATA"])] if os.environ.get("LAB_DATA") else []
+    for place in [*places, cache_folder()]:
+        if (place / "multiwoz22").is_dir() and (place / "multiwoz21").is_dir():
+            return place / "multiwoz22", place / "multiwoz21"
+    looked = " and ".join(str(place) for place in [*places, cache_folder()])
+    raise LabError(f"MultiWOZ 2.2 is not here (looked in {looked}): run `lab data fetch multiwoz22`")
+
+
+def cache_folder() -> Path:
+    """Return the folder for downloaded corpora: LAB_CACHE, else the user's cache folder."""
+    base = os.environ.get("LAB_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "lab_lib")
+    return Path(base).expanduser()

@@ -1,0 +1,185 @@
+"""Reader of the official MultiWOZ 2.2 layout: any corpus written in it, ours too, reads the same way.
+
+    dialogues/   schema.json   dialog_acts.json   {train,dev,test}/dialogues_NNN.json
+    goals/       data.json (2.1: goal and log of every dialogue)   db/<domain>_db.json
+
+What the files promise is checked; what breaks the promise is refused with the record's name. What official
+files may lack (the goal or the acts of a dialogue) is left out and counted in `Corpus.dropped`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lab_lib.corpora.annotations import Acts, read_acts, spans_of, state_of
+from lab_lib.corpora.goals import Annotation, annotation, read_annotations
+from lab_lib.corpora.types import Corpus, Dialogue, Dropped, Speaker, Turn
+from lab_lib.errors import LabError, nearest
+from lab_lib.files import read_json
+
+SPLITS = ("train", "dev", "test")
+# Users speak at even places, the system at odd ones: (name in the files, name in our types).
+SPEAKERS: tuple[tuple[str, Speaker], ...] = (("USER", "user"), ("SYSTEM", "system"))
+
+
+def read_multiwoz(dialogues: Path, goals: Path | None, name: str) -> Corpus:
+    """Read a corpus in MultiWOZ 2.2 layout; goals, bookings and database from a 2.1 folder (None: without).
+
+    A split whose folder is missing is left out; at least one must be there. Texts are kept to the character.
+    Raises LabError, naming file, dialogue and turn, for anything malformed.
+    """
+    dialogues = Path(dialogues)
+    schema = _read_schema(dialogues / "schema.json")
+    raw_splits = {split: _read_split(dialogues / split) for split in SPLITS if (dialogues / split).is_dir()}
+    if not raw_splits:
+        raise LabError(f"{dialogues}: expected at least one of the folders {', '.join(SPLITS)}")
+    builder = _Builder(schema, dialogues / "dialog_acts.json", Path(goals) / "data.json" if goals else None)
+    splits = {
+        split: tuple(builder.dialogue(raw, where) for where, raw in records)
+        for split, records in raw_splits.items()
+    }
+    database = read_database(Path(goals) / "db") if goals else {}
+    return Corpus(name, splits, schema, database, tuple(builder.dropped + builder.unused_acts()))
+
+
+def read_database(folder: Path) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    """Read `<domain>_db.json` files as {domain: rows}, columns as published. LabError if none is there."""
+    files = sorted(folder.glob("*_db.json"))
+    tables = {path.name.removesuffix("_db.json"): read_json(path) for path in files}
+    if not tables:
+        raise LabError(f"{folder}: expected database files named <domain>_db.json")
+    # Some releases write a one-row table (taxi) as the bare row.
+    rows = {domain: [table] if isinstance(table, dict) else table for domain, table in tables.items()}
+    for domain, table in rows.items():
+        if not isinstance(table, list) or not all(isinstance(row, dict) for row in table):
+            raise LabError(f"{folder / domain}_db.json: expected a list of JSON objects, one a row")
+    return {domain: tuple(table) for domain, table in rows.items()}
+
+
+def _read_schema(path: Path) -> tuple[Mapping[str, Any], ...]:
+    """Read schema.json: a list of services with named slots."""
+    schema = read_json(path)
+    try:
+        if all(isinstance(slot["name"], str) for service in schema for slot in service["slots"]):
+            return tuple({"service_name": service["service_name"], **service} for service in schema)
+    except (KeyError, TypeError):
+        pass
+    raise LabError(f"{path}: expected a list of services with 'service_name' and named 'slots'")
+
+
+def _read_split(folder: Path) -> list[tuple[str, Any]]:
+    """Read the files of one split as (place for messages, raw dialogue) pairs, in file order."""
+    files = sorted(folder.glob("dialogues_*.json"))
+    if not files:
+        raise LabError(f"{folder}: expected files named dialogues_001.json, dialogues_002.json, ...")
+    for number, path in enumerate(files, 1):
+        if path.name != f"dialogues_{number:03d}.json":
+            raise LabError(f"{folder}: dialogues_{number:03d}.json is missing (the next file is {path.name})")
+    records = []
+    for path in files:
+        raw = read_json(path)
+        if not isinstance(raw, list):
+            raise LabError(f"{path}: expected a list of dialogues, found {type(raw).__name__}")
+        records += [(f"{path}: {_name(record, number)}", record) for number, record in enumerate(raw, 1)]
+    return records
+
+
+def _name(raw: Any, number: int) -> str:
+    """Return how a message names a dialogue: its id, or its place in the file when it has none."""
+    has_id = isinstance(raw, dict) and isinstance(raw.get("dialogue_id"), str) and raw["dialogue_id"]
+    return f"dialogue {raw['dialogue_id'] if has_id else f'number {number}'}"
+
+
+class _Builder:
+    """Joins the files that speak of one dialogue, and notes what had to be left out."""
+
+    def __init__(self, schema: tuple[Mapping[str, Any], ...], acts: Path, goals: Path | None) -> None:
+        self.slots = {s["service_name"]: frozenset(slot["name"] for slot in s["slots"]) for s in schema}
+        self.acts_path, self.goals_path = acts, goals
+        self.acts: Acts = read_acts(acts)
+        self.annotations = read_annotations(goals) if goals else {}
+        self.seen: dict[str, str] = {}
+        self.dropped: list[Dropped] = []
+
+    def dialogue(self, raw: Any, where: str) -> Dialogue:
+        """Build one dialogue from its raw form; `where` begins every message."""
+        self._check(raw, where)
+        id, turns = raw["dialogue_id"], raw["turns"]
+        found, acts = self._annotation(id, len(turns)), self._acts(id, len(turns))
+        built = []
+        for i, turn in enumerate(turns):
+            place = f", turn {i}"
+            text = _checked_text(turn, i, where + place)
+            spans = spans_of(acts.get(str(i), {}), text, f"{self.acts_path}: dialogue {id}{place}")
+            state = state_of(turn.get("frames", []), self.slots, where + place) if i % 2 == 0 else None
+            built.append(Turn(SPEAKERS[i % 2][1], text, spans, state, found.turns[i] if found else ()))
+        return Dialogue(id, tuple(built), tuple(raw.get("services", ())), found.goal if found else None)
+
+    def _check(self, raw: Any, where: str) -> None:
+        """Refuse a dialogue without id or turns, and an id that was read before (in any split)."""
+        if not isinstance(raw, dict) or not isinstance(raw.get("dialogue_id"), str) or not raw["dialogue_id"]:
+            raise LabError(f"{where}: expected a 'dialogue_id'")
+        if not isinstance(raw.get("turns"), list) or not raw["turns"]:
+            raise LabError(f"{where}: the dialogue is empty, expected a list of 'turns'")
+        key = _key(raw["dialogue_id"])
+        if key in self.seen:
+            raise LabError(f"{where}: this id was read before ({self.seen[key]}); ids must be unique")
+        self.seen[key] = where
+
+    def _annotation(self, id: str, turns: int) -> Annotation | None:
+        """Return goal and bookings of a dialogue; None, noted, where 2.1 has none that fit."""
+        if self.goals_path is None:
+            return None
+        if id not in self.annotations:
+            self.dropped.append(Dropped(id, f"goal: not in {self.goals_path.name}"))
+            return None
+        found = annotation(self.annotations[id], f"{self.goals_path}: dialogue {id}")
+        if len(found.turns) != turns:
+            # Bookings go to turns by position: with other lengths they would be credited to wrong turns.
+            reason = f"goal: {self.goals_path.name} has {len(found.turns)} turns, the dialogue {turns}"
+            self.dropped.append(Dropped(id, reason))
+            return None
+        return found
+
+    def _acts(self, id: str, turns: int) -> Mapping[str, Any]:
+        """Return a dialogue's acts by turn; empty, noted, where there are none."""
+        if id not in self.acts:
+            self.dropped.append(Dropped(id, f"spans: not in {self.acts_path.name}"))
+            return {}
+        for turn in self.acts[id]:
+            if turn not in {str(i) for i in range(turns)}:
+                have = f"the dialogue has turns 0 to {turns - 1}"
+                raise LabError(f"{self.acts_path}: dialogue {id}, turn {turn}: {have}")
+        return self.acts[id]
+
+    def unused_acts(self) -> list[Dropped]:
+        """Return a note on acts of dialogues that are in no split (one for all: there can be thousands)."""
+        unused = [id for id in self.acts if _key(id) not in self.seen]
+        if not unused:
+            return []
+        shown = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")
+        reason = f"acts of {len(unused)} dialogues that are in no split: {shown}"
+        return [Dropped(self.acts_path.name, reason)]
+
+
+def _key(id: str) -> str:
+    """Return an id in the scorers' spelling (as `Dialogue.key`): ids must differ in it."""
+    return id.lower().removesuffix(".json")
+
+
+def _checked_text(raw: Any, i: int, where: str) -> str:
+    """Return the words of turn `i`; refuse one without words, out of order, or spoken by the wrong side."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("utterance"), str) or not raw["utterance"].strip():
+        raise LabError(f"{where}: the turn has no words, expected an 'utterance'")
+    if str(raw.get("turn_id", i)) != str(i):
+        raise LabError(f"{where}: turn_id is {raw['turn_id']!r}, expected '{i}' (turns must be in order)")
+    names, expected = [name for name, _ in SPEAKERS], SPEAKERS[i % 2][0]
+    if raw.get("speaker") not in names:
+        speaker = raw.get("speaker")
+        raise LabError(f"{where}: unknown speaker {speaker!r}{nearest(str(speaker), names)}")
+    if raw["speaker"] != expected:
+        order = "user and system take turns, user first"
+        raise LabError(f"{where}: {raw['speaker']} speaks, expected {expected} ({order})")
+    return str(raw["utterance"])

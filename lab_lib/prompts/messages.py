@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab_lib.corpora.database import Database
+from lab_lib.corpora.database import FUZZY, Database
 from lab_lib.corpora.delex import delexicalise
 from lab_lib.corpora.types import Dialogue, State, Turn
 from lab_lib.errors import LabError
@@ -70,7 +70,7 @@ def _found(domain: str, slots: Mapping[str, str], reply: Turn, database: Databas
     if database is None:
         return ""
     facts = []
-    if domain in database.domains:
+    if domain in FUZZY:  # the domains with venues to look up
         facts.append(f"{len(database.query(domain, slots))} found")
     if domain in reply.booked:
         facts.append("booked")

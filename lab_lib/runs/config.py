@@ -1,0 +1,86 @@
+"""The config of a run: every room's knobs in one frozen dataclass, read from a recipe and overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab_lib.config import build, override, parse_yaml
+from lab_lib.decoding.config import DecodeConfig
+from lab_lib.errors import LabError, nearest
+from lab_lib.files import read_text
+from lab_lib.prompts.config import PromptConfig
+from lab_lib.training.config import TrainConfig
+from lab_lib.training.lora import LoraConfig
+from lab_lib.training.model import ModelConfig
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which dialogues are learnt from, which choose the checkpoint, which are reported once."""
+
+    corpus: str = "town"  # town (bundled), multiwoz22 (LAB_DATA or fetched), or a folder in MultiWOZ 2.2 layout
+    train: str = "train"  # split to learn from
+    dev: str = "dev"  # split that chooses the checkpoint; not used when hold_out is above 0
+    test: str = "test"  # split that is reported; nothing is ever chosen on it
+    hold_out: int = 0  # dialogues of the training split kept out as dev set (when the real dev split is trained on)
+    max_train: int | None = None  # random dialogues of each set, whole ones, drawn with the seed; null: all
+    max_test: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """How scores and their 95 % intervals are computed."""
+
+    rules: str = "2022"  # 2022: the scorer every published row used; 2023: with the later rule for hotel names
+    resamples: int = 1000  # bootstrap resamples over dialogues
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that determines a run. Saved as config.yaml in the run folder."""
+
+    recipe: str = "custom"
+    data: DataConfig = field(default_factory=DataConfig)
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    training: TrainConfig = field(default_factory=TrainConfig)
+    decoding: DecodeConfig = field(default_factory=DecodeConfig)
+    evaluation: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the bundled recipes."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def recipe_path(name: str) -> Path:
+    """Return the file of a bundled recipe, or of a path to a YAML file. Raises LabError naming the nearest."""
+    bundled = RECIPES / f"{name}.yaml"
+    if bundled.exists():
+        return bundled
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    raise LabError(f"no recipe '{name}'{nearest(name, recipe_names())}")
+
+
+def load_recipe(name: str, assignments: Sequence[str] = ()) -> RunConfig:
+    """Read a recipe, apply `key=value` assignments, check every key and value, and return the config."""
+    path = recipe_path(name)
+    values = parse_yaml(read_text(path), path.name)
+    values.setdefault("recipe", path.stem)
+    return build(RunConfig, override(values, assignments), path.name)
+
+
+def load_run_config(folder: Path, assignments: Sequence[str] = ()) -> RunConfig:
+    """Read the config.yaml of a run folder; raises LabError when `folder` is not one."""
+    path = folder / "config.yaml"
+    if not path.exists():
+        raise LabError(f"{folder}: not a run folder (it has no config.yaml)")
+    return build(RunConfig, override(parse_yaml(read_text(path), str(path)), assignments), str(path))

@@ -1,0 +1,89 @@
+"""The run folder is the whole state of a run. Killing a run at any moment leaves a folder that can be gone on with.
+
+    config.yaml        the resolved config            adapter/            the fine-tuned adapter (or model/)
+    status.json        stage and state, with reason   predictions/*.jsonl one row a system turn
+    log.jsonl          training and dev metrics       report.json, report.html, curve.png, curve.svg
+    checkpoints/       to resume training from        record.json         command, commit, machine, versions, scores
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab_lib.config import as_dict, parse_yaml, to_yaml
+from lab_lib.errors import LabError
+from lab_lib.files import read_text, write_json, write_text
+from lab_lib.runs.config import RunConfig
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names of the files in a run folder."""
+
+    path: Path
+
+    @property
+    def adapter(self) -> Path:
+        """What training leaves: a LoRA adapter, or a whole model when lora.method is full."""
+        return self.path / "adapter"
+
+    def predictions(self, system: str) -> Path:
+        """Replies of one system (`base`, `finetuned`) to the test dialogues."""
+        return self.path / "predictions" / f"{system}.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Training log, one JSON row a logging step or dev evaluation."""
+        return self.path / "log.jsonl"
+
+
+def default_folder(config: RunConfig) -> Path:
+    """Return runs/<recipe>-<date>-<time>."""
+    return Path("runs") / f"{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def open_folder(config: RunConfig, path: Path) -> RunFolder:
+    """Create the folder with its config, or go on with one that has the same config.
+
+    Raises LabError naming the first differing key when the folder belongs to another run.
+    """
+    target = path / "config.yaml"
+    if target.exists():
+        old, new = _flat(parse_yaml(read_text(target), str(target))), _flat(as_dict(config))
+        differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+        if differing:
+            key = differing[0]
+            raise LabError(
+                f"{path}: this run was started with {key}={old.get(key)}, not {new.get(key)}; choose another --out"
+            )
+    else:
+        write_text(target, to_yaml(config))
+    return RunFolder(path)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+@contextmanager
+def stage(folder: RunFolder, name: str) -> Iterator[None]:
+    """Record in status.json that a stage runs, and how it ended: completed, interrupted or failed with the reason."""
+    status = {"stage": name, "state": "running", "host": platform.node(), "pid": os.getpid(), "since": time.time()}
+    write_json(folder.path / "status.json", status)
+    try:
+        yield
+    except BaseException as error:
+        state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        write_json(folder.path / "status.json", {**status, "state": state, "reason": str(error) or repr(error)})
+        raise
+    write_json(folder.path / "status.json", {**status, "state": "completed"})

@@ -1,0 +1,162 @@
+"""The stages of a run that need the model: decode a system, learn the adapter. Each can be called again after a kill."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lab_lib.corpora.types import Dialogue
+from lab_lib.decoding.generate import generate_replies
+from lab_lib.decoding.predictions import decode_to_file
+from lab_lib.errors import LabError
+from lab_lib.files import write_json
+from lab_lib.prompts.encode import Example, Prompt, prompts, training_examples
+from lab_lib.runs.config import RunConfig
+from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.splits import Splits, dev_split, draw
+
+
+def encode(dialogues: Sequence[Dialogue], tokenizer: Any, config: RunConfig, splits: Splits) -> list[Example]:
+    """Return the training examples of some dialogues, as the run's prompt settings say."""
+    database = splits.database if config.prompt.database else None
+    return [e for d in dialogues for e in training_examples(d, tokenizer, config.prompt, database)]
+
+
+def ask(dialogues: Sequence[Dialogue], tokenizer: Any, config: RunConfig, splits: Splits) -> list[Prompt]:
+    """Return one prompt for each system turn of whole dialogues, with room left for the reply."""
+    database = splits.database if config.prompt.database else None
+    room = config.decoding.max_new_tokens
+    return [p for d in dialogues for p in prompts(d, tokenizer, config.prompt, database, room)]
+
+
+def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, console: Console) -> None:
+    """Generate the test replies of `system` (`base`, or `finetuned` with the run's adapter) unless they are there.
+
+    Raises LabError when the adapter changes nothing: its scores would be the base model's under another name.
+    """
+    from lab_lib.training.checks import require_adapter_effect
+    from lab_lib.training.model import generation_mode, load_model
+
+    path = folder.predictions(system)
+    if path.exists():
+        console.print(f"{system}: predictions are there ({path})")
+        return
+    loaded = load_model(model_config(config, folder, system), for_training=False)
+    generation_mode(loaded.model)
+    todo = ask(splits.test, loaded.tokenizer, config, splits)
+    if system == "finetuned" and config.lora.method == "lora":
+        change = require_adapter_effect(loaded.model, todo[0].ids)
+        console.print(f"the saved adapter changes the logits by up to {change:.3f}")
+    with decoding_progress(console, f"decoding {system}", len(todo)) as advance:
+        decode_to_file(loaded.model, loaded.tokenizer, todo, config.decoding, path, advance)
+
+
+def model_config(config: RunConfig, folder: RunFolder, system: str) -> Any:
+    """Return the model settings of a system: the base model, or with what training left in the run folder."""
+    if system == "base":
+        return config.model
+    if not folder.adapter.exists():
+        raise LabError(f"{folder.path}: no adapter here; train it first with 'lab train'")
+    if config.lora.method == "lora":
+        return replace(config.model, adapter=str(folder.adapter))
+    return replace(config.model, name=str(folder.adapter), from_scratch=False, revision=None)
+
+
+class decoding_progress:  # noqa: N801 - used like a function, in a with statement
+    """A progress bar on stderr; entering gives a function to be told how many more are done."""
+
+    def __init__(self, console: Console, title: str, total: int):
+        columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=console)
+        self.task = self.bar.add_task(title, total=total)
+
+    def __enter__(self) -> Any:
+        self.bar.start()
+        return lambda done: self.bar.advance(self.task, done)
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+
+def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console) -> None:
+    """Fine-tune and leave the best adapter (or whole model) in the run folder, unless it is there already."""
+    from lab_lib.training.lora import attach_lora
+    from lab_lib.training.model import load_model, training_mode
+    from lab_lib.training.trainer import train
+
+    if folder.adapter.exists():
+        console.print(f"training is complete ({folder.adapter})")
+        return
+    loaded = load_model(config.model, for_training=True)
+    for name, choice in loaded.choices.items():
+        console.print(f"{name}: {choice}")
+    model, summary = attach_lora(loaded.model, config.lora)
+    console.print(summary)
+    training_mode(model, config.training.gradient_checkpointing)
+    examples = encode(splits.train, loaded.tokenizer, config, splits)
+    tokens = sum(len(e.ids) for e in examples)
+    console.print(f"{len(examples)} examples, {tokens} tokens, {sum(sum(e.learnt) for e in examples)} of them learnt")
+    figures = train(
+        model,
+        examples,
+        config.training,
+        folder.path,
+        pad=loaded.tokenizer.pad_token_id,
+        eos=loaded.tokenizer.eos_token_id,
+        precision=loaded.choices["dtype"].value,
+        dev=dev_evaluation(config, folder, splits, loaded.tokenizer, console) if config.training.evaluate_every else None,
+    )
+    write_json(folder.path / "training.json", {**figures, "modules": summary.modules, "trainable": summary.trainable})
+    save_whole(model, loaded.tokenizer, folder)
+
+
+def save_whole(model: Any, tokenizer: Any, folder: RunFolder) -> None:
+    """Save adapter and tokenizer beside the final name, then rename: a killed process leaves no half adapter."""
+    temporary = folder.adapter.with_name("adapter.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        temporary.rename(folder.adapter)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise LabError(f"{folder.adapter}: cannot write: {error.strerror}") from None
+
+
+def dev_evaluation(
+    config: RunConfig, folder: RunFolder, splits: Splits, tokenizer: Any, console: Console
+) -> Any:
+    """Return the function training calls every `evaluate_every` steps: decode a dev sample, score it, keep samples."""
+    from lab_lib.evaluation.mwz import MwzScorer
+    from lab_lib.training.callbacks import append_row
+    from lab_lib.training.model import generation_mode, training_mode
+
+    sample = draw(splits.dev, config.training.evaluate_dialogues, config.training.seed)
+    todo = ask(sample, tokenizer, config, splits)
+    scorer = MwzScorer.from_corpus(splits.corpus, dev_split(config.data), config.evaluation.rules)
+
+    def evaluate(model: Any, step: int) -> Mapping[str, float]:
+        generation_mode(model)
+        replies = {(r.key, r.turn): r.response for r in generate_replies(model, tokenizer, todo, config.decoding)}
+        training_mode(model, config.training.gradient_checkpointing)
+        predictions: dict[str, list[dict[str, str]]] = {}
+        for prompt in todo:
+            predictions.setdefault(prompt.key, []).append({"response": replies[prompt.key, prompt.turn]})
+        scores = scorer.score(predictions, resamples=0)
+        key = sample[step % len(sample)].key
+        append_row(folder.path / "samples.jsonl", {"step": step, "dialogue": key, "replies": predictions[key]})
+        console.print(f"step {step}: BLEU {scores.bleu:.1f} Inform {scores.inform:.1f} Success {scores.success:.1f}")
+        return dev_metrics(scores)
+
+    return evaluate
+
+
+def dev_metrics(scores: Any) -> dict[str, float]:
+    """Return what is logged of a dev evaluation: BLEU, Inform, Success, Combined and the Richness figures."""
+    main = {name: getattr(scores, name) for name in ("bleu", "inform", "success", "combined")}
+    return {**main, **scores.richness}

@@ -1,0 +1,135 @@
+"""From a model's name to a folder on this machine: bundled, local, or downloaded from a hub and cached.
+
+Whatever the name was, everything after this works on a folder, so there is one way to load and one way to fail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab_lib.errors import LabError, nearest
+from lab_lib.files import read_json
+
+DATA = Path(__file__).parent.parent / "data"
+BUNDLED = {"lab-tiny": DATA / "lab-tiny"}
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
+# Weights are fetched as safetensors only: a pickle can run code. Copies of the same weights in sub-folders
+# (`original/`), in other frameworks or precisions are left out.
+WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+UNWANTED = ("*/*", "consolidated*", "*.fp16.safetensors", "*.bf16.safetensors")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model or adapter lies: `name` is stable across machines, `revision` a commit hash if from a hub."""
+
+    name: str
+    folder: Path
+    revision: str | None = None
+
+
+def find_source(name: str, revision: str | None = None, code: bool = False) -> Source:
+    """Return the folder of a bundled name, a path or a hub name (downloading it, or from the cache).
+
+    `code` also fetches *.py files (only for trust_remote_code). Does not look inside: see `check_folder`.
+    Raises LabError, one line, when there is no such thing or it cannot be had.
+    """
+    if not name:
+        raise LabError("model.name: empty, expected a bundled name, a folder or a hub name")
+    if name in BUNDLED and BUNDLED[name].is_dir():
+        return Source(name, BUNDLED[name])
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return Source(str(path.resolve()), path.resolve())
+    if path.exists():
+        raise LabError(f"{name}: a file, expected the folder of a model")
+    # A hub name is `name` or `owner/name`; anything else can only be a path.
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise LabError(f"{name}: no such folder{_parent_hint(path)}")
+    return _download(name, revision, code)
+
+
+def _parent_hint(path: Path) -> str:
+    """Return the nearest name beside a folder that is not there, or nothing."""
+    siblings = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
+    hint = nearest(path.name, siblings)
+    return hint if hint.startswith("; did you mean") else ""
+
+
+def _download(name: str, revision: str | None, code: bool) -> Source:
+    """Fetch a repository into the hub's cache and return its snapshot folder, named after the commit."""
+    from huggingface_hub import errors, snapshot_download
+
+    wanted = [*WANTED, "*.py"] if code else list(WANTED)
+    at = f" at revision {revision}" if revision else ""
+    hint = nearest(name, BUNDLED)
+    hint = hint if hint.startswith("; did you mean") else ""
+    try:
+        folder = snapshot_download(name, revision=revision, allow_patterns=wanted, ignore_patterns=list(UNWANTED))
+    except errors.GatedRepoError:
+        raise LabError(
+            f"{name}: a gated repository: accept its licence on its hub page, then log in with `hf auth login`"
+        ) from None
+    except errors.RepositoryNotFoundError:
+        raise LabError(f"{name}: no such folder here and no such public repository on the hub{hint}") from None
+    except errors.RevisionNotFoundError:
+        raise LabError(f"{name}: the repository has no revision {revision!r}") from None
+    except errors.HFValidationError:
+        raise LabError(f"{name}: no such folder, and not a possible hub name (owner/name){hint}") from None
+    except errors.LocalEntryNotFoundError as error:
+        raise LabError(f"{name}{at}: {_why_not_reached(error)}, and it is not in the cache{hint}") from None
+    except errors.HfHubHTTPError as error:
+        raise LabError(f"{name}{at}: the hub answered with status {error.response.status_code}") from None
+    except OSError as error:
+        raise LabError(f"{name}{at}: cannot download: {error.strerror or error}") from None
+    return Source(name, Path(folder), Path(folder).name)
+
+
+def _why_not_reached(error: Exception) -> str:
+    """Return why a lookup ended in the cache: the hub is switched off, or it did not answer."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "the hub is switched off (HF_HUB_OFFLINE=1)"
+    return f"the hub ({constants.ENDPOINT}) cannot be reached"
+
+
+def check_folder(source: Source, weights: bool = True) -> None:
+    """Raise LabError, naming the file, unless the folder holds a config, a tokenizer and whole safetensors weights."""
+    if not (source.folder / "config.json").is_file():
+        adapter = (source.folder / "adapter_config.json").is_file()
+        found = "it is an adapter: give it as `adapter`, with its base as `name`" if adapter else "not a model folder"
+        raise LabError(f"{source.name}: no config.json: {found}")
+    read_json(source.folder / "config.json")
+    if not any((source.folder / name).is_file() for name in TOKENIZER_FILES):
+        raise LabError(f"{source.name}: no tokenizer (expected one of {', '.join(TOKENIZER_FILES)})")
+    if weights:
+        for path in weight_files(source):
+            check_safetensors(path)
+
+
+def weight_files(source: Source) -> list[Path]:
+    """Return the files of the weights: model.safetensors, or all the shards its index names."""
+    single, index = source.folder / "model.safetensors", source.folder / "model.safetensors.index.json"
+    if single.is_file():
+        return [single]
+    if index.is_file():
+        shards = sorted(set(read_json(index)["weight_map"].values()))
+        return [source.folder / shard for shard in shards]
+    pickled = any(source.folder.glob("*.bin"))
+    note = "it has pickled *.bin weights, which can run code and are not loaded; " if pickled else ""
+    raise LabError(f"{source.name}: no model.safetensors; {note}only safetensors weights are loaded")
+
+
+def check_safetensors(path: Path) -> None:
+    """Raise LabError unless a safetensors file is there and as long as its header says."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy"):
+            return
+    except FileNotFoundError:
+        raise LabError(f"{path}: no such file") from None
+    except (SafetensorError, OSError) as error:
+        raise LabError(f"{path}: damaged or cut short: {error}") from None

@@ -1,0 +1,229 @@
+"""Low-rank adapters: which layers get one, how many weights that trains, and putting a saved one back."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab_lib.errors import LabError, nearest
+from lab_lib.files import read_json
+from lab_lib.training.hardware import Choice
+from lab_lib.training.hub import Source, check_safetensors, find_source
+from lab_lib.training.quantised import count_parameters, quantised_modules
+
+# A selector looks at the components of a layer's full name. Attention is asked first: `attention.dense` of
+# GPT-NeoX is attention although its last name says nothing.
+ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
+FEED_FORWARD = re.compile(r"mlp|ffn|ff$|feed_?forward|dense.*dense|^fc\d|experts?$", re.IGNORECASE)
+SELECTORS = ("attention", "ffn", "linear", "regexp:<pattern>")
+METHODS = ("lora", "full")
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """What is trained. LoRA: Hu et al. 2021; on quantised weights: QLoRA, Dettmers et al. 2023."""
+
+    # lora trains two thin matrices beside each chosen layer; full trains every weight (needs quantisation=none,
+    # and memory for weight, gradient and two moments in fp32: 16 bytes a weight).
+    method: str = "lora"
+    # attention | ffn | linear (all but the output layer) | regexp:<pattern> on full module names. More layers
+    # learn more, at more memory.
+    modules: str = "linear"
+    # Width of the thin matrices: a layer of n x m gets rank x (n + m) weights. Higher fits more, and overfits more.
+    rank: int = 16
+    # The update is multiplied by alpha / rank: higher acts like a higher learning rate of the adapter.
+    alpha: float = 32.0
+    # Share of the adapter's inputs dropped while training; higher regularises more. 0 is fastest.
+    dropout: float = 0.05
+    # True scales by alpha / sqrt(rank) (Kalajdzievski 2023), so that high ranks keep learning.
+    rslora: bool = False
+
+
+@dataclass(frozen=True)
+class LoraSummary:
+    """What will be trained: full names of the adapted layers, and numbers of weights (4-bit ones counted whole)."""
+
+    modules: tuple[str, ...]
+    trainable: int
+    total: int
+
+    def __str__(self) -> str:
+        share = 100 * self.trainable / self.total
+        counts = Counter(name.rsplit(".", 1)[-1] for name in self.modules)
+        names = ", ".join(f"{name} x {count}" for name, count in counts.items()) or "every weight"
+        return f"{self.trainable:,} of {self.total:,} weights are trained ({share:.2f} %): {names}"
+
+
+def check_lora(config: LoraConfig) -> None:
+    """Raise LabError for values that make no sense; the selector is checked against a model by match_modules."""
+    if config.method not in METHODS:
+        raise LabError(f"lora.method: unknown value {config.method!r}{nearest(config.method, METHODS)}")
+    if config.rank < 1:
+        raise LabError(f"lora.rank: {config.rank}, expected at least 1")
+    if config.alpha <= 0:
+        raise LabError(f"lora.alpha: {config.alpha}, expected more than 0")
+    if not 0 <= config.dropout < 1:
+        raise LabError(f"lora.dropout: {config.dropout}, expected at least 0 and less than 1")
+    _selector(config.modules)
+
+
+def linear_modules(model: Any) -> list[str]:
+    """Return the full names of the linear layers (quantised or not), without the output layer over the vocabulary."""
+    from torch.nn import Linear
+
+    output = model.get_output_embeddings()
+    named = model.named_modules()
+    return [name for name, module in named if isinstance(module, Linear) and module is not output]
+
+
+def match_modules(model: Any, selector: str) -> tuple[str, ...]:
+    """Return the full names of the linear layers a selector chooses, in the model's order.
+
+    Names are never lower-cased or cut to their last part. Raises LabError for an unknown selector, a bad pattern,
+    or one that chooses nothing, naming the layers there are.
+    """
+    chosen = _selector(selector)
+    names = linear_modules(model)
+    matched = tuple(name for name in names if chosen(name))
+    if not matched:
+        last = sorted({name.rsplit(".", 1)[-1] for name in names})
+        pattern = selector.removeprefix("regexp:")
+        raise LabError(f"lora.modules={selector}: no linear layer of this model matches{nearest(pattern, last)}")
+    return matched
+
+
+def _selector(selector: str) -> Any:
+    """Return the predicate on full module names that a selector stands for."""
+    if selector == "linear":
+        return lambda name: True
+    if selector == "attention":
+        return _is_attention
+    if selector == "ffn":
+        return lambda name: not _is_attention(name) and any(FEED_FORWARD.search(part) for part in name.split("."))
+    if not selector.startswith("regexp:"):
+        raise LabError(f"lora.modules: unknown value {selector!r}{nearest(selector, SELECTORS)}")
+    pattern = selector.removeprefix("regexp:")
+    if not pattern:
+        raise LabError("lora.modules=regexp: has no pattern; write for example regexp:(q|v)_proj$")
+    try:
+        return re.compile(pattern).search
+    except re.error as error:
+        raise LabError(f"lora.modules={selector}: not a regular expression: {error}") from None
+
+
+def _is_attention(name: str) -> bool:
+    """Return whether a component of a full module name says attention."""
+    return any(ATTENTION.search(part) for part in name.split("."))
+
+
+def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
+    """Return (the model to train, what is trained); `model` as loaded with `for_training=True`.
+
+    With `method: full` the same model comes back with every weight in fp32 and trainable. Trainable weights are
+    fp32 in both cases: half-precision ones cannot be unscaled under fp16, and lose small updates under bf16.
+    """
+    check_lora(config)
+    if config.method == "full":
+        return _unfreeze(model)
+    from peft import LoraConfig as PeftConfig
+    from peft import get_peft_model
+
+    names = match_modules(model, config.modules)
+    adapted = get_peft_model(
+        model,
+        PeftConfig(
+            task_type="SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM",
+            target_modules=list(names),
+            r=config.rank,
+            lora_alpha=config.alpha,
+            lora_dropout=config.dropout,
+            use_rslora=config.rslora,
+        ),
+    )
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    got = adapted_modules(adapted)
+    if set(got) != set(names):  # PEFT matches by suffix; a clash would adapt layers nobody asked for
+        raise LabError(f"lora.modules={config.modules}: PEFT adapted {len(got)} layers, {len(names)} were chosen")
+    return adapted, LoraSummary(names, count_parameters(adapted, trainable=True), count_parameters(model))
+
+
+def adapted_modules(model: Any) -> list[str]:
+    """Return the names, as in the base model, of the layers that carry a LoRA adapter."""
+    from peft.tuners.lora import LoraLayer
+
+    return [name for name, module in model.get_base_model().named_modules() if isinstance(module, LoraLayer)]
+
+
+def _unfreeze(model: Any) -> tuple[Any, LoraSummary]:
+    """Make every weight trainable, in fp32. Raises LabError for a quantised model."""
+    if quantised_modules(model):
+        raise LabError("lora.method=full: quantised weights cannot be trained; set model.quantisation=none")
+    model.float().requires_grad_(True)
+    total = count_parameters(model)
+    return model, LoraSummary((), total, total)
+
+
+def load_adapter(model: Any, adapter: str, base: Source, trainable: bool) -> tuple[Any, Choice]:
+    """Return (the base with a saved adapter on it, where it came from); `adapter` is a folder or a hub name.
+
+    Raises LabError when there is no adapter, when it is empty or damaged, or when it was trained on another base:
+    by the name its config gives, by the names of its layers, or by their shapes.
+    """
+    from peft import PeftModel
+
+    source = find_source(adapter)
+    settings = read_adapter_config(source)
+    _check_base(settings, source, base)
+    check_safetensors(source.folder / "adapter_model.safetensors")
+    try:
+        adapted = PeftModel.from_pretrained(model, str(source.folder), is_trainable=trainable)
+    except (ValueError, RuntimeError) as error:
+        raise LabError(f"{source.name}: does not fit {base.name}: {' '.join(str(error).split())[:200]}") from error
+    check_tensors(adapted, source.folder)
+    scale = "rsLoRA" if settings.get("use_rslora") else "LoRA"
+    return adapted, Choice(source.name, f"{scale} of rank {settings.get('r')} on {len(adapted_modules(adapted))} layers")
+
+
+def read_adapter_config(source: Source) -> Mapping[str, Any]:
+    """Return adapter_config.json of a LoRA adapter. Raises LabError when it is missing or of another kind."""
+    path = source.folder / "adapter_config.json"
+    if not path.is_file():
+        raise LabError(f"{source.name}: not an adapter folder, it has no adapter_config.json")
+    settings = read_json(path)
+    kind = settings.get("peft_type") if isinstance(settings, dict) else None
+    if kind != "LORA":
+        raise LabError(f"{path}: peft_type is {kind!r}, expected 'LORA'")
+    return settings
+
+
+def _check_base(settings: Mapping[str, Any], adapter: Source, base: Source) -> None:
+    """Raise LabError when an adapter names another base.
+
+    Only the last part of the names is compared: folders move between machines, owners differ between mirrors.
+    """
+    named = settings.get("base_model_name_or_path")
+    if named and Path(named).name != Path(base.name).name:
+        raise LabError(f"{adapter.name}: this adapter was trained on {named}, not on {base.name}")
+
+
+def check_tensors(adapted: Any, folder: Path) -> None:
+    """Raise LabError unless the adapter in memory is, tensor for tensor, the one in the file (PEFT only warns)."""
+    import torch
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    stored = load_file(folder / "adapter_model.safetensors")
+    if not stored:
+        raise LabError(f"{folder}: the adapter file holds no weights")
+    live = get_peft_model_state_dict(adapted)
+    if odd := sorted(stored.keys() ^ live.keys()):
+        raise LabError(f"{folder}: the adapter does not fit the base: {len(odd)} tensors on one side only: {odd[0]}")
+    for name, value in stored.items():
+        if not torch.equal(value.float(), live[name].detach().cpu().float()):
+            raise LabError(f"{folder}: {name} in the file is not what the model holds")

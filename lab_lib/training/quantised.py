@@ -1,0 +1,69 @@
+"""Counting and keeping the weights that bitsandbytes quantised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def quantised_modules(model: Any) -> dict[str, Any]:
+    """Return the 4-bit and 8-bit linear layers by full name; empty without bitsandbytes."""
+    from importlib.util import find_spec
+
+    if find_spec("bitsandbytes") is None:
+        return {}
+    from bitsandbytes.nn import Linear4bit, Linear8bitLt
+
+    return {name: module for name, module in model.named_modules() if isinstance(module, Linear4bit | Linear8bitLt)}
+
+
+def parameter_count(parameter: Any) -> int:
+    """Return how many weights a parameter stands for.
+
+    A 4-bit parameter is stored two weights a byte: a 64 x 64 layer has 2,048 bytes. Counting the bytes halves the
+    total; the shape before packing is kept in the quantisation state.
+    """
+    state = getattr(parameter, "quant_state", None)
+    return parameter.numel() if state is None else state.shape.numel()
+
+
+def count_parameters(model: Any, trainable: bool = False) -> int:
+    """Return the number of weights of a model, shared ones once; only those being trained if `trainable`."""
+    return sum(parameter_count(p) for p in model.parameters() if p.requires_grad or not trainable)
+
+
+def weight_bytes(model: Any) -> int:
+    """Return the bytes of a model's parameters, with the scales of quantised blocks."""
+    return sum(p.numel() * p.element_size() + _scale_bytes(p) for p in model.parameters())
+
+
+def _scale_bytes(parameter: Any) -> int:
+    """Return the bytes of a 4-bit or 8-bit parameter's scales.
+
+    4-bit: one fp32 scale a block of 64 weights, 32/64 = 0.5 bits a weight; quantised again, one byte a block and
+    one fp32 a 256 blocks, 8/64 + 32/(64 x 256) = 0.127 bits. 8-bit: one fp32 a row (SCB).
+    """
+    state = getattr(parameter, "quant_state", None)
+    scales = [getattr(parameter, "SCB", None)]
+    if state is not None:
+        scales += [state.absmax, state.state2.absmax if state.nested else None]
+    return sum(s.numel() * s.element_size() for s in scales if s is not None)
+
+
+def keep_differentiable(model: Any) -> None:
+    """Make sure that gradients flow through 4-bit layers on a CPU, also after the model has generated.
+
+    On CPUs with avx512_bf16, bitsandbytes 0.50 repacks a 4-bit weight at its first forward pass in eval mode,
+    for ever, for a kernel that has no backward pass: training after an evaluation then silently loses every
+    gradient that goes through a frozen layer. We undo a repacking that has happened and forbid it from now on;
+    generating from a model that is being trained is slower by about a third to a half for it.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("bitsandbytes") is None:
+        return
+    from bitsandbytes.nn import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.state_dict()  # saving is what repacks the weight to its portable, differentiable layout
+            module.support_avx512bf16_for_cpu = False

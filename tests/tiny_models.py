@@ -1,0 +1,101 @@
+"""Tiny randomly initialised models of each family, with a tokenizer trained on the spot: real files, no download.
+
+Hidden size 64, two layers, weights of a fixed seed; each function writes a complete model folder and returns it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+TEXTS = (
+    "user> i want a cheap restaurant in the north\nbot> the [name] is cheap , shall i book it ?",
+    "user> is there a train to the city on monday\nbot> the [id] leaves at 09:15 , do you want a ticket ?",
+    "user> thank you , that is all\nbot> you are welcome , goodbye !",
+)
+
+
+def tiny_tokenizer(folder: Path, pad: str | None = "<pad>", special: tuple[str, ...] = ()) -> Any:
+    """Save a byte-level BPE tokenizer of 320 entries or fewer; ids 0, 1, 2 are <pad>, <s>, </s>."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320,
+        special_tokens=["<pad>" if pad == "<pad>" else "<none>", "<s>", "</s>", *special],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=pad, bos_token="<s>", eos_token="</s>")
+    fast.save_pretrained(folder)
+    return fast
+
+
+def _save(folder: Path, model_class: Any, shape: Any, seed: int) -> Path:
+    """Write random weights of a seed, and the tokenizer, into a folder."""
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model_class(shape).save_pretrained(folder)
+    tiny_tokenizer(folder)
+    return folder
+
+
+def tiny_llama(folder: Path, seed: int = 0, **changes: Any) -> Path:
+    """Llama: q_proj, k_proj, v_proj, o_proj; gate_proj, up_proj, down_proj; a separate lm_head."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shape = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
+    shape |= {"vocab_size": 320, "max_position_embeddings": 512, "tie_word_embeddings": False, "initializer_range": 0.2}
+    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    return _save(folder, LlamaForCausalLM, LlamaConfig(**shape | ids | changes), seed)
+
+
+def tiny_neox(folder: Path, seed: int = 0) -> Path:
+    """GPT-NeoX (Pythia): query_key_value, dense; dense_h_to_4h, dense_4h_to_h; embed_out. Padded vocabulary."""
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+
+    shape = GPTNeoXConfig(
+        vocab_size=384,  # more rows than the tokenizer has ids, as Pythia's 50304 against 50277
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=512,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    return _save(folder, GPTNeoXForCausalLM, shape, seed)
+
+
+def tiny_falcon(folder: Path, seed: int = 0) -> Path:
+    """Falcon: self_attention.query_key_value, self_attention.dense; mlp.dense_h_to_4h, mlp.dense_4h_to_h; tied."""
+    from transformers import FalconConfig, FalconForCausalLM
+
+    shape = FalconConfig(
+        vocab_size=320, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, bos_token_id=1, eos_token_id=2
+    )
+    return _save(folder, FalconForCausalLM, shape, seed)
+
+
+def tiny_t5(folder: Path, seed: int = 0) -> Path:
+    """T5 (encoder-decoder): SelfAttention and EncDecAttention with q, k, v, o; DenseReluDense with wi, wo."""
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    shape = T5Config(
+        vocab_size=320,
+        d_model=64,
+        d_kv=16,
+        d_ff=128,
+        num_layers=2,
+        num_heads=4,
+        pad_token_id=0,
+        eos_token_id=2,
+        decoder_start_token_id=0,
+    )
+    return _save(folder, T5ForConditionalGeneration, shape, seed)

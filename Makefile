@@ -1,0 +1,56 @@
+# The verbs of the project. `make demo` and `make test` need Python 3.11 or newer and make, nothing else: they create
+# one virtual environment and reuse it.
+
+VENV ?= .venv
+# The first interpreter that runs and is new enough for constraints.txt; 3.11 is the one the tests ran with.
+PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+# PyPI's torch for Linux brings the CUDA libraries (gigabytes). On a machine without a GPU a fifth of it is enough:
+#   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+TORCH ?= torch==2.13.0
+# Two spinning threads fall to a tenth of their speed when anything else runs on the machine.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+.PHONY: help demo test lint notebooks bench install clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r verb text; do \
+		printf '  make %-10s %s\n' "$$verb" "$$text"; done
+
+install: $(READY)  ## create the environment in $(VENV) (done once; again when the pins change)
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; install one or set PYTHON=/path/to/python" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all]'
+	$(BIN)/python -m pip check
+	touch $@
+
+demo: $(READY)  ## the main job, offline: base model scored, QLoRA fine-tuning, adapter scored, report.html
+	$(BIN)/lab demo
+
+# One OpenMP thread a worker: two workers on two cores, and sums do not depend on the number of threads.
+test: $(READY)  ## the tests of the default tier (choose others with ARGS="-m slow")
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
+
+lint: $(READY)  ## style, format, types and import floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+notebooks: $(READY)  ## run every notebook from top to bottom
+	@if ls notebooks/*.ipynb >/dev/null 2>&1; \
+	then OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbmake --nbmake-timeout=1800 notebooks; \
+	else echo "no notebooks yet"; fi
+
+bench: $(READY)  ## train and decode iterations per second on this machine
+	$(BIN)/lab speed
+
+clean:  ## remove the environment and the caches; runs/ stays
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find lab_lib tests -name __pycache__ -type d -prune -exec rm -rf {} +

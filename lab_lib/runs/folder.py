@@ -19,7 +19,7 @@ from typing import Any
 
 from lab_lib.config import as_dict, parse_yaml, to_yaml
 from lab_lib.errors import LabError
-from lab_lib.files import read_text, write_json, write_text
+from lab_lib.files import read_json, read_text, write_json, write_text
 from lab_lib.runs.config import RunConfig
 
 
@@ -78,7 +78,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 @contextmanager
 def stage(folder: RunFolder, name: str) -> Iterator[None]:
     """Record in status.json that a stage runs, and how it ended: completed, interrupted or failed with the reason."""
-    status = {"stage": name, "state": "running", "host": platform.node(), "pid": os.getpid(), "since": time.time()}
+    status: dict[str, Any] = {"stage": name, "state": "running", "host": platform.node(), "pid": os.getpid(), "since": time.time()}
     write_json(folder.path / "status.json", status)
     try:
         yield
@@ -86,4 +86,13 @@ def stage(folder: RunFolder, name: str) -> Iterator[None]:
         state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         write_json(folder.path / "status.json", {**status, "state": state, "reason": str(error) or repr(error)})
         raise
-    write_json(folder.path / "status.json", {**status, "state": "completed"})
+    else:
+        write_json(folder.path / "status.json", {**status, "state": "completed"})
+    finally:
+        _add_seconds(folder.path / "seconds.json", name, time.time() - status["since"])
+
+
+def _add_seconds(path: Path, name: str, seconds: float) -> None:
+    """Add a stage's duration to what earlier calls spent on it (a resumed stage took both)."""
+    spent = read_json(path) if path.exists() else {}
+    write_json(path, {**spent, name: round(spent.get(name, 0.0) + seconds, 1)})

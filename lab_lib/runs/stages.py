@@ -92,11 +92,11 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     if folder.adapter.exists():
         console.print(f"training is complete ({folder.adapter})")
         return
-    loaded = load_model(config.model, for_training=True)
+    loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
     for name, choice in loaded.choices.items():
         console.print(f"{name}: {choice}")
     model, summary = attach_lora(loaded.model, config.lora)
-    console.print(summary)
+    console.print(str(summary))
     training_mode(model, config.training.gradient_checkpointing)
     examples = encode(splits.train, loaded.tokenizer, config, splits)
     tokens = sum(len(e.ids) for e in examples)
@@ -108,7 +108,7 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
         folder.path,
         pad=loaded.tokenizer.pad_token_id,
         eos=loaded.tokenizer.eos_token_id,
-        precision=loaded.choices["dtype"].value,
+        precision=loaded.dtype,
         dev=dev_evaluation(config, folder, splits, loaded.tokenizer, console) if config.training.evaluate_every else None,
     )
     write_json(folder.path / "training.json", {**figures, "modules": summary.modules, "trainable": summary.trainable})

@@ -1,0 +1,43 @@
+"""The command `lab`: one verb a stage of the corridor. Imports nothing heavy, so that `lab --help` is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from rich.markup import escape
+
+from lab_lib.cli import data, models, predictions, recipes, runs
+from lab_lib.cli.console import console
+from lab_lib.errors import LabError
+
+app = typer.Typer(
+    name="lab",
+    help="Fine-tune language models for dialogue and score them so that the numbers can be trusted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (runs.demo, runs.run, runs.train, runs.decode, runs.evaluate):
+    app.command()(verb)
+for verb in (models.merge, models.chat, models.speed, models.doctor):
+    app.command()(verb)
+app.add_typer(data.app, name="data", help="Look at, audit, make and fetch corpora.")
+app.add_typer(recipes.app, name="recipes", help="List, print, copy and check recipes.")
+app.add_typer(predictions.app, name="predictions", help="Convert prediction files.")
+
+
+def main() -> None:
+    """Run the command line. Bad input: one line on stderr and exit code 2. Ctrl-C: exit code 130."""
+    # Threads that spin while they wait for work slow everything else on the machine down tenfold.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except LabError as error:
+        console.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on from here")
+        sys.exit(130)

@@ -1,0 +1,53 @@
+"""The verbs about models and machines: merge, chat, speed, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab_lib.cli.console import console
+
+Folder = Annotated[Path, typer.Argument(help="A run folder.")]
+
+
+def merge(folder: Folder, out: Annotated[Path, typer.Argument(help="Folder for the merged model.")]) -> None:
+    """Merge a run's adapter into its 16-bit base model and check the logits."""
+    from lab_lib.runs.config import load_run_config
+    from lab_lib.runs.folder import RunFolder
+    from lab_lib.training.merge import merge_adapter
+
+    difference = merge_adapter(load_run_config(folder).model, RunFolder(folder).adapter, out)
+    console.print(f"merged; logits differ by at most {difference:.4f} from base + adapter")
+    print(out)
+
+
+def chat(
+    folder: Folder,
+    base: Annotated[bool, typer.Option("--base", help="Talk to the base model instead of the adapter.")] = False,
+) -> None:
+    """Talk to a run's model in the terminal; an empty line ends. It answers with placeholders such as [name]."""
+    from lab_lib.runs.chat import chat as talk
+    from lab_lib.runs.config import load_run_config
+
+    talk(load_run_config(folder), folder, "base" if base else "finetuned", console)
+
+
+def speed(
+    recipe: Annotated[str, typer.Argument(help="The recipe whose model, batch size and lengths are measured.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value")] = None,
+) -> None:
+    """Measure training and decoding iterations a second; print the row of the Task 0 table."""
+    from lab_lib.runs.config import load_recipe
+    from lab_lib.runs.speed import measure
+
+    print(measure(load_recipe(recipe, overrides or []), console))
+
+
+def doctor() -> None:
+    """Check this machine: numbered checks, each failure with its fix. Exit code 1 when one fails."""
+    from lab_lib.runs.doctor import checkup, print_checks
+
+    if not print_checks(checkup(), console):
+        raise typer.Exit(1)

@@ -1,0 +1,55 @@
+"""`lab recipes`: discover, read, copy, check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab_lib.cli.console import console
+
+app = typer.Typer(no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YAML file.")]
+
+
+@app.command()
+def ls() -> None:
+    """List the bundled recipes with the first line of each."""
+    from lab_lib.files import read_text
+    from lab_lib.runs.config import recipe_names, recipe_path
+
+    for name in recipe_names():
+        first = read_text(recipe_path(name)).split("\n", 1)[0].lstrip("# ")
+        print(f"{name:28} {first}")
+
+
+@app.command()
+def cat(name: Name) -> None:
+    """Print a recipe."""
+    from lab_lib.files import read_text
+    from lab_lib.runs.config import recipe_path
+
+    print(read_text(recipe_path(name)), end="")
+
+
+@app.command()
+def cp(name: Name, target: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")]) -> None:
+    """Copy a recipe to a file of your own, to edit and run."""
+    from lab_lib.errors import LabError
+    from lab_lib.files import read_text, write_text
+    from lab_lib.runs.config import recipe_path
+
+    if target.exists():
+        raise LabError(f"{target}: exists already; nothing was written")
+    print(write_text(target, read_text(recipe_path(name))))
+
+
+@app.command()
+def validate(name: Name, overrides: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """Check a recipe's keys, values and types, and print it with every default filled in."""
+    from lab_lib.config import to_yaml
+    from lab_lib.runs.config import load_recipe
+
+    print(to_yaml(load_recipe(name, overrides or [])), end="")
+    console.print(f"{name}: valid")

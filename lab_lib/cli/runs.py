@@ -1,0 +1,73 @@
+"""The verbs that make runs: demo, run, train, decode, evaluate. Each prints the run folder, alone, on stdout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab_lib.cli.console import console
+
+Recipe = Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YAML file.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="section.key=value, for example training.steps=100")]
+Out = Annotated[Path | None, typer.Option(help="Run folder; one that exists is gone on with. Default: runs/RECIPE-TIME")]
+Folder = Annotated[Path, typer.Argument(help="A run folder.")]
+
+
+def demo(out: Out = None) -> None:
+    """Run the main job offline on the bundled corpus and model: about 5 minutes on 2 cores."""
+    folder = _walk("town-qlora-cpu", [], out, ("base", "train", "finetuned", "report"))
+    console.print(f"Open {folder / 'report.html'} in a browser to read every dialogue side by side.")
+
+
+def run(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    out: Out = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")] = False,
+) -> None:
+    """Walk the whole corridor: score the base model, fine-tune, score the adapter, write the report."""
+    if dry_run:
+        from lab_lib.runs.config import load_recipe
+        from lab_lib.runs.dry_run import show_plan
+
+        show_plan(load_recipe(recipe, overrides or []), console)
+        return
+    _walk(recipe, overrides or [], out, ("base", "train", "finetuned", "report"))
+
+
+def train(recipe: Recipe, overrides: Overrides = None, out: Out = None) -> None:
+    """Fine-tune only: leave the adapter in a run folder."""
+    _walk(recipe, overrides or [], out, ("train",))
+
+
+def decode(
+    folder: Folder,
+    base: Annotated[bool, typer.Option("--base", help="Decode the base model instead of the adapter.")] = False,
+) -> None:
+    """Generate the test replies of a run's adapter (or its base model)."""
+    _again(folder, ("base",) if base else ("finetuned",))
+
+
+def evaluate(folder: Folder) -> None:
+    """Score what a run decoded, beside reference and trivial rows, and write its report."""
+    _again(folder, ("report",))
+
+
+def _walk(recipe: str, overrides: list[str], out: Path | None, stages: tuple[str, ...]) -> Path:
+    from lab_lib.runs.config import load_recipe
+    from lab_lib.runs.folder import default_folder
+    from lab_lib.runs.run import run as walk
+
+    config = load_recipe(recipe, overrides)
+    folder = walk(config, out or default_folder(config), console, stages)
+    print(folder.path)
+    return folder.path
+
+
+def _again(folder: Path, stages: tuple[str, ...]) -> None:
+    from lab_lib.runs.config import load_run_config
+    from lab_lib.runs.run import run as walk
+
+    print(walk(load_run_config(folder), folder, console, stages).path)

@@ -1,0 +1,96 @@
+"""The corridor from end to end: corpus -> base model scored -> adapter learnt -> adapter scored -> report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lab_lib.config import as_dict
+from lab_lib.files import read_json, read_jsonl, sha256, write_json
+from lab_lib.runs.config import RunConfig
+from lab_lib.runs.folder import RunFolder, open_folder, stage
+from lab_lib.runs.record import environment
+from lab_lib.runs.splits import Splits, load_splits
+
+STAGES = ("base", "train", "finetuned", "report")
+
+
+def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] = STAGES) -> RunFolder:
+    """Walk the given stages in the run folder `path`; what is there already is not made again.
+
+    Called again after a kill, with the same config, it goes on where it stopped. Raises LabError for bad input.
+    """
+    splits = load_splits(config.data)
+    folder = open_folder(config, path)
+    console.print(f"[bold]{config.recipe}[/] in {folder.path}")
+    console.print(f"{len(splits.train)} training, {len(splits.dev)} dev and {len(splits.test)} test dialogues")
+    for name in stages:
+        with stage(folder, name):
+            _walk(name, config, folder, splits, console)
+    return folder
+
+
+def _walk(name: str, config: RunConfig, folder: RunFolder, splits: Splits, console: Console) -> None:
+    from lab_lib.runs.stages import decode, learn
+
+    if name == "train":
+        learn(config, folder, splits, console)
+    elif name == "report":
+        report(config, folder, splits, console)
+    else:
+        decode(config, folder, splits, name, console)
+
+
+def report(config: RunConfig, folder: RunFolder, splits: Splits, console: Console) -> None:
+    """Score what was decoded; write report.json, record.json, the curve and report.html; print the table."""
+    from lab_lib.results.curve import best_step, draw_curve
+    from lab_lib.results.report_html import write_report
+    from lab_lib.results.table import to_terminal
+    from lab_lib.runs.score import score_row, score_run, side_by_side
+
+    scored = score_run(config, folder, splits)
+    rows = [score_row(name, kind, scores) for name, (kind, scores, _) in scored.items()]
+    write_json(folder.path / "report.json", {name: scores.as_json() for name, (_, scores, _p) in scored.items()})
+    record = make_record(config, folder, splits, scored)
+    write_json(folder.path / "record.json", record)
+    log = read_jsonl(folder.log) if folder.log.exists() else []
+    best = best_step(log, config.training.best_metric)
+    svg = draw_curve(log, config.recipe, folder.path / "curve.png", folder.path / "curve.svg", best) if log else None
+    write_report(folder.path / "report.html", header(record), rows, side_by_side(splits, scored), svg)
+    console.print(to_terminal(rows, f"{config.recipe}: {config.data.corpus} {config.data.test}"))
+
+
+def make_record(config: RunConfig, folder: RunFolder, splits: Splits, scored: Any) -> dict[str, Any]:
+    """Return the record of a run: where its numbers come from, and the numbers."""
+    systems = [name for name in ("base", "finetuned") if folder.predictions(name).exists()]
+    training = folder.path / "training.json"
+    return {
+        "recipe": config.recipe,
+        **environment(),
+        "seed": config.training.seed,
+        "corpus": config.data.corpus,
+        "dialogues": {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)},
+        "training": read_json(training) if training.exists() else None,
+        "stage_seconds": read_json(folder.path / "seconds.json") if (folder.path / "seconds.json").exists() else {},
+        "predictions_sha256": {name: sha256(folder.predictions(name)) for name in systems},
+        "scores": {name: summary(scores) for name, (_, scores, _p) in scored.items()},
+        "scorer": next(iter(scored.values()))[1].signature,
+        "config": as_dict(config),
+    }
+
+
+def summary(scores: Any) -> dict[str, Any]:
+    """Return the figures of a row: the four scores with their intervals, richness, and what they were taken on."""
+    main = {name: round(getattr(scores, name), 2) for name in ("bleu", "inform", "success", "combined")}
+    intervals = {name: [round(low, 2), round(high, 2)] for name, (low, high) in scores.intervals.items()}
+    richness = {name: round(value, 3) for name, value in scores.richness.items()}
+    return {**main, "intervals": intervals, **richness, "dialogues": scores.dialogues, "turns": scores.turns}
+
+
+def header(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what the head of report.html shows of a record."""
+    shown = ("recipe", "command", "commit", "date", "machine", "seed", "scorer", "versions", "predictions_sha256")
+    return {name: record[name] for name in shown}

@@ -1,0 +1,67 @@
+"""`lab run --dry-run`: what would be done, without doing it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from lab_lib.config import to_yaml
+from lab_lib.prompts.encode import Example
+from lab_lib.runs.config import RunConfig
+from lab_lib.runs.splits import load_splits
+from lab_lib.runs.stages import encode
+
+
+def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
+    """Print the resolved config, hardware choices, trainable weights, steps, a memory estimate and three examples.
+
+    The model is loaded (a hub model is downloaded), since only it can say what would be trained.
+    """
+    from lab_lib.training.lora import attach_lora
+    from lab_lib.training.model import load_model
+    from lab_lib.training.trainer import step_count
+
+    splits = load_splits(config.data)
+    console.print(to_yaml(config), highlight=False)
+    loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
+    for name, choice in loaded.choices.items():
+        console.print(f"{name}: {choice}")
+    model, summary = attach_lora(loaded.model, config.lora)
+    console.print(str(summary))
+    encoded = encode(splits.train, loaded.tokenizer, config, splits)
+    steps = step_count(config.training, len(encoded))
+    console.print(
+        f"{len(encoded)} examples, {sum(len(e.ids) for e in encoded)} tokens, {steps} steps of {config.training.batch_size}"
+    )
+    longest = max(len(e.ids) for e in encoded)
+    console.print(memory_estimate(model, summary.trainable, config.training.micro_batch_size * longest))
+    for example in encoded[:examples]:
+        console.print()
+        console.print(render_tokens(example, loaded.tokenizer))
+
+
+def memory_estimate(model: object, trainable: int, tokens: int) -> str:
+    """Return an estimate of training's memory in one line: weights + optimiser + activations.
+
+    Trainable weights cost 16 bytes each (fp32 weight, gradient, two Adam moments). Activations of a Llama-like
+    layer are about 34 x hidden values a token in 2 bytes (Korthikanti et al. 2022, without attention scores),
+    logits and their gradient 2 x 4 bytes a vocabulary entry.
+    """
+    from lab_lib.training.quantised import weight_bytes
+
+    shape = model.config  # type: ignore[attr-defined]
+    weights = weight_bytes(model)
+    optimiser = 12 * trainable  # the fp32 weights themselves are among `weights`
+    activations = tokens * (34 * 2 * shape.hidden_size * shape.num_hidden_layers + 8 * shape.vocab_size)
+    parts = {"weights": weights, "gradients and optimiser": optimiser, "activations": activations}
+    text = ", ".join(f"{name} {size / 1e9:.2f} GB" for name, size in parts.items())
+    return f"memory estimate: {sum(parts.values()) / 1e9:.2f} GB ({text})"
+
+
+def render_tokens(example: Example, tokenizer: object) -> Text:
+    """Return an example as text, token by token: learnt tokens green and underlined, the others dim."""
+    text = Text(f"{example.key}: {len(example.ids)} tokens, {sum(example.learnt)} learnt\n", style="bold")
+    for i, learnt in zip(example.ids, example.learnt, strict=True):
+        piece = tokenizer.decode([i])  # type: ignore[attr-defined]
+        text.append(piece, style="green underline" if learnt else "dim")
+    return text

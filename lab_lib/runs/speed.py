@@ -1,0 +1,79 @@
+"""Task 0: how many iterations a second this machine makes, in training and in decoding."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+
+from lab_lib.runs.config import RunConfig
+from lab_lib.runs.splits import load_splits
+from lab_lib.runs.stages import ask, encode
+
+HEADER = "| GPU | CUDA | train [it/s] | infer [it/s] |\n|---|---|---|---|"
+REPEATS = 5  # timed iterations of each kind, after one that is not counted
+
+
+def measure(config: RunConfig, console: Console) -> str:
+    """Return the row of the Task 0 table for this machine.
+
+    A training iteration is forward and backward of one micro batch with the adapter; a decoding iteration is one
+    generated token for a full batch. Medians of five; the first of each is thrown away.
+    """
+    import torch
+
+    from lab_lib.training.batches import Collator, to_rows
+    from lab_lib.training.hardware import autocast
+    from lab_lib.training.lora import attach_lora
+    from lab_lib.training.model import generation_mode, load_model, training_mode
+
+    splits = load_splits(replace(config.data, max_train=4 * config.training.micro_batch_size, max_test=8))
+    loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
+    model, _ = attach_lora(loaded.model, config.lora)
+    examples = encode(splits.train, loaded.tokenizer, config, splits)[: config.training.micro_batch_size]
+    batch = Collator(loaded.tokenizer.pad_token_id)(to_rows(examples, loaded.tokenizer.eos_token_id))
+    batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
+
+    def train_once() -> None:
+        with autocast(loaded.device, loaded.dtype):
+            loss = model(**batch).loss
+        loss.backward()
+        model.zero_grad(set_to_none=True)
+
+    training_mode(model, config.training.gradient_checkpointing)
+    train = 1 / seconds(train_once)
+    generation_mode(model)
+    tokens = 16
+    # Exactly `tokens` new tokens for every row: min = max.
+    fixed = replace(config.decoding, min_new_tokens=tokens, max_new_tokens=tokens)
+    todo = [p.ids for p in ask(splits.test, loaded.tokenizer, config, splits)][: fixed.batch_size]
+    infer = tokens / seconds(lambda: generate(model, loaded.tokenizer, todo, fixed))
+    console.print(f"{len(examples)} examples a training iteration, {len(todo)} prompts a decoding iteration")
+    cuda = torch.version.cuda if torch.cuda.is_available() else "-"
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none (CPU)"
+    return f"{HEADER}\n| {gpu} | {cuda} | {train:.2f} | {infer:.2f} |"
+
+
+def generate(model: Any, tokenizer: Any, prompts: Any, config: Any) -> None:
+    """Generate one batch and wait for the device."""
+    from lab_lib.decoding.generate import generate_batch
+
+    generate_batch(model, tokenizer, prompts, config)
+
+
+def seconds(action: Callable[[], None]) -> float:
+    """Return the median duration of `action` in seconds; on a GPU the work is waited for."""
+    import torch
+
+    durations = []
+    for _ in range(REPEATS + 1):
+        start = time.perf_counter()
+        action()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        durations.append(time.perf_counter() - start)
+    return statistics.median(durations[1:])

@@ -7,18 +7,21 @@ functions named `find_...` ask the machine.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 from lab_lib.errors import LabError, nearest
 
 # Compute capability 8.0 is the A100; the T4 is 7.5 and the V100 7.0.
 NATIVE_BF16 = (8, 0)
-DTYPES = ("auto", "bf16", "fp16", "fp32")
-ATTENTIONS = ("auto", "eager", "sdpa", "flash_attention_2")
+Dtype = Literal["auto", "bf16", "fp16", "fp32"]
+Attention = Literal["auto", "eager", "sdpa", "flash_attention_2"]
+DTYPES = get_args(Dtype)
+ATTENTIONS = get_args(Attention)
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,28 @@ def find_machine() -> Machine:
     """Ask torch what this machine has. With several processes, each takes the GPU that LOCAL_RANK numbers."""
     import torch
 
-    features = torch.cpu.get_capabilities()
-    native = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+    native = has_native_bf16(_cpu_flags())
     if not torch.cuda.is_available():
         return Machine(native_bf16_cpu=native)
     index = int(os.environ.get("LOCAL_RANK", "0"))
     capability = torch.cuda.get_device_capability(index)
     return Machine(torch.cuda.get_device_name(index), capability, native, index)
+
+
+def has_native_bf16(flags: Set[str]) -> bool:
+    """Return whether a processor with these feature flags (names of /proc/cpuinfo) multiplies bf16 matrices.
+
+    Plain AVX-512 does not count: there bf16 is converted to fp32 and back around every product.
+    """
+    return not flags.isdisjoint({"avx512_bf16", "amx_bf16"})
+
+
+def _cpu_flags() -> Set[str]:
+    """Return the processor's feature flags; none where the system is not Linux."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return frozenset(flags.partition(":")[2].split())
 
 
 def choose_device(machine: Machine) -> Choice:

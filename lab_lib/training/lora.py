@@ -7,20 +7,21 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_json
 from lab_lib.training.hardware import Choice
 from lab_lib.training.hub import Source, check_safetensors, find_source
-from lab_lib.training.quantised import count_parameters, quantised_modules
+from lab_lib.training.quantised import count_parameters, linear_modules, quantised_modules
 
 # A selector looks at the components of a layer's full name. Attention is asked first: `attention.dense` of
 # GPT-NeoX is attention although its last name says nothing.
 ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
 FEED_FORWARD = re.compile(r"mlp|ffn|ff$|feed_?forward|dense.*dense|^fc\d|experts?$", re.IGNORECASE)
 SELECTORS = ("attention", "ffn", "linear", "regexp:<pattern>")
-METHODS = ("lora", "full")
+Method = Literal["lora", "full"]
+METHODS = get_args(Method)
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class LoraConfig:
 
     # lora trains two thin matrices beside each chosen layer; full trains every weight (needs quantisation=none,
     # and memory for weight, gradient and two moments in fp32: 16 bytes a weight).
-    method: str = "lora"
+    method: Method = "lora"
     # attention | ffn | linear (all but the output layer) | regexp:<pattern> on full module names. More layers
     # learn more, at more memory.
     modules: str = "linear"
@@ -69,15 +70,6 @@ def check_lora(config: LoraConfig) -> None:
     if not 0 <= config.dropout < 1:
         raise LabError(f"lora.dropout: {config.dropout}, expected at least 0 and less than 1")
     _selector(config.modules)
-
-
-def linear_modules(model: Any) -> list[str]:
-    """Return the full names of the linear layers (quantised or not), without the output layer over the vocabulary."""
-    from torch.nn import Linear
-
-    output = model.get_output_embeddings()
-    named = model.named_modules()
-    return [name for name, module in named if isinstance(module, Linear) and module is not output]
 
 
 def match_modules(model: Any, selector: str) -> tuple[str, ...]:
@@ -187,7 +179,9 @@ def load_adapter(model: Any, adapter: str, base: Source, trainable: bool) -> tup
         raise LabError(f"{source.name}: does not fit {base.name}: {' '.join(str(error).split())[:200]}") from error
     check_tensors(adapted, source.folder)
     scale = "rsLoRA" if settings.get("use_rslora") else "LoRA"
-    return adapted, Choice(source.name, f"{scale} of rank {settings.get('r')} on {len(adapted_modules(adapted))} layers")
+    return adapted, Choice(
+        source.name, f"{scale} of rank {settings.get('r')} on {len(adapted_modules(adapted))} layers"
+    )
 
 
 def read_adapter_config(source: Source) -> Mapping[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from lab_lib.errors import LabError, nearest
 from lab_lib.training.hardware import (
+    Attention,
     Choice,
+    Dtype,
     Machine,
     choose_attention,
     choose_device,
@@ -17,12 +19,26 @@ from lab_lib.training.hardware import (
     torch_dtype,
     weights_dtype,
 )
-from lab_lib.training.hub import Source, check_folder, find_source
-from lab_lib.training.quantised import count_parameters, keep_differentiable, quantised_modules, weight_bytes
+from lab_lib.training.hub import check_folder, find_source
+from lab_lib.training.quantised import (
+    count_parameters,
+    keep_differentiable,
+    linear_modules,
+    quantised_modules,
+    weight_bytes,
+)
 from lab_lib.training.tokenizer import load_tokenizer
+from lab_lib.training.weights import (
+    check_vocabulary,
+    model_class,
+    random_model,
+    read_shape,
+    stored_model,
+    supports_sdpa,
+)
 
-QUANTISATIONS = ("none", "8bit", "4bit")
-QUANT_TYPES = ("nf4", "fp4")
+Quantisation = Literal["none", "8bit", "4bit"]
+QuantType = Literal["nf4", "fp4"]
 
 
 @dataclass(frozen=True)
@@ -36,15 +52,15 @@ class ModelConfig:
     revision: str | None = None
     # none | 8bit | 4bit: 16, 8 or about 4.1 bits a weight of the linear layers. 4bit is QLoRA: a quarter of the
     # memory; none is faster where the model fits, and needed for full fine-tuning.
-    quantisation: str = "4bit"
+    quantisation: Quantisation = "4bit"
     # nf4 | fp4: nf4's sixteen levels are the quantiles of a normal distribution, as weights are; fp4 is less exact.
-    quant_type: str = "nf4"
+    quant_type: QuantType = "nf4"
     # True quantises the scales of the 64-weight blocks too: 0.5 -> 0.127 bits a weight, for a little time.
     double_quant: bool = True
     # auto | bf16 | fp16 | fp32: the number format of the computations. auto takes what the hardware does natively.
-    dtype: str = "auto"
+    dtype: Dtype = "auto"
     # auto | eager | sdpa | flash_attention_2: eager is the slowest and most readable; all compute the same thing.
-    attention: str = "auto"
+    attention: Attention = "auto"
     # A folder or hub name of a LoRA adapter to put on the base; none when left out.
     adapter: str | None = None
     # True runs Python code that comes with the model, with all your rights. Read that code first.
@@ -86,21 +102,21 @@ def load_model(
     machine = machine or find_machine()
     source = find_source(config.name, config.revision, code=config.trust_remote_code)
     check_folder(source, weights=not config.from_scratch)
-    shape = _read_shape(source, config)
+    shape = read_shape(source, config)
     dtype = choose_dtype(config.dtype, machine, config.quantisation)
     tokenizer, pad = load_tokenizer(source, config.trust_remote_code)
-    model_class = _model_class(shape, source)
-    attention = choose_attention(config.attention, machine, supports_sdpa=_supports_sdpa(model_class, shape))
+    auto = model_class(shape, source)
+    attention = choose_attention(config.attention, machine, supports_sdpa=supports_sdpa(auto, shape))
     options = {
         "attn_implementation": attention.value,
         "dtype": torch_dtype(weights_dtype(dtype.value, machine, full)),
         "trust_remote_code": config.trust_remote_code,
     }
     if config.from_scratch:
-        model = _random_model(model_class, shape, config.seed, options).to(machine.device)
+        model = random_model(auto, shape, config.seed, options).to(machine.device)
     else:
-        model = _stored_model(model_class, source, config, dtype.value, machine, options)
-    _check_vocabulary(model, tokenizer, source)
+        model = stored_model(auto, source, config, dtype.value, machine, options)
+    check_vocabulary(model, tokenizer, source)
     model.name_or_path = source.name  # what an adapter trained on it will name as its base
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     choices = {
@@ -122,12 +138,12 @@ def load_model(
 
 def check_config(config: ModelConfig, full: bool = False) -> None:
     """Raise LabError for unknown values and for combinations that make no sense, before anything is loaded."""
-    if config.quantisation not in QUANTISATIONS:
-        raise LabError(
-            f"model.quantisation: unknown value {config.quantisation!r}{nearest(config.quantisation, QUANTISATIONS)}"
-        )
-    if config.quant_type not in QUANT_TYPES:
-        raise LabError(f"model.quant_type: unknown value {config.quant_type!r}{nearest(config.quant_type, QUANT_TYPES)}")
+    for key, value, valid in (
+        ("quantisation", config.quantisation, get_args(Quantisation)),
+        ("quant_type", config.quant_type, get_args(QuantType)),
+    ):
+        if value not in valid:
+            raise LabError(f"model.{key}: unknown value {value!r}{nearest(value, valid)}")
     if config.quantisation == "none":
         return
     if config.from_scratch:
@@ -148,87 +164,9 @@ def _require_bitsandbytes(quantisation: str) -> None:
         )
 
 
-def _read_shape(source: Source, config: ModelConfig) -> Any:
-    """Return the transformers config of a folder. Raises LabError for an unknown architecture."""
-    from transformers import AutoConfig
-
-    try:
-        shape = AutoConfig.from_pretrained(source.folder, trust_remote_code=config.trust_remote_code)
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise LabError(f"{source.name}: config.json is not usable: {_first_line(error)}") from error
-    if getattr(shape, "quantization_config", None) is not None:
-        raise LabError(f"{source.name}: the stored weights are quantised already; use the 16-bit original")
-    return shape
-
-
-def _model_class(shape: Any, source: Source) -> Any:
-    """Return AutoModelForSeq2SeqLM for an encoder-decoder, else AutoModelForCausalLM."""
-    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
-
-    auto = AutoModelForSeq2SeqLM if shape.is_encoder_decoder else AutoModelForCausalLM
-    custom = auto.__name__ in (getattr(shape, "auto_map", None) or {})
-    if type(shape) not in auto._model_mapping and not custom:
-        raise LabError(f"{source.name}: a {shape.model_type} model cannot generate text")
-    return auto
-
-
-def _supports_sdpa(auto: Any, shape: Any) -> bool:
-    """Return whether the code of the model's class has fused attention (assumed for code from the repository)."""
-    if type(shape) not in auto._model_mapping:
-        return True
-    return bool(auto._model_mapping[type(shape)]._supports_sdpa)
-
-
-def _random_model(auto: Any, shape: Any, seed: int, options: dict[str, Any]) -> Any:
-    """Return a model with random weights, leaving the global random state as it was."""
-    import torch
-
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return auto.from_config(shape, **options)
-
-
-def _stored_model(auto: Any, source: Source, config: ModelConfig, dtype: str, machine: Machine, options) -> Any:
-    """Return the model with its stored weights, all of them, quantised while loading if asked for."""
-    options = options | {"device_map": {"": machine.device}, "use_safetensors": True, "output_loading_info": True}
-    if config.quantisation != "none":
-        options["quantization_config"] = _quantisation(config, dtype)
-    try:
-        model, info = auto.from_pretrained(source.folder, **options)
-    except (ValueError, RuntimeError, OSError, KeyError, ImportError) as error:
-        raise LabError(f"{source.name}: cannot load the weights: {_first_line(error)}") from error
-    # transformers fills a missing weight with random numbers and only warns.
-    if info["missing_keys"]:
-        missing = sorted(info["missing_keys"])
-        raise LabError(f"{source.name}: the weights lack {len(missing)} tensors config.json asks for: {missing[0]}")
-    return model
-
-
-def _quantisation(config: ModelConfig, dtype: str) -> Any:
-    """Return the bitsandbytes settings of a ModelConfig; `dtype` is the format of the computations."""
-    from transformers import BitsAndBytesConfig
-
-    if config.quantisation == "8bit":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type=config.quant_type,
-        bnb_4bit_use_double_quant=config.double_quant,
-        bnb_4bit_compute_dtype=torch_dtype(dtype),
-    )
-
-
-def _check_vocabulary(model: Any, tokenizer: Any, source: Source) -> None:
-    """Raise LabError when the tokenizer makes ids the model has no embedding for; spare rows are fine."""
-    rows = model.get_input_embeddings().weight.shape[0]
-    highest = max(tokenizer.get_vocab().values())
-    if highest >= rows:
-        raise LabError(f"{source.name}: the tokenizer has ids up to {highest}, the model embeds {rows} only")
-
-
 def describe_weights(model: Any, config: ModelConfig) -> Choice:
     """Return what the weights are held as, counted on the model itself. Raises LabError if nothing was quantised."""
-    size = f"{count_parameters(model):,} parameters in {weight_bytes(model) / 1e6:.1f} MB"
+    size = f"{count_parameters(model):,} parameters in {weight_bytes(model) / 1e6:.2f} MB"
     if config.from_scratch:
         return Choice("random", f"from_scratch: {size}, seed {config.seed}")
     if config.quantisation == "none":
@@ -238,7 +176,8 @@ def describe_weights(model: Any, config: ModelConfig) -> Choice:
         raise LabError(f"{config.name}: no layer could be quantised to {config.quantisation}; set quantisation=none")
     packed = sum(weight_bytes(module) for module in modules.values())
     kind = f"{config.quantisation} {config.quant_type}" if config.quantisation == "4bit" else config.quantisation
-    return Choice(kind, f"{len(modules)} linear layers hold {packed / 1e6:.1f} MB; {size} in all")
+    share = f"{len(modules)} of {len(linear_modules(model))} linear layers, {packed / 1e6:.2f} MB"
+    return Choice(kind, f"{share}; in all {size}")
 
 
 def prepare_for_training(model: Any) -> None:
@@ -266,18 +205,16 @@ def training_mode(model: Any, gradient_checkpointing: bool) -> None:
     keep_differentiable(model)
     if gradient_checkpointing:
         model.enable_input_require_grads()
-        model.activation_checkpointing_enable({"use_reentrant": False})
+        # The name since transformers 5.2x; the older one is deprecated there.
+        switch = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        switch({"use_reentrant": False})
 
 
 def generation_mode(model: Any) -> None:
     """Switch a model to generating: dropout off, the cache on, checkpointing and its gradient hooks off."""
     model.eval()
     model.config.use_cache = True
-    if model.is_gradient_checkpointing:
-        model.activation_checkpointing_disable()
+    if any(getattr(module, "gradient_checkpointing", False) for module in model.modules()):
+        switch = getattr(model, "activation_checkpointing_disable", None) or model.gradient_checkpointing_disable
+        switch()
         model.disable_input_require_grads()
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of an error's message; its class when it has none."""
-    return str(error).strip().split("\n")[0] or type(error).__name__

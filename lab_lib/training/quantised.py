@@ -1,4 +1,4 @@
-"""Counting and keeping the weights that bitsandbytes quantised."""
+"""Linear layers and their weights, quantised by bitsandbytes or not: finding, counting, keeping them trainable."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ def quantised_modules(model: Any) -> dict[str, Any]:
     from bitsandbytes.nn import Linear4bit, Linear8bitLt
 
     return {name: module for name, module in model.named_modules() if isinstance(module, Linear4bit | Linear8bitLt)}
+
+
+def linear_modules(model: Any) -> list[str]:
+    """Return the full names of the linear layers (quantised or not), without the output layer over the vocabulary."""
+    from torch.nn import Linear
+
+    output = model.get_output_embeddings()
+    named = model.named_modules()
+    return [name for name, module in named if isinstance(module, Linear) and module is not output]
 
 
 def parameter_count(parameter: Any) -> int:

@@ -37,8 +37,7 @@ def read_multiwoz(dialogues: Path, goals: Path | None, name: str) -> Corpus:
         raise LabError(f"{dialogues}: expected at least one of the folders {', '.join(SPLITS)}")
     builder = _Builder(schema, dialogues / "dialog_acts.json", Path(goals) / "data.json" if goals else None)
     splits = {
-        split: tuple(builder.dialogue(raw, where) for where, raw in records)
-        for split, records in raw_splits.items()
+        split: tuple(builder.dialogue(raw, where) for where, raw in records) for split, records in raw_splits.items()
     }
     database = read_database(Path(goals) / "db") if goals else {}
     return Corpus(name, splits, schema, database, tuple(builder.dropped + builder.unused_acts()))
@@ -62,8 +61,10 @@ def _read_schema(path: Path) -> tuple[Mapping[str, Any], ...]:
     """Read schema.json: a list of services with named slots."""
     schema = read_json(path)
     try:
-        if all(isinstance(slot["name"], str) for service in schema for slot in service["slots"]):
-            return tuple({"service_name": service["service_name"], **service} for service in schema)
+        names = [service["service_name"] for service in schema]
+        names += [slot["name"] for service in schema for slot in service["slots"]]
+        if names and all(isinstance(name, str) for name in names):
+            return tuple(schema)
     except (KeyError, TypeError):
         pass
     raise LabError(f"{path}: expected a list of services with 'service_name' and named 'slots'")

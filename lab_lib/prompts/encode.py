@@ -157,7 +157,7 @@ def training_examples(
     pieces = encode_pieces(dialogue_messages(dialogue, config, database), tokenizer)
     bos = _bos(tokenizer)
     for piece in pieces:
-        if piece.message.role == "bot" and len(piece.learnt) < 2:
+        if piece.message.role == "bot" and not piece.message.text:
             raise LabError(f"dialogue {dialogue.id}, system turn {piece.message.turn}: empty reply")
     try:
         return [

@@ -1,0 +1,168 @@
+"""Generation: batch = single, replies by position, settings that are complete, prediction files that resume."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tiny_models import tiny_llama
+
+from lab_lib.decoding.config import DecodeConfig, generation_config
+from lab_lib.decoding.generate import generate_batch, generate_replies
+from lab_lib.decoding.predictions import (
+    decode_to_file,
+    export_mwzeval,
+    read_predictions,
+    write_predictions,
+)
+from lab_lib.errors import LabError
+from lab_lib.prompts.encode import Prompt
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = tiny_llama(tmp_path_factory.mktemp("model"))
+    return AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+
+
+def prompt_ids(count: int) -> list[list[int]]:
+    """Prompts of very different lengths; token 0 (pad) occurs inside on purpose."""
+    return [[1, *((7 * n + 3 * i) % 300 for i in range(2 + 5 * n)), 0, 9] for n in range(count)]
+
+
+def test_a_batch_gives_what_single_prompts_give(loaded):
+    model, tokenizer = loaded
+    rows, config = prompt_ids(7), DecodeConfig(max_new_tokens=12)
+    batch = generate_batch(model, tokenizer, rows, config)
+    assert batch == [generate_batch(model, tokenizer, [row], config)[0] for row in rows]
+    assert len({tuple(row) for row in batch}) > 3  # the prompts matter
+
+
+def test_replies_equal_a_plain_loop_over_the_model(loaded):
+    """Greedy search by hand, without cache, padding or generate()."""
+    import torch
+
+    model, tokenizer = loaded
+    row = prompt_ids(3)[2]
+    ids = list(row)
+    for _ in range(10):
+        with torch.no_grad():
+            ids.append(model(torch.tensor([ids])).logits[0, -1].argmax().item())
+        if ids[-1] == tokenizer.eos_token_id:
+            break
+    assert generate_batch(model, tokenizer, [row], DecodeConfig(max_new_tokens=10))[0] == ids[len(row) :]
+
+
+def test_generation_stops_at_eos_and_pads_nothing_into_the_reply(loaded):
+    import torch
+
+    model, tokenizer = loaded
+    bias = torch.nn.Parameter(torch.zeros(320))
+    bias.data[tokenizer.eos_token_id] = 1e4  # EOS is now always the likeliest token
+    model.lm_head.bias = bias
+    try:
+        replies = generate_batch(model, tokenizer, prompt_ids(3), DecodeConfig(max_new_tokens=12))
+        forced = generate_batch(model, tokenizer, prompt_ids(2), DecodeConfig(max_new_tokens=12, min_new_tokens=5))
+    finally:
+        model.lm_head.bias = None
+    assert replies == [[tokenizer.eos_token_id]] * 3
+    assert [len(row) for row in forced] == [6, 6]
+
+
+def test_the_generation_config_is_complete_whatever_the_checkpoint_says(loaded):
+    _, tokenizer = loaded
+    greedy = generation_config(DecodeConfig(), tokenizer)
+    assert (greedy.eos_token_id, greedy.pad_token_id, greedy.do_sample) == (2, 0, False)
+    sampled = generation_config(DecodeConfig(sample=True, top_p=0.9, temperature=0.7), tokenizer)
+    assert (sampled.do_sample, sampled.top_p, sampled.temperature, sampled.top_k) == (True, 0.9, 0.7, 0)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        DecodeConfig(sample=True, temperature=0.8, top_k=20, max_new_tokens=6),
+        DecodeConfig(sample=True, top_p=0.8, max_new_tokens=6),
+        DecodeConfig(sample=True, min_p=0.05, max_new_tokens=6),
+        DecodeConfig(sample=True, typical_p=0.9, max_new_tokens=6),
+        DecodeConfig(beams=3, length_penalty=1.2, max_new_tokens=6),
+        DecodeConfig(repetition_penalty=1.3, no_repeat_ngram=2, max_new_tokens=6),
+    ],
+    ids=["top-k", "top-p", "min-p", "typical", "beams", "penalties"],
+)
+def test_every_strategy_runs_and_repeats_with_its_seed(loaded, config):
+    model, tokenizer = loaded
+    todo = [Prompt(tuple(ids), f"d{n}", 0) for n, ids in enumerate(prompt_ids(4))]
+    once = [(r.key, r.response, r.tokens) for r in generate_replies(model, tokenizer, todo, config)]
+    again = [(r.key, r.response, r.tokens) for r in generate_replies(model, tokenizer, todo, config)]
+    assert once == again and len(once) == 4 and all(tokens <= 6 for *_, tokens in once)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"top_p": 0.9}, "no effect without decoding.sample=true"),
+        ({"length_penalty": 2.0}, "no effect without decoding.beams"),
+        ({"sample": True, "temperature": 0.0}, "for greedy search set sample=false"),
+        ({"min_new_tokens": 9, "max_new_tokens": 3}, "at most max_new_tokens"),
+        ({"batch_size": 0}, "at least 1"),
+        ({"sample": True, "top_p": 1.5}, "lie in"),
+    ],
+)
+def test_settings_that_would_be_ignored_are_refused(settings, message):
+    with pytest.raises(LabError, match=message):
+        DecodeConfig(**settings)
+
+
+def test_an_empty_prompt_is_refused(loaded):
+    with pytest.raises(LabError, match="empty prompt"):
+        generate_batch(*loaded, [[1], []], DecodeConfig())
+
+
+def test_an_interrupted_prediction_file_goes_on_to_the_same_file(loaded, tmp_path):
+    model, tokenizer = loaded
+    todo = [Prompt(tuple(ids), f"d{n // 2}", n % 2) for n, ids in enumerate(prompt_ids(6))]
+    config = DecodeConfig(sample=True, max_new_tokens=5, batch_size=2)
+    whole = decode_to_file(model, tokenizer, todo, config, tmp_path / "whole.jsonl").read_text()
+
+    class Killed(Exception):
+        pass
+
+    def kill(done: int) -> None:
+        raise Killed
+
+    broken = tmp_path / "broken.jsonl"
+    with pytest.raises(Killed):
+        decode_to_file(model, tokenizer, todo, config, broken, kill)
+    partial = tmp_path / "broken.jsonl.partial"
+    assert not broken.exists() and len(partial.read_text().splitlines()) == 2
+    with open(partial, "a") as stream:
+        stream.write('{"dialogue": "d1", "tur')  # the line that was being written
+    assert decode_to_file(model, tokenizer, todo, config, broken).read_text() == whole
+    assert not partial.exists() and len(whole.splitlines()) == 6
+    assert decode_to_file(model, tokenizer, [], config, broken).read_text() == whole  # finished files are kept
+
+
+def test_prediction_files_convert_to_mwzeval_and_back(tmp_path):
+    rows = {"mul1": [{"response": "hi [name]"}, {"response": "é", "state": {"hotel": {"area": "north"}}}]}
+    write_predictions(rows, tmp_path / "a.jsonl")
+    assert read_predictions(tmp_path / "a.jsonl") == rows
+    export_mwzeval(read_predictions(tmp_path / "a.jsonl"), tmp_path / "b.json")
+    assert json.loads((tmp_path / "b.json").read_text()) == rows == read_predictions(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"dialogue": "a", "turn": 0}\n', "row 1: expected an object"),
+        ('{"dialogue": "a", "turn": 1, "response": "x"}\n', "turn 0 is missing"),
+        ('{"dialogue": "a", "turn": 0, "response": "x"}\n' * 2, "there twice"),
+        ('{"dialogue": "a", "turn": 0, "resp', "line 1"),
+    ],
+)
+def test_malformed_prediction_files_are_refused(tmp_path, text, message):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(text)
+    with pytest.raises(LabError, match=message):
+        read_predictions(path)

@@ -1,0 +1,173 @@
+"""The fine-tuning run: batches, accumulation, resuming to the bit, stopping at NaN."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import training_job
+from tiny_models import tiny_llama
+
+from lab_lib.errors import LabError
+from lab_lib.files import read_jsonl
+from lab_lib.training.batches import Collator, EpochOrder, to_rows
+from lab_lib.training.config import TrainConfig
+
+JOB = Path(training_job.__file__)
+
+
+def example(ids: tuple[int, ...], learnt: tuple[bool, ...]) -> SimpleNamespace:
+    return SimpleNamespace(ids=ids, learnt=learnt, key="x")
+
+
+def test_rows_must_learn_a_reply_and_end_with_eos():
+    assert to_rows([example((1, 5, 6, 2), (False, False, True, True))], eos=2) == [
+        {"input_ids": [1, 5, 6, 2], "labels": [-100, -100, 6, 2]}
+    ]
+    for ids, learnt in (
+        ((1, 5, 2), (False, False, True)),  # nothing but EOS
+        ((1, 5, 6), (False, True, True)),  # no EOS at the end
+        ((1, 5, 2), (False, True, False)),  # EOS not learnt
+    ):
+        with pytest.raises(LabError, match="expected a reply and its EOS"):
+            to_rows([example(ids, learnt)], eos=2)
+    with pytest.raises(LabError, match="no training examples"):
+        to_rows([], eos=2)
+
+
+def test_padding_is_masked_by_position_even_where_a_real_token_equals_pad():
+    rows = [{"input_ids": [0, 5, 2], "labels": [-100, 5, 2]}, {"input_ids": [7, 2], "labels": [7, 2]}]
+    batch = Collator(pad=0)(rows)
+    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
+    assert batch["input_ids"].tolist() == [[0, 5, 2], [7, 2, 0]]
+    assert batch["labels"].tolist() == [[-100, 5, 2], [7, 2, -100]]
+
+
+def test_order_is_a_permutation_that_depends_on_seed_and_epoch_alone():
+    lengths = [n % 17 + 1 for n in range(403)]
+    order = EpochOrder(lengths, seed=1, batch=4)
+    first = list(order)
+    assert sorted(first) == list(range(403)) and list(order) == first
+    order.set_epoch(1)
+    assert list(order) != first
+    assert list(EpochOrder(lengths, seed=2, batch=4)) != first
+    assert lengths[first[0]] == max(lengths)  # the longest batch first
+    waste = sum(max(b) * len(b) - sum(b) for b in ([lengths[i] for i in first[k : k + 4]] for k in range(0, 403, 4)))
+    assert waste < 0.1 * sum(lengths)
+
+
+def gradients(folder: Path, micro: int) -> dict[str, object]:
+    """One optimiser step of plain SGD with rate 1 on the same 8 examples; return how the weights moved."""
+    from transformers import AutoModelForCausalLM
+
+    from lab_lib.training.trainer import train
+
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    config = TrainConfig(steps=1, batch_size=8, micro_batch_size=micro, learning_rate=1e-3, schedule="constant",
+                         warmup=0.0, clip=1e9, optimiser="adafactor", log_every=1)  # fmt: skip
+    train(model, training_job.examples(8), config, folder / f"run{micro}", pad=0, eos=2, precision="fp32")
+    logged = read_jsonl(folder / f"run{micro}" / "log.jsonl")
+    return {"loss": logged[0]["loss"], "norm": logged[0]["grad_norm"]} | {
+        name: p.detach() - before[name] for name, p in model.named_parameters()
+    }
+
+
+def test_accumulated_micro_batches_equal_the_large_batch(tmp_path):
+    """Rows of different lengths: normalised by tokens over the whole batch, not row by row or micro by micro."""
+    tiny_llama(tmp_path)
+    large, small = gradients(tmp_path, 8), gradients(tmp_path, 2)
+    assert large["loss"] == pytest.approx(small["loss"], rel=1e-5)
+    assert large["norm"] == pytest.approx(small["norm"], rel=1e-4)
+    # The loss is the mean over learnt tokens, computed here by hand.
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(tmp_path)
+    total, count = 0.0, 0
+    for e in training_job.examples(8):
+        logits = model(torch.tensor([e.ids])).logits[0, :-1].log_softmax(-1)
+        kept = [(t, i) for t, (i, learn) in enumerate(zip(e.ids[1:], e.learnt[1:], strict=True)) if learn]
+        total -= sum(logits[t, i].item() for t, i in kept)
+        count += len(kept)
+    assert large["loss"] == pytest.approx(total / count, rel=1e-4)
+
+
+def job(model: Path, run: Path, steps: int, pause: float = 0.0) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, str(JOB), str(model), str(run), str(steps), str(pause)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def test_a_killed_qlora_run_resumes_to_the_same_adapter_to_the_bit(tmp_path):
+    """Real 4-bit QLoRA with dropout, killed with -9 between two checkpoints, against an unbroken run."""
+    from safetensors.torch import load_file
+
+    model = tiny_llama(tmp_path / "model")
+    assert job(model, tmp_path / "whole", 8).wait() == 0
+    broken = job(model, tmp_path / "broken", 8, pause=1.5)
+    mark = tmp_path / "broken" / "checkpoints" / "checkpoint-4" / "complete"
+    deadline = time.monotonic() + 120
+    while not mark.exists() and broken.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    broken.send_signal(signal.SIGKILL)
+    assert broken.wait() == -signal.SIGKILL and mark.exists()
+    assert not (tmp_path / "broken" / "adapter").exists()
+    # A checkpoint folder that was being written when the process died must not be resumed from.
+    (tmp_path / "broken" / "checkpoints" / "checkpoint-99").mkdir()
+    assert job(model, tmp_path / "broken", 8).wait() == 0
+
+    whole, resumed = (load_file(tmp_path / name / "adapter" / "adapter_model.safetensors") for name in ("whole", "broken"))
+    assert whole.keys() == resumed.keys() and len(whole) > 10
+    assert all((whole[name] == resumed[name]).all() for name in whole)
+    losses = [[row["loss"] for row in read_jsonl(tmp_path / n / "log.jsonl") if "loss" in row] for n in ("whole", "broken")]
+    assert losses[0] == losses[1] and len(losses[0]) == 8  # repeated steps are not logged twice
+
+
+def test_nan_loss_stops_the_run_with_a_hint(tmp_path):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from lab_lib.training.trainer import train
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_llama(tmp_path))
+    with torch.no_grad():
+        model.lm_head.weight[0, 0] = math.nan
+    config = TrainConfig(steps=3, batch_size=4, micro_batch_size=4, log_every=1)
+    with pytest.raises(LabError, match=r"loss is nan at step 1: lower training.learning_rate"):
+        train(model, training_job.examples(), config, tmp_path / "run", pad=0, eos=2, precision="fp32")
+
+
+def test_a_model_with_nothing_to_train_is_refused(tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    from lab_lib.training.trainer import train
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_llama(tmp_path)).requires_grad_(False)
+    with pytest.raises(LabError, match="no parameter of the model is trainable"):
+        train(model, training_job.examples(), TrainConfig(), tmp_path / "run", pad=0, eos=2, precision="fp32")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 10, "micro_batch_size": 4}, "not a multiple"),
+        ({"learning_rate": 0.0}, "above 0"),
+        ({"warmup": 3.0}, "between 0 and 1"),
+        ({"loggers": ("wandbb",)}, "wandbb"),
+        ({"keep_checkpoints": 0}, "at least 1"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(settings, message):
+    with pytest.raises(LabError, match=message):
+        TrainConfig(**settings)

@@ -89,7 +89,7 @@ class Table:
         return frozenset(id_ for number, id_ in enumerate(self._ids) if mask >> number & 1)
 
     def _with_twins(self, found: int) -> int:
-        """Add the rows that share an id with a row found: ids are compared, and trains of two days share one."""
+        """Add the rows that share an id with a row found: what is compared is ids, and trains share some."""
         for twins in self._twins:
             if found & twins:
                 found |= twins
@@ -119,7 +119,7 @@ class Table:
         return lambda text: text == wanted
 
     def _by_value(self, column: str) -> dict[str, int]:
-        """Return {value: rows that have it}; a row without the column (a venue without phone) matches nothing."""
+        """Return {value: rows that have it}; a row without the column (no phone) matches nothing."""
         masks: dict[str, int] = {}
         for number, row in enumerate(self._rows):
             if isinstance(value := row.get(column), (str, int)):

@@ -1,0 +1,1 @@
+"""How good is it? Scorers equal to the official ones, with their uncertainty."""

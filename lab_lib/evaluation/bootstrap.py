@@ -1,0 +1,109 @@
+"""How far a score could move if other dialogues had been drawn: the bootstrap over dialogues.
+
+Dialogues, not turns, are drawn: turns of one dialogue hang together. A score here is a function of summed
+counts, so a resample is a row of weights (how often each dialogue was drawn) and all resamples are one
+matrix product. Efron and Tibshirani (1993); paired, for two systems: Koehn (2004), "Statistical
+Significance Tests for Machine Translation Evaluation".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lab_lib.errors import LabError
+
+LEVEL = 95.0  # per cent of resamples inside an interval
+# {metric: value} from the summed counts of the drawn dialogues
+Score = Callable[[np.ndarray], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two systems on the same dialogues: `difference` = first minus second, with its interval.
+
+    `p` is the share of resamples whose difference is at most zero, or at least zero if that is rarer, doubled
+    (two-sided, at most 1): how often drawing other dialogues would take the lead away.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The mean of a metric over several runs, with an interval over runs and dialogues."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def resample(counts: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """Return sums (resamples, columns) of `counts` (dialogues, columns) over drawn dialogues.
+
+    The draws depend only on the seed and the number of dialogues, so two systems are resampled alike.
+    """
+    if resamples < 1:
+        raise LabError(f"bootstrap: resamples must be at least 1, not {resamples}")
+    dialogues = len(counts)
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(dialogues, np.full(dialogues, 1 / dialogues), size=resamples)
+    # In floats the product is a fast matrix multiplication; counts below 2**53 stay exact.
+    return weights.astype(np.float64) @ counts.astype(np.float64)
+
+
+def intervals(counts: np.ndarray, score: Score, resamples: int, seed: int) -> dict[str, tuple[float, float]]:
+    """Return {metric: (low, high)}, the middle 95 % of the scores of the resamples."""
+    scores = _scores(counts, score, resamples, seed)
+    return {name: _middle(values) for name, values in scores.items()}
+
+
+def compare(
+    first: np.ndarray, second: np.ndarray, score: Score, resamples: int, seed: int
+) -> dict[str, Comparison]:
+    """Return {metric: Comparison} of two systems, the same dialogues in the same rows, drawn together."""
+    if len(first) != len(second):
+        raise LabError(f"comparison: {len(first)} dialogues against {len(second)}, expected the same ones")
+    ones, others = (_scores(counts, score, resamples, seed) for counts in (first, second))
+    whole, other_whole = score(first.sum(axis=0)), score(second.sum(axis=0))
+    return {name: _comparison(whole[name] - other_whole[name], ones[name] - others[name]) for name in ones}
+
+
+def pool(runs: Sequence[np.ndarray], score: Score, resamples: int, seed: int) -> dict[str, Pooled]:
+    """Return {metric: Pooled} of runs that differ in chance only, the same dialogues in the same rows.
+
+    Each resample draws as many runs as there are, with replacement, and one set of dialogues for all of them.
+    """
+    by_run = [_scores(counts, score, resamples, seed) for counts in runs]
+    drawn = np.random.default_rng([seed, len(runs)]).integers(len(runs), size=(resamples, len(runs)))
+    rows = np.arange(resamples)[:, None]
+    whole = [score(counts.sum(axis=0)) for counts in runs]
+    pooled = {}
+    for name in by_run[0]:
+        values = np.stack([scores[name] for scores in by_run], axis=1)[rows, drawn].mean(axis=1)
+        pooled[name] = Pooled(float(np.mean([scores[name] for scores in whole])), *_middle(values))
+    return pooled
+
+
+def _scores(counts: np.ndarray, score: Score, resamples: int, seed: int) -> dict[str, np.ndarray]:
+    """Return {metric: its value in each resample}."""
+    rows = [score(sums) for sums in resample(counts, resamples, seed)]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _middle(values: np.ndarray) -> tuple[float, float]:
+    """Return the interval that leaves 2.5 % of the values on each side."""
+    low, high = np.percentile(values, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _comparison(difference: float, values: np.ndarray) -> Comparison:
+    """Sum up the resampled differences of one metric."""
+    low, high = _middle(values)
+    rarer = min(float(np.mean(values <= 0)), float(np.mean(values >= 0)))
+    return Comparison(difference, low, high, min(1.0, 2 * rarer))

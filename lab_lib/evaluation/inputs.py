@@ -1,0 +1,108 @@
+"""What a prediction mapping must look like, and the decisions taken about one, none of them silent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab_lib.errors import LabError, nearest
+
+Turns = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Predictions fit to be scored; `states` and `active_domains` say whether every turn has them."""
+
+    dialogues: Mapping[str, Turns]
+    states: bool
+    active_domains: bool
+    notes: tuple[str, ...]
+
+
+def check_predictions(predictions: Any, expected: Mapping[str, int]) -> Checked:
+    """Return the predictions with the decisions taken on them; `expected` is {dialogue key: system turns}.
+
+    Raises LabError, naming the record, for an unknown dialogue (with the nearest known one), more turns
+    than the reference has, a reply that is not text, a state that is not {domain: {slot: value}}, active
+    domains that are not a list of names, and for nothing to score at all.
+    """
+    if not isinstance(predictions, Mapping):
+        raise LabError(f"predictions: expected {{dialogue: [turn, ...]}}, found {type(predictions).__name__}")
+    _check_keys(predictions, expected)
+    for key, turns in predictions.items():
+        _check_turns(key, turns, expected[key])
+    every = [turn for turns in predictions.values() for turn in turns]
+    if not every:
+        raise LabError("predictions: no turn to score")
+    notes = [*_coverage(predictions, expected)]
+    for name, instead in (("state", "gold states are used"), ("active_domains", "they are estimated")):
+        without = sum(name not in turn for turn in every)
+        if 0 < without < len(every):
+            # All or nothing, as in the published scorer: a mixture would be scored by two different rules.
+            notes.append(f"{name} ignored: {without} of {len(every)} turns have none; {instead} for all")
+    states = all("state" in turn for turn in every)
+    if states and (odd := sum(_not_text(turn["state"]) for turn in every)):
+        notes.append(f"state values that are no text: {odd}; as constraints they match nothing")
+    return Checked(predictions, states, all("active_domains" in turn for turn in every), tuple(notes))
+
+
+def _check_keys(predictions: Mapping[str, Any], expected: Mapping[str, int]) -> None:
+    """Refuse dialogues the reference does not have."""
+    unknown = [key for key in predictions if key not in expected]
+    if unknown:
+        spelt = str(unknown[0]).lower().removesuffix(".json")
+        hint = nearest(spelt, expected)
+        if not hint.startswith("; did you mean"):  # A list of a thousand ids is no help.
+            hint = f"; expected ids like '{next(iter(expected), '')}'"
+        raise LabError(f"predictions: {len(unknown)} unknown dialogue ids, the first is {unknown[0]!r}{hint}")
+
+
+def _check_turns(key: str, turns: Any, expected: int) -> None:
+    """Refuse a dialogue that is no list of turns, has too many, or has a turn of another form."""
+    if isinstance(turns, (str, Mapping)) or not isinstance(turns, Sequence):
+        raise LabError(f"dialogue {key}: expected a list of turns, found {type(turns).__name__}")
+    if len(turns) > expected:
+        raise LabError(f"dialogue {key}: {len(turns)} turns, the reference has {expected}")
+    for number, turn in enumerate(turns):
+        if not isinstance(turn, Mapping) or not isinstance(turn.get("response"), str):
+            found = turn.get("response") if isinstance(turn, Mapping) else turn
+            raise LabError(f"dialogue {key}, turn {number}: 'response' is {found!r:.60}, expected text")
+        if "state" in turn:
+            _check_state(turn["state"], f"dialogue {key}, turn {number}")
+        if "active_domains" in turn:
+            _check_names(turn["active_domains"], f"dialogue {key}, turn {number}")
+
+
+def _check_state(state: Any, where: str) -> None:
+    """Refuse a state that is not {domain: {slot: value}}."""
+    if not isinstance(state, Mapping):
+        raise LabError(f"{where}: state is {state!r:.60}, expected {{domain: {{slot: value}}}}")
+    for domain, slots in state.items():
+        if not isinstance(slots, Mapping):
+            raise LabError(f"{where}: state of {domain} is {slots!r:.60}, expected {{slot: value}}")
+
+
+def _check_names(names: Any, where: str) -> None:
+    """Refuse active domains that are not a list of texts."""
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise LabError(f"{where}: active_domains is {names!r:.60}, expected a list of domain names")
+
+
+def _not_text(state: Mapping[str, Mapping[str, Any]]) -> int:
+    """Count the values of a state that are not text."""
+    return sum(not isinstance(value, str) for slots in state.values() for value in slots.values())
+
+
+def _coverage(predictions: Mapping[str, Turns], expected: Mapping[str, int]) -> list[str]:
+    """Say which part of the reference was predicted, when it is not all of it."""
+    notes = []
+    if len(predictions) < len(expected):
+        notes.append(f"predicted dialogues: {len(predictions)} of {len(expected)}; only these are scored")
+    short = [expected[key] - len(turns) for key, turns in predictions.items() if len(turns) < expected[key]]
+    if short:
+        notes.append(
+            f"dialogues with fewer turns than the reference: {len(short)}, missing turns: {sum(short)}"
+        )
+    return notes

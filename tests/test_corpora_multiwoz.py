@@ -267,3 +267,16 @@ def test_the_official_sample_reads(lab_data: Path) -> None:
     }
     assert all(len(d.turns) == 2 for dialogues in corpus.splits.values() for d in dialogues)
     assert corpus.dropped == ()
+
+
+@pytest.mark.real
+def test_delexicalised_replies_equal_the_official_references(multiwoz: Corpus, official: Any) -> None:
+    from lab_lib.evaluation.normalise import normalise_reply
+
+    references = official["references"]["mwz22"]
+    compared = 0
+    for dialogue in multiwoz.splits["test"]:
+        replies = [normalise_reply(delexicalise(turn))[0] for turn in dialogue.system_turns]
+        assert replies == references[dialogue.key], dialogue.id
+        compared += len(replies)
+    assert compared == 7372

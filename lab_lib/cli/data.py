@@ -1,0 +1,112 @@
+"""`lab data`: look at a corpus, count what is in it, make the bundled one anew, fetch a real one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab_lib.cli.console import console
+
+app = typer.Typer(no_args_is_help=True)
+Corpus = Annotated[str, typer.Argument(help="'town', 'multiwoz22', or a folder in MultiWOZ 2.2 layout.")]
+
+
+@app.command()
+def show(
+    corpus: Corpus = "town",
+    split: Annotated[str, typer.Option(help="Which split to show dialogues of.")] = "test",
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many dialogues, from the first on.")] = 1,
+    id: Annotated[str | None, typer.Option(help="Show this dialogue, of any split, instead.")] = None,
+    delexicalised: Annotated[bool, typer.Option("--delexicalised", help="Replies with placeholders.")] = False,
+) -> None:
+    """Print dialogues with speakers, goal, spans, states and bookings (in a pipe: without colour)."""
+    from rich.console import Console
+
+    from lab_lib.corpora.load import load_corpus
+    from lab_lib.corpora.show import pick, render
+
+    out = Console(highlight=False)
+    for dialogue in pick(load_corpus(corpus), split, n, id):
+        out.print(render(dialogue, delexicalised), soft_wrap=True)
+        out.print()
+
+
+@app.command()
+def audit(
+    corpus: Corpus = "town",
+    tokenizer: Annotated[str | None, typer.Option(help="Model folder or hub name: count its tokens too.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Count dialogues, turns, tokens, odd spans, duplicates and train/test overlap; say what was dropped and why."""
+    from dataclasses import asdict
+
+    from lab_lib.corpora.audit import audit as count
+    from lab_lib.corpora.load import load_corpus
+    from lab_lib.evaluation.normalise import PLACEHOLDERS
+
+    result = count(load_corpus(corpus), PLACEHOLDERS, _token_counter(tokenizer) if tokenizer else None)
+    if as_json:
+        print(json.dumps(asdict(result), indent=1))
+    else:
+        _print_table(result.rows(), result.notes())
+
+
+def _token_counter(name: str) -> Callable[[str], int]:
+    """Return text -> number of tokens, without special tokens."""
+    from lab_lib.training.hub import find_source
+    from lab_lib.training.tokenizer import load_tokenizer
+
+    tokenizer, _ = load_tokenizer(find_source(name))
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _print_table(rows: list[tuple[str, ...]], notes: list[str]) -> None:
+    """Print a table whose first row is its header, and notes under it, to stdout."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*map(escape, rows[0]))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in rows[1:]:
+        table.add_row(*map(escape, row))
+    out = Console(highlight=False)
+    out.print(table)
+    for note in notes:
+        out.print(note, style="bold red" if note.startswith("LEAK") else None, markup=False, soft_wrap=True)
+
+
+@app.command()
+def make(
+    out: Annotated[Path, typer.Option(help="The folder to write; it holds everything afterwards.")],
+    dialogues: Annotated[int, typer.Option(min=1, help="Dialogues of the train split.")] = 400,
+    dev: Annotated[int | None, typer.Option(min=1, help="Dialogues of dev; 15 % of train unless given.")] = None,
+    test: Annotated[int | None, typer.Option(min=1, help="Dialogues of test; 15 % of train unless given.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed gives other dialogues.")] = 0,
+) -> None:
+    """Make a corpus of the bundled kind: a fictional town, its database, users with goals and a rule-based system."""
+    from lab_lib.corpora.town import make_town
+
+    part = max(1, round(0.15 * dialogues))
+    counts = (dialogues, dev or part, test or part)
+    make_town(dialogues=counts, seed=seed, out=out)
+    console.print(f"{counts[0]} + {counts[1]} + {counts[2]} dialogues (train + dev + test), seed {seed}")
+    print(out)
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="Which corpus: 'multiwoz22'.")] = "multiwoz22",
+    folder: Annotated[Path | None, typer.Option(help="Where to put it; the lab's cache folder unless given.")] = None,
+    mirror: Annotated[str | None, typer.Option(help="Take the files from this URL instead.")] = None,
+) -> None:
+    """Download a corpus from its official place, verify every file, and resume what was interrupted."""
+    from lab_lib.corpora.fetch import fetch as download
+    from lab_lib.corpora.load import cache_folder
+
+    print(download(name, folder or cache_folder(), mirror))

@@ -1,0 +1,74 @@
+"""`lab data` as a user types it: stdout, stderr, exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_corpus import write_tiny_corpus
+from tiny_models import tiny_tokenizer
+
+from lab_lib.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_tiny_corpus(tmp_path / "tiny")
+
+
+def _lab(monkeypatch: Any, *words: str) -> int:
+    """Run the command line and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["lab", "data", *words])
+    with pytest.raises(SystemExit) as exit:
+        main()
+    return int(exit.value.code or 0)
+
+
+def test_show_prints_whole_dialogues_without_colour_in_a_pipe(folder: Path, monkeypatch: Any, capsys: Any) -> None:
+    assert _lab(monkeypatch, "show", str(folder), "--split", "train", "--n", "2") == 0
+    out = capsys.readouterr().out
+    assert out.count("  user> ") == 3 and "\x1b" not in out
+    # Long lines are not cut at the width of a terminal.
+    assert "bookpeople=2, bookday=monday, booktime=19:00|7 pm\n" in out
+
+
+def test_show_one_dialogue_delexicalised(folder: Path, monkeypatch: Any, capsys: Any) -> None:
+    assert _lab(monkeypatch, "show", str(folder), "--id", "tin0004", "--delexicalised") == 0
+    assert "system> At the [name] in the [area].\n" in capsys.readouterr().out
+
+
+def test_audit_prints_a_table_and_notes(folder: Path, monkeypatch: Any, capsys: Any) -> None:
+    assert _lab(monkeypatch, "audit", str(folder)) == 0
+    out = capsys.readouterr().out
+    assert "system turns" in out and "leakage: none" in out and "dropped: nothing" in out
+
+
+def test_audit_as_json_with_model_tokens(folder: Path, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    pytest.importorskip("transformers", reason="transformers (extra `train`) is not installed")
+    tokenizer = tiny_tokenizer(tmp_path / "model")
+    assert _lab(monkeypatch, "audit", str(folder), "--json", "--tokenizer", str(tmp_path / "model")) == 0
+    result = json.loads(capsys.readouterr().out)
+    texts = [
+        turn["utterance"] for d in json.loads((folder / "dev/dialogues_001.json").read_text()) for turn in d["turns"]
+    ]
+    assert result["splits"][1]["tokens"] == sum(len(tokenizer.tokenize(text)) for text in texts) > 0
+    assert result["unmapped"] == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["show", "twon"], "error: no corpus and no folder is called 'twon'; did you mean 'town'?"),
+        (["show", "{folder}", "--split", "tset"], "did you mean 'test'?"),
+        (["audit", "{folder}/dev"], "schema.json: no such file"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    words: list[str], message: str, folder: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    assert _lab(monkeypatch, *(word.format(folder=folder) for word in words)) == 2
+    streams = capsys.readouterr()
+    assert message in streams.err and streams.err.count("\n") == 1 and streams.out == ""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import http.server
 import json
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_corpus import write_tiny_corpus
+from tiny_corpus import write, write_tiny_corpus
 from tiny_models import tiny_tokenizer
 
 from lab_lib.cli import main
@@ -63,6 +67,7 @@ def test_audit_as_json_with_model_tokens(folder: Path, tmp_path: Path, monkeypat
     [
         (["show", "twon"], "error: no corpus and no folder is called 'twon'; did you mean 'town'?"),
         (["show", "{folder}", "--split", "tset"], "did you mean 'test'?"),
+        (["fetch", "multiwoz23"], "no corpus called 'multiwoz23' can be fetched; did you mean 'multiwoz22'?"),
         (["audit", "{folder}/dev"], "schema.json: no such file"),
     ],
 )
@@ -72,3 +77,21 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert _lab(monkeypatch, *(word.format(folder=folder) for word in words)) == 2
     streams = capsys.readouterr()
     assert message in streams.err and streams.err.count("\n") == 1 and streams.out == ""
+
+
+def test_fetch_goes_to_the_cache_folder_from_the_mirror(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    served = tmp_path / "served"
+    write_tiny_corpus(served / "pin")
+    entry = {"target": "tiny/schema.json", "path": "pin/schema.json", "size": None}
+    entry["sha256"] = hashlib.sha256((served / "pin/schema.json").read_bytes()).hexdigest()
+    write(tmp_path / "manifests/tiny.json", {"base": "http://127.0.0.1:9/nowhere", "files": [entry]})
+    monkeypatch.setattr("lab_lib.corpora.fetch.MANIFESTS", tmp_path / "manifests")
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(served))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mirror = f"http://127.0.0.1:{server.server_address[1]}"
+        assert _lab(monkeypatch, "fetch", "tiny", "--mirror", mirror) == 0
+        server.shutdown()
+    assert capsys.readouterr().out == f"{tmp_path / 'cache'}\n"
+    assert (tmp_path / "cache/tiny/schema.json").read_bytes() == (served / "pin/schema.json").read_bytes()

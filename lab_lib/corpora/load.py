@@ -33,7 +33,7 @@ def _multiwoz_folders() -> tuple[Path, Path]:
     """Return the folders of MultiWOZ 2.2 (dialogues) and 2.1 (goals): in LAB_DATA, else in the cache."""
     places = [Path(os.environ["LAB_DATA"])] if os.environ.get("LAB_DATA") else []
     for place in [*places, cache_folder()]:
-        if (place / "multiwoz22").is_dir() and (place / "multiwoz21").is_dir():
+        if (place / "multiwoz22" / "schema.json").exists() and (place / "multiwoz21" / "data.json").exists():
             return place / "multiwoz22", place / "multiwoz21"
     looked = " and ".join(str(place) for place in [*places, cache_folder()])
     raise LabError(f"MultiWOZ 2.2 is not here (looked in {looked}): run `lab data fetch multiwoz22`")

@@ -99,3 +99,21 @@ def tiny_t5(folder: Path, seed: int = 0) -> Path:
         decoder_start_token_id=0,
     )
     return _save(folder, T5ForConditionalGeneration, shape, seed)
+
+
+def tiny_adapter(base: Path, folder: Path, scale: float = 0.05, **lora: Any) -> Path:
+    """Save an adapter for a base as if it had been trained: its B matrices are random instead of zero."""
+    import torch
+
+    from lab_lib.training.lora import LoraConfig, attach_lora
+    from lab_lib.training.model import ModelConfig, load_model
+
+    loaded = load_model(ModelConfig(str(base), quantisation="none"), for_training=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        model, _ = attach_lora(loaded.model, LoraConfig(**{"rank": 4, **lora}))
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter, std=scale)
+    model.save_pretrained(folder)
+    return folder

@@ -5,6 +5,7 @@ Whatever the name was, everything after this works on a folder, so there is one 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,12 @@ def find_source(name: str, revision: str | None = None, code: bool = False) -> S
 def _parent_hint(path: Path) -> str:
     """Return the nearest name beside a folder that is not there, or nothing."""
     siblings = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
-    hint = nearest(path.name, siblings)
+    return _close(path.name, siblings)
+
+
+def _close(name: str, valid: Iterable[str]) -> str:
+    """Return `; did you mean ...?` when a valid name is close, else nothing."""
+    hint = nearest(name, valid)
     return hint if hint.startswith("; did you mean") else ""
 
 
@@ -63,8 +69,7 @@ def _download(name: str, revision: str | None, code: bool) -> Source:
 
     wanted = [*WANTED, "*.py"] if code else list(WANTED)
     at = f" at revision {revision}" if revision else ""
-    hint = nearest(name, BUNDLED)
-    hint = hint if hint.startswith("; did you mean") else ""
+    hint = "" if "/" in name else _close(name, BUNDLED)  # bundled names have no owner
     try:
         folder = snapshot_download(name, revision=revision, allow_patterns=wanted, ignore_patterns=list(UNWANTED))
     except errors.GatedRepoError:

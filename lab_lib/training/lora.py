@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -139,10 +140,16 @@ def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
+    _save_without_lookup(adapted)
     got = adapted_modules(adapted)
     if set(got) != set(names):  # PEFT matches by suffix; a clash would adapt layers nobody asked for
         raise LabError(f"lora.modules={config.modules}: PEFT adapted {len(got)} layers, {len(names)} were chosen")
     return adapted, LoraSummary(names, count_parameters(adapted, trainable=True), count_parameters(model))
+
+
+def _save_without_lookup(adapted: Any) -> None:
+    """Stop PEFT from asking the hub, at every save, whether the base's vocabulary was resized: it never is here."""
+    adapted.save_pretrained = partial(adapted.save_pretrained, save_embedding_layers=False)
 
 
 def adapted_modules(model: Any) -> list[str]:
@@ -177,6 +184,7 @@ def load_adapter(model: Any, adapter: str, base: Source, trainable: bool) -> tup
         adapted = PeftModel.from_pretrained(model, str(source.folder), is_trainable=trainable)
     except (ValueError, RuntimeError) as error:
         raise LabError(f"{source.name}: does not fit {base.name}: {' '.join(str(error).split())[:200]}") from error
+    _save_without_lookup(adapted)
     check_tensors(adapted, source.folder)
     scale = "rsLoRA" if settings.get("use_rslora") else "LoRA"
     return adapted, Choice(
@@ -215,7 +223,7 @@ def check_tensors(adapted: Any, folder: Path) -> None:
     stored = load_file(folder / "adapter_model.safetensors")
     if not stored:
         raise LabError(f"{folder}: the adapter file holds no weights")
-    live = get_peft_model_state_dict(adapted)
+    live = get_peft_model_state_dict(adapted, save_embedding_layers=False)
     if odd := sorted(stored.keys() ^ live.keys()):
         raise LabError(f"{folder}: the adapter does not fit the base: {len(odd)} tensors on one side only: {odd[0]}")
     for name, value in stored.items():

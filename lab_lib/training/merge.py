@@ -54,8 +54,7 @@ def merge_adapter(
     if out.exists():
         raise LabError(f"{out}: exists already; choose a folder that does not")
     base = replace(config, quantisation="none", dtype="fp32", adapter=adapter)
-    # full=True: the base is read in fp32 on a GPU too.
-    loaded = load_model(base, full=True, machine=machine)
+    loaded = load_model(base, machine=machine)
     ids = input_ids or loaded.tokenizer(PROBE)["input_ids"]
     effect = require_adapter_effect(loaded.model, ids)
     wanted = logits(loaded.model, ids)
@@ -64,7 +63,7 @@ def merge_adapter(
     try:
         _save(merged, loaded, temporary)
         del merged
-        result = _compare(replace(base, name=str(temporary), adapter=None, revision=None), wanted, ids, dtype, effect)
+        result = _compare(temporary, wanted, ids, dtype, effect, machine)
         os.replace(temporary, out)
     except OSError as error:
         raise LabError(f"{out}: cannot write: {error.strerror or error}") from error
@@ -97,9 +96,11 @@ def _save(model: Any, loaded: Loaded, folder: Path) -> None:
     loaded.tokenizer.save_pretrained(folder)
 
 
-def _compare(config: ModelConfig, wanted: Any, ids: list[int], dtype: str, effect: float) -> Merge:
-    """Load the merged folder as anybody would and compare its logits with those of base + adapter."""
-    model = load_model(config, full=True).model
+def _compare(
+    folder: Path, wanted: Any, ids: list[int], dtype: str, effect: float, machine: Machine | None
+) -> Merge:
+    """Load the merged folder as anybody would, to compute in fp32, and compare with base + adapter."""
+    model = load_model(ModelConfig(str(folder), quantisation="none", dtype="fp32"), machine=machine).model
     difference = (logits(model, ids) - wanted).abs().max().item()
     limit = tolerance(dtype, wanted)
     if not difference <= limit:
@@ -109,7 +110,7 @@ def _compare(config: ModelConfig, wanted: Any, ids: list[int], dtype: str, effec
             f"merge: rounding to {dtype} moves logits by {difference:.3g}, the adapter itself by {effect:.3g}: "
             "it would be lost; merge with dtype fp32"
         )
-    return Merge(Path(config.name), difference, limit, effect)
+    return Merge(folder, difference, limit, effect)
 
 
 def tolerance(dtype: str, wanted: Any) -> float:

@@ -201,7 +201,7 @@ def training_mode(model: Any, gradient_checkpointing: bool) -> None:
     Checkpointing needs inputs that require gradients when the first layers are frozen, or nothing is learnt.
     """
     model.train()
-    model.config.use_cache = False
+    _use_cache(model, False)
     keep_differentiable(model)
     if gradient_checkpointing:
         model.enable_input_require_grads()
@@ -213,8 +213,14 @@ def training_mode(model: Any, gradient_checkpointing: bool) -> None:
 def generation_mode(model: Any) -> None:
     """Switch a model to generating: dropout off, the cache on, checkpointing and its gradient hooks off."""
     model.eval()
-    model.config.use_cache = True
+    _use_cache(model, True)
     if any(getattr(module, "gradient_checkpointing", False) for module in model.modules()):
         switch = getattr(model, "activation_checkpointing_disable", None) or model.gradient_checkpointing_disable
         switch()
         model.disable_input_require_grads()
+
+
+def _use_cache(model: Any, on: bool) -> None:
+    """Switch the cache of keys and values; T5's decoder has a config of its own, a copy."""
+    model.config.use_cache = on
+    model.get_decoder().config.use_cache = on

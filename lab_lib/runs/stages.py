@@ -110,6 +110,7 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
         eos=loaded.tokenizer.eos_token_id,
         precision=loaded.dtype,
         dev=dev_evaluation(config, folder, splits, loaded.tokenizer, console) if config.training.evaluate_every else None,
+        say=lambda line: console.print(line, highlight=False),
     )
     write_json(folder.path / "training.json", {**figures, "modules": summary.modules, "trainable": summary.trainable})
     save_whole(model, loaded.tokenizer, folder)
@@ -150,7 +151,10 @@ def dev_evaluation(
         scores = scorer.score(predictions, resamples=0)
         key = sample[step % len(sample)].key
         append_row(folder.path / "samples.jsonl", {"step": step, "dialogue": key, "replies": predictions[key]})
-        console.print(f"step {step}: BLEU {scores.bleu:.1f} Inform {scores.inform:.1f} Success {scores.success:.1f}")
+        console.print(
+            f"step {step}  dev BLEU {scores.bleu:.1f}  Inform {scores.inform:.1f}  Success {scores.success:.1f}",
+            highlight=False,
+        )
         return dev_metrics(scores)
 
     return evaluate

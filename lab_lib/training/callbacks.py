@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +18,39 @@ COMPLETE = "complete"  # a checkpoint folder without this file was being written
 
 
 class RunLog(TrainerCallback):
-    """Append one JSON row a logging step to `log.jsonl`; after resuming, rows of steps to be repeated are removed."""
+    """Append one JSON row a logging step to `log.jsonl`, and say it in one line.
 
-    def __init__(self, path: Path, tokens_per_example: float, batch_size: int):
-        self.path, self.tokens_per_step = path, tokens_per_example * batch_size
-        self.mark = (0, 0.0)
+    After resuming, rows of steps that are repeated are removed first. `tokens` is the mean number of tokens of an
+    optimiser step, padding not counted; speeds are tokens a second since the last logging step.
+    """
+
+    def __init__(self, path: Path, tokens: float, say: Callable[[str], None]):
+        self.path, self.tokens, self.say = path, tokens, say
+        self.first = self.mark = (0, 0.0)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock and drop rows beyond the step that training goes on from."""
         rows = read_jsonl(self.path) if self.path.exists() else []
         write_jsonl(self.path, [row for row in rows if row["step"] <= state.global_step])
-        self.mark = (state.global_step, time.monotonic())
+        if state.global_step:
+            self.say(f"going on from the checkpoint of step {state.global_step}")
+        self.first = self.mark = (state.global_step, time.monotonic())
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Write loss, learning rate, gradient norm and speed (tokens a second, padding not counted)."""
+        """Write loss, learning rate, gradient norm and speed."""
         if not logs or "loss" not in logs:
             return
         now = (state.global_step, time.monotonic())
-        steps, seconds = now[0] - self.mark[0], now[1] - self.mark[1]
+        speed = (now[0] - self.mark[0]) * self.tokens / (now[1] - self.mark[1])
+        left = (now[1] - self.first[1]) / (now[0] - self.first[0]) * (state.max_steps - now[0])
         self.mark = now
         row = {"step": state.global_step, "epoch": round(state.epoch or 0, 3)}
         row |= {name: float(logs[name]) for name in ("loss", "learning_rate", "grad_norm") if name in logs}
-        row |= {"tokens_per_second": round(steps * self.tokens_per_step / seconds) if seconds else None}
-        append_row(self.path, row)
+        append_row(self.path, row | {"tokens_per_second": round(speed)})
+        self.say(
+            f"step {now[0]}/{state.max_steps}  loss {row['loss']:.3f}  {speed:,.0f} tokens/s  "
+            f"{int(left) // 60}:{int(left) % 60:02d} left"
+        )
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:

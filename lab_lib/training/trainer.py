@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from transformers import Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from lab_lib.errors import LabError
 from lab_lib.training.batches import Collator, Encoded, EpochOrder, to_rows
@@ -92,6 +92,7 @@ def training_arguments(
         greater_is_better=True,
         logging_steps=config.log_every,
         logging_nan_inf_filter=False,  # the filter would hide the NaN that StopAtNaN looks for
+        disable_tqdm=True,
         report_to=list(config.loggers) or "none",
         seed=config.seed,
         data_seed=config.seed,
@@ -110,11 +111,12 @@ def train(
     eos: int,
     precision: Literal["bf16", "fp16", "fp32"],
     dev: DevEvaluation | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, float]:
     """Fine-tune `model` in place, resuming from the newest complete checkpoint below `folder`, and return figures.
 
     `model` is ready for training (adapter attached, `use_cache` off). With `dev` the model ends as its best
-    checkpoint by `config.best_metric`, else as its last. The figures: steps, examples, tokens, learnt_tokens,
+    checkpoint by `config.best_metric`, else as its last. `say` is told the progress, line by line. The figures: steps, examples, tokens, learnt_tokens,
     seconds, loss. Does not save the adapter; the caller does. Raises LabError on NaN loss or when nothing is
     trainable.
     """
@@ -133,11 +135,12 @@ def train(
         train_dataset=rows,
         eval_dataset=rows[:1] if evaluated else None,  # never read: evaluate() decodes whole dialogues instead
         data_collator=Collator(pad),
-        callbacks=[RunLog(log, sum(lengths) / len(lengths), config.batch_size), StopAtNaN(), MarkComplete()],
+        callbacks=[RunLog(log, config.batch_size * sum(lengths) / len(rows), say), StopAtNaN(), MarkComplete()],
         order=EpochOrder(lengths, config.seed, group),
         dev=evaluated,
         log=log,
     )
+    trainer.remove_callback(PrinterCallback)  # it prints raw dictionaries; RunLog says the same in a line
     checkpoint = last_checkpoint(folder / "checkpoints")
     result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return {

@@ -95,3 +95,14 @@ def test_fetch_goes_to_the_cache_folder_from_the_mirror(tmp_path: Path, monkeypa
         server.shutdown()
     assert capsys.readouterr().out == f"{tmp_path / 'cache'}\n"
     assert (tmp_path / "cache/tiny/schema.json").read_bytes() == (served / "pin/schema.json").read_bytes()
+
+
+def test_make_writes_a_corpus_that_reads_and_audits(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    out = tmp_path / "made"
+    assert _lab(monkeypatch, "make", "--dialogues", "20", "--seed", "3", "--out", str(out)) == 0
+    streams = capsys.readouterr()
+    assert streams.out == f"{out}\n" and "20 + 3 + 3 dialogues" in streams.err
+    assert _lab(monkeypatch, "audit", str(out), "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [split["dialogues"] for split in result["splits"]] == [20, 3, 3]
+    assert result["leaks"] == [] and result["dropped"] == {} and result["unmapped"] == {}

@@ -127,14 +127,20 @@ def weight_files(source: Source) -> list[Path]:
     raise LabError(f"{source.name}: no model.safetensors; {note}only safetensors weights are loaded")
 
 
-def check_safetensors(path: Path) -> None:
-    """Raise LabError unless a safetensors file is there and as long as its header says."""
+def check_safetensors(path: Path) -> list[str]:
+    """Return the names of the tensors of a safetensors file, or raise LabError.
+
+    The file has to be there, hold at least one tensor and be as long as its header says.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="numpy"):
-            return
+        with safe_open(path, framework="numpy") as tensors:
+            names = list(tensors.keys())
     except FileNotFoundError:
         raise LabError(f"{path}: no such file") from None
     except (SafetensorError, OSError) as error:
         raise LabError(f"{path}: damaged or cut short: {error}") from None
+    if not names:
+        raise LabError(f"{path}: the file holds no weights")
+    return names

@@ -5,27 +5,33 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lab_lib.errors import LabError
 from lab_lib.training.checks import logits, require_adapter_effect
 from lab_lib.training.hardware import Machine, torch_dtype
 from lab_lib.training.model import Loaded, ModelConfig, load_model
 
-# Numbers with p significant bits round by at most u = 2^-p of their value: bf16 has 8, fp16 11, fp32 24.
-ROUNDING = {"bf16": 2.0**-8, "fp16": 2.0**-11, "fp32": 2.0**-24}
+Precision = Literal["bf16", "fp16", "fp32"]
+# Two fp32 computations of the same thing differ in the order of their sums. One operation rounds by 2^-24 = 6e-8
+# of its value; some thousand of them one after another, errors mostly cancelling: 1e-4 of the largest logit is ample.
+SAME = 1e-4
 PROBE = "user> hello , i need a cheap place to stay in the north , and a taxi .\nbot>"
 
 
 @dataclass(frozen=True)
 class Merge:
-    """A merge that passed its check: differences are of logits, `effect` is what the adapter changes."""
+    """A merge that passed its checks; both figures are largest differences of logits on one text.
+
+    `max_difference` is the merged folder against base + adapter: the rounding to 16 bits. `effect` is what the
+    adapter changes, base against base + adapter.
+    """
 
     folder: Path
     max_difference: float
-    tolerance: float
     effect: float
 
 
@@ -33,8 +39,8 @@ def merge_adapter(
     config: ModelConfig,
     adapter: str,
     out: str | Path,
-    dtype: Literal["bf16", "fp16", "fp32"] = "bf16",
-    input_ids: list[int] | None = None,
+    dtype: Precision = "bf16",
+    input_ids: Sequence[int] | None = None,
     machine: Machine | None = None,
 ) -> Merge:
     """Merge `adapter` into the unquantised base of `config`, save model and tokenizer in `out`, reload and compare.
@@ -43,33 +49,64 @@ def merge_adapter(
     An adapter trained on a 4-bit base was fitted to that base's rounding errors too, so scores may move slightly;
     the unmerged adapter stays the exact result. Needs 4 bytes of memory a weight, twice while comparing.
 
-    The check compares the reloaded model with base + adapter, both computed in fp32, on one text (`input_ids`, or
-    a short dialogue of ours). It fails when a logit moved by more than `tolerance`, and when it moved by more than
-    half of what the adapter changes at all: then the adapter drowned in the rounding of `dtype`.
-    Raises LabError, leaving nothing at `out`, for that, for an `out` that is there already, and as load_model does.
+    Three checks, with logits of one text (`input_ids`, or a short dialogue of ours) computed in fp32: merged in
+    fp32, the model answers as base + adapter; what is read back from disk is what was saved, weight for weight;
+    and rounding to `dtype` moves no logit by more than half of what the adapter moves at all, or it drowned in the
+    rounding. Raises LabError, leaving nothing at `out`, when one fails, when `out` is there already, and as
+    load_model does.
     """
     out = Path(out)
-    if dtype not in ROUNDING:
-        raise LabError(f"merge: dtype {dtype!r}, expected one of {', '.join(ROUNDING)}")
+    if dtype not in get_args(Precision):
+        raise LabError(f"merge: dtype {dtype!r}, expected one of {', '.join(get_args(Precision))}")
     if out.exists():
         raise LabError(f"{out}: exists already; choose a folder that does not")
-    base = replace(config, quantisation="none", dtype="fp32", adapter=adapter)
-    loaded = load_model(base, machine=machine)
-    ids = input_ids or loaded.tokenizer(PROBE)["input_ids"]
+    loaded = load_model(replace(config, quantisation="none", dtype="fp32", adapter=adapter), machine=machine)
+    ids = list(input_ids or loaded.tokenizer(PROBE)["input_ids"])
     effect = require_adapter_effect(loaded.model, ids)
     wanted = logits(loaded.model, ids)
-    merged = loaded.model.merge_and_unload(safe_merge=True).to(torch_dtype(dtype))
+    merged = loaded.model.merge_and_unload(safe_merge=True)
+    _require_same(logits(merged, ids), wanted)
     temporary = _temporary_beside(out)
     try:
-        _save(merged, loaded, temporary)
-        del merged
-        result = _compare(temporary, wanted, ids, dtype, effect, machine)
+        _save(merged.to(torch_dtype(dtype)), loaded, temporary)
+        read = load_model(ModelConfig(str(temporary), quantisation="none", dtype="fp32"), machine=machine).model
+        _require_saved(merged, read)
+        difference = (logits(read, ids) - wanted).abs().max().item()
+        _require_small(difference, effect, dtype)
         os.replace(temporary, out)
     except OSError as error:
         raise LabError(f"{out}: cannot write: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return replace(result, folder=out)
+    return Merge(out, difference, effect)
+
+
+def _require_same(got: Any, wanted: Any) -> None:
+    """Raise LabError unless the logits merged in fp32 are those of base + adapter, to SAME of the largest one."""
+    difference, limit = (got - wanted).abs().max().item(), SAME * wanted.abs().max().item()
+    if not difference <= limit:
+        raise LabError(
+            f"merge: merging changed the model: a logit differs by {difference:.3g}, at most {limit:.3g} is rounding"
+        )
+
+
+def _require_saved(saved: Any, read: Any) -> None:
+    """Raise LabError unless every weight read back (as fp32) has the value that was saved."""
+    import torch
+
+    weights = read.state_dict()
+    for name, value in saved.state_dict().items():
+        if not torch.equal(value.float(), weights[name]):
+            raise LabError(f"merge: {name} on disk is not what was saved")
+
+
+def _require_small(difference: float, effect: float, dtype: str) -> None:
+    """Raise LabError unless rounding to `dtype` moved the logits by less than half of what the adapter does."""
+    if not difference <= effect / 2:
+        raise LabError(
+            f"merge: rounding to {dtype} moves a logit by {difference:.3g}, the adapter by {effect:.3g}: "
+            "it would be lost; merge with a finer dtype (fp16, fp32)"
+        )
 
 
 def _temporary_beside(out: Path) -> Path:
@@ -94,31 +131,3 @@ def _save(model: Any, loaded: Loaded, folder: Path) -> None:
     """Write model and tokenizer; the tokenizer is the one of the base, with the padding token we chose."""
     model.save_pretrained(folder)
     loaded.tokenizer.save_pretrained(folder)
-
-
-def _compare(
-    folder: Path, wanted: Any, ids: list[int], dtype: str, effect: float, machine: Machine | None
-) -> Merge:
-    """Load the merged folder as anybody would, to compute in fp32, and compare with base + adapter."""
-    model = load_model(ModelConfig(str(folder), quantisation="none", dtype="fp32"), machine=machine).model
-    difference = (logits(model, ids) - wanted).abs().max().item()
-    limit = tolerance(dtype, wanted)
-    if not difference <= limit:
-        raise LabError(f"merge: the merged model's logits are off by {difference:.3g}, at most {limit:.3g} is rounding")
-    if not difference <= effect / 2:
-        raise LabError(
-            f"merge: rounding to {dtype} moves logits by {difference:.3g}, the adapter itself by {effect:.3g}: "
-            "it would be lost; merge with dtype fp32"
-        )
-    return Merge(folder, difference, limit, effect)
-
-
-def tolerance(dtype: str, wanted: Any) -> float:
-    """Return how far rounding the weights to `dtype` may move a logit.
-
-    A logit is a sum of products w x, and each w is off by at most u |w|, each x by what the layers before did.
-    Errors of independent signs grow with the square root of their number, so relative to the largest logit one
-    expects about u x sqrt(layers) = 2^-8 x sqrt(2 x 32) = 3 % for bf16 and 32 blocks; we allow 16 u (6 % for bf16,
-    0.8 % for fp16), and for fp32 1e-4, the spread between two orders of summation.
-    """
-    return max(16 * ROUNDING[dtype], 1e-4) * wanted.abs().max().item()

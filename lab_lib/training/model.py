@@ -22,7 +22,6 @@ from lab_lib.training.hardware import (
 from lab_lib.training.hub import check_folder, find_source
 from lab_lib.training.quantised import (
     count_parameters,
-    keep_differentiable,
     linear_modules,
     quantised_modules,
     weight_bytes,
@@ -192,7 +191,6 @@ def prepare_for_training(model: Any) -> None:
         for parameter in model.parameters():
             if parameter.dtype.is_floating_point and type(parameter).__name__ not in ("Params4bit", "Int8Params"):
                 parameter.data = parameter.data.float()
-        keep_differentiable(model)
 
 
 def training_mode(model: Any, gradient_checkpointing: bool) -> None:
@@ -202,7 +200,6 @@ def training_mode(model: Any, gradient_checkpointing: bool) -> None:
     """
     model.train()
     _use_cache(model, False)
-    keep_differentiable(model)
     if gradient_checkpointing:
         model.enable_input_require_grads()
         # The name since transformers 5.2x; the older one is deprecated there.

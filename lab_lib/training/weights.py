@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lab_lib.errors import LabError
 from lab_lib.training.hardware import Machine, torch_dtype
 from lab_lib.training.hub import Source
+from lab_lib.training.quantised import use_one_kernel
 
 if TYPE_CHECKING:
     from lab_lib.training.model import ModelConfig
@@ -70,6 +71,7 @@ def stored_model(
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise LabError(f"{source.name}: the weights lack {len(missing)} tensors config.json asks for: {missing[0]}")
+    use_one_kernel(model)
     return model
 
 

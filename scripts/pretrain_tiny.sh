@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Pretrain the bundled base model lab-tiny from nothing: pretrain_tiny.sh [OUT] [--steps N] [--seed N] ...
+#
+# Reads the Schema-Guided Dialogue data in LAB_DATA/sgd/{train,dev} (github.com/google-research-datasets/
+# dstc8-schema-guided-dialogue, CC BY-SA 4.0); an hour or two on two cores. Kill it at any moment: the same command goes
+# on from its last checkpoint. OUT (default runs/lab-tiny) is printed, alone, on stdout; progress goes to stderr. Every
+# further --knob is listed by `python -m lab_lib.training.pretrain --help`.
+set -euo pipefail
+# Under sbatch this file is a copy elsewhere; the folder of submission leads back.
+here=$(dirname "$0")
+[ -f "$here/common.sh" ] || here=${SLURM_SUBMIT_DIR:-.}/scripts
+# shellcheck source=scripts/common.sh
+. "$here/common.sh"
+
+out=runs/lab-tiny
+if [ $# -gt 0 ] && [[ $1 != --* ]]; then
+  out=$1
+  shift
+fi
+sgd=${LAB_DATA:+$LAB_DATA/sgd}
+if [ -z "$sgd" ] || [ ! -d "$sgd/train" ] || [ ! -d "$sgd/dev" ]; then
+  echo "pretrain_tiny.sh: ${sgd:-LAB_DATA is not set}: expected LAB_DATA to name a folder with sgd/train and sgd/dev" >&2
+  exit 2
+fi
+(launch_python -m lab_lib.training.pretrain --train "$sgd/train" --dev "$sgd/dev" --out "$out" "$@") >&2
+echo "$out"

@@ -137,9 +137,7 @@ def test_rows_with_one_id_are_one_venue_in_masks_too() -> None:
 
 def test_numbers_in_a_table_are_text_and_values_that_are_no_text_match_nothing() -> None:
     assert found("hotel", stars="4") == {"0"}
-    assert (
-        found("hotel", stars=4) == found("hotel", stars=["4"]) == found("hotel", stars=float("nan")) == set()
-    )
+    assert found("hotel", stars=4) == found("hotel", stars=["4"]) == found("hotel", stars=float("nan")) == set()
 
 
 def test_the_2023_rule_shortens_the_wanted_name_only() -> None:

@@ -1,4 +1,4 @@
-"""Slot and value normalisation: every rule once, worked out by hand from the published scorer's description."""
+"""Slot and value normalisation: every rule of the published scorer once, worked out by hand."""
 
 from __future__ import annotations
 

@@ -40,9 +40,7 @@ class Database:
     """
 
     def __init__(self, tables: Mapping[str, Sequence[Mapping[str, Any]]], rules: Rules = "2022") -> None:
-        self._tables = {
-            domain: Table(domain, tables[domain], rules) for domain in FUZZY if tables.get(domain)
-        }
+        self._tables = {domain: Table(domain, tables[domain], rules) for domain in FUZZY if tables.get(domain)}
 
     def query(self, domain: str, constraints: Mapping[str, Any]) -> frozenset[str]:
         """Return the ids of the venues that meet all constraints {slot: value}; of an unknown domain, none.

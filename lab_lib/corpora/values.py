@@ -130,9 +130,7 @@ def normalise_value(slot: str, value: str, rules: Rules = "2022") -> str:
     return "yes" if slot in ("parking", "internet") and value == "free" else value
 
 
-def normalise_state(
-    state: Mapping[str, Mapping[str, Any]], rules: Rules = "2022"
-) -> dict[str, dict[str, Any]]:
+def normalise_state(state: Mapping[str, Mapping[str, Any]], rules: Rules = "2022") -> dict[str, dict[str, Any]]:
     """Return {domain: {slot: value}} with slots and values normalised, domains untouched; a new dict.
 
     Of two slots that get the same name the later wins. A value that is no string is kept as it is.

@@ -38,8 +38,7 @@ def most_frequent_reply(corpus: Corpus, split: str, source_split: str) -> Predic
     """Return for each turn of `split` the commonest delexicalised reply of `source_split`, first on ties."""
     ((reply, _),) = Counter(_replies(corpus, source_split)).most_common(1)
     return {
-        dialogue.key: [{"response": reply} for _ in dialogue.system_turns]
-        for dialogue in _dialogues(corpus, split)
+        dialogue.key: [{"response": reply} for _ in dialogue.system_turns] for dialogue in _dialogues(corpus, split)
     }
 
 

@@ -81,9 +81,7 @@ def bleu(counts: np.ndarray) -> float:
     from sacrebleu.metrics.bleu import BLEU
 
     length, reference, *grams = (int(count) for count in counts)
-    return float(
-        BLEU.compute_bleu(grams[:ORDERS], grams[ORDERS:], length, reference, smooth_method="exp").score
-    )
+    return float(BLEU.compute_bleu(grams[:ORDERS], grams[ORDERS:], length, reference, smooth_method="exp").score)
 
 
 def corpus_bleu(replies: Sequence[str], references: Sequence[str]) -> float:

@@ -63,9 +63,7 @@ def intervals(counts: np.ndarray, score: Score, resamples: int, seed: int) -> di
     return {name: _middle(values) for name, values in scores.items()}
 
 
-def compare(
-    first: np.ndarray, second: np.ndarray, score: Score, resamples: int, seed: int
-) -> dict[str, Comparison]:
+def compare(first: np.ndarray, second: np.ndarray, score: Score, resamples: int, seed: int) -> dict[str, Comparison]:
     """Return {metric: Comparison} of two systems, the same dialogues in the same rows, drawn together."""
     if len(first) != len(second):
         raise LabError(f"comparison: {len(first)} dialogues against {len(second)}, expected the same ones")

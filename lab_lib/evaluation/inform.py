@@ -122,9 +122,7 @@ class _Track:
         self.told: set[str] = set()
         self.premature = False
 
-    def read(
-        self, domain: str, reply: str, state: Mapping[str, Any], is_booked: bool, database: Database
-    ) -> None:
+    def read(self, domain: str, reply: str, state: Mapping[str, Any], is_booked: bool, database: Database) -> None:
         """Take in a reply about the domain."""
         if domain in OFFERS and OFFERS[domain] in reply:
             found = database.mask(domain, state[domain]) if domain in state else 0

@@ -66,28 +66,40 @@ def _check_turns(key: str, turns: Any, expected: int) -> None:
     if len(turns) > expected:
         raise LabError(f"dialogue {key}: {len(turns)} turns, the reference has {expected}")
     for number, turn in enumerate(turns):
-        if not isinstance(turn, Mapping) or not isinstance(turn.get("response"), str):
-            found = turn.get("response") if isinstance(turn, Mapping) else turn
-            raise LabError(f"dialogue {key}, turn {number}: 'response' is {found!r:.60}, expected text")
+        where = f"dialogue {key}, turn {number}"
+        if not isinstance(turn, Mapping):
+            raise LabError(f"{where}: expected an object with 'response', found {_short(turn)}")
+        if not isinstance(turn.get("response"), str):
+            raise LabError(f"{where}: 'response' is {_short(turn.get('response'))}, expected text")
         if "state" in turn:
-            _check_state(turn["state"], f"dialogue {key}, turn {number}")
+            _check_state(turn["state"], where)
         if "active_domains" in turn:
-            _check_names(turn["active_domains"], f"dialogue {key}, turn {number}")
+            _check_names(turn["active_domains"], where)
 
 
 def _check_state(state: Any, where: str) -> None:
     """Refuse a state that is not {domain: {slot: value}}."""
     if not isinstance(state, Mapping):
-        raise LabError(f"{where}: state is {state!r:.60}, expected {{domain: {{slot: value}}}}")
+        raise LabError(f"{where}: state is {_short(state)}, expected {{domain: {{slot: value}}}}")
     for domain, slots in state.items():
+        if not isinstance(domain, str):
+            raise LabError(f"{where}: state has the domain {_short(domain)}, expected text")
         if not isinstance(slots, Mapping):
-            raise LabError(f"{where}: state of {domain} is {slots!r:.60}, expected {{slot: value}}")
+            raise LabError(f"{where}: state of {domain!r} is {_short(slots)}, expected {{slot: value}}")
+        for slot in slots:
+            if not isinstance(slot, str):
+                raise LabError(f"{where}: state of {domain!r} has the slot {_short(slot)}, expected text")
 
 
 def _check_names(names: Any, where: str) -> None:
     """Refuse active domains that are not a list of texts."""
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-        raise LabError(f"{where}: active_domains is {names!r:.60}, expected a list of domain names")
+        raise LabError(f"{where}: active_domains is {_short(names)}, expected a list of domain names")
+
+
+def _short(value: Any) -> str:
+    """Return a value as a message shows it."""
+    return f"{value!r:.60}"
 
 
 def _not_text(state: Mapping[str, Mapping[str, Any]]) -> int:
@@ -102,7 +114,5 @@ def _coverage(predictions: Mapping[str, Turns], expected: Mapping[str, int]) -> 
         notes.append(f"predicted dialogues: {len(predictions)} of {len(expected)}; only these are scored")
     short = [expected[key] - len(turns) for key, turns in predictions.items() if len(turns) < expected[key]]
     if short:
-        notes.append(
-            f"dialogues with fewer turns than the reference: {len(short)}, missing turns: {sum(short)}"
-        )
+        notes.append(f"dialogues with fewer turns than the reference: {len(short)}, missing turns: {sum(short)}")
     return notes

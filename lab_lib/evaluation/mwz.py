@@ -104,8 +104,7 @@ class MwzScorer:
         source: Active = _known(active, get_args(Active), "active")
         checked = check_predictions(predictions, self._turns)
         normalised = {
-            key: [normalise_reply(turn["response"]) for turn in turns]
-            for key, turns in checked.dialogues.items()
+            key: [normalise_reply(turn["response"]) for turn in turns] for key, turns in checked.dialogues.items()
         }
         unknown = Counter(name for turns in normalised.values() for _, names in turns for name in names)
         replies = {key: tuple(text for text, _ in turns) for key, turns in normalised.items()}
@@ -143,9 +142,7 @@ class MwzScorer:
             )
         return domains, verdicts
 
-    def _counts(
-        self, replies: Mapping[str, Sequence[str]], verdicts: Mapping[str, DialogueVerdict]
-    ) -> np.ndarray:
+    def _counts(self, replies: Mapping[str, Sequence[str]], verdicts: Mapping[str, DialogueVerdict]) -> np.ndarray:
         """Return one row a dialogue: the BLEU counts of its turns, has a goal, informs, succeeds."""
         rows = [self._first_row[key] + turn for key, turns in replies.items() for turn in range(len(turns))]
         by_turn = self._bleu.counts([reply for turns in replies.values() for reply in turns], rows)
@@ -153,8 +150,7 @@ class MwzScorer:
         ends = np.cumsum([0, *map(len, replies.values())])
         running = np.vstack([np.zeros((1, by_turn.shape[1]), np.int64), np.cumsum(by_turn, axis=0)])
         judged = [
-            ["total" in v.match, v.match.get("total", False), v.success.get("total", False)]
-            for v in verdicts.values()
+            ["total" in v.match, v.match.get("total", False), v.success.get("total", False)] for v in verdicts.values()
         ]
         return np.hstack([np.diff(running[ends], axis=0), np.array(judged, dtype=np.int64)])
 
@@ -200,9 +196,7 @@ def _goals(goal: Mapping[str, Any] | None) -> dict[str, DomainGoal] | None:
     if goal is None:
         return None
     return {
-        domain: part
-        if isinstance(part, DomainGoal)
-        else DomainGoal(part["informable"], tuple(part["requestable"]))
+        domain: part if isinstance(part, DomainGoal) else DomainGoal(part["informable"], tuple(part["requestable"]))
         for domain, part in goal.items()
     }
 

@@ -21,8 +21,7 @@ _ACCEPTED = {
     "train_destination taxi_departure taxi_destination",
     "FOOD": "food value_food restaurant_food",
     "NAME": "name value_name attraction_name hospital_name hotel_name police_name restaurant_name",
-    "PHONE": "phone value_phone attraction_phone hospital_phone hotel_phone police_phone restaurant_phone "
-    "taxi_phone",
+    "PHONE": "phone value_phone attraction_phone hospital_phone hotel_phone police_phone restaurant_phone taxi_phone",
     "POST": "postcode value_postcode attraction_postcode hospital_postcode hotel_postcode "
     "restaurant_postcode police_postcode",
     "PRICE": "price value_price entrancefee train_price attraction_entrancefee pricerange value_pricerange "

@@ -1,0 +1,130 @@
+"""What the project promises about itself: light imports, small files, floors, pins that agree, no dangerous calls."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomllib
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import lab_lib
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = sorted((ROOT / "lab_lib").rglob("*.py"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+HEAVY = ("torch", "transformers", "bitsandbytes", "peft", "trl", "datasets", "matplotlib", "sacrebleu", "numpy", "rich")
+
+
+def pins() -> dict[str, str]:
+    """{normalised name: version} of constraints.txt."""
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and line[0] != "#"]
+    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+
+
+def modules_after(statement: str) -> set[str]:
+    """Run a statement in a fresh interpreter and return the names of the modules it has imported."""
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    assert not modules_after("import lab_lib") & set(HEAVY)
+
+
+def test_no_module_imports_torch_or_its_like_when_imported() -> None:
+    """Modules of the evaluation may import numpy, and the command line rich; nothing may import the rest."""
+    # Trainer, callbacks and their like subclass classes of transformers; they are imported inside functions only.
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in PACKAGE]
+    allowed = {"lab_lib.training.trainer", "lab_lib.training.callbacks"}
+    wanted = [n.removesuffix(".__init__") for n in names if n not in allowed and not n.endswith("__main__")]
+    loaded = modules_after("import " + ", ".join(wanted))
+    assert not loaded & (set(HEAVY) - {"numpy", "rich"})
+
+
+def test_the_command_line_starts_light() -> None:
+    assert not modules_after("import lab_lib.cli") & (set(HEAVY) - {"rich"})
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_fit_in_a_head_and_functions_on_a_screen(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 300
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in nodes
+        if node.end_lineno is not None and node.end_lineno - node.lineno + 1 > 60
+    ]
+    assert not long
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_runs_code_that_came_as_data(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            assert name not in {"eval", "exec", "pickle.load", "pickle.loads", "joblib.load", "yaml.load"}, ast.unparse(
+                node
+            )
+        if isinstance(node, ast.ExceptHandler):
+            broad = node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"}
+            assert not (broad and [type(line) for line in node.body] == [ast.Pass]), "an error is swallowed"
+
+
+def test_no_import_runs_upwards() -> None:
+    program = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    assert program, "import-linter is not installed beside this Python: pip install -e '.[dev]'"
+    done = subprocess.run([program, "--no-cache"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+def requirements() -> list[Requirement]:
+    """Every requirement of every extra except those on the package itself and the extra that is not pinned."""
+    extras = PROJECT["optional-dependencies"]
+    lines = PROJECT["dependencies"] + [line for name in extras if name != "trackio" for line in extras[name]]
+    return [r for r in map(Requirement, lines) if canonicalize_name(r.name) != "lab-lib"]
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=str)
+def test_every_requirement_is_pinned_inside_its_bounds(requirement: Requirement) -> None:
+    version = pins().get(canonicalize_name(requirement.name))
+    assert version, f"{requirement.name} is not in constraints.txt"
+    assert requirement.specifier.contains(version)
+
+
+def test_all_names_every_extra_that_is_pinned() -> None:
+    (line,) = PROJECT["optional-dependencies"]["all"]
+    assert Requirement(line).extras == set(PROJECT["optional-dependencies"]) - {"all", "trackio"}
+
+
+def test_torch_has_one_version_everywhere() -> None:
+    wanted = f"torch=={pins()['torch']}"
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    assert wanted in pip and "-c constraints.txt" in pip
+    assert f"\nTORCH ?= {wanted}\n" in (ROOT / "Makefile").read_text()
+
+
+def test_the_citation_has_the_version_of_the_package() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == lab_lib.__version__
+    families = [[a["family-names"] for a in work["authors"]] for work in citation["references"]]
+    assert families == [["Plátek", "Kesiraju", "Schwarz", "Dušek"], ["Dettmers", "Pagnoni", "Holtzman", "Zettlemoyer"]]
+
+
+def test_make_help_lists_every_verb() -> None:
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("make is not installed")
+    text = subprocess.run([make, "help"], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    verbs = re.findall(r"^  make (\w+) ", text, re.MULTILINE)
+    assert set(verbs) == {"help", "demo", "test", "lint", "notebooks", "bench", "install", "clean"}

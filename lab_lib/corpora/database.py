@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from rapidfuzz.distance import Indel, LCSseq, Levenshtein
+
 from lab_lib.corpora.values import Rules, minutes, normalise_slot, normalise_value
 from lab_lib.errors import LabError
 
@@ -135,8 +137,6 @@ def partial_ratio(a: str, b: str) -> int:
     >>> partial_ratio("nandos", "nandos city centre"), partial_ratio("ashley", "ask"), partial_ratio("", "a")
     (100, 67, 0)
     """
-    from rapidfuzz.distance import Indel, Levenshtein
-
     if a == b:
         return 100
     if not a or not b:
@@ -159,8 +159,6 @@ def similar(a: str, b: str) -> bool:
     of the shorter string and a window, and a window of w >= m characters: m >= 0.895 s / 1.105 = 0.8099 s.
     The whole longer string has at least the window's m, so less than 0.8 s in common with it never suffices.
     """
-    from rapidfuzz.distance import LCSseq
-
     return LCSseq.similarity(a, b) >= 0.8 * min(len(a), len(b)) and partial_ratio(a, b) >= SIMILAR
 
 

@@ -147,6 +147,7 @@ def normalise_state(state: Mapping[str, Mapping[str, Any]], rules: Rules = "2022
     return result
 
 
+@functools.lru_cache(maxsize=4096)
 def minutes(time: str) -> int:
     """Return minutes since midnight of a string that starts with `HH:MM` (ASCII digits), 0 for anything else.
 

@@ -1,0 +1,73 @@
+"""How well a system follows the belief state: joint accuracy and slot precision, recall and F1.
+
+The rules are those of the MultiWOZ response scorer: values are compared loosely (`partial_ratio` above 95 of 100)
+after the same normalisation on both sides. Numbers from other scripts, with exact or other matching, differ.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lab_lib.corpora.database import partial_ratio
+from lab_lib.evaluation.inform import States
+
+TINY = 1e-10  # the published scorer adds it to every denominator, so that nothing is divided by zero
+SAME = 95  # two values are the same if their partial_ratio is above this
+
+
+@dataclass(frozen=True)
+class StateScores:
+    """Joint accuracy and slot F1 in per cent, slot precision and recall as fractions (as published), and turns."""
+
+    joint_accuracy: float
+    slot_f1: float
+    slot_precision: float
+    slot_recall: float
+    turns: int
+
+
+def score_states(dialogues: Iterable[tuple[States, States]]) -> StateScores:
+    """Score (predicted, gold) states of dialogues, both normalised, a state a turn; the shorter list ends it.
+
+    A turn is right if both states have the same slots with the same values; two empty states are right. A
+    predicted slot counts for precision as right if gold has it with the same value; a gold slot counts as missed
+    if it is absent or has another value.
+
+    >>> gold = {"hotel": {"area": "north", "stars": "4"}}
+    >>> round(score_states([([{"hotel": {"area": "north"}}], [gold])]).slot_recall, 6)
+    0.5
+    """
+    right = turns = found = predicted = missed = 0
+    for ours, gold in dialogues:
+        for state, truth in zip(map(_flat, ours), map(_flat, gold), strict=False):
+            same = {slot for slot in state.keys() & truth.keys() if _same(state[slot], truth[slot])}
+            turns += 1
+            right += len(same) == len(state) == len(truth)
+            found += len(same)
+            predicted += len(state)
+            missed += len(truth) - len(same)
+    precision, recall = found / (predicted + TINY), found / (found + missed + TINY)
+    return StateScores(
+        joint_accuracy=100 * right / (turns + TINY),
+        slot_f1=100 * 2 * precision * recall / (precision + recall + TINY),
+        slot_precision=precision,
+        slot_recall=recall,
+        turns=turns,
+    )
+
+
+def _flat(state: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], Any]:
+    """Return {(domain, slot): value}."""
+    return {(domain, slot): value for domain, slots in state.items() for slot, value in slots.items()}
+
+
+def _same(ours: Any, gold: Any) -> bool:
+    """Return whether two values count as the same; what is no text is no value."""
+    return isinstance(ours, str) and isinstance(gold, str) and (ours == gold or _ratio(ours, gold) > SAME)
+
+
+# The same few thousand pairs come back in every turn of a dialogue.
+_ratio = functools.lru_cache(maxsize=65536)(partial_ratio)

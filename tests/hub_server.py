@@ -24,10 +24,11 @@ def commit_of(folder: Path) -> str:
 
 @dataclass
 class HubRepo:
-    """A repository: a folder for each branch or tag. A gated one answers everybody with 403."""
+    """A repository: a folder for each branch or tag. A gated one answers everybody with 403, a broken one with 418."""
 
     revisions: dict[str, Path]
     gated: bool = False
+    broken: bool = False
 
     def folder(self, revision: str) -> Path | None:
         """Return the files of a branch, tag or commit."""
@@ -85,6 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(401, "RepoNotFound")
         if repo.gated:
             return self._refuse(403, "GatedRepo")
+        if repo.broken:
+            return self._refuse(418, "Teapot")
         return repo.folder(revision) or self._refuse(404, "RevisionNotFound")
 
     def _refuse(self, status: int, code: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_models import tiny_adapter, tiny_llama, tiny_t5
+from tiny_models import IDS, tiny_adapter, tiny_llama, tiny_t5
 
 from lab_lib.errors import LabError
 from lab_lib.training.checks import (
@@ -17,8 +17,6 @@ from lab_lib.training.checks import (
 )
 from lab_lib.training.lora import LoraConfig, attach_lora
 from lab_lib.training.model import ModelConfig, load_model
-
-IDS = [1, 50, 60, 70, 80, 90]
 
 
 @pytest.fixture(scope="module")

@@ -89,12 +89,15 @@ def test_a_revision_is_what_was_asked_for(tiny, tmp_path):
 
 
 def test_not_there_and_gated(tiny, tmp_path):
-    with HubServer({"lab/gated": HubRepo({"main": tiny}, gated=True)}) as server:
+    repos = {"lab/gated": HubRepo({"main": tiny}, gated=True), "lab/broken": HubRepo({"main": tiny}, broken=True)}
+    with HubServer(repos) as server:
         absent = client(FIND, "lab/tny", cache=tmp_path, endpoint=server.url)
         typo = client(FIND, "lab-tinny", cache=tmp_path, endpoint=server.url)
         gated = client(FIND, "lab/gated", cache=tmp_path, endpoint=server.url)
+        broken = client(FIND, "lab/broken", cache=tmp_path, endpoint=server.url)
     assert absent == "lab/tny: no such folder here and no such public repository on the hub"
     assert typo.endswith("; did you mean 'lab-tiny'?")
+    assert broken == f"lab/broken: the hub ({server.url}) answered with status 418, and it is not in the cache"
     assert gated.startswith("lab/gated: a gated repository") and "licence" in gated and "hf auth login" in gated
 
 
@@ -144,12 +147,18 @@ def test_a_bundled_name_wins_over_the_hub(tiny, monkeypatch):
     assert find_source("lab-tiny") == Source("lab-tiny", tiny, None)
 
 
+def test_a_bundled_model_that_is_missing_is_not_looked_for_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setitem(hub.BUNDLED, "lab-tiny", tmp_path / "gone")
+    with pytest.raises(LabError, match="lab-tiny: the bundled model is not in this installation"):
+        find_source("lab-tiny")
+
+
 def test_an_impossible_hub_name_is_a_clear_error():
     with pytest.raises(LabError, match="not a possible hub name"):
         find_source("no spaces allowed")
 
 
-def broken(tmp_path: Path, tiny: Path, without: str) -> Source:
+def without_file(tmp_path: Path, tiny: Path, without: str) -> Source:
     """Return a copy of a model folder that lacks one file."""
     for path in tiny.iterdir():
         if path.name != without:
@@ -159,7 +168,7 @@ def broken(tmp_path: Path, tiny: Path, without: str) -> Source:
 
 def test_missing_config_and_tokenizer(tiny, tmp_path):
     with pytest.raises(LabError, match=r"no config\.json: not a model folder"):
-        check_folder(broken(tmp_path, tiny, "config.json"))
+        check_folder(without_file(tmp_path, tiny, "config.json"))
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(LabError, match="it is an adapter: give it as `adapter`"):
         check_folder(Source("broken", tmp_path))
@@ -170,7 +179,7 @@ def test_missing_config_and_tokenizer(tiny, tmp_path):
 
 
 def test_pickled_weights_are_refused(tiny, tmp_path):
-    source = broken(tmp_path, tiny, "model.safetensors")
+    source = without_file(tmp_path, tiny, "model.safetensors")
     with pytest.raises(LabError, match="only safetensors weights are loaded"):
         check_folder(source)
     (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle")
@@ -180,7 +189,7 @@ def test_pickled_weights_are_refused(tiny, tmp_path):
 
 
 def test_damaged_weights_are_named(tiny, tmp_path):
-    source = broken(tmp_path, tiny, "")
+    source = without_file(tmp_path, tiny, "")
     whole = (tmp_path / "model.safetensors").read_bytes()
     check_safetensors(tmp_path / "model.safetensors")
     for damage in (b"", whole[:4], whole[: len(whole) // 2], b"\xff" * 64):
@@ -190,7 +199,7 @@ def test_damaged_weights_are_named(tiny, tmp_path):
 
 
 def test_a_missing_shard_is_named(tiny, tmp_path):
-    source = broken(tmp_path, tiny, "model.safetensors")
+    source = without_file(tmp_path, tiny, "model.safetensors")
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(LabError, match=r"model-00001-of-00002\.safetensors: no such file"):

@@ -7,15 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny_models import tiny_adapter, tiny_falcon, tiny_llama, tiny_neox, tiny_t5
+from tiny_models import FAMILIES, IDS, tiny_adapter, tiny_llama
 
 from lab_lib.errors import LabError
 from lab_lib.training.checks import logits
 from lab_lib.training.lora import LoraConfig, LoraSummary, adapted_modules, attach_lora, match_modules
 from lab_lib.training.model import ModelConfig, load_model
 
-FAMILIES = {"llama": tiny_llama, "neox": tiny_neox, "falcon": tiny_falcon, "t5": tiny_t5}
-IDS = [1, 50, 60, 70, 80, 90]
 # What each selector chooses in one block of each family; T5's first encoder and decoder block.
 CHOSEN = {
     "llama": (

@@ -6,15 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_models import tiny_adapter, tiny_falcon, tiny_llama, tiny_neox, tiny_t5
+from tiny_models import FAMILIES, IDS, tiny_adapter
 
 from lab_lib.errors import LabError
 from lab_lib.training.checks import logits
 from lab_lib.training.merge import merge_adapter
 from lab_lib.training.model import ModelConfig, load_model
-
-FAMILIES = {"llama": tiny_llama, "neox": tiny_neox, "falcon": tiny_falcon, "t5": tiny_t5}
-IDS = [1, 50, 60, 70, 80, 90]
 
 
 @pytest.fixture(scope="module")

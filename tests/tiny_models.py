@@ -101,6 +101,19 @@ def tiny_t5(folder: Path, seed: int = 0) -> Path:
     return _save(folder, T5ForConditionalGeneration, shape, seed)
 
 
+FAMILIES = {"llama": tiny_llama, "neox": tiny_neox, "falcon": tiny_falcon, "t5": tiny_t5}
+IDS = [1, 50, 60, 70, 80, 90]
+
+
+def forward(model: Any) -> Any:
+    """Run a model over IDS, in the mode it is in; an encoder-decoder is forced through them too."""
+    import torch
+
+    ids = torch.tensor([IDS])
+    extra = {"labels": ids} if model.config.is_encoder_decoder else {}
+    return model(input_ids=ids, **extra)
+
+
 def tiny_adapter(base: Path, folder: Path, scale: float = 0.05, **lora: Any) -> Path:
     """Save an adapter for a base as if it had been trained: its B matrices are random instead of zero."""
     import torch

@@ -38,7 +38,9 @@ def find_source(name: str, revision: str | None = None, code: bool = False) -> S
     """
     if not name:
         raise LabError("model.name: empty, expected a bundled name, a folder or a hub name")
-    if name in BUNDLED and BUNDLED[name].is_dir():
+    if name in BUNDLED:
+        if not BUNDLED[name].is_dir():
+            raise LabError(f"{name}: the bundled model is not in this installation ({BUNDLED[name]}); install it again")
         return Source(name, BUNDLED[name])
     path = Path(name).expanduser()
     if path.is_dir():
@@ -92,9 +94,11 @@ def _download(name: str, revision: str | None, code: bool) -> Source:
 
 
 def _why_not_reached(error: Exception) -> str:
-    """Return why a lookup ended in the cache: the hub is switched off, or it did not answer."""
-    from huggingface_hub import constants
+    """Return why a lookup ended in the cache: the hub is switched off, refused, or did not answer."""
+    from huggingface_hub import constants, errors
 
+    if isinstance(error.__cause__, errors.HfHubHTTPError):
+        return f"the hub ({constants.ENDPOINT}) answered with status {error.__cause__.response.status_code}"
     if constants.HF_HUB_OFFLINE:
         return "the hub is switched off (HF_HUB_OFFLINE=1)"
     return f"the hub ({constants.ENDPOINT}) cannot be reached"

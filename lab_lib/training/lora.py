@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -126,17 +128,16 @@ def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
     from peft import get_peft_model
 
     names = match_modules(model, config.modules)
-    adapted = get_peft_model(
-        model,
-        PeftConfig(
-            task_type="SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM",
-            target_modules=list(names),
-            r=config.rank,
-            lora_alpha=config.alpha,
-            lora_dropout=config.dropout,
-            use_rslora=config.rslora,
-        ),
+    settings = PeftConfig(
+        task_type="SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM",
+        target_modules=list(names),
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        use_rslora=config.rslora,
     )
+    with _quiet_peft():
+        adapted = get_peft_model(model, settings)
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
@@ -145,6 +146,14 @@ def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
     if set(got) != set(names):  # PEFT matches by suffix; a clash would adapt layers nobody asked for
         raise LabError(f"lora.modules={config.modules}: PEFT adapted {len(got)} layers, {len(names)} were chosen")
     return adapted, LoraSummary(names, count_parameters(adapted, trainable=True), count_parameters(model))
+
+
+@contextmanager
+def _quiet_peft() -> Iterator[None]:
+    """Hide warnings a user can do nothing about: PEFT's use of a name that transformers has deprecated."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        yield
 
 
 def _save_without_lookup(adapted: Any) -> None:
@@ -181,7 +190,8 @@ def load_adapter(model: Any, adapter: str, base: Source, trainable: bool) -> tup
     _check_base(settings, source, base)
     check_safetensors(source.folder / "adapter_model.safetensors")
     try:
-        adapted = PeftModel.from_pretrained(model, str(source.folder), is_trainable=trainable)
+        with _quiet_peft():
+            adapted = PeftModel.from_pretrained(model, str(source.folder), is_trainable=trainable)
     except (ValueError, RuntimeError) as error:
         raise LabError(f"{source.name}: does not fit {base.name}: {' '.join(str(error).split())[:200]}") from error
     _save_without_lookup(adapted)

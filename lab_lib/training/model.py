@@ -24,6 +24,7 @@ from lab_lib.training.quantised import (
     count_parameters,
     linear_modules,
     quantised_modules,
+    quiet_bitsandbytes,
     weight_bytes,
 )
 from lab_lib.training.tokenizer import load_tokenizer
@@ -98,6 +99,7 @@ def load_model(
     Raises LabError, one line, for anything a user can put right.
     """
     check_config(config, full)
+    quiet_bitsandbytes()
     machine = machine or find_machine()
     source = find_source(config.name, config.revision, code=config.trust_remote_code)
     check_folder(source, weights=not config.from_scratch)

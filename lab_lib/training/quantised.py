@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 
@@ -70,3 +71,8 @@ def use_one_kernel(model: Any) -> None:
     for module in quantised_modules(model).values():
         if hasattr(module, "support_avx512bf16_for_cpu"):  # 8-bit layers and older versions have no such kernel
             module.support_avx512bf16_for_cpu = False
+
+
+def quiet_bitsandbytes() -> None:
+    """Silence the advice, at its import on a CPU, to install a kernel that we do not let it use (see above)."""
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab_lib.errors import LabError
 from lab_lib.training.hardware import Machine, torch_dtype
-from lab_lib.training.hub import Source
+from lab_lib.training.hub import Source, weight_files
 from lab_lib.training.quantised import use_one_kernel
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def stored_model(
     options = options | {"device_map": {"": machine.device}, "use_safetensors": True, "output_loading_info": True}
     if config.quantisation != "none":
         options["quantization_config"] = _quantisation(config, dtype)
+    _show_progress(sum(path.stat().st_size for path in weight_files(source)) > 1e9)
     try:
         with _plain_linear_layers():
             model, info = auto.from_pretrained(source.folder, **options)
@@ -73,6 +74,13 @@ def stored_model(
         raise LabError(f"{source.name}: the weights lack {len(missing)} tensors config.json asks for: {missing[0]}")
     use_one_kernel(model)
     return model
+
+
+def _show_progress(on: bool) -> None:
+    """Switch transformers' progress bars: wanted for gigabytes of weights, flicker for anything less."""
+    from transformers.utils import logging
+
+    (logging.enable_progress_bar if on else logging.disable_progress_bar)()
 
 
 @contextmanager

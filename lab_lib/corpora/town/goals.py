@@ -148,7 +148,7 @@ def _sample_booking(
     draw = rng.random()
     if domain in CLOSED and draw < BOOKING_FAILS:
         return booking, {**booking, "bookday": CLOSED[domain]}, "full"
-    if draw < BOOKING_FAILS + BOOKING_CHANGES:
+    if BOOKING_FAILS <= draw < BOOKING_FAILS + BOOKING_CHANGES:
         slot = rng.choice([s for s in booking if s != "bookday"])
         other = {"bookpeople": "8", "bookstay": "6", "booktime": "11:45"}[slot]
         return booking, {**booking, slot: other}, "change"

@@ -104,6 +104,8 @@ CHECKS = {
     "internet": ("does it have wifi?", "is there wifi?", "do they have internet?"),
 }
 NOTES = ("Good, I wanted {short}.", "{short} is just what I wanted.", "Very good, we need {short}.")
+OTHERS = ("Do you have another one?", "Is there anything else like that?", "Hmm, what else do you have?",
+          "Are there other options?", "Could you suggest a different one?")  # fmt: skip
 INSTEADS = (
     "How about {short}?", "What about {short} instead?", "Then {short} would be fine.", "OK, can you try {short}?",
     "Could you check {short} instead?", "In that case I would take {short}.", "Is there {short}?",

@@ -46,6 +46,8 @@ class System:
             return self._search_train(state["train"])
         if act.kind in ("check", "note"):
             return self._confirm(act.domain, state[act.domain])
+        if act.kind == "other":
+            return self._another(act.domain, state[act.domain])
         return self._search(act.domain, state[act.domain])
 
     # Searching
@@ -75,6 +77,13 @@ class System:
         row = (before or [self.rng.choice(rows)])[0]
         self.named[domain] = row["name"]
         return row
+
+    def _another(self, domain: str, state: Mapping[str, str]) -> list[Act]:
+        """Name another venue that fits; users ask only when there is one."""
+        rows = [row for row in find(self.world[domain], state) if row["name"] != self.named[domain]]
+        row = self.rng.choice(rows)
+        self.named[domain] = row["name"]
+        return [Act("another", domain, tuple(row.items())), self._question(domain)]
 
     def _confirm(self, domain: str, state: Mapping[str, str]) -> list[Act]:
         """Say that the venue just named meets one more wish."""

@@ -91,7 +91,8 @@ def _assemble(parts: list[tuple[str, str, str]]) -> tuple[str, list[Mention]]:
         if slot:
             mentions.append(Mention(slot, value, len(text), len(text) + len(piece)))
         text += piece
-    return text, mentions
+    # A value may open the sentence: "Vegetarian food."
+    return text[:1].upper() + text[1:], mentions
 
 
 def surface(slot: str, value: str, form: str | None = None) -> str:

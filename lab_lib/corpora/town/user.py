@@ -11,6 +11,7 @@ from lab_lib.corpora.town.text import Act
 OFF_TOPIC = 0.15
 GREETING_ONLY = 0.06
 THANKS_ONLY = 0.25
+ANOTHER = 0.2
 
 
 class User:
@@ -42,6 +43,7 @@ class User:
             "nooffer": lambda act: self._change(),
             "offer": self._consider,
             "select": self._consider,
+            "another": self._consider,
             "confirm": self._consider,
             "bookrequest": self._details,
             "nobook": lambda act: self._book(self.plan.booking, ("bookday",), "retry"),
@@ -109,6 +111,10 @@ class User:
             return [self._say(self._addition(act, pending), pending)]
         if any(self.wants[slot] != value for slot, value in self.plan.final.items()):
             return self._change("rethink")
+        # With several matches some users want to hear of a second one; trains are taken as they come.
+        several = act.kind == "offer" and int(dict(act.values).get("choice", "1")) > 1
+        if several and self.plan.domain != "train" and self.rng.random() < ANOTHER:
+            return [Act("other", self.plan.domain)]
         return self._accept(act)
 
     def _addition(self, act: Act, pending: Sequence[str]) -> str:

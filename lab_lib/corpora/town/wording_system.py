@@ -1,4 +1,4 @@
-"""How the system says things: one template for each act, from the lists of `phrases_system`."""
+"""How the system says things: one template for each act, from the lists of `phrases_system` and `phrases_booking`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from lab_lib.corpora.town import phrases_booking as book
 from lab_lib.corpora.town import phrases_system as say
 from lab_lib.corpora.town.text import Act, joined, pick, sentence
 
+VENUES = ("restaurant", "hotel", "attraction")
+# Acts that are one template each: {kind: {domain: templates}}.
+LISTS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "askbook": book.ASK_BOOKING,
+    "askmore": {"attraction": say.ASK_MORE},
+    "select": dict.fromkeys(VENUES, say.SELECTS),
+    "another": dict.fromkeys(VENUES, say.OTHERS),
+    "confirm": dict.fromkeys(VENUES, say.CONFIRMATIONS),
+    "nooffer": say.NO_OFFERS,
+    "nobook": book.NO_BOOKINGS,
+    "booked": book.BOOKINGS,
+    "rebooked": dict.fromkeys(("restaurant", "hotel", "train"), book.REBOOKINGS),
+    "taxi": {"taxi": book.TAXIS},
+}
 PLACES = re.compile(r"\{(\w+)")
 
 
@@ -29,7 +44,7 @@ def _word(act: Act, rng: random.Random) -> str:
         return composed[act.kind](act, rng)
     if act.kind in say.PLAIN:
         return pick(rng, say.PLAIN[act.kind])
-    return _usable(act, rng, say.LISTS[act.kind])
+    return _usable(act, rng, LISTS[act.kind])
 
 
 def _usable(act: Act, rng: random.Random, lists: Mapping[str, Sequence[str]]) -> str:
@@ -60,10 +75,10 @@ def _offer(act: Act, rng: random.Random) -> str:
 
 def _book_request(act: Act, rng: random.Random) -> str:
     # Several questions are joined in their short form: "For how many people and at what time?"
-    forms = [say.BOOKING_QUESTIONS[slot] for slot in act.asked()]
+    forms = [book.BOOKING_QUESTIONS[slot] for slot in act.asked()]
     questions = pick(rng, forms[0]) if len(forms) == 1 else joined([form[0] for form in forms])
-    return f"{pick(rng, say.BOOKING_LEADS)} {sentence(questions)}?"
+    return f"{pick(rng, book.BOOKING_LEADS)} {sentence(questions)}?"
 
 
 def _facts(act: Act, rng: random.Random) -> str:
-    return sentence(joined([pick(rng, say.FACTS[slot]) for slot in act.slots()])) + "."
+    return sentence(joined([pick(rng, book.FACTS[slot]) for slot in act.slots()])) + "."

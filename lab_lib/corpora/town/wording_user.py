@@ -131,6 +131,9 @@ class UserWording:
     def _note(self, act: Act) -> str:
         return self._with_short(say.NOTES, act)
 
+    def _other(self, act: Act) -> str:
+        return self._any(say.OTHERS)
+
     def _instead(self, act: Act) -> str:
         return self._with_short(say.INSTEADS, act)
 

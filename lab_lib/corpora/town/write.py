@@ -18,7 +18,7 @@ from lab_lib.corpora.town.simulate import Line, Simulated, simulate
 from lab_lib.corpora.town.text import Act, Mention
 from lab_lib.corpora.town.world import TAXI, World, make_world, official_row
 from lab_lib.errors import LabError
-from lab_lib.files import write_text
+from lab_lib.files import atomic_open
 
 SPLITS = ("train", "dev", "test")
 # Draws for one dialogue before giving up; a draw that repeats a goal is thrown away.
@@ -27,8 +27,9 @@ ATTEMPTS = 200
 OLD_NAMES = {"leaveat": "leaveAt", "arriveby": "arriveBy", "entrancefee": "entrance fee", "openhours": "open hours"}
 # The act names of MultiWOZ for the kinds of act that carry the domain's name, and those that do not.
 DOMAIN_ACTS = {
-    "offer": "Recommend", "select": "Select", "nooffer": "NoOffer", "facts": "Inform", "taxi": "Inform",
-    "request": "Request", "ask": "Request", "askmore": "Request",
+    "offer": "Recommend", "another": "Recommend", "confirm": "Recommend", "select": "Select",
+    "nooffer": "NoOffer", "facts": "Inform", "taxi": "Inform",
+    "request": "Request", "ask": "Request", "other": "Request", "askmore": "Request",
 }  # fmt: skip
 OTHER_ACTS = {
     "greet": "general-greet", "thank": "general-thank", "bye": "general-bye", "reqmore": "general-reqmore",
@@ -43,10 +44,10 @@ def make_town(dialogues: tuple[int, int, int], seed: int, out: Path) -> None:
 
     Deterministic: equal arguments give equal bytes on any machine. The town itself does not depend on the seed.
     No two dialogues of a corpus have the same goal. Existing files of the same names are replaced, others are
-    left alone. Raises LabError for counts that are negative or all zero, or too many to stay different.
+    left alone. Raises LabError for a count below 1, and when the goals run out (far above 10,000 dialogues).
     """
-    if min(dialogues) < 0 or not sum(dialogues):
-        raise LabError(f"dialogues: expected three counts (train, dev, test), none negative, not all 0: {dialogues}")
+    if min(dialogues) < 1:
+        raise LabError(f"dialogues: expected at least 1 for each of train, dev and test, got {dialogues}")
     out, world = Path(out), make_world()
     acts: dict[str, Any] = {}
     data: dict[str, Any] = {}
@@ -59,14 +60,13 @@ def make_town(dialogues: tuple[int, int, int], seed: int, out: Path) -> None:
             records.append(_dialogue(name, simulated))
             acts[name] = {str(n): _acts(line) for n, line in enumerate(simulated.lines)}
             data[name] = _annotation(simulated)
-        if records:
-            write_text(out / split / "dialogues_001.json", _lines(records))
-    write_text(out / "dialog_acts.json", _lines(acts))
-    write_text(out / "data.json", _lines(data))
-    write_text(out / "schema.json", _lines(schema(world)))
+        _write(out / split / "dialogues_001.json", records)
+    _write(out / "dialog_acts.json", acts)
+    _write(out / "data.json", data)
+    _write(out / "schema.json", schema(world))
     for domain, rows in world.items():
-        write_text(out / "db" / f"{domain}_db.json", _lines([official_row(row) for row in rows]))
-    write_text(out / "db" / "taxi_db.json", _lines([TAXI]))
+        _write(out / "db" / f"{domain}_db.json", [official_row(row) for row in rows])
+    _write(out / "db" / "taxi_db.json", [TAXI])
 
 
 def _different(world: World, seed: str, seen: set[str]) -> Simulated:
@@ -79,6 +79,12 @@ def _different(world: World, seed: str, seen: set[str]) -> Simulated:
             seen.add(goal)
             return simulate(plans, world, rng)
     raise LabError(f"no new goal in {ATTEMPTS} draws after {len(seen)} dialogues: ask for fewer")
+
+
+def _write(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Write JSON atomically, as bytes: line ends must not depend on the machine."""
+    with atomic_open(path, "wb") as stream:
+        stream.write(_lines(value).encode("ascii"))
 
 
 def _lines(value: Mapping[str, Any] | Sequence[Any]) -> str:

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from faulty_server import FaultyServer, free_port, start_later
 from rich.console import Console
+from tiny_corpus import write_tiny_corpus
 
 from lab_lib.corpora import fetch as fetch_module
 from lab_lib.corpora.download import Patience, download
 from lab_lib.corpora.fetch import extract, fetch, read_manifest
+from lab_lib.corpora.load import cache_folder, load_corpus
 from lab_lib.errors import LabError
 
 BODY = bytes(range(256)) * 2000  # 512,000 bytes: several blocks
@@ -240,6 +242,28 @@ def test_a_mirror_replaces_the_official_address(corpus: FaultyServer, tmp_path: 
     corpus.files = {f"/copy/{path}": body for path, body in FILES.items()}
     folder = fetch_toy(tmp_path / "cache", corpus.base + "/copy/")
     assert (folder / "toy" / "train.json").read_bytes() == BODY
+
+
+def test_what_was_fetched_is_what_is_loaded_by_name(
+    server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layout is that of the reader: a tiny corpus goes over the wire under the official names and is read back."""
+    source = write_tiny_corpus(tmp_path / "tiny")
+    files, served = [], {}
+    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+        name = path.relative_to(source).as_posix()
+        target = f"multiwoz21/{name}" if name == "data.json" or name.startswith("db/") else f"multiwoz22/{name}"
+        served[f"/c0/{name}"] = path.read_bytes()
+        files.append({"target": target, "path": f"c0/{name}", "size": None, "sha256": sha(path.read_bytes())})
+    server.files = served
+    (tmp_path / "manifests").mkdir()
+    manifest = {"base": server.base, "files": files}
+    (tmp_path / "manifests" / "multiwoz22.json").write_text(json.dumps(manifest))
+    monkeypatch.setattr(fetch_module, "MANIFESTS", tmp_path / "manifests")
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("LAB_DATA", raising=False)
+    fetch("multiwoz22", cache_folder(), None, QUICK, Console(file=io.StringIO()))
+    assert load_corpus("multiwoz22").splits == load_corpus(str(source)).splits
 
 
 def test_an_unknown_corpus_names_the_nearest(tmp_path: Path) -> None:

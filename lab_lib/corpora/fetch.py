@@ -127,7 +127,9 @@ def _progress_bar(items: list[Item], console: Any) -> Iterator[Callable[[Item], 
     here = dict.fromkeys((item.target for item in items), 0)
     with Progress(*columns, console=console or Console(stderr=True)) as bar:
         # Sizes nobody published count as nothing, so the bar may end a little above its total.
-        task = bar.add_task("everything is there", total=sum(item.size or 0 for item in items))
+        task = bar.add_task(
+            "asking the server" if items else "everything is there", total=sum(item.size or 0 for item in items)
+        )
 
         def report(item: Item, bytes_here: int) -> None:
             here[item.target] = bytes_here

@@ -44,7 +44,7 @@ AFTER_OTHER = ("Thanks!", "Great, thank you.", "Thank you.", "Perfect, thanks.",
 NOUNS = {
     "restaurant": ("restaurant", "place to eat", "place for dinner", "restaurant"),
     "hotel": ("place to stay", "place to sleep", "place to spend the night"),
-    "attraction": ("place to visit", "attraction", "sight"),
+    "attraction": ("place to visit", "attraction", "nice place to see"),
 }
 AREAS = ("in the {area} area", "near the {area}", "around the {area}", "in the {area} area")
 SAME_AREA = ("in the same area as the {earlier}", "near the {earlier}", "close to the {earlier}")

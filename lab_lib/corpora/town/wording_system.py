@@ -70,7 +70,9 @@ def _offer(act: Act, rng: random.Random) -> str:
     choice = dict(act.values).get("choice")
     number = "known" if choice is None else "one" if choice == "1" else "many"
     lead = pick(rng, say.LEADS[f"{number} train" if act.domain == "train" else number])
-    return f"{lead or _acknowledgement(rng)} {pick(rng, say.OFFERS[act.domain])}"
+    # A place asked for by its name is described, not recommended.
+    offers = [t for t in say.OFFERS[act.domain] if choice is not None or t.startswith("{name}")]
+    return f"{lead or _acknowledgement(rng)} {pick(rng, offers)}"
 
 
 def _book_request(act: Act, rng: random.Random) -> str:

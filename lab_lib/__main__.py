@@ -1,4 +1,4 @@
-"""`python -m lab_lib` is `lab`, for interpreters whose scripts folder is not on the path."""
+"""`python -m lab_lib` is the command `lab`."""
 
 from lab_lib.cli import main
 

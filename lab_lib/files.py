@@ -45,6 +45,22 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
             Path(temporary).unlink(missing_ok=True)
 
 
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turn whatever a library raises while it writes `path` into one LabError line.
+
+    torch.save says RuntimeError and safetensors SafetensorError where Python would say that the disk is full, so
+    the body must do nothing but write.
+    """
+    try:
+        yield
+    except LabError:
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+        raise LabError(f"{path}: cannot write (is the disk full?): {reason}") from error
+
+
 def _umask() -> int:
     """Return the process's umask (the only way to read it is to set it)."""
     mask = os.umask(0)

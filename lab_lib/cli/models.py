@@ -18,9 +18,12 @@ def merge(folder: Folder, out: Annotated[Path, typer.Argument(help="Folder for t
     from lab_lib.runs.folder import RunFolder
     from lab_lib.training.merge import merge_adapter
 
-    difference = merge_adapter(load_run_config(folder).model, RunFolder(folder).adapter, out)
-    console.print(f"merged; logits differ by at most {difference:.4f} from base + adapter")
-    print(out)
+    merged = merge_adapter(load_run_config(folder).model, str(RunFolder(folder).adapter), out)
+    console.print(
+        f"logits differ by at most {merged.max_difference:.4f} from base + adapter; "
+        f"the adapter itself moves them by {merged.effect:.4f}"
+    )
+    print(merged.folder)
 
 
 def chat(

@@ -8,11 +8,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,19 +78,30 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 @contextmanager
 def stage(folder: RunFolder, name: str) -> Iterator[None]:
-    """Record in status.json that a stage runs, and how it ended: completed, interrupted or failed with the reason."""
-    status: dict[str, Any] = {"stage": name, "state": "running", "host": platform.node(), "pid": os.getpid(), "since": time.time()}
+    """Record in status.json that a stage runs, and how it ended: completed, interrupted or failed with the reason.
+
+    A full disk or a read-only folder becomes a LabError, from whichever library it comes.
+    """
+    status: dict[str, Any] = {"stage": name, "state": "running", "host": platform.node(), "pid": os.getpid()}
+    started = time.time()
     write_json(folder.path / "status.json", status)
     try:
         yield
     except BaseException as error:
         state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        write_json(folder.path / "status.json", {**status, "state": state, "reason": str(error) or repr(error)})
+        with suppress(LabError):  # when the disk is full, the reason to report is the first one
+            write_json(folder.path / "status.json", {**status, "state": state, "reason": str(error) or repr(error)})
+        if (reason := _cannot_write(error)) is not None:
+            raise LabError(f"{folder.path}: cannot write: {reason}") from error
         raise
-    else:
-        write_json(folder.path / "status.json", {**status, "state": "completed"})
-    finally:
-        _add_seconds(folder.path / "seconds.json", name, time.time() - status["since"])
+    write_json(folder.path / "status.json", {**status, "state": "completed"})
+    _add_seconds(folder.path / "seconds.json", name, time.time() - started)
+
+
+def _cannot_write(error: BaseException) -> str | None:
+    """Return why a file could not be written, if that is what `error` says."""
+    codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+    return error.strerror if isinstance(error, OSError) and error.errno in codes else None
 
 
 def _add_seconds(path: Path, name: str, seconds: float) -> None:

@@ -14,7 +14,7 @@ from lab_lib.corpora.types import Dialogue
 from lab_lib.decoding.generate import generate_replies
 from lab_lib.decoding.predictions import decode_to_file
 from lab_lib.errors import LabError
-from lab_lib.files import write_json
+from lab_lib.files import write_json, writing
 from lab_lib.prompts.encode import Example, Prompt, prompts, training_examples
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
@@ -85,6 +85,8 @@ class decoding_progress:  # noqa: N801 - used like a function, in a with stateme
 
 def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console) -> None:
     """Fine-tune and leave the best adapter (or whole model) in the run folder, unless it is there already."""
+    from transformers import set_seed
+
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.model import load_model, training_mode
     from lab_lib.training.trainer import train
@@ -95,6 +97,7 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
     for name, choice in loaded.choices.items():
         console.print(f"{name}: {choice}")
+    set_seed(config.training.seed)  # the adapter's random start must not depend on what ran before
     model, summary = attach_lora(loaded.model, config.lora)
     console.print(str(summary))
     training_mode(model, config.training.gradient_checkpointing)
@@ -113,20 +116,21 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
         say=lambda line: console.print(line, highlight=False),
     )
     write_json(folder.path / "training.json", {**figures, "modules": summary.modules, "trainable": summary.trainable})
-    save_whole(model, loaded.tokenizer, folder)
+    save_whole(model, loaded.tokenizer, folder, lora=config.lora.method == "lora")
 
 
-def save_whole(model: Any, tokenizer: Any, folder: RunFolder) -> None:
-    """Save adapter and tokenizer beside the final name, then rename: a killed process leaves no half adapter."""
+def save_whole(model: Any, tokenizer: Any, folder: RunFolder, lora: bool) -> None:
+    """Save adapter (or model) and tokenizer beside the final name, check, rename: nothing half-written is left."""
+    from lab_lib.training.checks import require_saved_adapter
+
     temporary = folder.adapter.with_name("adapter.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    try:
+    with writing(folder.adapter):
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
-        temporary.rename(folder.adapter)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise LabError(f"{folder.adapter}: cannot write: {error.strerror}") from None
+    if lora:
+        require_saved_adapter(model, temporary)
+    temporary.rename(folder.adapter)
 
 
 def dev_evaluation(

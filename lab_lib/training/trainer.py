@@ -10,6 +10,7 @@ from typing import Any, Literal
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from lab_lib.errors import LabError
+from lab_lib.files import writing
 from lab_lib.training.batches import Collator, Encoded, EpochOrder, to_rows
 from lab_lib.training.callbacks import MarkComplete, RunLog, StopAtNaN, append_row, last_checkpoint
 from lab_lib.training.config import TrainConfig
@@ -19,11 +20,15 @@ DevEvaluation = Callable[[Any, int], Mapping[str, float]]
 
 
 class DialogueTrainer(Trainer):
-    """The Hugging Face Trainer with three changes: our order of examples, our dev evaluation, our log."""
+    """The Hugging Face Trainer with our order of examples, our dev evaluation, and clear errors when a checkpoint cannot be written."""
 
     def __init__(self, *args: Any, order: EpochOrder, dev: DevEvaluation | None, log: Path, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.order, self.dev, self.log_path = order, dev, log
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        with writing(self.args.output_dir):
+            super()._save_checkpoint(model, trial)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         return self.order

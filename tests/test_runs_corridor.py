@@ -1,0 +1,231 @@
+"""A whole run, for real, on a tiny corpus and a tiny random model; and everything that must be refused in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_corpus import change, write_tiny_corpus
+from tiny_models import tiny_llama
+
+from lab_lib.cli import main
+from lab_lib.files import read_json, read_jsonl
+
+QUICK = [
+    "training.steps=4", "training.batch_size=2", "training.micro_batch_size=1", "training.evaluate_every=2",
+    "training.log_every=1", "training.learning_rate=0.01", "decoding.max_new_tokens=8", "prompt.max_tokens=400",
+    "evaluation.resamples=20", "lora.rank=4",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory) -> tuple[Path, Path]:
+    """A corpus folder and a base model folder."""
+    folder = tmp_path_factory.mktemp("places")
+    return write_tiny_corpus(folder / "corpus"), tiny_llama(folder / "model")
+
+
+def lab(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
+    """Run the command line in this process; return exit code, stdout and stderr."""
+    monkeypatch.setattr(sys, "argv", ["lab", *map(str, arguments)])
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    return lambda *arguments: lab(monkeypatch, capsys, *arguments)
+
+
+def settings(places: tuple[Path, Path]) -> list[str]:
+    return [f"data.corpus={places[0]}", f"model.name={places[1]}", *QUICK]
+
+
+@pytest.fixture(scope="module")
+def finished(places, tmp_path_factory) -> Path:
+    """A finished run."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    command = [sys.executable, "-m", "lab_lib", "run", "town-qlora-cpu", *settings(places), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{out}\n"  # the run folder is the only thing on stdout
+    return out
+
+
+def test_a_run_leaves_everything_needed_to_believe_it(finished):
+    record = read_json(finished / "record.json")
+    assert list(record["scores"]) == ["gold replies", "random reply", "most frequent reply", "base model", "fine-tuned"]
+    assert record["scores"]["gold replies"]["bleu"] == 100.0
+    assert all(row["intervals"].keys() == {"bleu", "inform", "success", "combined"} for row in record["scores"].values())
+    assert record["training"]["steps"] == 4 and record["training"]["trainable"] > 0
+    assert set(record["stage_seconds"]) == {"base", "train", "finetuned"}
+    assert len(record["predictions_sha256"]["finetuned"]) == 64 and record["versions"]["transformers"] != "not installed"
+    assert (finished / "adapter" / "adapter_model.safetensors").stat().st_size > 1000
+    assert (finished / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert "<title>" in (finished / "report.html").read_text()
+    assert read_json(finished / "status.json")["state"] == "completed"
+    log = read_jsonl(finished / "log.jsonl")
+    assert [row["step"] for row in log if "loss" in row] == [1, 2, 3, 4]
+    assert {"bleu", "inform", "success", "combined", "num_unigrams"} <= next(row for row in log if "dev" in row)["dev"].keys()
+    assert len(read_jsonl(finished / "samples.jsonl")) == 2
+
+
+def test_a_finished_run_is_not_made_again(finished, places, cli):
+    before = {path: path.stat().st_mtime_ns for path in finished.glob("**/*.safetensors")}
+    predictions = (finished / "predictions" / "finetuned.jsonl").read_bytes()
+    code, out, _ = cli("run", "town-qlora-cpu", *settings(places), "--out", finished)
+    assert (code, out) == (0, f"{finished}\n")
+    assert {path: path.stat().st_mtime_ns for path in finished.glob("**/*.safetensors")} == before
+    assert (finished / "predictions" / "finetuned.jsonl").read_bytes() == predictions
+
+
+def test_verbs_one_by_one_give_the_same_replies(finished, places, tmp_path, cli):
+    out = tmp_path / "steps"
+    assert cli("train", "town-qlora-cpu", *settings(places), "--out", out)[0] == 0
+    assert cli("decode", out)[0] == 0 and cli("evaluate", out)[0] == 0
+    assert (out / "predictions" / "finetuned.jsonl").read_text() == (finished / "predictions" / "finetuned.jsonl").read_text()
+    assert "base model" not in read_json(out / "record.json")["scores"]
+
+
+def test_the_resolved_config_is_saved_and_another_one_is_refused(finished, places, cli):
+    saved = (finished / "config.yaml").read_text()
+    assert "learning_rate: 0.01" in saved and "weight_decay: 0.0" in saved
+    code, _, err = cli("run", "town-qlora-cpu", *settings(places), "training.seed=5", "--out", finished)
+    assert code == 2 and "started with training.seed=0, not 5" in err
+
+
+def test_dry_run_shows_config_choices_memory_and_three_examples_and_writes_nothing(places, tmp_path, cli, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = cli("run", "town-qlora-cpu", *settings(places), "prompt.format=turns", "--dry-run")
+    assert code == 0 and not list(tmp_path.iterdir())
+    assert "learning_rate: 0.01" in err and "memory estimate" in err and "weights are trained" in err
+    assert len(re.findall(r"\d+ tokens, \d+ learnt", err)) == 3
+
+
+def test_predictions_export_and_merge(finished, tmp_path, cli):
+    assert cli("predictions", "export", finished / "predictions" / "finetuned.jsonl", tmp_path / "p.json")[0] == 0
+    assert all("response" in turn for turns in json.loads((tmp_path / "p.json").read_text()).values() for turn in turns)
+    code, out, err = cli("merge", finished, tmp_path / "merged")
+    assert code == 0, err
+    assert (tmp_path / "merged" / "model.safetensors").exists()
+
+
+def test_chat_answers_in_a_terminal(finished):
+    from rich.console import Console
+
+    from lab_lib.runs.chat import chat
+    from lab_lib.runs.config import load_run_config
+
+    lines = iter(["Hello there", ""])
+    console = Console(record=True, width=80)
+    chat(load_run_config(finished), finished, "finetuned", console, lambda: next(lines))
+    assert console.export_text().count("bot>") == 1
+
+
+def test_recipes_can_be_listed_printed_copied_and_checked(tmp_path, cli):
+    assert "town-qlora-cpu" in cli("recipes", "ls")[1]
+    assert "corpus: town" in cli("recipes", "cat", "town-qlora-cpu")[1]
+    assert cli("recipes", "cp", "town-qlora-cpu", tmp_path / "mine.yaml")[0] == 0
+    assert cli("recipes", "validate", tmp_path / "mine.yaml", "training.epochs=2")[0] == 0
+    code, _, err = cli("recipes", "cp", "town-qlora-cpu", tmp_path / "mine.yaml")
+    assert code == 2 and "exists already" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "town-qlora-cp"], "did you mean 'town-qlora-cpu'"),
+        (["run", "town-qlora-cpu", "training.lerning_rate=1"], "did you mean 'learning_rate'"),
+        (["run", "town-qlora-cpu", "training.steps=many"], "expected int, found 'many'"),
+        (["run", "town-qlora-cpu", "--steps=3"], "No such option"),
+        (["run", "town-qlora-cpu", "prompt.format=turn"], "did you mean 'turns'"),
+        (["run", "town-qlora-cpu", "data.corpus=twon"], "did you mean 'town'"),
+        (["run", "missing.yaml"], "missing.yaml: no such file"),
+        (["decode", "nowhere"], "not a run folder"),
+        (["predictions", "export", "nowhere.jsonl", "x.json"], "no such file"),
+    ],
+)
+def test_bad_arguments_give_one_line_and_exit_code_2(arguments, message, tmp_path, cli, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = cli(*arguments)
+    assert code == 2 and out == "" and message in err and "Traceback" not in err
+    assert not list(tmp_path.iterdir())
+
+
+def spoil(folder: Path, edit) -> Path:
+    write_tiny_corpus(folder)
+    edit(folder)
+    return folder
+
+
+def first_dialogue(edit):
+    return lambda folder: change(folder / "test" / "dialogues_001.json", lambda value: edit(value[0]))
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda f: (f / "dialog_acts.json").unlink(), "dialog_acts.json"),
+        (lambda f: (f / "data.json").write_text('{"a": '), "data.json: line 1"),
+        (first_dialogue(lambda d: d["turns"].clear()), "TIN0004"),
+        (first_dialogue(lambda d: d["turns"][0]["frames"][0]["state"]["slot_values"].update({"restaurant-fod": ["x"]})), "fod"),
+        (lambda f: change(f / "dialog_acts.json", lambda a: a["TIN0004.json"]["1"]["span_info"][0].__setitem__(4, 999)), "999"),
+    ],
+    ids=["missing file", "truncated JSON", "empty dialogue", "unknown slot", "span outside its text"],
+)
+def test_a_broken_corpus_stops_the_run_in_one_line(edit, message, places, tmp_path, cli):
+    corpus = spoil(tmp_path / "corpus", edit)
+    out = tmp_path / "run"
+    code, _, err = cli("run", "town-qlora-cpu", *settings((corpus, places[1])), "--out", out)
+    assert code == 2 and message in err and "Traceback" not in err
+    assert not out.exists()
+
+
+def test_models_that_are_not_there_stop_the_run_in_one_line(places, tmp_path, cli):
+    for name, message in (("./no/such/folder", "no/such/folder"), ("some-owner/some-model", "some-owner/some-model")):
+        code, _, err = cli(
+            "run", "town-qlora-cpu", *settings((places[0], Path("x"))), f"model.name={name}", "--out", tmp_path / "run"
+        )
+        assert code == 2 and message in err and "Traceback" not in err
+
+
+def test_an_adapter_of_another_base_is_refused(finished, places, tmp_path, cli):
+    other = tiny_llama(tmp_path / "other", hidden_size=128)
+    code, _, err = cli(
+        "train", "town-qlora-cpu", *settings((places[0], other)), f"model.adapter={finished / 'adapter'}",
+        "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert code == 2 and "trained on" in err
+
+
+def test_a_folder_that_cannot_be_written_stops_the_run_in_one_line(places, cli):
+    code, _, err = cli("run", "town-qlora-cpu", *settings(places), "--out", "/proc/lab-run")
+    assert code == 2 and "/proc/lab-run" in err and "cannot write" in err
+
+
+def test_a_full_disk_stops_the_run_in_one_line_and_leaves_no_half_adapter(places, tmp_path):
+    """Files may grow to 40 kB in this process: the adapter and its checkpoint do not fit."""
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "lab_lib", "train", "town-qlora-cpu", *settings(places), "--out", str(out)]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)),
+    )
+    assert done.returncode == 2, done.stderr
+    assert "cannot write" in done.stderr and "Traceback" not in done.stderr
+    assert not (out / "adapter").exists()
+    assert read_json(out / "status.json")["state"] == "failed"

@@ -39,9 +39,7 @@ def learnt_text(example, tokenizer) -> str:
 
 def test_a_dialogue_reads_as_lines_and_learns_replies_with_their_eos(tokenizer):
     (example,) = training_examples(dialogue(2, words=1), tokenizer, PromptConfig())
-    assert tokenizer.decode(example.ids) == (
-        "<s>user> ask0w0\nbot> say0w0</s>\nuser> ask1w0\nbot> say1w0</s>"
-    )
+    assert tokenizer.decode(example.ids) == ("<s>user> ask0w0\nbot> say0w0</s>\nuser> ask1w0\nbot> say1w0</s>")
     assert learnt_text(example, tokenizer) == " say0w0</s> say1w0</s>"
     assert example.key == "tst1" and (example.first, example.last) == (0, 1)
 
@@ -142,7 +140,7 @@ def test_an_empty_reply_and_a_dialogue_without_system_turn_are_refused(tokenizer
 
 
 def test_database_without_state_is_refused(tokenizer):
-    with pytest.raises(LabError, match="needs prompt.state"):
+    with pytest.raises(LabError, match=r"needs prompt\.state"):
         training_examples(dialogue(1), tokenizer, PromptConfig(database=True), Database({}))
 
 

@@ -67,17 +67,23 @@ def test_a_run_leaves_everything_needed_to_believe_it(finished):
     record = read_json(finished / "record.json")
     assert list(record["scores"]) == ["gold replies", "random reply", "most frequent reply", "base model", "fine-tuned"]
     assert record["scores"]["gold replies"]["bleu"] == 100.0
-    assert all(row["intervals"].keys() == {"bleu", "inform", "success", "combined"} for row in record["scores"].values())
+    assert all(
+        row["intervals"].keys() == {"bleu", "inform", "success", "combined"} for row in record["scores"].values()
+    )
     assert record["training"]["steps"] == 4 and record["training"]["trainable"] > 0
     assert set(record["stage_seconds"]) == {"base", "train", "finetuned"}
-    assert len(record["predictions_sha256"]["finetuned"]) == 64 and record["versions"]["transformers"] != "not installed"
+    assert (
+        len(record["predictions_sha256"]["finetuned"]) == 64 and record["versions"]["transformers"] != "not installed"
+    )
     assert (finished / "adapter" / "adapter_model.safetensors").stat().st_size > 1000
     assert (finished / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert "<title>" in (finished / "report.html").read_text()
     assert read_json(finished / "status.json")["state"] == "completed"
     log = read_jsonl(finished / "log.jsonl")
     assert [row["step"] for row in log if "loss" in row] == [1, 2, 3, 4]
-    assert {"bleu", "inform", "success", "combined", "num_unigrams"} <= next(row for row in log if "dev" in row)["dev"].keys()
+    assert {"bleu", "inform", "success", "combined", "num_unigrams"} <= next(row for row in log if "dev" in row)[
+        "dev"
+    ].keys()
     assert len(read_jsonl(finished / "samples.jsonl")) == 2
 
 
@@ -94,7 +100,9 @@ def test_verbs_one_by_one_give_the_same_replies(finished, places, tmp_path, cli)
     out = tmp_path / "steps"
     assert cli("train", "town-qlora-cpu", *settings(places), "--out", out)[0] == 0
     assert cli("decode", out)[0] == 0 and cli("evaluate", out)[0] == 0
-    assert (out / "predictions" / "finetuned.jsonl").read_text() == (finished / "predictions" / "finetuned.jsonl").read_text()
+    assert (out / "predictions" / "finetuned.jsonl").read_text() == (
+        finished / "predictions" / "finetuned.jsonl"
+    ).read_text()
     assert "base model" not in read_json(out / "record.json")["scores"]
 
 
@@ -116,7 +124,7 @@ def test_dry_run_shows_config_choices_memory_and_three_examples_and_writes_nothi
 def test_predictions_export_and_merge(finished, tmp_path, cli):
     assert cli("predictions", "export", finished / "predictions" / "finetuned.jsonl", tmp_path / "p.json")[0] == 0
     assert all("response" in turn for turns in json.loads((tmp_path / "p.json").read_text()).values() for turn in turns)
-    code, out, err = cli("merge", finished, tmp_path / "merged")
+    code, _out, err = cli("merge", finished, tmp_path / "merged")
     assert code == 0, err
     assert (tmp_path / "merged" / "model.safetensors").exists()
 
@@ -179,8 +187,18 @@ def first_dialogue(edit):
         (lambda f: (f / "dialog_acts.json").unlink(), "dialog_acts.json"),
         (lambda f: (f / "data.json").write_text('{"a": '), "data.json: line 1"),
         (first_dialogue(lambda d: d["turns"].clear()), "TIN0004"),
-        (first_dialogue(lambda d: d["turns"][0]["frames"][0]["state"]["slot_values"].update({"restaurant-fod": ["x"]})), "fod"),
-        (lambda f: change(f / "dialog_acts.json", lambda a: a["TIN0004.json"]["1"]["span_info"][0].__setitem__(4, 999)), "999"),
+        (
+            first_dialogue(
+                lambda d: d["turns"][0]["frames"][0]["state"]["slot_values"].update({"restaurant-fod": ["x"]})
+            ),
+            "fod",
+        ),
+        (
+            lambda f: change(
+                f / "dialog_acts.json", lambda a: a["TIN0004.json"]["1"]["span_info"][0].__setitem__(4, 999)
+            ),
+            "999",
+        ),
     ],
     ids=["missing file", "truncated JSON", "empty dialogue", "unknown slot", "span outside its text"],
 )

@@ -127,10 +127,14 @@ def test_a_killed_qlora_run_resumes_to_the_same_adapter_to_the_bit(tmp_path):
     (tmp_path / "broken" / "checkpoints" / "checkpoint-99").mkdir()
     assert job(model, tmp_path / "broken", 8).wait() == 0
 
-    whole, resumed = (load_file(tmp_path / name / "adapter" / "adapter_model.safetensors") for name in ("whole", "broken"))
+    whole, resumed = (
+        load_file(tmp_path / name / "adapter" / "adapter_model.safetensors") for name in ("whole", "broken")
+    )
     assert whole.keys() == resumed.keys() and len(whole) > 10
     assert all((whole[name] == resumed[name]).all() for name in whole)
-    losses = [[row["loss"] for row in read_jsonl(tmp_path / n / "log.jsonl") if "loss" in row] for n in ("whole", "broken")]
+    losses = [
+        [row["loss"] for row in read_jsonl(tmp_path / n / "log.jsonl") if "loss" in row] for n in ("whole", "broken")
+    ]
     assert losses[0] == losses[1] and len(losses[0]) == 8  # repeated steps are not logged twice
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 
 import typer
 from rich.markup import escape
@@ -20,9 +21,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (runs.demo, runs.run, runs.train, runs.decode, runs.evaluate):
-    app.command()(verb)
-for verb in (models.merge, models.chat, models.speed, models.doctor):
+VERBS: tuple[Callable[..., None], ...] = (
+    *(runs.demo, runs.run, runs.train, runs.decode, runs.evaluate),
+    *(models.merge, models.chat, models.speed, models.doctor),
+)
+for verb in VERBS:
     app.command()(verb)
 app.add_typer(data.app, name="data", help="Look at, audit, make and fetch corpora.")
 app.add_typer(recipes.app, name="recipes", help="List, print, copy and check recipes.")

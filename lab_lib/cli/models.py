@@ -38,7 +38,9 @@ def chat(
 
 
 def speed(
-    recipe: Annotated[str, typer.Argument(help="The recipe whose model, batch size and lengths are measured.")] = "town-qlora-cpu",
+    recipe: Annotated[
+        str, typer.Argument(help="The recipe whose model, batch size and lengths are measured.")
+    ] = "town-qlora-cpu",
     overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value")] = None,
 ) -> None:
     """Measure training and decoding iterations a second; print the row of the Task 0 table."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab_lib.corpora.types import Dialogue, Turn
+from lab_lib.corpora.types import Dialogue, Speaker, Turn
 from lab_lib.errors import LabError
 from lab_lib.files import read_json
 
@@ -27,7 +27,7 @@ def read_text_dialogues(folder: str | Path) -> Iterator[Dialogue]:
                 raise LabError(f"{path}: record {number}: missing or malformed field {error}") from None
 
 
-def _speaker(name: str):
+def _speaker(name: str) -> Speaker:
     if name not in ("USER", "SYSTEM"):
         raise LabError(f"speaker '{name}': expected USER or SYSTEM")
-    return name.lower()
+    return "user" if name == "USER" else "system"

@@ -22,7 +22,9 @@ class Reply:
     stopped: bool
 
 
-def generate_batch(model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], config: DecodeConfig) -> list[list[int]]:
+def generate_batch(
+    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], config: DecodeConfig
+) -> list[list[int]]:
     """Generate one reply for each prompt (token ids) and return the new token ids without padding.
 
     Rows are padded on the left, so that every reply starts right after its prompt; the reply is what lies behind

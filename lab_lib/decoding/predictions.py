@@ -77,13 +77,19 @@ def read_predictions(path: str | Path) -> Predictions:
         return _checked_mwzeval(read_json(path), path)
     turns: dict[str, dict[int, dict[str, Any]]] = {}
     for number, row in enumerate(read_jsonl(path), 1):
-        if not isinstance(row, dict) or not isinstance(row.get("dialogue"), str) or "response" not in row:
+        if not _is_row(row):
             raise LabError(f"{path}: row {number}: expected an object with dialogue, turn and response")
         known = turns.setdefault(row["dialogue"], {})
-        if row.get("turn") in known:
+        if row["turn"] in known:
             raise LabError(f"{path}: row {number}: turn {row['turn']} of {row['dialogue']} is there twice")
-        known[row.get("turn")] = {k: row[k] for k in ("response", "state", "active_domains") if k in row}
+        known[row["turn"]] = {k: row[k] for k in ("response", "state", "active_domains") if k in row}
     return {key: _in_order(key, rows, path) for key, rows in turns.items()}
+
+
+def _is_row(row: Any) -> bool:
+    """Return whether a parsed line has a dialogue, a turn number and a response."""
+    known = isinstance(row, dict) and isinstance(row.get("dialogue"), str) and "response" in row
+    return known and isinstance(row.get("turn"), int)
 
 
 def _in_order(key: str, rows: Mapping[int, dict[str, Any]], path: str | Path) -> list[dict[str, Any]]:

@@ -31,7 +31,8 @@ def dialogue_messages(dialogue: Dialogue, config: PromptConfig, database: Databa
     if config.database and (database is None or not config.state):
         raise LabError("prompt.database needs prompt.state and a corpus with a database")
     messages = [Message("instruction", config.instruction, 0)] if config.instruction else []
-    state, active, turn = State(), (), 0
+    state, turn = State(), 0
+    active: tuple[str, ...] = ()
     for utterance in dialogue.turns:
         if utterance.speaker == "user":
             active = changed_domains(state, utterance.state or state) or active

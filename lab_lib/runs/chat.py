@@ -17,9 +17,7 @@ from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.stages import model_config
 
 
-def chat(
-    config: RunConfig, folder: Path, system: str, console: Console, read: Callable[[], str] | None = None
-) -> None:
+def chat(config: RunConfig, folder: Path, system: str, console: Console, read: Callable[[], str] | None = None) -> None:
     """Read user utterances until an empty line or end of input, and print the model's replies.
 
     Replies are delexicalised (`[name]`). There is no belief tracker here: a model trained with `prompt.state` is

@@ -30,9 +30,8 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     console.print(str(summary))
     encoded = encode(splits.train, loaded.tokenizer, config, splits)
     steps = step_count(config.training, len(encoded))
-    console.print(
-        f"{len(encoded)} examples, {sum(len(e.ids) for e in encoded)} tokens, {steps} steps of {config.training.batch_size}"
-    )
+    tokens = sum(len(e.ids) for e in encoded)
+    console.print(f"{len(encoded)} examples, {tokens} tokens, {steps} steps of {config.training.batch_size}")
     longest = max(len(e.ids) for e in encoded)
     console.print(memory_estimate(model, summary.trainable, config.training.micro_batch_size * longest))
     for example in encoded[:examples]:

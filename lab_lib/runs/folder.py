@@ -1,9 +1,9 @@
 """The run folder is the whole state of a run. Killing a run at any moment leaves a folder that can be gone on with.
 
-    config.yaml        the resolved config            adapter/            the fine-tuned adapter (or model/)
-    status.json        stage and state, with reason   predictions/*.jsonl one row a system turn
-    log.jsonl          training and dev metrics       report.json, report.html, curve.png, curve.svg
-    checkpoints/       to resume training from        record.json         command, commit, machine, versions, scores
+config.yaml        the resolved config            adapter/            the fine-tuned adapter (or model/)
+status.json        stage and state, with reason   predictions/*.jsonl one row a system turn
+log.jsonl          training and dev metrics       report.json, report.html, curve.png, curve.svg
+checkpoints/       to resume training from        record.json         command, commit, machine, versions, scores
 """
 
 from __future__ import annotations

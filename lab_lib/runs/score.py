@@ -45,7 +45,9 @@ def whole(predictions: Predictions, splits: Splits) -> Predictions:
     turns = {dialogue.key: len(dialogue.system_turns) for dialogue in splits.test}
     for key, replies in predictions.items():
         if len(replies) != turns.get(key):
-            raise LabError(f"dialogue {key}: {len(replies)} predicted turns, the test split has {turns.get(key, 'none')}")
+            raise LabError(
+                f"dialogue {key}: {len(replies)} predicted turns, the test split has {turns.get(key, 'none')}"
+            )
     return predictions
 
 
@@ -91,7 +93,8 @@ def _dialogue(dialogue: Dialogue, systems: Mapping[str, tuple[str, MwzScores, Pr
 
 def _turns(dialogue: Dialogue, systems: Mapping[str, tuple[str, MwzScores, Predictions]]) -> list[dict[str, Any]]:
     turns: list[dict[str, Any]] = []
-    user, state = "", {}
+    user = ""
+    state: dict[str, dict[str, str]] = {}
     for turn in dialogue.turns:
         if turn.speaker == "user":
             user, state = turn.text, (turn.state.first() if turn.state else state)

@@ -1,4 +1,4 @@
-"""The stages of a run that need the model: decode a system, learn the adapter. Each can be called again after a kill."""
+"""The stages of a run that need the model: decode a system, learn the adapter. Each goes on after a kill."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
     if system == "finetuned" and config.lora.method == "lora":
         change = require_adapter_effect(loaded.model, todo[0].ids)
         console.print(f"the saved adapter changes the logits by up to {change:.3f}")
-    with decoding_progress(console, f"decoding {system}", len(todo)) as advance:
+    with DecodingProgress(console, f"decoding {system}", len(todo)) as advance:
         decode_to_file(loaded.model, loaded.tokenizer, todo, config.decoding, path, advance)
 
 
@@ -67,7 +67,7 @@ def model_config(config: RunConfig, folder: RunFolder, system: str) -> Any:
     return replace(config.model, name=str(folder.adapter), from_scratch=False, revision=None)
 
 
-class decoding_progress:  # noqa: N801 - used like a function, in a with statement
+class DecodingProgress:
     """A progress bar on stderr; entering gives a function to be told how many more are done."""
 
     def __init__(self, console: Console, title: str, total: int):
@@ -112,7 +112,9 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
         pad=loaded.tokenizer.pad_token_id,
         eos=loaded.tokenizer.eos_token_id,
         precision=loaded.dtype,
-        dev=dev_evaluation(config, folder, splits, loaded.tokenizer, console) if config.training.evaluate_every else None,
+        dev=dev_evaluation(config, folder, splits, loaded.tokenizer, console)
+        if config.training.evaluate_every
+        else None,
         say=lambda line: console.print(line, highlight=False),
     )
     write_json(folder.path / "training.json", {**figures, "modules": summary.modules, "trainable": summary.trainable})
@@ -133,9 +135,7 @@ def save_whole(model: Any, tokenizer: Any, folder: RunFolder, lora: bool) -> Non
     temporary.rename(folder.adapter)
 
 
-def dev_evaluation(
-    config: RunConfig, folder: RunFolder, splits: Splits, tokenizer: Any, console: Console
-) -> Any:
+def dev_evaluation(config: RunConfig, folder: RunFolder, splits: Splits, tokenizer: Any, console: Console) -> Any:
     """Return the function training calls every `evaluate_every` steps: decode a dev sample, score it, keep samples."""
     from lab_lib.evaluation.mwz import MwzScorer
     from lab_lib.training.callbacks import append_row

@@ -18,7 +18,7 @@ from typing import Any
 from lab_lib.corpora.sgd import read_text_dialogues
 from lab_lib.corpora.types import Dialogue
 from lab_lib.files import read_json, write_json
-from lab_lib.prompts.template import PLAIN
+from lab_lib.prompts.template import PLAIN, Role
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
 
@@ -46,7 +46,7 @@ def dialogue_text(dialogue: Dialogue) -> str:
     """Render a dialogue exactly as fine-tuning will: `user> ...` and `bot> ...` lines, EOS after every bot reply."""
     lines = []
     for turn in dialogue.turns:
-        role = "user" if turn.speaker == "user" else "bot"
+        role: Role = "user" if turn.speaker == "user" else "bot"
         end = EOS if role == "bot" else ""
         lines.append(f"{PLAIN.prefix[role]} {turn.text.strip()}{end}{PLAIN.end[role]}")
     return BOS + "".join(lines)
@@ -183,8 +183,8 @@ def pretrain(config: PretrainConfig) -> None:
     torch.manual_seed(config.seed)
     tokenizer = train_tokenizer(texts, config.vocabulary, out / "model")
     documents = [np.array(ids, dtype="uint16") for ids in tokenizer(texts)["input_ids"]]
-    held_out = [dialogue_text(d) for d in read_text_dialogues(config.dev)]
-    held_out = [np.array(ids, dtype="uint16") for ids in tokenizer(held_out)["input_ids"]]
+    dev_texts = [dialogue_text(d) for d in read_text_dialogues(config.dev)]
+    held_out = [np.array(ids, dtype="uint16") for ids in tokenizer(dev_texts)["input_ids"]]
     print(f"{len(documents)} dialogues, {sum(map(len, documents))} tokens", flush=True)
 
     model = new_model(config)
@@ -202,7 +202,9 @@ def pretrain(config: PretrainConfig) -> None:
     write_json(out / "result.json", {"sgd_dev_perplexity": perplexity(model.float(), held_out, len(held_out))})
 
 
-def train_steps(model, optimiser, batches, done, config, held_out) -> None:
+def train_steps(
+    model: Any, optimiser: Any, batches: Iterator[Any], done: int, config: PretrainConfig, held_out: Sequence[Any]
+) -> None:
     """Run the steps from `done` on: bf16 autocast, gradient norm clipped at 1, one log line every ten steps."""
     import torch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
@@ -20,7 +20,7 @@ DevEvaluation = Callable[[Any, int], Mapping[str, float]]
 
 
 class DialogueTrainer(Trainer):
-    """The Hugging Face Trainer with our order of examples, our dev evaluation, and clear errors when a checkpoint cannot be written."""
+    """The Hugging Face Trainer with our order of examples, our dev evaluation, and one line when it cannot write."""
 
     def __init__(self, *args: Any, order: EpochOrder, dev: DevEvaluation | None, log: Path, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -44,7 +44,7 @@ class DialogueTrainer(Trainer):
         self.model.train()
         append_row(self.log_path, {"step": step, "dev": {n.removeprefix("eval_"): v for n, v in metrics.items()}})
         self.log(dict(metrics))
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
 
@@ -60,7 +60,7 @@ def step_count(config: TrainConfig, examples: int) -> int:
 
 
 def training_arguments(
-    config: TrainConfig, folder: Path, steps: int, precision: Literal["bf16", "fp16", "fp32"], dev: bool, world: int
+    config: TrainConfig, folder: Path, steps: int, precision: str, dev: bool, world: int
 ) -> TrainingArguments:
     """Translate our config to TrainingArguments. Accumulation = batch_size / (micro_batch_size x world size)."""
     import torch
@@ -114,16 +114,16 @@ def train(
     *,
     pad: int,
     eos: int,
-    precision: Literal["bf16", "fp16", "fp32"],
+    precision: str,
     dev: DevEvaluation | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, float]:
     """Fine-tune `model` in place, resuming from the newest complete checkpoint below `folder`, and return figures.
 
     `model` is ready for training (adapter attached, `use_cache` off). With `dev` the model ends as its best
-    checkpoint by `config.best_metric`, else as its last. `say` is told the progress, line by line. The figures: steps, examples, tokens, learnt_tokens,
-    seconds, loss. Does not save the adapter; the caller does. Raises LabError on NaN loss or when nothing is
-    trainable.
+    checkpoint by `config.best_metric`, else as its last. `say` is told the progress, line by line. The figures:
+    steps, examples, tokens, learnt_tokens, seconds, loss and best_step. Does not save the adapter; the caller does.
+    Raises LabError on NaN loss or when nothing is trainable.
     """
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise LabError("no parameter of the model is trainable; attach an adapter or set lora.method=full")

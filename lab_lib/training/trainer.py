@@ -14,6 +14,7 @@ from lab_lib.files import writing
 from lab_lib.training.batches import Collator, Encoded, EpochOrder, to_rows
 from lab_lib.training.callbacks import MarkComplete, RunLog, StopAtNaN, append_row, last_checkpoint
 from lab_lib.training.config import TrainConfig
+from lab_lib.training.loggers import prepare_loggers
 
 # Called with the model in the middle of training and the step; returns dev metrics, and may write samples itself.
 DevEvaluation = Callable[[Any, int], Mapping[str, float]]
@@ -127,6 +128,8 @@ def train(
     """
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise LabError("no parameter of the model is trainable; attach an adapter or set lora.method=full")
+    for line in prepare_loggers(config.loggers, folder):
+        say(line)
     rows = to_rows(examples, eos)
     lengths = [len(row["input_ids"]) for row in rows]
     steps = step_count(config, len(rows))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lab_lib.cli.console import console
 
 app = typer.Typer(no_args_is_help=True)
+RECIPE = "town-qlora-cpu"
 Corpus = Annotated[str, typer.Argument(help="'town', 'multiwoz22', or a folder in MultiWOZ 2.2 layout.")]
 
 
@@ -22,6 +23,8 @@ def show(
     n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many dialogues, from the first on.")] = 1,
     id: Annotated[str | None, typer.Option(help="Show this dialogue, of any split, instead.")] = None,
     delexicalised: Annotated[bool, typer.Option("--delexicalised", help="Replies with placeholders.")] = False,
+    tokens: Annotated[bool, typer.Option("--tokens", help="What a model sees, with the learnt tokens marked.")] = False,
+    recipe: Annotated[str, typer.Option(help="With --tokens: the recipe whose model and prompt to use.")] = RECIPE,
 ) -> None:
     """Print dialogues with speakers, goal, spans, states and bookings (in a pipe: without colour)."""
     from rich.console import Console
@@ -30,9 +33,28 @@ def show(
     from lab_lib.corpora.show import pick, render
 
     out = Console(highlight=False)
-    for dialogue in pick(load_corpus(corpus), split, n, id):
-        out.print(render(dialogue, delexicalised), soft_wrap=True)
+    loaded = load_corpus(corpus)
+    chosen = pick(loaded, split, n, id)
+    shown = _as_tokens(loaded, chosen, recipe) if tokens else [render(d, delexicalised) for d in chosen]
+    for text in shown:
+        out.print(text, soft_wrap=True)
         out.print()
+
+
+def _as_tokens(corpus: Any, dialogues: Sequence[Any], recipe: str) -> list[Any]:
+    """Return the dialogues' training examples token by token, as the recipe's model would see them."""
+    from lab_lib.corpora.database import Database
+    from lab_lib.prompts.encode import training_examples
+    from lab_lib.runs.config import load_recipe
+    from lab_lib.runs.dry_run import render_tokens
+    from lab_lib.training.hub import find_source
+    from lab_lib.training.tokenizer import load_tokenizer
+
+    config = load_recipe(recipe)
+    tokenizer, _ = load_tokenizer(find_source(config.model.name, config.model.revision))
+    database = Database(corpus.database) if config.prompt.database else None
+    examples = [e for d in dialogues for e in training_examples(d, tokenizer, config.prompt, database)]
+    return [render_tokens(example, tokenizer) for example in examples]
 
 
 @app.command()

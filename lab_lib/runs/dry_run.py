@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from typing import Any
+
 from rich.console import Console
 from rich.text import Text
 
@@ -57,10 +60,12 @@ def memory_estimate(model: object, trainable: int, tokens: int) -> str:
     return f"memory estimate: {sum(parts.values()) / 1e9:.2f} GB ({text})"
 
 
-def render_tokens(example: Example, tokenizer: object) -> Text:
-    """Return an example as text, token by token: learnt tokens green and underlined, the others dim."""
+def render_tokens(example: Example, tokenizer: Any) -> Text:
+    """Return an example as text: stretches of learnt tokens between guillemets and green, the others dim."""
     text = Text(f"{example.key}: {len(example.ids)} tokens, {sum(example.learnt)} learnt\n", style="bold")
-    for i, learnt in zip(example.ids, example.learnt, strict=True):
-        piece = tokenizer.decode([i])  # type: ignore[attr-defined]
-        text.append(piece, style="green underline" if learnt else "dim")
+    marked = zip(example.ids, example.learnt, strict=True)
+    for learnt, stretch in groupby(marked, key=lambda pair: pair[1]):
+        # Whole stretches are decoded: a token alone may be half a character.
+        piece = tokenizer.decode([i for i, _ in stretch])
+        text.append(f"\u00ab{piece}\u00bb" if learnt else piece, style="green" if learnt else "dim")
     return text

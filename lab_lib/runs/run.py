@@ -27,6 +27,8 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
     folder = open_folder(config, path)
     console.print(f"[bold]{config.recipe}[/] in {folder.path}")
     console.print(f"{len(splits.train)} training, {len(splits.dev)} dev and {len(splits.test)} test dialogues")
+    for dialogue in splits.leaked:
+        console.print(f"{dialogue.id} is word for word in the test split: left out of training and dev")
     for name in stages:
         with stage(folder, name):
             _walk(name, config, folder, splits, console)
@@ -59,7 +61,7 @@ def report(config: RunConfig, folder: RunFolder, splits: Splits, console: Consol
     log = read_jsonl(folder.log) if folder.log.exists() else []
     best = best_step(log, config.training.best_metric)
     svg = draw_curve(log, config.recipe, folder.path / "curve.png", folder.path / "curve.svg", best) if log else None
-    write_report(folder.path / "report.html", header(record), rows, side_by_side(splits, scored), svg)
+    write_report(folder.path / "report.html", header(record), rows, side_by_side(splits.test, scored), svg)
     console.print(to_terminal(rows, f"{config.recipe}: {config.data.corpus} {config.data.test}"))
 
 
@@ -73,6 +75,7 @@ def make_record(config: RunConfig, folder: RunFolder, splits: Splits, scored: An
         "seed": config.training.seed,
         "corpus": config.data.corpus,
         "dialogues": {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)},
+        "left_out_as_in_test": [dialogue.id for dialogue in splits.leaked],
         "training": read_json(training) if training.exists() else None,
         "stage_seconds": read_json(folder.path / "seconds.json") if (folder.path / "seconds.json").exists() else {},
         "predictions_sha256": {name: sha256(folder.predictions(name)) for name in systems},

@@ -1,42 +1,57 @@
-"""Scores of a run: reference and trivial rows beside the systems, and every dialogue side by side for the report."""
+"""Scores of systems: reference and trivial rows beside them, and every dialogue side by side for the report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lab_lib.corpora.delex import delexicalise
-from lab_lib.corpora.types import Dialogue
+from lab_lib.corpora.types import Corpus, Dialogue
 from lab_lib.decoding.predictions import Predictions, read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.baselines import gold_replies, most_frequent_reply, random_replies
 from lab_lib.evaluation.mwz import MwzScorer, MwzScores
 from lab_lib.results.table import ScoreRow
-from lab_lib.runs.config import RunConfig
+from lab_lib.runs.config import EvaluateConfig, RunConfig
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.splits import Splits
 
 SYSTEMS = {"base": ("base model", "base"), "finetuned": ("fine-tuned", "finetuned")}  # file -> (row name, kind)
+Scored = tuple[str, MwzScores, Predictions]  # kind of row, scores, the predictions that were scored
 
 
-def score_run(config: RunConfig, folder: RunFolder, splits: Splits) -> dict[str, tuple[str, MwzScores, Predictions]]:
+def score_run(config: RunConfig, folder: RunFolder, splits: Splits) -> dict[str, Scored]:
     """Return {row name: (kind, scores, predictions)}: reference, random, most frequent, and each system decoded."""
-    test = {dialogue.key for dialogue in splits.test}
-    corpus, split, source = splits.corpus, config.data.test, config.data.train
-    candidates: dict[str, tuple[str, Predictions]] = {
-        "gold replies": ("reference", gold_replies(corpus, split)),
-        "random reply": ("trivial", random_replies(corpus, split, source, config.evaluation.seed)),
-        "most frequent reply": ("trivial", most_frequent_reply(corpus, split, source)),
-    }
+    systems: dict[str, tuple[str, Predictions]] = {}
     for system, (name, kind) in SYSTEMS.items():
         if folder.predictions(system).exists():
-            candidates[name] = (kind, whole(read_predictions(folder.predictions(system)), splits))
-    scorer = MwzScorer.from_corpus(corpus, split, config.evaluation.rules)
-    scored = {}
-    for name, (kind, predictions) in candidates.items():
-        kept = {key: turns for key, turns in predictions.items() if key in test}
-        scores = scorer.score(kept, resamples=config.evaluation.resamples, seed=config.evaluation.seed)
-        scored[name] = (kind, scores, kept)
+            systems[name] = (kind, whole(read_predictions(folder.predictions(system)), splits))
+    rows = bounds(splits.corpus, config.data.test, config.data.train, config.evaluation.seed) | systems
+    scorer = MwzScorer.from_corpus(splits.corpus, config.data.test, config.evaluation.rules)
+    return score_rows(scorer, rows, {dialogue.key for dialogue in splits.test}, config.evaluation)
+
+
+def bounds(corpus: Corpus, split: str, source: str, seed: int) -> dict[str, tuple[str, Predictions]]:
+    """Return {row name: (kind, predictions)} of the rows every table has; trivial replies come from split `source`."""
+    return {
+        "gold replies": ("reference", gold_replies(corpus, split)),
+        "random reply": ("trivial", random_replies(corpus, split, source, seed)),
+        "most frequent reply": ("trivial", most_frequent_reply(corpus, split, source)),
+    }
+
+
+def score_rows(
+    scorer: MwzScorer,
+    rows: Mapping[str, tuple[str, Predictions]],
+    keys: Iterable[str],
+    settings: EvaluateConfig,
+    active: str = "given",
+) -> dict[str, Scored]:
+    """Score every row on the dialogues `keys`, all with the same settings; `active` as in `MwzScorer.score`."""
+    wanted, scored = set(keys), {}
+    for name, (kind, predictions) in rows.items():
+        kept = {key: turns for key, turns in predictions.items() if key in wanted}
+        scored[name] = (kind, scorer.score(kept, settings.resamples, settings.seed, active), kept)
     return scored
 
 
@@ -69,13 +84,13 @@ def score_row(name: str, kind: str, scores: MwzScores) -> ScoreRow:
     )
 
 
-def side_by_side(splits: Splits, scored: Mapping[str, tuple[str, MwzScores, Predictions]]) -> list[dict[str, Any]]:
-    """Return every test dialogue with the gold replies and each system's, as the HTML report wants them."""
-    systems = {name: entry for name, entry in scored.items() if entry[0] in ("base", "finetuned")}
-    return [_dialogue(dialogue, systems) for dialogue in splits.test]
+def side_by_side(dialogues: Sequence[Dialogue], scored: Mapping[str, Scored]) -> list[dict[str, Any]]:
+    """Return each dialogue with the gold replies and every system's, as the HTML report wants them."""
+    systems = {name: entry for name, entry in scored.items() if entry[0] not in ("reference", "trivial")}
+    return [_dialogue(dialogue, systems) for dialogue in dialogues]
 
 
-def _dialogue(dialogue: Dialogue, systems: Mapping[str, tuple[str, MwzScores, Predictions]]) -> dict[str, Any]:
+def _dialogue(dialogue: Dialogue, systems: Mapping[str, Scored]) -> dict[str, Any]:
     verdicts = {}
     for name, (_, scores, _predictions) in systems.items():
         verdict = scores.per_dialogue[dialogue.key]
@@ -91,7 +106,8 @@ def _dialogue(dialogue: Dialogue, systems: Mapping[str, tuple[str, MwzScores, Pr
     return {"key": dialogue.key, "goal": goal, "turns": _turns(dialogue, systems), "verdicts": verdicts}
 
 
-def _turns(dialogue: Dialogue, systems: Mapping[str, tuple[str, MwzScores, Predictions]]) -> list[dict[str, Any]]:
+def _turns(dialogue: Dialogue, systems: Mapping[str, Scored]) -> list[dict[str, Any]]:
+    replies = {name: [turn["response"] for turn in entry[2][dialogue.key]] for name, entry in systems.items()}
     turns: list[dict[str, Any]] = []
     user = ""
     state: dict[str, dict[str, str]] = {}
@@ -99,7 +115,8 @@ def _turns(dialogue: Dialogue, systems: Mapping[str, tuple[str, MwzScores, Predi
         if turn.speaker == "user":
             user, state = turn.text, (turn.state.first() if turn.state else state)
             continue
-        replies = {name: entry[2][dialogue.key][len(turns)]["response"] for name, entry in systems.items()}
-        turns.append({"user": user, "state": state, "reference": delexicalise(turn), "predictions": replies})
+        # A prediction file may end a dialogue early; the report shows that there is no reply.
+        here = {name: said[len(turns)] for name, said in replies.items() if len(turns) < len(said)}
+        turns.append({"user": user, "state": state, "reference": delexicalise(turn), "predictions": here})
         user = ""
     return turns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from lab_lib.corpora.database import Database
@@ -15,13 +15,18 @@ from lab_lib.runs.config import DataConfig
 
 @dataclass(frozen=True)
 class Splits:
-    """The dialogues of a run. `train`, `dev` and `test` share no dialogue."""
+    """The dialogues of a run. `train`, `dev` and `test` share no dialogue.
+
+    `leaked` are dialogues of the training and dev splits that are word for word in the test split: MultiWOZ has
+    some, and they are left out of `train` and `dev`.
+    """
 
     corpus: Corpus
     database: Database
     train: tuple[Dialogue, ...]
     dev: tuple[Dialogue, ...]
     test: tuple[Dialogue, ...]
+    leaked: tuple[Dialogue, ...] = ()
 
 
 def load_splits(config: DataConfig) -> Splits:
@@ -31,7 +36,9 @@ def load_splits(config: DataConfig) -> Splits:
     split is also learnt from or chosen on.
     """
     corpus = load_corpus(config.corpus)
-    learn, report = _split(corpus, config.train), _split(corpus, config.test)
+    report = _split(corpus, config.test)
+    tested = {_words(dialogue) for dialogue in report}
+    learn, leaked = _without(tested, _split(corpus, config.train))
     if config.test in (config.train, config.dev if not config.hold_out else None):
         raise LabError(f"data.test={config.test} is also used for training or for choosing a checkpoint")
     if config.hold_out:
@@ -41,14 +48,27 @@ def load_splits(config: DataConfig) -> Splits:
         if not learn:
             raise LabError(f"data.hold_out={config.hold_out} leaves nothing of split '{config.train}' to learn from")
     else:
-        dev = _split(corpus, config.dev)
+        dev, more = _without(tested, _split(corpus, config.dev))
+        leaked += more
     return Splits(
         corpus,
         Database(corpus.database),
         draw(learn, config.max_train, config.seed),
         dev,
         draw(report, config.max_test, config.seed),
+        leaked,
     )
+
+
+def _words(dialogue: Dialogue) -> str:
+    """Return the words of a dialogue without regard to case, spacing and its id: what a copy shares."""
+    return "\n".join(" ".join(turn.text.lower().split()) for turn in dialogue.turns)
+
+
+def _without(tested: Set[str], dialogues: Sequence[Dialogue]) -> tuple[tuple[Dialogue, ...], tuple[Dialogue, ...]]:
+    """Return (dialogues whose words are not among `tested`, the others)."""
+    copies = tuple(dialogue for dialogue in dialogues if _words(dialogue) in tested)
+    return tuple(dialogue for dialogue in dialogues if dialogue not in copies), copies
 
 
 def dev_split(config: DataConfig) -> str:

@@ -1,0 +1,78 @@
+"""Which dialogues are learnt from, chosen on and reported: never the same ones."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tiny_corpus import change, write_tiny_corpus
+
+from lab_lib.errors import LabError
+from lab_lib.runs.config import DataConfig
+from lab_lib.runs.splits import draw, load_splits
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return write_tiny_corpus(tmp_path)
+
+
+def ids(dialogues) -> list[str]:
+    return [dialogue.id for dialogue in dialogues]
+
+
+def test_splits_are_as_named_and_samples_are_whole_and_seeded(corpus):
+    splits = load_splits(DataConfig(corpus=str(corpus)))
+    assert (len(splits.train), len(splits.dev), len(splits.test)) == (2, 1, 1)
+    many = tuple(range(100))
+    assert draw(many, 5, seed=1) == draw(many, 5, seed=1) != draw(many, 5, seed=2)
+    assert draw(many, 5, seed=1) != many[:5] and list(draw(many, 5, seed=1)) == sorted(draw(many, 5, seed=1))
+    assert draw(many, None, 0) == draw(many, 500, 0) == many
+
+
+def test_held_out_dialogues_are_not_learnt_from(corpus):
+    splits = load_splits(DataConfig(corpus=str(corpus), hold_out=1))
+    assert len(splits.train) == len(splits.dev) == 1 and ids(splits.train) != ids(splits.dev)
+
+
+def test_a_copy_of_a_test_dialogue_is_left_out_of_training_and_said(corpus):
+    """Same words in other capitals and spacing, under another id."""
+    test = json.loads((corpus / "test" / "dialogues_001.json").read_text())[0]
+    words = [turn["utterance"].upper().replace(" ", "  ") for turn in test["turns"]]
+
+    def copy(dialogues):
+        for turn, text in zip(dialogues[0]["turns"], words, strict=False):
+            turn["utterance"] = text
+        dialogues[0]["turns"] = dialogues[0]["turns"][: len(words)]
+
+    change(corpus / "train" / "dialogues_001.json", copy)
+    copied = json.loads((corpus / "train" / "dialogues_001.json").read_text())[0]["dialogue_id"]
+
+    def fewer_acts(acts):  # the spans of the old words no longer fit
+        acts[copied] = {str(n): {"dialog_act": {}, "span_info": []} for n in range(len(words))}
+
+    change(corpus / "dialog_acts.json", fewer_acts)
+    splits = load_splits(DataConfig(corpus=str(corpus)))
+    assert ids(splits.leaked) == [copied] and copied not in ids(splits.train)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"train": "trian"}, "no split 'trian'; did you mean 'train'"),
+        ({"test": "dev"}, "also used for training or for choosing"),
+        ({"train": "test"}, "also used for training or for choosing"),
+        ({"hold_out": 2}, "leaves nothing"),
+    ],
+)
+def test_splits_that_would_make_numbers_worthless_are_refused(corpus, settings, message):
+    with pytest.raises(LabError, match=message):
+        load_splits(DataConfig(corpus=str(corpus), **settings))
+
+
+@pytest.mark.real
+def test_copies_in_real_multiwoz_are_found(lab_data, monkeypatch):
+    monkeypatch.setenv("LAB_DATA", str(lab_data))
+    splits = load_splits(DataConfig("multiwoz22", train="dev", hold_out=99))
+    assert sorted(ids(splits.leaked)) == ["PMUL1831.json", "PMUL4686.json"]
+    assert (len(splits.train), len(splits.dev), len(splits.test)) == (898, 99, 1000)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lab_lib.errors import LabError
+from lab_lib.evaluation.ngrams import matched_ngrams, possible_ngrams
 
 ORDERS = 4
 SIGNATURE = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp"
@@ -25,50 +26,22 @@ class BleuCounter:
     def __init__(self, references: Sequence[str]) -> None:
         self._words: dict[str, int] = {}
         self._encoded: dict[str, np.ndarray] = {}
-        self._references = [self._encode(text) for text in references]
+        self._references = [self.words(text) for text in references]
 
     def counts(self, replies: Sequence[str], which: Sequence[int]) -> np.ndarray:
         """Return integers (replies, 10): length, reference length, 4 matched and 4 total n-gram counts.
 
         Reply i is compared with reference number `which[i]`.
         """
-        ours = [self._encode(text) for text in replies]
+        ours = [self.words(text) for text in replies]
         theirs = [self._references[number] for number in which]
         lengths = np.array([[len(ids) for ids in side] for side in (ours, theirs)], dtype=np.int64)
-        matched = self._matched(ours, theirs)
-        totals = np.maximum(lengths[0][:, None] - np.arange(ORDERS), 0)
+        matched = matched_ngrams(ours, theirs, ORDERS)
+        totals = possible_ngrams(lengths[0], ORDERS)
         return np.hstack([lengths.T, matched, totals])
 
-    def _matched(self, ours: list[np.ndarray], theirs: list[np.ndarray]) -> np.ndarray:
-        """Return integers (replies, 4): n-grams of a reply that its reference has, each at most as often."""
-        rows = len(ours)
-        both = ours + theirs
-        lengths = np.array([len(ids) for ids in both], dtype=np.int64)
-        words = np.concatenate([np.zeros(0, np.int64), *both])
-        row = np.repeat(np.arange(2 * rows, dtype=np.int64) % max(rows, 1), lengths)
-        left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(words))  # words from here to the end
-        is_ours = np.arange(len(words)) < lengths[:rows].sum()
-        matched = np.zeros((rows, ORDERS), dtype=np.int64)
-        # An n-gram is the (n-1)-gram at the same place and one more word. The 0-gram is the row's number, so
-        # that n-grams of two rows never meet; renumbering from 0 after each order keeps the keys small.
-        grams, places = row, np.arange(len(words))
-        for order in range(ORDERS):
-            keys = grams * len(self._words) + words[places + order]
-            distinct, grams = np.unique(keys, return_inverse=True)
-            mine = is_ours[places]
-            common = np.minimum(
-                np.bincount(grams[mine], minlength=len(distinct)),
-                np.bincount(grams[~mine], minlength=len(distinct)),
-            )
-            row_of = np.zeros(len(distinct), dtype=np.int64)
-            row_of[grams] = row[places]
-            matched[:, order] = np.bincount(row_of, weights=common, minlength=rows)
-            goes_on = left[places] > order + 1
-            grams, places = grams[goes_on], places[goes_on]
-        return matched
-
-    def _encode(self, text: str) -> np.ndarray:
-        """Return the numbers of a text's words."""
+    def words(self, text: str) -> np.ndarray:
+        """Return the numbers of a text's words; the same word has the same number everywhere."""
         if text not in self._encoded:
             words = _tokeniser()(text.rstrip()).split()
             numbers = [self._words.setdefault(word, len(self._words)) for word in words]

@@ -19,6 +19,7 @@ app = typer.Typer(
     help="Fine-tune language models for dialogue and score them so that the numbers can be trusted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 VERBS: tuple[Callable[..., None], ...] = (

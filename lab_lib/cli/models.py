@@ -30,7 +30,7 @@ def chat(
     folder: Folder,
     base: Annotated[bool, typer.Option("--base", help="Talk to the base model instead of the adapter.")] = False,
 ) -> None:
-    """Talk to a run's model in the terminal; an empty line ends. It answers with placeholders such as [name]."""
+    """Talk to a run's model in the terminal; an empty line ends. Placeholders stand for names and numbers."""
     from lab_lib.runs.chat import chat as talk
     from lab_lib.runs.config import load_run_config
 

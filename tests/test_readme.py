@@ -1,0 +1,88 @@
+"""Every command and number of the README: executed here, or read from a recorded run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab_lib.files import read_json
+from lab_lib.results.table import ScoreRow, to_markdown
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [line.split("  #")[0].strip() for line in re.findall(r"^    ((?:lab|make) .*)$", README, re.MULTILINE)]
+SMALL = [
+    "data.max_train=4", "data.max_test=2", "training.steps=2", "training.batch_size=4", "training.micro_batch_size=4",
+    "training.evaluate_every=2", "training.evaluate_dialogues=1", "decoding.max_new_tokens=8", "evaluation.resamples=20",
+]  # fmt: skip
+
+
+def shell(command: list[str], folder: Path) -> subprocess.CompletedProcess:
+    paths = os.pathsep.join([str(ROOT), *sys.path])
+    return subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True)
+
+
+def test_the_readme_has_the_commands_this_file_runs():
+    assert "make demo" in COMMANDS and "lab run town-qlora-cpu --dry-run" in COMMANDS and len(COMMANDS) >= 10
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("lab ")])
+def test_lab_commands_run(command, tmp_path, request):
+    words = command.split()[1:]
+    if words[:2] == ["data", "fetch"]:  # the download itself is tested against a loopback server
+        words.append("--help")
+    elif words[0] == "run" and "--dry-run" not in words:
+        if "multiwoz22" in words[1]:
+            request.getfixturevalue("lab_data")
+        words += [*SMALL, "--out", str(tmp_path / "run")]
+    done = shell([sys.executable, "-m", "lab_lib", *words], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() or done.stderr.strip()
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
+def test_make_targets_exist_and_say_what_they_run(command):
+    """The two commands themselves are what `.ci/run` and the demo's own test go through."""
+    done = shell(["make", "--dry-run", *command.split()[1:]], ROOT)
+    assert done.returncode == 0, done.stderr
+    assert {"demo": "lab demo", "test": "pytest"}[command.split()[1]] in done.stdout
+
+
+def test_the_python_example_prints_what_it_promises(tmp_path):
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert code is not None
+    done = shell([sys.executable, "-c", code.group(1)], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert all(float(number) >= 95 for number in done.stdout.split())
+
+
+def recorded_table(recipe: str) -> str:
+    """Return the table of a recorded run as markdown."""
+    kinds = {"gold replies": "reference", "base model": "base", "fine-tuned": "finetuned"}
+    rows = []
+    for name, scores in read_json(ROOT / "results" / recipe / "record.json")["scores"].items():
+        numbers = {key: scores[key] for key in ("bleu", "inform", "success", "combined", "intervals")}
+        richness = {"avg_length": scores["avg_lengths"], "unique_words": int(scores["num_unigrams"])}
+        row = ScoreRow(name, kinds.get(name, "trivial"), **numbers, **richness, unique_trigrams=int(scores["num_trigrams"]))
+        rows.append(row)
+    return to_markdown(rows)
+
+
+@pytest.mark.parametrize("recipe", re.findall(r"<!-- table (\S+) -->", README))
+def test_tables_are_those_of_the_recorded_runs(recipe):
+    shown = re.search(rf"<!-- table {recipe} -->\n(.*?)<!-- end -->", README, re.DOTALL)
+    assert shown is not None and shown.group(1).strip() == recorded_table(recipe).strip()
+
+
+def test_every_file_and_folder_the_readme_names_is_there():
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert links and all((ROOT / link).exists() for link in links), links
+    tree = README.split("## What is where")[1].split("## ")[0]
+    rooms = re.findall(r"^      (\w+)/ ", tree, re.MULTILINE)
+    real = {path.name for path in (ROOT / "lab_lib").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert set(rooms) == real

@@ -96,4 +96,5 @@ def summary(scores: Any) -> dict[str, Any]:
 def header(record: dict[str, Any]) -> dict[str, Any]:
     """Return what the head of report.html shows of a record."""
     shown = ("recipe", "command", "commit", "date", "machine", "seed", "scorer", "versions", "predictions_sha256")
-    return {name: record[name] for name in shown}
+    choices = (record["training"] or {}).get("choices", {})
+    return {**{name: record[name] for name in shown}, "choices": [(name, *pair) for name, pair in choices.items()]}

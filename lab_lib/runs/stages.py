@@ -117,7 +117,9 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
         else None,
         say=lambda line: console.print(line, highlight=False),
     )
-    write_json(folder.path / "training.json", {**figures, "modules": summary.modules, "trainable": summary.trainable})
+    choices = {name: [choice.value, choice.reason] for name, choice in loaded.choices.items()}
+    weights = {"modules": len(summary.modules), "trainable": summary.trainable, "total": summary.total}
+    write_json(folder.path / "training.json", {**figures, **weights, "choices": choices})
     save_whole(model, loaded.tokenizer, folder, lora=config.lora.method == "lora")
 
 

@@ -1,0 +1,92 @@
+"""The bundled model and the recorded runs: what the README promises of them, and a third-party checkpoint."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab_lib.files import read_json
+
+ROOT = Path(__file__).parent.parent
+SMALL = [
+    "data.max_train=8", "data.max_test=3", "training.steps=3", "training.batch_size=4", "training.micro_batch_size=4",
+    "training.evaluate_every=3", "training.evaluate_dialogues=1", "decoding.max_new_tokens=12", "evaluation.resamples=20",
+]  # fmt: skip
+
+
+def lab(*arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "lab_lib", *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_the_bundled_model_is_what_its_card_says():
+    from safetensors import safe_open
+    from transformers import AutoConfig, AutoTokenizer
+
+    folder = ROOT / "lab_lib" / "data" / "lab-tiny"
+    weights = folder / "model.safetensors"
+    assert weights.stat().st_size < 12_000_000
+    with safe_open(weights, "pt") as tensors:
+        sizes = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118 - not a dict
+        count = sum(_product(part.get_shape()) for part in sizes.values())
+        assert {part.get_dtype() for part in sizes.values()} == {"BF16"}
+    assert 4_000_000 < count < 6_000_000 and f"{count:,}" in (folder / "README.md").read_text()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert len(tokenizer) == AutoConfig.from_pretrained(folder).vocab_size == 4096
+    assert len({tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id}) == 3
+    text = "Any UTF-8 text: naïve café, 日本, \U0001f347!"
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def _product(shape: list[int]) -> int:
+    result = 1
+    for size in shape:
+        result *= size
+    return result
+
+
+def assert_fine_tuning_helps(scores: dict, bleu: float, combined: float) -> None:
+    """The fine-tuned row is better by that much, and the 95 % intervals do not touch."""
+    base, tuned = scores["base model"], scores["fine-tuned"]
+    assert tuned["bleu"] - base["bleu"] >= bleu and tuned["combined"] - base["combined"] >= combined
+    for metric in ("bleu", "combined"):
+        assert tuned["intervals"][metric][0] > base["intervals"][metric][1]
+
+
+def test_the_recorded_demo_keeps_its_promise():
+    record = read_json(ROOT / "results" / "town-qlora-cpu" / "record.json")
+    assert_fine_tuning_helps(record["scores"], bleu=10, combined=40)
+    assert sum(record["stage_seconds"].values()) < 360 and record["peak_memory_gb"] < 3
+    assert record["scores"]["gold replies"]["inform"] >= 95 and record["scores"]["gold replies"]["success"] >= 95
+
+
+def test_the_recorded_multiwoz_run_is_far_above_the_trivial_rows():
+    scores = read_json(ROOT / "results" / "multiwoz22-qlora-cpu" / "record.json")["scores"]
+    tuned = scores["fine-tuned"]
+    assert tuned["dialogues"] == 1000 and tuned["turns"] == 7372
+    for trivial in ("most frequent reply", "random reply"):
+        for metric in ("bleu", "inform", "success"):
+            assert tuned["intervals"][metric][0] > scores[trivial]["intervals"][metric][1], (trivial, metric)
+
+
+@pytest.mark.slow
+def test_the_demo_itself_keeps_its_promise(tmp_path):
+    done = lab("demo", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert_fine_tuning_helps(read_json(tmp_path / "run" / "record.json")["scores"], bleu=10, combined=40)
+
+
+@pytest.mark.real
+def test_a_third_party_checkpoint_goes_through_the_same_commands(lab_data, tmp_path):
+    """stories260K: loaded, quantised to 4 bit, adapter trained, saved, reloaded, decoded, scored and merged."""
+    out = tmp_path / "run"
+    name = lab_data / "stories260K" / "hf_llama_format"
+    done = lab("run", "town-qlora-cpu", f"model.name={name}", "prompt.max_tokens=500", *SMALL, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "4bit nf4" in done.stderr and "the saved adapter changes the logits" in done.stderr
+    assert read_json(out / "record.json")["scores"]["fine-tuned"]["dialogues"] == 3
+    merged = lab("merge", out, tmp_path / "merged")
+    assert merged.returncode == 0, merged.stderr
+    assert merged.stdout == f"{tmp_path / 'merged'}\n" and (tmp_path / "merged" / "model.safetensors").exists()

@@ -21,6 +21,7 @@ Kind = Literal["reference", "trivial", "base", "finetuned", "other"]
 # Field -> heading. Scores are in points with one decimal and an interval; richness counts are plain numbers.
 SCORES = {"bleu": "BLEU", "inform": "Inform", "success": "Success", "combined": "Combined"}
 RICHNESS = {"avg_length": "Length", "unique_words": "Words", "unique_trigrams": "3-grams"}
+HEADINGS = (*SCORES.values(), *RICHNESS.values())
 ABOVE = "\N{UPWARDS ARROW}"
 
 
@@ -139,25 +140,41 @@ def _sizes(rows: Sequence[ScoreRow]) -> str:
 
 def to_terminal(rows: Sequence[ScoreRow], title: str = "") -> Table:
     """Return a rich table with each interval under its score, so that it fits 80 columns."""
+    # Widest cells: 3 x 11 + 11 + 6 + 5 + 7 = 62; with 7 gaps and 2 edges 71 of 80 columns, so 9 for names.
+    return terminal_table(HEADINGS, _lines(rows), notes(rows), title)
+
+
+def _lines(rows: Sequence[ScoreRow]) -> list[tuple[str, list[Cell]]]:
+    """Return (name, cells) in table order."""
+    return [(row.name, cells) for row, cells in table_cells(rows)]
+
+
+def terminal_table(
+    headings: Sequence[str],
+    lines: Sequence[tuple[str, Sequence[Cell]]],
+    notes: Sequence[str] = (),
+    title: str = "",
+    corner: str = "System",
+) -> Table:
+    """Return a rich table of any columns: a name and its cells a line, `notes` under it, `corner` over the names."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    # Widest cells: 3 x 11 + 11 + 6 + 5 + 7 = 62; with 7 gaps and 2 edges 71 of 80 columns, so 9 for names.
     # Text() everywhere: a plain string would be read as markup, and a system may be called "[red]".
     table = Table(
         title=Text(title) if title else None,
         title_justify="left",
-        caption=Text("\n".join(notes(rows))),
+        caption=Text("\n".join(notes)),
         caption_justify="left",
         box=SIMPLE_HEAD,
         padding=0,
     )
-    table.add_column("System", overflow="fold")
-    for heading in (*SCORES.values(), *RICHNESS.values()):
+    table.add_column(corner, overflow="fold")
+    for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
-    for row, cells in table_cells(rows):
-        table.add_row(Text(row.name), *(_terminal_cell(cell) for cell in cells))
+    for name, cells in lines:
+        table.add_row(Text(name), *(_terminal_cell(cell) for cell in cells))
     return table
 
 
@@ -171,11 +188,17 @@ def _terminal_cell(cell: Cell) -> Text:
 
 def to_markdown(rows: Sequence[ScoreRow]) -> str:
     """Return a GitHub table, then its notes. Names are escaped, so that none can break out of its cell."""
-    headings = ["System", *SCORES.values(), *RICHNESS.values()]
-    lines = [headings, ["---", *["---:"] * (len(headings) - 1)]]
-    lines += [[_escape(row.name), *(cell.line for cell in cells)] for row, cells in table_cells(rows)]
-    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    return table + "".join(f"\n{_escape(sentence)}\n" for sentence in notes(rows))
+    return markdown_table(HEADINGS, _lines(rows), notes(rows))
+
+
+def markdown_table(
+    headings: Sequence[str], lines: Sequence[tuple[str, Sequence[Cell]]], notes: Sequence[str] = ()
+) -> str:
+    """Return a GitHub table of any columns: a name and its cells a line, `notes` under it, all names escaped."""
+    rows = [["System", *headings], ["---", *["---:"] * len(headings)]]
+    rows += [[_escape(name), *(cell.line for cell in cells)] for name, cells in lines]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return table + "".join(f"\n{_escape(sentence)}\n" for sentence in notes)
 
 
 def _escape(text: str) -> str:
@@ -190,4 +213,4 @@ def to_html(rows: Sequence[ScoreRow]) -> str:
 
 def html_values(rows: Sequence[ScoreRow]) -> dict[str, list]:
     """Return what the template `table.html` needs."""
-    return {"headings": [*SCORES.values(), *RICHNESS.values()], "lines": table_cells(rows), "notes": notes(rows)}
+    return {"headings": list(HEADINGS), "lines": table_cells(rows), "notes": notes(rows)}

@@ -30,11 +30,11 @@ class PretrainConfig:
     train: str  # folder of SGD train
     dev: str  # folder of SGD dev: held-out perplexity only, nothing is chosen on it
     out: str  # checkpoints and, at the end, the model folder
-    steps: int = 5000
+    steps: int = 2600
     seed: int = 1
     vocabulary: int = 4096
     context: int = 768  # tokens a row; a dialogue of SGD has 293 on average; fine-tuning sees no more positions
-    rows: int = 8  # 8 rows x 768 tokens = 6,144 tokens a step; 5,000 steps = 30.7 M tokens = 8.6 epochs
+    rows: int = 8  # 8 rows x 768 tokens = 6,144 tokens a step; 2,600 steps = 16.0 M tokens = 4.5 epochs
     learning_rate: float = 1.5e-3
     warmup: int = 100
     decay: float = 0.25  # the last quarter of the steps falls linearly to zero (warmup-stable-decay)

@@ -1,0 +1,50 @@
+"""How close texts are in meaning, by sentence embeddings: needs no reference reply.
+
+A reply that answers the user is usually near the user's words in meaning, so the cosine with the user's utterance
+says something about relevance without a reference. It says nothing about truth: "it is in the north" and "it is in
+the south" are close. Compare systems by it, with the gold replies as the row to measure against; the number alone
+means nothing, and numbers of two embedding models cannot be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab_lib.errors import LabError
+
+
+def load_embedder(name: str) -> Any:
+    """Return the sentence-transformers model in a folder, or of a hub name that is in the local cache or can be loaded.
+
+    Raises LabError when the package is missing or the model cannot be loaded.
+    """
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        raise LabError("embeddings need the package sentence-transformers: pip install 'lab_lib[embeddings]'") from None
+    if name.startswith((".", "/", "~")) and not Path(name).expanduser().is_dir():
+        raise LabError(f"embedding model {name}: no such folder")
+    try:
+        return SentenceTransformer(str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name)
+    except (OSError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise LabError(f"embedding model {name}: cannot load, expected a folder or hub name: {reason}") from error
+
+
+def embedding_similarity(replies: Sequence[str], others: Sequence[str], embedder: Any) -> np.ndarray:
+    """Return the cosine (-1 to 1) between each reply and the text beside it: the user's words, or a reference.
+
+    Each distinct text is encoded once. Raises LabError unless there are equally many.
+    """
+    if len(replies) != len(others):
+        raise LabError(f"embeddings: {len(replies)} replies for {len(others)} other texts, expected one each")
+    if not len(replies):
+        return np.zeros(0)
+    place = {text: number for number, text in enumerate(dict.fromkeys([*replies, *others]))}
+    vectors = embedder.encode(list(place), normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True)
+    left, right = (vectors[[place[text] for text in side]].astype(np.float64) for side in (replies, others))
+    return np.sum(left * right, axis=1)

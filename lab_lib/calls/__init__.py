@@ -1,0 +1,1 @@
+"""What may be called? Function descriptions, and reading calls out of model output without running any of it."""

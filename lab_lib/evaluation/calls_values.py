@@ -1,0 +1,166 @@
+"""Types and values of one argument, exactly as the function-calling leaderboard's checker (BFCL version 4) sees them.
+
+An argument has a type by its description and a list of accepted values. If the first accepted value (that is not
+"") is of another type than the description says, the answer is what the checker calls a variable, and values are
+compared as they are. Otherwise texts are compared after `standardise`, lists and dictionaries element by element.
+
+A mismatch is (error type, message), with the leaderboard's own names of the error types; None is a match.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lab_lib.calls.schema import TYPES, Parameter
+
+Mismatch = tuple[str, str]
+Accepted = Sequence[Any]
+
+_DELETED = str.maketrans({**dict.fromkeys(" ,./-_*^"), "'": '"'})
+
+
+def standardise(text: str) -> str:
+    """Return a text as it is compared: without space and , . / - _ * ^, in lower case, ' as ".
+
+    So "April 1, 2024" equals "april 1 2024", but "1.5" also equals "15".
+
+    >>> standardise("New-York, 'NY'")
+    'newyork"ny"'
+    """
+    return text.translate(_DELETED).lower()
+
+
+def mismatch(value: Any, accepted: Accepted, parameter: Parameter) -> Mismatch | None:
+    """Return how a value fails its parameter's type or is not among the accepted values; None if it is right."""
+    kind = TYPES[parameter.type]
+    if parameter.type == "tuple" and type(value) is tuple:
+        value = list(value)
+    if parameter.type == "float" and type(value) is int:
+        with contextlib.suppress(OverflowError):  # 2**1024 has no float and stays a wrong type
+            value = float(value)
+    wrong = _type_mismatch(value, accepted, kind, parameter)
+    if wrong:
+        return wrong
+    first = _first_type(accepted)
+    if first is not None and first is not kind:
+        return _plain(value, accepted, parameter.name)
+    return _compare(value, accepted, kind, parameter)
+
+
+def _compare(value: Any, accepted: Accepted, kind: type, parameter: Parameter) -> Mismatch | None:
+    """Compare a value that is no variable by the rules of its type."""
+    if kind is dict:
+        return _dictionary(value, accepted)
+    if kind is list and parameter.items == "dict":
+        return _dictionaries(value, accepted)
+    if kind is str:
+        texts = [standardise(option) for option in accepted if isinstance(option, str)]
+        return None if standardise(value) in texts else _wrong("value_error:string", value, accepted, parameter.name)
+    if kind is list:
+        lists = [_standardised(option) for option in accepted if isinstance(option, (str, list))]
+        if _standardised(value) in lists:
+            return None
+        return _wrong("value_error:list/tuple", value, accepted, parameter.name)
+    return _plain(value, accepted, parameter.name)
+
+
+def _first_type(accepted: Accepted) -> type | None:
+    """Return the type of the first accepted value that is not "", None if there is none."""
+    return next((type(option) for option in accepted if option != ""), None)
+
+
+def _type_mismatch(value: Any, accepted: Accepted, kind: type, parameter: Parameter) -> Mismatch | None:
+    """Check the type: the described one, or the one of the first accepted value. True is no integer, 3.0 neither."""
+    if type(value) is kind:
+        if parameter.items is None or _nested(value, accepted, TYPES[parameter.items]):
+            return None
+        if accepted:
+            message = f"{parameter.name}={_short(value)}: expected {parameter.type} of {parameter.items}"
+            return "type_error:nested", message
+    elif type(value) is _first_type(accepted):
+        return None
+    found = f"{type(value).__name__} {_short(value)}"
+    return "type_error:simple", f"{parameter.name} is {found}, expected {parameter.type}"
+
+
+def _nested(value: Any, accepted: Accepted, kind: type) -> bool:
+    """Check the elements of a list against the accepted lists; an accepted value that is no list allows any."""
+    for option in accepted:
+        if not isinstance(option, list):
+            return True
+        allowed = {kind, _first_type(option)}
+        if all(type(item) in allowed for item in value):
+            return True
+    return False
+
+
+def _standardised(items: Any) -> list[Any]:
+    """Return a list with its texts standardised, not those of lists inside; "" as the empty list."""
+    return [standardise(item) if type(item) is str else item for item in items]
+
+
+def _dictionary(value: Mapping[Any, Any], accepted: Accepted) -> Mismatch | None:
+    """Compare with each accepted dictionary {key: [values]}, and return what was wrong with the last one."""
+    wrong: Mismatch | None = ("dict_checker:unclear", f"no dictionary is accepted, found {_short(value)}")
+    for option in accepted:
+        if option == "" or not isinstance(option, Mapping):
+            continue
+        wrong = _entries(value, option)
+        if wrong is None:
+            return None
+    return wrong
+
+
+def _entries(value: Mapping[Any, Any], option: Mapping[str, Any]) -> Mismatch | None:
+    """Compare one dictionary; a missing key is named rather than a wrong value, as in the leaderboard."""
+    for key, allowed in option.items():
+        if key not in value and "" not in _options(allowed):
+            return "value_error:dict_key", f"key {key!r} is missing"
+    for key, item in value.items():
+        if key not in option:
+            return "value_error:dict_key", f"unexpected key {_short(key)}"
+        item = standardise(item) if type(item) is str else item
+        if item not in _standardised(_options(option[key])):
+            return "value_error:dict_value", f"key {key!r}: {_short(item)} is not one of {_short(option[key])}"
+    return None
+
+
+def _options(allowed: Any) -> list[Any]:
+    """Return the accepted values of a key; a value that should have stood in a list is the only one."""
+    return allowed if isinstance(allowed, list) else [allowed]
+
+
+def _dictionaries(value: list[Any], accepted: Accepted) -> Mismatch | None:
+    """Compare a list of dictionaries with each accepted list, pairwise in order."""
+    wrong: Mismatch | None = ("list_dict_checker:unclear", f"no list is accepted, found {_short(value)}")
+    for option in accepted:
+        if not isinstance(option, (str, list)) or len(value) != len(option):
+            wrong = ("value_error:list_dict_count", f"{len(value)} dictionaries, expected {_short(accepted)}")
+            continue
+        wrong = None
+        for item, wanted in zip(value, option, strict=True):
+            # The official checker breaks off here with an AttributeError; what is no dictionary is wrong.
+            not_one = ("type_error:nested", f"{_short(item)} is no dictionary")
+            wrong = wrong or (_dictionary(item, [wanted]) if isinstance(item, Mapping) else not_one)
+        if wrong is None:
+            return None
+    return wrong
+
+
+def _plain(value: Any, accepted: Accepted, name: str) -> Mismatch | None:
+    """Compare as Python compares: 1 equals 1.0."""
+    return None if value in accepted else _wrong("value_error:others", value, accepted, name)
+
+
+def _wrong(kind: str, value: Any, accepted: Accepted, name: str) -> Mismatch:
+    return kind, f"{name}={_short(value)} is not one of {_short(list(accepted))}"
+
+
+def _short(value: Any) -> str:
+    """Return a value as a message shows it."""
+    try:
+        return f"{value!r:.80}"
+    except (ValueError, RecursionError):  # integers over 4,300 digits are not printed by Python
+        return f"a {type(value).__name__} too large to show"

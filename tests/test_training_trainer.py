@@ -175,3 +175,52 @@ def test_a_model_with_nothing_to_train_is_refused(tmp_path):
 def test_settings_that_cannot_be_meant_are_refused(settings, message):
     with pytest.raises(LabError, match=message):
         TrainConfig(**settings)
+
+
+def test_the_best_checkpoint_on_dev_is_what_remains(tmp_path):
+    """Dev scores fall from the first evaluation on: the adapter of step 2 is kept, not the last one."""
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    from lab_lib.training.lora import LoraConfig, attach_lora
+    from lab_lib.training.model import ModelConfig, load_model, training_mode
+    from lab_lib.training.trainer import train
+
+    loaded = load_model(ModelConfig(name=str(tiny_llama(tmp_path / "model"))), for_training=True)
+    model, _ = attach_lora(loaded.model, LoraConfig(rank=4))
+    training_mode(model, False)
+    config = TrainConfig(steps=6, batch_size=4, micro_batch_size=4, learning_rate=1e-2, evaluate_every=2, log_every=1)
+    figures = train(
+        model,
+        training_job.examples(),
+        config,
+        tmp_path / "run",
+        pad=0,
+        eos=2,
+        precision=loaded.dtype,
+        dev=lambda model, step: {"combined": -float(step)},
+    )
+    best = load_file(tmp_path / "run" / "checkpoints" / "checkpoint-2" / "adapter_model.safetensors")
+    last = load_file(tmp_path / "run" / "checkpoints" / "checkpoint-6" / "adapter_model.safetensors")
+    kept = get_peft_model_state_dict(model)
+    assert figures["best_step"] == 2
+    assert all((kept[name] == best[name]).all() for name in best)
+    assert any((best[name] != last[name]).any() for name in best)
+
+
+def test_gradient_checkpointing_changes_memory_not_the_gradients(tmp_path):
+    import torch
+
+    from lab_lib.training.lora import LoraConfig, attach_lora
+    from lab_lib.training.model import ModelConfig, load_model, training_mode
+
+    folder, norms = str(tiny_llama(tmp_path / "model")), []
+    for checkpointing in (False, True):
+        loaded = load_model(ModelConfig(name=folder, dtype="fp32"), for_training=True)
+        torch.manual_seed(0)
+        model, _ = attach_lora(loaded.model, LoraConfig(rank=4, dropout=0.0))
+        training_mode(model, checkpointing)
+        batch = Collator(0)(to_rows(training_job.examples(4), eos=2))
+        model(**batch).loss.backward()
+        norms.append([p.grad.norm().item() for p in model.parameters() if p.requires_grad])
+    assert norms[0] == pytest.approx(norms[1], rel=1e-5) and max(norms[0]) > 0

@@ -105,17 +105,18 @@ def _print_table(rows: list[tuple[str, ...]], notes: list[str]) -> None:
 
 @app.command()
 def make(
-    out: Annotated[Path, typer.Option(help="The folder to write; it holds everything afterwards.")],
     dialogues: Annotated[int, typer.Option(min=1, help="Dialogues of the train split.")] = 400,
     dev: Annotated[int | None, typer.Option(min=1, help="Dialogues of dev; 15 % of train unless given.")] = None,
     test: Annotated[int | None, typer.Option(min=1, help="Dialogues of test; 15 % of train unless given.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed gives other dialogues.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="The folder to write; town-N-seedS unless given.")] = None,
 ) -> None:
     """Make a corpus of the bundled kind: a fictional town, its database, users with goals and a rule-based system."""
     from lab_lib.corpora.town import make_town
 
     part = max(1, round(0.15 * dialogues))
     counts = (dialogues, dev or part, test or part)
+    out = out or Path(f"town-{dialogues}-seed{seed}")
     make_town(dialogues=counts, seed=seed, out=out)
     console.print(f"{counts[0]} + {counts[1]} + {counts[2]} dialogues (train + dev + test), seed {seed}")
     print(out)

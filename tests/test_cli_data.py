@@ -110,7 +110,7 @@ def test_make_writes_a_corpus_that_reads_and_audits(tmp_path: Path, monkeypatch:
 
 def test_make_without_a_folder_names_one_after_its_settings(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    assert _lab(monkeypatch, "data", "make", "--dialogues", "3", "--seed", "5") == 0
+    assert _lab(monkeypatch, "make", "--dialogues", "3", "--seed", "5") == 0
     assert (tmp_path / "town-3-seed5" / "data.json").exists()
 
 
@@ -119,6 +119,6 @@ def test_show_tokens_marks_what_a_model_learns(folder: Path, tmp_path: Path, mon
 
     recipe = tmp_path / "mine.yaml"
     recipe.write_text(f"model:\n  name: {tiny_llama(tmp_path / 'model')}\n")
-    assert _lab(monkeypatch, "data", "show", str(folder), "--tokens", "--recipe", str(recipe)) == 0
+    assert _lab(monkeypatch, "show", str(folder), "--tokens", "--recipe", str(recipe)) == 0
     shown = capsys.readouterr().out
     assert "bot>\u00ab At the [name] in the [area].</s>\u00bb" in shown and "user> Where can I eat Indian?" in shown

@@ -126,6 +126,8 @@ def read_jsonl(path: str | Path) -> list[Any]:
             rows.append(json.loads(line))
         except json.JSONDecodeError as error:
             raise LabError(f"{path}: line {number}: {error.msg}") from None
+        except RecursionError:
+            raise LabError(f"{path}: line {number}: JSON nested too deeply") from None
     return rows
 
 

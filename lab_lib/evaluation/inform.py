@@ -36,7 +36,8 @@ class DialogueVerdict:
     """Whether one dialogue informs (`match`) and succeeds, by goal domain and in `total`.
 
     If `match["total"]` is false, every `success` is false. `causes` says what is wrong, domain by domain
-    (`hotel: no venue offered`); it is empty for a successful dialogue.
+    (`hotel: no venue offered`), and which placeholders no table knows (`unknown slot [adress]`); empty for a
+    successful dialogue.
     """
 
     match: Mapping[str, bool]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Literal, get_args
 
@@ -110,6 +111,7 @@ class MwzScorer:
         unknown = Counter(name for turns in normalised.values() for _, names in turns for name in names)
         replies = {key: tuple(text for text, _ in turns) for key, turns in normalised.items()}
         domains, verdicts = self._verdicts(checked, replies, source)
+        verdicts = {key: _with_unknown(verdict, normalised[key]) for key, verdict in verdicts.items()}
         counts = self._counts(replies, verdicts)
         return MwzScores(
             **_totals(counts, verdicts),
@@ -188,6 +190,14 @@ def _active(turns: Turns, states: States, source: Active, given: bool) -> tuple[
     if source == "given" and given:
         return tuple(tuple(turn["active_domains"]) for turn in turns)
     return tuple(map(tuple, estimate_active_domains(states[: len(turns)])))
+
+
+def _with_unknown(verdict: DialogueVerdict, normalised: Sequence[tuple[str, tuple[str, ...]]]) -> DialogueVerdict:
+    """Add to a failure's causes the placeholders no table knows: `[adress]` tells the user nothing."""
+    if not verdict.match or verdict.success["total"]:
+        return verdict
+    names = dict.fromkeys(name for _, unknown in normalised for name in unknown)
+    return replace(verdict, causes=(*verdict.causes, *(f"unknown slot [{name}]" for name in names)))
 
 
 def _totals(counts: np.ndarray, verdicts: Mapping[str, DialogueVerdict]) -> dict[str, Any]:

@@ -50,8 +50,10 @@ def _why(text: str, error: ParseError) -> ParseError:
     if text.startswith("`") or "```" in text:
         return ParseError("code_fence", text)
     inside = CALL_INSIDE.search(text)
-    around = inside and (inside.start() > 0 or not text.endswith((")", "]", "}", ",", "(")))
-    return ParseError("prose", text) if around and not text.startswith("[") else error
+    before = inside is not None and inside.start() > 0 and not text.startswith("[")
+    # A call that was cut short has open brackets; one with words after it has not.
+    after = inside is not None and not text.endswith((")", "]")) and text.count("(") <= text.count(")")
+    return ParseError("prose", text) if before or after else error
 
 
 def _has_comment(text: str) -> bool:

@@ -152,5 +152,5 @@ def _repeated(kind: type[ast.operator], left: Any, right: Any) -> int:
         return 0
     for sequence, count in ((left, right), (right, left)):
         if isinstance(sequence, (str, bytes, list, tuple)) and isinstance(count, int):
-            return size(sequence) * max(count, 0)
+            return 1 + (size(sequence) - 1) * max(count, 0)
     return 0

@@ -22,6 +22,7 @@ from lab_lib.corpora.values import Rules, normalise_state
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation import bleu
 from lab_lib.evaluation.bootstrap import intervals
+from lab_lib.evaluation.canonical import reference_notes
 from lab_lib.evaluation.inform import (
     DialogueVerdict,
     States,
@@ -69,6 +70,7 @@ class MwzScorer:
                     raise LabError(f"dialogue {key}: {turns} references, {len(part.get(key, ()))} {name}")
         self._goals = {key: _goals(goals.get(key)) for key in references}
         self._database = Database(database, self._rules)
+        self._notes: tuple[str, ...] = ()
         starts = np.cumsum([0, *self._turns.values()])
         self._first_row = dict(zip(self._turns, (int(start) for start in starts), strict=False))
         self._bleu = bleu.BleuCounter([reply for replies in references.values() for reply in replies])
@@ -82,14 +84,17 @@ class MwzScorer:
         if not any(dialogue.goal for dialogue in dialogues):
             raise LabError(f"corpus {corpus.name}, split {split}: no dialogue has a goal, Inform needs them")
         known = _known(rules, get_args(Rules), "rules")
-        return cls(
-            {d.key: [normalise_reply(delexicalise(turn))[0] for turn in d.system_turns] for d in dialogues},
+        references = {d.key: [normalise_reply(delexicalise(turn))[0] for turn in d.system_turns] for d in dialogues}
+        scorer = cls(
+            references,
             {dialogue.key: dialogue.goal for dialogue in dialogues},
             {dialogue.key: _gold_states(dialogue, known) for dialogue in dialogues},
             {dialogue.key: [turn.booked for turn in dialogue.system_turns] for dialogue in dialogues},
             corpus.database,
             known,
         )
+        scorer._notes = reference_notes(corpus.name, split, references)
+        return scorer
 
     def score(
         self,
@@ -121,7 +126,7 @@ class MwzScorer:
             dialogues=len(replies),
             turns=sum(map(len, replies.values())),
             per_dialogue=verdicts,
-            notes=(*checked.notes, *_goal_notes(verdicts), *_placeholder_notes(unknown)),
+            notes=(*self._notes, *checked.notes, *_goal_notes(verdicts), *_placeholder_notes(unknown)),
             signature=self._signature(checked, source, resamples, seed),
             replies=replies,
             active_domains=domains,

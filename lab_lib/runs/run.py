@@ -63,6 +63,10 @@ def report(config: RunConfig, folder: RunFolder, splits: Splits, console: Consol
     svg = draw_curve(log, config.recipe, folder.path / "curve.png", folder.path / "curve.svg", best) if log else None
     write_report(folder.path / "report.html", header(record), rows, side_by_side(splits.test, scored), svg)
     console.print(to_terminal(rows, f"{config.recipe}: {config.data.corpus} {config.data.test}"))
+    systems = {name: scores for name, (kind, scores, _) in scored.items() if kind in ("base", "finetuned")}
+    for name, scores in systems.items():
+        for note in scores.notes:
+            console.print(f"{name}: {note}", markup=False, highlight=False)
 
 
 def make_record(config: RunConfig, folder: RunFolder, splits: Splits, scored: Any) -> dict[str, Any]:

@@ -220,11 +220,11 @@ def test_models_that_are_not_there_stop_the_run_in_one_line(places, tmp_path, cl
 
 def test_an_adapter_of_another_base_is_refused(finished, places, tmp_path, cli):
     other = tiny_llama(tmp_path / "other", hidden_size=128)
-    code, _, err = cli(
-        "train", "town-qlora-cpu", *settings((places[0], other)), f"model.adapter={finished / 'adapter'}",
-        "--out", tmp_path / "run",
-    )  # fmt: skip
+    adapter = f"model.adapter={finished / 'adapter'}"
+    code, _, err = cli("run", "town-qlora-cpu", *settings((places[0], other)), adapter, "--out", tmp_path / "run")
     assert code == 2 and "trained on" in err
+    code, _, err = cli("train", "town-qlora-cpu", *settings(places), adapter, "--out", tmp_path / "other")
+    assert code == 2 and "lab merge" in err
 
 
 def test_a_folder_that_cannot_be_written_stops_the_run_in_one_line(places, cli):

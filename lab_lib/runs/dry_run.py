@@ -25,10 +25,10 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     from lab_lib.training.trainer import step_count
 
     splits = load_splits(config.data)
-    console.print(to_yaml(config), highlight=False)
+    console.print(to_yaml(config), markup=False, highlight=False)
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
     for name, choice in loaded.choices.items():
-        console.print(f"{name}: {choice}")
+        console.print(f"{name}: {choice}", markup=False, highlight=False)
     model, summary = attach_lora(loaded.model, config.lora)
     console.print(str(summary))
     encoded = encode(splits.train, loaded.tokenizer, config, splits)

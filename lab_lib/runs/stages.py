@@ -94,9 +94,11 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     if folder.adapter.exists():
         console.print(f"training is complete ({folder.adapter})")
         return
+    if config.model.adapter is not None:
+        raise LabError("model.adapter: training starts from a base model; merge the adapter into one with 'lab merge'")
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
     for name, choice in loaded.choices.items():
-        console.print(f"{name}: {choice}")
+        console.print(f"{name}: {choice}", markup=False, highlight=False)
     set_seed(config.training.seed)  # the adapter's random start must not depend on what ran before
     model, summary = attach_lora(loaded.model, config.lora)
     console.print(str(summary))

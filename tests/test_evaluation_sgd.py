@@ -331,8 +331,18 @@ def test_two_systems_are_compared_on_the_same_dialogues(harbour: Any) -> None:
     found = compare_systems(best, worse, resamples=100)["joint_goal_accuracy"]
     assert found.difference == pytest.approx(1 - worse.metrics[ALL]["joint_goal_accuracy"])
     assert 0 < found.low < found.difference < found.high and found.p == 0
-    same = compare_systems(worse, worse, resamples=20)["joint_goal_accuracy"]
-    assert (same.difference, same.low, same.high, same.p) == (0, 0, 0, 1)
+    # The same predictions in another order: the same dialogues are drawn for both.
+    again = scorer.score(spoil(harbour, SCHEMA, 1), resamples=0)
+    assert again.dialogues != worse.dialogues
+    same = compare_systems(worse, again, resamples=20)["joint_goal_accuracy"]
+    assert (same.difference, same.low, same.high) == pytest.approx((0, 0, 0), abs=1e-12)
+
+
+def test_metrics_that_one_system_lacks_are_not_compared() -> None:
+    gold = [frame("Inns_1", town="a", spans=[])]
+    first, second = scored(gold, gold), scored(gold, [frame("Inns_1", town="a")])
+    assert "slot_tagging_f1" in compare_systems(first, first, resamples=5)
+    assert "slot_tagging_f1" not in compare_systems(first, second, resamples=5)
 
 
 def test_seeds_are_pooled(harbour: Any) -> None:

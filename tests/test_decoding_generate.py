@@ -75,8 +75,8 @@ def test_the_generation_config_is_complete_whatever_the_checkpoint_says(loaded):
     _, tokenizer = loaded
     greedy = generation_config(DecodeConfig(), tokenizer)
     assert (greedy.eos_token_id, greedy.pad_token_id, greedy.do_sample) == (2, 0, False)
-    sampled = generation_config(DecodeConfig(sample=True, top_p=0.9, temperature=0.7), tokenizer)
-    assert (sampled.do_sample, sampled.top_p, sampled.temperature, sampled.top_k) == (True, 0.9, 0.7, 0)
+    beams = generation_config(DecodeConfig(sample=True, top_p=0.9, temperature=0.7, beams=2), tokenizer)
+    assert (beams.do_sample, beams.top_p, beams.temperature, beams.top_k, beams.num_beams) == (True, 0.9, 0.7, 0, 2)
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,11 @@ def test_the_generation_config_is_complete_whatever_the_checkpoint_says(loaded):
         DecodeConfig(sample=True, top_p=0.8, max_new_tokens=6),
         DecodeConfig(sample=True, min_p=0.05, max_new_tokens=6),
         DecodeConfig(sample=True, typical_p=0.9, max_new_tokens=6),
+        DecodeConfig(sample=True, beams=2, max_new_tokens=6),
         DecodeConfig(beams=3, length_penalty=1.2, max_new_tokens=6),
         DecodeConfig(repetition_penalty=1.3, no_repeat_ngram=2, max_new_tokens=6),
     ],
-    ids=["top-k", "top-p", "min-p", "typical", "beams", "penalties"],
+    ids=["top-k", "top-p", "min-p", "typical", "beam sampling", "beams", "penalties"],
 )
 def test_every_strategy_runs_and_repeats_with_its_seed(loaded, config):
     model, tokenizer = loaded
@@ -97,6 +98,37 @@ def test_every_strategy_runs_and_repeats_with_its_seed(loaded, config):
     once = [(r.key, r.response, r.tokens) for r in generate_replies(model, tokenizer, todo, config)]
     again = [(r.key, r.response, r.tokens) for r in generate_replies(model, tokenizer, todo, config)]
     assert once == again and len(once) == 4 and all(tokens <= 6 for *_, tokens in once)
+
+
+def test_a_sampled_reply_depends_on_its_dialogue_and_seed_not_on_its_batch(loaded):
+    model, tokenizer = loaded
+    todo = [Prompt(tuple(ids), f"d{n}", n) for n, ids in enumerate(prompt_ids(5))]
+
+    def replies(prompts, **knobs):
+        config = DecodeConfig(sample=True, temperature=1.5, max_new_tokens=8, **knobs)
+        return {r.key: r.response for r in generate_replies(model, tokenizer, prompts, config)}
+
+    together = replies(todo)
+    assert replies(todo, batch_size=2) == together == replies(todo[::-1], batch_size=1)
+    assert replies(todo[3:4]) == {"d3": together["d3"]}
+    assert replies(todo, seed=1) != together
+
+
+def test_sampling_draws_each_token_as_often_as_the_model_says(loaded):
+    """First tokens of 4,000 sampled replies against the model's own probabilities, for the likeliest tokens."""
+    import torch
+
+    model, tokenizer = loaded
+    row, count = prompt_ids(2)[1], 4000
+    with torch.no_grad():
+        wanted = model(torch.tensor([row])).logits[0, -1].softmax(-1)
+    config = DecodeConfig(sample=True, max_new_tokens=1)
+    drawn = generate_batch(model, tokenizer, [row] * count, config, list(range(count)))
+    counts = torch.bincount(torch.tensor([ids[0] for ids in drawn]), minlength=len(wanted))
+    for token in wanted.topk(5).indices.tolist():
+        p = wanted[token].item()
+        spread = (p * (1 - p) / count) ** 0.5  # standard deviation of a share; 5 of them: one chance in a million
+        assert abs(counts[token].item() / count - p) < 5 * spread
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
     from transformers import GenerationConfig
 
     knobs: dict[str, Any] = {
-        "do_sample": config.sample,
+        # Without beams, sampling is done by the noise of `sampling.py`, which follows the dialogue, not the batch.
+        "do_sample": config.sample and config.beams > 1,
         "num_beams": config.beams,
         "repetition_penalty": config.repetition_penalty,
         "no_repeat_ngram_size": config.no_repeat_ngram,
@@ -70,7 +71,7 @@ def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
     }
     if config.min_new_tokens:
         knobs["min_new_tokens"] = config.min_new_tokens
-    if config.sample:
+    if knobs["do_sample"]:
         knobs |= {"temperature": config.temperature, "top_k": config.top_k, "top_p": config.top_p}
         knobs |= {"min_p": config.min_p or None, "typical_p": config.typical_p}
     if config.beams > 1:

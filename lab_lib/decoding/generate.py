@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig, generation_config
+from lab_lib.decoding.sampling import row_seed, sampling_processors
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
 
@@ -23,12 +24,17 @@ class Reply:
 
 
 def generate_batch(
-    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], config: DecodeConfig
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Sequence[int]],
+    config: DecodeConfig,
+    seeds: Sequence[int] | None = None,
 ) -> list[list[int]]:
     """Generate one reply for each prompt (token ids) and return the new token ids without padding.
 
     Rows are padded on the left, so that every reply starts right after its prompt; the reply is what lies behind
-    the prompt's last position, never the result of a text search. A reply that ended keeps its EOS.
+    the prompt's last position, never the result of a text search. A reply that ended keeps its EOS. `seeds` (one a
+    row, used by sampling) default to `config.seed`. Beam sampling alone draws from torch's global random state.
     Raises LabError for an empty prompt, or when the device runs out of memory (with what to turn).
     """
     import torch
@@ -39,11 +45,13 @@ def generate_batch(
     pad, eos = tokenizer.pad_token_id, tokenizer.eos_token_id
     ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in prompts], device=model.device)
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts], device=model.device)
+    noise = {}
+    if config.sample and config.beams == 1:
+        noise["logits_processor"] = sampling_processors(config, seeds or [config.seed] * len(prompts))
+    settings = generation_config(config, tokenizer)
     try:
         with torch.inference_mode():
-            rows = model.generate(
-                input_ids=ids, attention_mask=mask, generation_config=generation_config(config, tokenizer)
-            )
+            rows = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings, **noise)
     except torch.OutOfMemoryError:
         raise LabError(f"out of memory while decoding: lower decoding.batch_size (now {config.batch_size})") from None
     return [_until_eos(row[width:].tolist(), eos) for row in rows]
@@ -70,8 +78,8 @@ def generate_replies(
     """Yield a reply for every prompt, longest prompts first (so that memory runs out at once, or not at all).
 
     Prompts of similar length share a batch, which wastes little padding. `progress` is told how many more are
-    ready. A batch whose every (key, turn) is in `done` is passed over; batches and their seeds do not depend on
-    `done`, so an interrupted run that goes on gives the same replies, sampled ones too.
+    ready. A batch whose every (key, turn) is in `done` is passed over. A sampled reply depends on `config.seed`, its
+    dialogue and its turn alone, whatever the batches, so an interrupted run that goes on gives the same replies.
     """
     import torch
 
@@ -81,9 +89,10 @@ def generate_replies(
         if all((prompt.key, prompt.turn) in done for prompt in batch):
             progress(len(batch))
             continue
+        seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in batch]
         with torch.random.fork_rng():
-            torch.manual_seed(config.seed * 1_000_003 + start)
-            rows = generate_batch(model, tokenizer, [prompt.ids for prompt in batch], config)
+            torch.manual_seed(seeds[0])  # for beam sampling, the one strategy that draws for the whole batch
+            rows = generate_batch(model, tokenizer, [prompt.ids for prompt in batch], config, seeds)
         for prompt, ids in zip(batch, rows, strict=True):
             stopped = bool(ids) and ids[-1] == tokenizer.eos_token_id
             yield Reply(prompt.key, prompt.turn, reply_text(ids, tokenizer), len(ids), stopped)

@@ -14,10 +14,12 @@ class DecodeConfig:
 
     sample: bool = False  # draw tokens at random; temperature, top_k, top_p, min_p and typical_p need it
     temperature: float = 1.0  # below 1 safer and duller, above 1 more varied and more wrong
-    top_k: int = 0  # keep the k likeliest tokens; 0 keeps all
+    top_k: int = 0  # keep the k likeliest tokens, 0 keeps all; the number of candidates of contrastive search
     top_p: float = 1.0  # keep the likeliest tokens that together have this probability; 0.9 is usual
     min_p: float = 0.0  # keep tokens at least this fraction as likely as the likeliest one
     typical_p: float = 1.0  # keep tokens of typical information content with this total probability
+    # Contrastive search above 0 (published: 0.6 with top_k 5): penalises tokens whose hidden state repeats the context.
+    penalty_alpha: float | None = None
     beams: int = 1  # beam search above 1: time and memory grow in proportion
     length_penalty: float = 1.0  # with beams: above 1 favours longer replies
     repetition_penalty: float = 1.0  # above 1 avoids tokens already seen, those of the history too
@@ -30,6 +32,10 @@ class DecodeConfig:
     def __post_init__(self) -> None:
         """Refuse settings that would be ignored or mean nothing."""
         sampling = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0}
+        if self.penalty_alpha is not None:
+            _check(not self.sample and self.beams == 1, "penalty_alpha goes with neither sample nor beams")
+            _check(0 <= self.penalty_alpha <= 1 and self.top_k >= 1, "penalty_alpha lies in [0, 1] and needs top_k")
+            del sampling["top_k"]
         ignored = [name for name, neutral in sampling.items() if getattr(self, name) != neutral]
         if ignored and not self.sample:
             raise LabError(f"decoding.{ignored[0]} has no effect without decoding.sample=true")

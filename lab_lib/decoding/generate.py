@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig, generation_config
+from lab_lib.decoding.contrastive import contrastive_search
 from lab_lib.decoding.sampling import row_seed, sampling_processors
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
@@ -45,13 +46,15 @@ def generate_batch(
     pad, eos = tokenizer.pad_token_id, tokenizer.eos_token_id
     ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in prompts], device=model.device)
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts], device=model.device)
-    noise = {}
+    extra: dict[str, Any] = {}
     if config.sample and config.beams == 1:
-        noise["logits_processor"] = sampling_processors(config, seeds or [config.seed] * len(prompts))
+        extra["logits_processor"] = sampling_processors(config, seeds or [config.seed] * len(prompts))
+    if config.penalty_alpha is not None:
+        extra["custom_generate"] = contrastive_search(config.penalty_alpha, config.top_k)
     settings = generation_config(config, tokenizer)
     try:
         with torch.inference_mode():
-            rows = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings, **noise)
+            rows = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings, **extra)
     except torch.OutOfMemoryError:
         raise LabError(f"out of memory while decoding: lower decoding.batch_size (now {config.batch_size})") from None
     return [_until_eos(row[width:].tolist(), eos) for row in rows]

@@ -18,7 +18,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line.split("  #")[0].strip() for line in re.findall(r"^    ((?:lab|make) .*)$", README, re.MULTILINE)]
 SMALL = [
     "data.max_train=4", "data.max_test=2", "training.steps=2", "training.batch_size=4", "training.micro_batch_size=4",
-    "training.evaluate_every=2", "training.evaluate_dialogues=1", "decoding.max_new_tokens=8", "evaluation.resamples=20",
+    "training.evaluate_every=2", "training.evaluate_dialogues=1", "decoding.max_new_tokens=8",
+    "evaluation.resamples=20",
 ]  # fmt: skip
 
 
@@ -68,7 +69,9 @@ def recorded_table(recipe: str) -> str:
     for name, scores in read_json(ROOT / "results" / recipe / "record.json")["scores"].items():
         numbers = {key: scores[key] for key in ("bleu", "inform", "success", "combined", "intervals")}
         richness = {"avg_length": scores["avg_lengths"], "unique_words": int(scores["num_unigrams"])}
-        row = ScoreRow(name, kinds.get(name, "trivial"), **numbers, **richness, unique_trigrams=int(scores["num_trigrams"]))
+        row = ScoreRow(
+            name, kinds.get(name, "trivial"), **numbers, **richness, unique_trigrams=int(scores["num_trigrams"])
+        )
         rows.append(row)
     return to_markdown(rows)
 

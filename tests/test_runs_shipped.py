@@ -13,7 +13,8 @@ from lab_lib.files import read_json
 ROOT = Path(__file__).parent.parent
 SMALL = [
     "data.max_train=8", "data.max_test=3", "training.steps=3", "training.batch_size=4", "training.micro_batch_size=4",
-    "training.evaluate_every=3", "training.evaluate_dialogues=1", "decoding.max_new_tokens=12", "evaluation.resamples=20",
+    "training.evaluate_every=3", "training.evaluate_dialogues=1", "decoding.max_new_tokens=9",
+    "evaluation.resamples=20",
 ]  # fmt: skip
 
 

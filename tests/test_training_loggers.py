@@ -26,7 +26,9 @@ train(model, training_job.examples(), config, Path(sys.argv[2]), pad=0, eos=2, p
 """
 
 
-@pytest.mark.parametrize(("logger", "pattern"), [("tensorboard", "tensorboard/events*"), ("wandb", "wandb/offline-run*")])
+@pytest.mark.parametrize(
+    ("logger", "pattern"), [("tensorboard", "tensorboard/events*"), ("wandb", "wandb/offline-run*")]
+)
 def test_a_logger_writes_into_the_run_folder_without_login(logger, pattern, tmp_path):
     """No key, no home folder to look in, no terminal to ask at: the run ends by itself."""
     keyless = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}

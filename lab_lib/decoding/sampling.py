@@ -42,7 +42,7 @@ def sampling_processors(config: DecodeConfig, seeds: Sequence[int]) -> Any:
 
 
 def gumbel_noise(seeds: Sequence[int]) -> Any:
-    """Return a LogitsProcessor that adds standard Gumbel noise to each row, drawn on the CPU from the row's generator."""
+    """Return a LogitsProcessor that adds standard Gumbel noise, drawn on the CPU from a generator of each row."""
     import torch
     from transformers import LogitsProcessor
 

@@ -102,7 +102,7 @@ def load_items() -> list[CallItem]:
 
 def accepted_text(item: CallItem) -> str:
     """Return the expected calls of an item with the first accepted values, as a model would write them."""
-    calls = [Call(expected.name, {**accepted(expected.arguments)}) for expected in item.answers]
+    calls = [Call(expected.name, dict(accepted(expected.arguments).items())) for expected in item.answers]
     return f"[{', '.join(map(render_call, calls))}]"
 
 

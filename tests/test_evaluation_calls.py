@@ -1,4 +1,4 @@
-"""Verdicts on single items by hand: categories, parallel calls, irrelevance, and the official quirks behind the switch."""
+"""Verdicts on single items, by hand: categories, parallel calls, irrelevance, and the quirks behind the switch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab_lib.calls.bfcl import CallItem, Expected
@@ -114,6 +114,7 @@ def test_the_greedy_assignment_can_fail_where_a_better_one_exists() -> None:
     assert judge_item(one, "[f(x=2), f(x=2)]", strict_bfcl=False).correct_exact is False
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 5).flatmap(
         lambda n: st.lists(st.lists(st.booleans(), min_size=n, max_size=n), min_size=n, max_size=n)
@@ -214,6 +215,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(output=JSON, category=st.sampled_from(["simple", "multiple", "parallel", "irrelevance", "relevance"]))
 def test_no_output_raises_and_every_failure_is_typed(output: Any, category: str) -> None:
     for strict in (True, False):

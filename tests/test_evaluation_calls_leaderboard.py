@@ -96,7 +96,7 @@ def test_the_order_of_arguments_and_of_parallel_calls_does_not_matter(items: dic
     """To the best assignment, that is: the leaderboard's greedy one fails on these items in reverse order."""
     greedy_fails = []
     for item in every(items):
-        calls = [Call(call.name, dict(reversed(call.arguments.items()))) for call in accepted_calls(item)]
+        calls = [Call(call.name, dict(list(call.arguments.items())[::-1])) for call in accepted_calls(item)]
         verdict = judge_item(item, text_of(calls[::-1]))
         assert verdict.correct_exact, item.key
         assert judge_item(item, text_of(calls[::-1]), strict_bfcl=False).correct, item.key

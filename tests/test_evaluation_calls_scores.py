@@ -124,7 +124,7 @@ def test_predictions_must_fit_the_items() -> None:
     with pytest.raises(LabError, match="1 unknown items, the first is 'multiple_11'; did you mean 'multiple_1'"):
         score_calls(items, {**predictions, "multiple_11": ""})
     with pytest.raises(LabError, match=r"unknown items, the first is 7; expected ids like 'multiple_0'"):
-        score_calls(items, {**predictions, 7: ""})
+        score_calls(items, {**predictions, 7: ""})  # type: ignore[dict-item]
     with pytest.raises(LabError, match="no items"):
         score_calls([], {})
     with pytest.raises(LabError, match="multiple_0 is there more than once"):

@@ -123,6 +123,7 @@ KEY, VALUE, COUNT = "value_error:dict_key", "value_error:dict_value", "value_err
         ("array:dict", [1], [[{"a": [1]}]], NESTED),
         ("array:dict", [1], ["", [{"a": [1]}]], NESTED),
         ("array:dict", [{"a": 1}], [["x"], [{"a": [1]}]], None),
+        ("array:dict", [""], ["", [""]], "dict_checker:unclear"),
     ],
 )
 def test_types_and_values(kind: str, value: Any, accepted: list[Any], expected: str | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,10 @@ MAX_DEPTH = 100  # levels of nested values; Python itself stops at 200 brackets 
 MAX_SIZE = 10_000  # elements and characters that the arithmetic of one text may make, all results together
 # The smallest limit Python can be set to for printing integers is 640 digits = 640 * log2(10) = 2,126 bits.
 MAX_BITS = 2_048
+
+# "\d" and "1or 2" are warnings to print, or errors where warnings are errors; here they are what they say. Silencing
+# takes 2 of the 20 microseconds of a parse, so only texts are silenced that need it.
+WARNED = re.compile(r"\\|[0-9]\.?[a-zA-Z]")
 
 OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -47,9 +52,8 @@ def parse_expression(text: str) -> ast.expr:
     if len(text) > MAX_CHARACTERS:
         raise ParseError("too_long", f"{len(text)} characters, at most {MAX_CHARACTERS}")
     try:
-        if "\\" not in text:
+        if not WARNED.search(text):
             return ast.parse(text, mode="eval").body
-        # "\d" is a SyntaxWarning to print, or an error where warnings are errors; here it is two characters.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(text, mode="eval").body

@@ -23,8 +23,11 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.bootstrap import intervals
 from lab_lib.evaluation.calls_match import PARALLEL, SIMPLE, assign_greedily, assignable, match_call
 from lab_lib.evaluation.calls_types import RESAMPLES, Accuracies, CallScores, Verdict
+from lab_lib.evaluation.calls_values import Mismatch
 
 DECODER = "ast_decoder"
+CHECKERS = {"simple": SIMPLE, "multiple": "multiple_function_checker", "parallel": PARALLEL}
+RIGHT = Verdict(True, correct_exact=True)
 
 
 def score_calls(
@@ -106,7 +109,7 @@ def _unparsable(kind: str, error: ParseError) -> Verdict:
 
 def _relevance(kind: str, called: bool, found: str) -> Verdict:
     if called == (kind == "relevance"):
-        return Verdict(True, correct_exact=True)
+        return RIGHT
     error = "irrelevance_error:decoder_success" if called else "relevance_error:decoder_failed"
     return Verdict(False, error, found)
 
@@ -115,24 +118,30 @@ def _judge_calls(
     kind: str, item: CallItem, calls: Sequence[Call], strict_bfcl: bool, underscore_to_dot: bool
 ) -> Verdict:
     """Judge calls against expected calls: one and one (simple, multiple), or several in any order (parallel)."""
-    checker = {"simple": SIMPLE, "multiple": "multiple_function_checker", "parallel": PARALLEL}[kind]
     wanted = 1 if kind == "simple" else len(item.answers)
     if len(calls) != wanted:
-        return Verdict(False, f"{checker}:wrong_count", f"{len(calls)} calls, expected {wanted}")
+        return Verdict(False, f"{CHECKERS[kind]}:wrong_count", f"{len(calls)} calls, expected {wanted}")
+
+    if kind != "parallel":
+        function = item.functions[0] if kind == "simple" else _function(item.functions, item.answers[0].name)
+        wrong = match_call(calls[0], item.answers[0], function, underscore_to_dot)
+        return Verdict(False, *wrong) if wrong else RIGHT
+    return _judge_parallel(item, calls, strict_bfcl, underscore_to_dot)
+
+
+def _judge_parallel(item: CallItem, calls: Sequence[Call], strict_bfcl: bool, underscore_to_dot: bool) -> Verdict:
+    """Judge as many calls as are expected, in any order, greedily and by the best assignment."""
 
     @functools.cache
-    def matches(row: int, column: int) -> tuple[str, str] | None:
+    def matches(row: int, column: int) -> Mismatch | None:
         expected = item.answers[row]
-        function = item.functions[0] if kind == "simple" else _function(item.functions, expected.name)
-        return match_call(calls[column], expected, function, underscore_to_dot)
+        return match_call(calls[column], expected, _function(item.functions, expected.name), underscore_to_dot)
 
-    wrong = assign_greedily(wanted, matches) if kind == "parallel" else matches(0, 0)
+    wrong = assign_greedily(len(calls), matches)
     if wrong is None:
-        return Verdict(True, correct_exact=True)
-    exact = kind == "parallel" and assignable(wanted, matches)
-    if exact and not strict_bfcl:
-        return Verdict(True, correct_exact=True)
-    return Verdict(False, *wrong, correct_exact=exact)
+        return RIGHT
+    exact = assignable(len(calls), matches)
+    return RIGHT if exact and not strict_bfcl else Verdict(False, *wrong, correct_exact=exact)
 
 
 def _function(functions: Sequence[Function], name: str) -> Function:

@@ -40,10 +40,10 @@ def mismatch(value: Any, accepted: Accepted, parameter: Parameter) -> Mismatch |
     if parameter.type == "float" and type(value) is int:
         with contextlib.suppress(OverflowError):  # 2**1024 has no float and stays a wrong type
             value = float(value)
-    wrong = _type_mismatch(value, accepted, kind, parameter)
+    first = _first_type(accepted)
+    wrong = _type_mismatch(value, accepted, kind, first, parameter)
     if wrong:
         return wrong
-    first = _first_type(accepted)
     if first is not None and first is not kind:
         return _plain(value, accepted, parameter.name)
     return _compare(value, accepted, kind, parameter)
@@ -55,6 +55,8 @@ def _compare(value: Any, accepted: Accepted, kind: type, parameter: Parameter) -
         return _dictionary(value, accepted)
     if kind is list and parameter.items == "dict":
         return _dictionaries(value, accepted)
+    if value in accepted:  # as it stands; most right answers end here
+        return None
     if kind is str:
         texts = [standardise(option) for option in accepted if isinstance(option, str)]
         return None if standardise(value) in texts else _wrong("value_error:string", value, accepted, parameter.name)
@@ -63,23 +65,28 @@ def _compare(value: Any, accepted: Accepted, kind: type, parameter: Parameter) -
         if _standardised(value) in lists:
             return None
         return _wrong("value_error:list/tuple", value, accepted, parameter.name)
-    return _plain(value, accepted, parameter.name)
+    return _wrong("value_error:others", value, accepted, parameter.name)
 
 
 def _first_type(accepted: Accepted) -> type | None:
     """Return the type of the first accepted value that is not "", None if there is none."""
-    return next((type(option) for option in accepted if option != ""), None)
+    for option in accepted:
+        if option != "":
+            return type(option)
+    return None
 
 
-def _type_mismatch(value: Any, accepted: Accepted, kind: type, parameter: Parameter) -> Mismatch | None:
-    """Check the type: the described one, or the one of the first accepted value. True is no integer, 3.0 neither."""
+def _type_mismatch(
+    value: Any, accepted: Accepted, kind: type, first: type | None, parameter: Parameter
+) -> Mismatch | None:
+    """Check the type: the described one, or the first accepted value's. True is no integer, 3.0 neither."""
     if type(value) is kind:
         if parameter.items is None or _nested(value, accepted, TYPES[parameter.items]):
             return None
         if accepted:
             message = f"{parameter.name}={_short(value)}: expected {parameter.type} of {parameter.items}"
             return "type_error:nested", message
-    elif type(value) is _first_type(accepted):
+    elif type(value) is first:
         return None
     found = f"{type(value).__name__} {_short(value)}"
     return "type_error:simple", f"{parameter.name} is {found}, expected {parameter.type}"
@@ -141,12 +148,17 @@ def _dictionaries(value: list[Any], accepted: Accepted) -> Mismatch | None:
             continue
         wrong = None
         for item, wanted in zip(value, option, strict=True):
-            # The official checker breaks off here with an AttributeError; what is no dictionary is wrong.
-            not_one = ("type_error:nested", f"{_short(item)} is no dictionary")
-            wrong = wrong or (_dictionary(item, [wanted]) if isinstance(item, Mapping) else not_one)
+            wrong = wrong or _one_of_several(item, wanted)
         if wrong is None:
             return None
     return wrong
+
+
+def _one_of_several(item: Any, wanted: Any) -> Mismatch | None:
+    """Compare one dictionary of a list; on anything else the official checker breaks off, here it is wrong."""
+    if wanted != "" and not isinstance(item, Mapping):
+        return "type_error:nested", f"{_short(item)} is no dictionary"
+    return _dictionary(item, [wanted])
 
 
 def _plain(value: Any, accepted: Accepted, name: str) -> Mismatch | None:

@@ -10,6 +10,7 @@ import typer
 from lab_lib.cli import runs
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
+from lab_lib.runs.config import EvaluateConfig
 
 CORPUS = "'town', 'multiwoz22', or a folder in MultiWOZ 2.2 layout."
 Rules = Annotated[
@@ -25,7 +26,9 @@ def evaluate(
     ],
     corpus: Annotated[str, typer.Option(help=CORPUS)] = "town",
     split: Annotated[str, typer.Option(help="The split the file predicts.")] = "test",
-    metrics: Annotated[str, typer.Option(help="Some of mwz, states, text, embedding, joined by commas.")] = "mwz",
+    metrics: Annotated[
+        str, typer.Option(help="Some of mwz, states, text, embedding, joined by commas; or sgd; or calls.")
+    ] = "mwz",
     rules: Rules = "2022",
     active: Annotated[
         Literal["given", "estimated", "slot_names"], typer.Option(help="Where the domain of a turn comes from.")
@@ -38,25 +41,39 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="The JSON report; default: NAME.report.json, here.")] = None,
 ) -> None:
     """Score a run or a prediction file beside reference and trivial rows; write JSON and HTML reports."""
+    names = tuple(dict.fromkeys(name.strip() for name in metrics.split(",") if name.strip()))
+    if {"sgd", "calls"} & set(names):
+        settings = EvaluateConfig(resamples=resamples, seed=seed)
+        print(_task(names, target, corpus, settings, out or Path(f"{target.name.split('.')[0]}.report.json")))
+        return
     if target.is_dir():
         _refuse_options(context, target)
         runs.evaluate(target)
         return
     if not target.exists():
         raise LabError(f"{target}: no such run folder or prediction file")
-    from lab_lib.runs.config import EvaluateConfig
     from lab_lib.runs.evaluate import Plan, evaluate_file
     from lab_lib.runs.leaderboard import system_name
 
     if not system_name(target):
         raise LabError(f"{target}: expected a prediction file called .json or .jsonl (also .gz)")
-    names = tuple(dict.fromkeys(name.strip() for name in metrics.split(",") if name.strip()))
     settings = EvaluateConfig(rules=rules, resamples=resamples, seed=seed)
     plan = Plan(corpus, split, names, active, stemmer, embedding_model, cross_check, settings)
     report = out or Path(f"{system_name(target)}.report.json")
     if report.resolve() == target.resolve():
         raise LabError(f"--out {report}: this is the prediction file itself")
     print(evaluate_file(target, plan, report, console))
+
+
+def _task(names: tuple[str, ...], target: Path, corpus: str, settings: EvaluateConfig, out: Path) -> Path:
+    """Score a file of another task than dialogue replies."""
+    from lab_lib.runs.evaluate_tasks import evaluate_task
+
+    if len(names) > 1:
+        raise LabError(f"metrics: '{names[0]}' and '{names[1]}' do not score the same file; ask for one")
+    if not target.exists():
+        raise LabError(f"{target}: no such file or folder")
+    return evaluate_task(names[0], target, corpus, settings, out, console)
 
 
 def _refuse_options(context: typer.Context, folder: Path) -> None:
@@ -84,7 +101,6 @@ def leaderboard(
     from lab_lib.corpora.load import load_corpus
     from lab_lib.results.leaderboard import to_terminal
     from lab_lib.runs import leaderboard as board
-    from lab_lib.runs.config import EvaluateConfig
 
     files = board.prediction_files(folder)
     if out.resolve().parent == folder.resolve():

@@ -48,8 +48,11 @@ notebooks: $(READY)  ## run every notebook from top to bottom
 	then OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbmake --nbmake-timeout=1800 notebooks; \
 	else echo "no notebooks yet"; fi
 
-bench: $(READY)  ## train and decode iterations per second on this machine
+bench: $(READY)  ## speed of training, decoding and scoring on this machine; fuzz of the call parser
 	$(BIN)/lab speed
+	$(BIN)/python benchmarks/calls.py
+	@if [ -n "$$LAB_DATA" ]; then $(BIN)/python benchmarks/scoring.py; \
+	else echo "benchmarks/scoring.py needs LAB_DATA: skipped"; fi
 
 clean:  ## remove the environment and the caches; runs/ stays
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

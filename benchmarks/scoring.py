@@ -46,8 +46,9 @@ def systems_table(data: Path) -> tuple[list[str], dict[str, dict[str, float]]]:
     lines, figures = [], {}
     for system, theirs in official.items():
         ours = figures[system] = measure("mwz", system)
-        # Theirs scored two reference sets, ours one: half of their BLEU is taken off, in their favour.
-        evaluate = theirs["init_s"] + theirs["evaluate_s"] - theirs["parts"]["get_bleu"] / 2
+        # Theirs scored two reference sets, and states where there are any: taken off, in their favour.
+        extra = theirs["parts"]["get_bleu"] / 2 + theirs["parts"].get("get_dst", 0)
+        evaluate = theirs["init_s"] + theirs["evaluate_s"] - extra
         ours["ratio"] = evaluate / (ours["construct"] + ours["evaluate"])
         ours["success_ratio"] = theirs["parts"]["get_success"] / ours["success"]
         seconds = [ours[name] for name in ("import", "construct", "evaluate", "success", "bootstrap")]
@@ -69,9 +70,10 @@ def goals_table(data: Path, figures: dict[str, dict[str, float]]) -> list[str]:
     whole = {name: ours["construct"] + ours["evaluate"] for name, ours in figures.items()}
     slowest = max(whole, key=lambda name: whole[name])
     again = {name: measure("training", "damd", name)["new"] for name in figures if name != "damd"}
-    cached = {name: whole[name] / seconds for name, seconds in again.items()}
     quarter, all_of_it = (measure("part", "ubar", count)["evaluate"] for count in ("250", "1000"))
     reading = measure("corpus")
+    # A first evaluation in training also has to normalise the references of its corpus.
+    first = {name: figures[name]["evaluate"] + reading["prepare"] for name in again}
     lines = [
         ("whole evaluation after import, seconds", "< 1.0", f"{max(whole.values()):.2f} ({slowest})"),
         ("Inform/Success, seconds", "< 0.15", f"{worst(figures, 'success', max):.3f}"),
@@ -80,8 +82,9 @@ def goals_table(data: Path, figures: dict[str, dict[str, float]]) -> list[str]:
         ("times faster, Inform/Success", ">= 20", f"{worst(figures, 'success_ratio', min):.0f}"),
         ("peak memory, MB", "< 250", f"{worst(figures, 'megabytes', max):.0f}"),
         ("seconds for 250 and for 1,000 dialogues (ubar)", "linear", f"{quarter:.2f}, {all_of_it:.2f}"),
-        ("new replies in training, times faster than at first", ">= 2", f"{min(cached.values()):.1f}"),
-        ("the same, seconds", "", f"{max(again.values()):.2f}"),
+        ("new replies in training, seconds", "", f"{max(again.values()):.2f}"),
+        ("the same, times faster than at first", ">= 2", f"{least(first, again):.1f}"),
+        ("the same, if the references came prepared", "", f"{least(whole, again):.1f}"),
         ("bootstrap of all MultiWOZ metrics, seconds", "< 2", f"{worst(figures, 'bootstrap', max):.2f}"),
         ("reading MultiWOZ 2.2 and 2.1 from disk, seconds", "", f"{reading['read']:.1f}"),
         ("normalising its test references, seconds", "", f"{reading['prepare']:.2f}"),
@@ -92,6 +95,11 @@ def goals_table(data: Path, figures: dict[str, dict[str, float]]) -> list[str]:
 def worst(figures: dict[str, dict[str, float]], name: str, pick) -> float:
     """Return the figure of the system that does worst."""
     return pick(ours[name] for ours in figures.values())
+
+
+def least(before: dict[str, float], after: dict[str, float]) -> float:
+    """Return how many times faster the system is that gains least."""
+    return min(before[name] / seconds for name, seconds in after.items())
 
 
 def others(data: Path) -> list[tuple[str, str, str]]:

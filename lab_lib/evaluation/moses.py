@@ -26,7 +26,8 @@ def respace(text: str) -> str:
     if RARE in kinds or ".." in clean or "DOTMULTI" in clean:
         tokeniser, detokeniser = _moses()
         return str(detokeniser.detokenize(tokeniser.tokenize(text)))
-    parts, space = [], ""
+    parts: list[str] = []
+    space = ""
     for token, kind in zip(tokens, kinds, strict=True):
         joined = kind == CLOSE or (kind == CONTRACTION and parts)
         parts.append(token if joined else space + token)

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Score what a run decoded and write its report: evaluate.sh RUN
+# Score what a run decoded, or a prediction file, and write its report: evaluate.sh RUN | FILE [OPTIONS]
 #
 # BLEU, Inform, Success, Richness and Combined with confidence intervals, beside reference and trivial rows.
-# Prints the run folder, alone, on stdout; progress goes to stderr.
+# FILE is JSONL or mwzeval JSON; --corpus multiwoz22 --metrics mwz,states,text and others: lab evaluate --help.
+# Prints the run folder or the JSON report, alone, on stdout; progress goes to stderr.
 set -euo pipefail
 # Under sbatch this file is a copy elsewhere; the folder of submission leads back.
 here=$(dirname "$0")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from lab_lib.errors import LabError
-from lab_lib.evaluation.emotion import EMOTIONS, score_emotions
+from lab_lib.evaluation.emotion import EMOTIONS, compare_emotion_systems, pool_emotion_seeds, score_emotions
 
 LABEL = st.integers(0, len(EMOTIONS) - 1)
 
@@ -78,3 +78,14 @@ def test_other_classes_can_be_scored() -> None:
 def test_bad_labels_are_refused(predicted, truth, message) -> None:
     with pytest.raises(LabError, match=message.replace("?", r"\?")):
         score_emotions(predicted, truth)
+
+
+def test_two_systems_and_several_seeds() -> None:
+    truth = ["neutral", "anger"] * 20
+    right, half = (score_emotions(said, truth, resamples=0) for said in (truth, ["neutral"] * 40))
+    assert compare_emotion_systems(right, half, resamples=50)["accuracy"].difference == 0.5
+    assert pool_emotion_seeds([right, half], resamples=50)["accuracy"].mean == 0.75
+    with pytest.raises(LabError, match="different groups"):
+        compare_emotion_systems(right, score_emotions(["fear"], ["fear"], resamples=0))
+    with pytest.raises(LabError, match="no scores given"):
+        pool_emotion_seeds([])

@@ -13,7 +13,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from lab_lib.errors import LabError
 from lab_lib.evaluation.rouge import KINDS
-from lab_lib.evaluation.text import score_text
+from lab_lib.evaluation.text import compare_text_systems, pool_text_seeds, score_text
 
 WORDS = st.sampled_from(["the", "cats", "are", "running", "[name]", ".", "a\nb", "é", "12:30,", "中文", "\ud800"])
 TEXT = st.one_of(st.lists(WORDS, max_size=9).map(" ".join), st.text(max_size=12))
@@ -80,3 +80,18 @@ def test_intervals_cover_the_score_and_resample_whole_groups() -> None:
 def test_what_cannot_be_scored_is_refused(replies, references, groups, message) -> None:
     with pytest.raises(LabError, match=message):
         score_text(replies, references, groups)
+
+
+def test_two_systems_and_several_seeds() -> None:
+    references = ["the inn is here", "no", "a room for two"] * 10
+    good = score_text(references, references, resamples=0)
+    bad = score_text(["no"] * 30, references, resamples=0)
+    won = compare_text_systems(good, bad, resamples=100)
+    assert won["exact_match"].difference == pytest.approx(100 * 2 / 3) and won["exact_match"].low > 0
+    assert won["bleu"].p == 0 and compare_text_systems(good, good, resamples=20)["chrf"].difference == 0
+    assert pool_text_seeds([good, bad], resamples=100)["exact_match"].mean == pytest.approx(100 * (1 + 1 / 3) / 2)
+    other = score_text(references, references, groups=list("abc") * 10, resamples=0)
+    with pytest.raises(LabError, match="different groups"):
+        compare_text_systems(good, other)
+    with pytest.raises(LabError, match="no scores given"):
+        pool_text_seeds([])

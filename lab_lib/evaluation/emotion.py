@@ -7,13 +7,13 @@ Four of five DailyDialog utterances are neutral, so accuracy and weighted F1 are
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from lab_lib.errors import LabError, nearest
-from lab_lib.evaluation.bootstrap import intervals
+from lab_lib.evaluation.bootstrap import Comparison, Pooled, compare, intervals, pool
 
 # The order of DailyDialog's numbers 0 to 6.
 EMOTIONS = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
@@ -28,7 +28,7 @@ class EmotionScores:
     `weighted_f1` weighs each class by its number of true labels. `macro_f1` is the plain mean over the classes that
     occur in truth or prediction, `balanced_accuracy` the mean recall over those that occur in truth. `recall` is by
     class, None where truth has none of it. `confusion[i][j]`: true class i, predicted class j, in the order of
-    `classes`. `intervals`: 95 % bootstrap intervals.
+    `classes`. `intervals`: 95 % bootstrap intervals. `counts`: a flattened confusion matrix for each of `groups`.
     """
 
     accuracy: float
@@ -41,10 +41,14 @@ class EmotionScores:
     count: int
     intervals: Mapping[str, tuple[float, float]]
     signature: str
+    groups: tuple[Hashable, ...] = field(repr=False)
+    counts: np.ndarray = field(repr=False, compare=False)
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {**asdict(self), "confusion": [list(row) for row in self.confusion]}
+        plain = {name: value for name, value in vars(self).items() if name not in ("groups", "counts")}
+        lists = {"intervals": {name: list(pair) for name, pair in self.intervals.items()}}
+        return {**plain, **lists, "confusion": [list(row) for row in self.confusion]}
 
 
 def score_emotions(
@@ -67,6 +71,7 @@ def score_emotions(
     ours, gold = (_numbers(side, classes, what) for side, what in ((predicted, "predicted"), (truth, "true")))
     kinds = len(classes)
     cells = gold * kinds + ours
+    counts = _by_group(cells, groups, kinds * kinds)
     confusion = np.bincount(cells, minlength=kinds * kinds)
     return EmotionScores(
         **main_scores(confusion),
@@ -74,8 +79,10 @@ def score_emotions(
         classes=tuple(classes),
         confusion=tuple(map(tuple, confusion.reshape(kinds, kinds).tolist())),
         count=len(ours),
-        intervals=intervals(_by_group(cells, groups, kinds * kinds), main_scores, resamples, seed) if resamples else {},
+        intervals=intervals(counts, main_scores, resamples, seed) if resamples else {},
         signature=f"emotion|classes:{','.join(classes)}|{CONVENTION}|bootstrap:{resamples}|seed:{seed}",
+        groups=tuple(range(len(ours)) if groups is None else dict.fromkeys(groups)),
+        counts=counts,
     )
 
 
@@ -95,6 +102,34 @@ def main_scores(counts: np.ndarray) -> dict[str, float]:
     }
 
 
+def compare_emotion_systems(
+    first: EmotionScores, second: EmotionScores, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Comparison]:
+    """Return {metric: first minus second with interval and p} by a paired bootstrap over what was grouped.
+
+    Raises LabError unless both were scored on the same groups in the same order.
+    """
+    _same_groups([first, second])
+    return compare(first.counts, second.counts, main_scores, resamples, seed)
+
+
+def pool_emotion_seeds(scores: Sequence[EmotionScores], resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Pooled]:
+    """Return {metric: mean over runs, with an interval} for runs that differ in their seed.
+
+    Runs are drawn with replacement as well as groups. Raises LabError unless all were scored on the same ones.
+    """
+    _same_groups(scores)
+    return pool([one.counts for one in scores], main_scores, resamples, seed)
+
+
+def _same_groups(scores: Sequence[EmotionScores]) -> None:
+    """Refuse scores that cannot be resampled together."""
+    if not scores:
+        raise LabError("emotion: no scores given")
+    if any(one.groups != scores[0].groups for one in scores):
+        raise LabError("emotion: scored on different groups, or in another order; expected the same ones")
+
+
 def _numbers(labels: Sequence[str | int], classes: Sequence[str], what: str) -> np.ndarray:
     """Return the class number of each label."""
     known: dict[str | int, int] = {name: number for number, name in enumerate(classes)}
@@ -109,8 +144,9 @@ def _numbers(labels: Sequence[str | int], classes: Sequence[str], what: str) -> 
 
 def _by_group(cells: np.ndarray, groups: Sequence[Hashable] | None, columns: int) -> np.ndarray:
     """Return one row of confusion counts a group, or a label where there are no groups."""
-    number = {group: place for place, group in enumerate(dict.fromkeys(groups or ()))}
-    rows = np.array([number[group] for group in groups]) if groups else np.arange(len(cells))
+    names = range(len(cells)) if groups is None else groups
+    number = {group: place for place, group in enumerate(dict.fromkeys(names))}
+    rows = np.array([number[group] for group in names])
     counts = np.zeros((rows.max() + 1, columns))
     np.add.at(counts, (rows, cells), 1)
     return counts

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from lab_lib.errors import LabError
 from lab_lib.evaluation import bleu, chrf, rouge
-from lab_lib.evaluation.bootstrap import intervals
+from lab_lib.evaluation.bootstrap import Comparison, Pooled, compare, intervals, pool
 
 RESAMPLES = 1000
 # Columns of the counts: replies, exact matches, words of the replies; then BLEU, chrF and the four ROUGE sums.
@@ -31,6 +31,7 @@ class TextScores:
     `exact_match`: replies equal to their reference but for white space. `distinct1`, `distinct2`: distinct
     n-grams of 100 in all replies (Li et al. 2016), which fall with the amount of text, so compare equal amounts
     only. `intervals`: 95 % bootstrap intervals; none for distinct-n, since drawing a reply twice repeats its words.
+    `counts`: what the other scores are made of, one row a group of `groups`.
     """
 
     bleu: float
@@ -47,10 +48,13 @@ class TextScores:
     segments: int
     intervals: Mapping[str, tuple[float, float]]
     signature: str
+    groups: tuple[Hashable, ...] = field(repr=False)
+    counts: np.ndarray = field(repr=False, compare=False)
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {**asdict(self), "intervals": {name: list(pair) for name, pair in self.intervals.items()}}
+        plain = {name: value for name, value in vars(self).items() if name not in ("groups", "counts")}
+        return {**plain, "intervals": {name: list(pair) for name, pair in self.intervals.items()}}
 
 
 def score_text(
@@ -86,6 +90,8 @@ def score_text(
         segments=len(replies),
         intervals=intervals(counts, main_scores, resamples, seed) if resamples else {},
         signature=_signature(stemmer, groups is not None, resamples, seed),
+        groups=tuple(range(len(replies)) if groups is None else dict.fromkeys(groups)),
+        counts=counts,
     )
 
 
@@ -100,6 +106,34 @@ def main_scores(counts: np.ndarray) -> dict[str, float]:
         "length": length / replies,
         "exact_match": 100 * exact / replies,
     }
+
+
+def compare_text_systems(
+    first: TextScores, second: TextScores, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Comparison]:
+    """Return {metric: first minus second with interval and p} by a paired bootstrap over what was grouped.
+
+    Raises LabError unless both were scored on the same groups in the same order.
+    """
+    _same_groups([first, second])
+    return compare(first.counts, second.counts, main_scores, resamples, seed)
+
+
+def pool_text_seeds(scores: Sequence[TextScores], resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Pooled]:
+    """Return {metric: mean over runs, with an interval} for runs that differ in their seed.
+
+    Runs are drawn with replacement as well as groups. Raises LabError unless all were scored on the same ones.
+    """
+    _same_groups(scores)
+    return pool([one.counts for one in scores], main_scores, resamples, seed)
+
+
+def _same_groups(scores: Sequence[TextScores]) -> None:
+    """Refuse scores that cannot be resampled together."""
+    if not scores:
+        raise LabError("text: no scores given")
+    if any(one.groups != scores[0].groups for one in scores):
+        raise LabError("text: scored on different groups, or in another order; expected the same ones")
 
 
 def _check(replies: Sequence[str], references: Sequence[str], groups: Sequence[Hashable] | None) -> None:

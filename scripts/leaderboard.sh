@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Score every prediction file of a folder alike: leaderboard.sh FOLDER [--published TABLE.json] [OPTIONS]
+#
+# One table, best Combined first, as JSON and markdown, with each difference from a published table.
+# Prints the JSON file, alone, on stdout; the table goes to stderr.
+set -euo pipefail
+# Under sbatch this file is a copy elsewhere; the folder of submission leads back.
+here=$(dirname "$0")
+[ -f "$here/common.sh" ] || here=${SLURM_SUBMIT_DIR:-.}/scripts
+# shellcheck source=scripts/common.sh
+. "$here/common.sh"
+
+lab leaderboard "$@"

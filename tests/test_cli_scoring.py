@@ -121,7 +121,8 @@ def test_a_part_of_the_corpus_is_scored_and_said_so(lab, gold, tmp_path):
 def test_unknown_placeholders_are_a_cause_on_the_page(lab, gold, tmp_path):
     gold["tin0001"] = [{"response": "it is at [adress] ."} for _ in gold["tin0001"]]
     write_json(tmp_path / "p.json", gold)
-    assert lab("evaluate", "p.json", "--resamples", 0)[0] == 0
+    code, _, err = lab("evaluate", "p.json", "--resamples", 0)
+    assert code == 0 and "note: unknown placeholders deleted: 2: [adress] 2x" in err
     causes = read_json(tmp_path / "p.report.json")["mwz"]["per_dialogue"]["tin0001"]["causes"]
     assert "unknown slot [adress]" in causes and "restaurant: no venue offered" in causes
     assert "unknown slot [adress]" in (tmp_path / "p.report.html").read_text()

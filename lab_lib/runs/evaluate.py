@@ -81,7 +81,6 @@ def evaluate_file(path: Path, plan: Plan, out: Path, console: Console) -> Path:
         record = {"recipe": f"{job.name}: {plan.corpus} {plan.split}", "predictions": str(path), **environment()}
         record |= {"seed": plan.settings.seed, "predictions_sha256": sha256(path), "corpus": plan.corpus}
         record |= {"split": plan.split, "metrics": list(plan.metrics), "notes": list(job.notes)}
-        console.print(*(f"note: {note}" for note in job.notes), sep="\n", markup=False, highlight=False)
         if "mwz" in plan.metrics:
             record |= _mwz(job, plan, record, out, console)
         if "states" in plan.metrics:
@@ -92,6 +91,8 @@ def evaluate_file(path: Path, plan: Plan, out: Path, console: Console) -> Path:
             record["text"] = {name: row.as_json() for name, row in scores.items()}
         if plan.embedding_model:
             record["embedding"] = _embedding(job, plan.embedding_model, console)
+    for note in record["notes"]:
+        console.print(f"note: {note}", markup=False, highlight=False)
     return write_json(out, record)
 
 
@@ -128,11 +129,12 @@ def _mwz(job: Job, plan: Plan, record: Mapping[str, Any], out: Path, console: Co
         "scorer": own.signature,
         "table": {name: summary(scores) for name, (_, scores, _p) in scored.items()},
         "mwz": own.as_json(),
+        "notes": list(own.notes),
     }
     if plan.cross_check:
         found["cross_check"] = _cross_check(job, plan, scored, console)
     whole = {**record, **found}
-    head = {name: whole[name] for name in HEAD}
+    head = {name: whole[name] for name in HEAD} | {"notes": "; ".join(own.notes) or None}
     write_report(out.with_suffix(".html"), head, rows, side_by_side(job.dialogues, scored))
     return found
 

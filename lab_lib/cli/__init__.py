@@ -13,6 +13,7 @@ from rich.markup import escape
 from lab_lib.cli import data, models, predictions, recipes, runs, scoring
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
+from lab_lib.runs.allocator import keep_freed_memory
 
 app = typer.Typer(
     name="lab",
@@ -41,6 +42,7 @@ def main() -> None:
     # Our own lines say what is loaded and why; the libraries' remarks are for their developers.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    keep_freed_memory()
     try:
         app()
     except LabError as error:

@@ -8,9 +8,12 @@ from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig, generation_config
 from lab_lib.decoding.contrastive import contrastive_search
+from lab_lib.decoding.dialogues import Chain, chains, write_chains
 from lab_lib.decoding.sampling import row_seed, sampling_processors
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
+
+OUT_OF_MEMORY = "out of memory while decoding: lower decoding.batch_size (now {})"
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def generate_batch(
         with torch.inference_mode():
             rows = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings, **extra)
     except torch.OutOfMemoryError:
-        raise LabError(f"out of memory while decoding: lower decoding.batch_size (now {config.batch_size})") from None
+        raise LabError(OUT_OF_MEMORY.format(config.batch_size)) from None
     return [_until_eos(row[width:].tolist(), eos) for row in rows]
 
 
@@ -78,25 +81,59 @@ def generate_replies(
     progress: Callable[[int], None] = lambda done: None,
     done: Collection[tuple[str, int]] = (),
 ) -> Iterator[Reply]:
-    """Yield a reply for every prompt, longest prompts first (so that memory runs out at once, or not at all).
+    """Yield a reply for every prompt, longest dialogues first (so that memory runs out at once, or not at all).
 
-    Prompts of similar length share a batch, which wastes little padding. `progress` is told how many more are
-    ready. A batch whose every (key, turn) is in `done` is passed over. A sampled reply depends on `config.seed`, its
-    dialogue and its turn alone, whatever the batches, so an interrupted run that goes on gives the same replies.
+    `progress` is told how many more are ready. A batch whose every (key, turn) is in `done` is passed over. A sampled
+    reply depends on `config.seed`, its dialogue and its turn alone, whatever the batches, so an interrupted run
+    that goes on gives the same replies. Greedy search and sampling read each dialogue once (`dialogues.py`); other
+    strategies, and models with an encoder, go through transformers' generate().
     """
-    import torch
-
-    order = sorted(prompts, key=lambda prompt: (-len(prompt.ids), prompt.key, prompt.turn))
-    for start in range(0, len(order), config.batch_size):
-        batch = order[start : start + config.batch_size]
-        if all((prompt.key, prompt.turn) in done for prompt in batch):
-            progress(len(batch))
+    by_dialogue = config.beams == 1 and config.penalty_alpha is None and not model.config.is_encoder_decoder
+    groups = chains(prompts) if by_dialogue else [[prompt] for prompt in by_length(prompts)]
+    for start in range(0, len(groups), config.batch_size):
+        batch = groups[start : start + config.batch_size]
+        asked = [prompt for chain in batch for prompt in chain]
+        if all((prompt.key, prompt.turn) in done for prompt in asked):
+            progress(len(asked))
             continue
-        seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in batch]
-        with torch.random.fork_rng():
-            torch.manual_seed(seeds[0])  # for beam sampling, the one strategy that draws for the whole batch
-            rows = generate_batch(model, tokenizer, [prompt.ids for prompt in batch], config, seeds)
-        for prompt, ids in zip(batch, rows, strict=True):
+        pairs = write_batch(model, tokenizer, batch, config) if by_dialogue else plain(model, tokenizer, asked, config)
+        for prompt, ids in pairs:
             stopped = bool(ids) and ids[-1] == tokenizer.eos_token_id
             yield Reply(prompt.key, prompt.turn, reply_text(ids, tokenizer), len(ids), stopped)
-        progress(len(batch))
+            progress(1)
+
+
+def by_length(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Return the prompts, longest first, so that a batch wastes little padding."""
+    return sorted(prompts, key=lambda prompt: (-len(prompt.ids), prompt.key, prompt.turn))
+
+
+def write_batch(
+    model: Any, tokenizer: Any, batch: Sequence[Chain], config: DecodeConfig
+) -> Iterator[tuple[Prompt, list[int]]]:
+    """Decode some dialogues with one cache each. Raises LabError when the device runs out of memory."""
+    import torch
+
+    written = write_chains(model, tokenizer, batch, config)
+    while True:
+        try:
+            with torch.inference_mode():  # around each round only: a generator must not hold it while others run
+                pair = next(written)
+        except StopIteration:
+            return
+        except torch.OutOfMemoryError:
+            raise LabError(OUT_OF_MEMORY.format(config.batch_size)) from None
+        yield pair
+
+
+def plain(
+    model: Any, tokenizer: Any, asked: Sequence[Prompt], config: DecodeConfig
+) -> Iterator[tuple[Prompt, list[int]]]:
+    """Decode prompts by transformers' generate(), each read from its beginning."""
+    import torch
+
+    seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in asked]
+    with torch.random.fork_rng():
+        torch.manual_seed(seeds[0])  # for beam sampling, the one strategy that draws for the whole batch
+        rows = generate_batch(model, tokenizer, [prompt.ids for prompt in asked], config, seeds)
+    yield from zip(asked, rows, strict=True)

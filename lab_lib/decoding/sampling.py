@@ -19,12 +19,8 @@ def row_seed(seed: int, key: str, turn: int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def sampling_processors(config: DecodeConfig, seeds: Sequence[int]) -> Any:
-    """Return the transformers LogitsProcessorList that makes greedy search sample row i with `seeds[i]`.
-
-    The warpers come in the order transformers applies them: temperature, top-k, top-p, min-p, typical, then noise.
-    """
-    from transformers import LogitsProcessorList
+def warpers(config: DecodeConfig) -> list[Any]:
+    """Return the warpers in the order transformers applies them: temperature, top-k, top-p, min-p, typical."""
     from transformers.generation import logits_process as warp
 
     chain: list[Any] = []
@@ -38,20 +34,80 @@ def sampling_processors(config: DecodeConfig, seeds: Sequence[int]) -> Any:
         chain.append(warp.MinPLogitsWarper(config.min_p))
     if config.typical_p < 1.0:
         chain.append(warp.TypicalLogitsWarper(config.typical_p))
-    return LogitsProcessorList([*chain, gumbel_noise(seeds)])
+    return chain
 
 
-def gumbel_noise(seeds: Sequence[int]) -> Any:
-    """Return a LogitsProcessor that adds standard Gumbel noise, drawn on the CPU from a generator of each row."""
-    import torch
-    from transformers import LogitsProcessor
+class GumbelNoise:
+    """A logits processor that adds standard Gumbel noise, drawn on the CPU from a generator of each row."""
 
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    def __init__(self, seeds: Sequence[int]):
+        import torch
 
-    class GumbelNoise(LogitsProcessor):
-        def __call__(self, input_ids: Any, scores: Any) -> Any:
-            # -log(-log(u)) for u in (0, 1); as -log(e) with e exponential, it cannot overflow.
-            rows = [torch.empty(scores.shape[-1]).exponential_(generator=g).log().neg() for g in generators]
-            return scores.float() + torch.stack(rows).to(scores.device)
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
-    return GumbelNoise()
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """Return `scores` (rows, vocabulary) plus noise."""
+        import torch
+
+        # -log(-log(u)) for u in (0, 1); as -log(e) with e exponential, it cannot overflow.
+        size = scores.shape[-1]
+        rows = [torch.empty(size).exponential_(generator=g).log().neg() for g in self.generators]
+        return scores.float() + torch.stack(rows).to(scores.device)
+
+
+def sampling_processors(config: DecodeConfig, seeds: Sequence[int]) -> Any:
+    """Return the transformers LogitsProcessorList that makes greedy search sample row i with `seeds[i]`."""
+    from transformers import LogitsProcessorList
+
+    return LogitsProcessorList([*warpers(config), GumbelNoise(seeds)])
+
+
+class ReplyProcessors:
+    """Everything between the model's logits and the next token, for rows that may leave before the others.
+
+    In transformers' order: repetition penalty, no repeated n-gram, least number of new tokens, then sampling.
+    """
+
+    def __init__(
+        self,
+        config: DecodeConfig,
+        prompts: Sequence[Sequence[int]],
+        seeds: Sequence[int],
+        pad: int,
+        eos: int,
+        device: Any,
+    ):
+        import torch
+        from transformers.generation import logits_process as processors
+
+        width = max(map(len, prompts))
+        self.history = torch.tensor([[pad] * (width - len(row)) + list(row) for row in prompts], device=device)
+        self.chain: list[Any] = []
+        if config.repetition_penalty != 1.0:
+            self.chain.append(processors.RepetitionPenaltyLogitsProcessor(config.repetition_penalty))
+        if config.no_repeat_ngram:
+            self.chain.append(processors.NoRepeatNGramLogitsProcessor(config.no_repeat_ngram))
+        if config.min_new_tokens:
+            least = processors.MinNewTokensLengthLogitsProcessor(width, config.min_new_tokens, eos, device=device)
+            self.chain.append(least)
+        self.noise = GumbelNoise(seeds) if config.sample else None
+        self.chain += [*warpers(config), self.noise] if self.noise else []
+
+    def __call__(self, logits: Any) -> Any:
+        """Return the scores whose largest is the next token of each row."""
+        scores = logits.float()
+        for processor in self.chain:
+            scores = processor(self.history, scores)
+        return scores
+
+    def append(self, tokens: Any) -> None:
+        """Add the tokens that were chosen, one a row."""
+        import torch
+
+        self.history = torch.cat([self.history, tokens[:, None]], dim=-1)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with some of the rows only."""
+        self.history = self.history[list(rows)]
+        if self.noise:
+            self.noise.generators = [self.noise.generators[row] for row in rows]

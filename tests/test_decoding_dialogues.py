@@ -1,0 +1,100 @@
+"""Decoding by dialogue: one cache a dialogue, ended rows leave, and the replies are those of generate()."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+from tiny_models import tiny_falcon, tiny_llama, tiny_neox
+
+from lab_lib.decoding.config import DecodeConfig
+from lab_lib.decoding.dialogues import chains, write_chains
+from lab_lib.decoding.generate import generate_batch, generate_replies, reply_text
+from lab_lib.prompts.encode import Prompt
+
+
+@pytest.fixture(scope="module", params=[tiny_llama, tiny_neox, tiny_falcon], ids=["llama", "neox", "falcon"])
+def loaded(request, tmp_path_factory):
+    """A tiny model in float64, so that equal means equal."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = request.param(tmp_path_factory.mktemp("model"))
+    model = AutoModelForCausalLM.from_pretrained(folder).double().eval()
+    return model, AutoTokenizer.from_pretrained(folder)
+
+
+def dialogues(count: int = 6) -> list[Prompt]:
+    """Dialogues of 1 to 6 turns whose prompts grow by very different numbers of tokens."""
+    made = []
+    for d in range(count):
+        ids: tuple[int, ...] = (1,)
+        for turn in range(d + 1):
+            ids += tuple((13 * d + 7 * turn + 3 * i) % 290 + 3 for i in range(2 + (5 * d + 3 * turn) % 11))
+            made.append(Prompt(ids, f"d{d}", turn))
+    return made
+
+
+def one_by_one(model, tokenizer, prompts, config) -> dict[tuple[str, int], str]:
+    from lab_lib.decoding.sampling import row_seed
+
+    return {
+        (p.key, p.turn): reply_text(
+            generate_batch(model, tokenizer, [p.ids], config, [row_seed(config.seed, p.key, p.turn)])[0], tokenizer
+        )
+        for p in prompts
+    }
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        DecodeConfig(max_new_tokens=10),
+        DecodeConfig(max_new_tokens=10, repetition_penalty=1.4, no_repeat_ngram=2, min_new_tokens=3),
+        DecodeConfig(max_new_tokens=10, sample=True, temperature=0.9, top_k=40, top_p=0.95),
+    ],
+    ids=["greedy", "penalties", "sampling"],
+)
+def test_replies_are_those_of_generate_for_each_prompt_alone(loaded, config):
+    model, tokenizer = loaded
+    prompts = dialogues()
+    wanted = one_by_one(model, tokenizer, prompts, config)
+    for size in (1, 4, 32):
+        replies = list(generate_replies(model, tokenizer, prompts, replace(config, batch_size=size)))
+        assert {(r.key, r.turn): r.response for r in replies} == wanted
+    assert len(set(wanted.values())) > 5  # the prompts matter
+
+
+def test_rows_that_end_early_leave_and_the_others_go_on_unchanged(loaded):
+    """A token that the sampled replies reach at many different places is declared to be EOS."""
+    model, tokenizer = loaded
+    config, prompts = DecodeConfig(max_new_tokens=25, sample=True, top_k=12), dialogues(8)
+    free = [ids for _, ids in write_chains(model, tokenizer, chains(prompts), config)]
+    places = {token: {ids.index(token) for ids in free if token in ids} for ids in free for token in ids}
+    changed = copy.deepcopy(tokenizer)
+    changed.eos_token = changed.convert_ids_to_tokens(max(places, key=lambda token: len(places[token])))
+    wanted = one_by_one(model, changed, prompts, config)
+    replies = list(generate_replies(model, changed, prompts, config))
+    assert {(r.key, r.turn): r.response for r in replies} == wanted
+    assert len({r.tokens for r in replies}) > 5 and {r.stopped for r in replies} == {True, False}
+
+
+def test_a_dialogue_whose_oldest_turns_were_cut_goes_on_in_a_second_chain():
+    whole = [Prompt((1, 2, 3), "a", 0), Prompt((1, 2, 3, 4, 5), "a", 1), Prompt((1, 4, 5, 6), "a", 2, dropped_turns=1)]
+    other = [Prompt((1, 2, 3, 4, 5, 6, 7), "b", 0)]
+    assert [[(p.key, p.turn) for p in chain] for chain in chains([*whole, *other])] == [
+        [("b", 0)], [("a", 0), ("a", 1)], [("a", 2)],
+    ]  # fmt: skip
+
+
+def test_each_token_of_a_dialogue_is_read_once(loaded):
+    """The model is run on the positions of the last prompt and of the replies, not on every prompt."""
+    model, tokenizer = loaded
+    read = []
+    handle = model.get_input_embeddings().register_forward_hook(lambda m, args, out: read.append(args[0].shape[-1]))
+    prompts = [p for p in dialogues(6) if p.key == "d5"]
+    try:
+        replies = list(generate_replies(model, tokenizer, prompts, DecodeConfig(max_new_tokens=4)))
+    finally:
+        handle.remove()
+    assert sum(read) == len(prompts[-1].ids) + sum(r.tokens - 1 for r in replies)

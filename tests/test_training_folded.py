@@ -1,0 +1,76 @@
+"""Folding for generation: the same function, nothing left behind."""
+
+from __future__ import annotations
+
+import pytest
+from tiny_models import FAMILIES, forward, tiny_llama
+
+from lab_lib.training.folded import fold_choice, fold_layer, folded
+from lab_lib.training.lora import LoraConfig, attach_lora
+from lab_lib.training.model import ModelConfig, generation_mode, load_model, training_mode
+
+
+def adapted(folder, quantisation: str, dtype: str = "fp32"):
+    import torch
+
+    loaded = load_model(ModelConfig(name=str(folder), quantisation=quantisation, dtype=dtype), for_training=True)
+    torch.manual_seed(0)
+    model, _ = attach_lora(loaded.model, LoraConfig(rank=4))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1)  # B starts at zero: without this the adapter would change nothing
+    return model
+
+
+@pytest.mark.parametrize("quantisation", ["4bit", "none"])
+def test_folded_logits_are_those_of_base_and_adapter(tmp_path, quantisation):
+    import torch
+
+    model = adapted(tiny_llama(tmp_path), quantisation)
+    generation_mode(model)
+    ids = torch.tensor([[1, 20, 30, 40, 50, 60]])
+    with torch.no_grad():
+        wanted = model(ids).logits
+        with model.disable_adapter():
+            base = model(ids).logits
+        with folded(model):
+            found = model(ids).logits
+    assert (found - wanted).abs().max() < 1e-4 * wanted.abs().max()
+    assert (base - wanted).abs().max() > 100 * (found - wanted).abs().max()
+
+
+def test_afterwards_every_layer_is_back_and_training_goes_on(tmp_path):
+    import torch
+
+    model = adapted(tiny_llama(tmp_path), "4bit", "auto")
+    before = {name: module for name, module in model.named_modules()}
+    generation_mode(model)
+    with pytest.raises(RuntimeError, match="in the middle"), folded(model):
+        assert any(module is not before[name] for name, module in model.named_modules() if name in before)
+        raise RuntimeError("in the middle")
+    assert all(module is before[name] for name, module in model.named_modules())
+    training_mode(model, False)
+    ids = torch.tensor([[1, 20, 30, 40]])
+    model(input_ids=ids, labels=ids).loss.backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for n, p in model.named_parameters() if "lora_A" in n)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_every_family_folds_to_the_same_logits(family, tmp_path):
+    import torch
+
+    model = adapted(FAMILIES[family](tmp_path), "4bit")
+    generation_mode(model)
+    with torch.no_grad():
+        wanted = forward(model).logits
+        with folded(model):
+            found = forward(model).logits
+    assert (found - wanted).abs().max() < 1e-3 * wanted.abs().max()
+
+
+def test_what_is_neither_quantised_nor_adapted_is_left_alone(tmp_path):
+    import torch
+
+    assert fold_layer(torch.nn.Linear(4, 4)) is None and fold_layer(torch.nn.LayerNorm(4)) is None
+    assert fold_choice(adapted(tiny_llama(tmp_path), "4bit")).value == "yes"

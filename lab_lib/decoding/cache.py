@@ -21,6 +21,8 @@ class RoomyLayer(DynamicLayer):
 
     def __init__(self) -> None:
         super().__init__()
+        self.keys: Any = None
+        self.values: Any = None
         self.rooms: list[Any] = [None, None]
 
     def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:

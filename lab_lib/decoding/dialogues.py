@@ -1,8 +1,8 @@
 """Decoding whole dialogues with one cache each: what one turn has read, the next turn does not read again.
 
-The prompt of a dialogue's turn n + 1 begins with its prompt of turn n, token for token (see `prompts.encode`). So a batch
-holds dialogues, not turns: each round feeds only what is new (the gold reply, the user's words, the state) and writes
-one reply a dialogue on a copy of the cache. Rows whose reply has ended leave the computation.
+The prompt of a dialogue's turn n + 1 begins with its prompt of turn n, token for token (see `prompts.encode`). So a
+batch holds dialogues, not turns: each round feeds only what is new (the gold reply, the user's words, the state) and
+writes one reply a dialogue on a copy of the cache. Rows whose reply has ended leave the computation.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
     Raises LabError when the adapter changes nothing: its scores would be the base model's under another name.
     """
     from lab_lib.training.checks import require_adapter_effect
+    from lab_lib.training.folded import fold_choice, folded
     from lab_lib.training.model import generation_mode, load_model
 
     path = folder.predictions(system)
@@ -52,7 +53,8 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
     if system == "finetuned" and config.lora.method == "lora":
         change = require_adapter_effect(loaded.model, todo[0].ids)
         console.print(f"the saved adapter changes the logits by up to {change:.3f}")
-    with DecodingProgress(console, f"decoding {system}", len(todo)) as advance:
+    console.print(f"adapter folded into the weights: {fold_choice(loaded.model)}", markup=False, highlight=False)
+    with folded(loaded.model), DecodingProgress(console, f"decoding {system}", len(todo)) as advance:
         decode_to_file(loaded.model, loaded.tokenizer, todo, config.decoding, path, advance)
 
 
@@ -143,6 +145,7 @@ def dev_evaluation(config: RunConfig, folder: RunFolder, splits: Splits, tokeniz
     """Return the function training calls every `evaluate_every` steps: decode a dev sample, score it, keep samples."""
     from lab_lib.evaluation.mwz import MwzScorer
     from lab_lib.training.callbacks import append_row
+    from lab_lib.training.folded import folded
     from lab_lib.training.model import generation_mode, training_mode
 
     sample = draw(splits.dev, config.training.evaluate_dialogues, config.training.seed)
@@ -151,7 +154,8 @@ def dev_evaluation(config: RunConfig, folder: RunFolder, splits: Splits, tokeniz
 
     def evaluate(model: Any, step: int) -> Mapping[str, float]:
         generation_mode(model)
-        replies = {(r.key, r.turn): r.response for r in generate_replies(model, tokenizer, todo, config.decoding)}
+        with folded(model):
+            replies = {(r.key, r.turn): r.response for r in generate_replies(model, tokenizer, todo, config.decoding)}
         training_mode(model, config.training.gradient_checkpointing)
         predictions: dict[str, list[dict[str, str]]] = {}
         for prompt in todo:

@@ -27,6 +27,7 @@ def measure(config: RunConfig, console: Console) -> str:
     import torch
 
     from lab_lib.training.batches import Collator, to_rows
+    from lab_lib.training.folded import folded
     from lab_lib.training.hardware import autocast
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.model import generation_mode, load_model, training_mode
@@ -51,7 +52,8 @@ def measure(config: RunConfig, console: Console) -> str:
     # Exactly `tokens` new tokens for every row: min = max.
     fixed = replace(config.decoding, min_new_tokens=tokens, max_new_tokens=tokens)
     todo = [p.ids for p in ask(splits.test, loaded.tokenizer, config, splits)][: fixed.batch_size]
-    infer = tokens / seconds(lambda: generate(model, loaded.tokenizer, todo, fixed))
+    with folded(model):
+        infer = tokens / seconds(lambda: generate(model, loaded.tokenizer, todo, fixed))
     console.print(f"{len(examples)} examples a training iteration, {len(todo)} prompts a decoding iteration")
     cuda = torch.version.cuda if torch.cuda.is_available() else "-"
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none (CPU)"

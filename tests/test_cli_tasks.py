@@ -68,6 +68,9 @@ def test_calls_are_scored_by_category_with_typed_failures(lab, tmp_path):
     assert report["accuracy"]["simple_python"] == 0.0 and report["accuracy"]["irrelevance"] == 100.0
     assert report["error_types"] and report["per_item"]["simple_python_0"]["cause"]
     assert len(report["predictions_sha256"]["out.jsonl"]) == 64 and report["signature"]
+    page = (tmp_path / "out.report.html").read_text()
+    assert "ferry.find(port='Skellig')" in page and report["per_item"]["simple_python_0"]["cause"] in page
+    assert '"labels":["Best assignment","Official"]' in page and "Nothing was scored" not in page
 
 
 @pytest.mark.parametrize(

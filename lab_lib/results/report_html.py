@@ -18,17 +18,21 @@ from lab_lib.results.assets import asset, render
 from lab_lib.results.table import ScoreRow, html_values, ordered
 
 # A placeholder, a word or a single sign, each with the white space before it; then white space at the end.
+LABELS = ("Inform", "Success")  # the verdicts under `match` and `success`, each with a `total`
 TOKEN = re.compile(r"\s*(?:\[[^\[\]\s]+\]|\w+|[^\w\s])|\s+")
 
 
 def write_report(
     path: Path,
     header: Mapping[str, Any],
-    rows: Sequence[ScoreRow],
+    rows: Sequence[ScoreRow] | None,
     dialogues: Sequence[Mapping[str, Any]],
     curve_svg: str | None = None,
+    labels: tuple[str, str] = LABELS,
 ) -> Path:
     """Write report.html (atomically) and return its path.
+
+    Tasks other than dialogue replies have no such table (`rows` is None) and other names for the two verdicts.
 
     `header` says what was run, in the order to show it: plain values, mappings, and under `choices` a list
     of (name, value, reason); `recipe` is the title. `dialogues` holds {key, goal, turns: [{user, state,
@@ -38,14 +42,15 @@ def write_report(
     Text of models and users is only ever put in as text. Raises LabError when two rows share a name or the
     file cannot be written.
     """
-    return write_text(path, report_html(header, rows, dialogues, curve_svg))
+    return write_text(path, report_html(header, rows, dialogues, curve_svg, labels))
 
 
 def report_html(
     header: Mapping[str, Any],
-    rows: Sequence[ScoreRow],
+    rows: Sequence[ScoreRow] | None,
     dialogues: Sequence[Mapping[str, Any]],
     curve_svg: str | None = None,
+    labels: tuple[str, str] = LABELS,
 ) -> str:
     """Return the page that `write_report` writes."""
     from markupsafe import Markup
@@ -57,10 +62,11 @@ def report_html(
         facts=_facts(header),
         choices=[tuple(map(str, choice)) for choice in header.get("choices", ())],
         groups={_label(key): value for key, value in header.items() if isinstance(value, Mapping)},
-        **html_values(rows),
+        scored=rows is not None,
+        **html_values(rows or ()),
         curve=Markup(curve_svg[curve_svg.index("<svg") :]) if curve_svg else None,
         count=len(dialogues),
-        data=Markup(embed(page_data(rows, dialogues))),
+        data=Markup(embed({**page_data(rows or (), dialogues), "labels": list(labels)})),
         style=Markup(asset("report.css")),
         script=Markup(script),
         # The browser runs this one script and no other, so even a hole in the escaping would stay harmless.

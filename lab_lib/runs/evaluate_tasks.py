@@ -9,12 +9,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lab_lib.calls.bfcl import categories, read_bfcl
+from lab_lib.calls.bfcl import CallItem, categories, read_bfcl
+from lab_lib.calls.call import Call, render_call
 from lab_lib.errors import LabError
 from lab_lib.evaluation.calls import score_calls
+from lab_lib.evaluation.calls_types import Verdict
 from lab_lib.evaluation.sgd import SgdScorer
 from lab_lib.evaluation.sgd_dialogues import read_dialogues
 from lab_lib.files import read_json, read_jsonl, sha256, write_json
+from lab_lib.results.report_html import write_report
 from lab_lib.results.table import number
 from lab_lib.runs.config import EvaluateConfig
 from lab_lib.runs.record import environment
@@ -33,15 +36,19 @@ def evaluate_task(task: str, target: Path, corpus: str, settings: EvaluateConfig
     folder = Path(corpus)
     if not folder.is_dir():
         raise LabError(f"--corpus {corpus}: metrics {task} needs the folder of the official files")
-    score = _sgd if task == "sgd" else _calls
-    scores = score(target, folder, settings, console)
+    scores, page = (_sgd if task == "sgd" else _calls)(target, folder, settings, console)
     files = sorted(target.iterdir()) if target.is_dir() else [target]
     hashes = {path.name: sha256(path) for path in files if path.is_file()}
     record = {"task": task, "predictions": str(target), "predictions_sha256": hashes, "corpus": corpus}
-    return write_json(out, {**record, **environment(), "seed": settings.seed, **scores})
+    whole = {**record, **environment(), "seed": settings.seed, **scores}
+    if page:
+        head = {name: whole[name] for name in ("command", "commit", "date", "seed", "signature", "accuracy")}
+        head = {"recipe": f"{target.name}: function calls", **head}
+        write_report(out.with_suffix(".html"), head, None, page, labels=("Best assignment", "Official"))
+    return write_json(out, whole)
 
 
-def _sgd(target: Path, folder: Path, settings: EvaluateConfig, console: Console) -> dict[str, Any]:
+def _sgd(target: Path, folder: Path, settings: EvaluateConfig, console: Console) -> tuple[dict[str, Any], list[Any]]:
     scorer = SgdScorer.from_folder(folder, folder.parent / "train" / "schema.json")
     scores = scorer.score(read_dialogues(target), resamples=settings.resamples, seed=settings.seed)
     table = Table(title=f"{target.name}: {scores.backend} matching, {len(scores.dialogues)} dialogues")
@@ -52,7 +59,7 @@ def _sgd(target: Path, folder: Path, settings: EvaluateConfig, console: Console)
         cells = (_cell(scores.metrics[key].get(metric), scores.intervals.get(key, {}).get(metric)) for key in shown)
         table.add_row(metric, *cells)
     _show(table, scores.notes, console)
-    return scores.as_json()
+    return scores.as_json(), []  # frames by the thousand: the JSON has the cause of each
 
 
 def _cell(value: float | None, interval: Any) -> str:
@@ -63,7 +70,7 @@ def _cell(value: float | None, interval: Any) -> str:
     return f"{text} ({number(100 * interval[0])}–{number(100 * interval[1])})" if interval else text
 
 
-def _calls(target: Path, folder: Path, settings: EvaluateConfig, console: Console) -> dict[str, Any]:
+def _calls(target: Path, folder: Path, settings: EvaluateConfig, console: Console) -> tuple[dict[str, Any], list[Any]]:
     outputs = read_outputs(target)
     items = [item for category in categories(folder) for item in read_bfcl(folder, category)]
     scored = {item.category for item in items if item.key in outputs}
@@ -80,7 +87,24 @@ def _calls(target: Path, folder: Path, settings: EvaluateConfig, console: Consol
         table.add_row(name, number(value) + interval, number(scores.accuracy_exact[name]))
     failures = ", ".join(f"{name} {count}" for name, count in scores.error_types.items())
     _show(table, (f"failures: {failures or 'none'}", *scores.notes), console)
-    return scores.as_json()
+    page = [_page_item(item, outputs[item.key], scores.per_item[item.key], target.name) for item in kept]
+    return scores.as_json(), page
+
+
+def _page_item(item: CallItem, output: Any, verdict: Verdict, system: str) -> dict[str, Any]:
+    """Return a question with its expected calls and the model's output, as the page of dialogues shows them."""
+    expected = [render_call(Call(a.name, {n: v[0] for n, v in a.arguments.items()})) for a in item.answers]
+    verdicts = {
+        "match": {"total": verdict.correct_exact},
+        "success": {"total": verdict.correct},
+        "causes": [verdict.cause] if verdict.cause else [],
+    }
+    turn = {
+        "user": " ".join(message["content"] for message in item.messages if message["role"] == "user"),
+        "reference": ", ".join(expected) or "(no call)",
+        "predictions": {system: output if isinstance(output, str) else repr(output)},
+    }
+    return {"key": item.key, "goal": {item.category: {}}, "turns": [turn], "verdicts": {system: verdicts}}
 
 
 def read_outputs(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const names = data.names; // names[0] is the reference; every list of a dialogue runs parallel to it
+  const [first, second] = data.labels; // what the two verdicts are called
   const at = (id) => document.getElementById(id);
   const shownColumns = new Set(names.keys());
 
@@ -27,7 +28,7 @@
   // "hotel \u2713 \u2717": inform, then success.
   function domainBadge(domain, inform, success) {
     const mark = (value) => (value ? "\u2713" : "\u2717");
-    const spelt = domain + ": Inform " + (inform ? "met" : "missed") + ", Success " + (success ? "met" : "missed");
+    const spelt = domain + ": " + first + " " + (inform ? "met" : "missed") + ", " + second + " " + (success ? "met" : "missed");
     return make("span", { class: "badge " + (inform && success ? "ok" : "bad"), role: "img", "aria-label": spelt, title: spelt },
       domain + " " + mark(inform) + " " + mark(success));
   }
@@ -35,8 +36,8 @@
   function verdictBadges(dialogue, system) {
     const found = verdict(dialogue, system);
     if (!found) return null;
-    const box = make("div", { class: "marks" }, badge("Inform", total(dialogue, system, "match")),
-      badge("Success", total(dialogue, system, "success")));
+    const box = make("div", { class: "marks" }, badge(first, total(dialogue, system, "match")),
+      badge(second, total(dialogue, system, "success")));
     const domains = Object.keys(found.match || {}).filter((domain) => domain !== "total");
     for (const domain of domains) box.append(domainBadge(domain, found.match[domain], (found.success || {})[domain]));
     return box;
@@ -124,7 +125,7 @@
     item.summary.replaceChildren(
       make("span", { class: "key" }, item.dialogue.key),
       make("span", { class: "domains" }, Object.keys(item.dialogue.goal).join(", ")),
-      badge("Inform", total(item.dialogue, focus(), "match")), badge("Success", total(item.dialogue, focus(), "success")),
+      badge(first, total(item.dialogue, focus(), "match")), badge(second, total(item.dialogue, focus(), "success")),
       make("span", { class: "overlap" }, overlap === null ? "no replies" : "overlap " + overlap.toFixed(0) + " %"));
   }
 

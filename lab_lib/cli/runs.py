@@ -18,7 +18,7 @@ Folder = Annotated[Path, typer.Argument(help="A run folder.")]
 
 
 def demo(out: Out = None) -> None:
-    """Run the main job offline on the bundled corpus and model: about 4 minutes on 2 cores."""
+    """Run the main job offline on the bundled corpus and model: 4 to 6 minutes on 2 cores."""
     folder = _walk("town-qlora-cpu", [], out, ("base", "train", "finetuned", "report"))
     console.print(f"Open {folder / 'report.html'} in a browser to read every dialogue side by side.")
 

@@ -20,6 +20,7 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
 
     The model is loaded (a hub model is downloaded), since only it can say what would be trained.
     """
+    from lab_lib.training.hardware import print_choices
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.model import load_model
     from lab_lib.training.trainer import step_count
@@ -27,8 +28,7 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     splits = load_splits(config.data)
     console.print(to_yaml(config), markup=False, highlight=False)
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
-    for name, choice in loaded.choices.items():
-        console.print(f"{name}: {choice}", markup=False, highlight=False)
+    print_choices(loaded.choices)
     model, summary = attach_lora(loaded.model, config.lora)
     console.print(str(summary))
     encoded = encode(splits.train, loaded.tokenizer, config, splits)

@@ -41,6 +41,7 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
     """
     from lab_lib.training.checks import require_adapter_effect
     from lab_lib.training.folded import fold_choice, folded
+    from lab_lib.training.hardware import print_choices
     from lab_lib.training.model import generation_mode, load_model
 
     path = folder.predictions(system)
@@ -53,7 +54,7 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
     if system == "finetuned" and config.lora.method == "lora":
         change = require_adapter_effect(loaded.model, todo[0].ids)
         console.print(f"the saved adapter changes the logits by up to {change:.3f}")
-    console.print(f"adapter folded into the weights: {fold_choice(loaded.model)}", markup=False, highlight=False)
+    print_choices({"fold weights": fold_choice(loaded.model)})
     with folded(loaded.model), DecodingProgress(console, f"decoding {system}", len(todo)) as advance:
         decode_to_file(loaded.model, loaded.tokenizer, todo, config.decoding, path, advance)
 
@@ -89,6 +90,7 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     """Fine-tune and leave the best adapter (or whole model) in the run folder, unless it is there already."""
     from transformers import set_seed
 
+    from lab_lib.training.hardware import print_choices
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.model import load_model, training_mode
     from lab_lib.training.trainer import train
@@ -99,8 +101,7 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     if config.model.adapter is not None:
         raise LabError("model.adapter: training starts from a base model; merge the adapter into one with 'lab merge'")
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
-    for name, choice in loaded.choices.items():
-        console.print(f"{name}: {choice}", markup=False, highlight=False)
+    print_choices(loaded.choices)
     set_seed(config.training.seed)  # the adapter's random start must not depend on what ran before
     model, summary = attach_lora(loaded.model, config.lora)
     console.print(str(summary))

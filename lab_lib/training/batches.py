@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from lab_lib.errors import LabError
 
 # Rows are padded to multiples of this. Each new shape costs the CPU's matrix library a compiled kernel and its memory:
-# 24 steps of the demo peak at 2.75 GB instead of 4.83, and are 13 % faster. GPUs like multiples of 64 too.
+# 24 steps of the demo (micro batches of 8) peak at 2.75 GB instead of 4.83.
 MULTIPLE = 64
 IGNORED = -100  # the label cross-entropy passes over
 

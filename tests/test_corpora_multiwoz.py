@@ -37,6 +37,7 @@ def test_reads_every_part_of_a_dialogue(folder: Path) -> None:
     assert [turn.speaker for turn in first.turns] == ["user", "system", "user", "system"]
     assert first.turns[0].text == "I want British food in the north, please."
     assert first.turns[0].spans[1] == Span("area", "north", 27, 32, "Restaurant-Inform")
+    assert first.turns[1].acts == ("Restaurant-Recommend", "Restaurant-Inform")
     assert first.turns[0].state.values == {"restaurant": {"food": ("british",), "area": ("north",)}}
     assert first.turns[2].state.values["restaurant"]["booktime"] == ("19:00", "7 pm")
     assert [turn.booked for turn in first.turns] == [(), (), (), ("restaurant",)]
@@ -136,6 +137,8 @@ SPOILT: list[tuple[str, str, Callable[[Any], Any], str]] = [
     ("short span", "dialog_acts.json", _span("name", "x", 1, 2), "expected [act, slot, value, start, end]"),
     ("span of words", "dialog_acts.json", _span("A", "name", "x", "1", "2"), "expected [act, slot, value, start"),
     ("span_info", "dialog_acts.json", lambda a: a["TIN0001.json"]["1"].update(span_info={}), "to be a list"),
+    ("dialog_act", "dialog_acts.json", lambda a: a["TIN0001.json"]["1"].update(dialog_act={"A-Inform": "x"}),
+     "turn 1: expected 'dialog_act' of the form"),
     ("acts of a missing turn", "dialog_acts.json", lambda a: a["TIN0001.json"].update({"9": {}}),
      "dialogue TIN0001.json, turn 9: the dialogue has turns 0 to 3"),
     ("acts of no form", "dialog_acts.json", lambda a: a.update({"TIN0001.json": []}), "TIN0001.json: expected {turn"),

@@ -181,7 +181,8 @@ def _dialogue(source: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], l
         for speaker, marked, metadata in (("USER", user, {}), ("SYSTEM", system, _metadata(booked))):
             text, spans = unmarked(marked)
             frames = _frames(state) if speaker == "USER" else []
-            acts[str(len(turns))] = {"dialog_act": {}, "span_info": spans}
+            said = {act: [[slot, value] for name, slot, value, *_ in spans if name == act] for act, *_ in spans}
+            acts[str(len(turns))] = {"dialog_act": said, "span_info": spans}
             turns.append({"turn_id": str(len(turns)), "speaker": speaker, "utterance": text, "frames": frames})
             log.append({"text": text, "metadata": metadata})
     services = sorted(domain for domain, part in source["goal"].items() if part and domain in SLOTS)

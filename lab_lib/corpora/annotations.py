@@ -1,4 +1,4 @@
-"""What MultiWOZ 2.2 says of a turn beside its words: belief state and spans, checked."""
+"""What MultiWOZ 2.2 says of a turn beside its words: belief state, spans and acts, checked."""
 
 from __future__ import annotations
 
@@ -23,6 +23,17 @@ def read_acts(path: Path) -> Acts:
         if not isinstance(turns, dict) or not all(isinstance(turn, dict) for turn in turns.values()):
             raise LabError(f"{path}: dialogue {id}: expected {{turn: {{'span_info': [...], ...}}}}")
     return acts
+
+
+def acts_of(acts: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    """Return the names of a turn's dialogue acts, in file order; their slots and values are left to the spans.
+
+    Raises LabError unless `dialog_act` is {act: [[slot, value], ...]}.
+    """
+    found = acts.get("dialog_act", {})
+    if not isinstance(found, dict) or not all(isinstance(pairs, list) for pairs in found.values()):
+        raise LabError(f"{where}: expected 'dialog_act' of the form {{act: [[slot, value], ...]}}")
+    return tuple(found)
 
 
 def spans_of(acts: Mapping[str, Any], text: str, where: str) -> tuple[Span, ...]:

@@ -71,7 +71,8 @@ def _features() -> Features:
     pair = {"slot": string, "value": string}
     span = {"slot": string, "value": string, "start": number, "end": number, "act": string}
     state = {"domain": string, "slot": string, "values": [string]}
-    turn = {"speaker": string, "text": string, "spans": [span], "state": [state], "booked": [string]}
+    turn = {"speaker": string, "text": string, "spans": [span], "state": [state]}
+    turn |= {"booked": [string], "acts": [string]}
     goal = {"domain": string, "informable": [pair], "requestable": [string], "booking": [pair]}
     return Features({"id": string, "services": [string], "turns": [turn], "goal": [goal]})
 
@@ -101,6 +102,7 @@ def _turn_row(turn: Turn) -> dict[str, Any]:
         "spans": [vars(span) for span in turn.spans],
         "state": state if turn.state is not None else None,
         "booked": list(turn.booked),
+        "acts": list(turn.acts),
     }
 
 
@@ -121,7 +123,7 @@ def _dialogue(row: Mapping[str, Any]) -> Dialogue:
 
 def _turn(row: Mapping[str, Any]) -> Turn:
     spans = tuple(Span(**span) for span in row["spans"])
-    return Turn(row["speaker"], row["text"], spans, _state(row["state"]), tuple(row["booked"]))
+    return Turn(row["speaker"], row["text"], spans, _state(row["state"]), tuple(row["booked"]), tuple(row["acts"]))
 
 
 def _state(rows: Sequence[Mapping[str, Any]] | None) -> State | None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab_lib.corpora.annotations import Acts, read_acts, spans_of, state_of
+from lab_lib.corpora.annotations import Acts, acts_of, read_acts, spans_of, state_of
 from lab_lib.corpora.goals import Annotation, annotation, read_annotations
 from lab_lib.corpora.types import Corpus, Dialogue, Dropped, Speaker, Turn
 from lab_lib.errors import LabError, nearest
@@ -111,11 +111,13 @@ class _Builder:
         found, acts = self._annotation(id, len(turns)), self._acts(id, len(turns))
         built = []
         for i, turn in enumerate(turns):
-            place = f", turn {i}"
+            place, said = f", turn {i}", acts.get(str(i), {})
             text = _checked_text(turn, i, where + place)
-            spans = spans_of(acts.get(str(i), {}), text, f"{self.acts_path}: dialogue {id}{place}")
+            acts_place = f"{self.acts_path}: dialogue {id}{place}"
+            spans = spans_of(said, text, acts_place)
             state = state_of(turn.get("frames", []), self.slots, where + place) if i % 2 == 0 else None
-            built.append(Turn(SPEAKERS[i % 2][1], text, spans, state, found.turns[i] if found else ()))
+            booked = found.turns[i] if found else ()
+            built.append(Turn(SPEAKERS[i % 2][1], text, spans, state, booked, acts_of(said, acts_place)))
         return Dialogue(id, tuple(built), tuple(raw.get("services", ())), found.goal if found else None)
 
     def _check(self, raw: Any, where: str) -> None:

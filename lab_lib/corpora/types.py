@@ -45,13 +45,17 @@ class State:
 
 @dataclass(frozen=True)
 class Turn:
-    """One utterance. User turns carry the belief state after them, system turns what is booked by then."""
+    """One utterance. User turns carry the belief state after them, system turns what is booked by then.
+
+    `acts` are the names of its annotated dialogue acts (`Restaurant-Inform`, `general-bye`), in file order.
+    """
 
     speaker: Speaker
     text: str
     spans: tuple[Span, ...] = ()
     state: State | None = None
     booked: tuple[str, ...] = ()
+    acts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from tiny_models import tiny_falcon, tiny_llama, tiny_neox
 
 from lab_lib.decoding.config import DecodeConfig
-from lab_lib.decoding.dialogues import chains, write_chains
+from lab_lib.decoding.dialogues import Reader, chains, recite, write_dialogues
 from lab_lib.decoding.generate import generate_batch, generate_replies, reply_text
+from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
 
 
@@ -69,7 +71,8 @@ def test_rows_that_end_early_leave_and_the_others_go_on_unchanged(loaded):
     """A token that the sampled replies reach at many different places is declared to be EOS."""
     model, tokenizer = loaded
     config, prompts = DecodeConfig(max_new_tokens=25, sample=True, top_k=12), dialogues(8)
-    free = [ids for _, ids in write_chains(model, tokenizer, chains(prompts), config)]
+    talks = [recite(chain) for chain in chains(prompts)]
+    free = [ids for _, ids in write_dialogues(talks, Reader(model, tokenizer, config), alone=None)]
     places = {token: {ids.index(token) for ids in free if token in ids} for ids in free for token in ids}
     changed = copy.deepcopy(tokenizer)
     changed.eos_token = changed.convert_ids_to_tokens(max(places, key=lambda token: len(places[token])))
@@ -98,3 +101,38 @@ def test_each_token_of_a_dialogue_is_read_once(loaded):
     finally:
         handle.remove()
     assert sum(read) == len(prompts[-1].ids) + sum(r.tokens - 1 for r in replies)
+
+
+def talk(key: str, turns: int, room: int):
+    """A conversation whose history is what the model said; its oldest tokens are cut beyond `room`."""
+    ids: list[int] = [1]
+    for turn in range(turns):
+        ids += [(11 * turn + 3 * i + len(key)) % 290 + 3 for i in range(4 + turn % 3)]
+        ids = ids[-room:]
+        ids += yield Prompt(tuple(ids), key, turn)
+
+
+@pytest.mark.parametrize("room", [1000, 24], ids=["all fits", "oldest tokens cut"])
+@pytest.mark.parametrize("beams", [1, 2], ids=["one cache", "beams"])
+def test_own_history_is_what_the_model_said(loaded, room, beams):
+    """Against a loop that asks one prompt after the other, each read from its beginning."""
+    model, tokenizer = loaded
+    config = DecodeConfig(max_new_tokens=6, beams=beams, history="own")
+    sizes = {"a": 5, "bb": 2, "ccc": 7}
+    expected, gold = {}, []
+    for key, turns in sizes.items():
+        conversation = talk(key, turns, room)
+        prompt = next(conversation)
+        while prompt:
+            gold.append(prompt)
+            (ids,) = generate_batch(model, tokenizer, [prompt.ids], config)
+            expected[key, prompt.turn] = reply_text(ids, tokenizer)
+            try:
+                prompt = conversation.send(ids)
+            except StopIteration:
+                prompt = None
+    start = {key: partial(talk, key, turns, room) for key, turns in sizes.items()}
+    replies = list(generate_replies(model, tokenizer, gold, config, converse=start))
+    assert {(r.key, r.turn): r.response for r in replies} == expected
+    with pytest.raises(LabError, match="history=own needs whole dialogues"):
+        list(generate_replies(model, tokenizer, gold, config))

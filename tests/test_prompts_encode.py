@@ -14,7 +14,8 @@ from lab_lib.corpora.multiwoz import read_multiwoz
 from lab_lib.corpora.types import Dialogue, State, Turn
 from lab_lib.errors import LabError
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.encode import prompts, training_examples
+from lab_lib.prompts.conversation import converse, prompts
+from lab_lib.prompts.encode import training_examples
 from lab_lib.prompts.messages import dialogue_messages
 
 
@@ -171,3 +172,16 @@ def test_one_pass_over_a_dialogue_gives_the_gradient_of_one_example_a_turn(tmp_p
     assert max((a - b).abs().max().item() for a, b in zip(whole, turns, strict=True)) < 1e-10
     assert max(g.abs().max().item() for g in whole) > 1e-3  # the gradients that agree are not all zero
     assert many > 3 * few  # six turns of equal length: (1 + 2 + ... + 6) / 6 = 3.5 times the tokens
+
+
+def test_a_conversation_keeps_what_it_was_answered_as_its_history(tokenizer):
+    def ids(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    talk = converse(dialogue(3, words=1), tokenizer, PromptConfig())
+    assert tokenizer.decode(next(talk).ids) == "<s>user> ask0w0\nbot>"
+    second = talk.send(ids(" say1w0"))  # cut at the greatest length: without EOS
+    assert tokenizer.decode(second.ids) == "<s>user> ask0w0\nbot> say1w0</s>\nuser> ask1w0\nbot>"
+    third = talk.send([*ids(" say2w0"), tokenizer.eos_token_id])
+    assert tokenizer.decode(third.ids).endswith("user> ask1w0\nbot> say2w0</s>\nuser> ask2w0\nbot>")
+    assert (third.key, third.turn) == ("tst1", 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from lab_lib.errors import LabError
 
@@ -24,6 +24,9 @@ class DecodeConfig:
     length_penalty: float = 1.0  # with beams: above 1 favours longer replies
     repetition_penalty: float = 1.0  # above 1 avoids tokens already seen, those of the history too
     no_repeat_ngram: int = 0  # forbid repeating n-grams of this size; 0 allows all
+    # What stands in a prompt as the system's earlier turns. gold: those of the corpus. own: what the model said itself,
+    # as in a real conversation; it then knows whether it has offered a venue already.
+    history: Literal["gold", "own"] = "gold"
     max_new_tokens: int = 80  # a reply is cut here; MultiWOZ replies have 17 words on average
     min_new_tokens: int = 0
     batch_size: int = 32  # prompts at once; halve it when memory runs out, the replies stay the same

@@ -1,21 +1,23 @@
 """Decoding whole dialogues with one cache each: what one turn has read, the next turn does not read again.
 
 The prompt of a dialogue's turn n + 1 begins with its prompt of turn n, token for token (see `prompts.encode`). So a
-batch holds dialogues, not turns: each round feeds only what is new (the gold reply, the user's words, the state) and
-writes one reply a dialogue on a copy of the cache. Rows whose reply has ended leave the computation.
+batch holds dialogues, not turns: each round feeds only what is new (a reply, the user's words, the state) and writes
+one answer a dialogue on a copy of the cache. Rows whose answer has ended leave the computation.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.sampling import ReplyProcessors, row_seed
+from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Prompt
 
 Chain = list[Prompt]  # prompts of one dialogue, each the beginning of the next
+Answers = list[list[int]]  # token ids, one list a prompt
 
 
 def chains(prompts: Sequence[Prompt]) -> list[Chain]:
@@ -30,65 +32,120 @@ def chains(prompts: Sequence[Prompt]) -> list[Chain]:
     return sorted(found, key=lambda chain: (-len(chain[-1].ids), chain[0].key, chain[0].turn))
 
 
-def write_chains(
-    model: Any, tokenizer: Any, batch: Sequence[Chain], config: DecodeConfig
-) -> Iterator[tuple[Prompt, list[int]]]:
-    """Yield (prompt, new token ids) for every prompt of some chains, round by round.
+def recite(chain: Chain) -> Conversation:
+    """Ask the prompts of a chain in turn, whatever the answers: the history is the gold one."""
+    for prompt in chain:  # noqa: UP028 (a list cannot be sent the answers)
+        yield prompt
 
-    Greedy search and sampling; the same replies as `generate_batch` gives one by one. The ids end with EOS unless
-    the reply was cut at `config.max_new_tokens`.
+
+class Talk:
+    """One conversation, the prompt it asks now (None at its end), and the prompt it asked before."""
+
+    def __init__(self, conversation: Conversation):
+        self.conversation = conversation
+        self.last: Prompt | None = None
+        self.now = next(conversation, None)
+
+    def new(self) -> tuple[int, ...] | None:
+        """Return the tokens that follow the last prompt; None when its beginning is another (oldest turns were cut)."""
+        assert self.now is not None
+        known = self.last.ids if self.last else ()
+        return self.now.ids[len(known) :] if self.now.ids[: len(known)] == known else None
+
+    def answer(self, ids: Sequence[int]) -> None:
+        """Tell the conversation what the model wrote."""
+        self.last = self.now
+        try:
+            self.now = self.conversation.send(ids)
+        except StopIteration:
+            self.now = None
+
+
+def write_dialogues(
+    conversations: Sequence[Conversation], reader: Reader | None, alone: Callable[[Sequence[Prompt]], Answers]
+) -> Iterator[tuple[Prompt, list[int]]]:
+    """Yield (prompt, new token ids) for every prompt of some conversations, round by round.
+
+    The ids end with EOS unless the answer was cut at the greatest length. A conversation goes on in `reader`'s cache
+    while each prompt continues its last one. Once oldest turns had to be cut every later prompt begins anew: from
+    there on, or always without a reader, `alone` writes its answers.
     """
-    reader = Reader(model, tokenizer)
-    rows = sorted(batch, key=len, reverse=True)  # chains that end first stand last
-    for turn in range(len(rows[0])):
-        rows = [chain for chain in rows if len(chain) > turn]
-        asked = [chain[turn] for chain in rows]
-        known = [len(chain[turn - 1].ids) if turn else 0 for chain in rows]
-        logits = reader.read([prompt.ids[start:] for prompt, start in zip(asked, known, strict=True)])
-        yield from zip(asked, reader.write(logits, asked, config), strict=True)
+    cached, cut = [Talk(conversation) for conversation in conversations], list[Talk]()
+    while True:
+        follows = [row for row, talk in enumerate(cached) if reader and talk.now and talk.new() is not None]
+        cut = [talk for talk in (*cut, *(t for n, t in enumerate(cached) if n not in follows)) if talk.now]
+        cached = [cached[row] for row in follows]
+        if not cached and not cut:
+            return
+        if reader and cached:
+            reader.keep(follows)
+            reader.read([talk.new() or () for talk in cached])
+            yield from _round(cached, reader.write)
+        if cut:
+            yield from _round(cut, alone)
+
+
+def _round(talks: Sequence[Talk], write: Callable[[Sequence[Prompt]], Answers]) -> Iterator[tuple[Prompt, list[int]]]:
+    """Write one answer for each conversation, tell it, and yield (prompt, answer)."""
+    asked = [talk.now for talk in talks if talk.now]
+    answers = write(asked)
+    for talk, ids in zip(talks, answers, strict=True):
+        talk.answer(ids)
+    yield from zip(asked, answers, strict=True)
 
 
 class Reader:
-    """The model with what it has read so far: a cache and a mask, one row a dialogue."""
+    """The model with what it has read so far: a cache, a mask and the last logits, one row a dialogue.
 
-    def __init__(self, model: Any, tokenizer: Any):
+    Writes by greedy search or sampling, the same answers as `generate_batch` gives one by one.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, config: DecodeConfig):
         import torch
 
         from lab_lib.decoding.cache import new_cache
 
-        self.model, self.pad, self.eos = model, tokenizer.pad_token_id, tokenizer.eos_token_id
+        self.model, self.config = model, config
+        self.pad, self.eos = tokenizer.pad_token_id, tokenizer.eos_token_id
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         # The logits of one position are needed; those of a whole prompt may be larger than the model.
         keep = "logits_to_keep" in inspect.signature(base.forward).parameters
         self.options = {"use_cache": True, **({"logits_to_keep": 1} if keep else {})}
         self.cache = new_cache(base.config)
         self.mask = torch.zeros(0, 0, dtype=torch.long, device=model.device)
+        self.logits: Any = None
 
-    def read(self, chunks: Sequence[Sequence[int]]) -> Any:
-        """Feed one chunk of new tokens a row; rows beyond the chunks have ended and are dropped. Return the logits.
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with some of the rows only."""
+        import torch
+
+        if 0 < len(rows) < len(self.mask):
+            kept = torch.tensor(rows, device=self.mask.device)
+            self.cache.batch_select_indices(kept)
+            self.mask = self.mask[kept]
+
+    def read(self, chunks: Sequence[Sequence[int]]) -> None:
+        """Feed one chunk of new tokens a row.
 
         Chunks are padded on the left: the mask gets holes in the middle, positions count real tokens only.
         """
         import torch
 
-        count, width = len(chunks), max(map(len, chunks))
+        width = max(map(len, chunks))
         ids = torch.tensor([[self.pad] * (width - len(c)) + list(c) for c in chunks], device=self.model.device)
         new = torch.tensor([[0] * (width - len(c)) + [1] * len(c) for c in chunks], device=self.model.device)
-        if count < len(self.mask):
-            self.cache.batch_select_indices(torch.arange(count, device=new.device))
-            self.mask = self.mask[:count]
         self.mask = torch.cat([self.mask, new], dim=-1) if len(self.mask) else new
         places = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, -width:]
         out = self._forward(ids, self.mask, places, self.cache)
-        self.cache = out.past_key_values
-        return out.logits[:, -1]
+        self.cache, self.logits = out.past_key_values, out.logits[:, -1]
 
-    def write(self, logits: Any, asked: Sequence[Prompt], config: DecodeConfig) -> list[list[int]]:
-        """Write one reply a row after what was read, on a copy of the cache, and return the token ids."""
+    def write(self, asked: Sequence[Prompt]) -> Answers:
+        """Write one answer a row after what was read, on a copy of the cache, and return the token ids."""
         import torch
 
         from lab_lib.decoding.cache import shallow_copy
 
+        config, logits = self.config, self.logits
         seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in asked]
         process = ReplyProcessors(config, [prompt.ids for prompt in asked], seeds, self.pad, self.eos, logits.device)
         cache, mask, place = shallow_copy(self.cache), self.mask, self.mask.sum(-1, keepdim=True)

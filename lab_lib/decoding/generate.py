@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig, generation_config
 from lab_lib.decoding.contrastive import contrastive_search
-from lab_lib.decoding.dialogues import Chain, chains, write_chains
+from lab_lib.decoding.dialogues import Chain, Reader, chains, recite, write_dialogues
 from lab_lib.decoding.sampling import row_seed, sampling_processors
 from lab_lib.errors import LabError
+from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Prompt
 
+Conversations = Mapping[str, Callable[[], Conversation]]  # dialogue key -> how to start its conversation
 OUT_OF_MEMORY = "out of memory while decoding: lower decoding.batch_size (now {})"
 
 
@@ -80,6 +82,7 @@ def generate_replies(
     config: DecodeConfig,
     progress: Callable[[int], None] = lambda done: None,
     done: Collection[tuple[str, int]] = (),
+    converse: Conversations | None = None,
 ) -> Iterator[Reply]:
     """Yield a reply for every prompt, longest dialogues first (so that memory runs out at once, or not at all).
 
@@ -87,20 +90,39 @@ def generate_replies(
     reply depends on `config.seed`, its dialogue and its turn alone, whatever the batches, so an interrupted run
     that goes on gives the same replies. Greedy search and sampling read each dialogue once (`dialogues.py`); other
     strategies, and models with an encoder, go through transformers' generate().
+    With `config.history` own, `converse` starts the conversation of each dialogue, and `prompts` only says which
+    replies to expect. Raises LabError when it is missing.
     """
-    by_dialogue = config.beams == 1 and config.penalty_alpha is None and not model.config.is_encoder_decoder
-    groups = chains(prompts) if by_dialogue else [[prompt] for prompt in by_length(prompts)]
-    for start in range(0, len(groups), config.batch_size):
-        batch = groups[start : start + config.batch_size]
+    if config.history == "own" and converse is None:
+        raise LabError("decoding.history=own needs whole dialogues to converse about, not prompts alone")
+    for batch in _batches(prompts, config, by_dialogue=reads_once(model, config)):
         asked = [prompt for chain in batch for prompt in chain]
         if all((prompt.key, prompt.turn) in done for prompt in asked):
             progress(len(asked))
             continue
-        pairs = write_batch(model, tokenizer, batch, config) if by_dialogue else plain(model, tokenizer, asked, config)
-        for prompt, ids in pairs:
+        start = converse if config.history == "own" else None
+        for prompt, ids in write_batch(model, tokenizer, batch, config, start):
             stopped = bool(ids) and ids[-1] == tokenizer.eos_token_id
             yield Reply(prompt.key, prompt.turn, reply_text(ids, tokenizer), len(ids), stopped)
             progress(1)
+
+
+def reads_once(model: Any, config: DecodeConfig) -> bool:
+    """Return whether dialogues are decoded with one cache each: not by beams, contrastive search or an encoder."""
+    return config.beams == 1 and config.penalty_alpha is None and not model.config.is_encoder_decoder
+
+
+def _batches(prompts: Sequence[Prompt], config: DecodeConfig, by_dialogue: bool) -> Iterator[list[Chain]]:
+    """Group prompts: whole dialogues for history own, chains where the cache is used again, else single prompts."""
+    if config.history == "own":
+        whole: dict[str, Chain] = {}
+        for prompt in by_length(prompts):
+            whole.setdefault(prompt.key, []).append(prompt)
+        groups = list(whole.values())
+    else:
+        groups = chains(prompts) if by_dialogue else [[prompt] for prompt in by_length(prompts)]
+    for start in range(0, len(groups), config.batch_size):
+        yield groups[start : start + config.batch_size]
 
 
 def by_length(prompts: Sequence[Prompt]) -> list[Prompt]:
@@ -109,12 +131,21 @@ def by_length(prompts: Sequence[Prompt]) -> list[Prompt]:
 
 
 def write_batch(
-    model: Any, tokenizer: Any, batch: Sequence[Chain], config: DecodeConfig
+    model: Any,
+    tokenizer: Any,
+    batch: Sequence[Chain],
+    config: DecodeConfig,
+    converse: Conversations | None,
 ) -> Iterator[tuple[Prompt, list[int]]]:
-    """Decode some dialogues with one cache each. Raises LabError when the device runs out of memory."""
+    """Decode some dialogues. Raises LabError when the device runs out of memory."""
     import torch
 
-    written = write_chains(model, tokenizer, batch, config)
+    def alone(asked: Sequence[Prompt]) -> list[list[int]]:
+        return plain(model, tokenizer, asked, config)
+
+    talks = [converse[chain[0].key]() if converse else recite(chain) for chain in batch]
+    reader = Reader(model, tokenizer, config) if reads_once(model, config) else None
+    written = write_dialogues(talks, reader, alone)
     while True:
         try:
             with torch.inference_mode():  # around each round only: a generator must not hold it while others run
@@ -126,14 +157,11 @@ def write_batch(
         yield pair
 
 
-def plain(
-    model: Any, tokenizer: Any, asked: Sequence[Prompt], config: DecodeConfig
-) -> Iterator[tuple[Prompt, list[int]]]:
+def plain(model: Any, tokenizer: Any, asked: Sequence[Prompt], config: DecodeConfig) -> list[list[int]]:
     """Decode prompts by transformers' generate(), each read from its beginning."""
     import torch
 
     seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in asked]
     with torch.random.fork_rng():
         torch.manual_seed(seeds[0])  # for beam sampling, the one strategy that draws for the whole batch
-        rows = generate_batch(model, tokenizer, [prompt.ids for prompt in asked], config, seeds)
-    yield from zip(asked, rows, strict=True)
+        return generate_batch(model, tokenizer, [prompt.ids for prompt in asked], config, seeds)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig
-from lab_lib.decoding.generate import Reply, generate_replies
+from lab_lib.decoding.generate import Conversations, Reply, generate_replies
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl, write_json, write_jsonl
 from lab_lib.prompts.encode import Prompt
@@ -24,6 +24,7 @@ def decode_to_file(
     config: DecodeConfig,
     path: Path,
     progress: Callable[[int], None] = lambda done: None,
+    converse: Conversations | None = None,
 ) -> Path:
     """Generate every reply and write `path`; an interrupted call goes on where it stopped.
 
@@ -38,7 +39,7 @@ def decode_to_file(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_jsonl(partial, done.values())  # without the half line a killed process may have left
         with open(partial, "a", encoding="utf-8") as stream:
-            for reply in generate_replies(model, tokenizer, prompts, config, progress, frozenset(done)):
+            for reply in generate_replies(model, tokenizer, prompts, config, progress, frozenset(done), converse):
                 row = _row(reply)
                 done[reply.key, reply.turn] = row
                 stream.write(json.dumps(row, ensure_ascii=False) + "\n")

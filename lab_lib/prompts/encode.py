@@ -108,7 +108,7 @@ def _shorten(pieces: Sequence[Piece], room: int) -> list[Piece]:
     return result
 
 
-def _bos(tokenizer: Any) -> tuple[int, ...]:
+def beginning(tokenizer: Any) -> tuple[int, ...]:
     """One BOS for a tokenizer that has it, else nothing (Qwen has none; writing `None` was the 2023 lab's bug)."""
     return () if tokenizer.bos_token_id is None else (tokenizer.bos_token_id,)
 
@@ -155,7 +155,7 @@ def training_examples(
     Raises LabError naming the dialogue when a reply is empty or cannot fit.
     """
     pieces = encode_pieces(dialogue_messages(dialogue, config, database), tokenizer)
-    bos = _bos(tokenizer)
+    bos = beginning(tokenizer)
     for piece in pieces:
         if piece.message.role == "bot" and not piece.message.text:
             raise LabError(f"dialogue {dialogue.id}, system turn {piece.message.turn}: empty reply")
@@ -166,28 +166,3 @@ def training_examples(
         ]
     except LabError as error:
         raise LabError(f"dialogue {dialogue.id}: {error}") from None
-
-
-def prompts(
-    dialogue: Dialogue, tokenizer: Any, config: PromptConfig, database: Database | None = None, reply_tokens: int = 0
-) -> list[Prompt]:
-    """Return one prompt for each system turn, with the gold history before it.
-
-    `reply_tokens` of `config.max_tokens` are kept free for the reply. The prompts are the beginnings of the
-    training example of the same dialogue, token for token, unless oldest turns had to be dropped.
-    """
-    pieces = encode_pieces(dialogue_messages(dialogue, config, database), tokenizer)
-    bos = _bos(tokenizer)
-    room = config.max_tokens - len(bos) - reply_tokens
-    result = []
-    for position, piece in enumerate(pieces):
-        if piece.message.role != "bot":
-            continue
-        ask = Piece(piece.before, (), (), piece.message)
-        try:
-            kept, dropped = fit([*pieces[:position], ask], room)
-        except LabError as error:
-            raise LabError(f"dialogue {dialogue.id}, system turn {piece.message.turn}: {error}") from None
-        ids = [*bos, *(i for p in kept for i in (*p.before, *p.learnt, *p.after))]
-        result.append(Prompt(tuple(ids), dialogue.key, piece.message.turn, dropped))
-    return result

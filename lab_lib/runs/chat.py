@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lab_lib.corpora.types import Dialogue, State, Turn
 from lab_lib.decoding.generate import generate_batch, reply_text
-from lab_lib.prompts.encode import prompts
+from lab_lib.prompts.conversation import prompts
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.stages import model_config

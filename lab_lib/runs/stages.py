@@ -5,17 +5,19 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lab_lib.corpora.types import Dialogue
-from lab_lib.decoding.generate import generate_replies
+from lab_lib.decoding.generate import Conversations, generate_replies
 from lab_lib.decoding.predictions import decode_to_file
 from lab_lib.errors import LabError
 from lab_lib.files import write_json, writing
-from lab_lib.prompts.encode import Example, Prompt, prompts, training_examples
+from lab_lib.prompts.conversation import converse, prompts
+from lab_lib.prompts.encode import Example, Prompt, training_examples
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.splits import Splits, dev_split, draw
@@ -32,6 +34,13 @@ def ask(dialogues: Sequence[Dialogue], tokenizer: Any, config: RunConfig, splits
     database = splits.database if config.prompt.database else None
     room = config.decoding.max_new_tokens
     return [p for d in dialogues for p in prompts(d, tokenizer, config.prompt, database, room)]
+
+
+def talks(dialogues: Sequence[Dialogue], tokenizer: Any, config: RunConfig, splits: Splits) -> Conversations:
+    """Return how to start the conversation about each dialogue, for `decoding.history=own`."""
+    database = splits.database if config.prompt.database else None
+    room = config.decoding.max_new_tokens
+    return {d.key: partial(converse, d, tokenizer, config.prompt, database, room) for d in dialogues}
 
 
 def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, console: Console) -> None:
@@ -56,7 +65,8 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
         console.print(f"the saved adapter changes the logits by up to {change:.3f}")
     print_choices({"fold weights": fold_choice(loaded.model)})
     with folded(loaded.model), DecodingProgress(console, f"decoding {system}", len(todo)) as advance:
-        decode_to_file(loaded.model, loaded.tokenizer, todo, config.decoding, path, advance)
+        converse = talks(splits.test, loaded.tokenizer, config, splits)
+        decode_to_file(loaded.model, loaded.tokenizer, todo, config.decoding, path, advance, converse)
 
 
 def model_config(config: RunConfig, folder: RunFolder, system: str) -> Any:
@@ -150,13 +160,14 @@ def dev_evaluation(config: RunConfig, folder: RunFolder, splits: Splits, tokeniz
     from lab_lib.training.model import generation_mode, training_mode
 
     sample = draw(splits.dev, config.training.evaluate_dialogues, config.training.seed)
-    todo = ask(sample, tokenizer, config, splits)
+    todo, start = ask(sample, tokenizer, config, splits), talks(sample, tokenizer, config, splits)
     scorer = MwzScorer.from_corpus(splits.corpus, dev_split(config.data), config.evaluation.rules)
 
     def evaluate(model: Any, step: int) -> Mapping[str, float]:
         generation_mode(model)
         with folded(model):
-            replies = {(r.key, r.turn): r.response for r in generate_replies(model, tokenizer, todo, config.decoding)}
+            written = generate_replies(model, tokenizer, todo, config.decoding, converse=start)
+            replies = {(reply.key, reply.turn): reply.response for reply in written}
         training_mode(model, config.training.gradient_checkpointing)
         predictions: dict[str, list[dict[str, str]]] = {}
         for prompt in todo:

@@ -1,0 +1,57 @@
+"""A dialogue held with the model: each prompt depends on what the model answered before."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from lab_lib.corpora.database import Database
+from lab_lib.corpora.types import Dialogue
+from lab_lib.errors import LabError
+from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.encode import Piece, Prompt, beginning, encode_pieces, fit
+from lab_lib.prompts.messages import dialogue_messages
+
+# Yields a prompt, is sent the token ids of the model's answer to it (or None: the history keeps the gold reply).
+Conversation = Generator[Prompt, Sequence[int] | None, None]
+
+
+def converse(
+    dialogue: Dialogue, tokenizer: Any, config: PromptConfig, database: Database | None = None, reply_tokens: int = 0
+) -> Conversation:
+    """Yield one prompt for each system turn; the answers that are sent back become the history of later turns.
+
+    The user's turns (and the state before each reply, if the prompt shows it) stay those of the corpus: the user does
+    not react to what the model says. `reply_tokens` of `config.max_tokens` are kept free for the reply.
+    Raises LabError naming dialogue and turn when a prompt cannot fit.
+    """
+    pieces = encode_pieces(dialogue_messages(dialogue, config, database), tokenizer)
+    bos = beginning(tokenizer)
+    for position, piece in enumerate(pieces):
+        if piece.message.role != "bot":
+            continue
+        ask = Piece(piece.before, (), (), piece.message)
+        try:
+            kept, dropped = fit([*pieces[:position], ask], config.max_tokens - len(bos) - reply_tokens)
+        except LabError as error:
+            raise LabError(f"dialogue {dialogue.id}, system turn {piece.message.turn}: {error}") from None
+        ids = [*bos, *(i for p in kept for i in (*p.before, *p.learnt, *p.after))]
+        reply = yield Prompt(tuple(ids), dialogue.key, piece.message.turn, dropped)
+        if reply is not None:
+            pieces[position] = Piece(piece.before, ended(reply, tokenizer.eos_token_id), piece.after, piece.message)
+
+
+def ended(reply: Sequence[int], eos: int) -> tuple[int, ...]:
+    """Return a reply with its EOS; one that was cut at the greatest length has none."""
+    return tuple(reply) if reply and reply[-1] == eos else (*reply, eos)
+
+
+def prompts(
+    dialogue: Dialogue, tokenizer: Any, config: PromptConfig, database: Database | None = None, reply_tokens: int = 0
+) -> list[Prompt]:
+    """Return one prompt for each system turn, with the gold history before it.
+
+    The prompts are the beginnings of the training example of the same dialogue, token for token, unless oldest turns
+    had to be dropped.
+    """
+    return list(converse(dialogue, tokenizer, config, database, reply_tokens))

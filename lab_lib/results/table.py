@@ -192,10 +192,13 @@ def to_markdown(rows: Sequence[ScoreRow]) -> str:
 
 
 def markdown_table(
-    headings: Sequence[str], lines: Sequence[tuple[str, Sequence[Cell]]], notes: Sequence[str] = ()
+    headings: Sequence[str],
+    lines: Sequence[tuple[str, Sequence[Cell]]],
+    notes: Sequence[str] = (),
+    corner: str = "System",
 ) -> str:
     """Return a GitHub table of any columns: a name and its cells a line, `notes` under it, all names escaped."""
-    rows = [["System", *headings], ["---", *["---:"] * len(headings)]]
+    rows = [[_escape(corner), *headings], ["---", *["---:"] * len(headings)]]
     rows += [[_escape(name), *(cell.line for cell in cells)] for name, cells in lines]
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     return table + "".join(f"\n{_escape(sentence)}\n" for sentence in notes)

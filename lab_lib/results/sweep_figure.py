@@ -1,0 +1,205 @@
+"""The figure of a sweep: a score against a setting, one line a series, intervals drawn, as PNG and SVG.
+
+It draws the rows of `sweep_table.py`, so whatever makes such rows can be drawn:
+
+    draw_sweep(rows, Picture(x="lora.rank", log_x=True, series="lora.rslora"), "lora-rank-cpu", png, svg)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab_lib.errors import LabError, nearest
+from lab_lib.files import atomic_open, write_text
+from lab_lib.results.curve import DOTS_PER_INCH, STYLE
+from lab_lib.results.sweep_table import SweepPoint, SweepRow, merge_seeds, show
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito (2008) without the yellow, which is faint on white; a marker and a dash each, for grey print.
+LINES = (
+    ("#0072B2", "o", "-"),
+    ("#D55E00", "s", "--"),
+    ("#009E73", "^", "-."),
+    ("#CC79A7", "D", ":"),
+    ("#000000", "v", "-"),
+    ("#E69F00", "P", "--"),
+    ("#56B4E9", "X", "-."),
+)
+UNITS = {"bleu": "BLEU (points)", "inform": "Inform (%)", "success": "Success (%)", "combined": "Combined (points)"}
+SIZE_INCHES = (7.2, 4.5)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a sweep's figure shows."""
+
+    # Below: a key of the settings, or the name of a value ("trainable"). Numbers get a scale, all else its own place.
+    x: str
+    x_label: str | None = None  # with its unit; the key when left out
+    log_x: bool = False  # for values that are multiples of each other
+    series: str | None = None  # a key of the settings: a line for each of its values
+    metric: str = "combined"  # what is drawn upwards
+    y_label: str | None = None  # with its unit; known for the four scores
+
+
+def draw_sweep(rows: Sequence[SweepRow], picture: Picture, title: str, png: Path | None, svg: Path | None) -> str:
+    """Draw the rows, write the picture to the paths that are given (atomically), and return the SVG text.
+
+    Markers are means over seeds with their 95 % intervals, dots the single runs. `title` says what was
+    measured; how many seeds and dialogues is added from the rows. Raises LabError for a name no row has.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        figure = _figure(rows, picture, title)
+        image, text = BytesIO(), StringIO()
+        figure.savefig(image, format="png", dpi=DOTS_PER_INCH)
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    if png is not None:
+        with atomic_open(png, "wb") as stream:
+            stream.write(image.getvalue())
+    if svg is not None:
+        write_text(svg, text.getvalue())
+    return text.getvalue()
+
+
+def caption(rows: Sequence[SweepRow]) -> str:
+    """Return what the numbers in the picture are: `mean of 3 seeds with 95 % interval, ..., 99 dialogues`."""
+    counts = sorted({len(point.seeds) for point in merge_seeds(rows)})
+    dialogues = sorted({row.dialogues for row in rows if row.dialogues})
+    seeds = f"mean of {' or '.join(map(str, counts))} seeds" if counts[-1] > 1 else "one seed"
+    parts = [f"{seeds} with 95 % interval" + (" over dialogues" if counts == [1] else "")]
+    if counts[-1] > 1:
+        parts.append("dots: single runs")
+    if dialogues:
+        parts.append(f"{' or '.join(map(str, dialogues))} dialogues")
+    return ", ".join(parts)
+
+
+def _figure(rows: Sequence[SweepRow], picture: Picture, title: str) -> Figure:
+    from matplotlib.figure import Figure
+
+    points = merge_seeds(rows)
+    _check(points, picture)
+    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+    axes = figure.subplots()
+    # parse_math=False everywhere: a regular expression may hold a $, and is no formula.
+    axes.set_title(f"{title}\n", parse_math=False, loc="left", fontweight="bold", fontsize="medium")
+    axes.text(0, 1.02, caption(rows), transform=axes.transAxes, fontsize="small", color="#444444", parse_math=False)
+    below = Below(points, picture)
+    groups = _series(points, picture.series)
+    for number, (label, members) in enumerate(groups.items()):
+        # Series stand 2 % of the width apart, so that no interval hides another.
+        aside = 0.02 * (number - (len(groups) - 1) / 2)
+        _draw_series(axes, members, below, picture.metric, aside, label, LINES[number % len(LINES)])
+    axes.set_ylabel(picture.y_label or UNITS.get(picture.metric, picture.metric), parse_math=False)
+    below.label(axes)
+    if picture.series is not None:
+        figure.legend(loc="outside lower center", ncols=len(groups), fontsize="small", frameon=False)
+    return figure
+
+
+def _check(points: Sequence[SweepPoint], picture: Picture) -> None:
+    if not points:
+        raise LabError("sweep figure: there is no finished run to draw")
+    settings = set(points[0].settings)
+    values = set.intersection(*(set(point.estimates) for point in points))
+    for name, known in ((picture.x, settings | values), (picture.series, settings), (picture.metric, values)):
+        if name is not None and name not in known:
+            raise LabError(f"sweep figure: the runs have no '{name}'{nearest(name, known)}")
+
+
+def _x(point: SweepPoint, name: str) -> Any:
+    """Return where a point stands: its setting of that name, else the mean of its value of that name."""
+    return point.settings[name] if name in point.settings else point.estimates[name].mean
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _series(points: Sequence[SweepPoint], key: str | None) -> dict[str, list[SweepPoint]]:
+    """Return {label: points} in the order the labels appear; one unnamed line without a key."""
+    groups: dict[str, list[SweepPoint]] = {}
+    for point in points:
+        label = "" if key is None else f"{key.rsplit('.', 1)[-1]} {show(point.settings[key])}"
+        groups.setdefault(label, []).append(point)
+    return groups
+
+
+class Below:
+    """The axis below: numbers on a scale, or names side by side at 0, 1, 2, ..."""
+
+    def __init__(self, points: Sequence[SweepPoint], picture: Picture):
+        self.picture = picture
+        self.chosen = picture.x in points[0].settings
+        values = [_x(point, picture.x) for point in points]
+        self.numeric = all(map(_is_number, values))
+        self.log = picture.log_x and self.numeric
+        self.ticks: list[Any] = sorted(set(values)) if self.numeric else list(dict.fromkeys(map(show, values)))
+        if self.log and self.ticks[0] <= 0:
+            raise LabError(f"sweep figure: {picture.x}={self.ticks[0]} has no place on a logarithmic scale")
+
+    def place(self, point: SweepPoint, aside: float = 0.0) -> float:
+        """Return where a point stands, moved `aside` by a share of the axis."""
+        value = _x(point, self.picture.x)
+        if not self.numeric:
+            return self.ticks.index(show(value)) + aside * len(self.ticks)
+        low, high = self.ticks[0], self.ticks[-1]
+        return value * (high / low) ** aside if self.log else value + aside * (high - low)
+
+    def label(self, axes: Axes) -> None:
+        """Write name and unit, and ticks at the values that were chosen."""
+        axes.set_xlabel(self.picture.x_label or self.picture.x, parse_math=False)
+        if not self.numeric:
+            axes.set_xticks(range(len(self.ticks)), _wrapped(self.ticks), parse_math=False, fontsize="small")
+            axes.set_xlim(-0.5, len(self.ticks) - 0.5)
+            axes.grid(axis="x", visible=False)
+            return
+        if self.log:
+            axes.set_xscale("log")
+        if self.chosen:
+            axes.set_xticks(self.ticks, [show(value) for value in self.ticks])
+            axes.set_xticks([], minor=True)
+
+
+def _draw_series(
+    axes: Axes,
+    points: Sequence[SweepPoint],
+    below: Below,
+    metric: str,
+    aside: float,
+    label: str,
+    look: tuple[str, str, str],
+) -> None:
+    """Draw one series: means with intervals, a line between them where x is a number, and the single runs as dots."""
+    colour, marker, dash = look
+    points = sorted(points, key=below.place)
+    estimates = [point.estimates[metric] for point in points]
+    means = [estimate.mean for estimate in estimates]
+    low_high = [estimate.interval or (estimate.mean, estimate.mean) for estimate in estimates]
+    lower = [mean - low for mean, (low, _) in zip(means, low_high, strict=True)]
+    upper = [high - mean for mean, (_, high) in zip(means, low_high, strict=True)]
+    axes.errorbar(
+        [below.place(point, aside) for point in points], means, yerr=[lower, upper], color=colour, marker=marker,
+        markersize=7, capsize=4, linewidth=1.6, linestyle=dash if below.numeric else "none", label=label or None,
+    )  # fmt: skip
+    for point, estimate in zip(points, estimates, strict=True):
+        if len(estimate.values) > 1:  # 1 % further, or the interval would hide the dots
+            xs = [below.place(point, aside + 0.01)] * len(estimate.values)
+            axes.plot(xs, estimate.values, ".", color=colour, markersize=4)
+
+
+def _wrapped(names: Sequence[str]) -> list[str]:
+    """Break long names over lines, so that they stand side by side: about 72 small characters fit below the picture."""
+    import textwrap
+
+    width = max(8, 72 // len(names))
+    return ["\n".join(textwrap.wrap(name, width)) or name for name in names]

@@ -83,22 +83,29 @@ def tiny_falcon(folder: Path, seed: int = 0) -> Path:
     return _save(folder, FalconForCausalLM, shape, seed)
 
 
-def tiny_t5(folder: Path, seed: int = 0) -> Path:
+def tiny_t5(folder: Path, seed: int = 0, **changes: Any) -> Path:
     """T5 (encoder-decoder): SelfAttention and EncDecAttention with q, k, v, o; DenseReluDense with wi, wo."""
     from transformers import T5Config, T5ForConditionalGeneration
 
-    shape = T5Config(
-        vocab_size=320,
-        d_model=64,
-        d_kv=16,
-        d_ff=128,
-        num_layers=2,
-        num_heads=4,
-        pad_token_id=0,
-        eos_token_id=2,
-        decoder_start_token_id=0,
-    )
-    return _save(folder, T5ForConditionalGeneration, shape, seed)
+    shape = {"vocab_size": 320, "d_model": 64, "d_kv": 16, "d_ff": 128, "num_layers": 2, "num_heads": 4}
+    ids = {"pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 0}
+    return _save(folder, T5ForConditionalGeneration, T5Config(**shape | ids | changes), seed)
+
+
+def tiny_flan(folder: Path, seed: int = 0) -> Path:
+    """Flan-T5 and T5 v1.1: wi_0, wi_1, wo with a gated GELU, and an output layer of its own."""
+    import json
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    tiny_t5(folder, seed, feed_forward_proj="gated-gelu", tie_word_embeddings=False)
+    weights = load_file(folder / "model.safetensors")  # T5Config ties the output layer, whatever it is told
+    output = torch.randn(320, 64, generator=torch.Generator().manual_seed(seed)) * 0.1
+    save_file({**weights, "lm_head.weight": output}, folder / "model.safetensors", {"format": "pt"})
+    config = folder / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"tie_word_embeddings": False}))
+    return folder
 
 
 FAMILIES = {"llama": tiny_llama, "neox": tiny_neox, "falcon": tiny_falcon, "t5": tiny_t5}

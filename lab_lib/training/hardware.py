@@ -21,6 +21,9 @@ NATIVE_BF16 = (8, 0)
 Dtype = Literal["auto", "bf16", "fp16", "fp32"]
 Attention = Literal["auto", "eager", "sdpa", "flash_attention_2"]
 DTYPES = get_args(Dtype)
+# Families whose feed-forward layers reach beyond 65,504, the largest fp16 number: the loss becomes NaN. T5 and its
+# kin were pretrained in bf16, whose range is that of fp32.
+NOT_FP16 = frozenset({"t5", "mt5", "umt5", "longt5"})
 ATTENTIONS = get_args(Attention)
 
 
@@ -85,8 +88,10 @@ def choose_device(machine: Machine) -> Choice:
     return Choice(machine.device, f"{machine.gpu}, compute capability {_dotted(machine.capability)}")
 
 
-def choose_dtype(wanted: str, machine: Machine, quantisation: str = "none") -> Choice:
+def choose_dtype(wanted: str, machine: Machine, quantisation: str = "none", family: str = "llama") -> Choice:
     """Return the number format of the computations: `bf16`, `fp16` or `fp32`; `wanted` is one of DTYPES.
+
+    `family` is the model_type of config.json.
 
     It is not the format weights are stored in: see `weights_dtype`. bf16 is taken only where the hardware has it.
     A T4 emulates it, at a fraction of the speed, and `torch.cuda.is_bf16_supported()` says True there, so the
@@ -94,6 +99,8 @@ def choose_dtype(wanted: str, machine: Machine, quantisation: str = "none") -> C
     """
     if wanted not in DTYPES:
         raise LabError(f"model.dtype: unknown value {wanted!r}{nearest(wanted, DTYPES)}")
+    if wanted == "fp16" and family in NOT_FP16:
+        raise LabError(f"model.dtype=fp16: a {family} model overflows in fp16 (NaN loss); use auto, bf16 or fp32")
     if machine.capability is None:
         return _choose_cpu_dtype(wanted, machine, quantisation)
     native = machine.capability >= NATIVE_BF16
@@ -104,6 +111,8 @@ def choose_dtype(wanted: str, machine: Machine, quantisation: str = "none") -> C
         return Choice(wanted, "asked for")
     if native:
         return Choice("bf16", f"{where} is at least 8.0: native bf16, which has the range of fp32")
+    if family in NOT_FP16:
+        return Choice("fp32", f"{where} is below 8.0: no native bf16, and a {family} model overflows in fp16 (NaN)")
     return Choice("fp16", f"{where} is below 8.0: no native bf16; trainable weights stay fp32, the loss is scaled")
 
 

@@ -13,7 +13,9 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_json
 
 DATA = Path(__file__).parent.parent / "data"
-BUNDLED = {"lab-tiny": DATA / "lab-tiny"}
+BUNDLED = {"lab-tiny": DATA / "lab-tiny", "t5-tiny": DATA / "t5-tiny"}
+# Bundled shapes without weights, for model.from_scratch, and the bundled model whose tokens they read and write.
+SHAPES = {"t5-tiny": "lab-tiny"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 # Weights are fetched as safetensors only: a pickle can run code. Copies of the same weights in sub-folders
 # (`original/`), in other frameworks or precisions are left out.
@@ -23,11 +25,20 @@ UNWANTED = ("*/*", "consolidated*", "*.fp16.safetensors", "*.bf16.safetensors")
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model or adapter lies: `name` is stable across machines, `revision` a commit hash if from a hub."""
+    """Where a model or adapter lies: `name` is stable across machines, `revision` a commit hash if from a hub.
+
+    `tokens` is the folder of the tokenizer where it is another one.
+    """
 
     name: str
     folder: Path
     revision: str | None = None
+    tokens: Path | None = None
+
+    @property
+    def tokenizer(self) -> Path:
+        """The folder of the tokenizer."""
+        return self.tokens or self.folder
 
 
 def find_source(name: str, revision: str | None = None, code: bool = False) -> Source:
@@ -41,7 +52,7 @@ def find_source(name: str, revision: str | None = None, code: bool = False) -> S
     if name in BUNDLED:
         if not BUNDLED[name].is_dir():
             raise LabError(f"{name}: the bundled model is not in this installation ({BUNDLED[name]}); install it again")
-        return Source(name, BUNDLED[name])
+        return Source(name, BUNDLED[name], tokens=BUNDLED[SHAPES[name]] if name in SHAPES else None)
     path = Path(name).expanduser()
     if path.is_dir():
         return Source(str(path.resolve()), path.resolve())
@@ -111,7 +122,7 @@ def check_folder(source: Source, weights: bool = True) -> None:
         found = "it is an adapter: give it as `adapter`, with its base as `name`" if adapter else "not a model folder"
         raise LabError(f"{source.name}: no config.json: {found}")
     read_json(source.folder / "config.json")
-    if not any((source.folder / name).is_file() for name in TOKENIZER_FILES):
+    if not any((source.tokenizer / name).is_file() for name in TOKENIZER_FILES):
         raise LabError(f"{source.name}: no tokenizer (expected one of {', '.join(TOKENIZER_FILES)})")
     if weights:
         for path in weight_files(source):
@@ -126,6 +137,9 @@ def weight_files(source: Source) -> list[Path]:
     if index.is_file():
         shards = sorted(set(read_json(index)["weight_map"].values()))
         return [source.folder / shard for shard in shards]
+    if source.name in SHAPES:
+        need = "model.from_scratch=true model.quantisation=none lora.method=full"
+        raise LabError(f"{source.name}: a shape without weights, to be trained from random ones; set {need}")
     pickled = any(source.folder.glob("*.bin"))
     note = "it has pickled *.bin weights, which can run code and are not loaded; " if pickled else ""
     raise LabError(f"{source.name}: no model.safetensors; {note}only safetensors weights are loaded")

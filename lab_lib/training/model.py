@@ -45,7 +45,8 @@ QuantType = Literal["nf4", "fp4"]
 class ModelConfig:
     """Which base model, and how it is held in memory."""
 
-    # A bundled name (lab-tiny), a folder with config.json, tokenizer and safetensors, or a hub name (owner/name).
+    # A bundled name (lab-tiny; t5-tiny, which has no weights), a folder with config.json, tokenizer and safetensors,
+    # or a hub name (owner/name). An encoder-decoder (T5) is recognised by its config.json.
     name: str = "lab-tiny"
     # A branch, tag or commit of a hub repository; the newest of its main branch when left out. Pin a commit to
     # get the same weights next year.
@@ -104,7 +105,7 @@ def load_model(
     source = find_source(config.name, config.revision, code=config.trust_remote_code)
     check_folder(source, weights=not config.from_scratch)
     shape = read_shape(source, config)
-    dtype = choose_dtype(config.dtype, machine, config.quantisation)
+    dtype = choose_dtype(config.dtype, machine, config.quantisation, shape.model_type)
     tokenizer, pad = load_tokenizer(source, config.trust_remote_code)
     auto = model_class(shape, source)
     attention = choose_attention(config.attention, machine, supports_sdpa=supports_sdpa(auto, shape))

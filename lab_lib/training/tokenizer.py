@@ -24,7 +24,7 @@ def load_tokenizer(source: Source, trust_remote_code: bool = False) -> tuple[Any
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(source.tokenizer, trust_remote_code=trust_remote_code)
     except Exception as error:  # a damaged tokenizer file raises whatever its parser raises
         line = str(error).strip().split("\n")[0]
         raise LabError(f"{source.name}: cannot load the tokenizer: {line}") from error

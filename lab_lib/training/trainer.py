@@ -11,10 +11,11 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from lab_lib.errors import LabError
 from lab_lib.files import writing
-from lab_lib.training.batches import Collator, Encoded, EpochOrder, to_rows
+from lab_lib.training.batches import Encoded, EpochOrder
 from lab_lib.training.callbacks import MarkComplete, RunLog, StopAtNaN, append_row, last_checkpoint
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.loggers import prepare_loggers
+from lab_lib.training.seq2seq import collator_for, loss_for, rows_for
 
 # Called with the model in the middle of training and the step; returns dev metrics, and may write samples itself.
 DevEvaluation = Callable[[Any, int], Mapping[str, float]]
@@ -130,8 +131,8 @@ def train(
         raise LabError("no parameter of the model is trainable; attach an adapter or set lora.method=full")
     for line in prepare_loggers(config.loggers, folder):
         say(line)
-    rows = to_rows(examples, eos)
-    lengths = [len(row["input_ids"]) for row in rows]
+    rows = rows_for(model, examples, eos)
+    lengths = [len(example.ids) for example in examples]
     steps = step_count(config, len(rows))
     evaluated = dev if config.evaluate_every else None
     arguments = training_arguments(config, folder, steps, precision, evaluated is not None, _world_size())
@@ -142,7 +143,8 @@ def train(
         args=arguments,
         train_dataset=rows,
         eval_dataset=rows[:1] if evaluated else None,  # never read: evaluate() decodes whole dialogues instead
-        data_collator=Collator(pad),
+        data_collator=collator_for(model, pad),
+        compute_loss_func=loss_for(model),
         callbacks=[RunLog(log, config.batch_size * sum(lengths) / len(rows), say), StopAtNaN(), MarkComplete()],
         order=EpochOrder(lengths, config.seed, group),
         dev=evaluated,

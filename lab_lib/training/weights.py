@@ -25,6 +25,8 @@ def read_shape(source: Source, config: ModelConfig) -> Any:
         raise LabError(f"{source.name}: config.json is not usable: {_first_line(error)}") from error
     if getattr(shape, "quantization_config", None) is not None:
         raise LabError(f"{source.name}: the stored weights are quantised already; use the 16-bit original")
+    if shape.is_encoder_decoder and getattr(shape, "decoder_start_token_id", None) is None:
+        raise LabError(f"{source.name}: config.json has no decoder_start_token_id, so a reply could not begin")
     return shape
 
 

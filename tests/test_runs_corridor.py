@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,28 @@ def test_a_finished_run_is_not_made_again(finished, places, cli):
     assert (code, out) == (0, f"{finished}\n")
     assert {path: path.stat().st_mtime_ns for path in finished.glob("**/*.safetensors")} == before
     assert (finished / "predictions" / "finetuned.jsonl").read_bytes() == predictions
+
+
+def test_a_folder_from_before_a_knob_existed_is_gone_on_with(finished, places, tmp_path, cli):
+    """Its config lacks the knob, so it ran with what is now the default."""
+    shutil.copytree(finished, tmp_path / "old")
+    config = (tmp_path / "old" / "config.yaml").read_text()
+    (tmp_path / "old" / "config.yaml").write_text(config.replace("  report: test\n", ""))
+    assert config.count("report: test") == 1
+    assert cli("run", "town-qlora-cpu", *settings(places), "--out", tmp_path / "old")[0] == 0
+    code, _, err = cli("run", "town-qlora-cpu", *settings(places), "data.report=dev", "--out", tmp_path / "old")
+    assert code == 2 and "started with data.report=test, not dev" in err
+
+
+def test_a_run_scored_on_dev_decodes_and_scores_dev_alone(finished, places, tmp_path, cli):
+    out = tmp_path / "run"
+    code, _, err = cli("run", "town-qlora-cpu", *settings(places), "data.report=dev", "--no-base", "--out", out)
+    assert code == 0 and "the test split stays untouched" in err
+    assert {row["dialogue"] for row in read_jsonl(out / "predictions" / "finetuned.jsonl")} == {"tin0003"}
+    record = read_json(out / "record.json")
+    assert record["reported"] == {"split": "dev", "dialogues": 1}
+    assert record["scores"]["gold replies"]["dialogues"] == record["scores"]["fine-tuned"]["dialogues"] == 1
+    assert "base model" not in record["scores"] and not (out / "predictions" / "base.jsonl").exists()
 
 
 def test_verbs_one_by_one_give_the_same_replies(finished, places, tmp_path, cli):

@@ -9,7 +9,7 @@ from tiny_corpus import change, write_tiny_corpus
 
 from lab_lib.errors import LabError
 from lab_lib.runs.config import DataConfig
-from lab_lib.runs.splits import draw, load_splits
+from lab_lib.runs.splits import draw, load_splits, report_split
 
 
 @pytest.fixture
@@ -28,6 +28,15 @@ def test_splits_are_as_named_and_samples_are_whole_and_seeded(corpus):
     assert draw(many, 5, seed=1) == draw(many, 5, seed=1) != draw(many, 5, seed=2)
     assert draw(many, 5, seed=1) != many[:5] and list(draw(many, 5, seed=1)) == sorted(draw(many, 5, seed=1))
     assert draw(many, None, 0) == draw(many, 500, 0) == many
+
+
+def test_settings_are_chosen_on_dev_while_test_stays_untouched(corpus):
+    splits = load_splits(DataConfig(corpus=str(corpus), report="dev"))
+    assert splits.reported == splits.dev != splits.test
+    assert load_splits(DataConfig(corpus=str(corpus))).reported == splits.test
+    held = DataConfig(corpus=str(corpus), hold_out=1, report="dev")
+    assert load_splits(held).reported == load_splits(held).dev
+    assert (report_split(held), report_split(DataConfig())) == ("train", "test")
 
 
 def test_held_out_dialogues_are_not_learnt_from(corpus):

@@ -15,11 +15,12 @@ Out = Annotated[
     Path | None, typer.Option(help="Run folder; one that exists is gone on with. Default: runs/RECIPE-TIME")
 ]
 Folder = Annotated[Path, typer.Argument(help="A run folder.")]
+AFTER_BASE = ("train", "finetuned", "report")
 
 
 def demo(out: Out = None) -> None:
     """Run the main job offline on the bundled corpus and model: 4 to 6 minutes on 2 cores."""
-    folder = _walk("town-qlora-cpu", [], out, ("base", "train", "finetuned", "report"))
+    folder = _walk("town-qlora-cpu", [], out, ("base", *AFTER_BASE))
     console.print(f"Open {folder / 'report.html'} in a browser to read every dialogue side by side.")
 
 
@@ -28,6 +29,7 @@ def run(
     overrides: Overrides = None,
     out: Out = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")] = False,
+    base: Annotated[bool, typer.Option("--base/--no-base", help="Decode and score the base model too.")] = True,
 ) -> None:
     """Walk the whole corridor: score the base model, fine-tune, score the adapter, write the report."""
     if dry_run:
@@ -36,7 +38,7 @@ def run(
 
         show_plan(load_recipe(recipe, overrides or []), console)
         return
-    _walk(recipe, overrides or [], out, ("base", "train", "finetuned", "report"))
+    _walk(recipe, overrides or [], out, ("base", *AFTER_BASE) if base else AFTER_BASE)
 
 
 def train(recipe: Recipe, overrides: Overrides = None, out: Out = None) -> None:

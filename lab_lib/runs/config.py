@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from lab_lib.config import build, override, parse_yaml
 from lab_lib.decoding.config import DecodeConfig
@@ -25,10 +26,12 @@ class DataConfig:
     corpus: str = "town"  # town (bundled), multiwoz22 (LAB_DATA or fetched), or a folder in MultiWOZ 2.2 layout
     train: str = "train"  # split to learn from
     dev: str = "dev"  # split that chooses the checkpoint; not used when hold_out is above 0
-    test: str = "test"  # split that is reported; nothing is ever chosen on it
+    test: str = "test"  # split of the final numbers; nothing is ever chosen on it
     hold_out: int = 0  # dialogues of the training split kept out as dev set (when the real dev split is trained on)
-    max_train: int | None = None  # random dialogues of each set, whole ones, drawn with the seed; null: all
-    max_test: int | None = None
+    # What replies are generated for and scored: test, or dev while settings are being chosen (sweeps always do).
+    report: Literal["test", "dev"] = "test"
+    max_train: int | None = None  # random training dialogues, whole ones, drawn with the seed; null: all
+    max_test: int | None = None  # the same for the dialogues that are reported
     seed: int = 0
 
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab_lib.config import as_dict, parse_yaml, to_yaml
+from lab_lib.config import as_dict, to_yaml
 from lab_lib.errors import LabError
-from lab_lib.files import read_json, read_text, write_json, write_text
-from lab_lib.runs.config import RunConfig
+from lab_lib.files import read_json, write_json, write_text
+from lab_lib.runs.config import RunConfig, load_run_config
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ def open_folder(config: RunConfig, path: Path) -> RunFolder:
     """
     target = path / "config.yaml"
     if target.exists():
-        old, new = _flat(parse_yaml(read_text(target), str(target))), _flat(as_dict(config))
+        # Through the dataclass: a folder from before a knob existed ran with that knob's default.
+        old, new = _flat(as_dict(load_run_config(path))), _flat(as_dict(config))
         differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
         if differing:
             key = differing[0]

@@ -13,7 +13,7 @@ from lab_lib.files import read_json, read_jsonl, sha256, write_json
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder, open_folder, stage
 from lab_lib.runs.record import environment
-from lab_lib.runs.splits import Splits, load_splits
+from lab_lib.runs.splits import Splits, load_splits, report_split
 
 STAGES = ("base", "train", "finetuned", "report")
 
@@ -26,13 +26,21 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
     splits = load_splits(config.data)
     folder = open_folder(config, path)
     console.print(f"[bold]{config.recipe}[/] in {folder.path}")
-    console.print(f"{len(splits.train)} training, {len(splits.dev)} dev and {len(splits.test)} test dialogues")
+    console.print(plan(config, splits))
     for dialogue in splits.leaked:
         console.print(f"{dialogue.id} is word for word in the test split: left out of training and dev")
     for name in stages:
         with stage(folder, name):
             _walk(name, config, folder, splits, console)
     return folder
+
+
+def plan(config: RunConfig, splits: Splits) -> str:
+    """Say which dialogues the run learns from and which it is scored on."""
+    counts = f"{len(splits.train)} training, {len(splits.dev)} dev and {len(splits.test)} test dialogues"
+    if config.data.report == "test":
+        return counts
+    return f"{counts}; scored on {len(splits.reported)} dev dialogues (data.report=dev), the test split stays untouched"
 
 
 def _walk(name: str, config: RunConfig, folder: RunFolder, splits: Splits, console: Console) -> None:
@@ -61,8 +69,8 @@ def report(config: RunConfig, folder: RunFolder, splits: Splits, console: Consol
     log = read_jsonl(folder.log) if folder.log.exists() else []
     best = best_step(log, config.training.best_metric)
     svg = draw_curve(log, config.recipe, folder.path / "curve.png", folder.path / "curve.svg", best) if log else None
-    write_report(folder.path / "report.html", header(record), rows, side_by_side(splits.test, scored), svg)
-    console.print(to_terminal(rows, f"{config.recipe}: {config.data.corpus} {config.data.test}"))
+    write_report(folder.path / "report.html", header(record), rows, side_by_side(splits.reported, scored), svg)
+    console.print(to_terminal(rows, f"{config.recipe}: {config.data.corpus} {report_split(config.data)}"))
     systems = {name: scores for name, (kind, scores, _) in scored.items() if kind in ("base", "finetuned")}
     for name, scores in systems.items():
         for note in scores.notes:
@@ -79,6 +87,7 @@ def make_record(config: RunConfig, folder: RunFolder, splits: Splits, scored: An
         "seed": config.training.seed,
         "corpus": config.data.corpus,
         "dialogues": {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)},
+        "reported": {"split": report_split(config.data), "dialogues": len(splits.reported)},
         "left_out_as_in_test": [dialogue.id for dialogue in splits.leaked],
         "training": read_json(training) if training.exists() else None,
         "stage_seconds": read_json(folder.path / "seconds.json") if (folder.path / "seconds.json").exists() else {},

@@ -14,7 +14,7 @@ from lab_lib.evaluation.mwz import MwzScorer, MwzScores
 from lab_lib.results.table import ScoreRow
 from lab_lib.runs.config import EvaluateConfig, RunConfig
 from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.splits import Splits
+from lab_lib.runs.splits import Splits, report_split
 
 SYSTEMS = {"base": ("base model", "base"), "finetuned": ("fine-tuned", "finetuned")}  # file -> (row name, kind)
 Scored = tuple[str, MwzScores, Predictions]  # kind of row, scores, the predictions that were scored
@@ -26,9 +26,10 @@ def score_run(config: RunConfig, folder: RunFolder, splits: Splits) -> dict[str,
     for system, (name, kind) in SYSTEMS.items():
         if folder.predictions(system).exists():
             systems[name] = (kind, whole(read_predictions(folder.predictions(system)), splits))
-    rows = bounds(splits.corpus, config.data.test, config.data.train, config.evaluation.seed) | systems
-    scorer = MwzScorer.from_corpus(splits.corpus, config.data.test, config.evaluation.rules)
-    return score_rows(scorer, rows, {dialogue.key for dialogue in splits.test}, config.evaluation)
+    split = report_split(config.data)
+    rows = bounds(splits.corpus, split, config.data.train, config.evaluation.seed) | systems
+    scorer = MwzScorer.from_corpus(splits.corpus, split, config.evaluation.rules)
+    return score_rows(scorer, rows, {dialogue.key for dialogue in splits.reported}, config.evaluation)
 
 
 def bounds(corpus: Corpus, split: str, source: str, seed: int) -> dict[str, tuple[str, Predictions]]:
@@ -56,12 +57,12 @@ def score_rows(
 
 
 def whole(predictions: Predictions, splits: Splits) -> Predictions:
-    """Return the predictions if they are whole test dialogues; Success of a dialogue that is cut short is wrong."""
-    turns = {dialogue.key: len(dialogue.system_turns) for dialogue in splits.test}
+    """Return the predictions if they are whole reported dialogues; Success of a dialogue that is cut short is wrong."""
+    turns = {dialogue.key: len(dialogue.system_turns) for dialogue in splits.reported}
     for key, replies in predictions.items():
         if len(replies) != turns.get(key):
             raise LabError(
-                f"dialogue {key}: {len(replies)} predicted turns, the test split has {turns.get(key, 'none')}"
+                f"dialogue {key}: {len(replies)} predicted turns, the dialogues reported have {turns.get(key, 'none')}"
             )
     return predictions
 

@@ -51,7 +51,7 @@ def measure(config: RunConfig, console: Console) -> str:
     tokens = 16
     # Exactly `tokens` new tokens for every row: min = max.
     fixed = replace(config.decoding, min_new_tokens=tokens, max_new_tokens=tokens)
-    todo = [p.ids for p in ask(splits.test, loaded.tokenizer, config, splits)][: fixed.batch_size]
+    todo = [p.ids for p in ask(splits.reported, loaded.tokenizer, config, splits)][: fixed.batch_size]
     with folded(model):
         infer = tokens / seconds(lambda: generate(model, loaded.tokenizer, todo, fixed))
     console.print(f"{len(examples)} examples a training iteration, {len(todo)} prompts a decoding iteration")

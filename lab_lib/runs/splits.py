@@ -17,6 +17,7 @@ from lab_lib.runs.config import DataConfig
 class Splits:
     """The dialogues of a run. `train`, `dev` and `test` share no dialogue.
 
+    `reported` are the dialogues that replies are generated for and scored on: test, or dev with `data.report=dev`.
     `leaked` are dialogues of the training and dev splits that are word for word in the test split: MultiWOZ has
     some, and they are left out of `train` and `dev`.
     """
@@ -26,6 +27,7 @@ class Splits:
     train: tuple[Dialogue, ...]
     dev: tuple[Dialogue, ...]
     test: tuple[Dialogue, ...]
+    reported: tuple[Dialogue, ...]
     leaked: tuple[Dialogue, ...] = ()
 
 
@@ -36,8 +38,8 @@ def load_splits(config: DataConfig) -> Splits:
     split is also learnt from or chosen on.
     """
     corpus = load_corpus(config.corpus)
-    report = _split(corpus, config.test)
-    tested = {_words(dialogue) for dialogue in report}
+    test = _split(corpus, config.test)
+    tested = {_words(dialogue) for dialogue in test}
     learn, leaked = _without(tested, _split(corpus, config.train))
     if config.test in (config.train, config.dev if not config.hold_out else None):
         raise LabError(f"data.test={config.test} is also used for training or for choosing a checkpoint")
@@ -53,10 +55,11 @@ def load_splits(config: DataConfig) -> Splits:
     return Splits(
         corpus,
         Database(corpus.database),
-        draw(learn, config.max_train, config.seed),
-        dev,
-        draw(report, config.max_test, config.seed),
-        leaked,
+        train=draw(learn, config.max_train, config.seed),
+        dev=dev,
+        test=draw(test, config.max_test, config.seed),
+        reported=draw(test if config.report == "test" else dev, config.max_test, config.seed),
+        leaked=leaked,
     )
 
 
@@ -74,6 +77,11 @@ def _without(tested: Set[str], dialogues: Sequence[Dialogue]) -> tuple[tuple[Dia
 def dev_split(config: DataConfig) -> str:
     """Return the name of the corpus split the dev dialogues come from."""
     return config.train if config.hold_out else config.dev
+
+
+def report_split(config: DataConfig) -> str:
+    """Return the name of the corpus split the reported dialogues come from."""
+    return config.test if config.report == "test" else dev_split(config)
 
 
 def _split(corpus: Corpus, name: str) -> tuple[Dialogue, ...]:

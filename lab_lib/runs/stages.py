@@ -44,9 +44,10 @@ def talks(dialogues: Sequence[Dialogue], tokenizer: Any, config: RunConfig, spli
 
 
 def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, console: Console) -> None:
-    """Generate the test replies of `system` (`base`, or `finetuned` with the run's adapter) unless they are there.
+    """Generate what `system` (`base`, or `finetuned` with the run's adapter) replies in the reported dialogues.
 
-    Raises LabError when the adapter changes nothing: its scores would be the base model's under another name.
+    Does nothing when the file is there. Raises LabError when the adapter changes nothing: its scores would be the
+    base model's under another name.
     """
     from lab_lib.training.checks import require_adapter_effect
     from lab_lib.training.folded import fold_choice, folded
@@ -59,13 +60,13 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
         return
     loaded = load_model(model_config(config, folder, system), for_training=False)
     generation_mode(loaded.model)
-    todo = ask(splits.test, loaded.tokenizer, config, splits)
+    todo = ask(splits.reported, loaded.tokenizer, config, splits)
     if system == "finetuned" and config.lora.method == "lora":
         change = require_adapter_effect(loaded.model, todo[0].ids)
         console.print(f"the saved adapter changes the logits by up to {change:.3f}")
     print_choices({"fold weights": fold_choice(loaded.model)})
     with folded(loaded.model), DecodingProgress(console, f"decoding {system}", len(todo)) as advance:
-        converse = talks(splits.test, loaded.tokenizer, config, splits)
+        converse = talks(splits.reported, loaded.tokenizer, config, splits)
         decode_to_file(loaded.model, loaded.tokenizer, todo, config.decoding, path, advance, converse)
 
 

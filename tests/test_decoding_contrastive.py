@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -55,6 +56,16 @@ def test_it_follows_the_textbook_step_by_step(loaded, alpha):
     for row in prompt_ids(3):
         wanted = textbook(model, row, alpha, 5, 14, tokenizer.eos_token_id)
         assert generate_batch(model, tokenizer, [row], config) == [wanted]
+
+
+def test_it_follows_the_textbook_on_fifty_random_prompts(loaded):
+    """In one batch, against one text at a time."""
+    model, tokenizer = loaded
+    draw = random.Random(0)
+    rows = [[1, *(draw.randrange(3, 320) for _ in range(draw.randrange(2, 40)))] for _ in range(50)]
+    found = generate_batch(model, tokenizer, rows, replace(CONTRASTIVE, max_new_tokens=6))
+    assert found == [textbook(model, row, 0.6, 5, 6, tokenizer.eos_token_id) for row in rows]
+    assert len({tuple(reply) for reply in found}) > 30  # the prompts matter
 
 
 def test_alpha_zero_is_greedy_search_and_alpha_matters(loaded):

@@ -75,8 +75,10 @@ def test_the_generation_config_is_complete_whatever_the_checkpoint_says(loaded):
     _, tokenizer = loaded
     greedy = generation_config(DecodeConfig(), tokenizer)
     assert (greedy.eos_token_id, greedy.pad_token_id, greedy.do_sample) == (2, 0, False)
-    beams = generation_config(DecodeConfig(sample=True, top_p=0.9, temperature=0.7, beams=2), tokenizer)
-    assert (beams.do_sample, beams.top_p, beams.temperature, beams.top_k, beams.num_beams) == (True, 0.9, 0.7, 0, 2)
+    beams = generation_config(DecodeConfig(beams=2, length_penalty=0.5), tokenizer)
+    assert (beams.num_beams, beams.length_penalty, beams.early_stopping) == (2, 0.5, True)
+    drawn = generation_config(DecodeConfig(sample=True, top_p=0.9, beams=2), tokenizer)
+    assert (drawn.do_sample, drawn.num_beams) == (False, 1)  # ours: drawn by noise that follows the dialogue
 
 
 @pytest.mark.parametrize(

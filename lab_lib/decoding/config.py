@@ -21,7 +21,12 @@ class DecodeConfig:
     # Contrastive search above 0 (published: 0.6 with top_k 5): penalises tokens whose hidden state repeats the context.
     penalty_alpha: float | None = None
     beams: int = 1  # beam search above 1: time and memory grow in proportion
+    beam_groups: int = 1  # diverse beams above 1: the beams form this many groups, which avoid each other's tokens
+    diversity_penalty: float = 0.0  # with beam_groups: how much they do; the paper's best values are 0.2 to 0.8
     length_penalty: float = 1.0  # with beams: above 1 favours longer replies
+    # Tokens guessed at a time by copying from the prompt. Greedy search's replies, in fewer steps where they repeat the
+    # prompt; one reply at a time, so slower wherever a batch fits.
+    prompt_lookup: int = 0
     repetition_penalty: float = 1.0  # above 1 avoids tokens already seen, those of the history too
     no_repeat_ngram: int = 0  # forbid repeating n-grams of this size; 0 allows all
     # What stands in a prompt as the system's earlier turns. gold: those of the corpus. own: what the model said itself,
@@ -44,6 +49,17 @@ class DecodeConfig:
             raise LabError(f"decoding.{ignored[0]} has no effect without decoding.sample=true")
         if self.length_penalty != 1.0 and self.beams == 1:
             raise LabError("decoding.length_penalty has no effect without decoding.beams above 1")
+        if self.diversity_penalty != 0.0 and self.beam_groups == 1:
+            raise LabError("decoding.diversity_penalty has no effect without decoding.beam_groups above 1")
+        if self.beam_groups != 1:
+            _check(
+                self.beam_groups >= 1 and self.beams % self.beam_groups == 0, "beams must be a multiple of beam_groups"
+            )
+            _check(self.diversity_penalty > 0, "beam_groups needs diversity_penalty above 0, or all groups are equal")
+            _check(not self.sample, "beam_groups does not go with sample")
+        if self.prompt_lookup:
+            alone = not self.sample and self.beams == 1 and self.penalty_alpha is None
+            _check(self.prompt_lookup >= 1 and alone, "prompt_lookup is 0 or more and goes with greedy search only")
         _check(self.temperature > 0, "temperature must be above 0; for greedy search set sample=false")
         _check(0 < self.top_p <= 1 and 0 < self.typical_p <= 1, "top_p and typical_p lie in (0, 1]")
         _check(0 <= self.min_p <= 1, "min_p lies in [0, 1]")
@@ -66,10 +82,11 @@ def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
     """
     from transformers import GenerationConfig
 
+    library_beams = config.beams > 1 and config.beam_groups == 1 and not config.sample
     knobs: dict[str, Any] = {
-        # Without beams, sampling is done by the noise of `sampling.py`, which follows the dialogue, not the batch.
-        "do_sample": config.sample and config.beams > 1,
-        "num_beams": config.beams,
+        # Sampling is done by the noise of `sampling.py`, which follows the dialogue, not the batch.
+        "do_sample": False,
+        "num_beams": config.beams if library_beams else 1,
         "repetition_penalty": config.repetition_penalty,
         "no_repeat_ngram_size": config.no_repeat_ngram,
         "max_new_tokens": config.max_new_tokens,
@@ -80,9 +97,8 @@ def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
     }
     if config.min_new_tokens:
         knobs["min_new_tokens"] = config.min_new_tokens
-    if knobs["do_sample"]:
-        knobs |= {"temperature": config.temperature, "top_k": config.top_k, "top_p": config.top_p}
-        knobs |= {"min_p": config.min_p or None, "typical_p": config.typical_p}
-    if config.beams > 1:
+    if library_beams:
         knobs |= {"length_penalty": config.length_penalty, "early_stopping": True}
+    if config.prompt_lookup:
+        knobs["prompt_lookup_num_tokens"] = config.prompt_lookup
     return GenerationConfig(**knobs)

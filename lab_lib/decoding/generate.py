@@ -6,10 +6,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lab_lib.decoding.beams import BeamPlan, beam_search
 from lab_lib.decoding.config import DecodeConfig, generation_config
 from lab_lib.decoding.contrastive import contrastive_search
 from lab_lib.decoding.dialogues import Chain, Reader, chains, recite, write_dialogues
-from lab_lib.decoding.sampling import row_seed, sampling_processors
+from lab_lib.decoding.sampling import GumbelNoise, row_seed, sampling_processors, warpers
+from lab_lib.decoding.strategies import check_model
 from lab_lib.errors import LabError
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Prompt
@@ -40,22 +42,21 @@ def generate_batch(
 
     Rows are padded on the left, so that every reply starts right after its prompt; the reply is what lies behind
     the prompt's last position, never the result of a text search. A reply that ended keeps its EOS. `seeds` (one a
-    row, used by sampling) default to `config.seed`. Beam sampling alone draws from torch's global random state.
-    Raises LabError for an empty prompt, or when the device runs out of memory (with what to turn).
+    row, used by sampling) default to `config.seed`. Raises LabError for an empty prompt, for a strategy the model
+    cannot do, or when the device runs out of memory (with what to turn).
     """
     import torch
 
+    check_model(config, model.config.is_encoder_decoder)
     if not all(prompts):
         raise LabError("cannot generate from an empty prompt")
+    if config.prompt_lookup and len(prompts) > 1:  # transformers guesses ahead for one text at a time
+        return [generate_batch(model, tokenizer, [row], config)[0] for row in prompts]
     width = max(map(len, prompts))
     pad, eos = tokenizer.pad_token_id, tokenizer.eos_token_id
     ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in prompts], device=model.device)
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts], device=model.device)
-    extra: dict[str, Any] = {}
-    if config.sample and config.beams == 1:
-        extra["logits_processor"] = sampling_processors(config, seeds or [config.seed] * len(prompts))
-    if config.penalty_alpha is not None:
-        extra["custom_generate"] = contrastive_search(config.penalty_alpha, config.top_k)
+    extra = _strategy_arguments(config, seeds or [config.seed] * len(prompts))
     settings = generation_config(config, tokenizer)
     try:
         with torch.inference_mode():
@@ -63,6 +64,22 @@ def generate_batch(
     except torch.OutOfMemoryError:
         raise LabError(OUT_OF_MEMORY.format(config.batch_size)) from None
     return [_until_eos(row[width:].tolist(), eos) for row in rows]
+
+
+def _strategy_arguments(config: DecodeConfig, seeds: Sequence[int]) -> dict[str, Any]:
+    """Return what generate() needs besides a GenerationConfig for the strategies that are ours; `seeds` one a row."""
+    if config.sample and config.beams == 1:
+        return {"logits_processor": sampling_processors(config, seeds)}
+    if config.penalty_alpha is not None:
+        return {"custom_generate": contrastive_search(config.penalty_alpha, config.top_k)}
+    if config.sample:
+        plan = BeamPlan(1, config.beams, 0.0, config.length_penalty, GumbelNoise(seeds))
+        return {"logits_processor": warpers(config), "custom_generate": beam_search(plan)}
+    if config.beam_groups > 1:
+        width = config.beams // config.beam_groups
+        plan = BeamPlan(config.beam_groups, width, config.diversity_penalty, config.length_penalty)
+        return {"custom_generate": beam_search(plan)}
+    return {}
 
 
 def _until_eos(ids: list[int], eos: int) -> list[int]:
@@ -108,8 +125,9 @@ def generate_replies(
 
 
 def reads_once(model: Any, config: DecodeConfig) -> bool:
-    """Return whether dialogues are decoded with one cache each: not by beams, contrastive search or an encoder."""
-    return config.beams == 1 and config.penalty_alpha is None and not model.config.is_encoder_decoder
+    """Return whether dialogues are decoded with one cache each: greedy search and sampling, without an encoder."""
+    one_token = config.beams == 1 and config.penalty_alpha is None and not config.prompt_lookup
+    return one_token and not model.config.is_encoder_decoder
 
 
 def _batches(prompts: Sequence[Prompt], config: DecodeConfig, by_dialogue: bool) -> Iterator[list[Chain]]:
@@ -159,9 +177,5 @@ def write_batch(
 
 def plain(model: Any, tokenizer: Any, asked: Sequence[Prompt], config: DecodeConfig) -> list[list[int]]:
     """Decode prompts by transformers' generate(), each read from its beginning."""
-    import torch
-
     seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in asked]
-    with torch.random.fork_rng():
-        torch.manual_seed(seeds[0])  # for beam sampling, the one strategy that draws for the whole batch
-        return generate_batch(model, tokenizer, [prompt.ids for prompt in asked], config, seeds)
+    return generate_batch(model, tokenizer, [prompt.ids for prompt in asked], config, seeds)

@@ -1,0 +1,167 @@
+"""Diverse beam search (Vijayakumar et al. 2016) and beam sampling, as a `custom_generate` callable.
+
+Diverse beam search is gone from transformers' core; its beam sampling draws once for the whole batch, so that a reply
+depends on its neighbours. Both are ordinary beam search with one change in what ranks the candidates of a step:
+
+    diverse:   score(y) - penalty x (how often the groups before this one took token y at this step)
+    sampling:  score(y) + Gumbel noise (drawing without replacement from softmax(score), Kool et al. 2019)
+
+where score is a beam's log-probability so far. With one group and no noise it is beam search, token for token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lab_lib.decoding.sampling import GumbelNoise
+
+
+@dataclass(frozen=True)
+class BeamPlan:
+    """`groups` of `width` beams each; `noise` draws, with one generator a row, or None."""
+
+    groups: int
+    width: int
+    penalty: float  # of a token that an earlier group took at the same step; 0 makes all groups equal
+    length_penalty: float
+    noise: GumbelNoise | None = None
+
+
+class Search:
+    """The beams of every row: what each has written, how likely it is, and the replies that have ended.
+
+    Tensors have the shape (rows, groups, width). `rank` holds the scores that the search maximises (with penalties),
+    `likely` the model's log-probability, which chooses among the replies that ended.
+    """
+
+    def __init__(self, plan: BeamPlan, rows: int, device: Any, dtype: Any):
+        import torch
+
+        self.plan, self.rows = plan, rows
+        # At the beginning all beams of a group are equal, so only the first one may be continued.
+        self.rank = torch.full((rows, plan.groups, plan.width), -torch.inf, device=device, dtype=dtype)
+        self.rank[:, :, 0] = 0
+        self.likely = torch.zeros_like(self.rank)
+        self.ended: list[list[list[tuple[float, list[int]]]]] = [[[] for _ in range(plan.groups)] for _ in range(rows)]
+        self.written: Any = torch.zeros(rows * plan.groups * plan.width, 0, dtype=torch.long, device=device)
+
+    def step(self, log_p: Any, eos: int, last: bool) -> Any:
+        """Write one token a beam. `log_p` (rows x groups x width, vocabulary). Return which beam each one continues.
+
+        `last` ends every reply. The index counts beams over all rows, groups and beams, as `written` does.
+        """
+        import torch
+
+        plan, vocabulary = self.plan, log_p.shape[-1]
+        log_p = log_p.view(self.rows, plan.groups, plan.width, vocabulary)
+        taken = log_p.new_zeros(self.rows, vocabulary)
+        parents, tokens = [], []
+        for group in range(plan.groups):
+            rank = self.rank[:, group, :, None] + log_p[:, group] - plan.penalty * taken[:, None]
+            likely = self.likely[:, group, :, None] + log_p[:, group]
+            beam, token = self._continue(group, rank, likely, eos, last)
+            going = torch.tensor([not self.full(row, group) for row in range(self.rows)], device=token.device)
+            taken.scatter_add_(1, token, going[:, None].expand_as(token).to(taken.dtype))
+            parents.append(beam)
+            tokens.append(token)
+        first = torch.arange(self.rows * plan.groups, device=log_p.device).view(self.rows, -1, 1) * plan.width
+        parent = (first + torch.stack(parents, dim=1)).flatten()
+        self.written = torch.cat([self.written[parent], torch.stack(tokens, dim=1).view(-1, 1)], dim=-1)
+        return parent
+
+    def _continue(self, group: int, rank: Any, likely: Any, eos: int, last: bool) -> tuple[Any, Any]:
+        """Choose what each beam of a group goes on with: (beam, token), both (rows, width).
+
+        `rank` and `likely` are (rows, width, vocabulary). Of twice `width` candidates those among the best `width`
+        that end are put aside as replies, and the best `width` that do not end go on.
+        """
+        width, vocabulary = self.plan.width, rank.shape[-1]
+        flat = rank.flatten(1)
+        drawn = self.plan.noise(None, flat) if self.plan.noise else flat
+        index = drawn.topk(2 * width, dim=-1).indices
+        beam, token, score = index // vocabulary, index % vocabulary, likely.flatten(1).gather(1, index)
+        ends = (token == eos) | last
+        for row, place in ends[:, :width].nonzero().tolist():
+            self._put_aside(row, group, beam[row, place], token[row, place].item(), score[row, place].item())
+        going = ends.long().argsort(dim=-1, stable=True)[:, :width]  # those that do not end, best first
+        self.rank[:, group], self.likely[:, group] = flat.gather(1, index.gather(1, going)), score.gather(1, going)
+        return beam.gather(1, going), token.gather(1, going)
+
+    def _put_aside(self, row: int, group: int, beam: Any, token: int, score: float) -> None:
+        """Keep a reply that ended, unless its group has as many as it wants."""
+        if score > -float("inf") and not self.full(row, group):
+            before = self.written[(row * self.plan.groups + group) * self.plan.width + beam].tolist()
+            value = score / (len(before) + 1) ** self.plan.length_penalty
+            self.ended[row][group].append((value, [*before, token]))
+
+    def full(self, row: int, group: int) -> bool:
+        """Return whether a group has as many replies as beams; it then stops."""
+        return len(self.ended[row][group]) >= self.plan.width
+
+    def done(self) -> bool:
+        """Return whether every group of every row has stopped."""
+        return all(self.full(row, group) for row in range(self.rows) for group in range(self.plan.groups))
+
+    def best(self, row: int) -> list[int]:
+        """Return the likeliest reply of all groups, by log-probability / length ** length_penalty."""
+        return max((reply for group in self.ended[row] for reply in group), key=lambda reply: reply[0])[1]
+
+
+def beam_search(plan: BeamPlan) -> Callable[..., Any]:
+    """Return the function for `model.generate(custom_generate=...)`: batched, with KV cache, left padding allowed.
+
+    For decoder-only models, with num_beams left at 1. Logits processors of generate() apply to the log-probabilities,
+    the greatest length is generate()'s; other stopping criteria do not apply.
+    """
+
+    def search(
+        model: Any,
+        input_ids: Any,
+        logits_processor: Any,
+        stopping_criteria: Any,
+        generation_config: Any,
+        synced_gpus: bool = False,
+        streamer: Any = None,
+        **model_kwargs: Any,
+    ) -> Any:
+        import torch
+
+        start, beams = input_ids.shape[1], plan.groups * plan.width
+        mask = model_kwargs.get("attention_mask")
+        mask = torch.ones_like(input_ids) if mask is None else mask  # generate() drops a mask of ones
+        places = (mask.cumsum(-1) - 1).clamp(min=0)
+        out = _forward(model, input_ids, mask, places, model_kwargs.get("past_key_values"))
+        cache, logits = out.past_key_values, out.logits[:, -1].repeat_interleave(beams, 0)
+        cache.batch_repeat_interleave(beams)
+        mask, place = mask.repeat_interleave(beams, 0), (places[:, -1:] + 1).repeat_interleave(beams, 0)
+        prompt, eos = input_ids.repeat_interleave(beams, 0), generation_config.eos_token_id
+        wide = logits.dtype if logits.dtype == torch.float64 else torch.float32
+        found = Search(plan, len(input_ids), logits.device, wide)
+        for length in range(start + 1, generation_config.max_length + 1):
+            log_p = logits_processor(torch.cat([prompt, found.written], dim=-1), logits.to(wide).log_softmax(-1))
+            parent = found.step(log_p, eos, last=length == generation_config.max_length)
+            if found.done():
+                break
+            cache.batch_select_indices(parent)
+            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=-1)
+            out = _forward(model, found.written[:, -1:], mask, place, cache)
+            cache, logits, place = out.past_key_values, out.logits[:, -1], place + 1
+        return _with_replies(input_ids, [found.best(row) for row in range(len(input_ids))], generation_config)
+
+    return search
+
+
+def _with_replies(prompts: Any, replies: list[list[int]], settings: Any) -> Any:
+    """Return prompts (rows, length) with the replies behind them, padded on the right."""
+    import torch
+
+    width = max(map(len, replies))
+    padded = [[*reply, *[settings.pad_token_id] * (width - len(reply))] for reply in replies]
+    return torch.cat([prompts, torch.tensor(padded, device=prompts.device)], dim=-1)
+
+
+def _forward(model: Any, ids: Any, mask: Any, places: Any, cache: Any) -> Any:
+    """One pass of the model, extending `cache`."""
+    return model(input_ids=ids, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True)

@@ -12,7 +12,9 @@ class PromptConfig:
 
     # dialogues: one example a dialogue, loss on every system turn (7 times fewer tokens, the same gradient).
     # turns: one example a system turn, loss on its reply only (the 2023 lab's format, without its bugs).
-    format: Literal["dialogues", "turns"] = "dialogues"
+    # pairs: one example a system turn for an encoder-decoder (T5), which reads the history and learns the reply alone.
+    # It is taken by itself for such a model, whichever of the others is asked for.
+    format: Literal["dialogues", "turns", "pairs"] = "dialogues"
     # A sentence before the history, e.g. "Help visitors of the town. Write values as [slot]." Costs its tokens once.
     instruction: str | None = None
     # Write the gold belief state before each reply: higher Inform and Success, more tokens (about 20 a turn).

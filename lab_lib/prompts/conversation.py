@@ -9,7 +9,7 @@ from lab_lib.corpora.database import Database
 from lab_lib.corpora.types import Dialogue
 from lab_lib.errors import LabError
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.encode import Piece, Prompt, beginning, encode_pieces, fit
+from lab_lib.prompts.encode import Piece, Prompt, beginning, encode_pieces, fit, source_end
 from lab_lib.prompts.messages import dialogue_messages
 
 # Yields a prompt, is sent the token ids of the model's answer to it (or None: the history keeps the gold reply).
@@ -26,16 +26,17 @@ def converse(
     Raises LabError naming dialogue and turn when a prompt cannot fit.
     """
     pieces = encode_pieces(dialogue_messages(dialogue, config, database), tokenizer)
-    bos = beginning(tokenizer)
+    bos, end = beginning(tokenizer), source_end(tokenizer, config)
+    room = config.max_tokens - len(bos) - len(end) - reply_tokens
     for position, piece in enumerate(pieces):
         if piece.message.role != "bot":
             continue
         ask = Piece(piece.before, (), (), piece.message)
         try:
-            kept, dropped = fit([*pieces[:position], ask], config.max_tokens - len(bos) - reply_tokens)
+            kept, dropped = fit([*pieces[:position], ask], room)
         except LabError as error:
             raise LabError(f"dialogue {dialogue.id}, system turn {piece.message.turn}: {error}") from None
-        ids = [*bos, *(i for p in kept for i in (*p.before, *p.learnt, *p.after))]
+        ids = [*bos, *(i for p in kept for i in (*p.before, *p.learnt, *p.after)), *end]
         reply = yield Prompt(tuple(ids), dialogue.key, piece.message.turn, dropped)
         if reply is not None:
             pieces[position] = Piece(piece.before, ended(reply, tokenizer.eos_token_id), piece.after, piece.message)

@@ -37,7 +37,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids up to and including the bot prefix of system turn `turn`; the model writes what follows."""
+    """Token ids up to and including the bot prefix of system turn `turn`; the model writes what follows.
+
+    In format `pairs` EOS comes behind the prefix: the ids are all that the encoder reads.
+    """
 
     ids: tuple[int, ...]
     key: str
@@ -113,13 +116,21 @@ def beginning(tokenizer: Any) -> tuple[int, ...]:
     return () if tokenizer.bos_token_id is None else (tokenizer.bos_token_id,)
 
 
-def _example(pieces: Sequence[Piece], bos: tuple[int, ...], key: str, first: int, dropped: int) -> Example:
-    """Join pieces; learn the replies of turns `first` and later."""
+def source_end(tokenizer: Any, config: PromptConfig) -> tuple[int, ...]:
+    """The EOS that ends what an encoder reads, as T5 learnt it in its pretraining; nothing for a decoder alone."""
+    return (tokenizer.eos_token_id,) if config.format == "pairs" else ()
+
+
+def _example(
+    pieces: Sequence[Piece], bos: tuple[int, ...], end: tuple[int, ...], key: str, first: int, dropped: int
+) -> Example:
+    """Join pieces, `end` before the last reply; learn the replies of turns `first` and later."""
     ids, learnt = list(bos), [False] * len(bos)
     for piece in pieces:
-        ids += [*piece.before, *piece.learnt, *piece.after]
+        before = (*piece.before, *end) if piece is pieces[-1] else piece.before
+        ids += [*before, *piece.learnt, *piece.after]
         learn = piece.message.turn >= first
-        learnt += [False] * len(piece.before) + [learn] * len(piece.learnt) + [False] * len(piece.after)
+        learnt += [False] * len(before) + [learn] * len(piece.learnt) + [False] * len(piece.after)
     while not learnt[-1]:  # nothing is learnt from what follows the last reply: do not compute it
         ids.pop(), learnt.pop()
     return Example(tuple(ids), tuple(learnt), key, first, pieces[-1].message.turn, dropped)
@@ -148,21 +159,21 @@ def _windows(pieces: Sequence[Piece], room: int, format: str) -> Iterator[tuple[
 def training_examples(
     dialogue: Dialogue, tokenizer: Any, config: PromptConfig, database: Database | None = None
 ) -> list[Example]:
-    """Return the dialogue's training examples: one (format `dialogues`) or one a system turn (format `turns`).
+    """Return the dialogue's training examples: one (format `dialogues`) or one a system turn (`turns` and `pairs`).
 
     A dialogue longer than `config.max_tokens` becomes several, each reply learnt once. Every example ends with the
     EOS of its last reply, and has at least one learnt reply token besides EOS.
     Raises LabError naming the dialogue when a reply is empty or cannot fit.
     """
     pieces = encode_pieces(dialogue_messages(dialogue, config, database), tokenizer)
-    bos = beginning(tokenizer)
+    bos, end = beginning(tokenizer), source_end(tokenizer, config)
     for piece in pieces:
         if piece.message.role == "bot" and not piece.message.text:
             raise LabError(f"dialogue {dialogue.id}, system turn {piece.message.turn}: empty reply")
     try:
         return [
-            _example(kept, bos, dialogue.key, first, dropped)
-            for kept, dropped, first in _windows(pieces, config.max_tokens - len(bos), config.format)
+            _example(kept, bos, end, dialogue.key, first, dropped)
+            for kept, dropped, first in _windows(pieces, config.max_tokens - len(bos) - len(end), config.format)
         ]
     except LabError as error:
         raise LabError(f"dialogue {dialogue.id}: {error}") from None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lab_lib.config import build, override, parse_yaml
 from lab_lib.decoding.config import DecodeConfig
+from lab_lib.decoding.strategies import expand_assignments, expand_section
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_text
 from lab_lib.prompts.config import PromptConfig
@@ -74,11 +75,20 @@ def recipe_path(name: str) -> Path:
 
 
 def load_recipe(name: str, assignments: Sequence[str] = ()) -> RunConfig:
-    """Read a recipe, apply `key=value` assignments, check every key and value, and return the config."""
+    """Read a recipe, apply `key=value` assignments, check every key and value, and return the config.
+
+    A `sweep` section is left to `sweep_config.load_sweep`: it says which runs are made, not how one is.
+    """
+    values = {key: value for key, value in recipe_values(name, assignments).items() if key != "sweep"}
+    return build(RunConfig, values, recipe_path(name).name)
+
+
+def recipe_values(name: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a recipe's YAML says after `key=value` assignments, unchecked."""
     path = recipe_path(name)
-    values = parse_yaml(read_text(path), path.name)
+    values = expand_section(parse_yaml(read_text(path), path.name))
     values.setdefault("recipe", path.stem)
-    return build(RunConfig, override(values, assignments), path.name)
+    return override(values, expand_assignments(assignments))
 
 
 def load_run_config(folder: Path, assignments: Sequence[str] = ()) -> RunConfig:
@@ -86,4 +96,5 @@ def load_run_config(folder: Path, assignments: Sequence[str] = ()) -> RunConfig:
     path = folder / "config.yaml"
     if not path.exists():
         raise LabError(f"{folder}: not a run folder (it has no config.yaml)")
-    return build(RunConfig, override(parse_yaml(read_text(path), str(path)), assignments), str(path))
+    values = parse_yaml(read_text(path), str(path))
+    return build(RunConfig, override(values, expand_assignments(assignments)), str(path))

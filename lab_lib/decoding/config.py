@@ -32,6 +32,9 @@ class DecodeConfig:
     # What stands in a prompt as the system's earlier turns. gold: those of the corpus. own: what the model said itself,
     # as in a real conversation; it then knows whether it has offered a venue already.
     history: Literal["gold", "own"] = "gold"
+    # Added to the logit of the token that opens a placeholder: above 0 the system offers venues and tells facts more
+    # often. On real MultiWOZ Inform and Success rise, and BLEU falls when it is too much; choose it on dev.
+    slot_bias: float = 0.0
     max_new_tokens: int = 80  # a reply is cut here; MultiWOZ replies have 17 words on average
     min_new_tokens: int = 0
     batch_size: int = 32  # prompts at once; halve it when memory runs out, the replies stay the same
@@ -82,6 +85,8 @@ def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
     """
     from transformers import GenerationConfig
 
+    from lab_lib.decoding.slots import slot_bias
+
     library_beams = config.beams > 1 and config.beam_groups == 1 and not config.sample
     knobs: dict[str, Any] = {
         # Sampling is done by the noise of `sampling.py`, which follows the dialogue, not the batch.
@@ -95,6 +100,8 @@ def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
         "bos_token_id": tokenizer.bos_token_id,
         "use_cache": True,
     }
+    if config.slot_bias:
+        knobs["sequence_bias"] = slot_bias(config, tokenizer)
     if config.min_new_tokens:
         knobs["min_new_tokens"] = config.min_new_tokens
     if library_beams:

@@ -13,6 +13,7 @@ from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.sampling import ReplyProcessors, row_seed
+from lab_lib.decoding.slots import slot_bias
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Prompt
 
@@ -114,6 +115,7 @@ class Reader:
         self.cache = new_cache(base.config)
         self.mask = torch.zeros(0, 0, dtype=torch.long, device=model.device)
         self.logits: Any = None
+        self.bias = slot_bias(config, tokenizer)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with some of the rows only."""
@@ -147,7 +149,8 @@ class Reader:
 
         config, logits = self.config, self.logits
         seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in asked]
-        process = ReplyProcessors(config, [prompt.ids for prompt in asked], seeds, self.pad, self.eos, logits.device)
+        texts = [prompt.ids for prompt in asked]
+        process = ReplyProcessors(config, texts, seeds, self.pad, self.eos, logits.device, self.bias)
         cache, mask, place = shallow_copy(self.cache), self.mask, self.mask.sum(-1, keepdim=True)
         replies: list[list[int]] = [[] for _ in asked]
         rows = list(range(len(asked)))  # which reply each row of the computation writes

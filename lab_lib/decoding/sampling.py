@@ -65,7 +65,8 @@ def sampling_processors(config: DecodeConfig, seeds: Sequence[int]) -> Any:
 class ReplyProcessors:
     """Everything between the model's logits and the next token, for rows that may leave before the others.
 
-    In transformers' order: repetition penalty, no repeated n-gram, least number of new tokens, then sampling.
+    In transformers' order: bias towards placeholders (`slots.py`), repetition penalty, no repeated n-gram, least number
+    of new tokens, then sampling.
     """
 
     def __init__(
@@ -76,13 +77,14 @@ class ReplyProcessors:
         pad: int,
         eos: int,
         device: Any,
+        bias: list[list[Any]] | None = None,
     ):
         import torch
         from transformers.generation import logits_process as processors
 
         width = max(map(len, prompts))
         self.history = torch.tensor([[pad] * (width - len(row)) + list(row) for row in prompts], device=device)
-        self.chain: list[Any] = []
+        self.chain: list[Any] = [processors.SequenceBiasLogitsProcessor(bias)] if bias else []
         if config.repetition_penalty != 1.0:
             self.chain.append(processors.RepetitionPenaltyLogitsProcessor(config.repetition_penalty))
         if config.no_repeat_ngram:

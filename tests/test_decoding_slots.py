@@ -1,0 +1,51 @@
+"""The bias towards placeholders: which tokens it concerns, and that every way of decoding applies it."""
+
+from __future__ import annotations
+
+import pytest
+from tiny_models import tiny_llama, tiny_neox
+
+from lab_lib.decoding.config import DecodeConfig
+from lab_lib.decoding.generate import generate_batch, generate_replies
+from lab_lib.decoding.slots import opening_tokens, slot_bias
+from lab_lib.prompts.encode import Prompt
+from lab_lib.training.hub import find_source
+from lab_lib.training.tokenizer import load_tokenizer
+
+
+@pytest.fixture(scope="module", params=[tiny_llama, tiny_neox], ids=["llama", "neox"])
+def loaded(request, tmp_path_factory):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = request.param(tmp_path_factory.mktemp("model"))
+    return AutoModelForCausalLM.from_pretrained(folder).double().eval(), AutoTokenizer.from_pretrained(folder)
+
+
+def test_the_opening_token_of_lab_tiny_is_the_space_before_a_bracket():
+    tokenizer, _ = load_tokenizer(find_source("lab-tiny"))
+    (space,) = opening_tokens(tokenizer)
+    text = " the [name] is at [address], phone [phone]."
+    assert tokenizer.decode([space]) == " "
+    assert tokenizer(text, add_special_tokens=False)["input_ids"].count(space) == 3
+
+
+def test_a_tokenizer_with_tokens_for_brackets_gives_all_of_them(loaded):
+    _, tokenizer = loaded
+    first = tokenizer(" [name]", add_special_tokens=False)["input_ids"][0]
+    found = opening_tokens(tokenizer)
+    assert first in found
+    if tokenizer.decode([first]).strip():
+        assert all(tokenizer.decode([i]).strip().startswith("[") for i in found)
+
+
+def test_no_bias_is_nothing_and_a_large_one_opens_a_placeholder_wherever_it_is_decoded(loaded):
+    model, tokenizer = loaded
+    assert slot_bias(DecodeConfig(), tokenizer) is None
+    prompts = [Prompt((5, 6, 7), "a", 0), Prompt((5, 9), "b", 0)]
+    opening = set(opening_tokens(tokenizer))
+    for strategy in ({}, {"sample": True}, {"beams": 2}, {"penalty_alpha": 0.2, "top_k": 3}):
+        strong = DecodeConfig(max_new_tokens=3, slot_bias=1000.0, **strategy)
+        rows = generate_batch(model, tokenizer, [p.ids for p in prompts], strong)
+        assert all(set(row) <= opening for row in rows), strategy
+        replies = generate_replies(model, tokenizer, prompts, strong)
+        assert {r.response.replace(" ", "")[0] for r in replies} == {"["}, strategy

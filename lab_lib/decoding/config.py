@@ -27,7 +27,8 @@ class DecodeConfig:
     # Tokens guessed at a time by copying from the prompt. Greedy search's replies, in fewer steps where they repeat the
     # prompt; one reply at a time, so slower wherever a batch fits.
     prompt_lookup: int = 0
-    repetition_penalty: float = 1.0  # above 1 avoids tokens already seen, those of the history too
+    # Above 1 avoids tokens already seen, those of the history too; with an encoder (T5) those of the reply only.
+    repetition_penalty: float = 1.0
     no_repeat_ngram: int = 0  # forbid repeating n-grams of this size; 0 allows all
     # What stands in a prompt as the system's earlier turns. gold: those of the corpus. own: what the model said itself,
     # as in a real conversation; it then knows whether it has offered a venue already.

@@ -42,28 +42,43 @@ def generate_batch(
 
     Rows are padded on the left, so that every reply starts right after its prompt; the reply is what lies behind
     the prompt's last position, never the result of a text search. A reply that ended keeps its EOS. `seeds` (one a
-    row, used by sampling) default to `config.seed`. Raises LabError for an empty prompt, for a strategy the model
-    cannot do, or when the device runs out of memory (with what to turn).
+    row, used by sampling) default to `config.seed`. An encoder-decoder reads the prompt as its source, padded on the
+    right, and its reply lies behind the start token; penalties of repetition then see the reply alone.
+    Raises LabError for an empty prompt, for a strategy the model cannot do, or when the device runs out of memory
+    (with what to turn).
     """
     import torch
 
-    check_model(config, model.config.is_encoder_decoder)
+    encoder = model.config.is_encoder_decoder
+    check_model(config, encoder)
     if not all(prompts):
         raise LabError("cannot generate from an empty prompt")
     if config.prompt_lookup and len(prompts) > 1:  # transformers guesses ahead for one text at a time
         return [generate_batch(model, tokenizer, [row], config)[0] for row in prompts]
-    width = max(map(len, prompts))
-    pad, eos = tokenizer.pad_token_id, tokenizer.eos_token_id
-    ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in prompts], device=model.device)
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts], device=model.device)
+    ids, mask = (tensor.to(model.device) for tensor in pad_rows(prompts, tokenizer.pad_token_id, left=not encoder))
     extra = _strategy_arguments(config, seeds or [config.seed] * len(prompts))
     settings = generation_config(config, tokenizer)
+    if encoder:
+        settings.decoder_start_token_id = model.config.decoder_start_token_id
     try:
         with torch.inference_mode():
             rows = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings, **extra)
     except torch.OutOfMemoryError:
         raise LabError(OUT_OF_MEMORY.format(config.batch_size)) from None
-    return [_until_eos(row[width:].tolist(), eos) for row in rows]
+    start = 1 if encoder else ids.shape[1]
+    return [_until_eos(row[start:].tolist(), tokenizer.eos_token_id) for row in rows]
+
+
+def pad_rows(rows: Sequence[Sequence[int]], pad: int, left: bool) -> tuple[Any, Any]:
+    """Return (ids, mask), two int64 tensors of shape (rows, longest row), padded on the left or on the right."""
+    import torch
+
+    ids = torch.full((len(rows), max(map(len, rows))), pad)
+    mask = torch.zeros_like(ids)
+    for n, row in enumerate(rows):
+        place = slice(-len(row), None) if left else slice(len(row))
+        ids[n, place], mask[n, place] = torch.tensor(row), 1
+    return ids, mask
 
 
 def _strategy_arguments(config: DecodeConfig, seeds: Sequence[int]) -> dict[str, Any]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lab_lib.cli.console import console
+from lab_lib.cli.sweeps import walk_sweep
+
+if TYPE_CHECKING:
+    from lab_lib.runs.sweep_config import Sweep
 
 Recipe = Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YAML file.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="section.key=value, for example training.steps=100")]
@@ -31,14 +35,34 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")] = False,
     base: Annotated[bool, typer.Option("--base/--no-base", help="Decode and score the base model too.")] = True,
 ) -> None:
-    """Walk the whole corridor: score the base model, fine-tune, score the adapter, write the report."""
-    if dry_run:
-        from lab_lib.runs.config import load_recipe
-        from lab_lib.runs.dry_run import show_plan
+    """Walk the whole corridor: score the base model, fine-tune, score the adapter, write the report.
 
-        show_plan(load_recipe(recipe, overrides or []), console)
+    A recipe with a section `sweep` is a grid of runs: it is run as `lab sweep` would.
+    """
+    from lab_lib.runs.sweep_config import load_sweep
+
+    found = load_sweep(recipe, overrides or [])
+    if dry_run:
+        _show_plan(recipe, overrides or [], found)
+        return
+    if found is not None:
+        walk_sweep(found, None, out)
         return
     _walk(recipe, overrides or [], out, ("base", *AFTER_BASE) if base else AFTER_BASE)
+
+
+def _show_plan(recipe: str, overrides: list[str], found: Sweep | None) -> None:
+    """Show the runs of a sweep, then all about the (first) run."""
+    from lab_lib.runs.config import load_recipe
+    from lab_lib.runs.dry_run import show_plan
+
+    if found is None:
+        show_plan(load_recipe(recipe, overrides), console)
+        return
+    for member in found.members:
+        console.print(member.name, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{found}; all scored on dev. The first of them:")
+    show_plan(found.members[0].config, console)
 
 
 def train(recipe: Recipe, overrides: Overrides = None, out: Out = None) -> None:

@@ -1,0 +1,51 @@
+"""`lab sweep`: a grid of runs; `lab run` comes here too when a recipe carries a grid of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab_lib.cli.console import console
+from lab_lib.errors import LabError
+
+if TYPE_CHECKING:
+    from lab_lib.runs.sweep_config import Sweep
+
+
+def sweep(
+    recipe: Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YAML file.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value, for every run")] = None,
+    grid: Annotated[
+        list[str] | None, typer.Option(help="key=v1,v2,... (YAML values); again for more keys. Default: the recipe's.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Of training, for example 0,1,2. Default: the recipe's.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Runs at once. Default: one a core, or one on a GPU.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the sweep. Default: runs/RECIPE-sweep")] = None,
+) -> None:
+    """Run a grid of settings and seeds, score them on dev, and show a table and a figure with intervals."""
+    from lab_lib.runs.sweep_config import load_sweep
+
+    found = load_sweep(recipe, overrides or [], grid or [], seeds)
+    if found is None:
+        raise LabError(f"{recipe}: the recipe has no section 'sweep'; give --grid key=v1,v2,...")
+    walk_sweep(found, jobs, out)
+
+
+def walk_sweep(found: Sweep, jobs: int | None, out: Path | None) -> None:
+    """Run a sweep, write and print its summary, and print its folder. Raises LabError when runs failed."""
+    from lab_lib.runs.sweep import find_workers, run_members
+    from lab_lib.runs.sweep_summary import summarise
+    from lab_lib.training.hardware import print_choices
+
+    path = out or Path("runs") / f"{found.recipe}-sweep"
+    workers = find_workers(jobs)
+    console.print(f"[bold]{found.recipe}[/] in {path}: {found}")
+    console.print("scored on dev dialogues, since a sweep is there to choose; the test split stays untouched")
+    print_choices({"runs at once": workers.jobs, "threads a run": workers.threads})
+    failed = run_members(found, path, workers, console)
+    summarise(found, path, workers, failed, console)
+    print(path)
+    if failed:
+        raise LabError(f"{len(failed)} of {len(found.members)} runs failed; the same command tries them again")

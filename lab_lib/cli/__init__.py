@@ -10,7 +10,7 @@ from collections.abc import Callable
 import typer
 from rich.markup import escape
 
-from lab_lib.cli import data, models, predictions, recipes, runs, scoring, sweeps
+from lab_lib.cli import data, models, predictions, recipes, runs, scoring, structure, sweeps
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
 from lab_lib.runs.allocator import keep_freed_memory
@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 VERBS: tuple[Callable[..., None], ...] = (
     *(runs.demo, runs.run, sweeps.sweep, runs.train, runs.decode, scoring.evaluate, scoring.leaderboard),
-    *(models.merge, models.chat, models.speed, models.doctor),
+    *(models.merge, models.chat, models.speed, models.doctor, structure.structure),
 )
 for verb in VERBS:
     app.command()(verb)

@@ -1,0 +1,77 @@
+"""The graph of clusters for Graphviz: the text of a .dot file, and its picture where the program `dot` is there."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from lab_lib.errors import LabError
+from lab_lib.structure.describe import Card
+from lab_lib.structure.transitions import Transitions
+
+# Who speaks: (fill, line colour, style). Okabe and Ito's blue and vermilion, and an outline each, for grey print.
+LOOKS = {
+    "user": ("#DCEBF7", "#0072B2", "rounded,filled"),
+    "system": ("#FDEBD0", "#D55E00", "filled"),
+    "both": ("#EEEEEE", "#555555", "filled,dashed"),
+}
+WORDS = 4  # in a node
+ARROWS = {"user": "#0072B2", "system": "#D55E00", "both": "#555555", "start": "#000000"}
+
+
+def dot_text(cards: Sequence[Card], ways: Transitions, smallest: float, title: str) -> str:
+    """Return the graph in the DOT language, dialogues running from left to right."""
+    lines = [
+        "digraph dialogues {",
+        f"  label={quote(title)}; labelloc=t; rankdir=LR; ranksep=0.45; nodesep=0.3; bgcolor=white;",
+        '  fontname="Helvetica"; node [fontname="Helvetica", fontsize=12]; edge [fontname="Helvetica", fontsize=10];',
+        '  start [shape=circle, label="start", style=filled, fillcolor=black, fontcolor=white];',
+        '  end [shape=doublecircle, label="end"];',
+    ]
+    for card in cards:
+        fill, line, style = LOOKS[card.speaker]
+        looks = f'shape=box, style="{style}", fillcolor="{fill}", color="{line}", penwidth=2'
+        lines.append(f"  c{card.number} [{looks}, label={quote(chr(10).join(node_lines(card)))}];")
+    for source, target, share in ways.arcs(smallest):
+        speaker = "start" if source == ways.clusters else cards[source].speaker
+        width = f'penwidth={0.6 + 5 * share:.2f}, color="{ARROWS[speaker]}"'
+        ends = f"{'start' if speaker == 'start' else f'c{source + 1}'} -> {_target(target, ways)}"
+        # Ways back in time do not decide who stands left of whom.
+        back = ", constraint=false" if source != ways.clusters and target <= source else ""
+        lines.append(f'  {ends} [{width}, label="{share:.0%}"{back}];')
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def node_lines(card: Card) -> list[str]:
+    """Return what stands in a node: number, who says it and its share of all; then its first words, one a line."""
+    return [f"{card.number} {card.speaker} {card.share:.0%}", *card.words[:WORDS]]
+
+
+def _target(target: int, ways: Transitions) -> str:
+    return "end" if target == ways.clusters else f"c{target + 1}"
+
+
+def quote(text: str) -> str:
+    """Return a double-quoted DOT string: backslashes and quotes escaped, line breaks as \\n.
+
+    >>> quote('a "b" c')
+    '"a \\\\"b\\\\" c"'
+    """
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def find_dot() -> str | None:
+    """Return the path of Graphviz's program `dot`, None where it is not installed."""
+    return shutil.which("dot")
+
+
+def draw_dot(text: str, program: str, format: str) -> bytes:
+    """Return the picture (`svg` or `png`) that Graphviz makes of a graph. Raises LabError with its complaint."""
+    extra = ["-Gdpi=110"] if format == "png" else []
+    done = subprocess.run([program, f"-T{format}", *extra], input=text.encode(), capture_output=True)
+    if done.returncode:
+        complaint = done.stderr.decode(errors="replace").strip().split("\n")[0]
+        raise LabError(f"{program}: {complaint or f'ended with code {done.returncode}'}")
+    return done.stdout

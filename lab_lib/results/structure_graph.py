@@ -1,0 +1,160 @@
+"""The graph of clusters as a picture made here, without Graphviz: users above, the system below, time to the right.
+
+The places say something, which a general layout program's do not: clusters stand in the order in which they come in a
+dialogue, in the row of who says them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab_lib.files import atomic_open, write_text
+from lab_lib.results.curve import DOTS_PER_INCH, STYLE
+from lab_lib.results.structure_dot import ARROWS, LOOKS, node_lines
+from lab_lib.structure.describe import Card
+from lab_lib.structure.transitions import Transitions
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ROWS = {"user": 2.2, "both": 1.1, "system": 0.0}  # height of each row of nodes
+STEP = 0.62  # distance in the width from one cluster to the next in time
+WIDTH, HEIGHT = 0.95, 0.62  # of a node
+INCHES = 1.55  # of one unit of width or height
+LABELLED = 0.2  # arrows of this share or more carry their number; more numbers than that would hide each other
+Place = tuple[float, float]
+
+
+def draw_graph(
+    cards: Sequence[Card], ways: Transitions, smallest: float, title: str, png: Path | None, svg: Path | None
+) -> str:
+    """Draw the graph, write it to the paths that are given (atomically), and return the SVG text."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    places = lay_out(cards)
+    right = places[-2][0]
+    with matplotlib.rc_context({**STYLE, "axes.grid": False}):
+        # Equal scales in both directions, so that the bends of the arrows can be computed.
+        figure = Figure(figsize=(INCHES * (right + 0.9), INCHES * 3.5))
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.text(-0.4, 2.72, title, parse_math=False, fontweight="bold", fontsize=14)
+        axes.set(xlim=(-0.45, right + 0.45), ylim=(-0.55, 2.95))
+        axes.set_axis_off()
+        boxes = {card.number - 1: _node(axes, places[card.number - 1], card) for card in cards}
+        boxes |= {-1: _ending(axes, places[-1], "start"), -2: _ending(axes, places[-2], "end")}
+        for source, target, share in ways.arcs(smallest):
+            begin = -1 if source == ways.clusters else source
+            end = -2 if target == ways.clusters else target
+            colour = ARROWS["start" if begin < 0 else cards[begin].speaker]
+            _arrow(axes, boxes[begin], boxes[end], (places[begin], places[end]), share, colour)
+        return _saved(figure, png, svg)
+
+
+def _saved(figure: Any, png: Path | None, svg: Path | None) -> str:
+    """Write a figure to the paths that are given and return its SVG text."""
+    image, text = BytesIO(), StringIO()
+    figure.savefig(image, format="png", dpi=DOTS_PER_INCH)
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    if png is not None:
+        with atomic_open(png, "wb") as stream:
+            stream.write(image.getvalue())
+    if svg is not None:
+        write_text(svg, text.getvalue())
+    return text.getvalue()
+
+
+def lay_out(cards: Sequence[Card]) -> dict[int, Place]:
+    """Return the centre of every node by its index; -1 is the start, -2 the end.
+
+    The width is time: each cluster stands one STEP further than the one before it, or more where a box in its own row
+    would be covered.
+    """
+    places: dict[int, Place] = {-1: (0.0, 1.1)}
+    free = dict.fromkeys(ROWS, 0.0)  # where the next box of a row may stand
+    x = 0.35
+    for card in cards:
+        x = max(x + STEP, free[card.speaker])
+        places[card.number - 1] = (x, ROWS[card.speaker])
+        free[card.speaker] = x + WIDTH + 0.15
+    places[-2] = (x + WIDTH, 1.1)
+    return places
+
+
+def _node(axes: Axes, place: Place, card: Card) -> Any:
+    """Draw one cluster, a rounded box for users and a square one for others, and return the box."""
+    from matplotlib.patches import FancyBboxPatch
+
+    fill, line, _ = LOOKS[card.speaker]
+    style = "round,pad=0,rounding_size=0.12" if card.speaker == "user" else "square,pad=0"
+    x, y = place
+    corner = (x - WIDTH / 2, y - HEIGHT / 2)
+    dash = "--" if card.speaker == "both" else "-"
+    looks: dict[str, Any] = {"facecolor": fill, "edgecolor": line, "linewidth": 2, "linestyle": dash, "zorder": 3}
+    box = FancyBboxPatch(corner, WIDTH, HEIGHT, boxstyle=style, **looks)
+    axes.add_patch(box)
+    head, *words = node_lines(card)
+    text: dict[str, Any] = {"ha": "center", "va": "top", "zorder": 4, "parse_math": False, "fontsize": 9}
+    axes.text(x, y + HEIGHT / 2 - 0.03, head, fontweight="bold", **text)
+    axes.text(x, y + HEIGHT / 2 - 0.14, "\n".join(words), linespacing=1.1, **text)
+    return box
+
+
+def _ending(axes: Axes, place: Place, name: str) -> Any:
+    """Draw the start (a black disc) or the end (a ring), and return it."""
+    from matplotlib.patches import Circle
+
+    fill, ink = ("black", "white") if name == "start" else ("white", "black")
+    disc = Circle(place, 0.22, facecolor=fill, edgecolor="black", lw=2, zorder=3)
+    axes.add_patch(disc)
+    axes.text(*place, name, ha="center", va="center", fontsize=10, color=ink, zorder=4)
+    return disc
+
+
+def _arrow(axes: Axes, box: Any, other: Any, ends: tuple[Place, Place], share: float, colour: str) -> None:
+    """Draw one way from box to box, as wide as its share; the larger shares are written beside it."""
+    from matplotlib.patches import FancyArrowPatch
+
+    begin, end = ends
+    loop = begin == end
+    if loop:  # over a box of the users, under one of the system
+        side = 1 if begin[1] > 0 else -1
+        begin, end = ((x, begin[1] + side * HEIGHT / 2) for x in (begin[0] - 0.3 * side, begin[0] + 0.3 * side))
+    bend = -0.9 if loop else _bend(begin, end)
+    arrow = FancyArrowPatch(
+        begin,
+        end,
+        connectionstyle=f"arc3,rad={bend}",
+        arrowstyle="-|>",
+        mutation_scale=10 + 8 * share,
+        patchA=None if loop else box,
+        patchB=None if loop else other,
+        linewidth=0.6 + 5 * share,
+        color=colour,
+        alpha=0.45 + 0.5 * share,
+        zorder=2,
+    )
+    axes.add_patch(arrow)
+    if share >= LABELLED:
+        place = _along(begin, end, bend, 0.5 if loop else 0.36)
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+        axes.text(*place, f"{share:.0%}", fontsize=8, ha="center", va="center", color=colour, bbox=ground, zorder=2.5)
+
+
+def _bend(begin: Place, end: Place) -> float:
+    """Return how much an arrow bends: a little always, so that there and back are two lines; more along a row."""
+    if begin[1] == end[1]:
+        return -0.35 if begin[1] > 0 else 0.35
+    return 0.12
+
+
+def _along(begin: Place, end: Place, bend: float, t: float) -> Place:
+    """Return the point at `t` (0 to 1) of matplotlib's `arc3` curve, a parabola through one control point."""
+    (x0, y0), (x2, y2) = begin, end
+    x1 = (x0 + x2) / 2 + bend * (y2 - y0)
+    y1 = (y0 + y2) / 2 - bend * (x2 - x0)
+    a, b, c = (1 - t) ** 2, 2 * t * (1 - t), t**2
+    return a * x0 + b * x1 + c * x2, a * y0 + b * y1 + c * y2

@@ -1,0 +1,81 @@
+"""The page about the clusters of a corpus: one HTML file that needs no network and no script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab_lib.results.assets import asset, render
+from lab_lib.results.table import Cell
+from lab_lib.structure.describe import Card
+from lab_lib.structure.quality import MEASURES, Agreement
+from lab_lib.structure.transitions import Transitions
+
+HEADINGS = ("Homogeneity", "Completeness", "V-measure")
+QUALITY_NOTES = (
+    "Points of 0-100 against one gold act an utterance. Homogeneity: a cluster holds one act. Completeness: an act is "
+    "in one cluster. V-measure: their harmonic mean.",
+    "Ranges: 95 % intervals (mean ± 1.96 standard errors; bootstrap over dialogues and k-means seeds).",
+)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One dialogue as its way through the clusters: (cluster number from 1, speaker, text) a turn."""
+
+    key: str
+    turns: tuple[tuple[int, str, str], ...]
+
+
+def agreement_lines(rows: Mapping[str, Mapping[str, Agreement]]) -> list[tuple[str, list[Cell]]]:
+    """Return (row name, cells) for the table of agreement with the gold acts."""
+    return [(name, [_cell(row[measure]) for measure in MEASURES]) for name, row in rows.items()]
+
+
+def _cell(value: Agreement) -> Cell:
+    """Return a figure with its interval; one that cannot vary has none."""
+    same = value.high - value.low < 1e-9
+    return Cell(f"{value.mean + 0.0:.1f}", "" if same else f"{value.low:.1f}–{value.high:.1f}")
+
+
+def structure_html(
+    title: str,
+    facts: Mapping[str, Any],
+    pictures: tuple[str, str | None],
+    found: tuple[Sequence[Card], Transitions],
+    smallest: float,
+    agreement: Mapping[str, Mapping[str, Agreement]],
+    walks: Sequence[Walk],
+) -> str:
+    """Return the page: graph, clusters, agreement with the gold acts, some dialogues. Texts are only put in as text.
+
+    `pictures` are SVG texts: the graph (whose arrows have at least the share `smallest`) and the map of acts, which is
+    None, as `agreement` is empty, for a corpus without dialogue acts.
+    """
+    from markupsafe import Markup
+
+    graph, acts = (Markup(svg[svg.index("<svg") :]) if svg else None for svg in pictures)
+    cards, ways = found
+    return render(
+        "structure.html",
+        title=title,
+        facts={name: str(value) for name, value in facts.items()},
+        graph=graph,
+        map=acts,
+        cards=[(card, next_clusters(card, ways)) for card in cards],
+        smallest=f"{smallest:.0%}",
+        headings=HEADINGS,
+        quality=agreement_lines(agreement),
+        notes=QUALITY_NOTES,
+        walks=walks,
+        style=Markup(asset("report.css") + asset("structure.css")),
+    )
+
+
+def next_clusters(card: Card, ways: Transitions, count: int = 3) -> list[tuple[str, str]]:
+    """Return (name, share) of what most often follows a cluster, the likeliest first."""
+    shares = ways.shares[card.number - 1]
+    order = sorted(range(len(shares)), key=lambda target: (-shares[target], target))[:count]
+    named = [("end" if target == ways.clusters else str(target + 1), shares[target]) for target in order]
+    return [(name, f"{share:.0%}") for name, share in named if share > 0]

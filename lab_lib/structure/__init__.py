@@ -1,0 +1,1 @@
+"""What shape do dialogues have? Utterances embedded and clustered, and the ways from cluster to cluster."""

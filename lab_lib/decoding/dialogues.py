@@ -142,15 +142,19 @@ class Reader:
         self.cache, self.logits = out.past_key_values, out.logits[:, -1]
 
     def write(self, asked: Sequence[Prompt]) -> Answers:
-        """Write one answer a row after what was read, on a copy of the cache, and return the token ids."""
+        """Write one answer a row after what was read, on a copy of the cache, and return the token ids.
+
+        All rows ask for the same: conversations that ask for calls do so at every turn, so they keep step.
+        """
         import torch
 
         from lab_lib.decoding.cache import shallow_copy
 
-        config, logits = self.config, self.logits
+        reply, logits = asked[0].asks == "reply", self.logits
+        config, bias = (self.config, self.bias) if reply else (self.config.for_calls(), None)
         seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in asked]
         texts = [prompt.ids for prompt in asked]
-        process = ReplyProcessors(config, texts, seeds, self.pad, self.eos, logits.device, self.bias)
+        process = ReplyProcessors(config, texts, seeds, self.pad, self.eos, logits.device, bias)
         cache, mask, place = shallow_copy(self.cache), self.mask, self.mask.sum(-1, keepdim=True)
         replies: list[list[int]] = [[] for _ in asked]
         rows = list(range(len(asked)))  # which reply each row of the computation writes

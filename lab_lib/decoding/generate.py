@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lab_lib.decoding.beams import BeamPlan, beam_search
@@ -15,6 +15,7 @@ from lab_lib.decoding.strategies import check_model
 from lab_lib.errors import LabError
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Prompt
+from lab_lib.prompts.encode import answer_text as reply_text
 
 Conversations = Mapping[str, Callable[[], Conversation]]  # dialogue key -> how to start its conversation
 OUT_OF_MEMORY = "out of memory while decoding: lower decoding.batch_size (now {})"
@@ -22,13 +23,17 @@ OUT_OF_MEMORY = "out of memory while decoding: lower decoding.batch_size (now {}
 
 @dataclass(frozen=True)
 class Reply:
-    """One generated reply. `stopped` is False when it was cut at max_new_tokens; `tokens` counts EOS too."""
+    """One generated reply. `stopped` is False when it was cut at max_new_tokens; `tokens` counts EOS too.
+
+    `facts` are what its conversation knows beside it: with predicted states the calls before it and the state.
+    """
 
     key: str
     turn: int
     response: str
     tokens: int
     stopped: bool
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def generate_batch(
@@ -102,11 +107,6 @@ def _until_eos(ids: list[int], eos: int) -> list[int]:
     return ids[: ids.index(eos) + 1] if eos in ids else ids
 
 
-def reply_text(ids: Sequence[int], tokenizer: Any) -> str:
-    """Turn reply ids to text: special tokens removed, nothing else cleaned up, outer white space stripped."""
-    return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
-
-
 def generate_replies(
     model: Any,
     tokenizer: Any,
@@ -122,21 +122,22 @@ def generate_replies(
     reply depends on `config.seed`, its dialogue and its turn alone, whatever the batches, so an interrupted run
     that goes on gives the same replies. Greedy search and sampling read each dialogue once (`dialogues.py`); other
     strategies, and models with an encoder, go through transformers' generate().
-    With `config.history` own, `converse` starts the conversation of each dialogue, and `prompts` only says which
-    replies to expect. Raises LabError when it is missing.
+    With `converse`, which starts the conversation of each dialogue, these ask instead, and `prompts` only says which
+    replies to expect: answers to prompts for calls are not among them. Raises LabError when it is missing and
+    `config.history` is own.
     """
     if config.history == "own" and converse is None:
         raise LabError("decoding.history=own needs whole dialogues to converse about, not prompts alone")
-    for batch in _batches(prompts, config, by_dialogue=reads_once(model, config)):
+    for batch in _batches(prompts, config, converse is not None, reads_once(model, config)):
         asked = [prompt for chain in batch for prompt in chain]
         if all((prompt.key, prompt.turn) in done for prompt in asked):
             progress(len(asked))
             continue
-        start = converse if config.history == "own" else None
-        for prompt, ids in write_batch(model, tokenizer, batch, config, start):
-            stopped = bool(ids) and ids[-1] == tokenizer.eos_token_id
-            yield Reply(prompt.key, prompt.turn, reply_text(ids, tokenizer), len(ids), stopped)
-            progress(1)
+        for prompt, ids in write_batch(model, tokenizer, batch, config, converse):
+            if prompt.asks == "reply":
+                stopped = bool(ids) and ids[-1] == tokenizer.eos_token_id
+                yield Reply(prompt.key, prompt.turn, reply_text(ids, tokenizer), len(ids), stopped, prompt.facts)
+                progress(1)
 
 
 def reads_once(model: Any, config: DecodeConfig) -> bool:
@@ -145,9 +146,11 @@ def reads_once(model: Any, config: DecodeConfig) -> bool:
     return one_token and not model.config.is_encoder_decoder
 
 
-def _batches(prompts: Sequence[Prompt], config: DecodeConfig, by_dialogue: bool) -> Iterator[list[Chain]]:
-    """Group prompts: whole dialogues for history own, chains where the cache is used again, else single prompts."""
-    if config.history == "own":
+def _batches(
+    prompts: Sequence[Prompt], config: DecodeConfig, conversing: bool, by_dialogue: bool
+) -> Iterator[list[Chain]]:
+    """Group prompts: whole dialogues for conversations, chains where the cache is used again, else single prompts."""
+    if conversing:
         whole: dict[str, Chain] = {}
         for prompt in by_length(prompts):
             whole.setdefault(prompt.key, []).append(prompt)
@@ -193,4 +196,5 @@ def write_batch(
 def plain(model: Any, tokenizer: Any, asked: Sequence[Prompt], config: DecodeConfig) -> list[list[int]]:
     """Decode prompts by transformers' generate(), each read from its beginning."""
     seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in asked]
-    return generate_batch(model, tokenizer, [prompt.ids for prompt in asked], config, seeds)
+    settings = config if asked[0].asks == "reply" else config.for_calls()
+    return generate_batch(model, tokenizer, [prompt.ids for prompt in asked], settings, seeds)

@@ -15,6 +15,8 @@ from lab_lib.files import read_json, read_jsonl, write_json, write_jsonl
 from lab_lib.prompts.encode import Prompt
 
 Predictions = dict[str, list[dict[str, Any]]]
+# What of a row is scored: the reply, the belief state and active domains it was made with, the calls the model wrote.
+KEPT = ("response", "state", "active_domains", "call", "problems")
 
 
 def decode_to_file(
@@ -53,7 +55,8 @@ def decode_to_file(
 
 def _row(reply: Reply) -> dict[str, Any]:
     row = asdict(reply)
-    return {"dialogue": row.pop("key"), **row}
+    facts = row.pop("facts")
+    return {"dialogue": row.pop("key"), **row, **facts}
 
 
 def read_partial(path: Path) -> list[dict[str, Any]]:
@@ -72,6 +75,7 @@ def read_partial(path: Path) -> list[dict[str, Any]]:
 def read_predictions(path: str | Path) -> Predictions:
     """Read a prediction file into {dialogue: [{"response": ...}, ...]}: our JSONL, or mwzeval JSON (`.json[.gz]`).
 
+    Of our rows what KEPT names is read.
     Raises LabError naming the line or dialogue when a row is malformed, a turn is missing or is there twice.
     """
     if not str(path).removesuffix(".gz").endswith(".jsonl"):
@@ -83,7 +87,7 @@ def read_predictions(path: str | Path) -> Predictions:
         known = turns.setdefault(row["dialogue"], {})
         if row["turn"] in known:
             raise LabError(f"{path}: row {number}: turn {row['turn']} of {row['dialogue']} is there twice")
-        known[row["turn"]] = {k: row[k] for k in ("response", "state", "active_domains") if k in row}
+        known[row["turn"]] = {name: row[name] for name in KEPT if name in row}
     return {key: _in_order(key, rows, path) for key, rows in turns.items()}
 
 
@@ -107,7 +111,7 @@ def _checked_mwzeval(value: Any, path: str | Path) -> Predictions:
 
 
 def export_mwzeval(predictions: Predictions, path: str | Path) -> Path:
-    """Write the mwzeval JSON {dialogue: [{"response": ...}, ...]}."""
+    """Write the mwzeval JSON {dialogue: [{"response": ..., "state"?: ...}, ...]}."""
     return write_json(path, predictions)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lab_lib.errors import LabError
+
 
 @dataclass(frozen=True)
 class PromptConfig:
@@ -19,7 +21,19 @@ class PromptConfig:
     instruction: str | None = None
     # Write the gold belief state before each reply: higher Inform and Success, more tokens (about 20 a turn).
     state: bool = False
-    # Add to the state the number of matching venues and what is booked. Needs state.
+    # Add the number of matching venues and what is booked. Needs state or predict_state.
     database: bool = False
+    # The model writes the belief state itself, as function calls before each reply: find_hotel(area="north"). Decoding
+    # then is end to end (twice as many answers); scores fall below those with the gold state. Excludes state.
+    predict_state: bool = False
     # Longest example in tokens; whole oldest turns are dropped beyond it, never the reply. 768 is what lab-tiny saw.
     max_tokens: int = 768
+
+    def __post_init__(self) -> None:
+        """Refuse settings that would be ignored or mean nothing."""
+        if self.state and self.predict_state:
+            raise LabError("prompt.predict_state goes without prompt.state, which would show the gold state")
+        if self.database and not (self.state or self.predict_state):
+            raise LabError("prompt.database needs prompt.state or prompt.predict_state")
+        if self.predict_state and self.format == "pairs":
+            raise LabError("prompt.predict_state needs a decoder-only model: an encoder reads the history once a reply")

@@ -21,25 +21,36 @@ def converse(
 ) -> Conversation:
     """Yield one prompt for each system turn; the answers that are sent back become the history of later turns.
 
-    The user's turns (and the state before each reply, if the prompt shows it) stay those of the corpus: the user does
-    not react to what the model says. `reply_tokens` of `config.max_tokens` are kept free for the reply.
+    The user's turns (and the state or the calls before each reply, if the prompt has them) stay those of the corpus:
+    the user does not react to what the model says. `reply_tokens` of `config.max_tokens` are kept free for the reply.
     Raises LabError naming dialogue and turn when a prompt cannot fit.
     """
     pieces = encode_pieces(dialogue_messages(dialogue, config, database), tokenizer)
-    bos, end = beginning(tokenizer), source_end(tokenizer, config)
-    room = config.max_tokens - len(bos) - len(end) - reply_tokens
     for position, piece in enumerate(pieces):
         if piece.message.role != "bot":
             continue
-        ask = Piece(piece.before, (), (), piece.message)
-        try:
-            kept, dropped = fit([*pieces[:position], ask], room)
-        except LabError as error:
-            raise LabError(f"dialogue {dialogue.id}, system turn {piece.message.turn}: {error}") from None
-        ids = [*bos, *(i for p in kept for i in (*p.before, *p.learnt, *p.after)), *end]
-        reply = yield Prompt(tuple(ids), dialogue.key, piece.message.turn, dropped)
+        reply = yield question(pieces[:position], piece, dialogue, tokenizer, config, reply_tokens)
         if reply is not None:
-            pieces[position] = Piece(piece.before, ended(reply, tokenizer.eos_token_id), piece.after, piece.message)
+            pieces[position] = answered(piece, reply, tokenizer)
+
+
+def question(
+    before: Sequence[Piece], piece: Piece, dialogue: Dialogue, tokenizer: Any, config: PromptConfig, reply_tokens: int
+) -> Prompt:
+    """Return the prompt that asks for a piece's learnt part after the pieces before it; see `converse`."""
+    bos, end = beginning(tokenizer), source_end(tokenizer, config)
+    room = config.max_tokens - len(bos) - len(end) - reply_tokens
+    try:
+        kept, dropped = fit([*before, Piece(piece.before, (), (), piece.message)], room)
+    except LabError as error:
+        raise LabError(f"dialogue {dialogue.id}, system turn {piece.message.turn}: {error}") from None
+    ids = [*bos, *(i for p in kept for i in (*p.before, *p.learnt, *p.after)), *end]
+    return Prompt(tuple(ids), dialogue.key, piece.message.turn, dropped)
+
+
+def answered(piece: Piece, ids: Sequence[int], tokenizer: Any) -> Piece:
+    """Return the piece with what the model wrote as its text."""
+    return Piece(piece.before, ended(ids, tokenizer.eos_token_id), piece.after, piece.message)
 
 
 def ended(reply: Sequence[int], eos: int) -> tuple[int, ...]:

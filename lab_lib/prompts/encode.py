@@ -7,16 +7,16 @@ the same gradient as one example a turn, and what lets decoding reuse its cache 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from lab_lib.corpora.database import Database
 from lab_lib.corpora.types import Dialogue
 from lab_lib.errors import LabError
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.messages import Message, dialogue_messages
-from lab_lib.prompts.template import PLAIN, Template
+from lab_lib.prompts.template import LEARNT, PLAIN, Template
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,23 @@ class Example:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids up to and including the bot prefix of system turn `turn`; the model writes what follows.
+    """Token ids up to and including the prefix of what system turn `turn` needs: its reply, or the calls before it.
 
-    In format `pairs` EOS comes behind the prefix: the ids are all that the encoder reads.
+    In format `pairs` EOS comes behind the prefix: the ids are all that the encoder reads. `facts` are what the
+    prediction of a reply says beside its text: the belief state it was made from.
     """
 
     ids: tuple[int, ...]
     key: str
     turn: int
     dropped_turns: int = 0
+    asks: Literal["reply", "call"] = "reply"
+    facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """The tokens of one message: before the learnt part, the learnt part (empty but for bot), and after it."""
+    """The tokens of one message: before the learnt part, the learnt part (empty but for calls and bot), after it."""
 
     before: tuple[int, ...]
     learnt: tuple[int, ...]
@@ -62,7 +65,7 @@ class Piece:
 
 
 def encode_pieces(messages: Sequence[Message], tokenizer: Any, template: Template = PLAIN) -> list[Piece]:
-    """Tokenise each message on its own. Bot: prefix | text + EOS | end; others are all `before`.
+    """Tokenise each message on its own. Calls and bot: prefix | text + EOS | end; others are all `before`.
 
     Raises LabError when the tokenizer has no EOS, since a model that never saw EOS never stops.
     """
@@ -75,7 +78,7 @@ def encode_pieces(messages: Sequence[Message], tokenizer: Any, template: Templat
     pieces = []
     for message in messages:
         prefix, end = template.prefix[message.role], template.end[message.role]
-        if message.role == "bot":
+        if message.role in LEARNT:
             learnt = (*ids(" " + message.text), tokenizer.eos_token_id)
             pieces.append(Piece(ids(prefix), learnt, ids(end), message))
         else:
@@ -83,8 +86,13 @@ def encode_pieces(messages: Sequence[Message], tokenizer: Any, template: Templat
     return pieces
 
 
+def answer_text(ids: Sequence[int], tokenizer: Any) -> str:
+    """Turn what a model wrote to text: special tokens removed, nothing else cleaned up, outer white space stripped."""
+    return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
+
+
 def fit(pieces: Sequence[Piece], room: int) -> tuple[list[Piece], int]:
-    """Drop whole oldest turns (user, context and bot together) until the rest fits in `room` tokens.
+    """Drop whole oldest turns (user, context, calls and bot together) until the rest fits in `room` tokens.
 
     The instruction and the last turn always stay. Returns the pieces kept and the number of turns dropped.
     Raises LabError when the instruction and the last turn alone do not fit.
@@ -124,7 +132,7 @@ def source_end(tokenizer: Any, config: PromptConfig) -> tuple[int, ...]:
 def _example(
     pieces: Sequence[Piece], bos: tuple[int, ...], end: tuple[int, ...], key: str, first: int, dropped: int
 ) -> Example:
-    """Join pieces, `end` before the last reply; learn the replies of turns `first` and later."""
+    """Join pieces, `end` before the last reply; learn what the model writes in turns `first` and later."""
     ids, learnt = list(bos), [False] * len(bos)
     for piece in pieces:
         before = (*piece.before, *end) if piece is pieces[-1] else piece.before

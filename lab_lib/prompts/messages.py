@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lab_lib.calls.call import render_calls
 from lab_lib.corpora.database import FUZZY, Database
 from lab_lib.corpora.delex import delexicalise
 from lab_lib.corpora.types import Dialogue, State, Turn
 from lab_lib.errors import LabError
+from lab_lib.prompts.belief import Belief, changed_calls, found_text
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.template import Role
 
@@ -25,14 +27,16 @@ class Message:
 def dialogue_messages(dialogue: Dialogue, config: PromptConfig, database: Database | None = None) -> list[Message]:
     """Return the messages of a dialogue in order; system replies are delexicalised (`[name]` for a name).
 
-    Every system turn becomes one bot message, whatever the order of speakers. It does not tokenise or truncate.
+    Every system turn becomes one bot message, whatever the order of speakers. With `predict_state` the gold state's
+    function calls come before it, and what the database answers to them. It does not tokenise or truncate.
     Raises LabError when the dialogue has no system turn, or `database` is asked for and there is none.
     """
-    if config.database and (database is None or not config.state):
-        raise LabError("prompt.database needs prompt.state and a corpus with a database")
+    if config.database and database is None:
+        raise LabError("prompt.database needs a corpus with a database")
     messages = [Message("instruction", config.instruction, 0)] if config.instruction else []
     state, turn = State(), 0
     active: tuple[str, ...] = ()
+    belief = Belief()
     for utterance in dialogue.turns:
         if utterance.speaker == "user":
             active = changed_domains(state, utterance.state or state) or active
@@ -42,6 +46,12 @@ def dialogue_messages(dialogue: Dialogue, config: PromptConfig, database: Databa
         if config.state:
             text = context_text(state, active, utterance, database if config.database else None)
             messages.append(Message("context", text, turn))
+        if config.predict_state:
+            calls = changed_calls(belief.state, state.first())
+            belief = belief.after(calls)
+            messages.append(Message("call", render_calls(calls), turn))
+            if config.database and database:
+                messages.append(Message("found", found_text(belief, utterance.booked, database), turn))
         messages.append(Message("bot", clean(delexicalise(utterance)), turn))
         turn += 1
     if not turn:

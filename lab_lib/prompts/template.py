@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["instruction", "user", "context", "bot"]
+Role = Literal["instruction", "user", "context", "call", "found", "bot"]
+LEARNT: tuple[Role, ...] = ("call", "bot")  # what the model writes
 
 
 @dataclass(frozen=True)
 class Template:
     """Strings before and after each role's text.
 
-    A message becomes `prefix[role] + " " + text + end[role]`; the end of a bot message is the tokenizer's EOS
-    token (never a string that has to be searched for) followed by `end["bot"]`, which is not learnt.
+    A message becomes `prefix[role] + " " + text + end[role]`; a message that is learnt ends with the tokenizer's EOS
+    token (never a string that has to be searched for) followed by `end[role]`, which is not learnt.
     """
 
     name: str
@@ -23,9 +24,17 @@ class Template:
 
 
 # The prefixes of user and bot are those of the 2023 lab, so its prompts stay recognisable. `context` carries the
-# belief state and database result of the coming reply.
+# gold belief state and database result of the coming reply; `call` the state as the model writes it, `found` the
+# answer of the database to that.
 PLAIN = Template(
     name="plain",
-    prefix={"instruction": "task>", "user": "user>", "context": "state>", "bot": "bot>"},
-    end={"instruction": "\n", "user": "\n", "context": "\n", "bot": "\n"},
+    prefix={
+        "instruction": "task>",
+        "user": "user>",
+        "context": "state>",
+        "call": "call>",
+        "found": "found>",
+        "bot": "bot>",
+    },
+    end={"instruction": "\n", "user": "\n", "context": "\n", "call": "\n", "found": "\n", "bot": "\n"},
 )

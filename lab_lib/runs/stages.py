@@ -18,6 +18,7 @@ from lab_lib.errors import LabError
 from lab_lib.files import write_json, writing
 from lab_lib.prompts.conversation import converse, prompts
 from lab_lib.prompts.encode import Example, Prompt, training_examples
+from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.splits import Splits, dev_split, draw
@@ -36,11 +37,20 @@ def ask(dialogues: Sequence[Dialogue], tokenizer: Any, config: RunConfig, splits
     return [p for d in dialogues for p in prompts(d, tokenizer, config.prompt, database, room)]
 
 
-def talks(dialogues: Sequence[Dialogue], tokenizer: Any, config: RunConfig, splits: Splits) -> Conversations:
-    """Return how to start the conversation about each dialogue, for `decoding.history=own`."""
+def talks(
+    dialogues: Sequence[Dialogue], tokenizer: Any, config: RunConfig, splits: Splits, gold_calls: bool = False
+) -> Conversations | None:
+    """Return how to start the conversation about each dialogue; None where `ask` gives all prompts there are.
+
+    That is so unless prompts depend on answers: on the model's calls (`prompt.predict_state`, and not `gold_calls`), or
+    on its earlier replies (`decoding.history=own`).
+    """
+    own, room = config.decoding.history == "own", config.decoding.max_new_tokens
+    if config.prompt.predict_state and not gold_calls:
+        end = BackEnd.of(splits.corpus)
+        return {d.key: partial(converse_end_to_end, d, tokenizer, config.prompt, end, room, own) for d in dialogues}
     database = splits.database if config.prompt.database else None
-    room = config.decoding.max_new_tokens
-    return {d.key: partial(converse, d, tokenizer, config.prompt, database, room) for d in dialogues}
+    return {d.key: partial(converse, d, tokenizer, config.prompt, database, room) for d in dialogues} if own else None
 
 
 def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, console: Console) -> None:

@@ -1,0 +1,157 @@
+"""The belief state as function calls: written for a model to learn, read back safely, applied turn by turn.
+
+A service has two functions: `find_hotel` takes its slots, `book_hotel` those that begin with `book` (its argument
+`day` is the slot `bookday`). A call carries all arguments its function has by then: it stands alone as a query, and
+what it leaves out is taken back. Called is what the user's turn changed; `[]` says that this is nothing. On MultiWOZ
+2.2 dev this makes 17 % fewer tokens than calling the active services before every reply, and 7 % more than writing
+the new arguments alone, which could take nothing back (tokens of whole prompts, tokenizer of lab-tiny).
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab_lib.calls.call import Call, ParseError
+from lab_lib.calls.parse import parse_calls
+from lab_lib.calls.schema import Function, Parameter
+from lab_lib.corpora.database import FUZZY, Database
+from lab_lib.errors import LabError
+
+Slots = Mapping[str, Mapping[str, str]]  # {service: {slot: value}}
+VERBS = ("find", "book")
+# What the back end asks for before it books: the details a MultiWOZ operator had to fill in.
+BOOKED_WITH = {
+    "restaurant": ("bookpeople", "bookday", "booktime"),
+    "hotel": ("bookpeople", "bookday", "bookstay"),
+    "train": ("bookpeople",),
+}
+
+
+def argument(slot: str) -> tuple[str, str]:
+    """Return (verb, argument) of a slot; no two slots of a service share both.
+
+    >>> argument("area"), argument("bookday")
+    (('find', 'area'), ('book', 'day'))
+    """
+    return ("book", slot[4:]) if slot.startswith("book") and slot != "book" else ("find", slot)
+
+
+def state_functions(schema: Iterable[Mapping[str, Any]]) -> tuple[Function, ...]:
+    """Return the functions of a schema's services, all arguments texts and none required.
+
+    Raises LabError for a service or slot whose name cannot stand in a call.
+    """
+    functions = []
+    for service in schema:
+        name, slots = service["service_name"], [slot["name"].partition("-")[2] for slot in service["slots"]]
+        for verb in VERBS:
+            names = [argument(slot)[1] for slot in slots if argument(slot)[0] == verb]
+            for part in (name, *names):
+                if not part.isidentifier() or keyword.iskeyword(part):
+                    raise LabError(f"prompt.predict_state: '{part}' of service {name} cannot stand in a function call")
+            if names:
+                parameters = tuple(Parameter(n, "string", None, "", {}) for n in names)
+                functions.append(Function(f"{verb}_{name}", "", parameters, ()))
+    return tuple(functions)
+
+
+def calls_of(state: Slots) -> dict[str, Call]:
+    """Return {function: call with all its arguments} of a state: services and arguments by alphabet, find first."""
+    calls = {}
+    for service in sorted(state):
+        for verb in VERBS:
+            pairs = {argument(slot): value for slot, value in sorted(state[service].items())}
+            arguments: dict[str | None, str] = {name: value for (v, name), value in pairs.items() if v == verb}
+            if arguments:
+                calls[f"{verb}_{service}"] = Call(f"{verb}_{service}", arguments)
+    return calls
+
+
+def changed_calls(before: Slots, after: Slots) -> list[Call]:
+    """Return the calls that turn one state into the other; one without arguments takes everything back."""
+    old, new = calls_of(before), calls_of(after)
+    names = sorted(old.keys() | new.keys(), key=lambda name: (service_of(name), name.startswith("book")))
+    return [new.get(name, Call(name, {})) for name in names if new.get(name) != old.get(name)]
+
+
+def service_of(function: str) -> str:
+    """Return the service of a function: `hotel` of `find_hotel`."""
+    return function.partition("_")[2]
+
+
+def read_calls(text: str, functions: Sequence[Function]) -> tuple[list[Call], tuple[str, ...]]:
+    """Return (calls, problems) of what a model wrote. Never raises, and runs nothing.
+
+    Text that is not calls gives none. A function or argument that does not exist, and a value that is no text, are
+    left out. Each of these is a problem, `kind: what was found`.
+    """
+    try:
+        parsed = parse_calls(text, strict_bfcl=False, functions=functions)
+    except ParseError as error:
+        return [], (f"malformed: {error}",)
+    known = {function.name: function for function in functions}
+    calls, problems = [], []
+    for call in parsed:
+        if call.name not in known:
+            problems.append(f"unknown function: {call.name}")
+            continue
+        kept: dict[str | None, str] = {}
+        for name, value in call.arguments.items():
+            if known[call.name].parameter(name) is None:
+                problems.append(f"unknown argument: {call.name}({name})")
+            elif not isinstance(value, str) or not value.strip():
+                problems.append(f"no text: {call.name}({name}={value!r:.40})")
+            else:
+                kept[name] = value
+        calls.append(Call(call.name, kept))
+    return calls, tuple(problems)
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What the user wants so far, and the services called last: those the coming reply is about."""
+
+    state: Slots = field(default_factory=dict)
+    active: tuple[str, ...] = ()
+
+    def after(self, calls: Sequence[Call]) -> Belief:
+        """Return the belief after some calls (as `read_calls` gives them); none changes nothing."""
+        state = {service: dict(slots) for service, slots in self.state.items()}
+        for call in calls:
+            verb, _, service = call.name.partition("_")
+            kept = {slot: value for slot, value in state.get(service, {}).items() if argument(slot)[0] != verb}
+            prefix = "book" if verb == "book" else ""
+            state[service] = kept | {f"{prefix}{name}": str(value) for name, value in call.arguments.items()}
+        active = tuple(dict.fromkeys(service_of(call.name) for call in calls)) or self.active
+        return Belief({service: slots for service, slots in state.items() if slots}, active)
+
+
+def bookings(state: Slots, database: Database) -> tuple[str, ...]:
+    """Return the services a back end would have booked: every detail is given and some venue fits.
+
+    Its answer agrees with MultiWOZ 2.2's annotation of bookings on dev, gold states, in 98.7 % of the turns of the
+    three bookable services (of what it books, 93 % is booked there; of what is booked there, it books 98 %). The rest
+    are mostly bookings that the operator was told to refuse.
+    """
+    return tuple(
+        service
+        for service, details in BOOKED_WITH.items()
+        if service in state
+        and all(slot in state[service] for slot in details)
+        and database.query(service, state[service])
+    )
+
+
+def found_text(belief: Belief, booked: Sequence[str], database: Database) -> str:
+    """Write the database's answer for the active services: `restaurant 10, booked; taxi`; `none` before any call.
+
+    The number is how many venues fit; services without a table (taxi) have none.
+    """
+    parts = []
+    for service in belief.active:
+        count = f" {len(database.query(service, belief.state.get(service, {})))}" if service in FUZZY else ""
+        parts.append(f"{service}{count}{', booked' if service in booked else ''}")
+    return "; ".join(parts) or "none"

@@ -1,0 +1,72 @@
+"""A dialogue held end to end: the model calls functions, the back end answers, the model replies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lab_lib.calls.schema import Function
+from lab_lib.corpora.database import Database
+from lab_lib.corpora.types import Corpus, Dialogue
+from lab_lib.prompts.belief import Belief, bookings, found_text, read_calls, state_functions
+from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.conversation import Conversation, answered, question
+from lab_lib.prompts.encode import Piece, answer_text, encode_pieces
+from lab_lib.prompts.messages import dialogue_messages
+
+
+@dataclass(frozen=True)
+class BackEnd:
+    """What answers the model's calls: the functions there are and the database behind them."""
+
+    functions: tuple[Function, ...]
+    database: Database
+
+    @classmethod
+    def of(cls, corpus: Corpus) -> BackEnd:
+        """Return the back end of a corpus. Raises LabError for names that cannot stand in a call."""
+        return cls(state_functions(corpus.schema), Database(corpus.database))
+
+
+def converse_end_to_end(
+    dialogue: Dialogue,
+    tokenizer: Any,
+    config: PromptConfig,
+    back_end: BackEnd,
+    answer_tokens: int = 0,
+    own_replies: bool = False,
+) -> Conversation:
+    """Yield two prompts for each system turn: one asks for the calls, the next for the reply.
+
+    Calls that are sent back change the belief state and stay in the history as the model wrote them; calls that
+    cannot be read change nothing. The database answers with what it finds for that state, and books what can be
+    booked. Of the gold annotation nothing is used but the user's words, and with `own_replies` off the gold replies
+    of earlier turns. An answer None stands for the gold one. `answer_tokens` are kept free for each answer.
+
+    The prompt for a reply carries its facts: `call` (the text), `state` {service: {slot: value}} after it, and
+    `problems`, see `read_calls`. Raises LabError naming dialogue and turn when a prompt cannot fit.
+    """
+    gold = dialogue_messages(dialogue, config, back_end.database)
+    belief, facts, pieces = Belief(), dict[str, Any](), list[Piece]()
+    for message in gold:
+        if message.role == "found":
+            message = replace(message, text=answer(belief, back_end.database))
+        (piece,) = encode_pieces([message], tokenizer)
+        if message.role == "call":
+            prompt = question(pieces, piece, dialogue, tokenizer, config, answer_tokens)
+            ids = yield replace(prompt, asks="call")
+            text = message.text if ids is None else answer_text(ids, tokenizer)
+            piece = piece if ids is None else answered(piece, ids, tokenizer)
+            calls, problems = read_calls(text, back_end.functions)
+            belief = belief.after(calls)
+            facts = {"call": text, "state": belief.state, "problems": problems}
+        elif message.role == "bot":
+            prompt = question(pieces, piece, dialogue, tokenizer, config, answer_tokens)
+            ids = yield replace(prompt, facts=facts)
+            piece = answered(piece, ids, tokenizer) if own_replies and ids is not None else piece
+        pieces.append(piece)
+
+
+def answer(belief: Belief, database: Database) -> str:
+    """Return what the back end says to a belief state."""
+    return found_text(belief, bookings(belief.state, database), database)

@@ -43,13 +43,17 @@ def to_rows(examples: Sequence[Encoded], eos: int) -> list[dict[str, list[int]]]
 
 
 class Collator:
-    """Pad a list of rows on the right to one length; positions, not token values, decide what is padding."""
+    """Pad a list of rows on the right to one length; positions, not token values, decide what is padding.
 
-    def __init__(self, pad: int):
-        self.pad = pad
+    A `short` batch has only what a causal decoder needs: no mask, since no token looks to its right, where the padding
+    is; and `logits_to_keep`, which marks the positions that predict a learnt token.
+    """
+
+    def __init__(self, pad: int, short: bool = False):
+        self.pad, self.short = pad, short
 
     def __call__(self, rows: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
-        """Return int64 tensors input_ids, attention_mask and labels of shape (rows, longest row, rounded up)."""
+        """Return input_ids, labels and attention_mask or logits_to_keep, tensors of (rows, longest row, rounded up)."""
         import torch
 
         width = -(-max(len(row["input_ids"]) for row in rows) // MULTIPLE) * MULTIPLE
@@ -58,6 +62,9 @@ class Collator:
             name: torch.tensor([row[name] + [value] * (width - len(row[name])) for row in rows])
             for name, value in fill.items()
         }
+        if self.short:  # position t predicts token t + 1; the last position predicts nothing
+            learnt = torch.nn.functional.pad(batch["labels"][:, 1:] != IGNORED, (0, 1))
+            return {**batch, "logits_to_keep": learnt}
         lengths = torch.tensor([len(row["input_ids"]) for row in rows])
         return {**batch, "attention_mask": (torch.arange(width) < lengths[:, None]).long()}
 

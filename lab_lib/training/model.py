@@ -130,12 +130,20 @@ def load_model(
     }
     if for_training:
         prepare_for_training(model)
+        choices["attention"] = _training_attention(model, config, dtype.value) or attention
     if config.adapter is not None:
         from lab_lib.training.lora import load_adapter
 
         model, choices["adapter"] = load_adapter(model, config.adapter, source, trainable=for_training)
     model.train(for_training)
     return Loaded(model, tokenizer, choices, source.name, source.revision, machine.device, dtype.value)
+
+
+def _training_attention(model: Any, config: ModelConfig, dtype: str) -> Choice | None:
+    """Return the faster attention a CPU trains with, where the choice was left to us; None where there is none."""
+    from lab_lib.training.strips import use_strips
+
+    return use_strips(model, dtype) if config.attention == "auto" else None
 
 
 def check_config(config: ModelConfig, full: bool = False) -> None:

@@ -15,7 +15,8 @@ from lab_lib.training.batches import Encoded, EpochOrder
 from lab_lib.training.callbacks import MarkComplete, RunLog, StopAtNaN, append_row, last_checkpoint
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.loggers import prepare_loggers
-from lab_lib.training.seq2seq import collator_for, loss_for, rows_for
+from lab_lib.training.loss import batching_for
+from lab_lib.training.seq2seq import rows_for
 
 # Called with the model in the middle of training and the step; returns dev metrics, and may write samples itself.
 DevEvaluation = Callable[[Any, int], Mapping[str, float]]
@@ -132,6 +133,8 @@ def train(
     for line in prepare_loggers(config.loggers, folder):
         say(line)
     rows = rows_for(model, examples, eos)
+    batching = batching_for(model, pad)
+    say(f"logits at {batching.logits}")
     lengths = [len(example.ids) for example in examples]
     steps = step_count(config, len(rows))
     evaluated = dev if config.evaluate_every else None
@@ -143,8 +146,8 @@ def train(
         args=arguments,
         train_dataset=rows,
         eval_dataset=rows[:1] if evaluated else None,  # never read: evaluate() decodes whole dialogues instead
-        data_collator=collator_for(model, pad),
-        compute_loss_func=loss_for(model),
+        data_collator=batching.collate,
+        compute_loss_func=batching.loss,
         callbacks=[RunLog(log, config.batch_size * sum(lengths) / len(rows), say), StopAtNaN(), MarkComplete()],
         order=EpochOrder(lengths, config.seed, group),
         dev=evaluated,

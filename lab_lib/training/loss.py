@@ -1,0 +1,85 @@
+"""The loss at learnt positions only: products over the vocabulary are made where something is learnt, not elsewhere.
+
+A third of a dialogue's tokens are learnt. The others' logits would be computed, turned into fp32, into probabilities
+and back into gradients, all zero. Leaving them out changes neither the loss nor the gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+from lab_lib.training.batches import IGNORED, Collator
+from lab_lib.training.hardware import Choice
+from lab_lib.training.seq2seq import collator_for, loss_for
+
+SHORT, LONG = "learnt positions", "every position"
+
+
+def learnt_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
+    """Return the cross-entropy of logits that exist for learnt positions only (the Trainer's `compute_loss_func`).
+
+    `outputs.logits` has a row for every label but IGNORED ones, in reading order. The loss is their sum divided by
+    `num_items_in_batch`, the learnt tokens of the whole optimiser step; their mean when it is not given.
+    """
+    import torch
+
+    wanted = labels[:, 1:]  # position t predicts token t + 1
+    targets = wanted[wanted != IGNORED]
+    logits = outputs.logits.to(torch.promote_types(outputs.logits.dtype, torch.float32))
+    total = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+    return total / (len(targets) if num_items_in_batch is None else num_items_in_batch)
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How rows become a batch and a batch a loss, for one model; `loss` is None where the model's own is right."""
+
+    collate: Callable[[Sequence[dict[str, list[int]]]], dict[str, Any]]
+    loss: Callable[..., Any] | None
+    logits: Choice
+
+    def __call__(self, model: Any, batch: dict[str, Any]) -> Any:
+        """Return the mean loss of a learnt token of one batch: what the Trainer computes, for measuring by itself."""
+        if self.loss is None:
+            return model(**batch).loss
+        return self.loss(model(**{name: tensor for name, tensor in batch.items() if name != "labels"}), batch["labels"])
+
+
+def batching_for(model: Any, pad: int) -> Batching:
+    """Return how `model` is fed: short batches where that is the same, else with a mask and every logit."""
+    logits = choose_positions(model)
+    if logits.value == SHORT:
+        return Batching(Collator(pad, short=True), learnt_loss, logits)
+    return Batching(collator_for(model, pad), loss_for(model), logits)
+
+
+def choose_positions(model: Any) -> Choice:
+    """Return SHORT where this model gives the same logits for a short batch as for a long one, else LONG, with why.
+
+    It is tried out on two rows, because model code differs: encoder-decoders and older code have no `logits_to_keep`
+    or take only a number, and a model that is not causal would look at the padding that a short batch leaves unmasked.
+    """
+    import torch
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if "logits_to_keep" not in signature(base.forward).parameters:
+        return Choice(LONG, "this model's code cannot leave logits out")
+    ids = torch.arange(12, device=model.device).reshape(2, 6) % (model.config.vocab_size - 1) + 1
+    mask = torch.tensor([[1] * 6, [1] * 3 + [0] * 3], device=model.device)
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            full = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[mask.bool()]
+            kept = model(input_ids=ids, logits_to_keep=mask.bool(), use_cache=False).logits
+    except (IndexError, RuntimeError) as error:
+        return Choice(LONG, f"this model's code does not take a mask of positions ({type(error).__name__})")
+    finally:
+        model.train(training)
+    # Kernels with and without a mask round differently; a model that saw the padding would be off by a deviation.
+    if kept.shape != full.shape or (kept - full).abs().max() > 0.1 * full.float().std():
+        return Choice(LONG, "this model's logits change when padding is not masked")
+    return Choice(SHORT, "the same loss and gradient; the others' logits are not computed")

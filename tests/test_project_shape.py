@@ -42,7 +42,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 def test_no_module_imports_torch_or_its_like_when_imported() -> None:
     """Modules of the evaluation may import numpy, and the command line rich; nothing may import the rest."""
-    # Trainer, callbacks and their like subclass classes of transformers or torch; they are imported inside functions only.
+    # Trainer, callbacks and their like subclass classes of these; they are imported inside functions only.
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in PACKAGE]
     allowed = {f"lab_lib.{n}" for n in ("training.trainer", "training.callbacks", "training.strips", "decoding.cache")}
     # Metrics of Hugging Face `evaluate` are scripts that it loads; nothing of ours imports them.

@@ -10,11 +10,13 @@ from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import Conversations, Reply, generate_replies
+from lab_lib.decoding.processes import Processes, partials
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl, write_json, write_jsonl
 from lab_lib.prompts.encode import Prompt
 
 Predictions = dict[str, list[dict[str, Any]]]
+ALONE = Processes()
 # What of a row is scored: the reply, the belief state and active domains it was made with, the calls the model wrote.
 KEPT = ("response", "state", "active_domains", "call", "problems")
 
@@ -27,30 +29,43 @@ def decode_to_file(
     path: Path,
     progress: Callable[[int], None] = lambda done: None,
     converse: Conversations | None = None,
+    processes: Processes = ALONE,
 ) -> Path:
     """Generate every reply and write `path`; an interrupted call goes on where it stopped.
 
     Rows are appended to `<path>.partial` as they come; the complete file, in the order of `prompts`, replaces it.
-    A finished `path` is left as it is. The caller must use one path for one model and one config.
+    A finished `path` is left as it is. The caller must use one path for one model and one config. Several
+    `processes` each write their share to a partial file of their own, and the first one joins them; a call with
+    another number of processes goes on from what they left. Raises LabError when one of them ends early.
     """
     if path.exists():
         return path
-    partial = path.with_name(path.name + ".partial")
-    done = {(row["dialogue"], row["turn"]): row for row in read_partial(partial)}
+    partial, share = processes.partial(path), processes.share(prompts)
+    processes.connect()
+    done = _finished(path)
+    processes.wait()  # until all have read what is there, since each now rewrites its own file
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_jsonl(partial, done.values())  # without the half line a killed process may have left
+        write_jsonl(partial, read_partial(partial))  # without the half line a killed process may have left
         with open(partial, "a", encoding="utf-8") as stream:
-            for reply in generate_replies(model, tokenizer, prompts, config, progress, frozenset(done), converse):
-                row = _row(reply)
-                done[reply.key, reply.turn] = row
-                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            for reply in generate_replies(model, tokenizer, share, config, progress, frozenset(done), converse):
+                stream.write(json.dumps(_row(reply), ensure_ascii=False) + "\n")
                 stream.flush()
     except OSError as error:
         raise LabError(f"{partial}: cannot write: {error.strerror}") from None
-    write_jsonl(path, (done[prompt.key, prompt.turn] for prompt in prompts))
-    partial.unlink()
+    processes.wait()
+    if processes.first:
+        done = _finished(path)
+        write_jsonl(path, (done[prompt.key, prompt.turn] for prompt in prompts))
+        for part in partials(path):
+            part.unlink()
+    processes.wait()
     return path
+
+
+def _finished(path: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return {(dialogue, turn): row} of everything that was decoded before `path` was complete."""
+    return {(row["dialogue"], row["turn"]): row for part in partials(path) for row in read_partial(part)}
 
 
 def _row(reply: Reply) -> dict[str, Any]:

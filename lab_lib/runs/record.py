@@ -29,6 +29,22 @@ def environment() -> dict[str, Any]:
     }
 
 
+def without_folder(command: str) -> str:
+    """Return a command without `--out FOLDER`: where a run was put does not matter for what it found.
+
+    >>> without_folder("lab sweep town --out /a/b --jobs 2")
+    'lab sweep town --jobs 2'
+    """
+    words, kept = command.split(" "), []
+    while words:
+        word = words.pop(0)
+        if word == "--out":
+            words = words[1:]
+        elif not word.startswith("--out="):
+            kept.append(word)
+    return " ".join(kept)
+
+
 def versions() -> dict[str, str]:
     """Return the installed versions of the packages that numbers depend on."""
     found = {}

@@ -35,6 +35,18 @@ class SweepConfig:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One value of one key of the grid: what the table shows, and `key=value` assignments that bring it about.
+
+    Without a label the table shows what the config then holds under the key (0.0003 where YAML read 3e-4 as text).
+    """
+
+    key: str
+    label: str | None
+    assignments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Member:
     """One run of a sweep: the name of its folder, what is special about it, and its whole config."""
 
@@ -83,17 +95,13 @@ def load_sweep(
     values |= {"grid": parse_grid(grid)} if grid else {}
     values |= {"seeds": parse_seeds(seeds)} if seeds is not None else {}
     config = build(SweepConfig, values, f"{recipe}: sweep")
-    axes = [(key, _choices(key, choices)) for key, choices in config.grid.items()]
-    _refuse_twice_set([a for a in assignments if not a.startswith("sweep.")], axes)
+    axes = [_choices(key, values) for key, values in config.grid.items()]
+    _refuse_twice_set([a for a in assignments if not a.startswith("sweep.")], [c for axis in axes for c in axis])
     members = [
-        _member(recipe, assignments, [key for key, _ in axes], chosen, seed)
-        for seed in config.seeds
-        for chosen in itertools.product(*(choices for _, choices in axes))
+        _member(recipe, assignments, chosen, seed) for seed in config.seeds for chosen in itertools.product(*axes)
     ]
     _refuse_same_names(members)
-    return Sweep(
-        members[0].config.recipe, tuple(members), _picture(config.figure, [key for key, _ in axes], bool(grid))
-    )
+    return Sweep(members[0].config.recipe, tuple(members), _picture(config.figure, list(config.grid), bool(grid)))
 
 
 def parse_grid(given: Sequence[str]) -> dict[str, list[Any]]:
@@ -125,19 +133,19 @@ def parse_seeds(text: str) -> list[int]:
         raise LabError(f"--seeds '{text}': expected whole numbers joined by commas, for example 0,1,2") from None
 
 
-def _choices(key: str, given: Any) -> list[tuple[Any, list[str]]]:
-    """Return [(name of the choice or its value, assignments)] of one key of the grid."""
+def _choices(key: str, given: Any) -> list[Choice]:
+    """Return the choices of one key of the grid."""
     if isinstance(given, Mapping) and given:
-        return [(name, _named(f"{key}: {name}", values)) for name, values in given.items()]
+        return [Choice(key, str(name), _named(f"{key}: {name}", values)) for name, values in given.items()]
     if isinstance(given, list) and given:
-        return [(value, [_assign(key, value)]) for value in given]
+        return [Choice(key, None, (_assign(key, value),)) for value in given]
     raise LabError(f"sweep: grid: {key}: expected a list of values, or a mapping of named choices")
 
 
-def _named(where: str, values: Any) -> list[str]:
+def _named(where: str, values: Any) -> tuple[str, ...]:
     if not isinstance(values, Mapping):
         raise LabError(f"sweep: grid: {where}: expected {{config key: value, ...}}, found {type(values).__name__}")
-    return [_assign(key, value) for key, value in values.items()]
+    return tuple(_assign(key, value) for key, value in values.items())
 
 
 def _assign(key: str, value: Any) -> str:
@@ -149,9 +157,13 @@ def _key(assignment: str) -> str:
     return assignment.partition("=")[0]
 
 
-def _refuse_twice_set(given: Sequence[str], axes: Sequence[tuple[str, list[tuple[Any, list[str]]]]]) -> None:
+def _refuse_twice_set(given: Sequence[str], choices: Sequence[Choice]) -> None:
     """Raise LabError for a key that two places would set: one of them would be ignored."""
-    varied = {_key(a): name for name, choices in axes for _, assignments in choices for a in assignments}
+    varied: dict[str, str] = {}
+    for choice in choices:
+        for key in map(_key, choice.assignments):
+            if varied.setdefault(key, choice.key) != choice.key:
+                raise LabError(f"sweep: grid: {varied[key]} and {choice.key} both set {key}")
     for assignment in given:
         if (key := _key(assignment)) in varied:
             raise LabError(f"{assignment}: the sweep varies {key}; set it with --grid, or leave it out")
@@ -160,24 +172,22 @@ def _refuse_twice_set(given: Sequence[str], axes: Sequence[tuple[str, list[tuple
             raise LabError(f"{key}: set by the sweep itself; use {OURS[key]}")
 
 
-def _member(
-    recipe: str, given: Sequence[str], keys: Sequence[str], chosen: Sequence[tuple[Any, list[str]]], seed: int
-) -> Member:
+def _member(recipe: str, given: Sequence[str], chosen: Sequence[Choice], seed: int) -> Member:
     """Return one run: the recipe, what the user gave, what the grid chose, the seed, and dev as what is scored."""
-    varied = [assignment for _, assignments in chosen for assignment in assignments]
+    varied = [assignment for choice in chosen for assignment in choice.assignments]
     ours = [f"training.seed={seed}", f"model.seed={seed}", "data.report=dev"]
     config = load_recipe(recipe, [*given, *varied, *ours])
-    settings = {key: _value(config, key, label) for key, (label, _) in zip(keys, chosen, strict=True)}
+    settings = {choice.key: choice.label or _held(config, choice) for choice in chosen}
     parts = [f"{key.rsplit('.', 1)[-1]}={_file_name(show(value))}" for key, value in settings.items()]
     return Member(",".join([*parts, f"seed={seed}"]), settings, seed, config)
 
 
-def _value(config: RunConfig, key: str, given: Any) -> Any:
-    """Return what the config holds under a dotted key (0.0003 where YAML read 3e-4 as text), or a choice's own name."""
+def _held(config: RunConfig, choice: Choice) -> Any:
+    """Return what the config holds under the key of a choice; of a key that is only a short form, what was given."""
     value: Any = config
-    for part in key.split("."):
+    for part in choice.key.split("."):
         if not hasattr(value, part):
-            return given
+            return json.loads(choice.assignments[0].partition("=")[2])
         value = getattr(value, part)
     return list(value) if isinstance(value, tuple) else value
 

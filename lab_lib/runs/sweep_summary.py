@@ -14,7 +14,7 @@ from lab_lib.files import read_json, read_jsonl, write_json, write_text
 from lab_lib.results.sweep_figure import caption, draw_sweep
 from lab_lib.results.sweep_table import SweepRow, corner, merge_seeds, to_markdown, to_terminal
 from lab_lib.results.table import SCORES
-from lab_lib.runs.record import environment
+from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.splits import report_split
 from lab_lib.runs.sweep import Workers, finished
 from lab_lib.runs.sweep_config import Sweep
@@ -126,6 +126,7 @@ def summary(
         "runs_finished": len(runs),
         "runs_asked_for": len(sweep.members),
         "failed": dict(failed),
+        "metric": sweep.picture.metric,
         "scored": {"corpus": config.data.corpus, "split": report_split(config.data), "dialogues": rows[0].dialogues},
         "settings": corner(merge_seeds(rows)),
         "points": [
@@ -142,19 +143,3 @@ def summary(
 def _plain(estimate: Any) -> dict[str, Any]:
     interval = [round(end, 2) for end in estimate.interval] if estimate.interval else None
     return {"mean": round(estimate.mean, 4), "interval": interval, "values": list(estimate.values)}
-
-
-def without_folder(command: str) -> str:
-    """Return a command without `--out FOLDER`: where the runs were put does not matter for them.
-
-    >>> without_folder("lab sweep town --out /a/b --jobs 2")
-    'lab sweep town --jobs 2'
-    """
-    words, kept = command.split(" "), []
-    while words:
-        word = words.pop(0)
-        if word == "--out":
-            words = words[1:]
-        elif not word.startswith("--out="):
-            kept.append(word)
-    return " ".join(kept)

@@ -13,9 +13,9 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_json
 
 DATA = Path(__file__).parent.parent / "data"
-BUNDLED = {"lab-tiny": DATA / "lab-tiny", "t5-tiny": DATA / "t5-tiny"}
+BUNDLED = {name: DATA / name for name in ("lab-tiny", "t5-tiny", "llama-1m", "llama-20m")}
 # Bundled shapes without weights, for model.from_scratch, and the bundled model whose tokens they read and write.
-SHAPES = {"t5-tiny": "lab-tiny"}
+SHAPES = {"t5-tiny": "lab-tiny", "llama-1m": "lab-tiny", "llama-20m": "lab-tiny"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 # Weights are fetched as safetensors only: a pickle can run code. Copies of the same weights in sub-folders
 # (`original/`), in other frameworks or precisions are left out.

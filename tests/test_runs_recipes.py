@@ -1,0 +1,107 @@
+"""Every recipe can be run, and its header says what was measured: the numbers of its record, or that there are none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab_lib.errors import LabError
+from lab_lib.files import read_json, write_json
+from lab_lib.results.recipe_header import NOT_MEASURED, header, keep
+from lab_lib.runs.config import RunConfig, load_recipe, recipe_names, recipe_path
+from lab_lib.runs.sweep_config import load_sweep
+from lab_lib.training.hub import BUNDLED, SHAPES
+from lab_lib.training.model import check_config
+
+ROOT = Path(__file__).resolve().parent.parent
+SWEEPS = [name for name in recipe_names() if load_sweep(name)]
+
+
+def runs(name: str) -> list[RunConfig]:
+    sweep = load_sweep(name)
+    return [member.config for member in sweep.members] if sweep else [load_recipe(name)]
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_run_of_every_recipe_makes_sense(name):
+    for config in runs(name):
+        check_config(config.model, full=config.lora.method == "full")
+        assert config.model.from_scratch or config.model.name not in SHAPES
+        assert config.data.report == "dev" or name not in SWEEPS
+
+
+def test_the_experiments_of_the_course_have_recipes():
+    assert set(SWEEPS) >= {
+        *("lora-modules-cpu", "lora-rank-cpu", "learning-rate-cpu", "formats-cpu", "methods-cpu", "model-size-cpu"),
+        "pythia-gpu",
+    }
+    for name in (name for name in SWEEPS if name.endswith("-cpu")):
+        seeds = {config.training.seed for config in runs(name)}
+        assert len(seeds) == 3 and {config.data.seed for config in runs(name)} == {0}, name
+        assert all(config.model.name in BUNDLED and config.data.test == "test" for config in runs(name)), name
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_the_header_has_the_numbers_of_the_record_or_says_there_are_none(name):
+    """A recipe that is neither an experiment nor for hardware that is not here may be too new to have either."""
+    text = recipe_path(name).read_text(encoding="utf-8")
+    kept = [ROOT / "results" / name / file for file in ("summary.json", "record.json")]
+    records = [read_json(path) for path in kept if path.exists()]
+    for line in [line for record in records for line in header(record)]:
+        assert f"{line}\n" in text
+    if not records and (name in SWEEPS or name.endswith("-gpu")):
+        assert f"\n{NOT_MEASURED}" in text
+    assert NOT_MEASURED not in text or not records
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"), [("llama-1m", 901_760), ("lab-tiny", 5_573_888), ("llama-20m", 20_191_744)]
+)
+def test_the_sizes_have_the_parameters_their_names_promise(name, weights):
+    """Embeddings (tied), and per layer 4 matrices of attention, 3 of the feed-forward part, 2 norms; one norm last."""
+    shape = json.loads((BUNDLED[name] / "config.json").read_text())
+    width, inner = shape["hidden_size"], shape["intermediate_size"]
+    layer = 4 * width * width + 3 * width * inner + 2 * width
+    assert shape["vocab_size"] * width + shape["num_hidden_layers"] * layer + width == weights
+    assert f"{weights:,}" in (BUNDLED["llama-1m"] / "README.md").read_text() or name == "llama-20m"
+    assert width == 64 * shape["num_attention_heads"] and width % 64 == inner % 64 == 0
+
+
+SUMMARY = {
+    "recipe": "x-cpu", "command": "lab run x-cpu --out /somewhere/else --jobs 2", "machine": "AMD EPYC 7B13, 2 cores",
+    "jobs": "2 (asked for)", "seeds": [0, 1, 2], "runs_finished": 2, "runs_asked_for": 2, "metric": "combined",
+    "scored": {"dialogues": 99}, "points": [{"name": "linear", "combined": {"mean": 61.25, "interval": [58.0, 64.5]}}],
+    "runs": [{"stage_seconds": {"train": 100, "report": 20}, "peak_memory_gb": 2.0},
+             {"stage_seconds": {"train": 60}, "peak_memory_gb": 2.31}],
+}  # fmt: skip
+
+
+def test_the_record_of_a_sweep_is_kept_and_gives_the_lines_of_the_header(tmp_path):
+    folder = tmp_path / "sweep"
+    write_json(folder / "summary.json", SUMMARY)
+    (folder / "summary.md").write_text("table")
+    (folder / "figure.png").write_bytes(b"picture")
+    command = [ROOT / "scripts" / "record.sh", folder, tmp_path / "results"]
+    environment = {**os.environ, "LAB_PYTHON": sys.executable}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.stdout.split("\n")[:-1] == [
+        "# cost: 2 runs, 3 minutes in all, up to 2.3 GB each; 2 at once",
+        "# on: AMD EPYC, 2 cores",
+        "# measured: Combined (points), 99 dev dialogues, mean (95 % interval) of 3 seeds:",
+        "#   linear: 61.2 (58.0–64.5)",
+    ], done.stderr
+    kept = tmp_path / "results" / "x-cpu"
+    assert {path.name for path in kept.iterdir()} == {"summary.json", "summary.md", "figure.png"}
+    assert read_json(kept / "summary.json")["command"] == "lab run x-cpu --jobs 2"
+
+
+def test_a_sweep_that_is_not_complete_is_not_kept(tmp_path):
+    write_json(tmp_path / "summary.json", {**SUMMARY, "runs_finished": 1})
+    with pytest.raises(LabError, match="x-cpu: 1 of 2 runs finished"):
+        keep(tmp_path, tmp_path / "results")
+    assert not (tmp_path / "results").exists()

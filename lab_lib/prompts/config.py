@@ -7,6 +7,8 @@ from typing import Literal
 
 from lab_lib.errors import LabError
 
+TURNS = "{turns}"  # in an instruction: stands for the dialogue's number of turns
+
 
 @dataclass(frozen=True)
 class PromptConfig:
@@ -18,6 +20,7 @@ class PromptConfig:
     # It is taken by itself for such a model, whichever of the others is asked for.
     format: Literal["dialogues", "turns", "pairs"] = "dialogues"
     # A sentence before the history, e.g. "Help visitors of the town. Write values as [slot]." Costs its tokens once.
+    # With learn=all, {turns} in it becomes the dialogue's number of turns, so that lab generate can ask for a length.
     instruction: str | None = None
     # Write the gold belief state before each reply: higher Inform and Success, more tokens (about 20 a turn).
     state: bool = False
@@ -28,6 +31,9 @@ class PromptConfig:
     predict_state: bool = False
     # Longest example in tokens; whole oldest turns are dropped beyond it, never the reply. 768 is what lab-tiny saw.
     max_tokens: int = 768
+    # replies: the loss is on what the system says. all: on the whole dialogue, users' turns and its end too (the
+    # "standard mlm" of the 2023 lab): such a model can write dialogues from nothing. Needs format dialogues.
+    learn: Literal["replies", "all"] = "replies"
 
     def __post_init__(self) -> None:
         """Refuse settings that would be ignored or mean nothing."""
@@ -37,3 +43,12 @@ class PromptConfig:
             raise LabError("prompt.database needs prompt.state or prompt.predict_state")
         if self.predict_state and self.format == "pairs":
             raise LabError("prompt.predict_state needs a decoder-only model: an encoder reads the history once a reply")
+        if self.learn == "all" and self.format != "dialogues":
+            raise LabError("prompt.learn=all needs prompt.format=dialogues (and a decoder-only model)")
+        if self.tells_length and self.learn != "all":
+            raise LabError("prompt.instruction: {turns} needs prompt.learn=all; who replies cannot know the length")
+
+    @property
+    def tells_length(self) -> bool:
+        """Whether the instruction says how many turns the dialogue has."""
+        return TURNS in (self.instruction or "")

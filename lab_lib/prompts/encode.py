@@ -8,7 +8,7 @@ the same gradient as one example a turn, and what lets decoding reuse its cache 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lab_lib.corpora.database import Database
@@ -130,18 +130,33 @@ def source_end(tokenizer: Any, config: PromptConfig) -> tuple[int, ...]:
 
 
 def _example(
-    pieces: Sequence[Piece], bos: tuple[int, ...], end: tuple[int, ...], key: str, first: int, dropped: int
+    pieces: Sequence[Piece],
+    bos: tuple[int, ...],
+    end: tuple[int, ...],
+    key: str,
+    first: int,
+    dropped: int,
+    everything: bool = False,
 ) -> Example:
-    """Join pieces, `end` before the last reply; learn what the model writes in turns `first` and later."""
+    """Join pieces, `end` before the last reply; learn what the model writes in turns `first` and later.
+
+    With `everything` that is every token of those turns.
+    """
     ids, learnt = list(bos), [False] * len(bos)
     for piece in pieces:
         before = (*piece.before, *end) if piece is pieces[-1] else piece.before
         ids += [*before, *piece.learnt, *piece.after]
         learn = piece.message.turn >= first
-        learnt += [False] * len(before) + [learn] * len(piece.learnt) + [False] * len(piece.after)
-    while not learnt[-1]:  # nothing is learnt from what follows the last reply: do not compute it
-        ids.pop(), learnt.pop()
-    return Example(tuple(ids), tuple(learnt), key, first, pieces[-1].message.turn, dropped)
+        around = learn and everything
+        learnt += [around] * len(before) + [learn] * len(piece.learnt) + [around] * len(piece.after)
+    size = len(ids) - len(pieces[-1].after)  # nothing is learnt from what follows the last reply: do not compute it
+    return Example(tuple(ids[:size]), tuple(learnt[:size]), key, first, pieces[-1].message.turn, dropped)
+
+
+def _ended(example: Example, last: Piece, eos: int) -> Example:
+    """Return the example of a whole dialogue with its end: EOS in the place of a next line, which is learnt too."""
+    closing = (*last.after, eos)
+    return replace(example, ids=example.ids + closing, learnt=example.learnt + (True,) * len(closing))
 
 
 def _windows(pieces: Sequence[Piece], room: int, format: str) -> Iterator[tuple[list[Piece], int, int]]:
@@ -170,7 +185,8 @@ def training_examples(
     """Return the dialogue's training examples: one (format `dialogues`) or one a system turn (`turns` and `pairs`).
 
     A dialogue longer than `config.max_tokens` becomes several, each reply learnt once. Every example ends with the
-    EOS of its last reply, and has at least one learnt reply token besides EOS.
+    EOS of its last reply, and has at least one learnt reply token besides EOS. With `learn: all` every token but BOS is
+    learnt once, and a second EOS after the last reply says that the dialogue is over.
     Raises LabError naming the dialogue when a reply is empty or cannot fit.
     """
     pieces = encode_pieces(dialogue_messages(dialogue, config, database), tokenizer)
@@ -178,10 +194,13 @@ def training_examples(
     for piece in pieces:
         if piece.message.role == "bot" and not piece.message.text:
             raise LabError(f"dialogue {dialogue.id}, system turn {piece.message.turn}: empty reply")
+    everything = config.learn == "all"
+    room = config.max_tokens - len(bos) - len(end) - everything  # one token for the dialogue's end
     try:
-        return [
-            _example(kept, bos, end, dialogue.key, first, dropped)
-            for kept, dropped, first in _windows(pieces, config.max_tokens - len(bos) - len(end), config.format)
-        ]
+        windows = list(_windows(pieces, room, config.format))
     except LabError as error:
         raise LabError(f"dialogue {dialogue.id}: {error}") from None
+    examples = [_example(kept, bos, end, dialogue.key, first, dropped, everything) for kept, dropped, first in windows]
+    if everything:
+        examples[-1] = _ended(examples[-1], windows[-1][0][-1], tokenizer.eos_token_id)
+    return examples

@@ -47,10 +47,11 @@ def _as_tokens(corpus: Any, dialogues: Sequence[Any], recipe: str) -> list[Any]:
     from lab_lib.prompts.encode import training_examples
     from lab_lib.runs.config import load_recipe
     from lab_lib.runs.dry_run import render_tokens
+    from lab_lib.runs.pairs import fit_prompt
     from lab_lib.training.hub import find_source
     from lab_lib.training.tokenizer import load_tokenizer
 
-    config = load_recipe(recipe)
+    config = fit_prompt(load_recipe(recipe))
     tokenizer, _ = load_tokenizer(find_source(config.model.name, config.model.revision))
     database = Database(corpus.database) if config.prompt.database else None
     examples = [e for d in dialogues for e in training_examples(d, tokenizer, config.prompt, database)]

@@ -12,6 +12,7 @@ from lab_lib.config import as_dict
 from lab_lib.files import read_json, read_jsonl, sha256, write_json
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder, open_folder, stage
+from lab_lib.runs.pairs import fit_prompt
 from lab_lib.runs.record import environment
 from lab_lib.runs.splits import Splits, load_splits, report_split
 
@@ -24,6 +25,8 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
     Called again after a kill, with the same config, it goes on where it stopped. Raises LabError for bad input.
     """
     splits = load_splits(config.data)
+    if set(stages) != {"report"}:  # scoring needs no model
+        config = fit_prompt(config)
     folder = open_folder(config, path)
     console.print(f"[bold]{config.recipe}[/] in {folder.path}")
     console.print(plan(config, splits))

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from lab_lib.runs.config import RunConfig
+from lab_lib.runs.pairs import fit_prompt
 from lab_lib.runs.splits import load_splits
 from lab_lib.runs.stages import ask, encode
 
@@ -26,17 +27,19 @@ def measure(config: RunConfig, console: Console) -> str:
     """
     import torch
 
-    from lab_lib.training.batches import Collator, to_rows
     from lab_lib.training.folded import folded
     from lab_lib.training.hardware import autocast
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.model import generation_mode, load_model, training_mode
+    from lab_lib.training.seq2seq import collator_for, rows_for
 
+    config = fit_prompt(config)
     splits = load_splits(replace(config.data, max_train=4 * config.training.micro_batch_size, max_test=8))
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
     model, _ = attach_lora(loaded.model, config.lora)
     examples = encode(splits.train, loaded.tokenizer, config, splits)[: config.training.micro_batch_size]
-    batch = Collator(loaded.tokenizer.pad_token_id)(to_rows(examples, loaded.tokenizer.eos_token_id))
+    rows = rows_for(model, examples, loaded.tokenizer.eos_token_id)
+    batch = collator_for(model, loaded.tokenizer.pad_token_id)(rows)
     batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
 
     def train_once() -> None:

@@ -22,6 +22,7 @@ from rich.console import Console
 from lab_lib.errors import LabError
 from lab_lib.files import read_json
 from lab_lib.runs.folder import open_folder
+from lab_lib.runs.pairs import fit_prompt
 from lab_lib.runs.splits import load_splits
 from lab_lib.runs.sweep_config import Member, Sweep
 from lab_lib.training.hardware import Choice
@@ -87,12 +88,13 @@ def finished(folder: Path) -> bool:
 def run_members(sweep: Sweep, path: Path, workers: Workers, console: Console) -> dict[str, str]:
     """Run what is not finished below `path`; return {name: reason} of the runs that failed.
 
-    Raises LabError, before anything is run, for a corpus that is not there or a folder that belongs to another config.
+    Raises LabError, before anything is run, for a corpus or model that is not there or a folder that belongs to another
+    config.
     """
     for data in {member.config.data for member in sweep.members}:
         load_splits(data)
     for member in sweep.members:
-        open_folder(member.config, path / member.name)
+        open_folder(fit_prompt(member.config), path / member.name)
     todo = [member for member in sweep.members if not finished(path / member.name)]
     if done := len(sweep.members) - len(todo):
         console.print(f"{done} of {len(sweep.members)} runs are finished already")

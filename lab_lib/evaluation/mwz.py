@@ -35,7 +35,7 @@ from lab_lib.evaluation.inputs import Checked, Turns, check_predictions
 from lab_lib.evaluation.mwz_scores import RESAMPLES, MwzScores, main_scores
 from lab_lib.evaluation.normalise import normalise_reply
 from lab_lib.evaluation.richness import richness
-from lab_lib.evaluation.state_tracking import StateScores, score_states
+from lab_lib.evaluation.state_tracking import StateScores, count_turns, score_states
 
 # Where the domain of a turn comes from. given: the file's `active_domains` if every turn has them, otherwise
 # as estimated; estimated: from changes of the state; slot_names: from placeholders like `[hotel_name]`.
@@ -138,14 +138,21 @@ class MwzScorer:
 
         Raises LabError as `score` does, and also if a turn has no state: filled with gold it would count as right.
         """
+        return score_states((ours, self._states[key]) for key, ours in self._own_states(predictions).items())
+
+    def count_states(self, predictions: Mapping[str, Turns]) -> dict[str, list[tuple[int, int, int, int]]]:
+        """Return {dialogue: a count each turn}, see `count_turns`: what `score_states` sums. Raises as it does."""
+        return {key: count_turns(ours, self._states[key]) for key, ours in self._own_states(predictions).items()}
+
+    def _own_states(self, predictions: Mapping[str, Turns]) -> dict[str, States]:
+        """Return the predicted states, normalised."""
         checked = check_predictions(predictions, self._turns)
         if not checked.states:
             raise LabError("state tracking is not available: not every predicted turn has a 'state'")
-        pairs = (
-            ([normalise_state(turn["state"], self._rules) for turn in turns], self._states[key])
+        return {
+            key: [normalise_state(turn["state"], self._rules) for turn in turns]
             for key, turns in checked.dialogues.items()
-        )
-        return score_states(pairs)
+        }
 
     def _verdicts(
         self, checked: Checked, replies: Mapping[str, Sequence[str]], source: Active

@@ -40,23 +40,25 @@ def score_states(dialogues: Iterable[tuple[States, States]]) -> StateScores:
     >>> round(score_states([([{"hotel": {"area": "north"}}], [gold])]).slot_recall, 6)
     0.5
     """
-    right = turns = found = predicted = missed = 0
-    for ours, gold in dialogues:
-        for state, truth in zip(map(_flat, ours), map(_flat, gold), strict=False):
-            same = {slot for slot in state.keys() & truth.keys() if _same(state[slot], truth[slot])}
-            turns += 1
-            right += len(same) == len(state) == len(truth)
-            found += len(same)
-            predicted += len(state)
-            missed += len(truth) - len(same)
-    precision, recall = found / (predicted + TINY), found / (found + missed + TINY)
+    counts = [count for ours, gold in dialogues for count in count_turns(ours, gold)]
+    right, same, predicted, truth = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0, 0, 0)
+    precision, recall = same / (predicted + TINY), same / (truth + TINY)
     return StateScores(
-        joint_accuracy=100 * right / (turns + TINY),
+        joint_accuracy=100 * right / (len(counts) + TINY),
         slot_f1=100 * 2 * precision * recall / (precision + recall + TINY),
         slot_precision=precision,
         slot_recall=recall,
-        turns=turns,
+        turns=len(counts),
     )
+
+
+def count_turns(ours: States, gold: States) -> list[tuple[int, int, int, int]]:
+    """Return for each turn (1 if it is right, slots with the right value, predicted slots, gold slots)."""
+    counts = []
+    for state, truth in zip(map(_flat, ours), map(_flat, gold), strict=False):
+        same = sum(_same(state[slot], truth[slot]) for slot in state.keys() & truth.keys())
+        counts.append((int(same == len(state) == len(truth)), same, len(state), len(truth)))
+    return counts
 
 
 def _flat(state: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], Any]:

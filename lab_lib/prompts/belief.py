@@ -10,7 +10,7 @@ the new arguments alone, which could take nothing back (tokens of whole prompts,
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from lab_lib.calls.call import Call, ParseError
 from lab_lib.calls.parse import parse_calls
 from lab_lib.calls.schema import Function, Parameter
 from lab_lib.corpora.database import FUZZY, Database
+from lab_lib.corpora.types import Dialogue, State, Turn
 from lab_lib.errors import LabError
 
 Slots = Mapping[str, Mapping[str, str]]  # {service: {slot: value}}
@@ -155,3 +156,25 @@ def found_text(belief: Belief, booked: Sequence[str], database: Database) -> str
         count = f" {len(database.query(service, belief.state.get(service, {})))}" if service in FUZZY else ""
         parts.append(f"{service}{count}{', booked' if service in booked else ''}")
     return "; ".join(parts) or "none"
+
+
+@dataclass(frozen=True)
+class GoldTurn:
+    """What is right before a system turn: the calls, the belief after them, and the annotated state behind it."""
+
+    calls: tuple[Call, ...]
+    belief: Belief
+    state: State
+    reply: Turn
+
+
+def gold_turns(dialogue: Dialogue) -> Iterator[GoldTurn]:
+    """Yield one entry for each system turn of a dialogue; its calls turn the belief before into the gold one."""
+    belief, state = Belief(), State()
+    for turn in dialogue.turns:
+        if turn.speaker == "user":
+            state = turn.state or state
+            continue
+        calls = changed_calls(belief.state, state.first())
+        belief = belief.after(calls)
+        yield GoldTurn(tuple(calls), belief, state, turn)

@@ -10,8 +10,8 @@ from lab_lib.corpora.database import FUZZY, Database
 from lab_lib.corpora.delex import delexicalise
 from lab_lib.corpora.types import Dialogue, State, Turn
 from lab_lib.errors import LabError
-from lab_lib.prompts.belief import Belief, changed_calls, found_text
-from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.belief import found_text, gold_turns
+from lab_lib.prompts.config import TURNS, PromptConfig
 from lab_lib.prompts.template import Role
 
 
@@ -33,10 +33,11 @@ def dialogue_messages(dialogue: Dialogue, config: PromptConfig, database: Databa
     """
     if config.database and database is None:
         raise LabError("prompt.database needs a corpus with a database")
-    messages = [Message("instruction", config.instruction, 0)] if config.instruction else []
+    said = max((n for n, utterance in enumerate(dialogue.turns, 1) if utterance.speaker == "system"), default=0)
+    messages = instruction(config, said)
     state, turn = State(), 0
     active: tuple[str, ...] = ()
-    belief = Belief()
+    gold = gold_turns(dialogue)
     for utterance in dialogue.turns:
         if utterance.speaker == "user":
             active = changed_domains(state, utterance.state or state) or active
@@ -47,16 +48,22 @@ def dialogue_messages(dialogue: Dialogue, config: PromptConfig, database: Databa
             text = context_text(state, active, utterance, database if config.database else None)
             messages.append(Message("context", text, turn))
         if config.predict_state:
-            calls = changed_calls(belief.state, state.first())
-            belief = belief.after(calls)
-            messages.append(Message("call", render_calls(calls), turn))
+            right = next(gold)
+            messages.append(Message("call", render_calls(right.calls), turn))
             if config.database and database:
-                messages.append(Message("found", found_text(belief, utterance.booked, database), turn))
+                messages.append(Message("found", found_text(right.belief, utterance.booked, database), turn))
         messages.append(Message("bot", clean(delexicalise(utterance)), turn))
         turn += 1
     if not turn:
         raise LabError(f"dialogue {dialogue.id}: no system turn, nothing to learn or to predict")
     return messages
+
+
+def instruction(config: PromptConfig, turns: int) -> list[Message]:
+    """Return the message before a dialogue of so many turns (of users and system), or none if there is none."""
+    if not config.instruction:
+        return []
+    return [Message("instruction", config.instruction.replace(TURNS, str(turns)), 0)]
 
 
 def clean(text: str) -> str:

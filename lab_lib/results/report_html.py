@@ -15,6 +15,8 @@ from typing import Any
 from lab_lib.errors import LabError
 from lab_lib.files import write_text
 from lab_lib.results.assets import asset, render
+from lab_lib.results.state_table import Rows
+from lab_lib.results.state_table import html_values as state_values
 from lab_lib.results.table import ScoreRow, html_values, ordered
 
 # A placeholder, a word or a single sign, each with the white space before it; then white space at the end.
@@ -29,6 +31,7 @@ def write_report(
     dialogues: Sequence[Mapping[str, Any]],
     curve_svg: str | None = None,
     labels: tuple[str, str] = LABELS,
+    states: Rows | None = None,
 ) -> Path:
     """Write report.html (atomically) and return its path.
 
@@ -38,11 +41,13 @@ def write_report(
     of (name, value, reason); `recipe` is the title. `dialogues` holds {key, goal, turns: [{user, state,
     reference, predictions: {row name: text}}], verdicts: {row name: {match: {domain: bool}, success:
     {domain: bool}, causes: [str]}}}, with the whole dialogue's verdict under the domain `total`; a system
-    without a prediction is shown as having none. `curve_svg` is what `curve.draw_curve` returned.
+    without a prediction is shown as having none. `curve_svg` is what `curve.draw_curve` returned. A run that predicts
+    belief states has a second table, `states`, and in its turns {call: gold text, calls: {row name: text}, wrong:
+    {row name: whether the state is wrong}}.
     Text of models and users is only ever put in as text. Raises LabError when two rows share a name or the
     file cannot be written.
     """
-    return write_text(path, report_html(header, rows, dialogues, curve_svg, labels))
+    return write_text(path, report_html(header, rows, dialogues, curve_svg, labels, states))
 
 
 def report_html(
@@ -51,6 +56,7 @@ def report_html(
     dialogues: Sequence[Mapping[str, Any]],
     curve_svg: str | None = None,
     labels: tuple[str, str] = LABELS,
+    states: Rows | None = None,
 ) -> str:
     """Return the page that `write_report` writes."""
     from markupsafe import Markup
@@ -64,6 +70,7 @@ def report_html(
         groups={_label(key): value for key, value in header.items() if isinstance(value, Mapping)},
         scored=rows is not None,
         **html_values(rows or ()),
+        states=state_values(states) if states else None,
         curve=Markup(curve_svg[curve_svg.index("<svg") :]) if curve_svg else None,
         count=len(dialogues),
         data=Markup(embed({**page_data(rows or (), dialogues), "labels": list(labels)})),
@@ -140,10 +147,17 @@ def _dialogue(dialogue: Mapping[str, Any], names: Sequence[str]) -> dict[str, An
                 "user": turn["user"],
                 "state": turn.get("state") or {},
                 "replies": [[turn["reference"]], *(column[number] for column in matched)],
+                **(_calls(turn, names) if "call" in turn else {}),
             }
             for number, turn in enumerate(turns)
         ],
     }
+
+
+def _calls(turn: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return what was called before each reply and whether each state is wrong; None for systems without calls."""
+    calls = [difference(turn["call"], turn["calls"].get(name)) for name in names[1:]]
+    return {"calls": [[turn["call"]], *calls], "wrong": [None, *(turn["wrong"].get(name) for name in names[1:])]}
 
 
 def difference(reference: str, prediction: str | None) -> list[str] | None:

@@ -31,7 +31,8 @@ class ScoreRow:
 
     `bleu`, `inform` and `success` are points of 0-100, `combined` = (inform + success) / 2 + bleu (metrics of the
     MultiWOZ benchmark). `intervals` maps a score's name to the (low, high) of its 95 % interval. `avg_length` is
-    words per reply; `unique_words` and `unique_trigrams` are counts over all replies.
+    words per reply; `unique_words` and `unique_trigrams` are counts over all replies. `own_state` says that Inform and
+    Success were judged with the belief states the system predicted (end to end).
     Raises LabError for an unknown `kind`.
     """
 
@@ -47,6 +48,7 @@ class ScoreRow:
     unique_trigrams: int | None = None
     dialogues: int | None = None
     turns: int | None = None
+    own_state: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -123,6 +125,10 @@ def notes(rows: Sequence[ScoreRow]) -> list[str]:
     """Return the sentences under the table: what was scored, what the ranges are, and which rows to distrust."""
     cells = [cell for _, row in table_cells(rows) for cell in row]
     sentences = [_sizes(rows)] if any(row.dialogues for row in rows) else []
+    if own := [row.name for row in ordered(rows) if row.own_state]:
+        sentences.append(
+            f"End to end, with their own belief states: {', '.join(own)}; the others with the gold states."
+        )
     if any(cell.interval for cell in cells):
         sentences.append("Ranges: 95 % intervals (bootstrap over dialogues).")
     if any(cell.above for cell in cells):

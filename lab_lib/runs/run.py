@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,28 +61,40 @@ def report(config: RunConfig, folder: RunFolder, splits: Splits, console: Consol
     """Score what was decoded; write report.json, record.json, the curve and report.html; print the table."""
     from lab_lib.results.curve import best_step, draw_curve
     from lab_lib.results.report_html import write_report
+    from lab_lib.results.state_table import to_terminal as state_table
     from lab_lib.results.table import to_terminal
     from lab_lib.runs.score import score_row, score_run, side_by_side
+    from lab_lib.runs.states import score_states, with_calls
 
     scored = score_run(config, folder, splits)
     rows = [score_row(name, kind, scores) for name, (kind, scores, _) in scored.items()]
     write_json(folder.path / "report.json", {name: scores.as_json() for name, (_, scores, _p) in scored.items()})
-    record = make_record(config, folder, splits, scored)
+    states = score_states(config, splits, scored) if config.prompt.predict_state else {}
+    record = make_record(config, folder, splits, scored, states)
     write_json(folder.path / "record.json", record)
     log = read_jsonl(folder.log) if folder.log.exists() else []
     best = best_step(log, config.training.best_metric)
     svg = draw_curve(log, config.recipe, folder.path / "curve.png", folder.path / "curve.svg", best) if log else None
-    write_report(folder.path / "report.html", header(record), rows, side_by_side(splits.reported, scored), svg)
-    console.print(to_terminal(rows, f"{config.recipe}: {config.data.corpus} {report_split(config.data)}"))
+    page = side_by_side(splits.reported, scored)
+    page = with_calls(page, splits.reported, scored, states) if states else page
+    write_report(folder.path / "report.html", header(record), rows, page, svg, states=states)
+    title = f"{config.recipe}: {config.data.corpus} {report_split(config.data)}"
+    console.print(to_terminal(rows, title))
+    if states:
+        console.print(state_table(states, f"{title}: belief states and calls"))
     systems = {name: scores for name, (kind, scores, _) in scored.items() if kind in ("base", "finetuned")}
     for name, scores in systems.items():
         for note in scores.notes:
             console.print(f"{name}: {note}", markup=False, highlight=False)
 
 
-def make_record(config: RunConfig, folder: RunFolder, splits: Splits, scored: Any) -> dict[str, Any]:
+def make_record(
+    config: RunConfig, folder: RunFolder, splits: Splits, scored: Any, states: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the record of a run: where its numbers come from, and the numbers."""
-    systems = [name for name in ("base", "finetuned") if folder.predictions(name).exists()]
+    from lab_lib.runs.score import SYSTEMS
+
+    systems = [name for name in SYSTEMS if folder.predictions(name).exists()]
     training = folder.path / "training.json"
     return {
         "recipe": config.recipe,
@@ -96,6 +108,7 @@ def make_record(config: RunConfig, folder: RunFolder, splits: Splits, scored: An
         "stage_seconds": read_json(folder.path / "seconds.json") if (folder.path / "seconds.json").exists() else {},
         "predictions_sha256": {name: sha256(folder.predictions(name)) for name in systems},
         "scores": {name: summary(scores) for name, (_, scores, _p) in scored.items()},
+        **({"states": {name: scores.as_json() for name, (_, scores) in states.items()}} if states else {}),
         "scorer": next(iter(scored.values()))[1].signature,
         "config": as_dict(config),
     }

@@ -16,7 +16,11 @@ from lab_lib.runs.config import EvaluateConfig, RunConfig
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.splits import Splits, report_split
 
-SYSTEMS = {"base": ("base model", "base"), "finetuned": ("fine-tuned", "finetuned")}  # file -> (row name, kind)
+SYSTEMS = {  # file -> (row name, kind)
+    "base": ("base model", "base"),
+    "finetuned-gold-state": ("fine-tuned, gold state", "finetuned"),
+    "finetuned": ("fine-tuned", "finetuned"),
+}
 Scored = tuple[str, MwzScores, Predictions]  # kind of row, scores, the predictions that were scored
 
 
@@ -82,6 +86,7 @@ def score_row(name: str, kind: str, scores: MwzScores) -> ScoreRow:
         unique_trigrams=int(scores.richness["num_trigrams"]),
         dialogues=scores.dialogues,
         turns=scores.turns,
+        own_state="states:given" in scores.signature,
     )
 
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from lab_lib.corpora.types import Dialogue
 from lab_lib.decoding.generate import Conversations, generate_replies
 from lab_lib.decoding.predictions import decode_to_file
+from lab_lib.decoding.processes import of_environment
 from lab_lib.errors import LabError
 from lab_lib.files import write_json, writing
 from lab_lib.prompts.conversation import converse, prompts
@@ -22,6 +23,8 @@ from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.splits import Splits, dev_split, draw
+
+GOLD_STATE = "finetuned-gold-state"  # the file of a run that predicts states, decoded with the gold ones
 
 
 def encode(dialogues: Sequence[Dialogue], tokenizer: Any, config: RunConfig, splits: Splits) -> list[Example]:
@@ -56,7 +59,8 @@ def talks(
 def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, console: Console) -> None:
     """Generate what `system` (`base`, or `finetuned` with the run's adapter) replies in the reported dialogues.
 
-    Does nothing when the file is there. Raises LabError when the adapter changes nothing: its scores would be the
+    With `prompt.predict_state` both write their own calls, and the adapter is decoded again with the gold calls given.
+    Does nothing when the files are there. Raises LabError when the adapter changes nothing: its scores would be the
     base model's under another name.
     """
     from lab_lib.training.checks import require_adapter_effect
@@ -64,9 +68,12 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
     from lab_lib.training.hardware import print_choices
     from lab_lib.training.model import generation_mode, load_model
 
-    path = folder.predictions(system)
-    if path.exists():
-        console.print(f"{system}: predictions are there ({path})")
+    gold_calls = {folder.predictions(system): False}
+    if system == "finetuned" and config.prompt.predict_state:
+        gold_calls[folder.predictions(GOLD_STATE)] = True
+    missing = [path for path in gold_calls if not path.exists()]
+    if not missing:
+        console.print(f"{system}: predictions are there ({', '.join(map(str, gold_calls))})")
         return
     loaded = load_model(model_config(config, folder, system), for_training=False)
     generation_mode(loaded.model)
@@ -75,9 +82,12 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
         change = require_adapter_effect(loaded.model, todo[0].ids)
         console.print(f"the saved adapter changes the logits by up to {change:.3f}")
     print_choices({"fold weights": fold_choice(loaded.model)})
-    with folded(loaded.model), DecodingProgress(console, f"decoding {system}", len(todo)) as advance:
-        converse = talks(splits.reported, loaded.tokenizer, config, splits)
-        decode_to_file(loaded.model, loaded.tokenizer, todo, config.decoding, path, advance, converse)
+    processes = of_environment()
+    share = len(processes.share(todo))
+    for path in missing:
+        with folded(loaded.model), DecodingProgress(console, f"decoding {path.stem}", share) as advance:
+            converse = talks(splits.reported, loaded.tokenizer, config, splits, gold_calls[path])
+            decode_to_file(loaded.model, loaded.tokenizer, todo, config.decoding, path, advance, converse, processes)
 
 
 def model_config(config: RunConfig, folder: RunFolder, system: str) -> Any:
@@ -178,19 +188,21 @@ def dev_evaluation(config: RunConfig, folder: RunFolder, splits: Splits, tokeniz
         generation_mode(model)
         with folded(model):
             written = generate_replies(model, tokenizer, todo, config.decoding, converse=start)
-            replies = {(reply.key, reply.turn): reply.response for reply in written}
+            replies = {(reply.key, reply.turn): {"response": reply.response, **reply.facts} for reply in written}
         training_mode(model, config.training.gradient_checkpointing)
-        predictions: dict[str, list[dict[str, str]]] = {}
+        predictions: dict[str, list[dict[str, Any]]] = {}
         for prompt in todo:
-            predictions.setdefault(prompt.key, []).append({"response": replies[prompt.key, prompt.turn]})
+            predictions.setdefault(prompt.key, []).append(replies[prompt.key, prompt.turn])
         scores = scorer.score(predictions, resamples=0)
         key = sample[step % len(sample)].key
         append_row(folder.path / "samples.jsonl", {"step": step, "dialogue": key, "replies": predictions[key]})
+        joint = scorer.score_states(predictions).joint_accuracy if config.prompt.predict_state else None
+        state = "" if joint is None else f"  joint goal {joint:.1f}"
         console.print(
-            f"step {step}  dev BLEU {scores.bleu:.1f}  Inform {scores.inform:.1f}  Success {scores.success:.1f}",
+            f"step {step}  dev BLEU {scores.bleu:.1f}  Inform {scores.inform:.1f}  Success {scores.success:.1f}{state}",
             highlight=False,
         )
-        return dev_metrics(scores)
+        return dev_metrics(scores) | ({} if joint is None else {"joint_accuracy": joint})
 
     return evaluate
 

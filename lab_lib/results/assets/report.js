@@ -86,6 +86,16 @@
     return text;
   }
 
+  // What a system called before its reply; the first turn whose state is wrong says so, as later ones inherit it.
+  function callLine(dialogue, number, system) {
+    const { calls, wrong } = dialogue.turns[number];
+    if (!calls || !calls[system]) return null;
+    const before = number ? dialogue.turns[number - 1].wrong[system] : false;
+    const news = wrong[system] === null || wrong[system] === before ? null
+      : make("span", { class: "badge " + (wrong[system] ? "bad" : "ok") }, wrong[system] ? "state wrong from here" : "state right again");
+    return make("div", { class: "call" }, reply(calls[system]), news && " ", news);
+  }
+
   function body(dialogue) {
     const columns = [...shownColumns].sort((a, b) => a - b);
     const head = make("tr", { role: "row" }, ...columns.map((system) => make("th",
@@ -100,7 +110,7 @@
         make("tr", { role: "row" }, make("th", { scope: "rowgroup", role: "rowheader", colspan: Math.max(1, columns.length) },
           make("span", { class: "turn" }, "User " + (number + 1)), turn.user, stateLine(turn.state, before))),
         make("tr", { role: "row" }, ...columns.map((system) => make("td", { role: "cell" },
-          make("span", { class: "who" }, names[system]), reply(turn.replies[system]))))));
+          make("span", { class: "who" }, names[system]), callLine(dialogue, number, system), reply(turn.replies[system]))))));
     });
     return make("div", { class: "body" }, goalLine(dialogue.goal), table);
   }
@@ -132,7 +142,7 @@
   function words(item) {
     const { key, goal, turns } = item.dialogue;
     item.words = item.words || [key, spoken(goal), ...turns.flatMap((turn) => [turn.user,
-      ...turn.replies.map((parts) => (parts || []).filter((_, place) => place % 3 !== 1).join(""))])].join("\n").toLowerCase();
+      ...[...turn.replies, ...(turn.calls || [])].map((parts) => (parts || []).filter((_, place) => place % 3 !== 1).join(""))])].join("\n").toLowerCase();
     return item.words;
   }
 

@@ -185,3 +185,35 @@ def test_a_conversation_keeps_what_it_was_answered_as_its_history(tokenizer):
     third = talk.send([*ids(" say2w0"), tokenizer.eos_token_id])
     assert tokenizer.decode(third.ids).endswith("user> ask1w0\nbot> say2w0</s>\nuser> ask2w0\nbot>")
     assert (third.key, third.turn) == ("tst1", 2)
+
+
+def test_learning_all_learns_every_token_but_bos_and_the_end_of_the_dialogue(tokenizer):
+    config = PromptConfig(learn="all", instruction="A dialogue of {turns} turns.", state=True)
+    (example,) = training_examples(dialogue(2, words=1), tokenizer, config)
+    assert tokenizer.decode(example.ids) == (
+        "<s>task> A dialogue of 4 turns.\nuser> ask0w0\nstate> hotel stars=0\nbot> say0w0</s>\n"
+        "user> ask1w0\nstate> hotel stars=1\nbot> say1w0</s>\n</s>"
+    )
+    assert example.learnt == (False, *[True] * (len(example.ids) - 1))
+
+
+def test_learning_all_in_windows_learns_everything_once_and_ends_once(tokenizer):
+    (whole,) = training_examples(dialogue(9), tokenizer, PromptConfig(learn="all"))
+    short = PromptConfig(learn="all", max_tokens=len(whole.ids) // 3)
+    windows = training_examples(dialogue(9), tokenizer, short)
+    assert len(windows) > 2 and all(len(w.ids) <= short.max_tokens for w in windows)
+    # Between windows only the line break after the last reply is left out.
+    parts = [learnt_text(w, tokenizer) for w in windows]
+    assert "\n".join(parts) == learnt_text(whole, tokenizer)
+    assert [part.endswith("</s>\n</s>") for part in parts] == [False] * (len(parts) - 1) + [True]
+    assert all(w.ids[-1] == tokenizer.eos_token_id and w.learnt[-1] for w in windows)
+
+
+def test_a_told_length_is_refused_where_it_would_be_looked_up_in_the_gold_dialogue(tokenizer):
+    config = PromptConfig(learn="all", instruction="{turns} turns.")
+    with pytest.raises(LabError, match="this run writes dialogues"):
+        prompts(dialogue(1), tokenizer, config)
+    with pytest.raises(LabError, match=r"\{turns\} needs prompt.learn=all"):
+        PromptConfig(instruction="{turns} turns.")
+    with pytest.raises(LabError, match=r"prompt\.learn=all needs prompt\.format=dialogues"):
+        PromptConfig("turns", learn="all")

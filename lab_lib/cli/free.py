@@ -1,0 +1,56 @@
+"""`lab generate`: whole dialogues from nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab_lib.cli.console import console
+from lab_lib.errors import LabError
+
+
+def generate(
+    target: Annotated[str, typer.Argument(help="A run folder, or a model: bundled name, folder or hub name.")],
+    n: Annotated[int, typer.Option("--n", "-n", help="Dialogues to write, for each wished length.")] = 10,
+    turns: Annotated[str | None, typer.Option(help="Wished numbers of turns, joined by commas: 4,8,12.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Hold the model to the wish instead of telling it.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Another seed gives other dialogues.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Below 1 safer, above 1 more varied.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Share of probability that is drawn from; 0.9 unless given.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Dialogues at once; changes the memory, not the text.")] = None,
+    judge: Annotated[
+        str | None, typer.Option(help="Run folder or model whose perplexity is measured; 'none' for none.")
+    ] = None,
+    corpus: Annotated[str | None, typer.Option(help="Compare with this corpus; the run's own unless given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="JSONL file; RUN/free.jsonl or free-MODEL.jsonl unless given.")
+    ] = None,
+) -> None:
+    """Write whole dialogues, users and system, and score them beside real ones; goes on with a file that is there."""
+    from lab_lib.config import build
+    from lab_lib.decoding.free import FreeConfig
+    from lab_lib.runs.free import Order
+    from lab_lib.runs.free_report import write_and_score
+
+    given = {"seed": seed, "temperature": temperature, "top_p": top_p, "batch_size": batch_size}
+    # Options left out keep the defaults of the config class, the one place where they are written.
+    config = build(FreeConfig, {name: value for name, value in given.items() if value is not None})
+    config.decoding()  # refuses impossible values before a model is loaded
+    if force and not turns:
+        raise LabError("--force holds the model to a wish; give one by --turns")
+    order = Order(n, _wishes(turns), force)
+    print(write_and_score(target, order, config, judge, corpus, out, console))
+
+
+def _wishes(text: str | None) -> tuple[int | None, ...]:
+    """Read `4,8,12`; no text means no wish."""
+    if text is None:
+        return (None,)
+    try:
+        return tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise LabError(f"--turns {text}: expected whole numbers joined by commas, for example 4,8,12") from None

@@ -1,0 +1,142 @@
+"""Dialogues that a model wrote: from token ids to turns, and the rows of their file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lab_lib.corpora.types import Speaker
+from lab_lib.errors import LabError
+from lab_lib.prompts.encode import answer_text
+from lab_lib.prompts.template import PLAIN, Role
+
+SPEAKERS: dict[Role, Speaker] = {"user": "user", "bot": "system"}
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The token ids that give a dialogue its form.
+
+    `eos` ends a reply; in the place of a new line it, or BOS, ends the dialogue (`ends`). `line_break` ends any other
+    line. `prefixes` are the ids each role's line begins with.
+    """
+
+    eos: int
+    ends: frozenset[int]
+    line_break: int
+    prefixes: Mapping[Role, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> Marks:
+        """Return the marks of a tokenizer. Raises LabError when a line break is more than one token."""
+
+        def ids(text: str) -> tuple[int, ...]:
+            return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+        breaks = ids(PLAIN.end["user"])
+        if len(breaks) != 1:
+            raise LabError(f"the tokenizer writes a line break as {len(breaks)} tokens; free generation needs one")
+        eos, bos = tokenizer.eos_token_id, tokenizer.bos_token_id
+        ends = frozenset({eos} if bos is None else {eos, bos})
+        return cls(eos, ends, breaks[0], {role: ids(prefix) for role, prefix in PLAIN.prefix.items()})
+
+    def role(self, line: Sequence[int]) -> Role | None:
+        """Return whose line this is by the ids it begins with; None for a line of nobody."""
+        return next((role for role, ids in self.prefixes.items() if tuple(line[: len(ids)]) == ids), None)
+
+
+@dataclass(frozen=True)
+class FreeTurn:
+    """One generated utterance; `notes` are the lines before it that nobody says (state, call, found), in order."""
+
+    speaker: Speaker
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FreeDialogue:
+    """One generated dialogue.
+
+    `wished` is the number of turns that was asked for (None: any). `ended` is how it ended: `itself` (the model wrote
+    its end), `stopped` (at the wished number of turns) or `cut` (at the greatest length; what was unfinished is not
+    among the turns). `stray` are lines of no known role. `tokens` counts what the model wrote.
+    """
+
+    key: str
+    wished: int | None
+    turns: tuple[FreeTurn, ...]
+    ended: str
+    tokens: int
+    instruction: str | None = None
+    stray: tuple[str, ...] = ()
+
+    @property
+    def well_formed(self) -> bool:
+        """Whether users and system take turns, a user first and the system last, with no stray line or empty turn."""
+        order = [turn.speaker for turn in self.turns]
+        right = ["user", "system"] * (len(order) // 2)
+        return bool(order) and order == right and not self.stray and all(turn.text for turn in self.turns)
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the dialogue as a row of the file: plain JSON values, `dialogue` first."""
+        row = asdict(self)
+        return {"dialogue": row.pop("key"), **row}
+
+
+def from_row(row: Any, where: str) -> FreeDialogue:
+    """Read a row back; raises LabError, beginning with `where`, unless it is one of `as_row`."""
+    try:
+        turns = tuple(FreeTurn(t["speaker"], str(t["text"]), tuple(t["notes"])) for t in row["turns"])
+        rest = {"instruction": row["instruction"], "stray": tuple(row["stray"])}
+        return FreeDialogue(row["dialogue"], row["wished"], turns, row["ended"], row["tokens"], **rest)
+    except (TypeError, KeyError) as error:
+        raise LabError(f"{where}: expected a generated dialogue ({type(error).__name__}: {error})") from None
+
+
+def parse(
+    ids: Sequence[int], prompt: Sequence[int], marks: Marks, tokenizer: Any
+) -> tuple[tuple[FreeTurn, ...], str | None, tuple[str, ...]]:
+    """Return (turns, instruction, stray lines) of a dialogue: `prompt` without BOS, then the ids the model wrote.
+
+    Lines are told apart by token ids, never by searching text. A last line that has no end is left out.
+    """
+    turns: list[FreeTurn] = []
+    notes: list[str] = []
+    stray: list[str] = []
+    instruction: str | None = None
+    for line in lines([*prompt, *ids], marks):
+        role = marks.role(line)
+        text = answer_text(line[len(marks.prefixes[role]) :] if role else line, tokenizer)
+        if role in SPEAKERS:
+            turns.append(FreeTurn(SPEAKERS[role], text, tuple(notes)))
+            notes = []
+        elif role == "instruction":
+            instruction = text
+        elif role is None:
+            stray.append(text)
+        else:
+            notes.append(f"{PLAIN.prefix[role]} {text}")
+    return tuple(turns), instruction, tuple([*stray, *notes])
+
+
+def lines(ids: Sequence[int], marks: Marks) -> list[list[int]]:
+    """Split ids at EOS and line breaks; BOS, and what comes after the last of them, is left out."""
+    *complete, _ = _split(ids, marks)
+    return [line for line in complete if line]
+
+
+def open_line(ids: Sequence[int], marks: Marks) -> list[int]:
+    """Return the ids after the last EOS or line break: the line that is not complete yet."""
+    return _split(ids, marks)[-1]
+
+
+def _split(ids: Sequence[int], marks: Marks) -> list[list[int]]:
+    found: list[list[int]] = [[]]
+    for token in ids:
+        if token in (marks.eos, marks.line_break):
+            found.append([])
+        elif token not in marks.ends:
+            found[-1].append(token)
+    return found

@@ -1,0 +1,192 @@
+"""`lab generate`: whole dialogues from a run's model, or from any model, written to a file that can be gone on with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from lab_lib.config import parse_yaml
+from lab_lib.decoding.free import Ask, FreeConfig, generate_free
+from lab_lib.decoding.free_dialogue import FreeDialogue, from_row
+from lab_lib.decoding.predictions import read_partial
+from lab_lib.errors import LabError
+from lab_lib.files import read_jsonl, read_text, write_jsonl, write_text
+from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.encode import beginning, encode_pieces
+from lab_lib.prompts.messages import instruction
+from lab_lib.prompts.template import PLAIN
+from lab_lib.runs.config import DataConfig, RunConfig, load_run_config
+from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.stages import DecodingProgress, model_config
+from lab_lib.training.hardware import Choice
+from lab_lib.training.model import Loaded, ModelConfig, generation_mode, load_model
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Who writes (or judges): the model settings, the prompt it was trained with, and the data to compare with.
+
+    `prompt` is that of a run; a bare model gets the defaults.
+    """
+
+    name: str
+    model: ModelConfig
+    prompt: PromptConfig
+    data: DataConfig
+    run: bool
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to write: `count` dialogues for each wished number of turns (None: any length)."""
+
+    count: int = 10
+    wishes: tuple[int | None, ...] = (None,)
+    forced: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse wishes that no dialogue can meet."""
+        if self.count < 1:
+            raise LabError("--n: at least 1 dialogue")
+        for wish in self.wishes:
+            if wish is not None and (wish < 2 or wish % 2):
+                raise LabError(f"--turns {wish}: a dialogue is made of pairs, user and system; ask for 2, 4, 6, ...")
+
+
+def find_writer(target: str, corpus: str | None = None) -> Writer:
+    """Return the run in folder `target`, else the model of that name (bundled, folder or hub), unquantised.
+
+    `corpus` is what to compare with: the run's own unless given, town for a bare model.
+    """
+    if (Path(target) / "config.yaml").exists():
+        config = load_run_config(Path(target))
+        data = replace(config.data, corpus=corpus) if corpus else config.data
+        system = model_config(config, RunFolder(Path(target)), "finetuned")
+        return Writer(target, system, config.prompt, data, run=True)
+    config = RunConfig(model=ModelConfig(name=target, quantisation="none"))
+    return Writer(target, config.model, config.prompt, replace(config.data, corpus=corpus or "town"), run=False)
+
+
+def how(writer: Writer, order: Order) -> dict[str, Choice]:
+    """Return how lengths are met and what the model has learnt of users, each with its reason."""
+    found = {}
+    if order.wishes != (None,):
+        if order.forced:
+            found["length"] = Choice("forced", "no end before the wished number of turns, and a stop there")
+        else:
+            found["length"] = Choice("told", "the wish stands in the line before the dialogue, as in training")
+    if writer.run and writer.prompt.learn == "replies":
+        found["users"] = Choice("not learnt", "prompt.learn=replies: what users say is left of the base model")
+    return found
+
+
+def settle(writer: Writer, order: Order) -> Order:
+    """Return the order with `forced` set where the model cannot be told a length: it never saw one in training."""
+    return order if writer.prompt.tells_length else replace(order, forced=True)
+
+
+def asks(order: Order, prompt: PromptConfig, tokenizer: Any) -> list[Ask]:
+    """Return what is to be written, each with a name of its own and the ids it begins with."""
+    found = []
+    for wish in order.wishes:
+        start = beginning_of(prompt, wish, tokenizer)
+        for number in range(order.count):
+            key = f"free-{'any' if wish is None else f'{wish:02d}'}-{number:04d}"
+            found.append(Ask(key, start, wish, order.forced and wish is not None))
+    return found
+
+
+def beginning_of(prompt: PromptConfig, wish: int | None, tokenizer: Any) -> tuple[int, ...]:
+    """Return the ids a dialogue begins with: BOS and the instruction; without BOS the prefix of the first line.
+
+    An instruction that tells a length is given with the wish, or left to the model where there is none.
+    """
+    given = instruction(prompt, wish or 0) if wish or not prompt.tells_length else []
+    ids = [*beginning(tokenizer), *(i for piece in encode_pieces(given, tokenizer) for i in piece.before)]
+    if ids:
+        return tuple(ids)
+    first = PLAIN.prefix["instruction" if prompt.tells_length else "user"]
+    return tuple(tokenizer(first, add_special_tokens=False)["input_ids"])
+
+
+def generate(writer: Writer, order: Order, config: FreeConfig, path: Path, console: Console) -> list[FreeDialogue]:
+    """Write the dialogues into `path` (JSONL) unless they are there, and return them in the order asked for.
+
+    A file that is there is gone on with: a killed call, or more dialogues of the same settings. What the settings
+    were stands beside it. Raises LabError naming the first setting that differs.
+    """
+    from lab_lib.training.folded import folded
+    from lab_lib.training.hardware import print_choices
+
+    config = replace(config, max_tokens=min(config.max_tokens, writer.prompt.max_tokens))
+    check_settings(path, settings(writer, order, config))
+    loaded = load_model(writer.model)
+    generation_mode(loaded.model)
+    print_choices({**loaded.choices, **how(writer, order)})
+    todo = asks(order, writer.prompt, loaded.tokenizer)
+    rows = {row["dialogue"]: row for row in [*stored(path), *read_partial(partial(path))]}
+    with folded(loaded.model), DecodingProgress(console, "writing dialogues", len(todo)) as advance:
+        _append(loaded, todo, config, path, rows, advance)
+    return [from_row(rows[ask.key], f"{path}: {ask.key}") for ask in todo]
+
+
+def _append(loaded: Loaded, todo: Sequence[Ask], config: FreeConfig, path: Path, rows: dict, advance: Any) -> None:
+    """Write what is missing behind what is there (in `<path>.partial`), then the whole file, in order of names."""
+    missing = [ask for ask in todo if ask.key not in rows]
+    if missing:
+        write_jsonl(partial(path), rows.values())
+        try:
+            with open(partial(path), "a", encoding="utf-8") as stream:
+                for dialogue in generate_free(loaded.model, loaded.tokenizer, todo, config, set(rows), advance):
+                    rows[dialogue.key] = dialogue.as_row()
+                    stream.write(json.dumps(rows[dialogue.key], ensure_ascii=False) + "\n")
+                    stream.flush()
+        except OSError as error:
+            raise LabError(f"{partial(path)}: cannot write: {error.strerror}") from None
+    else:
+        advance(len(todo))
+    write_jsonl(path, (rows[key] for key in sorted(rows)))
+    partial(path).unlink(missing_ok=True)
+
+
+def settings(writer: Writer, order: Order, config: FreeConfig) -> dict[str, Any]:
+    """Return everything a dialogue depends on but its name."""
+    sampling = {"temperature": config.temperature, "top_p": config.top_p, "top_k": config.top_k}
+    return {
+        "model": writer.name,
+        **sampling,
+        "max_tokens": config.max_tokens,
+        "seed": config.seed,
+        "forced": order.forced,
+    }
+
+
+def check_settings(path: Path, wanted: dict[str, Any]) -> None:
+    """Write the settings beside the file, or refuse a file that was made with others."""
+    beside = path.with_name(path.name + ".settings.yaml")
+    if not beside.exists():
+        if path.exists():
+            raise LabError(f"{path}: exists, and nothing says how it was made; choose another --out")
+        write_text(beside, yaml.safe_dump(wanted, sort_keys=False))
+        return
+    old = parse_yaml(read_text(beside), str(beside))
+    differing = [key for key in wanted if old.get(key) != wanted[key]]
+    if differing:
+        key = differing[0]
+        raise LabError(f"{path}: was made with {key}={old.get(key)}, not {wanted[key]}; choose another --out")
+
+
+def stored(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file that may not be there yet."""
+    return read_jsonl(path) if path.exists() else []
+
+
+def partial(path: Path) -> Path:
+    """Return where rows are kept until all are there."""
+    return path.with_name(path.name + ".partial")

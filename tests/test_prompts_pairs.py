@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 from test_prompts_encode import dialogue, learnt_text
-from tiny_models import tiny_tokenizer
+from tiny_models import t5_tokenizer, tiny_tokenizer
 
+from lab_lib.corpora.types import Dialogue, Turn
 from lab_lib.errors import LabError
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import converse, prompts
-from lab_lib.prompts.encode import training_examples
+from lab_lib.prompts.encode import answer_text, training_examples
+from lab_lib.training.hub import Source
+from lab_lib.training.tokenizer import load_tokenizer
 
 PAIRS = PromptConfig(format="pairs", instruction="Help.", state=True)
 TURNS = PromptConfig(format="turns", instruction="Help.", state=True)
@@ -67,3 +70,18 @@ def test_a_reply_that_cannot_fit_with_its_source_is_refused(tokenizer):
     config = PromptConfig("pairs", "Help.", True, max_tokens=25)
     with pytest.raises(LabError, match=r"TST1.*more than prompt\.max_tokens"):
         training_examples(dialogue(1, words=1), tokenizer, config)
+
+
+def test_a_tokenizer_of_t5s_kind_reads_and_writes_the_same_words(tmp_path):
+    """Its pieces carry their space, a line break is none of them, and there is no BOS: nothing may depend on these."""
+    t5_tokenizer(tmp_path)
+    tokenizer, pad = load_tokenizer(Source("t5", tmp_path))
+    said = "the [name] is cheap , shall i book it ?"
+    talk = Dialogue("T", (Turn("user", "i want a cheap restaurant"), Turn("system", said)) * 2)
+    examples = training_examples(talk, tokenizer, PromptConfig(format="pairs"))
+    assert (pad.value, tokenizer.bos_token_id) == ("<pad>", None)
+    for example in examples:
+        source, target = example.ids[: example.learnt.index(True)], example.ids[example.learnt.index(True) :]
+        assert source[-1] == target[-1] == tokenizer.eos_token_id and tokenizer.unk_token_id not in example.ids
+        assert answer_text(target, tokenizer) == said
+        assert answer_text(source, tokenizer).endswith("i want a cheap restaurant bot>")

@@ -35,6 +35,22 @@ def tiny_tokenizer(folder: Path, pad: str | None = "<pad>", special: tuple[str, 
     return fast
 
 
+def t5_tokenizer(folder: Path) -> Any:
+    """Save a tokenizer of T5's own kind: Unigram pieces that carry their space, no BOS, no line break."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import T5Tokenizer
+
+    learner = Tokenizer(models.Unigram())
+    learner.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = ["<pad>", "</s>", "<unk>"]
+    trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=special, unk_token="<unk>", show_progress=False)
+    learner.train_from_iterator([text.replace("\n", " ") for text in TEXTS] * 5, trainer)
+    pieces = sorted(learner.get_vocab().items(), key=lambda item: item[1])
+    tokenizer = T5Tokenizer(vocab=[(piece, -float(n)) for n, (piece, _) in enumerate(pieces)], extra_ids=4)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
 def _save(folder: Path, model_class: Any, shape: Any, seed: int) -> Path:
     """Write random weights of a seed, and the tokenizer, into a folder."""
     import torch

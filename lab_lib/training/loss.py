@@ -59,11 +59,13 @@ def batching_for(model: Any, pad: int) -> Batching:
 def choose_positions(model: Any) -> Choice:
     """Return SHORT where this model gives the same logits for a short batch as for a long one, else LONG, with why.
 
-    It is tried out on two rows, because model code differs: encoder-decoders and older code have no `logits_to_keep`
-    or take only a number, and a model that is not causal would look at the padding that a short batch leaves unmasked.
+    It is tried out on two rows, because model code differs: older code has no `logits_to_keep` or takes only a number,
+    and a model that is not causal would look at the padding that a short batch leaves unmasked.
     """
     import torch
 
+    if model.config.is_encoder_decoder:
+        return Choice(LONG, "the decoder reads the reply alone, and all of that is learnt")
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if "logits_to_keep" not in signature(base.forward).parameters:
         return Choice(LONG, "this model's code cannot leave logits out")

@@ -49,7 +49,7 @@ def _shares(axes: Axes, real: Sequence[int], written: Sequence[int]) -> None:
     """Draw two histograms side by side, in bars of two turns: a dialogue is made of pairs."""
     edges = np.arange(0, max([*real, *written]) + 3, 2) + 0.5  # 1-2, 3-4, ... turns
     middle = edges[:-1] + 1
-    both = ((real, REAL, f"real test dialogues ({len(real)})", "", -0.4), (written, WRITTEN, "generated", "//", 0.4))
+    both = ((real, REAL, f"real ({len(real)})", "", -0.4), (written, WRITTEN, "generated", "//", 0.4))
     for lengths, colour, label, hatch, shift in both:
         name = f"{label} ({len(lengths)})" if hatch else label
         share = 100 * np.histogram(lengths, edges)[0] / len(lengths)

@@ -48,16 +48,18 @@ def write_and_score(
     console.print(f"judge: {chosen}", highlight=False)
     found = score_groups(groups(written, splits, config.seed), splits, Judge(judging) if judging else None, config.seed)
     met = wishes_met(written)
-    console.print(table(found, f"{len(written)} dialogues of {writer.name}"))
+    console.print(
+        table(found, f"{len(written)} dialogues of {writer.name}; real: {writer.data.corpus} {writer.data.report}")
+    )
     if met:
         console.print(wishes_table(met))
     pictures = (path.with_suffix(".lengths.png"), path.with_suffix(".lengths.svg"))
-    real, free = found["real (test)"].turns, found["generated"].turns
+    real, free = found["real"].turns, found["generated"].turns
     draw_lengths(real, free, met, f"Length of dialogues: {writer.name}", *pictures)
     about: dict[str, Any] = {
         **environment(),
         "writer": {"name": writer.name, "model": as_dict(writer.model), "prompt": as_dict(writer.prompt)},
-        "corpus": writer.data.corpus,
+        "compared_with": [writer.data.corpus, writer.data.report],
         "judge": [chosen.value, chosen.reason],
         "sampling": as_dict(config),
         "order": as_dict(order),

@@ -64,12 +64,12 @@ class Scores:
 
 
 def groups(written: Sequence[FreeDialogue], splits: Splits, seed: int) -> dict[str, Group]:
-    """Return the rows of the table: as many real test dialogues, random turns of training dialogues, the generated.
+    """Return the rows of the table: as many real dialogues, random turns of training dialogues, the generated ones.
 
     The random turns have the speakers of the real ones, each utterance drawn from the training set: right words in no
-    order. Where fewer test dialogues are at hand, all of them are taken.
+    order. The real ones are those a run reports on (test, or dev); where there are fewer, all of them are taken.
     """
-    real = [real_dialogue(dialogue) for dialogue in draw(splits.test, len(written), seed)]
+    real = [real_dialogue(dialogue) for dialogue in draw(splits.reported, len(written), seed)]
     rng = random.Random(seed)
     said: dict[str, list[str]] = {"user": [], "system": []}
     for dialogue in splits.train:
@@ -79,7 +79,7 @@ def groups(written: Sequence[FreeDialogue], splits: Splits, seed: int) -> dict[s
     plain: list[Plain] = [[(turn.speaker, turn.text) for turn in one.turns] for one in written]
     ended = sum(one.ended != "cut" for one in written)
     return {
-        "real (test)": Group("reference", real),
+        "real": Group("reference", real),
         "random turns": Group("trivial", shuffled),
         "generated": Group("other", plain, ended, sum(one.well_formed for one in written)),
     }

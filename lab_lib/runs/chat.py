@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
+from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.types import Dialogue, State, Turn
 from lab_lib.decoding.generate import generate_batch, reply_text
 from lab_lib.prompts.conversation import prompts
+from lab_lib.runs.chat_end_to_end import Answer, Guide
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.stages import model_config
@@ -20,8 +23,9 @@ from lab_lib.runs.stages import model_config
 def chat(config: RunConfig, folder: Path, system: str, console: Console, read: Callable[[], str] | None = None) -> None:
     """Read user utterances until an empty line or end of input, and print the model's replies.
 
-    Replies are delexicalised (`[name]`). There is no belief tracker here: a model trained with `prompt.state` is
-    shown an empty state, and says less than it could. `read` replaces the keyboard in tests.
+    Replies are delexicalised (`[name]`). A model trained with `prompt.predict_state` calls functions: its calls, the
+    database's answer and the reply with a venue's data are shown too. There is no other belief tracker: a model trained
+    with `prompt.state` is shown an empty state, and says less than it could. `read` replaces the keyboard in tests.
     """
     from lab_lib.training.model import generation_mode, load_model
 
@@ -30,11 +34,28 @@ def chat(config: RunConfig, folder: Path, system: str, console: Console, read: C
     console.print("Write to the model; an empty line ends.")
     read = read or (lambda: console.input("[bold]user>[/] "))
     turns: list[Turn] = []
+    guide = Guide(loaded, config, load_corpus(config.data.corpus)) if config.prompt.predict_state else None
     while text := _line(read):
         turns.append(Turn("user", text, state=State()))
-        reply = answer(turns, loaded, config)
+        reply = show(guide.answer(turns), console) if guide else answer(turns, loaded, config)
         turns.append(Turn("system", reply))
-        console.print(f"[green]bot>[/] {reply}", markup=True, highlight=False)
+        _say(console, "green", "bot>", reply)
+
+
+def show(answered: Answer, console: Console) -> str:
+    """Print what a model called and what was found; return the reply with a venue's data."""
+    _say(console, "cyan", "call>", answered.call)
+    for problem in answered.problems:
+        _say(console, "yellow", "     ", problem)
+    _say(console, "cyan", "found>", answered.found)
+    if answered.filled != answered.reply:
+        _say(console, "dim", "bot>", answered.reply)
+    return answered.filled
+
+
+def _say(console: Console, style: str, who: str, text: str) -> None:
+    """Print a line; what a model wrote is never read as markup."""
+    console.print(Text.assemble((f"{who} ", style), text), highlight=False)
 
 
 def answer(turns: list[Turn], loaded: Any, config: RunConfig) -> str:

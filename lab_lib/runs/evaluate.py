@@ -16,7 +16,9 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.embedding import load_embedder
 from lab_lib.evaluation.inputs import check_predictions
 from lab_lib.evaluation.mwz import MwzScorer
+from lab_lib.evaluation.state_calls import score_state_calls
 from lab_lib.files import sha256, write_json
+from lab_lib.prompts.belief import state_functions
 from lab_lib.results.report_html import write_report
 from lab_lib.results.table import to_terminal
 from lab_lib.runs.config import EvaluateConfig
@@ -26,6 +28,7 @@ from lab_lib.runs.record import environment
 from lab_lib.runs.replies import Rows, score_embeddings, score_replies, text_table
 from lab_lib.runs.run import summary
 from lab_lib.runs.score import Scored, bounds, score_row, score_rows, side_by_side
+from lab_lib.runs.states import called
 
 METRICS = ("mwz", "states", "text", "embedding")
 # What the page's head shows of the report.
@@ -149,15 +152,25 @@ def _cross_check(job: Job, plan: Plan, scored: Mapping[str, Scored], console: Co
     return compared
 
 
-def _states(job: Job, plan: Plan, console: Console) -> dict[str, float]:
-    """Score the predicted belief states and print the line."""
+def _states(job: Job, plan: Plan, console: Console) -> dict[str, Any]:
+    """Score the predicted belief states, and the calls where the file has them; print a line of each."""
     scorer = MwzScorer.from_corpus(job.corpus, plan.split, plan.settings.rules)
-    scores = scorer.score_states(job.rows[job.name][1])
+    predictions = job.rows[job.name][1]
+    scores = scorer.score_states(predictions)
     console.print(
         f"states: joint accuracy {scores.joint_accuracy:.1f}, slot F1 {scores.slot_f1:.1f} over {scores.turns} turns",
         highlight=False,
     )
-    return asdict(scores)
+    if not called(predictions):
+        return asdict(scores)
+    functions, settings = state_functions(job.corpus.schema), plan.settings
+    calls = score_state_calls(scorer, job.dialogues, functions, predictions, settings.resamples, settings.seed)
+    console.print(
+        f"calls: right in {calls.calls:.1f} % of the turns, in {calls.calls_due:.1f} % where some were due; "
+        f"malformed {calls.malformed}",
+        highlight=False,
+    )
+    return asdict(scores) | calls.as_json()
 
 
 def _embedding(job: Job, model: str, console: Console) -> dict[str, Any]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 from test_decoding_generate import prompt_ids
+from test_prompts_encode import dialogue
 from tiny_models import tiny_flan, tiny_t5
 
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import generate_batch, generate_replies, pad_rows
 from lab_lib.errors import LabError
-from lab_lib.prompts.encode import Prompt
+from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.conversation import converse, prompts
+from lab_lib.prompts.encode import Prompt, answer_text
 
 
 @pytest.fixture(scope="module", params=[tiny_t5, tiny_flan], ids=["t5", "flan"])
@@ -76,6 +82,29 @@ def test_a_reply_depends_on_its_dialogue_not_on_batch_or_order(loaded, knobs):
     assert all(tokens <= 7 for _, tokens in together.values()) and len(set(together.values())) > 2
     if "sample" in knobs:
         assert replies(todo, seed=1) != together
+
+
+def test_a_conversation_whose_history_is_the_models_own(loaded):
+    """Each reply becomes part of the next source; a loop by hand says the same."""
+    model, tokenizer = loaded
+    form, config = PromptConfig(format="pairs"), DecodeConfig(max_new_tokens=5, history="own")
+    talks = {f"d{n}": replace(dialogue(1 + n), id=f"d{n}") for n in range(3)}
+    start = {key: partial(converse, talk, tokenizer, form) for key, talk in talks.items()}
+    asked = [prompt for talk in talks.values() for prompt in prompts(talk, tokenizer, form)]
+    for size in (1, 3):
+        said = generate_replies(model, tokenizer, asked, replace(config, batch_size=size), converse=start)
+        got = {(reply.key, reply.turn): reply.response for reply in said}
+        for key, begin in start.items():
+            talk = begin()
+            prompt = next(talk)
+            while prompt is not None:
+                ids = by_hand(model, tokenizer, list(prompt.ids), 5)
+                assert got.pop((key, prompt.turn)) == answer_text(ids, tokenizer)
+                try:
+                    prompt = talk.send(ids)
+                except StopIteration:
+                    prompt = None
+        assert not got
 
 
 def test_prompt_lookup_gives_the_replies_of_greedy_search(loaded):

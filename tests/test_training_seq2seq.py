@@ -125,6 +125,43 @@ def test_lora_on_an_encoder_decoder_learns_by_every_selector(tmp_path, make, qua
     assert len(summary.modules) == {"attention": 24, "ffn": feed, "linear": 24 + feed}[selector]
 
 
+class Killed(Exception):
+    """Stands for the end of the process, in the middle of a dev evaluation."""
+
+
+def qlora(model: Path, run: Path, killed_at: int | None = None) -> dict:
+    """Train six steps with T5's own dropout and the adapter's; return the adapter's weights."""
+    import torch
+    from peft import get_peft_model_state_dict
+
+    from lab_lib.training.trainer import train
+
+    loaded = load(model, "4bit")
+    torch.manual_seed(0)  # the adapter's random start
+    adapted, _ = attach_lora(loaded.model, LoraConfig(rank=4, dropout=0.1))
+    training_mode(adapted, False)
+
+    def dev(model: object, step: int) -> dict[str, float]:
+        if step == killed_at:
+            raise Killed
+        return {"combined": float(step)}
+
+    config = TrainConfig(steps=6, batch_size=4, micro_batch_size=2, learning_rate=1e-2, evaluate_every=2, log_every=1)
+    train(adapted, training_job.examples(12), config, run, pad=0, eos=2, precision=loaded.dtype, dev=dev)
+    return get_peft_model_state_dict(adapted)
+
+
+def test_a_killed_run_resumes_to_the_same_adapter_to_the_bit(tmp_path):
+    model = tiny_t5(tmp_path / "model")
+    whole = qlora(model, tmp_path / "whole")
+    with pytest.raises(Killed):
+        qlora(model, tmp_path / "broken", killed_at=4)
+    resumed = qlora(model, tmp_path / "broken")
+    assert whole.keys() == resumed.keys() and all((whole[name] == resumed[name]).all() for name in whole)
+    losses = [[r["loss"] for r in read_jsonl(tmp_path / n / "log.jsonl") if "loss" in r] for n in ("whole", "broken")]
+    assert losses[0] == losses[1] and len(losses[0]) == 6
+
+
 def test_an_output_layer_of_its_own_is_kept_and_no_adapter_goes_on_it(tmp_path):
     """transformers 5 says that T5 always ties its output layer; the weights of Flan-T5 do not."""
     import torch

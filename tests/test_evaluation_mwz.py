@@ -122,6 +122,17 @@ def test_a_dialogue_without_turns_fails_but_does_not_disturb_the_others(scorer: 
     assert scores.counts[:, 0].tolist() == [0, 8]  # try NAME . and the phone is PHONE .
 
 
+def test_lexicalised_replies_are_warned_of(scorer: MwzScorer) -> None:
+    """Names and numbers instead of placeholders: the 2023 lab's mistake, with Success near 0 whatever is said."""
+    names = replies("Try oak .", "The phone is 01632960001 .")
+    scores = scorer.score({"one": names, "two": replies()[:1]}, resamples=0)
+    assert (scores.inform, scores.success) == (50.0, 0.0)
+    assert not any("delexicalise" in note for note in scores.notes)  # one of three is no rule
+    scores = scorer.score({"one": names}, resamples=0)
+    assert any("[name]: 0 in the replies, 2 in the references" in note for note in scores.notes)
+    assert not any("delexicalise" in note for note in scorer.score({"one": replies()}, resamples=0).notes)
+
+
 def test_unknown_placeholders_are_counted_and_named(scorer: MwzScorer) -> None:
     scores = scorer.score({"one": replies("[rating] [rating] [stars_of]")}, resamples=0)
     assert scores.unknown_placeholders == {"rating": 2, "stars_of": 1}

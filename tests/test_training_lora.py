@@ -31,6 +31,7 @@ CHOSEN = {
         {"self_attention.query_key_value", "self_attention.dense"},
         {"mlp.dense_h_to_4h", "mlp.dense_4h_to_h"},
     ),
+    "gpt2": ("transformer.h.0.", {"attn.c_attn", "attn.c_proj"}, {"mlp.c_fc", "mlp.c_proj"}),
     "t5": (
         "decoder.block.0.",
         {f"layer.0.SelfAttention.{n}" for n in "qkvo"} | {f"layer.1.EncDecAttention.{n}" for n in "qkvo"},
@@ -81,6 +82,13 @@ def test_exactly_the_chosen_layers_are_adapted(models, selector):
     assert adapted_modules(adapted) == list(summary.modules) == list(names)
 
 
+def test_alternatives_that_all_match_are_taken_together(models):
+    model = load(models["llama"]).model
+    assert len(match_modules(model, "regexp:(q|v)_proj$")) == len(match_modules(model, "regexp:q_proj|v_proj")) == 4
+    assert len(match_modules(model, r"regexp:layers\.(0|1)\.mlp\.(?:up|down)_proj$")) == 4
+    assert len(match_modules(model, r"regexp:self_attn\.[qk|]_proj")) == 4  # a bar in brackets is a letter
+
+
 def test_a_pattern_sees_full_names_in_their_own_case(models):
     model = load(models["t5"]).model
     assert match_modules(model, "regexp:DenseReluDense.wi$")[0] == "encoder.block.0.layer.1.DenseReluDense.wi"
@@ -98,6 +106,8 @@ def test_refused_selectors_name_the_nearest(models):
         ("regexp:(", r"lora.modules=regexp:\(: not a regular expression"),
         ("regexp:q_porj", "lora.modules=regexp:q_porj: no linear layer of this model matches; did you mean 'q_proj'"),
         ("regexp:lm_head", "no linear layer of this model matches"),
+        ("regexp:(q|v|w)_proj$", r"'w' matches no linear layer"),
+        ("regexp:q_proj|query_key_value", r"'query_key_value' matches no linear layer"),
     ):
         with pytest.raises(LabError, match=said):
             attach_lora(model, LoraConfig(modules=wrong))

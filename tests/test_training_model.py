@@ -47,9 +47,8 @@ def test_every_family_loads_in_every_quantisation(models, family, quantisation):
     assert loaded.base_name == str(models[family].resolve()) and loaded.revision is None
     assert count_parameters(loaded.model) == count_parameters(plain.model)
     # T5 keeps the four `wo` layers as they are: in fp16 they overflow.
-    quantised = {"none": 0, "8bit": 1, "4bit": 1}[quantisation] * {"llama": 14, "neox": 8, "falcon": 8, "t5": 28}[
-        family
-    ]
+    layers = {"llama": 14, "neox": 8, "falcon": 8, "gpt2": 8, "t5": 28}
+    quantised = {"none": 0, "8bit": 1, "4bit": 1}[quantisation] * layers[family]
     assert len(quantised_modules(loaded.model)) == quantised
     with torch.no_grad():
         difference = (forward(loaded.model).logits - forward(plain.model).logits).abs().max().item()

@@ -58,9 +58,25 @@ def test_the_choice_changes_no_encoding(tmp_path):
     assert tokenizer(text)["input_ids"] == before
 
 
-def test_no_spare_token_is_an_error(tmp_path):
-    with pytest.raises(LabError, match="tiny: the tokenizer has no padding token, and its vocabulary has no spare"):
-        load(tmp_path, pad=None)
+def test_without_special_tokens_to_spare_a_byte_pads_that_no_text_contains(tmp_path):
+    """GPT-2 has one special token, its EOS. The byte 0xFF is written as the letter y with two dots."""
+    tokenizer, choice, size = load(tmp_path, pad=None)
+    assert choice.value == "ÿ" and len(tokenizer) == size
+    assert tokenizer.pad_token_id not in (tokenizer.eos_token_id, tokenizer.bos_token_id)
+    text = "user> the letter ÿ , naïve café , 漢字 \U0010ffff"
+    assert tokenizer.pad_token_id not in tokenizer(text)["input_ids"]
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_a_vocabulary_of_words_without_a_token_to_spare_is_refused(tmp_path):
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel({"</s>": 0, "hello": 1, "ÿ": 2}, unk_token="hello"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=words, eos_token="</s>").save_pretrained(tmp_path)
+    with pytest.raises(LabError, match="tiny: the tokenizer has no padding token, and its vocabulary has no token to"):
+        load_tokenizer(Source("tiny", tmp_path))
 
 
 def test_no_end_token_is_an_error(tmp_path):

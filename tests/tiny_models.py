@@ -99,6 +99,17 @@ def tiny_falcon(folder: Path, seed: int = 0) -> Path:
     return _save(folder, FalconForCausalLM, shape, seed)
 
 
+def tiny_gpt2(folder: Path, seed: int = 0) -> Path:
+    """GPT-2: attn.c_attn, attn.c_proj; mlp.c_fc, mlp.c_proj, all Conv1D; learnt positions; tied; dropout of its own."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    shape = GPT2Config(
+        vocab_size=320, n_embd=64, n_layer=2, n_head=4, n_positions=512, initializer_range=0.2,
+        bos_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+    return _save(folder, GPT2LMHeadModel, shape, seed)
+
+
 def tiny_t5(folder: Path, seed: int = 0, **changes: Any) -> Path:
     """T5 (encoder-decoder): SelfAttention and EncDecAttention with q, k, v, o; DenseReluDense with wi, wo."""
     from transformers import T5Config, T5ForConditionalGeneration
@@ -124,7 +135,7 @@ def tiny_flan(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-FAMILIES = {"llama": tiny_llama, "neox": tiny_neox, "falcon": tiny_falcon, "t5": tiny_t5}
+FAMILIES = {"llama": tiny_llama, "neox": tiny_neox, "falcon": tiny_falcon, "gpt2": tiny_gpt2, "t5": tiny_t5}
 IDS = [1, 50, 60, 70, 80, 90]
 
 

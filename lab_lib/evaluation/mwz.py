@@ -33,7 +33,7 @@ from lab_lib.evaluation.inform import (
 )
 from lab_lib.evaluation.inputs import Checked, Turns, check_predictions
 from lab_lib.evaluation.mwz_scores import RESAMPLES, MwzScores, main_scores
-from lab_lib.evaluation.normalise import normalise_reply
+from lab_lib.evaluation.normalise import count_placeholders, normalise_reply
 from lab_lib.evaluation.richness import richness
 from lab_lib.evaluation.state_tracking import StateScores, count_turns, score_states
 
@@ -71,6 +71,7 @@ class MwzScorer:
         self._goals = {key: _goals(goals.get(key)) for key in references}
         self._database = Database(database, self._rules)
         self._notes: tuple[str, ...] = ()
+        self._placeholders = {key: list(map(count_placeholders, replies)) for key, replies in references.items()}
         starts = np.cumsum([0, *self._turns.values()])
         self._first_row = dict(zip(self._turns, (int(start) for start in starts), strict=False))
         self._bleu = bleu.BleuCounter([reply for replies in references.values() for reply in replies])
@@ -126,7 +127,10 @@ class MwzScorer:
             dialogues=len(replies),
             turns=sum(map(len, replies.values())),
             per_dialogue=verdicts,
-            notes=(*self._notes, *checked.notes, *_goal_notes(verdicts), *_placeholder_notes(unknown)),
+            notes=(
+                *(*self._notes, *checked.notes, *_goal_notes(verdicts)),
+                *(*_placeholder_notes(unknown), *self._lexicalised_notes(replies)),
+            ),
             signature=self._signature(checked, source, resamples, seed),
             replies=replies,
             active_domains=domains,
@@ -182,6 +186,17 @@ class MwzScorer:
             ["total" in v.match, v.match.get("total", False), v.success.get("total", False)] for v in verdicts.values()
         ]
         return np.hstack([np.diff(running[ends], axis=0), np.array(judged, dtype=np.int64)])
+
+    def _lexicalised_notes(self, replies: Mapping[str, Sequence[str]]) -> list[str]:
+        """Warn when the replies have less than a twentieth of the references' placeholders: lexicalised text?"""
+        own = sum(count_placeholders(reply) for turns in replies.values() for reply in turns)
+        theirs = sum(count for key, turns in replies.items() for count in self._placeholders[key][: len(turns)])
+        if 20 * own >= theirs:
+            return []
+        return [
+            f"placeholders such as [name]: {own} in the replies, {theirs} in the references; Inform and Success count "
+            "placeholders only, and BLEU compares with them: delexicalise the replies first"
+        ]
 
     def _signature(self, checked: Checked, source: Active, resamples: int, seed: int) -> str:
         """Return everything the numbers depend on beside the files."""

@@ -43,6 +43,7 @@ _ACCEPTED = {
 PLACEHOLDERS = {name: upper for upper, names in _ACCEPTED.items() for name in names.split()}
 PLACEHOLDERS |= {"arrive by": "TIME", "leave at": "TIME", "entrance fee": "PRICE", "price range": "PRICE"}
 
+_CAPITALS = re.compile("[A-Z]+")
 _SLOT = re.compile(r"\[([\w\s]+)\](?:es|s|-s|-es)?")
 
 
@@ -66,3 +67,12 @@ def normalise_reply(reply: str) -> tuple[str, tuple[str, ...]]:
 
     text = _SLOT.sub(placeholder, reply.lower()).replace("-s", "").replace("-ly", "")
     return respace(text), tuple(unknown)
+
+
+def count_placeholders(normalised: str) -> int:
+    """Return how many placeholders a normalised reply has: its stretches of capitals.
+
+    >>> count_placeholders("the NAME is at ADDRESS.")
+    2
+    """
+    return len(_CAPITALS.findall(normalised))

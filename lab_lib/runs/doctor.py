@@ -18,11 +18,11 @@ from typing import Any, Literal
 from lab_lib.corpora.load import cache_folder, load_corpus
 from lab_lib.errors import LabError
 from lab_lib.training.hardware import NATIVE_BF16, find_machine
+from lab_lib.training.versions import INSTALL, needed_packages, version_problem
 
 State = Literal["ok", "warning", "failure"]
 Finding = tuple[State, str, str]  # state, what was found, what to do about it (empty when ok)
 
-INSTALL = "pip install -c constraints.txt -e '.[train]' in a checkout, or `make install`"
 MEMORY = 3.0  # GiB that `lab demo` needs
 DISK = 2.0  # GiB for a few run folders with checkpoints; the real corpora need 0.7 more while they are unpacked
 HUB_SECONDS = 3.0
@@ -82,28 +82,14 @@ def check_python() -> Finding:
 
 def check_packages() -> Finding:
     """Every package that pyproject.toml names for training is installed in a version inside its bounds."""
-    from packaging.requirements import Requirement
-
     try:
-        wanted = [Requirement(line) for line in metadata.requires("lab_lib") or []]
+        needed = needed_packages("train")
     except metadata.PackageNotFoundError:
         return "failure", "lab_lib itself is not installed", INSTALL
-    needed = [r for r in wanted if r.marker is None or r.marker.evaluate({"extra": "train"})]
-    problems = [text for text in map(_version_problem, needed) if text]
+    problems = [text for text in map(version_problem, needed) if text]
     if problems:
         return "failure", "; ".join(problems), INSTALL
     return "ok", f"lab_lib {metadata.version('lab_lib')} and all {len(needed)} packages it needs for training", ""
-
-
-def _version_problem(requirement: Any) -> str:
-    """Return what is wrong with an installed package, or nothing."""
-    try:
-        version = metadata.version(requirement.name)
-    except metadata.PackageNotFoundError:
-        return f"{requirement.name} is missing"
-    # prereleases=True: 2.13.0a0+git of a cluster's own build is a version too.
-    good = requirement.specifier.contains(version, prereleases=True)
-    return "" if good else f"{requirement.name} is {version}, needs {requirement.specifier}"
 
 
 def check_torch() -> Finding:
@@ -118,18 +104,33 @@ def check_torch() -> Finding:
 
 
 def check_four_bit() -> Finding:
-    """bitsandbytes runs a real NF4 layer on the CPU, and it stays near the exact one (about 10 % off is normal)."""
-    import bitsandbytes
+    """bitsandbytes runs a real NF4 layer where models will run, near the exact one (about 10 % off is normal)."""
     import torch
 
-    torch.manual_seed(0)
-    exact, inputs = torch.nn.Linear(64, 64, bias=False), torch.randn(4, 64)
-    layer = bitsandbytes.nn.Linear4bit(64, 64, bias=False, compute_dtype=torch.float32, quant_type="nf4")
-    layer.load_state_dict(exact.state_dict())
-    output = layer.to("cpu")(inputs)
-    error = ((output - exact(inputs)).norm() / exact(inputs).norm()).item()
-    detail = f"bitsandbytes {bitsandbytes.__version__}, NF4 layer on the CPU {error:.0%} from the exact one"
+    device = find_machine().device
+    try:
+        import bitsandbytes
+
+        error = four_bit_error(bitsandbytes, device)
+    except (ImportError, OSError, RuntimeError, AttributeError) as reason:  # its CUDA library is found, or it is not
+        line = str(reason).strip().split("\n")[0]
+        fix = "`python -m bitsandbytes` says what it looked for; until it works, model.quantisation=none"
+        return "failure", f"bitsandbytes does not run on {device} (torch's CUDA is {torch.version.cuda}): {line}", fix
+    detail = f"bitsandbytes {bitsandbytes.__version__}, NF4 layer on {device} {error:.0%} from the exact one"
     return ("ok", detail, "") if 0 < error < 0.3 else ("failure", detail, INSTALL)
+
+
+def four_bit_error(bitsandbytes: Any, device: str) -> float:
+    """Return how far the output of a 64 x 64 NF4 layer is from that of the layer it was made from."""
+    import torch
+
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        exact, inputs = torch.nn.Linear(64, 64, bias=False), torch.randn(4, 64)
+        layer = bitsandbytes.nn.Linear4bit(64, 64, bias=False, compute_dtype=torch.float32, quant_type="nf4")
+        layer.load_state_dict(exact.state_dict())
+        output = layer.to(device)(inputs.to(device)).cpu()
+        return ((output - exact(inputs)).norm() / exact(inputs).norm()).item()
 
 
 def check_gpu() -> Finding:

@@ -13,7 +13,7 @@ from lab_lib.prompts.encode import Example
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.pairs import fit_prompt
 from lab_lib.runs.splits import load_splits
-from lab_lib.runs.stages import encode
+from lab_lib.runs.stages import encode, token_line
 
 
 def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
@@ -35,8 +35,7 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     console.print(str(summary))
     encoded = encode(splits.train, loaded.tokenizer, config, splits)
     steps = step_count(config.training, len(encoded))
-    tokens = sum(len(e.ids) for e in encoded)
-    console.print(f"{len(encoded)} examples, {tokens} tokens, {steps} steps of {config.training.batch_size}")
+    console.print(f"{token_line(encoded)}; {steps} steps of {config.training.batch_size}")
     longest = max(len(e.ids) for e in encoded)
     console.print(memory_estimate(model, summary.trainable, config.training.micro_batch_size * longest))
     for example in encoded[:examples]:

@@ -33,6 +33,15 @@ def encode(dialogues: Sequence[Dialogue], tokenizer: Any, config: RunConfig, spl
     return [e for d in dialogues for e in training_examples(d, tokenizer, config.prompt, database)]
 
 
+def token_line(examples: Sequence[Example]) -> str:
+    """Return one line on how many examples and tokens there are and which share of them is learnt.
+
+    A share near 0 % or 100 % says that the loss mask is not what one thinks: the town and MultiWOZ recipes have 30 %.
+    """
+    tokens, learnt = sum(len(e.ids) for e in examples), sum(sum(e.learnt) for e in examples)
+    return f"{len(examples)} examples, {tokens} tokens, {learnt} of them learnt ({learnt / max(tokens, 1):.1%})"
+
+
 def ask(dialogues: Sequence[Dialogue], tokenizer: Any, config: RunConfig, splits: Splits) -> list[Prompt]:
     """Return one prompt for each system turn of whole dialogues, with room left for the reply."""
     database = splits.database if config.prompt.database else None
@@ -138,8 +147,7 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     console.print(str(summary))
     training_mode(model, config.training.gradient_checkpointing)
     examples = encode(splits.train, loaded.tokenizer, config, splits)
-    tokens = sum(len(e.ids) for e in examples)
-    console.print(f"{len(examples)} examples, {tokens} tokens, {sum(sum(e.learnt) for e in examples)} of them learnt")
+    console.print(token_line(examples))
     figures = train(
         model,
         examples,

@@ -70,8 +70,12 @@ class StopAtNaN(TrainerCallback):
         loss = (logs or {}).get("loss")
         if loss is None or (math.isfinite(loss) and loss != 0.0):
             return
-        hint = "fp16 overflowed? use model.dtype=bf16 or fp32" if args.fp16 else "lower training.learning_rate"
-        raise LabError(f"loss is {loss} at step {state.global_step}: {hint}, or look at the data with 'lab data show'")
+        hint = "lower training.learning_rate"
+        if args.fp16:
+            hint = "fp16 reaches to 65,504 only and overflowed; set model.dtype=fp32 (bf16 on an A100 or newer)"
+        elif loss == 0.0:
+            hint = "nothing is left to learn, or the loss is computed on nothing; see 'lab data show CORPUS --tokens'"
+        raise LabError(f"loss is {loss} at step {state.global_step}: {hint}")
 
 
 class MarkComplete(TrainerCallback):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -79,16 +80,43 @@ def match_modules(model: Any, selector: str) -> tuple[str, ...]:
     """Return the full names of the linear layers a selector chooses, in the model's order.
 
     Names are never lower-cased or cut to their last part. Raises LabError for an unknown selector, a bad pattern,
-    or one that chooses nothing, naming the layers there are.
+    or one that chooses nothing, or has an alternative (`q_proj|w_proj`) that chooses nothing, naming the nearest.
     """
     chosen = _selector(selector)
     names = linear_modules(model)
     matched = tuple(name for name in names if chosen(name))
+    pattern = selector.removeprefix("regexp:")
+    last = sorted({name.rsplit(".", 1)[-1] for name in names})
     if not matched:
-        last = sorted({name.rsplit(".", 1)[-1] for name in names})
-        pattern = selector.removeprefix("regexp:")
         raise LabError(f"lora.modules={selector}: no linear layer of this model matches{nearest(pattern, last)}")
+    for part, whole in alternatives(pattern) if selector.startswith("regexp:") else ():
+        if not any(re.search(whole, name) for name in names):
+            raise LabError(f"lora.modules={selector}: '{part}' matches no linear layer{nearest(part, last)}")
     return matched
+
+
+def alternatives(pattern: str) -> list[tuple[str, str]]:
+    """Return (alternative, the pattern with only that one) for each alternative of a valid regular expression.
+
+    >>> alternatives("(q|v)_proj$")
+    [('q', '(q)_proj$'), ('v', '(v)_proj$')]
+    """
+    open_groups: list[tuple[int, list[int]]] = [(0, [])]  # where each begins, and its bars; the first is the whole
+    groups = []
+    for token in re.finditer(r"\\.|\[\^?\]?(?:\\.|[^\]])*\]|\(\?[^)]*?[:>=!]|[()|]", pattern):
+        if token[0] == "|":
+            open_groups[-1][1].append(token.start())
+        elif token[0].startswith("("):
+            open_groups.append((token.end(), []))
+        elif token[0] == ")":
+            groups.append((*open_groups.pop(), token.start()))
+    groups.append((*open_groups.pop(), len(pattern)))
+    found = []
+    for start, bars, end in groups:
+        edges = [start - 1, *bars, end] if bars else []
+        parts = [pattern[before + 1 : after] for before, after in pairwise(edges)]
+        found += [(part, f"{pattern[:start]}{part}{pattern[end:]}") for part in parts]
+    return found
 
 
 def _selector(selector: str) -> Any:
@@ -150,9 +178,10 @@ def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
 
 @contextmanager
 def _quiet_peft() -> Iterator[None]:
-    """Hide warnings a user can do nothing about: PEFT's use of a name that transformers has deprecated."""
+    """Hide warnings a user can do nothing about: a name transformers has deprecated, the way round GPT-2's weights."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")
         yield
 
 

@@ -28,6 +28,7 @@ from lab_lib.training.quantised import (
     weight_bytes,
 )
 from lab_lib.training.tokenizer import load_tokenizer
+from lab_lib.training.versions import require_versions
 from lab_lib.training.weights import (
     check_vocabulary,
     model_class,
@@ -99,6 +100,7 @@ def load_model(
     because all of them will change. Every weight comes from the file: a checkpoint that lacks one is refused.
     Raises LabError, one line, for anything a user can put right.
     """
+    require_versions()
     check_config(config, full)
     quiet_bitsandbytes()
     machine = machine or find_machine()
@@ -120,7 +122,7 @@ def load_model(
         model = stored_model(auto, source, config, dtype.value, machine, options)
     check_vocabulary(model, tokenizer, source)
     model.name_or_path = source.name  # what an adapter trained on it will name as its base
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    forget_generation_settings(model, tokenizer)
     choices = {
         "device": choose_device(machine),
         "dtype": dtype,
@@ -144,6 +146,20 @@ def _training_attention(model: Any, config: ModelConfig, dtype: str) -> Choice |
     from lab_lib.training.strips import use_strips
 
     return use_strips(model, dtype) if config.attention == "auto" else None
+
+
+def forget_generation_settings(model: Any, tokenizer: Any) -> None:
+    """Keep of a checkpoint's generation settings its special ids only; how to decode is a DecodeConfig's business.
+
+    transformers fills what a GenerationConfig leaves open from the model's own: a checkpoint's `suppress_tokens` or
+    `min_length` would change the replies without a word. And a `temperature` beside `do_sample: false`, which some
+    checkpoints carry, would be written on into every model that is saved or merged.
+    """
+    from transformers import GenerationConfig
+
+    theirs, names = model.generation_config, ("bos_token_id", "eos_token_id", "decoder_start_token_id")
+    ids = {name: getattr(theirs, name) for name in names}
+    model.generation_config = GenerationConfig(**ids, pad_token_id=tokenizer.pad_token_id)
 
 
 def check_config(config: ModelConfig, full: bool = False) -> None:

@@ -18,12 +18,16 @@ def quantised_modules(model: Any) -> dict[str, Any]:
 
 
 def linear_modules(model: Any) -> list[str]:
-    """Return the full names of the linear layers (quantised or not), without the output layer over the vocabulary."""
+    """Return the full names of the linear layers (quantised or not), without the output layer over the vocabulary.
+
+    GPT-2's layers are of a class of their own, Conv1D: linear too, with the weight the other way round.
+    """
     from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
 
     output = model.get_output_embeddings()
     named = model.named_modules()
-    return [name for name, module in named if isinstance(module, Linear) and module is not output]
+    return [name for name, module in named if isinstance(module, Linear | Conv1D) and module is not output]
 
 
 def parameter_count(parameter: Any) -> int:

@@ -9,6 +9,8 @@ from lab_lib.errors import LabError
 from lab_lib.training.hardware import Choice
 from lab_lib.training.hub import Source
 
+# The byte 0xFF, which no UTF-8 text contains, as byte-level vocabularies (GPT-2 and its kin) write it.
+NEVER_IN_TEXT = "ÿ"
 # Spare tokens that vocabularies keep for such uses, the best first: a padding token that was not declared
 # (<|padding|> of Pythia, <|finetune_right_pad_id|> of Llama 3), then reserved and unused ones, then unk.
 SPARE = (r"pad", r"reserved|unused|extra_id|extra_\d", r"^(<unk>|\[UNK\]|<\|unk\|>|unk)$")
@@ -45,16 +47,19 @@ def choose_pad(tokenizer: Any, name: str) -> Choice:
     why = "pad was EOS" if tokenizer.pad_token_id is not None else "the tokenizer has no padding token"
     spare = spare_tokens(tokenizer)
     if not spare:
-        raise LabError(f"{name}: {why}, and its vocabulary has no spare special token to pad with")
+        raise LabError(f"{name}: {why}, and its vocabulary has no token to spare for padding; choose another model")
     tokenizer.pad_token = spare[0]
     return Choice(spare[0], f"{why}; this token of the vocabulary is not used, and no embedding is added")
 
 
 def spare_tokens(tokenizer: Any) -> list[str]:
-    """Return the special tokens that can pad, best first: neither EOS nor BOS, and in the vocabulary already."""
+    """Return the tokens of the vocabulary that can pad, best first: special, neither EOS nor BOS; or an unused byte."""
     taken = {tokenizer.eos_token, tokenizer.bos_token}
     special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
     special |= {token for token in (tokenizer.unk_token,) if token}
     vocabulary = tokenizer.get_vocab()
     free = sorted((token for token in special - taken if token in vocabulary), key=vocabulary.__getitem__)
-    return [token for pattern in SPARE for token in free if re.search(pattern, token, re.IGNORECASE)]
+    spare = [token for pattern in SPARE for token in free if re.search(pattern, token, re.IGNORECASE)]
+    # GPT-2 has one special token, its EOS. In a vocabulary that is not byte-level the letter would be just a letter.
+    byte = NEVER_IN_TEXT in vocabulary and tokenizer.convert_tokens_to_string([NEVER_IN_TEXT]) == "\ufffd"
+    return spare or ([NEVER_IN_TEXT] if byte else [])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def training_arguments(
             f"of micro_batch_size={config.micro_batch_size}"
         )
     every = config.evaluate_every if dev else config.save_every
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder / "checkpoints"),
         max_steps=steps,
         per_device_train_batch_size=config.micro_batch_size,
@@ -107,6 +108,10 @@ def training_arguments(
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
+    # One process uses one GPU. With several in sight, the Trainer would copy the model to all of them and take a
+    # micro batch for each: batch_size times their number. Start one process a GPU (torchrun) to use more.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def train(
@@ -155,7 +160,8 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)  # it prints raw dictionaries; RunLog says the same in a line
     checkpoint = last_checkpoint(folder / "checkpoints")
-    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with saying_out_of_memory(config):
+        result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return {
         "steps": steps,
         "examples": len(rows),
@@ -165,6 +171,22 @@ def train(
         "loss": round(result.training_loss, 4),
         "best_step": trainer.state.best_global_step or steps,
     }
+
+
+@contextmanager
+def saying_out_of_memory(config: TrainConfig) -> Iterator[None]:
+    """Turn running out of memory inside the `with`, on a GPU or a CPU, into a LabError that says what to turn."""
+    import torch
+
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        raise LabError(
+            f"out of memory while training: halve training.micro_batch_size (now {config.micro_batch_size}; the "
+            "gradient stays the same), or set training.gradient_checkpointing=true"
+        ) from None
 
 
 def _world_size() -> int:

@@ -1,0 +1,80 @@
+"""Guards of a whole run: what it prints, and that an adapter that is empty or does nothing goes no further."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from tiny_corpus import write_tiny_corpus
+from tiny_models import tiny_llama
+
+from lab_lib.errors import LabError
+from lab_lib.runs.config import load_recipe
+from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.run import run
+from lab_lib.runs.stages import save_whole
+
+QUICK = [
+    "training.steps=2", "training.batch_size=2", "training.micro_batch_size=1", "training.evaluate_every=0",
+    "training.log_every=1", "decoding.max_new_tokens=4", "prompt.max_tokens=400", "lora.rank=2",
+    "lora.modules=regexp:(q|v)_proj$",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """(config, run folder after training, what training printed)."""
+    folder = tmp_path_factory.mktemp("guards")
+    places = [f"data.corpus={write_tiny_corpus(folder / 'corpus')}", f"model.name={tiny_llama(folder / 'model')}"]
+    config = load_recipe("town-qlora-cpu", [*places, *QUICK])
+    console = Console(record=True, width=200)
+    run(config, folder / "run", console, ("train",))
+    return config, folder / "run", console.export_text()
+
+
+def test_training_says_which_modules_and_which_share_of_the_tokens_it_learns(trained):
+    _, _, said = trained
+    # Rank 2, q and v of two layers of 64 x 64: 2 x 2 x 2 x (64 + 64) = 1,024 weights.
+    assert "1,024 of " in said and "weights are trained" in said and "q_proj x 2, v_proj x 2" in said
+    line = next(line for line in said.splitlines() if "of them learnt" in line)
+    share = float(line.split("(")[1].split("%")[0])
+    tokens, learnt = (int(word) for word in line.replace(",", "").split() if word.isdigit() and int(word) > 10)
+    assert share == pytest.approx(100 * learnt / tokens, abs=0.05) and 5 < share < 95
+
+
+def copy_of(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "run"))
+
+
+def test_an_adapter_that_changes_nothing_is_not_scored(trained, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    config, folder = trained[0], copy_of(trained[1], tmp_path)
+    weights = folder / "adapter" / "adapter_model.safetensors"
+    save_file({name: 0 * value for name, value in load_file(weights).items()}, weights)
+    with pytest.raises(LabError, match=r"the adapter is untrained .* the model would answer as its base does"):
+        run(config, folder, Console(quiet=True), ("finetuned",))
+    assert not list((folder / "predictions").glob("*"))
+
+
+def test_a_run_without_adapter_does_not_pass_for_the_base_model(trained, tmp_path):
+    config, folder = trained[0], copy_of(trained[1], tmp_path)
+    shutil.rmtree(folder / "adapter")
+    with pytest.raises(LabError, match="no adapter here; train it first with 'lab train'"):
+        run(config, folder, Console(quiet=True), ("finetuned",))
+
+
+def test_an_adapter_that_is_saved_empty_is_not_left_behind(trained, tmp_path):
+    """PEFT writes what state_dict() gives; where that is replaced, or the weights are sharded, it may be nothing."""
+    from lab_lib.training.model import load_model
+
+    config, folder, _ = trained
+    loaded = load_model(replace(config.model, adapter=str(folder / "adapter")))
+    loaded.model.state_dict = lambda *args, **kwargs: {}
+    (tmp_path / "run").mkdir()
+    with pytest.raises(LabError, match=r"adapter_model\.safetensors: the file holds no weights"):
+        save_whole(loaded.model, loaded.tokenizer, RunFolder(tmp_path / "run"), lora=True)
+    assert not (tmp_path / "run" / "adapter").exists()

@@ -115,6 +115,13 @@ def test_series_have_colours_of_their_own_and_numbers_a_scale_of_their_own(tmp_p
         assert (abs(image[:, :, :3] - wanted).max(axis=2) < 0.01).sum() > 100, colour
 
 
+def test_a_cost_can_stand_under_the_names_of_one_series():
+    svg = draw_sweep(ROWS, Picture("lora.modules", under="trainable"), "t", None, None)
+    assert "attention 73,728 linear 73,728" in words(svg)
+    with pytest.raises(LabError, match="leave out 'series'"):
+        draw_sweep(ROWS, Picture("lora.modules", under="trainable", series="lora.modules"), "t", None, None)
+
+
 def test_a_cost_can_stand_below():
     rows = [SweepRow({"model": name}, 0, {"combined": 1.0, "trainable": n}) for name, n in (("a", 10), ("b", 1000))]
     assert "weights" in words(draw_sweep(rows, Picture("trainable", "trained weights", log_x=True), "t", None, None))

@@ -7,7 +7,7 @@ It draws the rows of `sweep_table.py`, so whatever makes such rows can be drawn:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import atomic_open, write_text
 from lab_lib.results.curve import DOTS_PER_INCH, STYLE
-from lab_lib.results.sweep_table import SweepPoint, SweepRow, merge_seeds, show
+from lab_lib.results.sweep_table import SweepPoint, SweepRow, amount, merge_seeds, show
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +44,7 @@ class Picture:
     x: str
     x_label: str | None = None  # with its unit; the key when left out
     log_x: bool = False  # for values that are multiples of each other
+    under: str | None = None  # the name of a value ("trainable") written under each name below; without series
     series: str | None = None  # a key of the settings: a line for each of its values
     metric: str = "combined"  # what is drawn upwards
     y_label: str | None = None  # with its unit; known for the four scores
@@ -111,9 +112,12 @@ def _check(points: Sequence[SweepPoint], picture: Picture) -> None:
         raise LabError("sweep figure: there is no finished run to draw")
     settings = set(points[0].settings)
     values = set.intersection(*(set(point.estimates) for point in points))
-    for name, known in ((picture.x, settings | values), (picture.series, settings), (picture.metric, values)):
+    known_names = ((picture.x, settings | values), (picture.series, settings), (picture.metric, values))
+    for name, known in (*known_names, (picture.under, values)):
         if name is not None and name not in known:
             raise LabError(f"sweep figure: the runs have no '{name}'{nearest(name, known)}")
+    if picture.under and picture.series:
+        raise LabError("sweep figure: 'under' has room for one value a name; leave out 'series'")
 
 
 def _x(point: SweepPoint, name: str) -> Any:
@@ -144,6 +148,9 @@ class Below:
         self.numeric = all(map(_is_number, values))
         self.log = picture.log_x and self.numeric
         self.ticks: list[Any] = sorted(set(values)) if self.numeric else list(dict.fromkeys(map(show, values)))
+        self.under = {}
+        if picture.under is not None:
+            self.under = {show(_x(point, picture.x)): amount(point.estimates[picture.under].mean) for point in points}
         if self.log and self.ticks[0] <= 0:
             raise LabError(f"sweep figure: {picture.x}={self.ticks[0]} has no place on a logarithmic scale")
 
@@ -159,7 +166,9 @@ class Below:
         """Write name and unit, and ticks at the values that were chosen."""
         axes.set_xlabel(self.picture.x_label or self.picture.x, parse_math=False)
         if not self.numeric:
-            axes.set_xticks(range(len(self.ticks)), _wrapped(self.ticks), parse_math=False, fontsize="small")
+            axes.set_xticks(
+                range(len(self.ticks)), _wrapped(self.ticks, self.under), parse_math=False, fontsize="small"
+            )
             axes.set_xlim(-0.5, len(self.ticks) - 0.5)
             axes.grid(axis="x", visible=False)
             return
@@ -197,9 +206,10 @@ def _draw_series(
             axes.plot(xs, estimate.values, ".", color=colour, markersize=4)
 
 
-def _wrapped(names: Sequence[str]) -> list[str]:
+def _wrapped(names: Sequence[str], under: Mapping[str, str]) -> list[str]:
     """Break long names over lines, so that they stand side by side: about 72 small characters fit below the picture."""
     import textwrap
 
     width = max(8, 72 // len(names))
-    return ["\n".join(textwrap.wrap(name, width)) or name for name in names]
+    lines = [[*(textwrap.wrap(name, width) or [name]), *([under[name]] if under else [])] for name in names]
+    return ["\n".join(parts) for parts in lines]

@@ -35,7 +35,7 @@ SECONDS = 0.2  # between two looks at the processes
 
 @dataclass(frozen=True)
 class Workers:
-    """How many runs at once, and how many threads each is given (None: the user's OMP_NUM_THREADS stays)."""
+    """How many runs at once, and how many threads each is given."""
 
     jobs: Choice
     threads: Choice

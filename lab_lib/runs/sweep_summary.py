@@ -93,7 +93,7 @@ def sentences(sweep: Sweep, path: Path, failed: Mapping[str, str]) -> list[str]:
     first = next(path / member.name for member in sweep.members if finished(path / member.name))
     config, record = sweep.members[0].config, read_json(first / "record.json")
     bounds = ", ".join(f"{name} {record['scores'][name]['combined']:.1f}" for name in TRIVIAL)
-    found = ["Scored on dev, which a sweep may choose by; no test dialogue was decoded."]
+    found = ["Scored on dev dialogues, because a sweep is there to choose; no test dialogue was decoded."]
     if not any(key.startswith("data.") for key in sweep.members[0].settings):
         count = record["dialogues"]["train"]
         found.append(f"Every run learns from the same {count} dialogues (data.seed={config.data.seed}).")

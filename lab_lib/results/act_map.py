@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO, StringIO
 from pathlib import Path
 
 import numpy as np
 
-from lab_lib.files import atomic_open, write_text
-from lab_lib.results.curve import DOTS_PER_INCH, STYLE
+from lab_lib.results.curve import STYLE
+from lab_lib.results.picture import save
 
 NUMBERED = 0.05  # smaller shares are seen by their colour alone
 
@@ -39,12 +38,4 @@ def draw_act_map(acts: Sequence[str], shares: np.ndarray, title: str, png: Path 
             share = f"{100 * shares[row, column]:.0f}"
             axes.text(column + 0.5, row + 0.5, share, ha="center", va="center", color=colour, fontsize=9)
         figure.colorbar(cells, ax=axes, label="% of the cluster's annotated utterances", shrink=0.8)
-        image, text = BytesIO(), StringIO()
-        figure.savefig(image, format="png", dpi=DOTS_PER_INCH)
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    if png is not None:
-        with atomic_open(png, "wb") as stream:
-            stream.write(image.getvalue())
-    if svg is not None:
-        write_text(svg, text.getvalue())
-    return text.getvalue()
+        return save(figure, png, svg)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab_lib.files import atomic_open, write_text
-from lab_lib.results.curve import DOTS_PER_INCH, STYLE
+from lab_lib.results.curve import STYLE
+from lab_lib.results.picture import save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,12 +36,7 @@ def draw_lengths(
         _shares(panels[0], real, written)
         if wishes:
             _met(panels[1], wishes)
-        image, text = BytesIO(), StringIO()
-        figure.savefig(image, format="png", dpi=DOTS_PER_INCH)
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    with atomic_open(png, "wb") as stream:
-        stream.write(image.getvalue())
-    write_text(svg, text.getvalue())
+        save(figure, png, svg)
 
 
 def _shares(axes: Axes, real: Sequence[int], written: Sequence[int]) -> None:

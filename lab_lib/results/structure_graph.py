@@ -7,12 +7,11 @@ dialogue, in the row of who says them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab_lib.files import atomic_open, write_text
-from lab_lib.results.curve import DOTS_PER_INCH, STYLE
+from lab_lib.results.curve import STYLE
+from lab_lib.results.picture import save
 from lab_lib.results.structure_dot import ARROWS, LOOKS, node_lines
 from lab_lib.structure.describe import Card
 from lab_lib.structure.transitions import Transitions
@@ -51,20 +50,7 @@ def draw_graph(
             end = -2 if target == ways.clusters else target
             colour = ARROWS["start" if begin < 0 else cards[begin].speaker]
             _arrow(axes, boxes[begin], boxes[end], (places[begin], places[end]), share, colour)
-        return _saved(figure, png, svg)
-
-
-def _saved(figure: Any, png: Path | None, svg: Path | None) -> str:
-    """Write a figure to the paths that are given and return its SVG text."""
-    image, text = BytesIO(), StringIO()
-    figure.savefig(image, format="png", dpi=DOTS_PER_INCH)
-    figure.savefig(text, format="svg", metadata={"Date": None})
-    if png is not None:
-        with atomic_open(png, "wb") as stream:
-            stream.write(image.getvalue())
-    if svg is not None:
-        write_text(svg, text.getvalue())
-    return text.getvalue()
+        return save(figure, png, svg)
 
 
 def lay_out(cards: Sequence[Card]) -> dict[int, Place]:

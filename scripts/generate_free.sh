@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Write whole dialogues, users and system: generate_free.sh RUN-OR-MODEL [--n 10] [--turns 4,8,12] [OPTIONS]
+#
+# Dialogues are written as they come, so the same command goes on after an interruption; they are then scored beside
+# real ones. Prints the JSONL file, alone, on stdout; dialogues, tables and progress go to stderr.
+set -euo pipefail
+# Under sbatch this file is a copy elsewhere; the folder of submission leads back.
+here=$(dirname "$0")
+[ -f "$here/common.sh" ] || here=${SLURM_SUBMIT_DIR:-.}/scripts
+# shellcheck source=scripts/common.sh
+. "$here/common.sh"
+
+lab generate "$@"

@@ -152,3 +152,23 @@ def test_a_link_opens_its_dialogue_and_a_phone_needs_no_sideways_scrolling(page)
     page.evaluate("location.hash = 'dialogue-twn3'")
     page.wait_for_selector("#dialogue-twn3[open] table")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_calls_stand_before_replies_and_the_first_wrong_state_is_marked(browser, tmp_path):
+    """Four turns: right, wrong, still wrong, right again; the change is said once each time."""
+    call, wrong = 'find_hotel(area="hill")', [False, True, True, False]
+    turns = [
+        turn("a room please", "hill", "sure .", {"tuned": "sure ."})
+        | {"call": call, "calls": {"tuned": "[]" if bad else call}, "wrong": {"tuned": bad}}
+        for bad in wrong
+    ]
+    one = {"key": "twn1", "goal": {}, "turns": turns, "verdicts": {"tuned": verdict(True, True, "belief state wrong")}}
+    rows = [ScoreRow("gold", "reference"), ScoreRow("tuned", "finetuned")]
+    tab = browser.new_page()
+    tab.goto(write_report(tmp_path / "report.html", {"recipe": "town"}, rows, [one]).as_uri())
+    tab.select_option("#cause", "belief state wrong")
+    tab.click("summary:has(.key)")
+    assert tab.locator(".call").all_inner_texts() == [
+        call, call, call, "[] state wrong from here", call, "[]", call, f"{call} state right again",
+    ]  # fmt: skip
+    tab.close()

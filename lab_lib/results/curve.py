@@ -23,6 +23,7 @@ DEV_LINES = {
     "inform": ("Inform", "#0072B2", "s", "--"),
     "success": ("Success", "#009E73", "^", "-."),
     "bleu": ("BLEU", "#CC79A7", "D", ":"),
+    "joint_accuracy": ("Joint goal", "#56B4E9", "v", "--"),  # of runs that predict belief states
 }
 SIZE_INCHES = (7.2, 5.4)
 DOTS_PER_INCH = 150  # 7.2 x 5.4 inches at 150 dpi = 1080 x 810 pixels
@@ -114,8 +115,9 @@ def _figure(log: Sequence[Mapping[str, Any]], recipe: str, best: int | None) -> 
     panels[-1].set_xlabel("optimiser step")
     lines, labels = panels[-1].get_legend_handles_labels()
     if has_dev or best is not None:  # below the panels, where it covers no point
+        columns = min(len(lines), 5) if len(lines) != 6 else 3  # six entries: two rows of three, not five and one
         figure.legend(
-            lines, labels, loc="outside lower center", ncols=5, fontsize="small", frameon=False, columnspacing=1.2
+            lines, labels, loc="outside lower center", ncols=columns, fontsize="small", frameon=False, columnspacing=1.2
         )
     return figure
 

@@ -73,6 +73,6 @@ class Guide:
         column = "trainID" if service == "train" else "id"
         rows = (row for row in self.tables.get(service or "", ()) if str(row.get(column)) in ids)
         venue: Mapping[str, Any] = next(rows, {})
-        known = {normalise_slot(name): value for name, value in (wished | dict(venue)).items()}
+        known = {normalise_slot(name): value for name, value in [*wished.items(), *venue.items()]}
         known["choice"] = len(ids)
         return PLACEHOLDER.sub(lambda found: str(known.get(normalise_slot(found[1]), found[0])), reply)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from tiny_models import tiny_llama, tiny_neox
 
 from lab_lib.decoding.config import DecodeConfig
-from lab_lib.decoding.generate import generate_batch, generate_replies
-from lab_lib.decoding.slots import opening_tokens, slot_bias
+from lab_lib.decoding.generate import generate_batch, generate_replies, write_batch
+from lab_lib.decoding.slots import biases, opening_tokens
 from lab_lib.prompts.encode import Prompt
 from lab_lib.training.hub import find_source
 from lab_lib.training.tokenizer import load_tokenizer
@@ -40,7 +42,7 @@ def test_a_tokenizer_with_tokens_for_brackets_gives_all_of_them(loaded):
 
 def test_no_bias_is_nothing_and_a_large_one_opens_a_placeholder_wherever_it_is_decoded(loaded):
     model, tokenizer = loaded
-    assert slot_bias(DecodeConfig(), tokenizer) is None
+    assert biases(DecodeConfig(), tokenizer) == []
     prompts = [Prompt((5, 6, 7), "a", 0), Prompt((5, 9), "b", 0)]
     opening = set(opening_tokens(tokenizer))
     for strategy in ({}, {"sample": True}, {"beams": 2}, {"penalty_alpha": 0.2, "top_k": 3}):
@@ -49,3 +51,26 @@ def test_no_bias_is_nothing_and_a_large_one_opens_a_placeholder_wherever_it_is_d
         assert all(set(row) <= opening for row in rows), strategy
         replies = generate_replies(model, tokenizer, prompts, strong)
         assert {r.response.replace(" ", "")[0] for r in replies} == {"["}, strategy
+
+
+def test_plans_have_a_bias_of_their_own_and_replies_do_not_get_it(loaded):
+    model, tokenizer = loaded
+    word = tokenizer.decode([40]).strip()
+    ids = tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
+    config = DecodeConfig(plan_bias={word: 2.0, "end": -1.0}, slot_bias=0.5, sample=True, history="own")
+    assert biases(config.writing("plan"), tokenizer) == [[ids, 2.0], [[tokenizer.eos_token_id], -1.0]]
+    assert all(bias == 0.5 for _, bias in biases(config.writing("reply"), tokenizer))
+    assert biases(config.writing("call"), tokenizer) == []
+
+    def talk(asks):
+        yield Prompt((5, 6, 7), "a", 0, asks=asks)
+        yield Prompt((5, 6, 7, 8, 9), "a", 0)
+
+    said = {}
+    settings = DecodeConfig(max_new_tokens=4, plan_bias={"end": 1000.0}, history="own")
+    for asks in ("plan", "call"):
+        start = {"a": partial(talk, asks)}
+        batch = [[Prompt((5, 6, 7, 8, 9), "a", 0)]]
+        said[asks] = [ids for _, ids in write_batch(model, tokenizer, batch, settings, start)]
+    assert said["plan"][0] == [tokenizer.eos_token_id] != said["call"][0]
+    assert said["plan"][1] == said["call"][1]  # the reply

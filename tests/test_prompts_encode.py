@@ -217,3 +217,43 @@ def test_a_told_length_is_refused_where_it_would_be_looked_up_in_the_gold_dialog
         PromptConfig(instruction="{turns} turns.")
     with pytest.raises(LabError, match=r"prompt\.learn=all needs prompt\.format=dialogues"):
         PromptConfig("turns", learn="all")
+
+
+def planned(turns: int) -> Dialogue:
+    """`dialogue` with an act and its slot on each system turn."""
+    plain = dialogue(turns, words=1)
+    acts = [
+        replace(turn, acts=("Hotel-Inform", "general-reqmore"), act_slots=((f"slot{n // 2}",), ()))
+        if turn.speaker == "system"
+        else turn
+        for n, turn in enumerate(plain.turns)
+    ]
+    return replace(plain, turns=tuple(acts))
+
+
+def test_a_plan_is_learnt_before_its_reply(tokenizer):
+    (example,) = training_examples(planned(2), tokenizer, PromptConfig(plan=True))
+    assert learnt_text(example, tokenizer) == (
+        " hotel inform slot0; reqmore</s> say0w0</s> hotel inform slot1; reqmore</s> say1w0</s>"
+    )
+    assert tokenizer.decode(example.ids).startswith("<s>user> ask0w0\nplan> hotel inform slot0; reqmore</s>\nbot> say")
+    (without,) = training_examples(dialogue(1, words=1), tokenizer, PromptConfig(plan=True))
+    assert learnt_text(without, tokenizer) == " none</s> say0w0</s>"
+
+
+def test_a_conversation_with_plans_asks_twice_a_turn_and_keeps_both_answers(tokenizer):
+    def ids(text: str) -> list[int]:
+        return [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+
+    talk = converse(planned(2), tokenizer, PromptConfig(plan=True))
+    first = next(talk)
+    assert (first.asks, tokenizer.decode(first.ids)) == ("plan", "<s>user> ask0w0\nplan>")
+    second = talk.send(ids(" bye"))
+    assert (second.asks, tokenizer.decode(second.ids)) == ("reply", "<s>user> ask0w0\nplan> bye</s>\nbot>")
+    third = talk.send(ids(" say1w1"))
+    assert third.asks == "plan" and tokenizer.decode(third.ids).endswith(
+        "plan> bye</s>\nbot> say1w1</s>\nuser> ask1w0\nplan>"
+    )
+    assert [p.asks for p in prompts(planned(2), tokenizer, PromptConfig(plan=True))] == ["reply", "reply"]
+    with pytest.raises(LabError, match=r"prompt\.plan goes with neither"):
+        PromptConfig(plan=True, predict_state=True)

@@ -25,15 +25,22 @@ def read_acts(path: Path) -> Acts:
     return acts
 
 
-def acts_of(acts: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    """Return the names of a turn's dialogue acts, in file order; their slots and values are left to the spans.
+def acts_of(acts: Mapping[str, Any], where: str) -> dict[str, tuple[str, ...]]:
+    """Return {name of a dialogue act: its slots, each once} of a turn, in file order; values are left to the spans.
 
     Raises LabError unless `dialog_act` is {act: [[slot, value], ...]}.
     """
     found = acts.get("dialog_act", {})
     if not isinstance(found, dict) or not all(isinstance(pairs, list) for pairs in found.values()):
         raise LabError(f"{where}: expected 'dialog_act' of the form {{act: [[slot, value], ...]}}")
-    return tuple(found)
+    return {name: _act_slots(pairs, where) for name, pairs in found.items()}
+
+
+def _act_slots(pairs: list[Any], where: str) -> tuple[str, ...]:
+    """Return the slots of an act; `none` is how the files write an act without slots."""
+    if not all(isinstance(pair, list) and pair and isinstance(pair[0], str) for pair in pairs):
+        raise LabError(f"{where}: expected 'dialog_act' of the form {{act: [[slot, value], ...]}}")
+    return tuple(dict.fromkeys(pair[0].lower() for pair in pairs if pair[0] != "none"))
 
 
 def spans_of(acts: Mapping[str, Any], text: str, where: str) -> tuple[Span, ...]:

@@ -72,7 +72,7 @@ def _features() -> Features:
     span = {"slot": string, "value": string, "start": number, "end": number, "act": string}
     state = {"domain": string, "slot": string, "values": [string]}
     turn = {"speaker": string, "text": string, "spans": [span], "state": [state]}
-    turn |= {"booked": [string], "acts": [string]}
+    turn |= {"booked": [string], "acts": [string], "act_slots": [[string]]}
     goal = {"domain": string, "informable": [pair], "requestable": [string], "booking": [pair]}
     return Features({"id": string, "services": [string], "turns": [turn], "goal": [goal]})
 
@@ -103,6 +103,7 @@ def _turn_row(turn: Turn) -> dict[str, Any]:
         "state": state if turn.state is not None else None,
         "booked": list(turn.booked),
         "acts": list(turn.acts),
+        "act_slots": [list(slots) for slots in turn.act_slots],
     }
 
 
@@ -123,7 +124,8 @@ def _dialogue(row: Mapping[str, Any]) -> Dialogue:
 
 def _turn(row: Mapping[str, Any]) -> Turn:
     spans = tuple(Span(**span) for span in row["spans"])
-    return Turn(row["speaker"], row["text"], spans, _state(row["state"]), tuple(row["booked"]), tuple(row["acts"]))
+    state, slots = _state(row["state"]), tuple(tuple(slots) for slots in row["act_slots"])
+    return Turn(row["speaker"], row["text"], spans, state, tuple(row["booked"]), tuple(row["acts"]), slots)
 
 
 def _state(rows: Sequence[Mapping[str, Any]] | None) -> State | None:

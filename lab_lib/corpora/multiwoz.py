@@ -117,7 +117,8 @@ class _Builder:
             spans = spans_of(said, text, acts_place)
             state = state_of(turn.get("frames", []), self.slots, where + place) if i % 2 == 0 else None
             booked = found.turns[i] if found else ()
-            built.append(Turn(SPEAKERS[i % 2][1], text, spans, state, booked, acts_of(said, acts_place)))
+            named = acts_of(said, acts_place)
+            built.append(Turn(SPEAKERS[i % 2][1], text, spans, state, booked, tuple(named), tuple(named.values())))
         return Dialogue(id, tuple(built), tuple(raw.get("services", ())), found.goal if found else None)
 
     def _check(self, raw: Any, where: str) -> None:

@@ -47,7 +47,8 @@ class State:
 class Turn:
     """One utterance. User turns carry the belief state after them, system turns what is booked by then.
 
-    `acts` are the names of its annotated dialogue acts (`Restaurant-Inform`, `general-bye`), in file order.
+    `acts` are the names of its annotated dialogue acts (`Restaurant-Inform`, `general-bye`), in file order;
+    `act_slots` holds the slots that each of them is about (`("area", "name")`; often none).
     """
 
     speaker: Speaker
@@ -56,6 +57,7 @@ class Turn:
     state: State | None = None
     booked: tuple[str, ...] = ()
     acts: tuple[str, ...] = ()
+    act_slots: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lab_lib.errors import LabError
@@ -36,6 +36,9 @@ class DecodeConfig:
     # Added to the logit of the token that opens a placeholder: above 0 the system offers venues and tells facts more
     # often. On real MultiWOZ Inform and Success rise, and BLEU falls when it is too much; choose it on dev.
     slot_bias: float = 0.0
+    # The same for words of the plan (with prompt.plan), for example {name: 3, end: -1}: offer venues more often, make
+    # plans longer (`end` is what ends a plan).
+    plan_bias: dict = field(default_factory=dict)
     max_new_tokens: int = 80  # a reply is cut here; MultiWOZ replies have 17 words on average
     min_new_tokens: int = 0
     batch_size: int = 32  # prompts at once; halve it when memory runs out, the replies stay the same
@@ -73,12 +76,17 @@ class DecodeConfig:
         _check(0 <= self.min_new_tokens <= self.max_new_tokens, "min_new_tokens is at most max_new_tokens")
         _check(self.max_new_tokens >= 1, "max_new_tokens is at least 1")
 
-    def for_calls(self) -> DecodeConfig:
-        """Return how function calls are written: greedily. Strategies are about wording, and a call has one right one.
+    def writing(self, asked: str) -> DecodeConfig:
+        """Return how a `reply`, a `call` or a `plan` is written.
 
-        A penalty of repetition, say, would keep a call from naming again what the user has said.
+        Calls and plans greedily: strategies are about wording, and a call has one right one. A penalty of repetition,
+        say, would keep a call from naming again what the user has said.
         """
-        return DecodeConfig(history=self.history, max_new_tokens=self.max_new_tokens, batch_size=self.batch_size)
+        if asked == "reply":
+            return replace(self, plan_bias={})
+        bias = self.plan_bias if asked == "plan" else {}
+        room, rows = self.max_new_tokens, self.batch_size
+        return DecodeConfig(history=self.history, plan_bias=bias, max_new_tokens=room, batch_size=rows)
 
 
 def _check(holds: bool, message: str) -> None:
@@ -93,7 +101,7 @@ def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
     """
     from transformers import GenerationConfig
 
-    from lab_lib.decoding.slots import slot_bias
+    from lab_lib.decoding.slots import biases
 
     library_beams = config.beams > 1 and config.beam_groups == 1 and not config.sample
     knobs: dict[str, Any] = {
@@ -108,8 +116,8 @@ def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
         "bos_token_id": tokenizer.bos_token_id,
         "use_cache": True,
     }
-    if config.slot_bias:
-        knobs["sequence_bias"] = slot_bias(config, tokenizer)
+    if bias := biases(config, tokenizer):
+        knobs["sequence_bias"] = bias
     if config.min_new_tokens:
         knobs["min_new_tokens"] = config.min_new_tokens
     if library_beams:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.sampling import ReplyProcessors, row_seed
-from lab_lib.decoding.slots import slot_bias
+from lab_lib.decoding.slots import biases
 from lab_lib.prompts.conversation import Conversation
-from lab_lib.prompts.encode import Prompt
+from lab_lib.prompts.encode import Asks, Prompt
 
 Chain = list[Prompt]  # prompts of one dialogue, each the beginning of the next
 Answers = list[list[int]]  # token ids, one list a prompt
@@ -106,7 +106,7 @@ class Reader:
 
         from lab_lib.decoding.cache import new_cache
 
-        self.model, self.config = model, config
+        self.model = model
         self.pad, self.eos = tokenizer.pad_token_id, tokenizer.eos_token_id
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         # The logits of one position are needed; those of a whole prompt may be larger than the model.
@@ -115,7 +115,8 @@ class Reader:
         self.cache = new_cache(base.config)
         self.mask = torch.zeros(0, 0, dtype=torch.long, device=model.device)
         self.logits: Any = None
-        self.bias = slot_bias(config, tokenizer)
+        self.settings = {asked: config.writing(asked) for asked in get_args(Asks)}
+        self.biases = {asked: biases(settings, tokenizer) for asked, settings in self.settings.items()}
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with some of the rows only."""
@@ -150,8 +151,8 @@ class Reader:
 
         from lab_lib.decoding.cache import shallow_copy
 
-        reply, logits = asked[0].asks == "reply", self.logits
-        config, bias = (self.config, self.bias) if reply else (self.config.for_calls(), None)
+        logits, wanted = self.logits, asked[0].asks
+        config, bias = self.settings[wanted], self.biases[wanted]
         seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in asked]
         texts = [prompt.ids for prompt in asked]
         process = ReplyProcessors(config, texts, seeds, self.pad, self.eos, logits.device, bias)

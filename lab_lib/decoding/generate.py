@@ -196,5 +196,5 @@ def write_batch(
 def plain(model: Any, tokenizer: Any, asked: Sequence[Prompt], config: DecodeConfig) -> list[list[int]]:
     """Decode prompts by transformers' generate(), each read from its beginning."""
     seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in asked]
-    settings = config if asked[0].asks == "reply" else config.for_calls()
-    return generate_batch(model, tokenizer, [prompt.ids for prompt in asked], settings, seeds)
+    texts = [prompt.ids for prompt in asked]
+    return generate_batch(model, tokenizer, texts, config.writing(asked[0].asks), seeds)

@@ -1,4 +1,4 @@
-"""Which tokens open a placeholder such as `[name]`, for `decoding.slot_bias`."""
+"""Which tokens are made likelier, for `decoding.slot_bias` and `decoding.plan_bias`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,15 @@ def opening_tokens(tokenizer: Any) -> list[int]:
     return [i for i, text in enumerate(texts) if text.strip().startswith("[")]
 
 
-def slot_bias(config: DecodeConfig, tokenizer: Any) -> list[list[Any]] | None:
-    """Return the bias as transformers' `sequence_bias` wants it: [[[token id], bias], ...]; None for no bias."""
-    if not config.slot_bias:
-        return None
-    return [[[token], config.slot_bias] for token in opening_tokens(tokenizer)]
+def biases(config: DecodeConfig, tokenizer: Any) -> list[list[Any]]:
+    """Return `slot_bias` and `plan_bias` as transformers' `sequence_bias` wants them: [[[token ids], bias], ...].
+
+    The bias of a word of several tokens is added to the last one, where the others stand before it.
+    """
+    found: list[list[Any]] = []
+    if config.slot_bias:
+        found += [[[token], config.slot_bias] for token in opening_tokens(tokenizer)]
+    for word, bias in config.plan_bias.items():
+        ids = tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
+        found.append([[tokenizer.eos_token_id] if word == "end" else ids, float(bias)])
+    return found

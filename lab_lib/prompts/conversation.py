@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lab_lib.corpora.database import Database
@@ -19,19 +20,21 @@ Conversation = Generator[Prompt, Sequence[int] | None, None]
 def converse(
     dialogue: Dialogue, tokenizer: Any, config: PromptConfig, database: Database | None = None, reply_tokens: int = 0
 ) -> Conversation:
-    """Yield one prompt for each system turn; the answers that are sent back become the history of later turns.
+    """Yield a prompt for each system turn (with plans two: for the plan, then for the reply).
 
-    The user's turns (and the state or the calls before each reply, if the prompt has them) stay those of the corpus:
-    the user does not react to what the model says. `reply_tokens` of `config.max_tokens` are kept free for the reply.
+    The answers that are sent back become the history of what follows; None stands for the gold answer. The user's turns
+    (and the state or the calls before each reply, if the prompt has them) stay those of the corpus: the user does not
+    react to what the model says. `reply_tokens` of `config.max_tokens` are kept free for the reply.
     Raises LabError naming dialogue and turn when a prompt cannot fit.
     """
     pieces = encode_pieces(dialogue_messages(dialogue, config, database), tokenizer)
     for position, piece in enumerate(pieces):
-        if piece.message.role != "bot":
+        if piece.message.role not in ("plan", "bot"):
             continue
-        reply = yield question(pieces[:position], piece, dialogue, tokenizer, config, reply_tokens)
-        if reply is not None:
-            pieces[position] = answered(piece, reply, tokenizer)
+        prompt = question(pieces[:position], piece, dialogue, tokenizer, config, reply_tokens)
+        ids = yield prompt if piece.message.role == "bot" else replace(prompt, asks="plan")
+        if ids is not None:
+            pieces[position] = answered(piece, ids, tokenizer)
 
 
 def question(
@@ -68,4 +71,5 @@ def prompts(
     The prompts are the beginnings of the training example of the same dialogue, token for token, unless oldest turns
     had to be dropped.
     """
-    return list(converse(dialogue, tokenizer, config, database, reply_tokens))
+    talk = converse(dialogue, tokenizer, config, database, reply_tokens)
+    return [prompt for prompt in talk if prompt.asks == "reply"]

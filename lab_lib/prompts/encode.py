@@ -18,6 +18,8 @@ from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.messages import Message, dialogue_messages
 from lab_lib.prompts.template import LEARNT, PLAIN, Template
 
+Asks = Literal["reply", "call", "plan"]  # what a prompt wants written
+
 
 @dataclass(frozen=True)
 class Example:
@@ -37,7 +39,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids up to and including the prefix of what system turn `turn` needs: its reply, or the calls before it.
+    """Token ids up to and including the prefix of what system turn `turn` needs: its reply, the calls or the plan.
 
     In format `pairs` EOS comes behind the prefix: the ids are all that the encoder reads. `facts` are what the
     prediction of a reply says beside its text: the belief state it was made from.
@@ -47,7 +49,7 @@ class Prompt:
     key: str
     turn: int
     dropped_turns: int = 0
-    asks: Literal["reply", "call"] = "reply"
+    asks: Asks = "reply"
     facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 

@@ -28,7 +28,8 @@ def dialogue_messages(dialogue: Dialogue, config: PromptConfig, database: Databa
     """Return the messages of a dialogue in order; system replies are delexicalised (`[name]` for a name).
 
     Every system turn becomes one bot message, whatever the order of speakers. With `predict_state` the gold state's
-    function calls come before it, and what the database answers to them. It does not tokenise or truncate.
+    function calls come before it, and what the database answers to them; with `plan` the acts of the reply. It does
+    not tokenise or truncate.
     Raises LabError when the dialogue has no system turn, or `database` is asked for and there is none.
     """
     if config.database and database is None:
@@ -52,6 +53,8 @@ def dialogue_messages(dialogue: Dialogue, config: PromptConfig, database: Databa
             messages.append(Message("call", render_calls(right.calls), turn))
             if config.database and database:
                 messages.append(Message("found", found_text(right.belief, utterance.booked, database), turn))
+        if config.plan:
+            messages.append(Message("plan", plan_text(utterance), turn))
         messages.append(Message("bot", clean(delexicalise(utterance)), turn))
         turn += 1
     if not turn:
@@ -64,6 +67,17 @@ def instruction(config: PromptConfig, turns: int) -> list[Message]:
     if not config.instruction:
         return []
     return [Message("instruction", config.instruction.replace(TURNS, str(turns)), 0)]
+
+
+def plan_text(reply: Turn) -> str:
+    """Write the acts of a reply and their slots on one line; `none` where nothing is annotated.
+
+    >>> plan_text(Turn("system", "...", acts=("Hotel-Inform", "general-reqmore"), act_slots=(("name", "area"), ())))
+    'hotel inform name area; reqmore'
+    """
+    pairs = zip(reply.acts, reply.act_slots, strict=True)
+    acts = (" ".join([*name.lower().removeprefix("general-").split("-"), *slots]) for name, slots in pairs)
+    return "; ".join(acts) or "none"
 
 
 def clean(text: str) -> str:

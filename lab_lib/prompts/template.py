@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["instruction", "user", "context", "call", "found", "bot"]
-LEARNT: tuple[Role, ...] = ("call", "bot")  # what the model writes
+Role = Literal["instruction", "user", "context", "call", "found", "plan", "bot"]
+LEARNT: tuple[Role, ...] = ("call", "plan", "bot")  # what the model writes
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Template:
 
 # The prefixes of user and bot are those of the 2023 lab, so its prompts stay recognisable. `context` carries the
 # gold belief state and database result of the coming reply; `call` the state as the model writes it, `found` the
-# answer of the database to that.
+# answer of the database to that; `plan` the dialogue acts of the coming reply.
 PLAIN = Template(
     name="plain",
     prefix={
@@ -34,7 +34,8 @@ PLAIN = Template(
         "context": "state>",
         "call": "call>",
         "found": "found>",
+        "plan": "plan>",
         "bot": "bot>",
     },
-    end={"instruction": "\n", "user": "\n", "context": "\n", "call": "\n", "found": "\n", "bot": "\n"},
+    end=dict.fromkeys(("instruction", "user", "context", "call", "found", "plan", "bot"), "\n"),
 )

@@ -13,7 +13,7 @@ from rich.text import Text
 from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.types import Dialogue, State, Turn
 from lab_lib.decoding.generate import generate_batch, reply_text
-from lab_lib.prompts.conversation import prompts
+from lab_lib.prompts.conversation import converse
 from lab_lib.runs.chat_end_to_end import Answer, Guide
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
@@ -34,10 +34,11 @@ def chat(config: RunConfig, folder: Path, system: str, console: Console, read: C
     console.print("Write to the model; an empty line ends.")
     read = read or (lambda: console.input("[bold]user>[/] "))
     turns: list[Turn] = []
+    said: list[list[int]] = []
     guide = Guide(loaded, config, load_corpus(config.data.corpus)) if config.prompt.predict_state else None
     while text := _line(read):
         turns.append(Turn("user", text, state=State()))
-        reply = show(guide.answer(turns), console) if guide else answer(turns, loaded, config)
+        reply = show(guide.answer(turns), console) if guide else answer(turns, loaded, config, said)
         turns.append(Turn("system", reply))
         _say(console, "green", "bot>", reply)
 
@@ -58,13 +59,23 @@ def _say(console: Console, style: str, who: str, text: str) -> None:
     console.print(Text.assemble((f"{who} ", style), text), highlight=False)
 
 
-def answer(turns: list[Turn], loaded: Any, config: RunConfig) -> str:
-    """Return the model's reply to the turns so far (the last one is the user's)."""
+def answer(turns: list[Turn], loaded: Any, config: RunConfig, said: list[list[int]]) -> str:
+    """Return the model's reply to the turns so far (the last one is the user's).
+
+    `said` holds the token ids of all that it wrote before, plans and replies, and gets what it writes now.
+    """
     dialogue = Dialogue("chat", (*turns, Turn("system", "")))
     settings = replace(config.prompt, database=False)  # nothing is looked up here
-    prompt = prompts(dialogue, loaded.tokenizer, settings, None, config.decoding.max_new_tokens)[-1]
-    ids = generate_batch(loaded.model, loaded.tokenizer, [prompt.ids], config.decoding)[0]
-    return reply_text(ids, loaded.tokenizer)
+    talk = converse(dialogue, loaded.tokenizer, settings, None, config.decoding.max_new_tokens)
+    prompt = next(talk)
+    for ids in said:
+        prompt = talk.send(ids)
+    while True:
+        settings_now = config.decoding.writing(prompt.asks)
+        said.append(generate_batch(loaded.model, loaded.tokenizer, [prompt.ids], settings_now)[0])
+        if prompt.asks == "reply":
+            return reply_text(said[-1], loaded.tokenizer)
+        prompt = talk.send(said[-1])
 
 
 def _line(read: Callable[[], str]) -> str:

@@ -49,7 +49,7 @@ class Guide:
         prompt = next(talk)
         for ids in self.written:  # what was said before
             prompt = talk.send(ids)
-        call = self._write(prompt.ids, settings.for_calls())
+        call = self._write(prompt.ids, settings.writing("call"))
         prompt = talk.send(call)
         reply = answer_text(self._write(prompt.ids, settings), tokenizer)
         calls, problems = read_calls(prompt.facts["call"], self.back_end.functions)

@@ -58,6 +58,13 @@ class RunConfig:
     decoding: DecodeConfig = field(default_factory=DecodeConfig)
     evaluation: EvaluateConfig = field(default_factory=EvaluateConfig)
 
+    def __post_init__(self) -> None:
+        """Refuse settings of one section that another one would ignore."""
+        if self.prompt.plan and self.decoding.history != "own":
+            raise LabError("prompt.plan needs decoding.history=own: plans are the model's own")
+        if self.decoding.plan_bias and not self.prompt.plan:
+            raise LabError("decoding.plan_bias has no effect without prompt.plan")
+
 
 def recipe_names() -> list[str]:
     """Return the names of the bundled recipes."""

@@ -29,6 +29,8 @@ GOLD_STATE = "finetuned-gold-state"  # the file of a run that predicts states, d
 
 def encode(dialogues: Sequence[Dialogue], tokenizer: Any, config: RunConfig, splits: Splits) -> list[Example]:
     """Return the training examples of some dialogues, as the run's prompt settings say."""
+    if config.prompt.plan and not any(turn.acts for dialogue in dialogues for turn in dialogue.turns):
+        raise LabError(f"prompt.plan: corpus {config.data.corpus} has no annotated dialogue acts to learn plans from")
     database = splits.database if config.prompt.database else None
     return [e for d in dialogues for e in training_examples(d, tokenizer, config.prompt, database)]
 

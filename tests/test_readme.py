@@ -76,11 +76,13 @@ def test_the_python_example_prints_what_it_promises(tmp_path):
 
 def recorded_table(recipe: str) -> str:
     """Return the table of a recorded run as markdown."""
-    kinds = {"gold replies": "reference", "base model": "base", "fine-tuned": "finetuned"}
-    rows = []
-    for name, scores in read_json(ROOT / "results" / recipe / "record.json")["scores"].items():
+    kinds = {"gold replies": "reference", "base model": "base"}
+    kinds |= {"fine-tuned": "finetuned", "fine-tuned, gold state": "finetuned"}
+    rows, record = [], read_json(ROOT / "results" / recipe / "record.json")
+    for name, scores in record["scores"].items():
         numbers = {key: scores[key] for key in ("bleu", "inform", "success", "combined", "intervals")}
         richness = {"avg_length": scores["avg_lengths"], "unique_words": int(scores["num_unigrams"])}
+        richness["own_state"] = name in record.get("states", {})
         row = ScoreRow(
             name, kinds.get(name, "trivial"), **numbers, **richness, unique_trigrams=int(scores["num_trigrams"])
         )

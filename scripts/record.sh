@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Keep the record of a finished run or sweep: record.sh FOLDER [RESULTS]
+# Keep the record of a finished run or sweep: record.sh FOLDER [RECIPE]
 #
-# Copies its record.json or summary.json, its table and its picture to RESULTS/RECIPE (RESULTS is results/ of this
-# checkout unless given) and prints the lines that belong into the recipe's header in lab_lib/recipes/.
+# Copies its record.json or summary.json, its table and its picture to results/RECIPE of this checkout (or of the folder
+# LAB_RESULTS names) and prints the lines that belong into the recipe's header in lab_lib/recipes/. RECIPE is the one the
+# record names unless it is given.
 set -euo pipefail
 # Under sbatch this file is a copy elsewhere; the folder of submission leads back.
 here=$(dirname "$0")
@@ -14,4 +15,4 @@ if [ $# -eq 0 ]; then
   echo "record.sh: expected the folder of a run or sweep" >&2
   exit 2
 fi
-launch_python -m lab_lib.results.recipe_header "$1" "${2:-$root/results}"
+launch_python -m lab_lib.results.recipe_header "$1" "${LAB_RESULTS:-$root/results}" "${@:2}"

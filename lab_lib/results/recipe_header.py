@@ -8,17 +8,18 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json
 from lab_lib.results.sweep_figure import UNITS
+from lab_lib.results.sweep_table import Estimate, SweepPoint, SweepRow, merge_seeds
 from lab_lib.results.table import SCORES
 from lab_lib.runs.record import without_folder
 
-NOT_MEASURED = "# not measured here"  # what the header of an experiment says that has no record
+NOT_MEASURED = "not measured here"  # what the header of an experiment says that has no record
 SWEEP, RUN = "summary.json", "record.json"
 PICTURES = ("summary.md", "figure.png", "curve.png")
 
@@ -28,7 +29,7 @@ def header(record: Mapping[str, Any]) -> list[str]:
 
     Raises LabError for a sweep that is not complete: what failed would be missing without a word.
     """
-    return _of_sweep(record) if "points" in record else _of_run(record)
+    return _of_sweep(record) if "runs" in record else _of_run(record)
 
 
 def _of_run(record: Mapping[str, Any]) -> list[str]:
@@ -43,19 +44,30 @@ def _of_run(record: Mapping[str, Any]) -> list[str]:
 
 
 def _of_sweep(summary: Mapping[str, Any]) -> list[str]:
-    if summary["runs_finished"] < summary["runs_asked_for"]:
-        raise LabError(f"{summary['recipe']}: {summary['runs_finished']} of {summary['runs_asked_for']} runs finished")
-    runs, seeds, metric = summary["runs"], len(summary["seeds"]), summary["metric"]
+    runs, asked, metric = summary["runs"], summary.get("runs_asked_for", 0), summary.get("metric", "combined")
+    if len(runs) < asked:
+        raise LabError(f"{summary['recipe']}: {len(runs)} of {asked} runs finished")
+    points = merge_seeds(_row(run) for run in runs)
     seconds = {str(number): sum(run["stage_seconds"].values()) for number, run in enumerate(runs)}
-    memory = max(run["peak_memory_gb"] for run in runs)
-    range_ = f"mean (95 % interval) of {seeds} seeds" if seeds > 1 else "one seed (95 % interval over dialogues)"
+    jobs = f", {summary['jobs'].split(' ')[0]} at once" if "jobs" in summary else ""
+    dialogues = runs[0]["scores"]["dialogues"]
     return [
-        f"# cost: {len(runs)} runs, {_minutes(seconds)} in all, up to {memory:.1f} GB each; "
-        f"{summary['jobs'].split(' ')[0]} at once",
+        f"# cost: {len(runs)} runs{jobs}, {_minutes(seconds)} in all, up to {summary['peak_memory_gb']:.1f} GB",
         f"# on: {short_machine(summary['machine'])}",
-        f"# measured: {UNITS.get(metric, metric)}, {summary['scored']['dialogues']} dev dialogues, {range_}:",
-        *(f"#   {point['name']}: {_score(point[metric])}" for point in summary["points"]),
+        f"# measured: {UNITS.get(metric, metric)}, {dialogues} dev dialogues, {_range(points)}:",
+        *(f"#   {point.name}: {_score(point.estimates[metric])}" for point in points),
     ]
+
+
+def _row(run: Mapping[str, Any]) -> SweepRow:
+    """Return a run of a summary.json as a row, with its scores."""
+    intervals = {name: (low, high) for name, (low, high) in run["scores"]["intervals"].items()}
+    return SweepRow(run["settings"], run["seed"], {name: run["scores"][name] for name in SCORES}, intervals)
+
+
+def _range(points: Sequence[SweepPoint]) -> str:
+    seeds = max(len(point.seeds) for point in points)
+    return f"mean (95 % interval) of {seeds} seeds" if seeds > 1 else "one seed (95 % interval over dialogues)"
 
 
 def _minutes(seconds: Mapping[str, float]) -> str:
@@ -63,9 +75,9 @@ def _minutes(seconds: Mapping[str, float]) -> str:
     return f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 
-def _score(estimate: Mapping[str, Any]) -> str:
-    low_high = estimate["interval"]
-    return f"{estimate['mean']:.1f}" + (f" ({low_high[0]:.1f}–{low_high[1]:.1f})" if low_high else "")
+def _score(estimate: Estimate) -> str:
+    low_high = estimate.interval
+    return f"{estimate.mean:.1f}" + (f" ({low_high[0]:.1f}–{low_high[1]:.1f})" if low_high else "")
 
 
 def short_machine(machine: str) -> str:
@@ -78,15 +90,15 @@ def short_machine(machine: str) -> str:
     return ", ".join([re.split(r" \S*\d|\(", processor)[0], *rest])
 
 
-def keep(folder: Path, results: Path) -> list[str]:
+def keep(folder: Path, results: Path, recipe: str | None = None) -> list[str]:
     """Copy record and pictures of a finished run or sweep to `results`/RECIPE; return the lines for the recipe.
 
-    The command is kept without the folder it was told to write.
+    RECIPE is the one in the record unless it is given. The command is kept without the folder it was told to write.
     """
     name = SWEEP if (folder / SWEEP).exists() else RUN
     record = read_json(folder / name)
     lines = header(record)
-    target = results / record["recipe"]
+    target = results / (recipe or record["recipe"])
     write_json(target / name, {**record, "command": without_folder(record["command"])})
     for picture in PICTURES:
         if (folder / picture).exists():
@@ -96,7 +108,7 @@ def keep(folder: Path, results: Path) -> list[str]:
 
 if __name__ == "__main__":
     try:
-        print("\n".join(keep(Path(sys.argv[1]), Path(sys.argv[2]))))
+        print("\n".join(keep(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])))
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -113,13 +113,14 @@ def summary(
 ) -> dict[str, Any]:
     """Return everything needed to believe the table and to make it again, and the numbers behind it."""
     about = environment()
-    del about["peak_memory_gb"], about["date"], about["commit"]  # of this process; the runs have theirs
+    del about["date"], about["commit"]  # of this process; the runs have theirs
     config = sweep.members[0].config
     record = read_json(path / runs[0]["name"] / "record.json")
     return {
         "recipe": sweep.recipe,
         **about,
         "command": without_folder(about["command"]),
+        "peak_memory_gb": max(run["peak_memory_gb"] for run in runs),
         "jobs": str(workers.jobs),
         "threads": str(workers.threads),
         "seeds": list(sweep.seeds),

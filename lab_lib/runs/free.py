@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from lab_lib.runs.config import DataConfig, RunConfig, load_run_config
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.stages import DecodingProgress, model_config
 from lab_lib.training.hardware import Choice
-from lab_lib.training.model import Loaded, ModelConfig, generation_mode, load_model
+from lab_lib.training.model import ModelConfig, generation_mode, load_model
 
 
 @dataclass(frozen=True)
@@ -91,15 +90,19 @@ def settle(writer: Writer, order: Order) -> Order:
     return order if writer.prompt.tells_length else replace(order, forced=True)
 
 
+def names(order: Order) -> list[tuple[str, int | None]]:
+    """Return (name, wish) of every dialogue asked for; a name is what its random numbers depend on."""
+    return [
+        (f"free-{'any' if wish is None else f'{wish:02d}'}-{number:04d}", wish)
+        for wish in order.wishes
+        for number in range(order.count)
+    ]
+
+
 def asks(order: Order, prompt: PromptConfig, tokenizer: Any) -> list[Ask]:
-    """Return what is to be written, each with a name of its own and the ids it begins with."""
-    found = []
-    for wish in order.wishes:
-        start = beginning_of(prompt, wish, tokenizer)
-        for number in range(order.count):
-            key = f"free-{'any' if wish is None else f'{wish:02d}'}-{number:04d}"
-            found.append(Ask(key, start, wish, order.forced and wish is not None))
-    return found
+    """Return what is to be written, each with its name and the ids it begins with."""
+    start = {wish: beginning_of(prompt, wish, tokenizer) for wish in order.wishes}
+    return [Ask(key, start[wish], wish, order.forced and wish is not None) for key, wish in names(order)]
 
 
 def beginning_of(prompt: PromptConfig, wish: int | None, tokenizer: Any) -> tuple[int, ...]:
@@ -121,26 +124,33 @@ def generate(writer: Writer, order: Order, config: FreeConfig, path: Path, conso
     A file that is there is gone on with: a killed call, or more dialogues of the same settings. What the settings
     were stands beside it. Raises LabError naming the first setting that differs.
     """
+    config = replace(config, max_tokens=min(config.max_tokens, writer.prompt.max_tokens))
+    check_settings(path, settings(writer, order, config))
+    rows = {row["dialogue"]: row for row in [*stored(path), *read_partial(partial(path))]}
+    wanted = [key for key, _ in names(order)]
+    if path.exists() and all(key in rows for key in wanted):
+        console.print(f"the dialogues are there ({path})")
+    else:
+        write_missing(writer, order, config, path, rows, console)
+    return [from_row(rows[key], f"{path}: {key}") for key in wanted]
+
+
+def write_missing(
+    writer: Writer, order: Order, config: FreeConfig, path: Path, rows: dict[str, Any], console: Console
+) -> None:
+    """Write the dialogues that are not in `rows` and add them; then write the whole file, in order of names.
+
+    Until then rows are kept in `<path>.partial`, as they come.
+    """
     from lab_lib.training.folded import folded
     from lab_lib.training.hardware import print_choices
 
-    config = replace(config, max_tokens=min(config.max_tokens, writer.prompt.max_tokens))
-    check_settings(path, settings(writer, order, config))
     loaded = load_model(writer.model)
     generation_mode(loaded.model)
     print_choices({**loaded.choices, **how(writer, order)})
     todo = asks(order, writer.prompt, loaded.tokenizer)
-    rows = {row["dialogue"]: row for row in [*stored(path), *read_partial(partial(path))]}
+    write_jsonl(partial(path), rows.values())
     with folded(loaded.model), DecodingProgress(console, "writing dialogues", len(todo)) as advance:
-        _append(loaded, todo, config, path, rows, advance)
-    return [from_row(rows[ask.key], f"{path}: {ask.key}") for ask in todo]
-
-
-def _append(loaded: Loaded, todo: Sequence[Ask], config: FreeConfig, path: Path, rows: dict, advance: Any) -> None:
-    """Write what is missing behind what is there (in `<path>.partial`), then the whole file, in order of names."""
-    missing = [ask for ask in todo if ask.key not in rows]
-    if missing:
-        write_jsonl(partial(path), rows.values())
         try:
             with open(partial(path), "a", encoding="utf-8") as stream:
                 for dialogue in generate_free(loaded.model, loaded.tokenizer, todo, config, set(rows), advance):
@@ -149,8 +159,6 @@ def _append(loaded: Loaded, todo: Sequence[Ask], config: FreeConfig, path: Path,
                     stream.flush()
         except OSError as error:
             raise LabError(f"{partial(path)}: cannot write: {error.strerror}") from None
-    else:
-        advance(len(todo))
     write_jsonl(path, (rows[key] for key in sorted(rows)))
     partial(path).unlink(missing_ok=True)
 

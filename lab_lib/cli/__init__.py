@@ -10,7 +10,7 @@ from collections.abc import Callable
 import typer
 from rich.markup import escape
 
-from lab_lib.cli import data, models, predictions, recipes, runs, scoring, structure, sweeps
+from lab_lib.cli import data, decoding, free, models, predictions, recipes, runs, scoring, structure, sweeps
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
 from lab_lib.runs.allocator import keep_freed_memory
@@ -24,8 +24,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 VERBS: tuple[Callable[..., None], ...] = (
-    *(runs.demo, runs.run, sweeps.sweep, runs.train, runs.decode, scoring.evaluate, scoring.leaderboard),
-    *(models.merge, models.chat, models.speed, models.doctor, structure.structure),
+    *(runs.demo, runs.run, sweeps.sweep, runs.train, decoding.decode, scoring.evaluate, scoring.leaderboard),
+    *(models.merge, models.chat, models.speed, models.doctor, free.generate, structure.structure),
 )
 for verb in VERBS:
     app.command()(verb)

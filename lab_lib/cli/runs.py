@@ -1,4 +1,4 @@
-"""The verbs that make runs: demo, run, train, decode, evaluate. Each prints the run folder, alone, on stdout."""
+"""The verbs that make runs: demo, run, train, evaluate. Each prints the run folder, alone, on stdout."""
 
 from __future__ import annotations
 
@@ -67,15 +67,11 @@ def _show_plan(recipe: str, overrides: list[str], found: Sweep | None) -> None:
 
 def train(recipe: Recipe, overrides: Overrides = None, out: Out = None) -> None:
     """Fine-tune only: leave the adapter in a run folder."""
+    from lab_lib.runs.sweep_config import load_sweep
+
+    if found := load_sweep(recipe, overrides or []):
+        console.print(f"one run with the recipe's own settings; 'lab run' makes its sweep of {found}")
     _walk(recipe, overrides or [], out, ("train",))
-
-
-def decode(
-    folder: Folder,
-    base: Annotated[bool, typer.Option("--base", help="Decode the base model instead of the adapter.")] = False,
-) -> None:
-    """Generate the test replies of a run's adapter (or its base model)."""
-    _again(folder, ("base",) if base else ("finetuned",))
 
 
 def evaluate(folder: Folder) -> None:

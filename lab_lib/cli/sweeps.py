@@ -39,6 +39,8 @@ def walk_sweep(found: Sweep, jobs: int | None, out: Path | None) -> None:
     from lab_lib.runs.sweep_summary import summarise
     from lab_lib.training.hardware import print_choices
 
+    if all(key.startswith("decoding.") for key in found.members[0].settings):
+        raise LabError(f"{found.recipe}: varies decoding alone; train one run and give it to 'lab decode RUN --sweep'")
     path = out or Path("runs") / f"{found.recipe}-sweep"
     workers = find_workers(jobs)
     console.print(f"[bold]{found.recipe}[/] in {path}: {found}")

@@ -41,7 +41,9 @@ class DecodeConfig:
     plan_bias: dict = field(default_factory=dict)
     max_new_tokens: int = 80  # a reply is cut here; MultiWOZ replies have 17 words on average
     min_new_tokens: int = 0
-    batch_size: int = 32  # prompts at once; halve it when memory runs out, the replies stay the same
+    # Rows of the computation at once; halve it when memory runs out, the replies stay the same. A prompt is a row, with
+    # beams or contrastive search as many rows as beams or candidates.
+    batch_size: int = 32
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -87,6 +89,16 @@ class DecodeConfig:
         bias = self.plan_bias if asked == "plan" else {}
         room, rows = self.max_new_tokens, self.batch_size
         return DecodeConfig(history=self.history, plan_bias=bias, max_new_tokens=room, batch_size=rows)
+
+    @property
+    def rows_a_prompt(self) -> int:
+        """How many rows of the computation a prompt is: its beams, or the candidates of contrastive search."""
+        return self.beams if self.penalty_alpha is None else self.top_k
+
+    @property
+    def prompts_at_once(self) -> int:
+        """How many prompts (or dialogues) make a batch."""
+        return max(1, self.batch_size // self.rows_a_prompt)
 
 
 def _check(holds: bool, message: str) -> None:

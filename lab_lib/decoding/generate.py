@@ -157,8 +157,8 @@ def _batches(
         groups = list(whole.values())
     else:
         groups = chains(prompts) if by_dialogue else [[prompt] for prompt in by_length(prompts)]
-    for start in range(0, len(groups), config.batch_size):
-        yield groups[start : start + config.batch_size]
+    for start in range(0, len(groups), config.prompts_at_once):
+        yield groups[start : start + config.prompts_at_once]
 
 
 def by_length(prompts: Sequence[Prompt]) -> list[Prompt]:

@@ -29,6 +29,7 @@ class Strategy:
     refused: str | None = None
 
 
+WITH_ENCODER = "written for decoder-only models, and this one has an encoder"
 GONE = "left transformers' core, and its replacement downloads and runs code from the hub"
 # The values are those that the papers, or most users, take; any of them can be set after the name.
 STRATEGIES: dict[str, Strategy] = {
@@ -92,8 +93,9 @@ def expand_assignments(assignments: Sequence[str]) -> list[str]:
     for assignment in assignments:
         key, _, name = assignment.partition("=")
         if key == "decoding.strategy":
+            values = strategy_values(name.strip("\"'"))
             # JSON writes null, true and numbers as YAML reads them.
-            expanded += [f"decoding.{key}={json.dumps(value)}" for key, value in strategy_values(name).items()]
+            expanded += [f"decoding.{key}={json.dumps(value)}" for key, value in values.items()]
         else:
             expanded.append(assignment)
     return expanded
@@ -102,10 +104,20 @@ def expand_assignments(assignments: Sequence[str]) -> list[str]:
 def check_model(config: DecodeConfig, encoder: bool) -> None:
     """Raise LabError, one line, when a model with or without an encoder cannot decode as `config` says."""
     if encoder and (name := next((n for n, s in STRATEGIES.items() if not s.encoder and _asks(config, n)), None)):
-        raise LabError(f"decoding: {name} is written for decoder-only models, and this one has an encoder")
+        raise LabError(f"decoding: {name} is {WITH_ENCODER}")
 
 
 def _asks(config: DecodeConfig, name: str) -> bool:
     """Return whether a config uses a strategy: whether each key the strategy sets is off its neutral value."""
     neutral = DecodeConfig()
     return all(getattr(config, key) != getattr(neutral, key) for key in STRATEGIES[name].settings)
+
+
+def availability(encoder: bool) -> list[tuple[str, str, str | None, str]]:
+    """Return (name, what it stands for, why a model cannot do it or None, what it does), a row a strategy."""
+    rows = []
+    for name, strategy in STRATEGIES.items():
+        settings = " ".join(f"{key}={json.dumps(value)}" for key, value in strategy.settings.items())
+        reason = strategy.refused or (WITH_ENCODER if encoder and not strategy.encoder else None)
+        rows.append((name, settings or "the default", reason, strategy.what))
+    return rows

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.config import as_dict, to_yaml
+from lab_lib.decoding.processes import of_environment
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json, write_text
 from lab_lib.runs.config import RunConfig, load_run_config
@@ -81,11 +82,14 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def stage(folder: RunFolder, name: str) -> Iterator[None]:
     """Record in status.json that a stage runs, and how it ended: completed, interrupted or failed with the reason.
 
-    A full disk or a read-only folder becomes a LabError, from whichever library it comes.
+    A full disk or a read-only folder becomes a LabError, from whichever library it comes. Of several processes
+    (torchrun) the first one records, and each its own failure.
     """
+    first = of_environment().first
     status: dict[str, Any] = {"stage": name, "state": "running", "host": platform.node(), "pid": os.getpid()}
     started = time.time()
-    write_json(folder.path / "status.json", status)
+    if first:
+        write_json(folder.path / "status.json", status)
     try:
         yield
     except BaseException as error:
@@ -95,8 +99,9 @@ def stage(folder: RunFolder, name: str) -> Iterator[None]:
         if (reason := _cannot_write(error)) is not None:
             raise LabError(f"{folder.path}: cannot write: {reason}") from error
         raise
-    write_json(folder.path / "status.json", {**status, "state": "completed"})
-    _add_seconds(folder.path / "seconds.json", name, time.time() - started)
+    if first:
+        write_json(folder.path / "status.json", {**status, "state": "completed"})
+        _add_seconds(folder.path / "seconds.json", name, time.time() - started)
 
 
 def _cannot_write(error: BaseException) -> str | None:

@@ -1,0 +1,92 @@
+"""`lab decode`: the replies of a run, the list of strategies, a sweep over them, the largest batch that fits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lab_lib.cli.console import console
+from lab_lib.errors import LabError
+
+
+def decode(
+    folder: Annotated[Path | None, typer.Argument(help="A run folder.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="With --sweep, for every setting: decoding.key=value, data.max_test=N")
+    ] = None,
+    base: Annotated[bool, typer.Option("--base", help="Decode the base model instead of the adapter.")] = False,
+    strategies: Annotated[
+        bool, typer.Option("--strategies", help="List the strategies and what each is made of (for RUN's model).")
+    ] = False,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Decode the dev dialogues in several ways; table and figure.")
+    ] = False,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(help="With --sweep: decoding.key=v1,v2,...; again for more keys. Default: the strategies."),
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="With --sweep: seeds of sampling, for example 0,1,2.")] = None,
+    out: Annotated[Path | None, typer.Option(help="With --sweep: its folder. Default: RUN/sweeps/KEYS")] = None,
+    find_batch_size: Annotated[
+        bool, typer.Option("--find-batch-size", help="Find the largest decoding.batch_size that fits in memory.")
+    ] = False,
+) -> None:
+    """Generate the test replies of a run's adapter (or its base model). Several processes share them: see torchrun."""
+    if strategies:
+        _list_strategies(folder)
+        return
+    if folder is None:
+        raise LabError("lab decode needs a run folder; 'lab decode --strategies' lists the strategies without one")
+    if not sweep and (overrides or grid or seeds or out):
+        raise LabError("a run's replies follow its config; settings, --grid, --seeds and --out go with --sweep")
+    system = "base" if base else "finetuned"
+    if find_batch_size:
+        _find_batch_size(folder, system)
+    elif sweep:
+        _sweep(folder, overrides or [], grid or [], seeds, system, out)
+    else:
+        _decode(folder, system)
+
+
+def _decode(folder: Path, system: str) -> None:
+    """Decode; of several processes the first one speaks."""
+    from lab_lib.decoding.processes import of_environment
+    from lab_lib.runs.config import load_run_config
+    from lab_lib.runs.run import run as walk
+
+    first = of_environment().first
+    walk(load_run_config(folder), folder, console if first else Console(quiet=True), (system,))
+    if first:
+        print(folder)
+
+
+def _sweep(
+    folder: Path, overrides: list[str], grid: list[str], seeds: str | None, system: str, out: Path | None
+) -> None:
+    from lab_lib.runs.decode_sweep import default_out, load_decode_sweep, sweep_decoding
+
+    found = load_decode_sweep(folder, overrides, grid, seeds)
+    path = out or default_out(folder, found)
+    console.print(f"{len(found.members)} ways to decode {folder} in {path}; dev dialogues, test stays untouched")
+    print(sweep_decoding(folder, found, system, path, console))
+
+
+def _list_strategies(folder: Path | None) -> None:
+    """Print the strategies, two lines each; with a run folder, for its model."""
+    from lab_lib.decoding.strategies import availability
+    from lab_lib.runs.config import load_run_config
+    from lab_lib.runs.pairs import has_encoder
+
+    encoder = folder is not None and has_encoder(load_run_config(folder).model)
+    console.print("Ask by name with decoding.strategy=NAME; keys set after it win.", highlight=False)
+    for name, settings, reason, what in availability(encoder):
+        print(f"{name:18}{f'NOT AVAILABLE: {reason}' if reason else settings}\n{'':18}{what}")
+
+
+def _find_batch_size(folder: Path, system: str) -> None:
+    from lab_lib.runs.batch_size import find_batch_size
+
+    print(find_batch_size(folder, system, console))

@@ -1,0 +1,174 @@
+"""One model decoded in several ways: which strategy, which parameter? Scored on dev dialogues, never on test.
+
+The folder of the sweep is its whole state: a setting that is decoded and scored is not made again, one that was cut
+short goes on. `lab sweep` is for settings of training.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lab_lib.decoding.predictions import decode_to_file, read_predictions
+from lab_lib.decoding.strategies import check_model
+from lab_lib.errors import LabError
+from lab_lib.evaluation.mwz import MwzScorer
+from lab_lib.files import read_json, read_jsonl, sha256, write_json, write_text
+from lab_lib.results.sweep_figure import caption, draw_sweep
+from lab_lib.results.sweep_table import SweepRow, corner, merge_seeds, to_markdown, to_terminal
+from lab_lib.results.table import SCORES
+from lab_lib.runs.config import load_run_config, recipe_values
+from lab_lib.runs.folder import RunFolder, open_folder, stage
+from lab_lib.runs.record import environment, without_folder
+from lab_lib.runs.run import summary
+from lab_lib.runs.score import bounds, score_rows
+from lab_lib.runs.splits import Splits, load_splits, report_split
+from lab_lib.runs.sweep_config import Member, Sweep, load_sweep
+
+RECIPE = "decoding-strategies"  # its grid is the default one
+# Columns of the table beside the scores.
+COSTS = {"seconds": "Seconds", "words": "Length", "unique_trigrams": "3-grams"}
+
+
+def load_decode_sweep(
+    folder: Path, assignments: Sequence[str] = (), grid: Sequence[str] = (), seeds: str | None = None
+) -> Sweep:
+    """Return what to decode with the model of a run folder: its config, a grid of decoding.* keys, and seeds.
+
+    Without `grid` it is that of the bundled recipe. The seeds are those of sampling; a setting that does not sample is
+    there once. Raises LabError for a key that is not decoding's.
+    """
+    run = load_run_config(folder)
+    section = {} if grid else recipe_values(RECIPE)["sweep"]
+    given = [f"sweep.{key}={json.dumps(value)}" for key, value in section.items()]
+    found = load_sweep(str(folder / "config.yaml"), [*given, *assignments], grid, seeds or (None if given else "0"))
+    assert found is not None  # there is a grid
+    for key in (*found.members[0].settings, *(a.partition("=")[0] for a in assignments)):
+        if not key.startswith("decoding.") and key != "data.max_test":
+            raise LabError(f"{key}: this sweep decodes one model, so it varies decoding.* alone; see 'lab sweep'")
+    members = [_member(member, run) for member in found.members]
+    return replace(found, members=tuple(m for m in members if m.seed == found.seeds[0] or m.config.decoding.sample))
+
+
+def _member(member: Member, run: Any) -> Member:
+    """Return a member whose seed is decoding's; training's stays that of the run."""
+    decoding = replace(member.config.decoding, seed=member.seed)
+    data = replace(run.data, report="dev", max_test=member.config.data.max_test)
+    return replace(member, config=replace(run, data=data, decoding=decoding))
+
+
+def sweep_decoding(folder: Path, sweep: Sweep, system: str, out: Path, console: Console) -> Path:
+    """Decode and score every setting with a run's `system` (`base` or `finetuned`), write and print the summary.
+
+    Returns `out`, which then has a folder for each setting, summary.json, summary.md, figure.png and figure.svg.
+    """
+    splits = load_splits(sweep.members[0].config.data)
+    folders = {member.name: open_folder(member.config, out / member.name) for member in sweep.members}
+    todo = [member for member in sweep.members if not (folders[member.name].path / "scores.json").exists()]
+    if done := len(sweep.members) - len(todo):
+        console.print(f"{done} of {len(sweep.members)} settings are decoded already")
+    if todo:
+        _decode(folder, todo, folders, splits, system, console)
+    summarise(sweep, splits, out, console)
+    return out
+
+
+def _decode(
+    folder: Path,
+    todo: Sequence[Member],
+    folders: Mapping[str, RunFolder],
+    splits: Splits,
+    system: str,
+    console: Console,
+) -> None:
+    """Load the model once and decode the settings that are not there yet."""
+    from lab_lib.runs.stages import DecodingProgress, ask, model_config, talks
+    from lab_lib.training.folded import folded
+    from lab_lib.training.model import generation_mode, load_model
+
+    loaded = load_model(model_config(todo[0].config, RunFolder(folder), system))
+    generation_mode(loaded.model)
+    for member in todo:
+        check_model(member.config.decoding, loaded.model.config.is_encoder_decoder)
+    scorer = MwzScorer.from_corpus(splits.corpus, report_split(todo[0].config.data), todo[0].config.evaluation.rules)
+    with folded(loaded.model):
+        for number, member in enumerate(todo, 1):
+            own, config = folders[member.name], member.config
+            prompts = ask(splits.reported, loaded.tokenizer, config, splits)
+            title = f"{number} of {len(todo)}: {member.name}"
+            with stage(own, system), DecodingProgress(console, title, len(prompts)) as advance:
+                converse = talks(splits.reported, loaded.tokenizer, config, splits)
+                path = own.predictions(system)
+                decode_to_file(loaded.model, loaded.tokenizer, prompts, config.decoding, path, advance, converse)
+            scores = score(scorer, path, config)
+            write_json(own.path / "scores.json", scores)
+            console.print(f"{title}: Combined {scores['combined']:.1f}", markup=False, highlight=False)
+
+
+def score(scorer: MwzScorer, path: Path, config: Any) -> dict[str, Any]:
+    """Return the scores of a prediction file, the share of replies cut at the greatest length, and its checksum."""
+    settings = config.evaluation
+    scores = summary(scorer.score(read_predictions(path), settings.resamples, settings.seed))
+    rows = read_jsonl(path)
+    cut = 100 * sum(not row["stopped"] for row in rows) / len(rows)
+    return {**scores, "cut": round(cut, 2), "replies": len(rows), "predictions_sha256": sha256(path)}
+
+
+def summarise(sweep: Sweep, splits: Splits, out: Path, console: Console) -> None:
+    """Write summary.json, summary.md, figure.png and figure.svg, and print the table."""
+    rows = [row for member in sweep.members for row in to_rows(member, out / member.name, sweep.seeds)]
+    facts = sentences(sweep, splits)
+    title = f"{sweep.recipe}: dev dialogues of {Path(sweep.members[0].config.data.corpus).name}"
+    write_json(out / "summary.json", {
+        "recipe": sweep.recipe, **environment(), "command": without_folder(environment()["command"]),
+        "seeds": list(sweep.seeds), "settings": corner(merge_seeds(rows)), "notes": facts,
+        "runs": [{"name": m.name, "settings": dict(m.settings), "seed": m.seed, **_read(out / m.name)}
+                 for m in sweep.members],
+    })  # fmt: skip
+    draw_sweep(rows, sweep.picture, title, out / "figure.png", out / "figure.svg")
+    table = to_markdown(rows, COSTS, more=facts)
+    write_text(out / "summary.md", f"# {title}\n\n{table}\n![{title}: {caption(rows)}](figure.png)\n")
+    console.print(to_terminal(rows, COSTS, more=facts, title=title))
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    return {"scores": read_json(folder / "scores.json"), "stage_seconds": read_json(folder / "seconds.json")}
+
+
+def to_rows(member: Member, folder: Path, seeds: Sequence[int]) -> list[SweepRow]:
+    """Return a setting's row, once for each seed where the seed changes nothing."""
+    found = _read(folder)
+    scores = found["scores"]
+    values = {name: scores[name] for name in SCORES} | {
+        "seconds": sum(found["stage_seconds"].values()),
+        "words": scores["avg_lengths"],
+        "unique_trigrams": scores["num_trigrams"],
+    }
+    intervals = {name: (low, high) for name, (low, high) in scores["intervals"].items()}
+    own = (member.seed,) if member.config.decoding.sample else seeds
+    return [SweepRow(member.settings, seed, values, intervals, scores["dialogues"]) for seed in own]
+
+
+def sentences(sweep: Sweep, splits: Splits) -> list[str]:
+    """Return what stands under the table: which dialogues, what the seeds are, and the bounds."""
+    config = sweep.members[0].config
+    split = report_split(config.data)
+    keys = {dialogue.key for dialogue in splits.reported}
+    scorer = MwzScorer.from_corpus(splits.corpus, split, config.evaluation.rules)
+    quick = replace(config.evaluation, resamples=0)
+    trivial = score_rows(scorer, bounds(splits.corpus, split, config.data.train, quick.seed), keys, quick)
+    found = ["Scored on dev, which a sweep may choose by; no test dialogue was decoded."]
+    if len(sweep.seeds) > 1 and any(not member.config.decoding.sample for member in sweep.members):
+        found.append("What does not sample is the same for every seed: its ranges over seeds have no width.")
+    combined = ", ".join(f"{name} {scores.combined:.1f}" for name, (_, scores, _p) in trivial.items())
+    return [*found, f"Combined on the same dialogues: {combined}."]
+
+
+def default_out(folder: Path, sweep: Sweep) -> Path:
+    """Return where a sweep goes: below its run, named by its keys."""
+    return folder / "sweeps" / ",".join(key.rsplit(".", 1)[-1] for key in sweep.members[0].settings)

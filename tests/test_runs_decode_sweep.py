@@ -1,0 +1,208 @@
+"""Decoding in several ways and finding the batch size, for real on a tiny corpus and model; and what is refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_corpus import write_tiny_corpus
+from tiny_models import tiny_llama, tiny_t5
+
+from lab_lib.cli import main
+from lab_lib.corpora.load import load_corpus
+from lab_lib.files import read_json, read_jsonl
+from lab_lib.runs.batch_size import search
+from lab_lib.runs.config import load_recipe
+from lab_lib.runs.folder import open_folder
+
+QUICK = ["decoding.max_new_tokens=6", "prompt.max_tokens=400", "evaluation.resamples=20", "model.quantisation=none"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    return write_tiny_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def run(corpus, tmp_path_factory) -> Path:
+    """A run folder before its training: --base needs no adapter."""
+    folder = tmp_path_factory.mktemp("run")
+    return start_run(folder, corpus, tiny_llama(folder / "model"))
+
+
+def start_run(folder: Path, corpus: Path, model: Path, *more: str) -> Path:
+    settings = [f"data.corpus={corpus}", f"model.name={model}", *QUICK, *more]
+    return open_folder(load_recipe("town-qlora-cpu", settings), folder / "run").path
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """Run the command line in this process; return exit code, stdout and stderr."""
+
+    def lab(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lab", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return lab
+
+
+def test_a_sweep_decodes_dev_in_every_way_and_scores_it(run, corpus, cli):
+    code, out, err = cli(
+        "decode", run, "--base", "--sweep", "--grid", "decoding.strategy=greedy,top-p,contrastive", "--seeds", "0,1"
+    )
+    assert code == 0, err
+    path = run / "sweeps" / "strategy"
+    assert out == f"{path}\n"
+    found = read_json(path / "summary.json")
+    names = [row["name"] for row in found["runs"]]
+    assert names == [
+        *("strategy=greedy,seed=0", "strategy=top-p,seed=0", "strategy=contrastive,seed=0"),
+        "strategy=top-p,seed=1",  # what does not sample is there once
+    ]
+    rows = {name: read_jsonl(path / name / "predictions" / "base.jsonl") for name in names}
+    dev = {dialogue.key for dialogue in load_corpus(str(corpus)).splits["dev"]}
+    assert all({row["dialogue"] for row in found} == dev for found in rows.values())
+    assert len({json.dumps(found) for found in rows.values()}) == 4  # every way says something else
+    assert "top-p" in (path / "summary.md").read_text() and "no test dialogue was decoded" in err
+    assert (path / "figure.png").read_bytes().startswith(b"\x89PNG") and "top-p" in (path / "figure.svg").read_text()
+    assert not (run / "predictions").exists()
+
+
+def test_a_sweep_goes_on_where_it_stopped_and_keeps_what_is_there(run, cli):
+    out = run / "sweeps" / "mine"
+    grid = ("--grid", "decoding.temperature=0.7,1.5", "decoding.sample=true", "data.max_test=1")
+    assert cli("decode", run, "--base", "--sweep", "--out", out, *grid)[0] == 0
+    kept, lost = (out / f"temperature={value},seed=0" for value in ("0.7", "1.5"))
+    wanted, when = (lost / "predictions" / "base.jsonl").read_text(), (kept / "scores.json").stat().st_mtime_ns
+    (lost / "scores.json").unlink()
+    (lost / "predictions" / "base.jsonl").unlink()
+    (lost / "predictions" / "base.jsonl.partial").write_text(wanted.split("\n")[0][:20])  # killed in the first line
+    code, _, err = cli("decode", run, "--base", "--sweep", "--out", out, *grid)
+    assert code == 0 and "1 of 2 settings are decoded already" in err
+    assert (lost / "predictions" / "base.jsonl").read_text() == wanted
+    assert (kept / "scores.json").stat().st_mtime_ns == when
+    code, _, err = cli("decode", run, "--base", "--sweep", "--out", out, *grid, "decoding.max_new_tokens=5")
+    assert code == 2 and "started with decoding.max_new_tokens=6, not 5" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--sweep", "--grid", "lora.rank=2,4"], "varies decoding.* alone"),
+        (["--sweep", "--grid", "decoding.strategy=greedy,dola"], "left transformers' core"),
+        (["--sweep", "--grid", "decoding.strategy=greedy,bean"], "did you mean 'beam'"),
+        (["--sweep", "--grid", "decoding.top_p=0.5,1.5", "decoding.sample=true"], "lie in (0, 1]"),
+        (["--sweep", "--grid", "decoding.beams=1,2", "training.steps=3"], "varies decoding.* alone"),
+        (["--grid", "decoding.top_p=0.5"], "go with --sweep"),
+        (["decoding.top_p=0.5"], "go with --sweep"),
+        ([], "no adapter here"),
+    ],
+)
+def test_bad_arguments_give_one_line(run, cli, words, message):
+    code, out, err = cli("decode", run, *words)
+    assert code == 2 and out == "" and message in err and "Traceback" not in err
+    assert len([line for line in err.splitlines() if line.startswith("error:")]) == 1
+
+
+def test_a_recipe_that_varies_decoding_alone_is_for_lab_decode(cli, tmp_path):
+    code, _, err = cli("run", "decoding-strategies", "--out", tmp_path / "out")
+    assert code == 2 and "lab decode RUN --sweep" in err and not (tmp_path / "out").exists()
+
+
+def test_strategies_are_listed_for_no_model_and_for_a_run(run, corpus, tmp_path, cli):
+    code, out, _ = cli("decode", "--strategies")
+    assert code == 0 and "top-p             sample=true top_p=0.9\n" in out
+    assert "dola              NOT AVAILABLE: left transformers' core" in out
+    assert out.count("NOT AVAILABLE") == cli("decode", run, "--strategies")[1].count("NOT AVAILABLE") == 3
+    encoder = start_run(tmp_path, corpus, tiny_t5(tmp_path / "model"))
+    listed = cli("decode", encoder, "--strategies")[1]
+    assert "contrastive       NOT AVAILABLE: written for decoder-only models" in listed
+    assert cli("decode")[0] == 2
+
+
+def test_a_strategy_that_the_model_cannot_do_is_refused_before_anything_is_decoded(corpus, tmp_path, cli):
+    encoder = start_run(tmp_path, corpus, tiny_t5(tmp_path / "model"), "prompt.format=pairs")
+    code, _, err = cli("decode", encoder, "--base", "--sweep", "--grid", "decoding.strategy=greedy,contrastive")
+    assert code == 2 and "contrastive is written for decoder-only models" in err
+    assert not list(encoder.glob("sweeps/strategy/*/predictions"))
+
+
+def test_the_largest_batch_is_found_by_decoding(run, cli):
+    code, out, err = cli("decode", run, "--base", "--find-batch-size")
+    assert code == 0, err
+    assert "all 1 dialogues are in one batch" in " ".join(err.split()) and out == "1\n"
+    assert "longest reply: " in err and "batch_size=1: " in err
+
+
+def test_find_batch_size_counts_beams_as_rows(corpus, tmp_path, cli):
+    folder = start_run(tmp_path, corpus, tiny_llama(tmp_path / "model"), "decoding.beams=3")
+    assert cli("decode", folder, "--base", "--find-batch-size")[1] == "3\n"
+
+
+@pytest.mark.parametrize("limit", [0, 1, 5, 64, 100, 777])
+def test_the_search_ends_within_an_eighth_and_tries_nothing_that_is_not_safe(limit):
+    tried = []
+
+    def fits(size: int) -> bool:
+        tried.append(size)
+        return size <= limit
+
+    found = search(fits, 700, lambda: 1 << 30)
+    assert found <= min(limit, 700) <= max(found * 9 / 8 + 1, 0)
+    tried.clear()
+    cautious = search(fits, 700, lambda: min(2 * max(tried, default=1), limit))
+    assert all(size <= limit for size in tried) and cautious >= 0.85 * min(limit, 700) - 1
+
+
+def test_a_batch_that_does_not_fit_is_seen_and_other_errors_are_not_hidden(run, tmp_path):
+    """A model whose forward pass fails as torch does: the message of CPUs, the class of GPUs, and a real mistake."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from lab_lib.decoding.config import DecodeConfig
+    from lab_lib.prompts.encode import Prompt
+    from lab_lib.runs.batch_size import Memory, attempt
+
+    folder = tiny_llama(tmp_path)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    prompts, memory = [Prompt((1, 5, 6, 7), "a", 0)], Memory(gpu=False)
+    memory.start()
+    assert attempt(model, tokenizer, prompts, DecodeConfig(max_new_tokens=3), memory) and 1 in memory.taken
+
+    def fail_with(error: Exception) -> None:
+        def fail(*_: object) -> None:
+            raise error
+
+        handle = model.register_forward_pre_hook(fail)
+        for config in (DecodeConfig(max_new_tokens=3), DecodeConfig(beams=2, max_new_tokens=3)):
+            try:
+                assert attempt(model, tokenizer, prompts, config, memory) is False
+            finally:
+                handle.remove()
+                handle = model.register_forward_pre_hook(fail)
+        handle.remove()
+
+    fail_with(torch.OutOfMemoryError("CUDA out of memory"))
+    fail_with(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes"))
+    with pytest.raises(RuntimeError, match="sizes do not match"):
+        fail_with(RuntimeError("sizes do not match"))
+
+
+def test_a_cpu_keeps_a_margin_and_never_doubles_past_its_budget():
+    from lab_lib.runs.batch_size import Memory
+
+    memory = Memory(gpu=False, budget=1000)
+    memory.taken = {4: 100, 8: 200}
+    assert memory.most() == 16  # twice the last one, though 40 would fit
+    memory.taken[16] = 400
+    assert memory.most() == 32
+    memory.taken[32] = 790
+    assert memory.most() == 40  # 1000 / (790 / 32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -28,6 +29,7 @@ from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
 from lab_lib.prompts.encode import Prompt, training_examples
 from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
+from lab_lib.prompts.messages import dialogue_messages
 
 CONFIG = PromptConfig(predict_state=True, database=True, max_tokens=2000)
 
@@ -46,6 +48,11 @@ def tiny(tmp_path_factory) -> Corpus:
 @pytest.fixture(scope="module")
 def town() -> Corpus:
     return load_corpus("town")
+
+
+@pytest.fixture(scope="module")
+def multiwoz(lab_data) -> Corpus:
+    return load_corpus("multiwoz22")
 
 
 def gold_states(dialogue: Dialogue) -> Iterator[dict]:
@@ -131,11 +138,10 @@ def test_a_service_or_slot_that_cannot_stand_in_a_call_is_refused():
 
 
 @pytest.mark.real
-def test_every_gold_state_of_real_dev_comes_back_from_its_calls(lab_data):
-    corpus = load_corpus("multiwoz22")
-    functions = state_functions(corpus.schema)
+def test_every_gold_state_of_real_dev_comes_back_from_its_calls(multiwoz):
+    functions = state_functions(multiwoz.schema)
     turns = calls_made = 0
-    for dialogue in corpus.splits["dev"]:
+    for dialogue in multiwoz.splits["dev"]:
         belief = Belief()
         for gold in gold_states(dialogue):
             text = render_calls(changed_calls(belief.state, gold))
@@ -167,11 +173,10 @@ def test_the_answer_counts_venues_of_the_services_called_last(tiny):
 
 
 @pytest.mark.real
-def test_its_bookings_agree_with_the_annotation_of_real_dev(lab_data):
-    corpus = load_corpus("multiwoz22")
-    database = BackEnd.of(corpus).database
+def test_its_bookings_agree_with_the_annotation_of_real_dev(multiwoz):
+    database = BackEnd.of(multiwoz).database
     same = both = ours = gold = 0
-    for dialogue in corpus.splits["dev"]:
+    for dialogue in multiwoz.splits["dev"]:
         for state, turn in zip(gold_states(dialogue), dialogue.system_turns, strict=True):
             booked = bookings(state, database)
             for service in BOOKED_WITH:
@@ -192,6 +197,7 @@ def test_calls_and_replies_are_learnt_with_their_eos_and_the_answer_of_the_datab
         'call> find_restaurant(area="north", food="british")</s>\n'
         "found> restaurant 1\n"
         "bot> The [name] is [pricerange]. A table?</s>\n"
+        "named> copper kettle\n"
         "user> Yes, for 2 on Monday at 19:00. And their phone number?\n"
         'call> book_restaurant(day="monday", people="2", time="19:00")</s>\n'
         "found> restaurant 1, booked\n"
@@ -206,6 +212,7 @@ def test_calls_and_replies_are_learnt_with_their_eos_and_the_answer_of_the_datab
 def test_a_turn_that_changes_nothing_calls_nothing(tiny, tokenizer):
     (example,) = training_examples(tiny.splits["test"][0], tokenizer, replace(CONFIG, database=False))
     assert tokenizer.decode(example.ids).count("\ncall> []</s>\nbot> It is at [address], [postcode].</s>") == 1
+    assert "found>" not in tokenizer.decode(example.ids)
 
 
 def test_turns_and_windows_learn_every_call_and_reply_exactly_once(town, tokenizer):
@@ -271,7 +278,7 @@ def test_the_model_s_calls_are_what_is_looked_up_booked_and_remembered(tiny, tok
     assert tokenizer.decode(asked[0].ids) == "<s>user> I want British food in the north, please.\ncall>"
     assert tokenizer.decode(asked[1].ids).endswith('call> find_restaurant(area="north")</s>\nfound> restaurant 2\nbot>')
     second = tokenizer.decode(asked[3].ids)
-    assert "\nbot> The [name] is [pricerange]. A table?</s>\n" in second and "ours" not in second
+    assert "\nbot> The [name] is [pricerange]. A table?</s>\nnamed> copper kettle\n" in second and "ours" not in second
     assert second.endswith("found> restaurant 2, booked\nbot>")
     assert asked[3].facts == {
         "call": answers[2],
@@ -284,6 +291,36 @@ def test_own_replies_stay_in_the_history(tiny, tokenizer):
     talk = converse_end_to_end(tiny.splits["train"][0], tokenizer, CONFIG, BackEnd.of(tiny), own_replies=True)
     asked = held(talk, [None, "I said this", None, None], tokenizer)
     assert "\nbot> I said this</s>\nuser>" in tokenizer.decode(asked[3].ids)
+
+
+@pytest.mark.parametrize(
+    ("reply", "named"),
+    [
+        ("try [name]", "named> copper kettle\n"),
+        ("[name] or [name]", "named> copper kettle; green oven\n"),
+        ("[name], [name] or [name]", "named> copper kettle; green oven\n"),  # only two are in the north
+        ("nothing", ""),
+    ],
+)
+def test_the_back_end_knows_which_venues_an_own_reply_names(tiny, tokenizer, reply, named):
+    """A later "book it" may need the name, which the delexicalised history does not have."""
+    talk = converse_end_to_end(tiny.splits["train"][0], tokenizer, CONFIG, BackEnd.of(tiny), own_replies=True)
+    asked = held(talk, ['find_restaurant(area="north")', reply, None, None], tokenizer)
+    assert f"\nbot> {reply}</s>\n{named}user> Yes" in tokenizer.decode(asked[2].ids)
+
+
+def test_gold_replies_bring_the_venues_they_named(town):
+    """Every name that a gold call needs was said by the user or stands in a `named` line before it."""
+    checked = 0
+    for dialogue in town.splits["dev"]:
+        seen, known = "", set()
+        for message in dialogue_messages(dialogue, CONFIG, BackEnd.of(town).database):
+            if message.role == "call":
+                names = set(re.findall(r'[( ]name="([^"]+)"', message.text))
+                assert all(name in seen for name in names)
+                checked, known = checked + len(names - known), known | names
+            seen += f" {message.text.lower()}" if message.role in ("user", "named") else ""
+    assert checked > 50
 
 
 def test_a_malformed_call_leaves_the_state_stays_in_the_history_and_is_said(tiny, tokenizer):

@@ -162,3 +162,5 @@ def test_the_venue_found_fills_the_reply(config):
     assert guide.fill("[trainid] leaves at [leaveat]") == "TL0200 leaves at 17:15"
     guide.belief = Belief({"restaurant": {"area": "west"}}, ("restaurant",))
     assert guide.fill("[name] in the [area], [choice] found") == "[name] in the west, 0 found"
+    guide.belief = Belief({"restaurant": {"area": "north"}}, ("restaurant",))
+    assert guide.fill("[name], [name] or [name]") == "copper kettle, green oven or [name]"

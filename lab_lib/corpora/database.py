@@ -52,6 +52,11 @@ class Database:
         table = self._tables.get(domain)
         return table.ids(table.mask(constraints)) if table else frozenset()
 
+    def rows(self, domain: str, constraints: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Return the venues of `query`, whole and in the order of the table, columns by `normalise_slot`."""
+        table = self._tables.get(domain)
+        return table.rows(table.mask(constraints)) if table else []
+
     def mask(self, domain: str, constraints: Mapping[str, Any]) -> int:
         """Return `query` as an integer whose bits are rows: offered <= wanted is `offered & ~wanted == 0`."""
         table = self._tables.get(domain)
@@ -87,6 +92,10 @@ class Table:
     def ids(self, mask: int) -> frozenset[str]:
         """Return the ids of the rows in a mask."""
         return frozenset(id_ for number, id_ in enumerate(self._ids) if mask >> number & 1)
+
+    def rows(self, mask: int) -> list[Mapping[str, Any]]:
+        """Return the rows in a mask."""
+        return [row for number, row in enumerate(self._rows) if mask >> number & 1]
 
     def _with_twins(self, found: int) -> int:
         """Add the rows that share an id with a row found: what is compared is ids, and trains share some."""

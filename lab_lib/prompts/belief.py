@@ -3,8 +3,8 @@
 A service has two functions: `find_hotel` takes its slots, `book_hotel` those that begin with `book` (its argument
 `day` is the slot `bookday`). A call carries all arguments its function has by then: it stands alone as a query, and
 what it leaves out is taken back. Called is what the user's turn changed; `[]` says that this is nothing. On MultiWOZ
-2.2 dev this makes 17 % fewer tokens than calling the active services before every reply, and 7 % more than writing
-the new arguments alone, which could take nothing back (tokens of whole prompts, tokenizer of lab-tiny).
+2.2 dev (tokenizer of lab-tiny) a dialogue has 607 tokens this way, 726 when the active services are called before
+every reply, and 569 when calls hold the new arguments alone; but those could take nothing back.
 """
 
 from __future__ import annotations
@@ -144,6 +144,20 @@ def bookings(state: Slots, database: Database) -> tuple[str, ...]:
         and all(slot in state[service] for slot in details)
         and database.query(service, state[service])
     )
+
+
+def current_service(belief: Belief) -> str | None:
+    """Return the service with a table that was called last: the one whose venues a reply names."""
+    return next((service for service in reversed(belief.active) if service in FUZZY), None)
+
+
+def named_text(names: Iterable[str]) -> str:
+    """Write the venues a reply named. The user knows them and may mean them (`book it`); the reply says `[name]`.
+
+    On MultiWOZ 2.2 dev 467 of the 869 names that come into the state were never said by the user; 397 of these the
+    system had said.
+    """
+    return "; ".join(dict.fromkeys(name.strip().lower() for name in names))
 
 
 def found_text(belief: Belief, booked: Sequence[str], database: Database) -> str:

@@ -8,11 +8,19 @@ from typing import Any
 from lab_lib.calls.schema import Function
 from lab_lib.corpora.database import Database
 from lab_lib.corpora.types import Corpus, Dialogue
-from lab_lib.prompts.belief import Belief, bookings, found_text, read_calls, state_functions
+from lab_lib.prompts.belief import (
+    Belief,
+    bookings,
+    current_service,
+    found_text,
+    named_text,
+    read_calls,
+    state_functions,
+)
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import Conversation, answered, question
 from lab_lib.prompts.encode import Piece, answer_text, encode_pieces
-from lab_lib.prompts.messages import dialogue_messages
+from lab_lib.prompts.messages import Message, dialogue_messages
 
 
 @dataclass(frozen=True)
@@ -40,15 +48,18 @@ def converse_end_to_end(
 
     Calls that are sent back change the belief state and stay in the history as the model wrote them; calls that
     cannot be read change nothing. The database answers with what it finds for that state, and books what can be
-    booked. Of the gold annotation nothing is used but the user's words, and with `own_replies` off the gold replies
-    of earlier turns. An answer None stands for the gold one. `answer_tokens` are kept free for each answer.
+    booked; it also says which venues stand behind each `[name]` of an own reply. Nothing is used of the corpus but the
+    user's words, and with `own_replies` off the earlier replies with the venues they named. An answer None stands for
+    the gold one. `answer_tokens` are kept free for each answer.
 
     The prompt for a reply carries its facts: `call` (the text), `state` {service: {slot: value}} after it, and
     `problems`, see `read_calls`. Raises LabError naming dialogue and turn when a prompt cannot fit.
     """
-    gold = dialogue_messages(dialogue, config, back_end.database)
     belief, facts, pieces = Belief(), dict[str, Any](), list[Piece]()
-    for message in gold:
+    replied = -1  # the last turn whose reply is the model's own
+    for message in dialogue_messages(dialogue, config, back_end.database):
+        if message.role == "named" and message.turn == replied:
+            continue
         if message.role == "found":
             message = replace(message, text=answer(belief, back_end.database))
         (piece,) = encode_pieces([message], tokenizer)
@@ -60,11 +71,23 @@ def converse_end_to_end(
             calls, problems = read_calls(text, back_end.functions)
             belief = belief.after(calls)
             facts = {"call": text, "state": belief.state, "problems": problems}
-        elif message.role == "bot":
+        if message.role == "bot":
             prompt = question(pieces, piece, dialogue, tokenizer, config, answer_tokens)
             ids = yield replace(prompt, facts=facts)
-            piece = answered(piece, ids, tokenizer) if own_replies and ids is not None else piece
+            if own_replies and ids is not None:
+                piece, replied = answered(piece, ids, tokenizer), message.turn
         pieces.append(piece)
+        if message.role == "bot" and replied == message.turn:
+            names = offered(answer_text(piece.learnt, tokenizer), belief, back_end.database)
+            own = [Message("named", named_text(names), replied)] if names else []
+            pieces += encode_pieces(own, tokenizer)
+
+
+def offered(reply: str, belief: Belief, database: Database) -> list[str]:
+    """Return the names behind the `[name]`s of a reply: of the venues that fit, in the order of the table."""
+    service = current_service(belief)
+    venues = database.rows(service, belief.state.get(service, {})) if service else []
+    return [str(venue["name"]) for venue in venues[: reply.count("[name]")] if "name" in venue]
 
 
 def answer(belief: Belief, database: Database) -> str:

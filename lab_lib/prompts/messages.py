@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from lab_lib.calls.call import render_calls
 from lab_lib.corpora.database import FUZZY, Database
-from lab_lib.corpora.delex import delexicalise
+from lab_lib.corpora.delex import applied_spans, delexicalise
 from lab_lib.corpora.types import Dialogue, State, Turn
 from lab_lib.errors import LabError
-from lab_lib.prompts.belief import found_text, gold_turns
+from lab_lib.prompts.belief import found_text, gold_turns, named_text
 from lab_lib.prompts.config import TURNS, PromptConfig
 from lab_lib.prompts.template import Role
 
@@ -28,8 +28,8 @@ def dialogue_messages(dialogue: Dialogue, config: PromptConfig, database: Databa
     """Return the messages of a dialogue in order; system replies are delexicalised (`[name]` for a name).
 
     Every system turn becomes one bot message, whatever the order of speakers. With `predict_state` the gold state's
-    function calls come before it, and what the database answers to them; with `plan` the acts of the reply. It does
-    not tokenise or truncate.
+    function calls come before it, and what the database answers to them, and after it the venues it named; with `plan`
+    its acts before it. It does not tokenise or truncate.
     Raises LabError when the dialogue has no system turn, or `database` is asked for and there is none.
     """
     if config.database and database is None:
@@ -56,6 +56,8 @@ def dialogue_messages(dialogue: Dialogue, config: PromptConfig, database: Databa
         if config.plan:
             messages.append(Message("plan", plan_text(utterance), turn))
         messages.append(Message("bot", clean(delexicalise(utterance)), turn))
+        if config.predict_state and (names := said_names(utterance)):
+            messages.append(Message("named", clean(named_text(names)), turn))
         turn += 1
     if not turn:
         raise LabError(f"dialogue {dialogue.id}: no system turn, nothing to learn or to predict")
@@ -78,6 +80,11 @@ def plan_text(reply: Turn) -> str:
     pairs = zip(reply.acts, reply.act_slots, strict=True)
     acts = (" ".join([*name.lower().removeprefix("general-").split("-"), *slots]) for name, slots in pairs)
     return "; ".join(acts) or "none"
+
+
+def said_names(turn: Turn) -> list[str]:
+    """Return the names that `delexicalise` turns into `[name]`, in text order."""
+    return [turn.text[span.start : span.end] for span in applied_spans(turn) if span.slot == "name"]
 
 
 def clean(text: str) -> str:

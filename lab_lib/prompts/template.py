@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Role = Literal["instruction", "user", "context", "call", "found", "plan", "bot"]
+Role = Literal["instruction", "user", "context", "call", "found", "plan", "bot", "named"]
 LEARNT: tuple[Role, ...] = ("call", "plan", "bot")  # what the model writes
 
 
@@ -25,7 +25,8 @@ class Template:
 
 # The prefixes of user and bot are those of the 2023 lab, so its prompts stay recognisable. `context` carries the
 # gold belief state and database result of the coming reply; `call` the state as the model writes it, `found` the
-# answer of the database to that; `plan` the dialogue acts of the coming reply.
+# answer of the database to that; `plan` the dialogue acts of the coming reply; `named` the venues a reply
+# named, which stand in it as `[name]`.
 PLAIN = Template(
     name="plain",
     prefix={
@@ -36,6 +37,7 @@ PLAIN = Template(
         "found": "found>",
         "plan": "plan>",
         "bot": "bot>",
+        "named": "named>",
     },
-    end=dict.fromkeys(("instruction", "user", "context", "call", "found", "plan", "bot"), "\n"),
+    end=dict.fromkeys(get_args(Role), "\n"),
 )

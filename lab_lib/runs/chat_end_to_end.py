@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab_lib.corpora.database import FUZZY
 from lab_lib.corpora.types import Corpus, Dialogue, Turn
 from lab_lib.corpora.values import normalise_slot
 from lab_lib.decoding.generate import generate_batch
-from lab_lib.prompts.belief import Belief, read_calls
+from lab_lib.prompts.belief import Belief, current_service, read_calls
 from lab_lib.prompts.encode import answer_text
-from lab_lib.prompts.end_to_end import BackEnd, answer, converse_end_to_end
+from lab_lib.prompts.end_to_end import BackEnd, answer, converse_end_to_end, offered
 from lab_lib.runs.config import RunConfig
 
 PLACEHOLDER = re.compile(r"\[(\w+)\]")
@@ -37,7 +36,7 @@ class Guide:
     """A model with its back end, and what it has written so far in one conversation."""
 
     def __init__(self, loaded: Any, config: RunConfig, corpus: Corpus) -> None:
-        self.loaded, self.config, self.tables = loaded, config, corpus.database
+        self.loaded, self.config = loaded, config
         self.back_end, self.belief = BackEnd.of(corpus), Belief()
         self.written: list[list[int]] = []
 
@@ -65,14 +64,18 @@ class Guide:
     def fill(self, reply: str) -> str:
         """Put the data of the first venue that fits in the place of placeholders; what is not known stays.
 
-        So does a reference: nothing is booked here.
+        A second `[name]` is the second venue's, as in the history the model reads. A reference is not known: nothing
+        is booked here.
         """
-        service = next((name for name in reversed(self.belief.active) if name in FUZZY), None)
+        service = current_service(self.belief)
         wished = self.belief.state.get(service, {}) if service else {}
-        ids = self.back_end.database.query(service, wished) if service else frozenset()
-        column = "trainID" if service == "train" else "id"
-        rows = (row for row in self.tables.get(service or "", ()) if str(row.get(column)) in ids)
-        venue: Mapping[str, Any] = next(rows, {})
-        known = {normalise_slot(name): value for name, value in [*wished.items(), *venue.items()]}
-        known["choice"] = len(ids)
-        return PLACEHOLDER.sub(lambda found: str(known.get(normalise_slot(found[1]), found[0])), reply)
+        venues = self.back_end.database.rows(service, wished) if service else []
+        names = iter(offered(reply, self.belief, self.back_end.database))
+        known: dict[str, Any] = {normalise_slot(name): value for name, value in wished.items()}
+        known |= {**(venues[0] if venues else {}), "choice": len(venues)}
+
+        def value(found: re.Match[str]) -> str:
+            name = normalise_slot(found[1])
+            return str(next(names, found[0]) if name == "name" else known.get(name, found[0]))
+
+        return PLACEHOLDER.sub(value, reply)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lab_lib.cli.console import console
+from lab_lib.errors import LabError
 
 Folder = Annotated[Path, typer.Argument(help="A run folder.")]
 
@@ -42,12 +43,23 @@ def speed(
         str, typer.Argument(help="The recipe whose model, batch size and lengths are measured.")
     ] = "town-qlora-cpu",
     overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value")] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Show where the time of a training step goes.")] = False,
+    trace: Annotated[Path | None, typer.Option(help="With --profile: a trace file for ui.perfetto.dev.")] = None,
 ) -> None:
     """Measure training and decoding iterations a second; print the row of the Task 0 table."""
     from lab_lib.runs.config import load_recipe
-    from lab_lib.runs.speed import measure
 
-    print(measure(load_recipe(recipe, overrides or []), console))
+    config = load_recipe(recipe, overrides or [])
+    if trace is not None and not profile:
+        raise LabError("--trace is the trace of a profile; add --profile")
+    if profile:
+        from lab_lib.runs.profile import profile as profile_steps
+
+        print(profile_steps(config, console, trace))
+    else:
+        from lab_lib.runs.speed import measure
+
+        print(measure(config, console))
 
 
 def doctor() -> None:

@@ -30,8 +30,9 @@ def measure(config: RunConfig, console: Console) -> str:
     from lab_lib.training.folded import folded
     from lab_lib.training.hardware import autocast
     from lab_lib.training.lora import attach_lora
+    from lab_lib.training.loss import batching_for
     from lab_lib.training.model import generation_mode, load_model, training_mode
-    from lab_lib.training.seq2seq import collator_for, rows_for
+    from lab_lib.training.seq2seq import rows_for
 
     config = fit_prompt(config)
     splits = load_splits(replace(config.data, max_train=4 * config.training.micro_batch_size, max_test=8))
@@ -39,12 +40,13 @@ def measure(config: RunConfig, console: Console) -> str:
     model, _ = attach_lora(loaded.model, config.lora)
     examples = encode(splits.train, loaded.tokenizer, config, splits)[: config.training.micro_batch_size]
     rows = rows_for(model, examples, loaded.tokenizer.eos_token_id)
-    batch = collator_for(model, loaded.tokenizer.pad_token_id)(rows)
+    batching = batching_for(model, loaded.tokenizer.pad_token_id)
+    batch = batching.collate(rows)
     batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
 
     def train_once() -> None:
         with autocast(loaded.device, loaded.dtype):
-            loss = model(**batch).loss
+            loss = batching(model, batch)
         loss.backward()
         model.zero_grad(set_to_none=True)
 

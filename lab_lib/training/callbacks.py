@@ -78,6 +78,36 @@ class StopAtNaN(TrainerCallback):
         raise LabError(f"loss is {loss} at step {state.global_step}: {hint}")
 
 
+class ProfileSteps(TrainerCallback):
+    """Note when each step ends, and run PyTorch's profiler over the steps after `first` up to `last`.
+
+    It starts and stops where a step ends, so the loading of those steps' data is inside.
+    """
+
+    def __init__(self, first: int, last: int):
+        from torch.profiler import profile, supported_activities
+
+        self.first, self.last, self.ends = first, last, {0: time.perf_counter()}
+        self.profiler = profile(activities=supported_activities(), record_shapes=True)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Wait for the device, then look at the clock; starting the profiler takes seconds and is not counted."""
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.ends[state.global_step] = time.perf_counter()
+        if state.global_step == self.last:
+            self.profiler.stop()
+        if state.global_step == self.first:
+            self.profiler.start()
+            self.started = time.perf_counter()
+
+    def seconds(self, first: int, last: int) -> float:
+        """Return the seconds from the end of step `first` (the start of the profiler there) to that of `last`."""
+        return self.ends[last] - (self.started if first == self.first else self.ends[first])
+
+
 class MarkComplete(TrainerCallback):
     """Put the mark into a checkpoint folder once all of it is written; only marked ones are resumed from."""
 

@@ -63,6 +63,11 @@ def step_count(config: TrainConfig, examples: int) -> int:
     return math.ceil(config.epochs * math.ceil(examples / config.batch_size))
 
 
+def epoch_order(lengths: Sequence[int], config: TrainConfig) -> EpochOrder:
+    """Return the order in which examples of these lengths are learnt from."""
+    return EpochOrder(lengths, config.seed, config.micro_batch_size * _world_size() if config.group_by_length else 0)
+
+
 def training_arguments(
     config: TrainConfig, folder: Path, steps: int, precision: str, dev: bool, world: int
 ) -> TrainingArguments:
@@ -125,13 +130,14 @@ def train(
     precision: str,
     dev: DevEvaluation | None = None,
     say: Callable[[str], None] = lambda line: None,
+    callbacks: Sequence[Any] = (),
 ) -> dict[str, float]:
     """Fine-tune `model` in place, resuming from the newest complete checkpoint below `folder`, and return figures.
 
     `model` is ready for training (adapter attached, `use_cache` off). With `dev` the model ends as its best
-    checkpoint by `config.best_metric`, else as its last. `say` is told the progress, line by line. The figures:
-    steps, examples, tokens, learnt_tokens, seconds, loss and best_step. Does not save the adapter; the caller does.
-    Raises LabError on NaN loss or when nothing is trainable.
+    checkpoint by `config.best_metric`, else as its last. `say` is told the progress, line by line; `callbacks` are
+    the Trainer's, called after ours. The figures: steps, examples, tokens, learnt_tokens, seconds, loss and best_step.
+    Does not save the adapter; the caller does. Raises LabError on NaN loss or when nothing is trainable.
     """
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise LabError("no parameter of the model is trainable; attach an adapter or set lora.method=full")
@@ -145,7 +151,6 @@ def train(
     evaluated = dev if config.evaluate_every else None
     arguments = training_arguments(config, folder, steps, precision, evaluated is not None, _world_size())
     log = folder / "log.jsonl"
-    group = config.micro_batch_size * _world_size() if config.group_by_length else 0
     trainer = DialogueTrainer(
         model=model,
         args=arguments,
@@ -153,8 +158,13 @@ def train(
         eval_dataset=rows[:1] if evaluated else None,  # never read: evaluate() decodes whole dialogues instead
         data_collator=batching.collate,
         compute_loss_func=batching.loss,
-        callbacks=[RunLog(log, config.batch_size * sum(lengths) / len(rows), say), StopAtNaN(), MarkComplete()],
-        order=EpochOrder(lengths, config.seed, group),
+        callbacks=[
+            RunLog(log, config.batch_size * sum(lengths) / len(rows), say),
+            StopAtNaN(),
+            MarkComplete(),
+            *callbacks,
+        ],
+        order=epoch_order(lengths, config),
         dev=evaluated,
         log=log,
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_llama
 
 from lab_lib.errors import LabError
+from lab_lib.files import read_jsonl
 from lab_lib.runs.config import load_recipe
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.run import run
@@ -20,7 +24,7 @@ from lab_lib.runs.stages import save_whole
 QUICK = [
     "training.steps=2", "training.batch_size=2", "training.micro_batch_size=1", "training.evaluate_every=0",
     "training.log_every=1", "decoding.max_new_tokens=4", "prompt.max_tokens=400", "lora.rank=2",
-    "lora.modules=regexp:(q|v)_proj$",
+    "lora.modules=regexp:(q|v)_proj$", "lora.dropout=0.0", "training.group_by_length=false",
 ]  # fmt: skip
 
 
@@ -78,3 +82,22 @@ def test_an_adapter_that_is_saved_empty_is_not_left_behind(trained, tmp_path):
     with pytest.raises(LabError, match=r"adapter_model\.safetensors: the file holds no weights"):
         save_whole(loaded.model, loaded.tokenizer, RunFolder(tmp_path / "run"), lora=True)
     assert not (tmp_path / "run" / "adapter").exists()
+
+
+def test_two_processes_learn_what_one_learns(trained, tmp_path):
+    """batch_size is that of all processes together, and the mean is over the learnt tokens of all of them."""
+    from safetensors.torch import load_file
+
+    _, folder, _ = trained
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+        *("-m", "lab_lib", "train", str(folder / "config.yaml"), "--out", str(tmp_path / "run")),
+    ]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    logs = [[row["loss"] for row in read_jsonl(place / "log.jsonl")] for place in (folder, tmp_path / "run")]
+    assert len(logs[1]) == 2 and logs[1] == pytest.approx(logs[0], rel=1e-4)
+    one, two = (load_file(place / "adapter" / "adapter_model.safetensors") for place in (folder, tmp_path / "run"))
+    size = max(value.abs().max() for name, value in one.items() if "lora_B" in name)
+    assert size > 0 and max((one[name] - two[name]).abs().max() for name in one) < 1e-3 * size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import mul
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from tiny_models import FAMILIES, forward, tiny_llama
 from lab_lib.errors import LabError
 from lab_lib.files import read_jsonl
 from lab_lib.runs.config import load_recipe, recipe_names
+from lab_lib.training.batches import IGNORED
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.lora import LoraConfig, attach_lora
 from lab_lib.training.model import ModelConfig, load_model, training_mode
@@ -57,6 +59,21 @@ def test_accumulating_gives_the_large_batch_on_every_family(models, tmp_path, fa
     ]
     assert rows[0]["loss"] == pytest.approx(rows[1]["loss"], rel=1e-4)
     assert rows[0]["grad_norm"] == pytest.approx(rows[1]["grad_norm"], rel=1e-3) and rows[0]["grad_norm"] > 0.01
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_example_sees_another_of_its_batch(models, family):
+    """In float64: what a batch costs is what its rows cost one by one, so neither padding nor a neighbour is read."""
+    from lab_lib.training.loss import batching_for
+    from lab_lib.training.seq2seq import rows_for
+
+    model = to_train(models[family]).double()
+    rows, feed = rows_for(model, training_job.examples(9)[::2], eos=2), batching_for(model, pad=0)
+    assert len({len(row["input_ids"]) for row in rows}) > 2
+    learnt = [sum(label != IGNORED for label in row["labels"]) for row in rows]
+    alone = [feed(model, feed.collate([row])).item() for row in rows]
+    together = feed(model, feed.collate(rows)).item()
+    assert together * sum(learnt) == pytest.approx(sum(map(mul, alone, learnt)), rel=1e-6)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

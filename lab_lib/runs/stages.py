@@ -132,6 +132,7 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     """Fine-tune and leave the best adapter (or whole model) in the run folder, unless it is there already."""
     from transformers import set_seed
 
+    from lab_lib.training.callbacks import first_process, wait_for_all
     from lab_lib.training.hardware import print_choices
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.model import load_model, training_mode
@@ -161,12 +162,14 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
         dev=dev_evaluation(config, folder, splits, loaded.tokenizer, console)
         if config.training.evaluate_every
         else None,
-        say=lambda line: console.print(line, highlight=False),
+        say=lambda line: console.print(line, highlight=False) if first_process() else None,
     )
     choices = {name: [choice.value, choice.reason] for name, choice in loaded.choices.items()}
     weights = {"modules": len(summary.modules), "trainable": summary.trainable, "total": summary.total}
-    write_json(folder.path / "training.json", {**figures, **weights, "choices": choices})
-    save_whole(model, loaded.tokenizer, folder, lora=config.lora.method == "lora")
+    if first_process():
+        write_json(folder.path / "training.json", {**figures, **weights, "choices": choices})
+        save_whole(model, loaded.tokenizer, folder, lora=config.lora.method == "lora")
+    wait_for_all()  # the next stage reads what the first process saved
 
 
 def save_whole(model: Any, tokenizer: Any, folder: RunFolder, lora: bool) -> None:

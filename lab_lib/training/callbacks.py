@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,8 +31,9 @@ class RunLog(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock and drop rows beyond the step that training goes on from."""
-        rows = read_jsonl(self.path) if self.path.exists() else []
-        write_jsonl(self.path, [row for row in rows if row["step"] <= state.global_step])
+        if first_process():
+            rows = read_jsonl(self.path) if self.path.exists() else []
+            write_jsonl(self.path, [row for row in rows if row["step"] <= state.global_step])
         if state.global_step:
             self.say(f"going on from the checkpoint of step {state.global_step}")
         self.first = self.mark = (state.global_step, time.monotonic())
@@ -53,8 +55,23 @@ class RunLog(TrainerCallback):
         )
 
 
+def first_process() -> bool:
+    """Return whether this is the process that writes, where several train together (torchrun numbers them by RANK)."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def wait_for_all() -> None:
+    """Wait until every process that trains has come here; with one process there is nothing to wait for."""
+    import torch.distributed as distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+
+
 def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Append one JSON row. Raises LabError when the disk is full or the folder read-only."""
+    """Append one JSON row, in the first process. Raises LabError when the disk is full or the folder read-only."""
+    if not first_process():
+        return
     try:
         with open(path, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -113,6 +130,7 @@ class MarkComplete(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Runs after the trainer wrote weights, optimiser, scheduler, random state and its own state."""
+        wait_for_all()  # each process writes its own random state
         write_text(Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE, f"{state.global_step}\n")
 
 

@@ -112,6 +112,7 @@ def training_arguments(
         data_seed=config.seed,
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,  # every weight that is trained has a part in every step
     )
     # One process uses one GPU. With several in sight, the Trainer would copy the model to all of them and take a
     # micro batch for each: batch_size times their number. Start one process a GPU (torchrun) to use more.

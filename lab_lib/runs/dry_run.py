@@ -23,6 +23,7 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     """
     from lab_lib.training.hardware import print_choices
     from lab_lib.training.lora import attach_lora
+    from lab_lib.training.loss import SHORT, choose_positions
     from lab_lib.training.model import load_model
     from lab_lib.training.trainer import step_count
 
@@ -36,26 +37,29 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     encoded = encode(splits.train, loaded.tokenizer, config, splits)
     steps = step_count(config.training, len(encoded))
     console.print(f"{token_line(encoded)}; {steps} steps of {config.training.batch_size}")
-    longest = max(len(e.ids) for e in encoded)
-    console.print(memory_estimate(model, summary.trainable, config.training.micro_batch_size * longest))
+    longest, micro = max(len(e.ids) for e in encoded), config.training.micro_batch_size
+    few = model.config.is_encoder_decoder or choose_positions(model).value == SHORT
+    most = max(sum(e.learnt) for e in encoded) if few else longest
+    console.print(memory_estimate(model, summary.trainable, micro * longest, micro * most))
     for example in encoded[:examples]:
         console.print()
         console.print(render_tokens(example, loaded.tokenizer))
 
 
-def memory_estimate(model: object, trainable: int, tokens: int) -> str:
-    """Return an estimate of training's memory in one line: weights + optimiser + activations.
+def memory_estimate(model: object, trainable: int, tokens: int, predicted: int) -> str:
+    """Return an estimate of training's memory in one line: weights + optimiser + activations of the largest batch.
 
     Trainable weights cost 16 bytes each (fp32 weight, gradient, two Adam moments). Activations of a Llama-like
     layer are about 34 x hidden values a token in 2 bytes (Korthikanti et al. 2022, without attention scores),
-    logits and their gradient 2 x 4 bytes a vocabulary entry.
+    logits and their gradient 2 x 4 bytes a vocabulary entry of each of the `predicted` tokens. With an encoder the
+    tokens of the source pass through its layers, those of the reply through the decoder's.
     """
     from lab_lib.training.quantised import weight_bytes
 
     shape = model.config  # type: ignore[attr-defined]
     weights = weight_bytes(model)
     optimiser = 12 * trainable  # the fp32 weights themselves are among `weights`
-    activations = tokens * (34 * 2 * shape.hidden_size * shape.num_hidden_layers + 8 * shape.vocab_size)
+    activations = tokens * 34 * 2 * shape.hidden_size * shape.num_hidden_layers + predicted * 8 * shape.vocab_size
     parts = {"weights": weights, "gradients and optimiser": optimiser, "activations": activations}
     text = ", ".join(f"{name} {size / 1e9:.2f} GB" for name, size in parts.items())
     return f"memory estimate: {sum(parts.values()) / 1e9:.2f} GB ({text})"

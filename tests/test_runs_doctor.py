@@ -6,6 +6,7 @@ import io
 import os
 import re
 import shutil
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -34,6 +35,27 @@ def test_four_bit_layers_are_really_quantised() -> None:
     assert state == "ok"
     error = int(detail.split("%")[0].split()[-1])
     assert 1 <= error <= 29  # an unquantised layer would be 0 % from the exact one
+
+
+def test_bitsandbytes_that_does_not_run_is_a_failure_with_its_own_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_library(*args: object) -> float:
+        raise RuntimeError("CUDA Setup failed despite GPU being available.\n\nPlease run the following command")
+
+    monkeypatch.setattr(doctor, "find_machine", Machine)
+    monkeypatch.setattr(doctor, "four_bit_error", no_library)
+    state, detail, fix = doctor.check_four_bit()
+    assert state == "failure" and "python -m bitsandbytes" in fix and "model.quantisation=none" in fix
+    assert detail.startswith("bitsandbytes does not run on cpu (torch's CUDA is ")
+    assert detail.endswith(": CUDA Setup failed despite GPU being available.")
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)  # as if it were not installed
+    assert doctor.check_four_bit()[0] == "failure"
+
+
+def test_the_four_bit_layer_runs_where_models_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(doctor, "find_machine", lambda: Machine("Tesla T4", (7, 5)))
+    monkeypatch.setattr(doctor, "four_bit_error", lambda package, device: asked.append(device) or 0.1)
+    assert doctor.check_four_bit()[0] == "ok" and asked == ["cuda:0"]
 
 
 def test_printing_shows_fixes_and_tells_failures() -> None:

@@ -1,0 +1,82 @@
+"""docs/pitfalls.md holds what it promises: every pitfall has a section, every test is there, every line is said."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+import typer
+
+from lab_lib.cli import app
+from lab_lib.runs.config import load_recipe
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "docs" / "pitfalls.md").read_text(encoding="utf-8")
+SECTIONS = {
+    int(number): body for number, body in re.findall(r"^## (\d+)\. (.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+}
+COMMANDS = [line.split("  #")[0].strip() for line in re.findall(r"^    (lab .*)$", TEXT, re.MULTILINE)]
+SAID = re.findall(r"^    (?:error|prints): (.*)$", TEXT, re.MULTILINE)
+
+
+def test_every_pitfall_has_its_section_in_one_order():
+    assert list(SECTIONS) == list(range(1, 22))
+
+
+@pytest.mark.parametrize("number", SECTIONS)
+def test_a_section_says_what_it_looks_like_why_what_helps_and_where_it_was_reported(number):
+    parts = re.findall(r"^\*\*(You see|Why\.|Here|Tests?|Threads)\*\*", SECTIONS[number], re.MULTILINE)
+    assert [part.rstrip("s") for part in parts] == ["You see", "Why.", "Here", "Test", "Thread"]
+    threads = SECTIONS[number].split("**Threads**")[1].split("##")[0].replace("\n", " ").strip().rstrip(".")
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", thread.strip()) for thread in threads.split(",")), threads
+
+
+@pytest.mark.parametrize("named", sorted(set(re.findall(r"`(tests/\w+\.py::\w+)`", TEXT))))
+def test_every_test_it_names_is_there(named):
+    path, name = named.split("::")
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("number", SECTIONS)
+def test_every_section_names_a_test(number):
+    assert re.search(r"`tests/\w+\.py::\w+`", SECTIONS[number])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_one_that_lab_takes(command):
+    """Arguments are parsed and a recipe with its settings is read; what the commands do is tested elsewhere."""
+    words = command.split()[1:]
+    group = typer.main.get_command(app)
+    context = group.make_context("lab", list(words))
+    while hasattr(group, "resolve_command"):
+        name, group, words = group.resolve_command(context, words)
+        context = group.make_context(name, list(words), parent=context)
+    if "recipe" in context.params and context.params.get("overrides") is not None:
+        load_recipe(context.params["recipe"], context.params["overrides"])
+
+
+@lru_cache
+def templates() -> tuple[str, ...]:
+    """Every text in the source of lab_lib; `…` stands for what an f-string fills in."""
+    found = []
+    for path in (ROOT / "lab_lib").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                found.append("".join(p.value if isinstance(p, ast.Constant) else "…" for p in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return tuple(found)
+
+
+@pytest.mark.parametrize("line", SAID)
+def test_every_line_it_quotes_is_in_the_source(line):
+    pattern = re.compile(".*".join(map(re.escape, line.split("…"))), re.DOTALL)
+    assert any(pattern.search(template) for template in templates())
+
+
+def test_the_page_quotes_and_runs_something():
+    assert len(COMMANDS) >= 8 and len(SAID) >= 20 and "lab doctor" in COMMANDS

@@ -20,6 +20,7 @@ import lab_lib
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = sorted((ROOT / "lab_lib").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ALONE = {"trackio", "vllm"}  # extras for an environment of their own
 HEAVY = ("torch", "transformers", "bitsandbytes", "peft", "trl", "datasets", "matplotlib", "sacrebleu", "numpy", "rich")
 
 
@@ -90,9 +91,9 @@ def test_no_import_runs_upwards() -> None:
 
 
 def requirements() -> list[Requirement]:
-    """Every requirement of every extra except those on the package itself and the extra that is not pinned."""
+    """Every requirement of every extra except those on the package itself and the extras that are not pinned."""
     extras = PROJECT["optional-dependencies"]
-    lines = PROJECT["dependencies"] + [line for name in extras if name != "trackio" for line in extras[name]]
+    lines = PROJECT["dependencies"] + [line for name in extras if name not in ALONE for line in extras[name]]
     return [r for r in map(Requirement, lines) if canonicalize_name(r.name) != "lab-lib"]
 
 
@@ -105,7 +106,7 @@ def test_every_requirement_is_pinned_inside_its_bounds(requirement: Requirement)
 
 def test_all_names_every_extra_that_is_pinned() -> None:
     (line,) = PROJECT["optional-dependencies"]["all"]
-    assert Requirement(line).extras == set(PROJECT["optional-dependencies"]) - {"all", "trackio"}
+    assert Requirement(line).extras == set(PROJECT["optional-dependencies"]) - {"all"} - ALONE
 
 
 def test_torch_has_one_version_everywhere() -> None:

@@ -45,6 +45,8 @@ class DecodeConfig:
     # beams or contrastive search as many rows as beams or candidates.
     batch_size: int = 32
     seed: int = 0
+    # transformers runs everywhere; vllm (extra `vllm`, GPUs only) is for large models: greedy search and sampling.
+    backend: Literal["transformers", "vllm"] = "transformers"
 
     def __post_init__(self) -> None:
         """Refuse settings that would be ignored or mean nothing."""

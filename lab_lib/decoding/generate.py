@@ -12,6 +12,7 @@ from lab_lib.decoding.contrastive import contrastive_search
 from lab_lib.decoding.dialogues import Chain, Reader, chains, recite, write_dialogues
 from lab_lib.decoding.sampling import GumbelNoise, row_seed, sampling_processors, warpers
 from lab_lib.decoding.strategies import check_model
+from lab_lib.decoding.vllm import Engine, write_replies
 from lab_lib.errors import LabError
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Prompt
@@ -124,8 +125,13 @@ def generate_replies(
     strategies, and models with an encoder, go through transformers' generate().
     With `converse`, which starts the conversation of each dialogue, these ask instead, and `prompts` only says which
     replies to expect: answers to prompts for calls are not among them. Raises LabError when it is missing and
-    `config.history` is own.
+    `config.history` is own. A `model` of vLLM (`vllm.Engine`) is handed all prompts at once.
     """
+    if isinstance(model, Engine):
+        for prompt, ids in write_replies(model, tokenizer, prompts, config, progress, done):
+            yield _reply(prompt, ids, tokenizer)
+            progress(1)
+        return
     if config.history == "own" and converse is None:
         raise LabError("decoding.history=own needs whole dialogues to converse about, not prompts alone")
     for batch in _batches(prompts, config, converse is not None, reads_once(model, config)):
@@ -135,9 +141,13 @@ def generate_replies(
             continue
         for prompt, ids in write_batch(model, tokenizer, batch, config, converse):
             if prompt.asks == "reply":
-                stopped = bool(ids) and ids[-1] == tokenizer.eos_token_id
-                yield Reply(prompt.key, prompt.turn, reply_text(ids, tokenizer), len(ids), stopped, prompt.facts)
+                yield _reply(prompt, ids, tokenizer)
                 progress(1)
+
+
+def _reply(prompt: Prompt, ids: Sequence[int], tokenizer: Any) -> Reply:
+    stopped = bool(ids) and ids[-1] == tokenizer.eos_token_id
+    return Reply(prompt.key, prompt.turn, reply_text(ids, tokenizer), len(ids), stopped, prompt.facts)
 
 
 def reads_once(model: Any, config: DecodeConfig) -> bool:

@@ -86,6 +86,11 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
     if not missing:
         console.print(f"{system}: predictions are there ({', '.join(map(str, gold_calls))})")
         return
+    if config.decoding.backend == "vllm":
+        from lab_lib.runs.vllm import decode_with_vllm
+
+        decode_with_vllm(config, folder, splits, system, missing[0], console)
+        return
     loaded = load_model(model_config(config, folder, system), for_training=False)
     generation_mode(loaded.model)
     todo = ask(splits.reported, loaded.tokenizer, config, splits)

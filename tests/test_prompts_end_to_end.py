@@ -223,6 +223,7 @@ def test_turns_and_windows_learn_every_call_and_reply_exactly_once(town, tokeniz
     windows = training_examples(dialogue, tokenizer, replace(CONFIG, max_tokens=len(whole.ids) // 2), back_end.database)
     assert len(turns) == len(dialogue.system_turns) and len(windows) > 1
     for examples in (turns, windows):
+        assert all(e.ids[-1] == tokenizer.eos_token_id and e.learnt[-1] for e in examples)
         assert "".join(learnt_text(e, tokenizer) for e in examples) == learnt_text(whole, tokenizer)
 
 

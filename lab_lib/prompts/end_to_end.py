@@ -58,8 +58,8 @@ def converse_end_to_end(
     belief, facts, pieces = Belief(), dict[str, Any](), list[Piece]()
     replied = -1  # the last turn whose reply is the model's own
     for message in dialogue_messages(dialogue, config, back_end.database):
-        if message.role == "named" and message.turn == replied:
-            continue
+        if message.role == "named" and message.turn == replied + 1:
+            continue  # these are the names in a gold reply that was not given
         if message.role == "found":
             message = replace(message, text=answer(belief, back_end.database))
         (piece,) = encode_pieces([message], tokenizer)
@@ -79,7 +79,7 @@ def converse_end_to_end(
         pieces.append(piece)
         if message.role == "bot" and replied == message.turn:
             names = offered(answer_text(piece.learnt, tokenizer), belief, back_end.database)
-            own = [Message("named", named_text(names), replied)] if names else []
+            own = [Message("named", named_text(names), replied + 1)] if names else []
             pieces += encode_pieces(own, tokenizer)
 
 

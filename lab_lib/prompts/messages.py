@@ -56,9 +56,9 @@ def dialogue_messages(dialogue: Dialogue, config: PromptConfig, database: Databa
         if config.plan:
             messages.append(Message("plan", plan_text(utterance), turn))
         messages.append(Message("bot", clean(delexicalise(utterance)), turn))
+        turn += 1
         if config.predict_state and (names := said_names(utterance)):
             messages.append(Message("named", clean(named_text(names)), turn))
-        turn += 1
     if not turn:
         raise LabError(f"dialogue {dialogue.id}: no system turn, nothing to learn or to predict")
     return messages

@@ -188,11 +188,11 @@ def test_a_conversation_keeps_what_it_was_answered_as_its_history(tokenizer):
 
 
 def test_learning_all_learns_every_token_but_bos_and_the_end_of_the_dialogue(tokenizer):
-    config = PromptConfig(learn="all", instruction="A dialogue of {turns} turns.", state=True)
+    config = PromptConfig(learn="all", instruction="Help.", countdown=True, state=True)
     (example,) = training_examples(dialogue(2, words=1), tokenizer, config)
     assert tokenizer.decode(example.ids) == (
-        "<s>task> A dialogue of 4 turns.\nuser> ask0w0\nstate> hotel stars=0\nbot> say0w0</s>\n"
-        "user> ask1w0\nstate> hotel stars=1\nbot> say1w0</s>\n</s>"
+        "<s>task> Help.\nleft> 4\nuser> ask0w0\nstate> hotel stars=0\nbot> say0w0</s>\n"
+        "left> 2\nuser> ask1w0\nstate> hotel stars=1\nbot> say1w0</s>\n</s>"
     )
     assert example.learnt == (False, *[True] * (len(example.ids) - 1))
 
@@ -209,12 +209,11 @@ def test_learning_all_in_windows_learns_everything_once_and_ends_once(tokenizer)
     assert all(w.ids[-1] == tokenizer.eos_token_id and w.learnt[-1] for w in windows)
 
 
-def test_a_told_length_is_refused_where_it_would_be_looked_up_in_the_gold_dialogue(tokenizer):
-    config = PromptConfig(learn="all", instruction="{turns} turns.")
+def test_the_length_of_the_gold_dialogue_is_never_told_to_who_replies(tokenizer):
     with pytest.raises(LabError, match="this run writes dialogues"):
-        prompts(dialogue(1), tokenizer, config)
-    with pytest.raises(LabError, match=r"\{turns\} needs prompt.learn=all"):
-        PromptConfig(instruction="{turns} turns.")
+        prompts(dialogue(1), tokenizer, PromptConfig(learn="all", countdown=True))
+    with pytest.raises(LabError, match=r"prompt\.countdown needs prompt\.learn=all"):
+        PromptConfig(countdown=True)
     with pytest.raises(LabError, match=r"prompt\.learn=all needs prompt\.format=dialogues"):
         PromptConfig("turns", learn="all")
 

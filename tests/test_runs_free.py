@@ -54,7 +54,7 @@ def test_a_run_writes_dialogues_of_wished_lengths_and_a_report(run: Path, tmp_pa
     assert "length     forced" in printed.err and "judge: lab-tiny" in printed.err and "user> " in printed.err
     rows = read_jsonl(out)
     assert [row["dialogue"] for row in rows] == ["free-02-0000", "free-02-0001", "free-04-0000", "free-04-0001"]
-    assert [row["instruction"] for row in rows] == ["A dialogue of 2 turns."] * 2 + ["A dialogue of 4 turns."] * 2
+    assert [row["turns"][0]["notes"] for row in rows] == [["left> 2"]] * 2 + [["left> 4"]] * 2
     report = read_json(tmp_path / "free.report.json")
     assert list(report["scores"]) == FIGURES
     judged = [report["scores"][name]["perplexity"] for name in FIGURES]
@@ -122,7 +122,7 @@ def writer(**prompt: object) -> Writer:
 
 def test_a_model_is_told_a_length_only_if_it_learnt_to_be_told() -> None:
     order = Order(2, (4,))
-    assert settle(writer(learn="all", instruction="{turns} turns."), order) == order
+    assert settle(writer(learn="all", countdown=True), order) == order
     assert settle(writer(learn="all"), order).forced
     assert settle(writer(instruction="Help."), order).forced
 
@@ -131,12 +131,12 @@ def test_what_a_dialogue_begins_with(tmp_path: Path) -> None:
     from tiny_models import tiny_tokenizer
 
     tokenizer = tiny_tokenizer(tmp_path)
-    told = PromptConfig(learn="all", instruction="{turns} turns.")
+    told = PromptConfig(learn="all", countdown=True)
     starts = [(told, 8), (told, None), (PromptConfig(instruction="Help."), 8), (PromptConfig(), None)]
     texts = [tokenizer.decode(beginning_of(prompt, wish, tokenizer)) for prompt, wish in starts]
-    assert texts == ["<s>task> 8 turns.\n", "<s>", "<s>task> Help.\n", "<s>"]
+    assert texts == ["<s>left> 8\n", "<s>", "<s>task> Help.\n", "<s>"]
     tokenizer.bos_token = None
-    assert tokenizer.decode(beginning_of(told, None, tokenizer)) == "task>"
+    assert tokenizer.decode(beginning_of(told, None, tokenizer)) == "left>"
     assert tokenizer.decode(beginning_of(PromptConfig(), None, tokenizer)) == "user>"
 
 

@@ -7,8 +7,6 @@ from typing import Literal
 
 from lab_lib.errors import LabError
 
-TURNS = "{turns}"  # in an instruction: stands for the dialogue's number of turns
-
 
 @dataclass(frozen=True)
 class PromptConfig:
@@ -20,7 +18,6 @@ class PromptConfig:
     # It is taken by itself for such a model, whichever of the others is asked for.
     format: Literal["dialogues", "turns", "pairs"] = "dialogues"
     # A sentence before the history, e.g. "Help visitors of the town. Write values as [slot]." Costs its tokens once.
-    # With learn=all, {turns} in it becomes the dialogue's number of turns, so that lab generate can ask for a length.
     instruction: str | None = None
     # Write the gold belief state before each reply: higher Inform and Success, more tokens (about 20 a turn).
     state: bool = False
@@ -39,6 +36,9 @@ class PromptConfig:
     # replies: the loss is on what the system says. all: on the whole dialogue, users' turns and its end too (the
     # "standard mlm" of the 2023 lab): such a model can write dialogues from nothing. Needs format dialogues.
     learn: Literal["replies", "all"] = "replies"
+    # Before each user's turn a line with the number of turns still to come, left> 8, so that lab generate can ask for a
+    # length. Needs learn=all, since who replies cannot know it; costs 4 tokens a user turn.
+    countdown: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings that would be ignored or mean nothing."""
@@ -52,10 +52,7 @@ class PromptConfig:
             raise LabError("prompt.plan goes with neither prompt.predict_state nor an encoder-decoder")
         if self.learn == "all" and self.format != "dialogues":
             raise LabError("prompt.learn=all needs prompt.format=dialogues (and a decoder-only model)")
-        if self.tells_length and self.learn != "all":
-            raise LabError("prompt.instruction: {turns} needs prompt.learn=all; who replies cannot know the length")
-
-    @property
-    def tells_length(self) -> bool:
-        """Whether the instruction says how many turns the dialogue has."""
-        return TURNS in (self.instruction or "")
+        if self.countdown and self.learn != "all":
+            raise LabError(
+                "prompt.countdown needs prompt.learn=all: who replies cannot know how long a dialogue will be"
+            )

@@ -41,8 +41,8 @@ def question(
     before: Sequence[Piece], piece: Piece, dialogue: Dialogue, tokenizer: Any, config: PromptConfig, reply_tokens: int
 ) -> Prompt:
     """Return the prompt that asks for a piece's learnt part after the pieces before it; see `converse`."""
-    if config.tells_length:
-        raise LabError("prompt.instruction tells the dialogue's length: this run writes dialogues ('lab generate')")
+    if config.countdown:
+        raise LabError("prompt.countdown tells how long a dialogue will be: this run writes dialogues ('lab generate')")
     bos, end = beginning(tokenizer), source_end(tokenizer, config)
     room = config.max_tokens - len(bos) - len(end) - reply_tokens
     try:

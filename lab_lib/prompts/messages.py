@@ -11,7 +11,7 @@ from lab_lib.corpora.delex import applied_spans, delexicalise
 from lab_lib.corpora.types import Dialogue, State, Turn
 from lab_lib.errors import LabError
 from lab_lib.prompts.belief import found_text, gold_turns, named_text
-from lab_lib.prompts.config import TURNS, PromptConfig
+from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.template import Role
 
 
@@ -35,12 +35,14 @@ def dialogue_messages(dialogue: Dialogue, config: PromptConfig, database: Databa
     if config.database and database is None:
         raise LabError("prompt.database needs a corpus with a database")
     said = max((n for n, utterance in enumerate(dialogue.turns, 1) if utterance.speaker == "system"), default=0)
-    messages = instruction(config, said)
+    messages = [Message("instruction", config.instruction, 0)] if config.instruction else []
     state, turn = State(), 0
     active: tuple[str, ...] = ()
     gold = gold_turns(dialogue)
-    for utterance in dialogue.turns:
+    for number, utterance in enumerate(dialogue.turns):
         if utterance.speaker == "user":
+            if config.countdown:
+                messages.append(Message("left", str(said - number), turn))
             active = changed_domains(state, utterance.state or state) or active
             state = utterance.state or state
             messages.append(Message("user", clean(utterance.text), turn))
@@ -62,13 +64,6 @@ def dialogue_messages(dialogue: Dialogue, config: PromptConfig, database: Databa
     if not turn:
         raise LabError(f"dialogue {dialogue.id}: no system turn, nothing to learn or to predict")
     return messages
-
-
-def instruction(config: PromptConfig, turns: int) -> list[Message]:
-    """Return the message before a dialogue of so many turns (of users and system), or none if there is none."""
-    if not config.instruction:
-        return []
-    return [Message("instruction", config.instruction.replace(TURNS, str(turns)), 0)]
 
 
 def plan_text(reply: Turn) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Role = Literal["instruction", "user", "context", "call", "found", "plan", "bot", "named"]
+Role = Literal["instruction", "user", "context", "call", "found", "plan", "bot", "named", "left"]
 LEARNT: tuple[Role, ...] = ("call", "plan", "bot")  # what the model writes
 
 
@@ -26,7 +26,7 @@ class Template:
 # The prefixes of user and bot are those of the 2023 lab, so its prompts stay recognisable. `context` carries the
 # gold belief state and database result of the coming reply; `call` the state as the model writes it, `found` the
 # answer of the database to that; `plan` the dialogue acts of the coming reply; `named` the venues a reply
-# named, which stand in it as `[name]`.
+# named, which stand in it as `[name]`; `left` how many turns are still to come.
 PLAIN = Template(
     name="plain",
     prefix={
@@ -38,6 +38,7 @@ PLAIN = Template(
         "plan": "plan>",
         "bot": "bot>",
         "named": "named>",
+        "left": "left>",
     },
     end=dict.fromkeys(get_args(Role), "\n"),
 )

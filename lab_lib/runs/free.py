@@ -18,7 +18,7 @@ from lab_lib.errors import LabError
 from lab_lib.files import read_jsonl, read_text, write_jsonl, write_text
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.encode import beginning, encode_pieces
-from lab_lib.prompts.messages import instruction
+from lab_lib.prompts.messages import Message
 from lab_lib.prompts.template import PLAIN
 from lab_lib.runs.config import DataConfig, RunConfig, load_run_config
 from lab_lib.runs.folder import RunFolder
@@ -79,7 +79,7 @@ def how(writer: Writer, order: Order) -> dict[str, Choice]:
         if order.forced:
             found["length"] = Choice("forced", "no end before the wished number of turns, and a stop there")
         else:
-            found["length"] = Choice("told", "the wish stands in the line before the dialogue, as in training")
+            found["length"] = Choice("told", "the first line says how many turns are left, as in training")
     if writer.run and writer.prompt.learn == "replies":
         found["users"] = Choice("not learnt", "prompt.learn=replies: what users say is left of the base model")
     return found
@@ -87,7 +87,7 @@ def how(writer: Writer, order: Order) -> dict[str, Choice]:
 
 def settle(writer: Writer, order: Order) -> Order:
     """Return the order with `forced` set where the model cannot be told a length: it never saw one in training."""
-    return order if writer.prompt.tells_length else replace(order, forced=True)
+    return order if writer.prompt.countdown else replace(order, forced=True)
 
 
 def names(order: Order) -> list[tuple[str, int | None]]:
@@ -106,15 +106,18 @@ def asks(order: Order, prompt: PromptConfig, tokenizer: Any) -> list[Ask]:
 
 
 def beginning_of(prompt: PromptConfig, wish: int | None, tokenizer: Any) -> tuple[int, ...]:
-    """Return the ids a dialogue begins with: BOS and the instruction; without BOS the prefix of the first line.
+    """Return the ids a dialogue begins with: BOS, the instruction and how many turns are left; without all of these
+    the prefix of the first line.
 
-    An instruction that tells a length is given with the wish, or left to the model where there is none.
+    Without a wish a model that counts down begins with a number of its own.
     """
-    given = instruction(prompt, wish or 0) if wish or not prompt.tells_length else []
+    given = [Message("instruction", prompt.instruction, 0)] if prompt.instruction else []
+    if wish and prompt.countdown:
+        given.append(Message("left", str(wish), 0))
     ids = [*beginning(tokenizer), *(i for piece in encode_pieces(given, tokenizer) for i in piece.before)]
     if ids:
         return tuple(ids)
-    first = PLAIN.prefix["instruction" if prompt.tells_length else "user"]
+    first = PLAIN.prefix["left" if prompt.countdown else "user"]
     return tuple(tokenizer(first, add_special_tokens=False)["input_ids"])
 
 

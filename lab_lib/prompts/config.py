@@ -37,7 +37,7 @@ class PromptConfig:
     # "standard mlm" of the 2023 lab): such a model can write dialogues from nothing. Needs format dialogues.
     learn: Literal["replies", "all"] = "replies"
     # Before each user's turn a line with the number of turns still to come, left> 8, so that lab generate can ask for a
-    # length. Needs learn=all, since who replies cannot know it; costs 4 tokens a user turn.
+    # length. Needs learn=all, since who replies cannot know it; costs 5 tokens a user turn.
     countdown: bool = False
 
     def __post_init__(self) -> None:

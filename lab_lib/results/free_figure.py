@@ -40,8 +40,10 @@ def draw_lengths(
 
 
 def _shares(axes: Axes, real: Sequence[int], written: Sequence[int]) -> None:
-    """Draw two histograms side by side, in bars of two turns: a dialogue is made of pairs."""
-    edges = np.arange(0, max([*real, *written]) + 3, 2) + 0.5  # 1-2, 3-4, ... turns
+    """Draw two histograms side by side, in steps of two turns: a dialogue is made of pairs."""
+    from matplotlib.ticker import MaxNLocator
+
+    edges = np.arange(1, max([*real, *written]) + 4, 2)  # 2 (or 1 more), 4, 6, ... turns
     middle = edges[:-1] + 1
     both = ((real, REAL, f"real ({len(real)})", "", -0.4), (written, WRITTEN, "generated", "//", 0.4))
     for lengths, colour, label, hatch, shift in both:
@@ -49,6 +51,7 @@ def _shares(axes: Axes, real: Sequence[int], written: Sequence[int]) -> None:
         share = 100 * np.histogram(lengths, edges)[0] / len(lengths)
         axes.bar(middle + shift, share, 0.8, color=colour, label=name, hatch=hatch, edgecolor="white")
     axes.set(xlabel="turns of a dialogue (users and system)", ylabel="dialogues (%)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="x", visible=False)
     axes.legend(frameon=False, fontsize="small")
 
@@ -62,5 +65,5 @@ def _met(axes: Axes, wishes: Sequence[Mapping[str, Any]]) -> None:
     axes.errorbar(
         wished, mean, np.clip(spread, 0, None), color=WRITTEN, marker="o", capsize=4, label="mean, middle 80 %"
     )
-    axes.set(xlabel="turns wished", ylabel="turns obtained", xlim=(0, reach), ylim=(0, reach))
+    axes.set(xlabel="turns wished", ylabel="turns obtained", xlim=(0, reach), ylim=(0, reach), xticks=wished)
     axes.legend(frameon=False, fontsize="small")

@@ -52,6 +52,7 @@ def random_model(auto: Any, shape: Any, seed: int, options: dict[str, Any]) -> A
     """Return a model with random weights, leaving the global random state as it was."""
     import torch
 
+    _show_progress(False)  # saving such a model is quick
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return auto.from_config(shape, **options)

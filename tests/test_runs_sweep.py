@@ -120,7 +120,7 @@ def wait_for(condition, seconds: float = 240) -> None:
 def test_a_killed_sweep_takes_its_runs_with_it_and_goes_on_to_the_same_replies(swept, recipe, tmp_path):
     """One run at a time here, two there: the replies are the same."""
     out = tmp_path / "out"
-    run = command("sweep", recipe, "--grid", "lora.rank=2,4", "--jobs", 1, "--out", out)
+    run = command("sweep", recipe, "--grid", "lora.rank=2", "--jobs", 1, "--out", out)
     process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
     status = out / "rank=2,seed=0" / "status.json"
     wait_for(status.exists)
@@ -131,10 +131,9 @@ def test_a_killed_sweep_takes_its_runs_with_it_and_goes_on_to_the_same_replies(s
     assert not (out / "summary.json").exists()
     done = subprocess.run(run, capture_output=True, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr
-    for rank in (2, 4):
-        mine = out / f"rank={rank},seed=0" / "predictions" / "finetuned.jsonl"
-        theirs = swept[0] / f"rank={rank},modules=linear,seed=0" / "predictions" / "finetuned.jsonl"
-        assert mine.read_text() == theirs.read_text()
+    mine = out / "rank=2,seed=0" / "predictions" / "finetuned.jsonl"
+    theirs = swept[0] / "rank=2,modules=linear,seed=0" / "predictions" / "finetuned.jsonl"
+    assert mine.read_text() == theirs.read_text()
 
 
 @pytest.fixture

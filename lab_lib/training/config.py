@@ -24,6 +24,9 @@ class TrainConfig:
     clip: float = 1.0  # longest gradient; 0.3 in the QLoRA paper
     gradient_checkpointing: bool = False  # true halves the memory of activations, costs about 15 % of speed
     group_by_length: bool = True  # batches of similar length waste less padding
+    # true puts several examples of a micro batch into one row, attention kept apart: the same steps and gradients. It
+    # pays where lengths in a micro batch differ much (group_by_length=false); with grouping there is little to gain.
+    packing: bool = False
     evaluate_every: int = 0  # steps between dev evaluations, each with a checkpoint; 0: only a checkpoint at the end
     evaluate_dialogues: int = 30  # dev dialogues decoded at each evaluation, sampled once with the seed
     best_metric: Literal["combined", "bleu", "inform", "success"] = "combined"  # what chooses the checkpoint, on dev

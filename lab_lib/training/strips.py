@@ -23,16 +23,19 @@ NAME = "strips"
 
 
 class StripAttention(torch.autograd.Function):
-    """softmax(Q K^T) V under a causal mask; Q, K, V of shape (rows, heads, tokens, width), Q scaled beforehand."""
+    """softmax(Q K^T) V, causal; Q, K, V of shape (rows, heads, tokens, width), Q scaled beforehand.
+
+    `mask`, (rows, 1, tokens, tokens), is true where a query may look; never beyond the diagonal. None: all up to it.
+    """
 
     @staticmethod
-    def forward(ctx: Any, query: Any, key: Any, value: Any) -> Any:
+    def forward(ctx: Any, query: Any, key: Any, value: Any, mask: Any = None) -> Any:
         """Return the mixed values, same shape as `value`."""
-        ctx.save_for_backward(query, key, value)
+        ctx.save_for_backward(query, key, value, mask)
         mixed = torch.empty_like(value)
         for start in range(0, query.shape[2], STRIP):
             end = start + STRIP
-            mixed[:, :, start:end] = _shares(query, key, start) @ value[:, :, :end]
+            mixed[:, :, start:end] = _shares(query, key, mask, start) @ value[:, :, :end]
         return mixed
 
     @staticmethod
@@ -41,27 +44,31 @@ class StripAttention(torch.autograd.Function):
 
         dK and dV are sums over strips and are kept in fp32 (or wider) until the last one.
         """
-        query, key, value = ctx.saved_tensors
+        query, key, value, mask = ctx.saved_tensors
         wide = torch.promote_types(key.dtype, torch.float32)
         to_query = torch.empty_like(query)
         to_key, to_value = torch.zeros_like(key, dtype=wide), torch.zeros_like(value, dtype=wide)
         for start in range(0, query.shape[2], STRIP):
             end = start + STRIP
-            shares, part = _shares(query, key, start), gradient[:, :, start:end]
+            shares, part = _shares(query, key, mask, start), gradient[:, :, start:end]
             to_value[:, :, :end] += shares.transpose(-1, -2) @ part
             to_shares = part @ value[:, :, :end].transpose(-1, -2)
             to_scores = torch._softmax_backward_data(to_shares, shares, -1, shares.dtype)
             to_query[:, :, start:end] = to_scores @ key[:, :, :end]
             to_key[:, :, :end] += to_scores.transpose(-1, -2) @ query[:, :, start:end]
-        return to_query, to_key.to(key.dtype), to_value.to(value.dtype)
+        return to_query, to_key.to(key.dtype), to_value.to(value.dtype), None
 
 
-def _shares(query: Any, key: Any, start: int) -> Any:
+def _shares(query: Any, key: Any, mask: Any, start: int) -> Any:
     """Return what each query of the strip from `start` takes of each key up to the strip's end; each row sums to 1."""
     strip = query[:, :, start : start + STRIP]
     count = strip.shape[2]
     scores = strip @ key[:, :, : start + count].transpose(-1, -2)
-    scores[..., start:] += torch.full((count, count), -torch.inf, dtype=scores.dtype).triu(1)
+    if mask is None:
+        scores[..., start:] += torch.full((count, count), -torch.inf, dtype=scores.dtype).triu(1)
+    else:  # a padding token on the left may see nothing at all: a finite number keeps its row from becoming NaN
+        hidden = ~mask[:, :, start : start + count, : start + count]
+        scores.masked_fill_(hidden, torch.finfo(scores.dtype).min)
     return scores.softmax(-1)
 
 
@@ -77,13 +84,15 @@ def strip_attention(
 ) -> tuple[Any, None]:
     """Attention as transformers calls it: strips where they apply, else the fused kernel.
 
-    They apply while gradients are wanted, for plain causal attention over whole rows: no mask (right padding needs
-    none), no dropout, no position bias or soft cap. So decoding computes what it always did.
+    They apply while gradients are wanted, for causal attention over whole rows, with no mask (right padding needs none)
+    or a mask of what may be seen (packed rows), without dropout, position bias or soft cap. So decoding computes what
+    it always did.
     """
     causal = more.get("is_causal")
     plain = not any(more.get(name) is not None for name in ("position_bias", "softcap", "sliding_window", "cache"))
     plain = plain and (getattr(module, "is_causal", True) if causal is None else causal)
-    whole = attention_mask is None and query.shape[2] == key.shape[2] and key.shape[-1] == value.shape[-1]
+    whole = query.shape[2] == key.shape[2] and key.shape[-1] == value.shape[-1]
+    whole = whole and (attention_mask is None or attention_mask.dtype == torch.bool)
     if not (torch.is_grad_enabled() and plain and whole and dropout == 0.0):
         fused = ALL_ATTENTION_FUNCTIONS["sdpa"]
         return fused(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more)
@@ -94,7 +103,7 @@ def strip_attention(
         dtype = torch.get_autocast_dtype(query.device.type)
         query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return StripAttention.apply(query * scale, key, value).transpose(1, 2).contiguous(), None
+    return StripAttention.apply(query * scale, key, value, attention_mask).transpose(1, 2).contiguous(), None
 
 
 def use_strips(model: Any, dtype: str) -> Choice | None:

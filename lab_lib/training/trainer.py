@@ -145,9 +145,9 @@ def train(
     for line in prepare_loggers(config.loggers, folder):
         say(line)
     rows = rows_for(model, examples, eos)
-    batching = batching_for(model, pad)
-    say(f"logits at {batching.logits}")
     lengths = [len(example.ids) for example in examples]
+    batching = batching_for(model, pad, max(lengths) if config.packing else None)
+    say(f"logits at {batching.logits}")
     steps = step_count(config, len(rows))
     evaluated = dev if config.evaluate_every else None
     arguments = training_arguments(config, folder, steps, precision, evaluated is not None, _world_size())

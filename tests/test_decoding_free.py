@@ -104,10 +104,44 @@ def test_where_an_end_is_refused(text, wished, forced, refused, tokenizer):
     assert token == (9 if refused else tokenizer.eos_token_id)
 
 
-def test_a_forced_dialogue_is_stopped_at_the_wish(tokenizer):
-    row = grown(DIALOGUE, tokenizer, wished=2, forced=True)
-    assert row.ended == "stopped" and row.turns == 2
-    assert tokenizer.decode(row.ids).endswith(f"which one ?{EOS}")
+def drawn(text: str, tokenizer, wished: int, forced: bool, countdown: tuple[str, ...] = ()) -> Growing:
+    """A dialogue for which a model draws the tokens of a text, one each time it is asked."""
+    import torch
+
+    given = tuple(tuple(ids(line, tokenizer)) for line in countdown)
+    row = Growing(Ask("d", (1,), wished, forced, given), Marks.of(tokenizer))
+    script = ids(text, tokenizer)
+    while script and not row.ended:
+        logits = torch.full((1, 320), -9.0)
+        logits[0, script[0]] = 9.0
+        choose(logits, [row], GumbelNoise([1]), FreeConfig())
+        if not row.ended:
+            asked = not row.given
+            row.take(script[0])
+            if asked and (not row.given or script[0] == tokenizer.eos_token_id):  # else a line was put before it
+                script.pop(0)
+    return row
+
+
+def test_a_forced_dialogue_is_stopped_at_the_wish_and_keeps_how_likely_the_end_was(tokenizer):
+    row = drawn(f"user> hi\nbot> bye{EOS}user> more\nbot> no{EOS}", tokenizer, wished=2, forced=True)
+    assert row.ended == "stopped" and row.turns == 2 and row.end_share < 0.01
+    assert tokenizer.decode(row.ids) == f"user> hi\nbot> bye{EOS}\n"
+    likely = drawn(f"user> hi\nbot> bye{EOS}{EOS}", tokenizer, wished=2, forced=True)
+    assert likely.ended == "stopped" and likely.end_share > 0.99
+
+
+def test_the_countdown_is_written_for_the_model_until_it_ends_the_dialogue(tokenizer):
+    said = f"user> a\nbot> b{EOS}user> c\nbot> d{EOS}user> e\nbot> f{EOS}{EOS}"
+    row = drawn(said, tokenizer, wished=6, forced=False, countdown=("left> 4\n", "left> 2\n"))
+    assert tokenizer.decode(row.ids) == (
+        f"user> a\nbot> b{EOS}\nleft> 4\nuser> c\nbot> d{EOS}\nleft> 2\nuser> e\nbot> f{EOS}\n"
+    )
+    assert row.ended == "itself" and row.turns == 6
+    early = drawn(f"user> a\nbot> b{EOS}{EOS}", tokenizer, wished=6, forced=False, countdown=("left> 4\n",))
+    assert early.ended == "itself" and early.turns == 2 and "left" not in tokenizer.decode(early.ids)
+    longer = drawn(said, tokenizer, wished=4, forced=False, countdown=("left> 2\n",))
+    assert longer.ended == "itself" and longer.turns == 6  # told is not held
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,9 @@ def test_a_run_writes_dialogues_of_wished_lengths_and_a_report(run: Path, tmp_pa
     assert "length     forced" in printed.err and "judge: lab-tiny" in printed.err and "user> " in printed.err
     rows = read_jsonl(out)
     assert [row["dialogue"] for row in rows] == ["free-02-0000", "free-02-0001", "free-04-0000", "free-04-0001"]
-    assert [row["turns"][0]["notes"] for row in rows] == [["left> 2"]] * 2 + [["left> 4"]] * 2
+    notes = [[note for turn in row["turns"] for note in turn["notes"]] for row in rows]
+    assert notes[:2] == [["left> 2"]] * 2 and [n[:1] for n in notes[2:]] == [["left> 4"]] * 2
+    assert all(row["ended"] == "cut" or 0 <= row["end_share"] <= 1 for row in rows)
     report = read_json(tmp_path / "free.report.json")
     assert list(report["scores"]) == FIGURES
     judged = [report["scores"][name]["perplexity"] for name in FIGURES]

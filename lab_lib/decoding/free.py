@@ -39,25 +39,34 @@ class FreeConfig:
 class Ask:
     """One dialogue to write: its name, the ids it begins with and, if a length is wished, the number of turns.
 
-    With `forced` the model is held to the wish: it may not end the dialogue earlier, and is stopped there.
+    `countdown` holds the ids of the line that is written for the model before each later user's turn, saying how many
+    turns are left. With `forced` the model is held to the wish: it may not end the dialogue earlier, and is stopped.
     """
 
     key: str
     start: tuple[int, ...]
     wished: int | None = None
     forced: bool = False
+    countdown: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass
 class Growing:
-    """A dialogue while it is written: its ids, those of the line it is in, and how many turns are complete."""
+    """A dialogue while it is written: its ids, those of the line it is in, and how many turns are complete.
+
+    `given` are ids that are written for the model next. `due` is whether a user's turn or the end is next: the place
+    right behind a reply and its line break.
+    """
 
     ask: Ask
     marks: Marks
     ids: list[int] = field(default_factory=list)
     line: list[int] = field(default_factory=list)
+    given: list[int] = field(default_factory=list)
     turns: int = 0
+    due: bool = False
     ended: str = ""
+    end_share: float | None = None
 
     def __post_init__(self) -> None:
         self.line = open_line(self.ask.start, self.marks)
@@ -67,8 +76,20 @@ class Growing:
         """Whether an end here would be refused: there is no turn yet, or fewer than the model is held to."""
         return not self.line and (not self.turns or (self.ask.forced and self.turns < (self.ask.wished or 0)))
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a forced dialogue has reached its wish and stands where its end belongs."""
+        return self.ask.forced and self.due and not self.given and self.turns >= (self.ask.wished or 0)
+
+    def take(self, drawn: int) -> None:
+        """Go on by one token: one that is given if there is any, else the one the model drew."""
+        if self.due and not self.given and drawn not in self.marks.ends:
+            number = self.turns // 2 - 1
+            self.given = list(self.ask.countdown[number]) if number < len(self.ask.countdown) else []
+        self.add(self.given.pop(0) if self.given else drawn)
+
     def add(self, token: int) -> None:
-        """Take one more token; `ended` says when the dialogue is over."""
+        """Take one token; `ended` says when the dialogue is over."""
         if not self.line and token in self.marks.ends:
             # Right behind a reply's own EOS and line break; EOS is not the beginning of any line.
             self.ended = "itself"
@@ -76,11 +97,14 @@ class Growing:
         self.ids.append(token)
         if token not in (self.marks.eos, self.marks.line_break):
             self.line.append(token)
+            self.due = False
             return
-        self.turns += self.marks.role(self.line) in ("user", "bot")
+        role = self.marks.role(self.line)
+        self.turns += role in ("user", "bot")
+        if role == "bot":
+            self.due = True
+            self.given = [self.marks.line_break] if token == self.marks.eos else []
         self.line = []
-        if self.ask.forced and self.turns >= (self.ask.wished or 0) and token == self.marks.eos:
-            self.ended = "stopped"
 
 
 def generate_free(
@@ -140,9 +164,10 @@ def write(model: Any, rows: list[Growing], config: FreeConfig) -> list[Growing]:
     for _ in range(config.max_tokens - ids.shape[1]):
         out = model(input_ids=ids, **options)
         tokens = choose(out.logits[:, -1].float(), running, noise, config)
-        for row, token in zip(running, tokens.tolist(), strict=True):
+        for n, (row, drawn) in enumerate(zip(running, tokens.tolist(), strict=True)):
             if not row.ended:
-                row.add(token)
+                row.take(drawn)
+                tokens[n] = row.ids[-1]
         left = [n for n, row in enumerate(running) if not row.ended]
         if not left:
             break
@@ -156,10 +181,17 @@ def write(model: Any, rows: list[Growing], config: FreeConfig) -> list[Growing]:
 
 
 def choose(logits: Any, rows: Sequence[Growing], noise: GumbelNoise, config: FreeConfig) -> Any:
-    """Return the next token of each row from `logits` (rows, vocabulary), drawn after top-p and its like."""
+    """Return the next token of each row from `logits` (rows, vocabulary), drawn after top-p and its like.
+
+    Rows that have reached the wish they are held to end here; how likely the model found that is kept.
+    """
     for n, row in enumerate(rows):
-        if row.may_not_end:
-            logits[n, list(row.marks.ends)] = float("-inf")
+        ends = list(row.marks.ends)
+        if row.is_stopped and not row.ended:
+            # Further digits depend on what else is in the batch.
+            row.ended, row.end_share = "stopped", round(float(logits[n].softmax(-1)[ends].sum()), 4)
+        elif row.may_not_end:
+            logits[n, ends] = float("-inf")
     for warp in warpers(config.decoding()):
         logits = warp(None, logits)
     return noise(None, logits).argmax(-1)
@@ -169,4 +201,4 @@ def finished(row: Growing, tokenizer: Any) -> FreeDialogue:
     """Return what was written as a dialogue."""
     turns, instruction, stray = parse(row.ids, row.ask.start, row.marks, tokenizer)
     ended = row.ended or "cut"
-    return FreeDialogue(row.ask.key, row.ask.wished, turns, ended, len(row.ids), instruction, stray)
+    return FreeDialogue(row.ask.key, row.ask.wished, turns, ended, len(row.ids), instruction, stray, row.end_share)

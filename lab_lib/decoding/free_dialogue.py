@@ -61,7 +61,8 @@ class FreeDialogue:
 
     `wished` is the number of turns that was asked for (None: any). `ended` is how it ended: `itself` (the model wrote
     its end), `stopped` (at the wished number of turns) or `cut` (at the greatest length; what was unfinished is not
-    among the turns). `stray` are lines of no known role. `tokens` counts what the model wrote.
+    among the turns). `stray` are lines of no known role. `tokens` counts what was written after the beginning.
+    `end_share` is how likely the model found the end where it was stopped (0 to 1; None for any other ending).
     """
 
     key: str
@@ -71,6 +72,7 @@ class FreeDialogue:
     tokens: int
     instruction: str | None = None
     stray: tuple[str, ...] = ()
+    end_share: float | None = None
 
     @property
     def well_formed(self) -> bool:
@@ -89,8 +91,8 @@ def from_row(row: Any, where: str) -> FreeDialogue:
     """Read a row back; raises LabError, beginning with `where`, unless it is one of `as_row`."""
     try:
         turns = tuple(FreeTurn(t["speaker"], str(t["text"]), tuple(t["notes"])) for t in row["turns"])
-        rest = {"instruction": row["instruction"], "stray": tuple(row["stray"])}
-        return FreeDialogue(row["dialogue"], row["wished"], turns, row["ended"], row["tokens"], **rest)
+        about = (row["ended"], row["tokens"], row["instruction"], tuple(row["stray"]), row["end_share"])
+        return FreeDialogue(row["dialogue"], row["wished"], turns, *about)
     except (TypeError, KeyError) as error:
         raise LabError(f"{where}: expected a generated dialogue ({type(error).__name__}: {error})") from None
 

@@ -46,7 +46,7 @@ def table(scores: Mapping[str, Any], title: str) -> Table:
 
 def wishes_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the table of wished against obtained numbers of turns."""
-    headings = ("Dialogues", "Obtained", "Exactly, %", "Off by")
+    headings = ("Dialogues", "Obtained", "Exactly, %", "Off by", "End likely, %")
     lines = [
         (
             f"{row['wished']} turns",
@@ -55,11 +55,15 @@ def wishes_table(rows: Sequence[Mapping[str, Any]]) -> Table:
                 Cell(f"{row['mean']:.1f}", f"{row['low']:.0f}–{row['high']:.0f}"),
                 Cell(f"{row['exact']:.0f}"),
                 Cell(f"{row['distance']:.1f}"),
+                _number(row["end_share"], 0),
             ],
         )
         for row in rows
     ]
-    notes = ["Obtained: mean number of turns, and where the middle 80 % lie. Off by: mean distance in turns."]
+    notes = [
+        "Obtained: mean number of turns, and where the middle 80 % lie. Off by: mean distance in turns. End likely: "
+        "how probable the model itself found the end where it was stopped (only with --force)."
+    ]
     return terminal_table(headings, lines, notes, "Wished and obtained length", "Wished")
 
 

@@ -79,7 +79,9 @@ def how(writer: Writer, order: Order) -> dict[str, Choice]:
         if order.forced:
             found["length"] = Choice("forced", "no end before the wished number of turns, and a stop there")
         else:
-            found["length"] = Choice("told", "the first line says how many turns are left, as in training")
+            found["length"] = Choice(
+                "told", "before each user's turn stands how many turns are left; the model ends by itself"
+            )
     if writer.run and writer.prompt.learn == "replies":
         found["users"] = Choice("not learnt", "prompt.learn=replies: what users say is left of the base model")
     return found
@@ -102,7 +104,14 @@ def names(order: Order) -> list[tuple[str, int | None]]:
 def asks(order: Order, prompt: PromptConfig, tokenizer: Any) -> list[Ask]:
     """Return what is to be written, each with its name and the ids it begins with."""
     start = {wish: beginning_of(prompt, wish, tokenizer) for wish in order.wishes}
-    return [Ask(key, start[wish], wish, order.forced and wish is not None) for key, wish in names(order)]
+    counts = {wish: countdown(wish, tokenizer) if wish and prompt.countdown else () for wish in order.wishes}
+    return [Ask(key, start[wish], wish, order.forced and wish is not None, counts[wish]) for key, wish in names(order)]
+
+
+def countdown(wish: int, tokenizer: Any) -> tuple[tuple[int, ...], ...]:
+    """Return the ids of the lines before the second user's turn and later ones: `wish` - 2 turns left, then - 4, ..."""
+    left = [Message("left", str(turns), 0) for turns in range(wish - 2, 0, -2)]
+    return tuple(piece.before for piece in encode_pieces(left, tokenizer))
 
 
 def beginning_of(prompt: PromptConfig, wish: int | None, tokenizer: Any) -> tuple[int, ...]:

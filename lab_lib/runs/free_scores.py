@@ -174,6 +174,7 @@ def wishes_met(written: Sequence[FreeDialogue]) -> list[dict[str, Any]]:
     rows = []
     for wish in sorted({one.wished for one in written if one.wished is not None}):
         lengths = [len(one.turns) for one in written if one.wished == wish]
+        found = [one.end_share for one in written if one.wished == wish and one.end_share is not None]
         off = [abs(length - wish) for length in lengths]
         rows.append(
             {
@@ -184,6 +185,7 @@ def wishes_met(written: Sequence[FreeDialogue]) -> list[dict[str, Any]]:
                 "high": float(np.percentile(lengths, 90)),
                 "exact": 100 * float(np.mean([distance == 0 for distance in off])),
                 "distance": float(np.mean(off)),
+                "end_share": 100 * float(np.mean(found)) if found else None,
             }
         )
     return rows

@@ -11,7 +11,8 @@ from tiny_models import tiny_falcon, tiny_llama, tiny_neox
 
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.dialogues import Reader, chains, recite, write_dialogues
-from lab_lib.decoding.generate import generate_batch, generate_replies, reply_text
+from lab_lib.decoding.generate import generate_batch, generate_replies, reads_once, reply_text
+from lab_lib.decoding.reader import PASS
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
 
@@ -72,7 +73,7 @@ def test_rows_that_end_early_leave_and_the_others_go_on_unchanged(loaded):
     model, tokenizer = loaded
     config, prompts = DecodeConfig(max_new_tokens=25, sample=True, top_k=12), dialogues(8)
     talks = [recite(chain) for chain in chains(prompts)]
-    free = [ids for _, ids in write_dialogues(talks, Reader(model, tokenizer, config), alone=None)]
+    free = [ids for _, ids in write_dialogues(talks, Reader(model, tokenizer, config, len(talks)), alone=None)]
     places = {token: {ids.index(token) for ids in free if token in ids} for ids in free for token in ids}
     changed = copy.deepcopy(tokenizer)
     changed.eos_token = changed.convert_ids_to_tokens(max(places, key=lambda token: len(places[token])))
@@ -101,6 +102,66 @@ def test_each_token_of_a_dialogue_is_read_once(loaded):
     finally:
         handle.remove()
     assert sum(read) == len(prompts[-1].ids) + sum(r.tokens - 1 for r in replies)
+
+
+def test_no_row_holds_a_gap_and_little_padding_is_read(loaded, monkeypatch):
+    """The cache is as wide as the longest dialogue; where padding is dear, few tokens of what is fed are padding."""
+    model, tokenizer = loaded
+    monkeypatch.setitem(PASS, "cpu", 6)
+    prompts = dialogues(8)
+    talks = [recite(chain) for chain in chains(prompts)]
+    reader = Reader(model, tokenizer, DecodeConfig(max_new_tokens=1), len(talks))
+    widths, fed = [], []
+    handle = model.get_input_embeddings().register_forward_hook(lambda m, args, out: fed.append(args[0].numel()))
+    try:
+        for _ in write_dialogues(talks, reader, alone=None):
+            widths.append(reader.cache.places.end)
+    finally:
+        handle.remove()
+    assert max(widths) == max(len(prompt.ids) for prompt in prompts)
+    words = sum(len(chain[-1].ids) for chain in chains(prompts))
+    assert words <= sum(fed) < 1.3 * words
+
+
+def test_long_texts_are_read_in_pieces(loaded, monkeypatch):
+    model, tokenizer = loaded
+    prompts, config = dialogues(5), DecodeConfig(max_new_tokens=5)
+    whole = {(r.key, r.turn): r.response for r in generate_replies(model, tokenizer, prompts, config)}
+    monkeypatch.setattr("lab_lib.decoding.reader.PIECE", 3)
+    assert {(r.key, r.turn): r.response for r in generate_replies(model, tokenizer, prompts, config)} == whole
+
+
+def other_models() -> dict:
+    """Models that keep their cache in another way, or that attend by another code."""
+    from transformers import (
+        FalconConfig,
+        FalconForCausalLM,
+        LlamaConfig,
+        LlamaForCausalLM,
+        MistralConfig,
+        MistralForCausalLM,
+    )
+
+    shape = {"vocab_size": 320, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    wide = {**shape, "intermediate_size": 128, "initializer_range": 0.2}
+    return {
+        "eager": (LlamaForCausalLM, LlamaConfig(**wide, attn_implementation="eager"), True),
+        "sliding window": (MistralForCausalLM, MistralConfig(**wide, num_key_value_heads=2, sliding_window=8), False),
+        "alibi": (FalconForCausalLM, FalconConfig(**shape, initializer_range=0.2, alibi=True), False),
+    }
+
+
+@pytest.mark.parametrize("name", ["eager", "sliding window", "alibi"])
+def test_models_of_other_kinds_answer_as_generate_does(loaded, name):
+    import torch
+
+    kind, config, once = other_models()[name]
+    torch.manual_seed(0)
+    model, tokenizer = kind(config).double().eval(), loaded[1]
+    prompts, config = dialogues(5), DecodeConfig(max_new_tokens=8)
+    assert reads_once(model, config) is once
+    found = {(r.key, r.turn): r.response for r in generate_replies(model, tokenizer, prompts, config)}
+    assert found == one_by_one(model, tokenizer, prompts, config) and len(set(found.values())) > 5
 
 
 def talk(key: str, turns: int, room: int):

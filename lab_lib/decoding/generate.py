@@ -9,7 +9,8 @@ from typing import Any
 from lab_lib.decoding.beams import BeamPlan, beam_search
 from lab_lib.decoding.config import DecodeConfig, generation_config
 from lab_lib.decoding.contrastive import contrastive_search
-from lab_lib.decoding.dialogues import Chain, Reader, chains, recite, write_dialogues
+from lab_lib.decoding.dialogues import Chain, chains, recite, write_dialogues
+from lab_lib.decoding.reader import Reader, base_model
 from lab_lib.decoding.sampling import GumbelNoise, row_seed, sampling_processors, warpers
 from lab_lib.decoding.strategies import check_model
 from lab_lib.decoding.vllm import Engine, write_replies
@@ -151,9 +152,11 @@ def _reply(prompt: Prompt, ids: Sequence[int], tokenizer: Any) -> Reply:
 
 
 def reads_once(model: Any, config: DecodeConfig) -> bool:
-    """Return whether dialogues are decoded with one cache each: greedy search and sampling, without an encoder."""
+    """Return whether dialogues are decoded with one cache each: greedy search and sampling, by models that can."""
+    from lab_lib.decoding.row_cache import fits
+
     one_token = config.beams == 1 and config.penalty_alpha is None and not config.prompt_lookup
-    return one_token and not model.config.is_encoder_decoder
+    return one_token and not model.config.is_encoder_decoder and fits(base_model(model))
 
 
 def _batches(
@@ -190,7 +193,7 @@ def write_batch(
         return plain(model, tokenizer, asked, config)
 
     talks = [converse[chain[0].key]() if converse else recite(chain) for chain in batch]
-    reader = Reader(model, tokenizer, config) if reads_once(model, config) else None
+    reader = Reader(model, tokenizer, config, len(talks)) if reads_once(model, config) else None
     written = write_dialogues(talks, reader, alone)
     while True:
         try:

@@ -18,8 +18,8 @@ from typing import Any
 from rich.console import Console
 
 from lab_lib.decoding.config import DecodeConfig
-from lab_lib.decoding.dialogues import Reader
 from lab_lib.decoding.generate import OUT_OF_MEMORY, generate_batch, reads_once
+from lab_lib.decoding.reader import Reader
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
 from lab_lib.runs.config import load_run_config
@@ -213,7 +213,7 @@ def write(model: Any, tokenizer: Any, prompts: Sequence[Prompt], config: DecodeC
         if not reads_once(model, config):
             generate_batch(model, tokenizer, [prompt.ids for prompt in prompts], config)
             return
-        reader = Reader(model, tokenizer, config)
+        reader = Reader(model, tokenizer, config, len(prompts))
         rounds = min(ROUNDS, min(len(prompt.ids) for prompt in prompts))
         for n in range(rounds):
             reader.read([p.ids[n * len(p.ids) // rounds : (n + 1) * len(p.ids) // rounds] for p in prompts])

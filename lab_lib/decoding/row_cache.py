@@ -54,8 +54,7 @@ class RowLayer(DynamicLayer):
 
     def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """Put new states at their places; return the columns in use of this pass's rows."""
-        if not self.is_initialized:
-            self.dtype, self.device, self.is_initialized = key_states.dtype, key_states.device, True
+        self.dtype, self.device, self.is_initialized = key_states.dtype, key_states.device, True
         self.keys = put(self.keys, key_states, self.places)
         self.values = put(self.values, value_states, self.places)
         part, end = self.places.part, self.places.end
@@ -63,7 +62,7 @@ class RowLayer(DynamicLayer):
 
     def batch_select_indices(self, indices: Any) -> None:
         """Go on with some rows, in the order given."""
-        if self.is_initialized:
+        if self.keys is not None:
             self.keys, self.values = self.keys[indices], self.values[indices]
 
 
@@ -88,7 +87,7 @@ class RowCache(DynamicCache):
     def __init__(self, config: Any, rows: int):
         super().__init__(config=config)
         self.places = Places(rows)
-        self.layers = [RowLayer(self.places) for _ in self.layers]
+        self.layers: list[Any] = [RowLayer(self.places) for _ in DynamicCache(config=config).layers]
 
     def fork(self) -> RowCache:
         """Return a cache to write answers on. What it writes stands behind what was read, where this one sees nothing.

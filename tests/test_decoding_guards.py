@@ -80,6 +80,20 @@ def test_settings_of_a_checkpoint_change_no_reply(models, tmp_path, name):
     assert replies[0] == replies[1]
 
 
+def test_a_reply_ends_at_eos_though_the_checkpoint_names_none(tmp_path):
+    """The 2023 lab set no EOS: every reply ran to its full length. It is the tokenizer's, so files cannot lack it."""
+    import torch
+
+    folder = tiny_llama(tmp_path / "model")
+    (folder / "generation_config.json").write_text("{}")
+    config = read_json(folder / "config.json")
+    (folder / "config.json").write_text(json.dumps({**config, "eos_token_id": None}))
+    loaded = load(folder)
+    loaded.model.lm_head.bias = torch.nn.Parameter(torch.zeros(320).index_fill(0, torch.tensor([2]), 1e4))
+    for config in (STRATEGIES["greedy"], STRATEGIES["beams"]):
+        assert generate_batch(loaded.model, loaded.tokenizer, rows(3), config) == [[2]] * 3
+
+
 def test_settings_of_a_checkpoint_are_not_written_on(tmp_path):
     """Some versions of the library refuse to save a temperature beside do_sample=false."""
     base = tiny_llama(tmp_path / "base")

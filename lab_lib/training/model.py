@@ -223,25 +223,24 @@ def prepare_for_training(model: Any) -> None:
 def training_mode(model: Any, gradient_checkpointing: bool) -> None:
     """Switch a model to training: no cache of keys and values, and recomputed activations if wanted.
 
-    Checkpointing needs inputs that require gradients when the first layers are frozen, or nothing is learnt.
+    PyTorch's older, re-entrant checkpoints would learn nothing here: the first layers are frozen, so the inputs of a
+    block require no gradient.
     """
     model.train()
     _use_cache(model, False)
     if gradient_checkpointing:
-        model.enable_input_require_grads()
         # The name since transformers 5.2x; the older one is deprecated there.
         switch = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         switch({"use_reentrant": False})
 
 
 def generation_mode(model: Any) -> None:
-    """Switch a model to generating: dropout off, the cache on, checkpointing and its gradient hooks off."""
+    """Switch a model to generating: dropout off, the cache on, checkpointing off."""
     model.eval()
     _use_cache(model, True)
     if any(getattr(module, "gradient_checkpointing", False) for module in model.modules()):
         switch = getattr(model, "activation_checkpointing_disable", None) or model.gradient_checkpointing_disable
         switch()
-        model.disable_input_require_grads()
 
 
 def _use_cache(model: Any, on: bool) -> None:

@@ -48,7 +48,7 @@ def test_the_bias_of_placeholders_is_a_bias_of_logits(tokenizer):
     "settings",
     [
         {"beams": 2}, {"penalty_alpha": 0.6, "top_k": 4}, {"prompt_lookup": 3}, {"no_repeat_ngram": 2},
-        {"sample": True, "typical_p": 0.9}, {"history": "own"},
+        {"sample": True, "typical_p": 0.9}, {"history": "own"}, {"exact": True},
     ],
     ids=str,
 )  # fmt: skip

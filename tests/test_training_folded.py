@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from tiny_models import FAMILIES, forward, tiny_llama
 
-from lab_lib.training.folded import fold_choice, fold_layer, folded
+from lab_lib.errors import LabError
+from lab_lib.training.folded import fold_choice, fold_layer, folded, in_float64
 from lab_lib.training.lora import LoraConfig, attach_lora
 from lab_lib.training.model import ModelConfig, generation_mode, load_model, training_mode
 
@@ -74,3 +75,27 @@ def test_what_is_neither_quantised_nor_adapted_is_left_alone(tmp_path):
 
     assert fold_layer(torch.nn.Linear(4, 4)) is None and fold_layer(torch.nn.LayerNorm(4)) is None
     assert fold_choice(adapted(tiny_llama(tmp_path), "4bit")).value == "yes"
+
+
+@pytest.mark.parametrize("quantisation", ["4bit", "none"])
+def test_exact_computes_in_float64_and_every_weight_comes_back_to_the_bit(tmp_path, quantisation):
+    import torch
+
+    model = adapted(tiny_llama(tmp_path), quantisation, "bf16" if quantisation == "none" else "auto")
+    generation_mode(model)
+    ids = torch.tensor([[1, 20, 30, 40, 50, 60]])
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items() if isinstance(tensor, torch.Tensor)}
+    with torch.no_grad(), folded(model, exact=True):
+        logits = model(ids).logits
+        padded = model(torch.cat([ids, ids])).logits[1:]
+    assert logits.dtype == torch.float64 and (logits - padded).abs().max() < 1e-13
+    after = model.state_dict()
+    assert all(
+        torch.equal(tensor, after[name]) and tensor.dtype == after[name].dtype for name, tensor in before.items()
+    )
+
+
+def test_exact_is_refused_where_quantised_weights_are_not_folded(tmp_path):
+    model = adapted(tiny_llama(tmp_path), "4bit")
+    with pytest.raises(LabError, match=r"decoding.exact: quantised weights have no float64"), in_float64(model):
+        raise AssertionError("never reached")

@@ -45,6 +45,8 @@ class DecodeConfig:
     # beams or contrastive search as many rows as beams or candidates.
     batch_size: int = 32
     seed: int = 0
+    # True computes in float64: the same replies whatever the batch, near ties too. Slower, twice the memory.
+    exact: bool = False
     # transformers runs everywhere; vllm (extra `vllm`, GPUs only) is for large models: greedy search and sampling.
     backend: Literal["transformers", "vllm"] = "transformers"
 

@@ -32,6 +32,7 @@ def refuse(config: DecodeConfig) -> None:
         "typical_p": config.typical_p < 1,
         "no_repeat_ngram": config.no_repeat_ngram > 0,
         "history": config.history == "own",
+        "exact": config.exact,
     }
     for key, asked in missing.items():
         if asked:

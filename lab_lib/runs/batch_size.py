@@ -148,7 +148,7 @@ def find_batch_size(folder: Path, system: str, console: Console) -> int:
     prompts = ask(splits.reported, loaded.tokenizer, config, splits)
     whole = ask(splits.reported, loaded.tokenizer, without_limit(config), splits)
     console.print(longest_reply([len(prompt.ids) for prompt in whole], config), highlight=False)
-    with folded(loaded.model):
+    with folded(loaded.model, config.decoding.exact):
         found = largest(loaded.model, loaded.tokenizer, longest(prompts), config.decoding, console)
     return found
 

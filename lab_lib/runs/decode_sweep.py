@@ -96,18 +96,17 @@ def _decode(
     for member in todo:
         check_model(member.config.decoding, loaded.model.config.is_encoder_decoder)
     scorer = MwzScorer.from_corpus(splits.corpus, report_split(todo[0].config.data), todo[0].config.evaluation.rules)
-    with folded(loaded.model):
-        for number, member in enumerate(todo, 1):
-            own, config = folders[member.name], member.config
-            prompts = ask(splits.reported, loaded.tokenizer, config, splits)
-            title = f"{number} of {len(todo)}: {member.name}"
-            with stage(own, system), DecodingProgress(console, title, len(prompts)) as advance:
-                converse = talks(splits.reported, loaded.tokenizer, config, splits)
-                path = own.predictions(system)
-                decode_to_file(loaded.model, loaded.tokenizer, prompts, config.decoding, path, advance, converse)
-            scores = score(scorer, path, config)
-            write_json(own.path / "scores.json", scores)
-            console.print(f"{title}: Combined {scores['combined']:.1f}", markup=False, highlight=False)
+    for number, member in enumerate(todo, 1):
+        own, config = folders[member.name], member.config
+        path, title = own.predictions(system), f"{number} of {len(todo)}: {member.name}"
+        prompts = ask(splits.reported, loaded.tokenizer, config, splits)
+        converse = talks(splits.reported, loaded.tokenizer, config, splits)
+        bar = DecodingProgress(console, title, len(prompts))
+        with stage(own, system), folded(loaded.model, config.decoding.exact), bar as advance:
+            decode_to_file(loaded.model, loaded.tokenizer, prompts, config.decoding, path, advance, converse)
+        scores = score(scorer, path, config)
+        write_json(own.path / "scores.json", scores)
+        console.print(f"{title}: Combined {scores['combined']:.1f}", markup=False, highlight=False)
 
 
 def score(scorer: MwzScorer, path: Path, config: Any) -> dict[str, Any]:

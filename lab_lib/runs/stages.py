@@ -101,8 +101,9 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
     processes = of_environment()
     share = len(processes.share(todo))
     for path in missing:
-        with folded(loaded.model), DecodingProgress(console, f"decoding {path.stem}", share) as advance:
-            converse = talks(splits.reported, loaded.tokenizer, config, splits, gold_calls[path])
+        converse = talks(splits.reported, loaded.tokenizer, config, splits, gold_calls[path])
+        bar = DecodingProgress(console, f"decoding {path.stem}", share)
+        with folded(loaded.model, config.decoding.exact), bar as advance:
             decode_to_file(loaded.model, loaded.tokenizer, todo, config.decoding, path, advance, converse, processes)
 
 
@@ -204,7 +205,7 @@ def dev_evaluation(config: RunConfig, folder: RunFolder, splits: Splits, tokeniz
 
     def evaluate(model: Any, step: int) -> Mapping[str, float]:
         generation_mode(model)
-        with folded(model):
+        with folded(model, config.decoding.exact):
             written = generate_replies(model, tokenizer, todo, config.decoding, converse=start)
             replies = {(reply.key, reply.turn): {"response": reply.response, **reply.facts} for reply in written}
         training_mode(model, config.training.gradient_checkpointing)

@@ -96,6 +96,16 @@ def test_tables_are_those_of_the_recorded_runs(recipe):
     assert shown is not None and shown.group(1).strip() == recorded_table(recipe).strip()
 
 
+def test_the_three_seeds_are_those_of_the_records():
+    folder = ROOT / "results" / "multiwoz22-plan-cpu"
+    records = [read_json(folder / name) for name in ("record.json", "seed-1.json", "seed-2.json")]
+    assert [record["seed"] for record in records] == [0, 1, 2]
+    words = " ".join(README.split())
+    for metric, heading in (("combined", "Combined"), ("bleu", "BLEU")):
+        a, b, c = (f"{record['scores']['fine-tuned'][metric]:.1f}" for record in records)
+        assert f"{heading} {a}, {b} and {c}" in words
+
+
 def test_every_file_and_folder_the_readme_names_is_there():
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert links and all((ROOT / link).exists() for link in links), links

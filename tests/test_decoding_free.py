@@ -132,7 +132,7 @@ def test_a_forced_dialogue_is_stopped_at_the_wish_and_keeps_how_likely_the_end_w
 
 
 def test_the_countdown_is_written_for_the_model_until_it_ends_the_dialogue(tokenizer):
-    said = f"user> a\nbot> b{EOS}user> c\nbot> d{EOS}user> e\nbot> f{EOS}{EOS}"
+    said = f"user> a\nbot> b{EOS} c\nbot> d{EOS} e\nbot> f{EOS}{EOS}"
     row = drawn(said, tokenizer, wished=6, forced=False, countdown=("left> 4\n", "left> 2\n"))
     assert tokenizer.decode(row.ids) == (
         f"user> a\nbot> b{EOS}\nleft> 4\nuser> c\nbot> d{EOS}\nleft> 2\nuser> e\nbot> f{EOS}\n"

@@ -82,10 +82,15 @@ class Growing:
         return self.ask.forced and self.due and not self.given and self.turns >= (self.ask.wished or 0)
 
     def take(self, drawn: int) -> None:
-        """Go on by one token: one that is given if there is any, else the one the model drew."""
-        if self.due and not self.given and drawn not in self.marks.ends:
+        """Go on by one token: one that is given if there is any, else the one the model drew.
+
+        Where it goes on although a length was wished, the countdown and the user's prefix are given: held back from
+        the end, a model may write anything, also a second reply.
+        """
+        if self.due and not self.given and self.ask.wished and drawn not in self.marks.ends:
             number = self.turns // 2 - 1
-            self.given = list(self.ask.countdown[number]) if number < len(self.ask.countdown) else []
+            count = self.ask.countdown[number] if number < len(self.ask.countdown) else ()
+            self.given = [*count, *self.marks.prefixes["user"]]
         self.add(self.given.pop(0) if self.given else drawn)
 
     def add(self, token: int) -> None:

@@ -15,6 +15,7 @@ from lab_lib.decoding.generate import generate_batch, generate_replies, reads_on
 from lab_lib.decoding.reader import PASS
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
+from lab_lib.training.strips import use_strips
 
 
 @pytest.fixture(scope="module", params=[tiny_llama, tiny_neox, tiny_falcon], ids=["llama", "neox", "falcon"])
@@ -146,18 +147,21 @@ def other_models() -> dict:
     wide = {**shape, "intermediate_size": 128, "initializer_range": 0.2}
     return {
         "eager": (LlamaForCausalLM, LlamaConfig(**wide, attn_implementation="eager"), True),
+        "strips": (LlamaForCausalLM, LlamaConfig(**wide), True),
         "sliding window": (MistralForCausalLM, MistralConfig(**wide, num_key_value_heads=2, sliding_window=8), False),
         "alibi": (FalconForCausalLM, FalconConfig(**shape, initializer_range=0.2, alibi=True), False),
     }
 
 
-@pytest.mark.parametrize("name", ["eager", "sliding window", "alibi"])
+@pytest.mark.parametrize("name", ["eager", "strips", "sliding window", "alibi"])
 def test_models_of_other_kinds_answer_as_generate_does(loaded, name):
     import torch
 
     kind, config, once = other_models()[name]
     torch.manual_seed(0)
     model, tokenizer = kind(config).double().eval(), loaded[1]
+    if name == "strips":
+        assert use_strips(model, "bf16").value == "strips" and model.config._attn_implementation == "strips"
     prompts, config = dialogues(5), DecodeConfig(max_new_tokens=8)
     assert reads_once(model, config) is once
     found = {(r.key, r.turn): r.response for r in generate_replies(model, tokenizer, prompts, config)}

@@ -37,8 +37,8 @@ class Reader:
         # The logits of one position are needed; those of a whole prompt may be larger than the model.
         keep = "logits_to_keep" in inspect.signature(base.forward).parameters
         self.options = {"use_cache": True, **({"logits_to_keep": 1} if keep else {})}
-        # sdpa is told where to look; the plain attention adds a number to each score.
-        self.added = None if base.config._attn_implementation == "sdpa" else base.get_input_embeddings().weight.dtype
+        # The fused attention is told where to look; the plain one adds a number to each score.
+        self.added = base.get_input_embeddings().weight.dtype if base.config._attn_implementation == "eager" else None
         self.device = model.device
         self.cache = RowCache(base.config, rows)
         self.lengths = [0] * rows

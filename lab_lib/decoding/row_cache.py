@@ -13,6 +13,7 @@ from typing import Any
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+ATTENTIONS = ("eager", "sdpa", "strips")  # strips: training's on CPUs, which is sdpa while decoding
 ROOM = 128  # columns kept free; a longer growth allocates again
 
 
@@ -116,7 +117,7 @@ def fits(model: Any) -> bool:
     import inspect
 
     config = model.config
-    attention = getattr(config, "_attn_implementation", "eager") in ("eager", "sdpa")
+    attention = getattr(config, "_attn_implementation", "eager") in ATTENTIONS
     plain = all(type(layer) is DynamicLayer for layer in DynamicCache(config=config).layers)
     positions = "position_ids" in inspect.signature(model.forward).parameters
     return attention and plain and positions and not getattr(config, "alibi", False)

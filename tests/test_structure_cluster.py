@@ -10,7 +10,7 @@ import pytest
 from lab_lib.corpora.types import Dialogue, Turn
 from lab_lib.errors import LabError
 from lab_lib.structure.cluster import cluster, kmeans, nearest_utterances, unit, with_history
-from lab_lib.structure.transitions import transitions
+from lab_lib.structure.transitions import Transitions, transitions
 from lab_lib.structure.utterances import Utterance, utterances
 
 pytest.importorskip("sklearn")
@@ -95,3 +95,9 @@ def test_transitions_count_starts_ends_and_steps() -> None:
     assert ways.arcs(0.5) == [(0, 1, 1.0), (1, 2, 2 / 3), (2, 0, 1.0)]
     assert (1, 1, 1 / 3) in ways.arcs(0.1)
     assert ways.arcs(1.0) == ways.arcs(0.5)  # the likeliest way on is always there
+
+
+def test_no_cluster_comes_from_or_leads_to_nowhere() -> None:
+    # Both clusters go on to themselves mostly; 1 in 10 goes from 0 to 1, and 1 in 4 from 1 to the end.
+    arcs = Transitions(np.array([[9, 1, 0], [0, 3, 1], [10, 0, 0]])).arcs(0.5)
+    assert arcs == [(0, 0, 0.9), (0, 1, 0.1), (1, 1, 0.75), (1, 2, 0.25), (2, 0, 1.0)]

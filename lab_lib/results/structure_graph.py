@@ -19,7 +19,7 @@ from lab_lib.structure.transitions import Transitions
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROWS = {"user": 2.2, "both": 1.1, "system": 0.0}  # height of each row of nodes
+ROW = 1.05  # distance of one row of nodes from the next
 STEP = 0.62  # distance in the width from one cluster to the next in time
 WIDTH, HEIGHT = 0.95, 0.62  # of a node
 INCHES = 1.55  # of one unit of width or height
@@ -35,13 +35,13 @@ def draw_graph(
     from matplotlib.figure import Figure
 
     places = lay_out(cards)
-    right = places[-2][0]
+    right, top = places[-2][0], max(y for _, y in places.values())
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
         # Equal scales in both directions, so that the bends of the arrows can be computed.
-        figure = Figure(figsize=(INCHES * (right + 0.9), INCHES * 3.5))
+        figure = Figure(figsize=(INCHES * (right + 0.9), INCHES * (top + 1.6)))
         axes = figure.add_axes((0, 0, 1, 1))
-        axes.text(-0.4, 2.72, title, parse_math=False, fontweight="bold", fontsize=14)
-        axes.set(xlim=(-0.45, right + 0.45), ylim=(-0.55, 2.95))
+        axes.text(-0.4, top + 0.75, title, parse_math=False, fontweight="bold", fontsize=14)
+        axes.set(xlim=(-0.45, right + 0.45), ylim=(-0.65, top + 0.95))
         axes.set_axis_off()
         boxes = {card.number - 1: _node(axes, places[card.number - 1], card) for card in cards}
         boxes |= {-1: _ending(axes, places[-1], "start"), -2: _ending(axes, places[-2], "end")}
@@ -57,17 +57,37 @@ def lay_out(cards: Sequence[Card]) -> dict[int, Place]:
     """Return the centre of every node by its index; -1 is the start, -2 the end.
 
     The width is time: each cluster stands one STEP further than the one before it, or more where a box in its own row
-    would be covered.
+    would be covered. The lowest row is at height 0.
     """
-    places: dict[int, Place] = {-1: (0.0, 1.1)}
-    free = dict.fromkeys(ROWS, 0.0)  # where the next box of a row may stand
+    heights = rows_of(cards)
+    places: dict[int, Place] = {}
+    free: dict[float, float] = {}  # where the next box of a row may stand
     x = 0.35
     for card in cards:
-        x = max(x + STEP, free[card.speaker])
-        places[card.number - 1] = (x, ROWS[card.speaker])
-        free[card.speaker] = x + WIDTH + 0.15
-    places[-2] = (x + WIDTH, 1.1)
-    return places
+        y = heights[card.number - 1]
+        x = max(x + STEP, free.get(y, 0.0))
+        places[card.number - 1] = (x, y)
+        free[y] = x + WIDTH + 0.15
+    middle = max(heights) / 2
+    return {**places, -1: (0.0, middle), -2: (x + WIDTH, middle)}
+
+
+def rows_of(cards: Sequence[Card]) -> list[float]:
+    """Return the height of each cluster: users above, the system below, and what both say between, in several rows.
+
+    One row for two clusters of both, at most three, filled in turn: neighbours in time do not stand side by side.
+    """
+    speakers = [card.speaker for card in cards]
+    between = min(3, -(-speakers.count("both") // 2))
+    below = ROW if "system" in speakers else 0.0
+    taken, heights = 0, []
+    for speaker in speakers:
+        if speaker == "both":
+            heights.append(below + ROW * (between - 1 - taken % between))
+            taken += 1
+        else:
+            heights.append(0.0 if speaker == "system" else below + ROW * between)
+    return heights
 
 
 def _node(axes: Axes, place: Place, card: Card) -> Any:

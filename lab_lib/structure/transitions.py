@@ -31,10 +31,15 @@ class Transitions:
         return self.counts / np.where(sums == 0, 1, sums)
 
     def arcs(self, smallest: float) -> list[tuple[int, int, float]]:
-        """Return (from, to, share) with at least that share, and the likeliest way on of every row in any case."""
-        shares = self.shares
+        """Return (from, to, share) with at least that share, and in any case the commonest way out of each cluster to
+        another and into it from another, so that none seems to come from or to lead to nowhere.
+        """
+        shares, places = self.shares, np.arange(len(self.counts))
+        others = self.counts.copy()
+        np.fill_diagonal(others[: self.clusters, : self.clusters], -1)
         keep = shares >= smallest
-        keep[np.arange(len(shares)), shares.argmax(axis=1)] = True
+        keep[places, others.argmax(axis=1)] = True
+        keep[others.argmax(axis=0), places] = True
         return [(int(a), int(b), float(shares[a, b])) for a, b in np.argwhere(keep & (shares > 0))]
 
 

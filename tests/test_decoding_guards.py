@@ -90,8 +90,11 @@ def test_a_reply_ends_at_eos_though_the_checkpoint_names_none(tmp_path):
     (folder / "config.json").write_text(json.dumps({**config, "eos_token_id": None}))
     loaded = load(folder)
     loaded.model.lm_head.bias = torch.nn.Parameter(torch.zeros(320).index_fill(0, torch.tensor([2]), 1e4))
+    steps: list[int] = []
+    loaded.model.register_forward_hook(lambda *_: steps.append(1))
     for config in (STRATEGIES["greedy"], STRATEGIES["beams"]):
         assert generate_batch(loaded.model, loaded.tokenizer, rows(3), config) == [[2]] * 3
+    assert len(steps) < 8  # not one a token that may be written
 
 
 def test_settings_of_a_checkpoint_are_not_written_on(tmp_path):

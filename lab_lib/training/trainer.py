@@ -173,15 +173,18 @@ def train(
     checkpoint = last_checkpoint(folder / "checkpoints")
     with saying_out_of_memory(config):
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    return {
-        "steps": steps,
-        "examples": len(rows),
-        "tokens": sum(lengths),
-        "learnt_tokens": sum(sum(example.learnt) for example in examples),
-        "seconds": round(result.metrics["train_runtime"], 1),
-        "loss": round(result.training_loss, 4),
-        "best_step": trainer.state.best_global_step or steps,
-    }
+    return {"steps": steps, **sizes(examples), **outcome(result), "best_step": trainer.state.best_global_step or steps}
+
+
+def sizes(examples: Sequence[Encoded]) -> dict[str, int]:
+    """Return how much there is to learn from: examples, tokens, learnt tokens."""
+    learnt = sum(sum(example.learnt) for example in examples)
+    return {"examples": len(examples), "tokens": sum(len(example.ids) for example in examples), "learnt_tokens": learnt}
+
+
+def outcome(result: Any) -> dict[str, float]:
+    """Return the seconds and the mean loss of a finished training."""
+    return {"seconds": round(result.metrics["train_runtime"], 1), "loss": round(result.training_loss, 4)}
 
 
 @contextmanager

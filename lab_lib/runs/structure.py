@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -31,7 +32,7 @@ class Source:
     domain: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.corpus} {' + '.join(self.splits)}" + (f", {self.domain}" if self.domain else "")
+        return f"{Path(self.corpus).name} {' + '.join(self.splits)}" + (f", {self.domain}" if self.domain else "")
 
 
 @dataclass(frozen=True)

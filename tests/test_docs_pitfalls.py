@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from functools import lru_cache
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_every_section_names_a_test(number):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_one_that_lab_takes(command):
     """Arguments are parsed and a recipe with its settings is read; what the commands do is tested elsewhere."""
-    words = command.split()[1:]
+    words = shlex.split(command)[1:]
     group = typer.main.get_command(app)
     context = group.make_context("lab", list(words))
     while hasattr(group, "resolve_command"):

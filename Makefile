@@ -51,8 +51,9 @@ notebooks: $(READY)  ## run every notebook from top to bottom
 bench: $(READY)  ## speed of training, decoding and scoring on this machine; fuzz of the call parser
 	$(BIN)/lab speed
 	$(BIN)/python benchmarks/calls.py
-	@if [ -n "$$LAB_DATA" ]; then $(BIN)/python benchmarks/scoring.py; \
-	else echo "benchmarks/scoring.py needs LAB_DATA: skipped"; fi
+	@if [ -z "$$LAB_DATA" ]; then echo "scoring.py, decoding.py and training.py need LAB_DATA: skipped"; \
+	else $(BIN)/python benchmarks/scoring.py && $(BIN)/python benchmarks/decoding.py && \
+	$(BIN)/python benchmarks/training.py; fi
 
 clean:  ## remove the environment and the caches; runs/ stays
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

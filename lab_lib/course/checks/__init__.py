@@ -1,0 +1,60 @@
+"""One check an exercise: `check("04.2", answer)` says what is right, or which input failed and how.
+
+The exercises of lab NN are in the module `labNN`: a dict CHECKS of `core.Exercise`, and SHOWS of functions that draw or
+print a student's answer. Checks are deterministic and offline, and hold no answers.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from lab_lib.course.checks.core import UNWRITTEN, Wrong, WrongAnswer
+from lab_lib.errors import LabError, nearest
+
+FAILURES: Counter[str] = Counter()  # of this kernel, by exercise
+HINT_FROM = 2  # the failure from which on the hint is shown
+
+
+def labs() -> list[str]:
+    """Return the numbers of the labs that have checks, for example `["00", "01"]`."""
+    return sorted(m.name[3:] for m in pkgutil.iter_modules(__path__) if re.fullmatch(r"lab\d\d", m.name))
+
+
+def check(exercise: str, *answer: Any) -> None:
+    """Check a student's answer, a function or values, and print one line when it is right.
+
+    Raises WrongAnswer, shown without a traceback, with the input that failed, both values and, from the second failure
+    on, a hint; LabError for an exercise that does not exist.
+    """
+    asked = _entry(exercise, "CHECKS")
+    try:
+        asked.check(*answer)
+    except Wrong as wrong:
+        FAILURES[exercise] += 1
+        hint = asked.hint if FAILURES[exercise] >= HINT_FROM else None
+        raise WrongAnswer(exercise, asked.title, str(wrong), hint) from None
+    FAILURES.pop(exercise, None)
+    print(f"✓ {exercise} {asked.title}")
+
+
+def show(exercise: str, *answer: Any) -> None:
+    """Draw or print what a student's answer does; says so in a line where there is nothing to show yet."""
+    try:
+        _entry(exercise, "SHOWS")(*answer)
+    except NotImplementedError:
+        print(f"{exercise}: {UNWRITTEN}")
+
+
+def _entry(exercise: str, table: str) -> Any:
+    number = exercise.partition(".")[0]
+    if number not in labs():
+        raise LabError(f"exercise {exercise!r}: there is no lab {number!r}{nearest(number, labs())}")
+    entries: Mapping[str, Any] = getattr(importlib.import_module(f"{__name__}.lab{number}"), table, {})
+    if exercise not in entries:
+        raise LabError(f"exercise {exercise!r} has no {table.lower()[:-1]}{nearest(exercise, entries)}")
+    return entries[exercise]

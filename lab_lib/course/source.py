@@ -1,0 +1,106 @@
+"""A lab's source: percent-format text under solutions/, with nbgrader's marker words around what students write."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from lab_lib.errors import LabError, nearest
+from lab_lib.files import read_text
+
+BEGIN, END = "BEGIN SOLUTION", "END SOLUTION"
+CODE_STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
+TEXT_STUB = ("*Your answer here.*",)
+EXERCISE = re.compile(r"^# #+ Exercise (\d\d\.\d+)\b", re.MULTILINE)
+
+
+def checkout() -> Path:
+    """Return the repository's folder. Raises LabError where the package is installed without it."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "solutions").is_dir():
+        raise LabError(f"{root}: no solutions/ here; this works in a checkout of the repository")
+    return root
+
+
+def lab_sources(root: Path) -> dict[str, Path]:
+    """Return the sources of all labs by number: `{"04": solutions/04_qlora.py, ...}`."""
+    return {path.name[:2]: path for path in sorted((root / "solutions").glob("[0-9][0-9]_*.py"))}
+
+
+def find_lab(root: Path, number: str) -> Path:
+    """Return the source of a lab, by number (`04`) or name (`04_qlora`). Raises LabError for none."""
+    sources = lab_sources(root)
+    if number[:2] not in sources:
+        raise LabError(f"lab {number!r}: no such lab{nearest(number, sources)}")
+    return sources[number[:2]]
+
+
+def stubbed(text: str, stub: tuple[str, ...], where: str) -> str:
+    """Return a cell's text with each marked region replaced by the stub, at the marker's indent.
+
+    Raises LabError for a region that is nested, not closed, or closed without being open; `where` names the cell.
+
+    >>> print(stubbed("def f(x):\\n    # BEGIN SOLUTION\\n    return x\\n    # END SOLUTION", ("...",), "here"))
+    def f(x):
+        ...
+    """
+    lines: list[str] = []
+    inside = False
+    for line in text.split("\n"):
+        if BEGIN in line:
+            if inside:
+                raise LabError(f"{where}: {BEGIN} inside a solution that is not closed")
+            indent = line[: len(line) - len(line.lstrip())]
+            lines += [indent + part for part in stub]
+            inside = True
+        elif END in line:
+            if not inside:
+                raise LabError(f"{where}: {END} without {BEGIN}")
+            inside = False
+        elif not inside:
+            lines.append(line)
+    if inside:
+        raise LabError(f"{where}: {BEGIN} is never closed")
+    return "\n".join(lines)
+
+
+def has_solution(text: str) -> bool:
+    """Return whether a cell has a marked region."""
+    return BEGIN in text or END in text
+
+
+def without_markers(text: str) -> str:
+    """Return a cell as the solution shows it: the answer stays, the marker lines go."""
+    return "\n".join(line for line in text.split("\n") if BEGIN not in line and END not in line)
+
+
+def read_source(path: Path) -> Any:
+    """Return a lab's source as a notebook (jupytext), its cells as they are written."""
+    try:
+        import jupytext
+    except ImportError:
+        raise LabError("notebooks are built with jupytext; install it with: pip install 'lab_lib[notebooks]'") from None
+    return jupytext.reads(read_text(path), fmt="py:percent")
+
+
+def exercises(text: str) -> list[str]:
+    """Return the ids of a source's exercises, in order."""
+    return EXERCISE.findall(text)
+
+
+def solution(exercise: str, text: str) -> str:
+    """Return the code that solves an exercise: the marked cells between its heading and its check.
+
+    `text` is the lab's percent-format source. Raises LabError for an unknown id.
+    """
+    start = re.search(rf"^# #+ Exercise {re.escape(exercise)}\b", text, re.MULTILINE)
+    if start is None:
+        raise LabError(f"exercise {exercise!r}: not in this lab{nearest(exercise, exercises(text))}")
+    rest = text[start.start() :]
+    end = rest.find(f'check("{exercise}"')
+    cells = re.split(r"^# %%.*\n", rest[: None if end < 0 else end], flags=re.MULTILINE)
+    marked = [without_markers(cell).strip("\n") for cell in cells[1:] if has_solution(cell)]
+    if not marked:
+        raise LabError(f"exercise {exercise!r}: its source marks no solution")
+    return "\n\n\n".join(marked) + "\n"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
 from collections.abc import Callable
 
@@ -13,7 +11,7 @@ from rich.markup import escape
 from lab_lib.cli import data, decoding, free, models, predictions, recipes, runs, scoring, structure, sweeps
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
-from lab_lib.runs.allocator import keep_freed_memory
+from lab_lib.runs.process import prepare_process
 
 app = typer.Typer(
     name="lab",
@@ -36,15 +34,7 @@ app.add_typer(predictions.app, name="predictions", help="Convert prediction file
 
 def main() -> None:
     """Run the command line. Bad input: one line on stderr and exit code 2. Ctrl-C: exit code 130."""
-    # Threads that spin while they wait for work slow everything else on the machine down tenfold.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Compiled kernels of oneDNN are kept with their memory; the default of 1,024 is gigabytes with changing lengths.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
-    # Our own lines say what is loaded and why; the libraries' remarks are for their developers.
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    keep_freed_memory()
+    prepare_process()
     try:
         app()
     except LabError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TEMPLATE = '''\
+TEMPLATE = """\
 # Set-up: run this first. It installs only what is missing here, and leaves torch and numpy as they are.
 import importlib.util
 import subprocess
@@ -15,7 +15,7 @@ if importlib.util.find_spec("lab_lib") is None:
     importlib.invalidate_caches()
 from lab_lib.course.setup import ready
 
-ready()'''
+ready()"""
 
 
 def setup_cell(repository: str) -> str:

@@ -57,12 +57,17 @@ def find_machine() -> Machine:
     """Ask torch what this machine has. With several processes, each takes the GPU that LOCAL_RANK numbers."""
     import torch
 
-    native = has_native_bf16(_cpu_flags())
+    cpu = find_cpu()
     if not torch.cuda.is_available():
-        return Machine(native_bf16_cpu=native)
+        return cpu
     index = int(os.environ.get("LOCAL_RANK", "0"))
     capability = torch.cuda.get_device_capability(index)
-    return Machine(torch.cuda.get_device_name(index), capability, native, index)
+    return Machine(torch.cuda.get_device_name(index), capability, cpu.native_bf16_cpu, index)
+
+
+def find_cpu() -> Machine:
+    """Return this machine without its GPUs. Does not import torch."""
+    return Machine(native_bf16_cpu=has_native_bf16(_cpu_flags()))
 
 
 def has_native_bf16(flags: Set[str]) -> bool:

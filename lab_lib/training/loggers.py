@@ -26,7 +26,7 @@ def prepare_loggers(loggers: Sequence[str], folder: Path) -> list[str]:
             said.append(f"tensorboard: tensorboard --logdir {os.environ['TENSORBOARD_LOGGING_DIR']}")
         if name == "wandb":
             os.environ.setdefault("WANDB_DIR", str(folder))
-            if not _has_wandb_key():
+            if not has_wandb_key():
                 os.environ.setdefault("WANDB_MODE", "offline")
             said.append(f"wandb: {os.environ.get('WANDB_MODE', 'online')}, in {os.environ['WANDB_DIR']}")
         if name == "trackio":
@@ -35,7 +35,7 @@ def prepare_loggers(loggers: Sequence[str], folder: Path) -> list[str]:
     return said
 
 
-def _has_wandb_key() -> bool:
+def has_wandb_key() -> bool:
     """Return whether wandb can log in by itself: a key in the environment or in ~/.netrc."""
     if os.environ.get("WANDB_API_KEY"):
         return True

@@ -1,0 +1,89 @@
+"""What the four widgets share of ipywidgets: whether to use it at all, and a pager."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from lab_lib.errors import LabError
+
+
+def static_view(static: bool | None = None) -> bool:
+    """Return whether to show the first view instead of a widget; the package's docstring has the rules."""
+    if static is not None:
+        return static
+    wanted = os.environ.get("LAB_STATIC_WIDGETS", "")
+    if wanted not in ("", "0", "1"):
+        raise LabError(f"LAB_STATIC_WIDGETS is '{wanted}', expected 1 (first views only) or 0 (widgets)")
+    if wanted == "1" or find_spec("ipywidgets") is None:
+        return True
+    return wanted != "0" and not _somebody_is_there()
+
+
+def _somebody_is_there() -> bool:
+    """Return whether the cell that runs may ask a person for input(); programs that run notebooks forbid it."""
+    from IPython.core.getipython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    return bool(getattr(kernel, "_allow_stdin", False))
+
+
+def show_static(html: str, text: str, png: bytes | None = None) -> None:
+    """Show HTML (and under it a picture) as plain outputs of the cell; `text` is for front ends without HTML.
+
+    Raises LabError when IPython is missing.
+    """
+    if find_spec("IPython") is None:
+        raise LabError("widgets are shown by IPython, which is not installed: pip install 'lab_lib[notebooks]'")
+    from IPython.display import Image, display
+
+    display({"text/html": html, "text/plain": text}, raw=True)
+    if png is not None:
+        display(Image(png))
+
+
+def show_widget(widget: Any) -> None:
+    """Show an ipywidget below the cell."""
+    from IPython.display import display
+
+    display(widget)
+
+
+class Pager:
+    """A slider over 1..count with buttons for the one before and the next; `changed` is called when it moves."""
+
+    def __init__(self, what: str, changed: Callable[[], None]):
+        import ipywidgets
+
+        self.changed, self.quiet = changed, False
+        self.slider = ipywidgets.IntSlider(min=1, max=1, description=what, continuous_update=False)
+        back, forth = (ipywidgets.Button(description=sign, layout={"width": "3em"}) for sign in ("◀", "▶"))
+        back.tooltip, forth.tooltip = f"{what} before", f"next {what}"
+        back.on_click(lambda _: self._step(-1))
+        forth.on_click(lambda _: self._step(1))
+        self.slider.observe(self._moved, names="value")
+        self.box = ipywidgets.HBox([self.slider, back, forth])
+
+    def resize(self, count: int, place: int = 0) -> None:
+        """Page through `count` things from now on, `place` (from 0) first; draws once."""
+        self.quiet = True
+        self.slider.value = 1
+        self.slider.max = max(count, 1)
+        self.slider.value = place + 1
+        self.slider.disabled = count < 2
+        self.quiet = False
+        self.changed()
+
+    @property
+    def place(self) -> int:
+        """The number shown, counted from 0."""
+        return int(self.slider.value) - 1
+
+    def _step(self, by: int) -> None:
+        self.slider.value = min(max(self.slider.value + by, 1), self.slider.max)
+
+    def _moved(self, change: Any) -> None:
+        if not self.quiet:
+            self.changed()

@@ -28,6 +28,7 @@ Where nobody can move a slider the first view is shown as plain HTML and a pictu
 Everything that people or models wrote is shown as text, never as HTML.
 """
 
+from lab_lib.course.widgets.decoding import playground
 from lab_lib.course.widgets.dialogues import browse
 
-__all__ = ["browse"]
+__all__ = ["browse", "playground"]

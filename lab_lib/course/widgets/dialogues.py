@@ -77,7 +77,8 @@ def dialogue_page(dialogue: Dialogue, place: int, count: int, delexicalised: boo
     title = Markup("<p><b>{}</b> · {} <span class='soft'>({} of {})</span></p>").format(
         dialogue.id, ", ".join(dialogue.services) or "no domains", place + 1, count
     )
-    goal = Markup("").join(paragraph(f"goal, {line}", "soft") for line in goal_lines(dialogue.goal or {}))
+    lines = [Markup("goal, {}").format(line) for line in goal_lines(dialogue.goal or {})]
+    goal = paragraph(Markup("<br>").join(lines), "soft") if lines else Markup()
     return page(title, goal, Markup("<table>{}{}</table>").format(_COLUMNS, _turn_rows(dialogue, delexicalised)))
 
 
@@ -108,7 +109,8 @@ def _notes(turn: Turn, state: State, booked: tuple[str, ...]) -> Iterator[str]:
         yield f"booked: {', '.join(turn.booked) or 'nothing'}"
     if turn.acts:
         slots = turn.act_slots or ((),) * len(turn.acts)
-        yield "acts: " + ", ".join(f"{act}({', '.join(of)})" for act, of in zip(turn.acts, slots, strict=True))
+        acts = zip(turn.acts, slots, strict=True)
+        yield "acts: " + ", ".join(f"{act}({', '.join(of)})" if of else act for act, of in acts)
     if hidden := [span for span in turn.spans if span not in applied_spans(turn)]:
         yield "annotated, not delexicalised: " + ", ".join(f"{span.slot}={span.value}" for span in hidden)
 

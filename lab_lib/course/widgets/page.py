@@ -21,7 +21,7 @@ STYLE = Markup("""<style>
 .lab-widget table { border-collapse: collapse; width: 100%; margin: .3em 0; font-size: 1em; table-layout: fixed; }
 .lab-widget table.fit { width: auto; table-layout: auto; }
 .lab-widget table th, .lab-widget table td { padding: .35em .6em; text-align: left; vertical-align: top; border: 0;
-  border-bottom: 1px solid rgba(128, 128, 128, .4); white-space: normal; max-width: none; }
+  border-bottom: 1px solid rgba(128, 128, 128, .4); white-space: normal; max-width: none; line-height: 1.5; }
 .lab-widget table tr:nth-child(n) { background: none; }
 .lab-widget td.who { border-left: 4px solid #E69F00; }
 .lab-widget tr.user td.who { border-left-color: #0072B2; }

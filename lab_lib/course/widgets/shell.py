@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -24,19 +25,28 @@ def static_view(static: bool | None = None) -> bool:
 
 def _somebody_is_there() -> bool:
     """Return whether the cell that runs may ask a person for input(); programs that run notebooks forbid it."""
+    if not _in_ipython():
+        return False
     from IPython.core.getipython import get_ipython
 
     kernel = getattr(get_ipython(), "kernel", None)
     return bool(getattr(kernel, "_allow_stdin", False))
 
 
-def show_static(html: str, text: str, png: bytes | None = None) -> None:
-    """Show HTML (and under it a picture) as plain outputs of the cell; `text` is for front ends without HTML.
+def _in_ipython() -> bool:
+    """Return whether IPython runs this code. Does not import it: where it runs, it is imported."""
+    module = sys.modules.get("IPython")
+    return module is not None and module.get_ipython() is not None
 
-    Raises LabError when IPython is missing.
+
+def show_static(html: str, text: str, png: bytes | None = None) -> None:
+    """Show HTML (and under it a picture) as plain outputs of the cell.
+
+    Where HTML cannot be shown, `text` is: by front ends without it, and on standard output outside IPython.
     """
-    if find_spec("IPython") is None:
-        raise LabError("widgets are shown by IPython, which is not installed: pip install 'lab_lib[notebooks]'")
+    if not _in_ipython():
+        print(text)
+        return
     from IPython.display import Image, display
 
     display({"text/html": html, "text/plain": text}, raw=True)

@@ -95,6 +95,18 @@ def draw_curve(
     return text.getvalue()
 
 
+def curve_png(
+    log: Sequence[Mapping[str, Any]], recipe: str, best: int | None = None, dots_per_inch: int = 100
+) -> bytes:
+    """Return the same curve as a PNG for a notebook: 720 x 540 pixels unless `dots_per_inch` says otherwise."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        image = BytesIO()
+        _figure(log, recipe, best).savefig(image, format="png", dpi=dots_per_inch)
+    return image.getvalue()
+
+
 def _figure(log: Sequence[Mapping[str, Any]], recipe: str, best: int | None) -> Figure:
     """Return the figure: the loss panel, and a second one when dev scores were logged.
 

@@ -30,5 +30,7 @@ Everything that people or models wrote is shown as text, never as HTML.
 
 from lab_lib.course.widgets.decoding import playground
 from lab_lib.course.widgets.dialogues import browse
+from lab_lib.course.widgets.failures import errors
+from lab_lib.course.widgets.training import watch
 
-__all__ = ["browse", "playground"]
+__all__ = ["browse", "errors", "playground", "watch"]

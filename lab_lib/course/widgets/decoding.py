@@ -49,7 +49,7 @@ def playground(
     if static_view(static):
         sides = [Markup("<td>{}</td>").format(desk.answer(0, 0, settings)) for settings in (first, second)]
         both = Markup("<table><tr>{}</tr></table>").format(Markup("").join(sides))
-        show_static(page(desk.history(0, 0), both), f"{dialogues[0].id}: one reply decoded in two ways")
+        show_static(f"{dialogues[0].id}: one reply decoded in two ways", page(desk.history(0, 0), both))
     else:
         show_widget(_shell(desk, first, second))
 

@@ -28,7 +28,7 @@ def browse(corpus: Corpus, split: str | None = None, search: str = "", static: b
         found = matching(corpus.splits[split], search)
         if not found:
             raise LabError(f"{corpus.name}, {split}: no dialogue's id or domains match '{search}'")
-        show_static(dialogue_page(found[0], 0, len(found)), f"{found[0].id}, the first of {len(found)} dialogues")
+        show_static(f"{found[0].id}, the first of {len(found)} dialogues", dialogue_page(found[0], 0, len(found)))
     else:
         show_widget(_shell(corpus, split, search))
 

@@ -39,8 +39,8 @@ def _in_ipython() -> bool:
     return module is not None and module.get_ipython() is not None
 
 
-def show_static(html: str, text: str, png: bytes | None = None) -> None:
-    """Show HTML (and under it a picture) as plain outputs of the cell.
+def show_static(text: str, *parts: str | bytes) -> None:
+    """Show parts, each HTML or a PNG, as plain outputs of the cell.
 
     Where HTML cannot be shown, `text` is: by front ends without it, and on standard output outside IPython.
     """
@@ -49,9 +49,11 @@ def show_static(html: str, text: str, png: bytes | None = None) -> None:
         return
     from IPython.display import Image, display
 
-    display({"text/html": html, "text/plain": text}, raw=True)
-    if png is not None:
-        display(Image(png))
+    for part in parts:
+        if isinstance(part, bytes):
+            display(Image(part))
+        else:
+            display({"text/html": part, "text/plain": text}, raw=True)
 
 
 def show_widget(widget: Any) -> None:

@@ -1,0 +1,191 @@
+"""The training curve of a run with its sample replies: while it trains, or played back afterwards."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from lab_lib.corpora.delex import delexicalise
+from lab_lib.corpora.load import load_corpus
+from lab_lib.corpora.show import pick
+from lab_lib.corpora.types import Corpus, Dialogue
+from lab_lib.course.widgets.page import marked, page, paragraph, problem, table
+from lab_lib.course.widgets.shell import Pager, show_static, show_widget, static_view
+from lab_lib.decoding.predictions import read_partial
+from lab_lib.errors import LabError
+from lab_lib.files import read_json
+from lab_lib.results.curve import best_step, curve_png
+from lab_lib.results.report_html import difference
+from lab_lib.runs.config import load_run_config
+
+DEV = {"bleu": "BLEU", "inform": "Inform", "success": "Success", "joint_accuracy": "joint goal"}
+TRAINED = ("train", "finetuned", "report")  # stages after which a run's log does not grow any more
+Rows = Sequence[Mapping[str, Any]]
+
+
+def watch(folder: str | Path, every: float = 2.0, static: bool | None = None) -> None:
+    """Show the training curve of a run and its sample replies below the cell; the slider plays them back.
+
+    Looks into the folder every `every` seconds until the run is trained, has failed, or "follow" is switched off. The
+    run may train in another process, or in the next cells of the same notebook, so the folder need not be there yet.
+    `static` as in the package's docstring: shows what is logged now. That raises LabError where there is no log.
+    """
+    folder = Path(folder)
+    if not static_view(static):
+        show_widget(_shell(folder, every))
+        return
+    run = read_run(folder)
+    if not run.log:
+        raise LabError(f"{folder / 'log.jsonl'}: nothing is logged here yet")
+    line, curve, replies = view(run, len(run.steps) - 1)
+    show_static(str(progress(run, run.steps[-1]).striptags()), line, curve, replies)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder says by now. `log` and `samples` are its rows so far, `status` is empty before it starts."""
+
+    folder: Path
+    log: Rows
+    samples: Rows
+    status: Mapping[str, Any]
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps something was logged at, in order."""
+        return sorted({int(row["step"]) for row in (*self.log, *self.samples)})
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come: training is complete, or a stage failed or was interrupted."""
+        state = self.status.get("state")
+        return state in ("failed", "interrupted") or (state == "completed" and self.status.get("stage") in TRAINED)
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder as it is, or is not yet; a row that is being written is left for the next time."""
+    status = folder / "status.json"
+    log, samples = (read_partial(folder / name) for name in ("log.jsonl", "samples.jsonl"))
+    return Run(folder, log, samples, read_json(status) if status.exists() else {})
+
+
+def until(rows: Rows, step: int) -> list[Mapping[str, Any]]:
+    """Return the rows up to a step."""
+    return [row for row in rows if row["step"] <= step]
+
+
+def picture(run: Run, step: int) -> bytes:
+    """Return the curve up to a step as PNG; the best checkpoint so far is marked."""
+    log = until(run.log, step)
+    config = load_run_config(run.folder) if (run.folder / "config.yaml").exists() else None
+    metric = config.training.best_metric if config else "combined"
+    return curve_png(log, config.recipe if config else run.folder.name, best_step(log, metric))
+
+
+def progress(run: Run, step: int) -> Markup:
+    """Return one line: step, loss, dev scores, and how the run stands."""
+    log = until(run.log, step)
+    facts = [f"step {step} of {run.steps[-1]} so far"]
+    facts += [f"loss {row['loss']:.3f}" for row in log[::-1] if "loss" in row][:1]
+    dev: Mapping[str, float] = next((row["dev"] for row in log[::-1] if "dev" in row), {})
+    facts += [f"dev {heading} {dev[name]:.1f}" for name, heading in DEV.items() if name in dev]
+    state = " ".join(str(run.status[name]) for name in ("stage", "state", "reason") if run.status.get(name))
+    return paragraph(" · ".join([*facts, f"run: {state or 'no status yet'}"]))
+
+
+def samples(run: Run, step: int) -> Markup:
+    """Return the sample replies of the last dev evaluation up to a step, beside the user's words and the gold reply."""
+    found = until(run.samples, step)
+    if not found:
+        return paragraph("No sample replies yet: they come with each dev evaluation (training.evaluate_every).", "soft")
+    row = found[-1]
+    replies = [reply["response"] for reply in row["replies"]]
+    title = paragraph(
+        f"Dialogue {row['dialogue']} at step {row['step']}; words that the gold reply lacks are underlined."
+    )
+    try:
+        turns = spoken(find_dialogue(run.folder, row["dialogue"]))
+    except LabError as error:
+        return Markup("{}{}{}").format(title, problem(error), table(["model"], [[reply] for reply in replies]))
+    rows = [(user, gold, marked(difference(gold, reply))) for (user, gold), reply in zip(turns, replies, strict=True)]
+    return Markup("{}{}").format(title, table(["user", "gold reply", "model"], rows))
+
+
+def spoken(dialogue: Dialogue) -> list[tuple[str, str]]:
+    """Return (the user's words, delexicalised reply) of every system turn."""
+    pairs, user = [], ""
+    for turn in dialogue.turns:
+        if turn.speaker == "system":
+            pairs.append((user, delexicalise(turn)))
+        user = turn.text if turn.speaker == "user" else ""
+    return pairs
+
+
+def find_dialogue(folder: Path, id: str) -> Dialogue:
+    """Return a dialogue of the corpus a run learns from. Raises LabError when the corpus is not on this machine."""
+    return pick(_corpus(load_run_config(folder).data.corpus), "", 0, id)[0]
+
+
+@lru_cache(maxsize=1)
+def _corpus(name: str) -> Corpus:
+    """Return a corpus, read once: a slider asks for it at every move."""
+    return load_corpus(name)
+
+
+def view(run: Run, point: int) -> tuple[str, bytes, str]:
+    """Return (line, picture, replies) after the first `point` + 1 logged steps."""
+    if not run.steps:
+        return page(paragraph(f"Waiting for {run.folder / 'log.jsonl'} ...")), curve_png([], run.folder.name), ""
+    step = run.steps[min(point, len(run.steps) - 1)]
+    return page(progress(run, step)), picture(run, step), page(samples(run, step))
+
+
+def _shell(folder: Path, every: float) -> Any:
+    """Return the widget: follow, a slider over the logged steps with a play button, curve, replies."""
+    import ipywidgets
+
+    line, replies = ipywidgets.HTML(), ipywidgets.HTML()
+    curve = ipywidgets.Image(format="png", layout={"max_width": "46rem", "width": "100%"})
+    follow = ipywidgets.ToggleButton(value=True, description="follow", tooltip="look for new rows in the folder")
+    play = ipywidgets.Play(min=1, interval=400)
+    now = [read_run(folder)]
+
+    def draw() -> None:
+        try:
+            line.value, curve.value, replies.value = view(now[0], points.place)
+        except LabError as error:
+            line.value = page(problem(error))
+
+    def look() -> None:
+        """Read the folder again; where something is new, go to its end."""
+        before, now[0] = now[0], read_run(folder)
+        play.max = max(len(now[0].steps), 1)
+        if now[0] != before:
+            points.resize(len(now[0].steps), max(len(now[0].steps) - 1, 0))
+
+    def go_on() -> None:
+        while follow.value and not now[0].over:
+            time.sleep(every)
+            look()
+        follow.value = False
+
+    def toggled(change: Any) -> None:
+        if change["new"]:
+            look()
+            # A thread, because a training cell keeps the kernel busy; a daemon, because it must not keep it alive.
+            threading.Thread(target=go_on, daemon=True).start()
+
+    points = Pager("point", draw)
+    ipywidgets.jslink((play, "value"), (points.slider, "value"))
+    follow.observe(toggled, names="value")
+    play.max = max(len(now[0].steps), 1)
+    points.resize(len(now[0].steps), max(len(now[0].steps) - 1, 0))
+    toggled({"new": True})
+    return ipywidgets.VBox([ipywidgets.HBox([follow, play, points.box]), line, curve, replies])

@@ -67,7 +67,7 @@ def memory_estimate(model: object, trainable: int, tokens: int, predicted: int) 
 
 def render_tokens(example: Example, tokenizer: Any) -> Text:
     """Return an example as text: stretches of learnt tokens between guillemets and green, the others dim."""
-    text = Text(f"{example.key}: {len(example.ids)} tokens, {sum(example.learnt)} learnt\n", style="bold")
+    text = Text().append(f"{example.key}: {len(example.ids)} tokens, {sum(example.learnt)} learnt\n", style="bold")
     marked = zip(example.ids, example.learnt, strict=True)
     for learnt, stretch in groupby(marked, key=lambda pair: pair[1]):
         # Whole stretches are decoded: a token alone may be half a character.

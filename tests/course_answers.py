@@ -1,0 +1,30 @@
+"""Help for the tests of labs: what the solutions define, and what a check says to a wrong answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab_lib.course import check
+from lab_lib.course.checks import FAILURES
+from lab_lib.course.checks.core import WrongAnswer
+from lab_lib.course.source import checkout, exercises, find_lab, solution
+from lab_lib.files import read_text
+
+
+def solved(lab: str) -> dict[str, Any]:
+    """Return the names that the solutions of a lab's exercises define, run in order as in the notebook."""
+    text = read_text(find_lab(checkout(), lab))
+    names: dict[str, Any] = {}
+    for exercise in exercises(text):
+        exec(compile(solution(exercise, text), f"solution of {exercise}", "exec"), names)
+    return names
+
+
+def complaint(exercise: str, *answer: Any) -> str:
+    """Return what the check says to a wrong answer; fails when it takes it for right."""
+    FAILURES.clear()
+    with pytest.raises(WrongAnswer) as caught:
+        check(exercise, *answer)
+    return str(caught.value)

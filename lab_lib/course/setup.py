@@ -51,7 +51,7 @@ def ready(*extras: str) -> None:
     if not has_wandb_key():
         os.environ.setdefault("WANDB_MODE", "offline")
     needed = requirements(extras or EXTRAS)
-    wanted = [r for r in needed if version_problem(r) and not is_kept(r.name)]
+    wanted = [r for r in needed if version_problem(r) and not (is_kept(r.name) and installed(r.name))]
     if wanted:
         install(wanted)
     if stale:
@@ -70,13 +70,12 @@ def requirements(extras: Iterable[str]) -> list[Any]:
 
 
 def is_kept(name: str) -> bool:
-    """Return whether a package that is installed must stay as it is.
+    """Return whether a package stays as it is where it is installed.
 
     >>> is_kept("torch"), is_kept("nvidia-cudnn-cu12"), is_kept("peft")
     (True, True, False)
     """
-    name = canonical(name)
-    return installed(name) is not None and (name in KEPT or name.startswith(KEPT_FAMILIES))
+    return canonical(name) in KEPT or canonical(name).startswith(KEPT_FAMILIES)
 
 
 def canonical(name: str) -> str:
@@ -164,7 +163,8 @@ def free_space(device: str, memory: int) -> str:
 
 def kept_note(problem: str) -> str:
     """Return why a package outside its bounds was left as it is, for one of KEPT."""
-    return "; left as it is, since other packages here are built for it" if is_kept(problem.split()[0]) else ""
+    name = problem.split()[0]
+    return "; left as it is: other packages here are built for it" if is_kept(name) and installed(name) else ""
 
 
 def token_state() -> str:

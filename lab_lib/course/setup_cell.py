@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 if importlib.util.find_spec("lab_lib") is None:
-    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "lab_lib @ {address}"]
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "git+{repository}"]
     with subprocess.Popen(pip, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as install:
         print(*install.stdout, sep="")
     importlib.invalidate_caches()
@@ -24,7 +24,7 @@ def setup_cell(repository: str) -> str:
     The cell needs Python, pip and git only. What pip says is printed: a notebook shows what a child process writes to
     a pipe that is read, and not everywhere what it writes to its own output.
 
-    >>> "lab_lib @ git+https://example.org/lab" in setup_cell("https://example.org/lab")
+    >>> "git+https://example.org/lab" in setup_cell("https://example.org/lab")
     True
     """
-    return TEMPLATE.format(address=f"git+{repository}")
+    return TEMPLATE.format(repository=repository)

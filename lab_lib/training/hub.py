@@ -13,7 +13,7 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_json
 
 DATA = Path(__file__).parent.parent / "data"
-BUNDLED = {name: DATA / name for name in ("lab-tiny", "t5-tiny", "llama-1m", "llama-20m")}
+BUNDLED = {name: DATA / name for name in ("lab-tiny", "t5-tiny", "llama-1m", "llama-20m", "town-adapter")}
 # Bundled shapes without weights, for model.from_scratch, and the bundled model whose tokens they read and write.
 SHAPES = {"t5-tiny": "lab-tiny", "llama-1m": "lab-tiny", "llama-20m": "lab-tiny"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")

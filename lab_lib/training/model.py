@@ -63,7 +63,8 @@ class ModelConfig:
     dtype: Dtype = "auto"
     # auto | eager | sdpa | flash_attention_2: eager is the slowest and most readable; all compute the same thing.
     attention: Attention = "auto"
-    # A folder or hub name of a LoRA adapter to put on the base; none when left out.
+    # A LoRA adapter to put on the base: a bundled name (town-adapter, on lab-tiny), a folder or a hub name; none when
+    # left out.
     adapter: str | None = None
     # True runs Python code that comes with the model, with all your rights. Read that code first.
     trust_remote_code: bool = False

@@ -44,7 +44,7 @@ def brief(value: Any) -> str:
     >>> brief([1, 2])
     '[1, 2]'
     """
-    text = repr(value.tolist()) if isinstance(value, np.ndarray | np.generic) else repr(value)
+    text = repr(_listed(value))
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
@@ -62,7 +62,7 @@ def call(function: Any, *arguments: Any, given: str, **named: Any) -> Any:
 
 
 def equal(got: Any, expected: Any, *, given: str, why: str = "") -> None:
-    """Raise Wrong unless both values are equal (arrays: same shape, same numbers). `why` ends the message."""
+    """Raise Wrong unless both values are equal (arrays and tensors: as nested lists). `why` ends the message."""
     if _same(got, expected):
         return
     none = "; does your function return its result?" if got is None else ""
@@ -97,11 +97,12 @@ def refuses(function: Any, *arguments: Any, given: str, error: type[Exception] =
 
 
 def _same(got: Any, expected: Any) -> bool:
-    arrays = isinstance(got, np.ndarray) or isinstance(expected, np.ndarray)
-    if arrays:
-        ours, theirs = np.asarray(got), np.asarray(expected)
-        return ours.shape == theirs.shape and bool(np.all(ours == theirs))
-    return isinstance(got == expected, bool) and got == expected
+    return bool(_listed(got) == _listed(expected))
+
+
+def _listed(value: Any) -> Any:
+    """Return arrays, tensors and their scalars as Python lists and numbers, everything else as it is."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _end(why: str) -> str:

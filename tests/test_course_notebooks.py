@@ -1,0 +1,60 @@
+"""The notebooks themselves: each solution runs from top to bottom, each student's notebook up to its first stub."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from lab_lib.course.build import solution_notebook, student_notebook
+from lab_lib.course.execute import execute
+from lab_lib.course.reveal import NAMES, reveal
+from lab_lib.course.source import checkout, exercises, lab_sources
+from lab_lib.course.verify import faults
+from lab_lib.errors import LabError
+from lab_lib.files import read_text
+
+LABS = lab_sources(checkout())
+STUB = "raise NotImplementedError()"
+
+
+def test_stored_notebooks_come_from_their_sources():
+    assert faults(checkout()) == []
+
+
+def test_names_without_a_checkout_are_those_of_the_sources():
+    assert {number: path.stem for number, path in LABS.items()} == NAMES
+
+
+@pytest.mark.parametrize("number", LABS)
+def test_each_lab_has_exercises_grapes_and_a_way_on(number):
+    text = read_text(LABS[number])
+    assert len(exercises(text)) >= 4
+    assert "🍇" in text and "What to try next" in text and "FULL = False" in text
+    assert all(reveal(name).strip() for name in exercises(text))
+
+
+@pytest.mark.notebooks
+@pytest.mark.parametrize("number", LABS)
+def test_solution_runs(number):
+    done = execute(solution_notebook(LABS[number]), LABS[number].stem)
+    checks = [cell for cell in done.cells if cell.cell_type == "code" and cell.source.startswith("check(")]
+    assert len(checks) >= 4 and all("✓" in cell.outputs[0].text for cell in checks)
+
+
+@pytest.mark.notebooks
+@pytest.mark.parametrize("number", LABS)
+def test_student_notebook_runs_up_to_its_first_stub(number):
+    notebook = copy.deepcopy(student_notebook(LABS[number]))
+    code = [place for place, cell in enumerate(notebook["cells"], 1) if cell["cell_type"] == "code"]
+    stub = next(place for place in code if STUB in notebook["cells"][place - 1]["source"])
+    check = next(
+        place for place in code if place > stub and notebook["cells"][place - 1]["source"].startswith("check(")
+    )
+    notebook["cells"] = notebook["cells"][:check]
+    with pytest.raises(LabError) as error:
+        execute(notebook, LABS[number].stem)
+    message = str(error.value)
+    place = int(message.partition("cell ")[2].partition(":")[0])
+    assert stub <= place <= check, message
+    assert "not written yet" in message or "NotImplementedError" in message, message

@@ -14,11 +14,11 @@ export OMP_WAIT_POLICY ?= PASSIVE
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help demo test lint notebooks bench install clean
+.PHONY: help demo test lint notebooks run-notebooks bench install clean
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r verb text; do \
-		printf '  make %-10s %s\n' "$$verb" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r verb text; do \
+		printf '  make %-14s %s\n' "$$verb" "$$text"; done
 
 install: $(READY)  ## create the environment in $(VENV) (done once; again when the pins change)
 
@@ -43,10 +43,11 @@ lint: $(READY)  ## style, format, types and import floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-notebooks: $(READY)  ## run every notebook from top to bottom
-	@if ls notebooks/*.ipynb >/dev/null 2>&1; \
-	then OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbmake --nbmake-timeout=1800 notebooks; \
-	else echo "no notebooks yet"; fi
+notebooks: $(READY)  ## bring notebooks/ and solutions/ in line with their sources; executes what changed
+	$(BIN)/lab course build
+
+run-notebooks: $(READY)  ## execute every notebook from its source, and the students' up to their first stub
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m notebooks tests/test_course_notebooks.py
 
 bench: $(READY)  ## speed of training, decoding and scoring on this machine; fuzz of the call parser
 	$(BIN)/lab speed

@@ -201,3 +201,18 @@ def test_own_history_is_what_the_model_said(loaded, room, beams):
     assert {(r.key, r.turn): r.response for r in replies} == expected
     with pytest.raises(LabError, match="history=own needs whole dialogues"):
         list(generate_replies(model, tokenizer, gold, config))
+
+
+def test_an_answer_is_written_in_the_room_that_reading_left(loaded):
+    """A fork of the cache that grew would hold everything read a second time."""
+    import torch
+
+    model, tokenizer = loaded
+    read, config = (*range(3, 20),), DecodeConfig(max_new_tokens=200, min_new_tokens=200)
+    reader = Reader(model, tokenizer, config, 1)
+    with torch.inference_mode():
+        reader.read([read])
+        reader.write([Prompt(read, "d", 0)])
+    keys = reader.cache.layers[0].keys
+    written = (keys != 0).any(-1)[0, 0]
+    assert written[17:].sum() > 150 and written[17 + 190 : 17 + 199].any()  # some tokens (pad) have no key

@@ -196,13 +196,36 @@ def test_a_batch_that_does_not_fit_is_seen_and_other_errors_are_not_hidden(run, 
         fail_with(RuntimeError("sizes do not match"))
 
 
-def test_a_cpu_keeps_a_margin_and_never_doubles_past_its_budget():
+def test_a_cpu_keeps_a_margin_and_never_grows_past_its_budget():
     from lab_lib.runs.batch_size import Memory
 
     memory = Memory(gpu=False, budget=1000)
-    memory.taken = {4: 100, 8: 200}
-    assert memory.most() == 16  # twice the last one, though 40 would fit
-    memory.taken[16] = 400
-    assert memory.most() == 32
-    memory.taken[32] = 790
-    assert memory.most() == 40  # 1000 / (790 / 32)
+    memory.taken = {4: 50, 8: 100}
+    assert memory.most() == 32  # four times the last one, though 80 would fit
+    memory.taken[32] = 400
+    assert memory.most() == 80
+    memory.taken[64] = 1200
+    assert memory.most() == 53  # 1000 / (1200 / 64): nothing more
+
+
+@pytest.mark.parametrize("changes", [{}, {"beams": 2}])
+def test_what_is_tried_needs_as_much_as_the_longest_reply_does(tmp_path, changes):
+    """The key of the last token that is written stands where it does when the whole reply is written; few are."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from lab_lib.decoding.config import DecodeConfig
+    from lab_lib.decoding.row_cache import ROOM
+    from lab_lib.prompts.encode import Prompt
+    from lab_lib.runs.batch_size import GAP, write
+
+    assert GAP > ROOM
+    folder = tiny_llama(tmp_path)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    passes: list[int] = []
+    model.model.layers[0].register_forward_pre_hook(
+        lambda layer, inputs, named: passes.append(int(named["position_ids"].max())), with_kwargs=True
+    )
+    config = DecodeConfig(max_new_tokens=40, **changes)
+    write(model, tokenizer, [Prompt((1, *[7] * 299), "long", 0), Prompt((1, 5, 6), "short", 0)], config)
+    assert max(passes) == 300 + 40 - 2  # the last token of the reply is not read
+    assert len(passes) < 8

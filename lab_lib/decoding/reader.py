@@ -40,7 +40,7 @@ class Reader:
         # The fused attention is told where to look; the plain one adds a number to each score.
         self.added = base.get_input_embeddings().weight.dtype if base.config._attn_implementation == "eager" else None
         self.device = model.device
-        self.cache = RowCache(base.config, rows)
+        self.cache = RowCache(base.config, rows, config.max_new_tokens)
         self.lengths = [0] * rows
         self.logits: Any = None
         self.settings = {asked: config.writing(asked) for asked in get_args(Asks)}

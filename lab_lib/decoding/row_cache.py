@@ -22,6 +22,7 @@ class Places:
 
     def __init__(self, rows: int):
         self.rows = rows  # of the whole cache
+        self.ahead = 0  # columns that stay free for the answer: a fork that grew would hold the whole cache twice
         self.part = slice(0, rows)  # the rows of the pass, neighbours
         self.end = 0  # columns in use after the pass
         self.row: Any = None  # of each token that is kept, counted in the whole cache
@@ -69,9 +70,10 @@ class RowLayer(DynamicLayer):
 
 def put(held: Any, new: Any, places: Places) -> Any:
     """Write `new` (rows of the pass, heads, tokens, width) into `held`, or a larger copy of it, and return that."""
-    if held is None or held.shape[2] < places.end:
+    end = places.end + places.ahead
+    if held is None or held.shape[2] < end:
         # Zeros, not whatever memory holds: a place that is masked out is multiplied by 0, and NaN x 0 is NaN.
-        larger = new.new_zeros(places.rows, new.shape[1], places.end + ROOM, new.shape[3])
+        larger = new.new_zeros(places.rows, new.shape[1], end + ROOM, new.shape[3])
         if held is not None:
             larger[:, :, : held.shape[2]] = held
         held = larger
@@ -83,11 +85,15 @@ def put(held: Any, new: Any, places: Places) -> Any:
 
 
 class RowCache(DynamicCache):
-    """A cache of RowLayers for a model all of whose layers attend to everything before them (see `fits`)."""
+    """A cache of RowLayers for a model all of whose layers attend to everything before them (see `fits`).
 
-    def __init__(self, config: Any, rows: int):
+    Answers of up to `answer` tokens are written on forks of it.
+    """
+
+    def __init__(self, config: Any, rows: int, answer: int):
         super().__init__(config=config)
         self.places = Places(rows)
+        self.places.ahead = answer
         self.layers: list[Any] = [RowLayer(self.places) for _ in DynamicCache(config=config).layers]
 
     def fork(self) -> RowCache:
@@ -97,6 +103,7 @@ class RowCache(DynamicCache):
         """
         twin = copy.copy(self)
         twin.places = copy.copy(self.places)
+        twin.places.ahead = 0
         twin.layers = [copy.copy(layer) for layer in self.layers]
         for layer in twin.layers:
             layer.places = twin.places

@@ -1,14 +1,16 @@
 """The largest decoding batch that fits in memory, and the longest reply that leaves every history whole.
 
-Batches of the longest dialogues are decoded for real, each reply as long as it may get: 1, 2, 4, ... until one does not
-fit, then sizes in between. A GPU says so itself (OutOfMemoryError). On a CPU the system would kill the process, so
-there a batch is only tried when the growth of the last one says that it will fit, with a margin.
+Batches of the longest dialogues are tried, 1, 4, 16, ... until one does not fit or all dialogues are in one, then sizes
+in between. A GPU says so itself (OutOfMemoryError). On a CPU the system would kill the process, so there a batch is
+only tried when the growth of the last one says that it will fit, with a margin.
+
+What is tried is the moment that needs most: the last piece of the longest history is read, and the last tokens of the
+longest reply are written. The cache has its full size then; what it holds before that does not matter to memory.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,7 +30,10 @@ from lab_lib.runs.splits import load_splits
 
 GIB = 1 << 30
 MARGIN = 0.2  # share of the available memory that stays free: other programs grow too
-ROUNDS = 8  # pieces a dialogue is read in; MultiWOZ has 7.4 system turns on average
+GROWTH = 4  # how many times larger the next batch is: every attempt takes time, and the first ones say little
+STEPS = 4  # tokens written
+PIECE = 96  # tokens read: about the longest that a user's turn, state and a reply are in MultiWOZ
+GAP = 160  # more than the room that a cache keeps free
 
 
 @dataclass
@@ -64,12 +69,12 @@ class Memory:
         """Return the largest batch that may be tried.
 
         Memory grows in proportion to the batch, or less. What was freed before is used again without growth, so a
-        small batch seems to need less than it does; that is why no batch is more than twice the last one.
+        small batch seems to need less than it does; that is why no batch is more than four times the last one.
         """
         if self.gpu or not self.taken:
             return 1 << 30
         size, taken = max(self.taken.items())
-        return 2 * size if not taken else min(2 * size, self.budget * size // taken)
+        return GROWTH * size if not taken else min(GROWTH * size, self.budget * size // taken)
 
 
 def resident() -> int:
@@ -117,15 +122,16 @@ def search(fits: Callable[[int], bool], most: int, safe: Callable[[], int]) -> i
     `fits(n)` tries a size. `safe()` is the largest that may be tried now, from what was seen so far.
 
     >>> search(lambda n: n <= 100, 1000, lambda: 1000)
-    96
+    100
     """
     good, bad = 0, most + 1
     while bad - good > max(1, good // 8):
-        size = min(2 * good or 1, most)
+        size = min(GROWTH * good or 1, most)
         size = size if size < bad else (good + bad) // 2
-        if size > safe():
-            bad = max(safe(), good) + 1
-        elif fits(size):
+        size = min(size, safe())
+        if size <= good + good // 16:  # what is safe is as good as reached
+            break
+        if fits(size):
             good = size
         else:
             bad = size
@@ -165,18 +171,13 @@ def longest(prompts: Sequence[Prompt]) -> list[Prompt]:
 def largest(model: Any, tokenizer: Any, prompts: Sequence[Prompt], config: DecodeConfig, console: Console) -> int:
     """Try batches of the first prompts and return the largest batch size in rows that fits."""
     memory = Memory(gpu=model.device.type == "cuda")
-    full = replace(config, min_new_tokens=config.max_new_tokens)
-    write(model, tokenizer, prompts[:1], full)  # what is allocated once and stays
+    write(model, tokenizer, prompts[:1], config)  # what is allocated once and stays
     memory.start()
     rows = config.rows_a_prompt
 
     def fits(size: int) -> bool:
-        started = time.perf_counter()
-        found = attempt(model, tokenizer, prompts[:size], full, memory)
-        seconds = time.perf_counter() - started
-        taken = (
-            f"{memory.taken[size] / GIB:.2f} GiB, {size / seconds:.1f} replies/s: fits" if found else "out of memory"
-        )
+        found = attempt(model, tokenizer, prompts[:size], config, memory)
+        taken = f"{memory.taken[size] / GIB:.2f} GiB: fits" if found else "out of memory"
         console.print(f"batch_size={size * rows}: {taken}", highlight=False)
         return found
 
@@ -206,18 +207,24 @@ def attempt(model: Any, tokenizer: Any, prompts: Sequence[Prompt], config: Decod
 
 
 def write(model: Any, tokenizer: Any, prompts: Sequence[Prompt], config: DecodeConfig) -> None:
-    """Decode prompts as a run does: read in pieces with one cache, or whole by generate()."""
+    """Do what needs most memory when these prompts are decoded, with one cache or by generate()."""
     import torch
 
+    steps = min(STEPS, config.max_new_tokens)
+    short = replace(config, max_new_tokens=steps, min_new_tokens=steps)
+    # As if all but the last tokens of the reply were written.
+    rows = [prompt.ids + prompt.ids[-1:] * (config.max_new_tokens - steps) for prompt in prompts]
     with torch.inference_mode():
         if not reads_once(model, config):
-            generate_batch(model, tokenizer, [prompt.ids for prompt in prompts], config)
+            generate_batch(model, tokenizer, rows, short)
             return
-        reader = Reader(model, tokenizer, config, len(prompts))
-        rounds = min(ROUNDS, min(len(prompt.ids) for prompt in prompts))
-        for n in range(rounds):
-            reader.read([p.ids[n * len(p.ids) // rounds : (n + 1) * len(p.ids) // rounds] for p in prompts])
+        reader = Reader(model, tokenizer, short, len(rows))
+        for left in (PIECE + GAP, PIECE):  # as if all before had been read; the cache grows, as it does now and then
+            reader.lengths = [max(len(row) - left, 0) for row in rows]
+            reader.read([row[-PIECE:] if left == PIECE else row[:1] for row in rows])
         reader.write(prompts)
+        # When half of the replies have ended, the others go on with a cache of their own.
+        reader.cache.fork().keep(torch.arange((len(rows) + 1) // 2, device=model.device))
 
 
 def why(size: int, rows: int, most: int, memory: Memory) -> str:
@@ -229,8 +236,8 @@ def why(size: int, rows: int, most: int, memory: Memory) -> str:
         return f"{answer}, to an eighth: the GPU ran out of memory above it"
     need = memory.taken[size] / size / GIB
     return (
-        f"{answer}, to an eighth: {need:.3f} GiB a dialogue, and of the {available() / GIB:.1f} GiB that are available "
-        f"{MARGIN:.0%} stay free"
+        f"{answer}, to an eighth: {need:.3f} GiB a dialogue; of the {memory.budget / (1 - MARGIN) / GIB:.1f} GiB that "
+        f"were available {MARGIN:.0%} stay free"
     )
 
 

@@ -1,0 +1,642 @@
+# %% [markdown]
+# # 03 · Decoding: from probabilities to a reply
+#
+# A language model gives a probability to every token that could come next. *Decoding* is the rule that turns these
+# numbers into a reply. The weights stay as they are; the reply, its score and its cost do not.
+#
+# **You will learn**
+#
+# - to write the usual filters by hand (temperature, top-k, top-p, min-p) and to know where each goes wrong;
+# - why a batch is padded on the left, and how to get the same reply whatever else is in the batch;
+# - what stops a reply, how long it can get, and how large a batch can be;
+# - contrastive search, one step by hand;
+# - to choose a setting by a measurement on dev, with its interval.
+#
+# **Where we are**: corpus → Dialogue → Example → **model → Prediction** → Report. The model is trained already (you
+# train it in lab 04); we change only how it answers.
+#
+# **Time**: about 75 minutes. **You need**: lab 01, and numpy.
+
+# %% tags=["parameters"]
+FULL = False  # True: every dev dialogue and more temperatures
+DIALOGUES = 60 if FULL else 10  # dev dialogues that are scored
+TEMPERATURES = "0.05,0.1,0.2,0.3,0.5,0.7,1.0" if FULL else "0.05,0.2,1.0"
+
+# %%
+from dataclasses import replace
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from lab_lib.course import check, corridor, show
+from lab_lib.decoding.generate import generate_batch, generate_replies
+from lab_lib.runs.config import load_recipe
+from lab_lib.runs.splits import draw, load_splits
+from lab_lib.runs.stages import ask
+from lab_lib.training.checks import logits as logits_of
+from lab_lib.training.folded import folded
+from lab_lib.training.model import generation_mode, load_model
+
+say = Console(force_terminal=False, force_jupyter=False, width=96)  # plain lines below a cell
+corridor("model", "prediction")
+
+# %% [markdown]
+# The model is lab-tiny (5.6 million weights) in 4 bits, with the adapter that the recipe `town-qlora-cpu` learns.
+# A *prompt* is everything up to `bot>`: what was said, the belief state, and what the database found.
+
+# %%
+config = load_recipe("town-qlora-cpu", ["model.adapter=town-adapter"])
+splits = load_splits(config.data)
+loaded = load_model(config.model)
+model, tokenizer = loaded.model, loaded.tokenizer
+generation_mode(model)
+
+dialogues = draw(splits.dev, DIALOGUES, seed=0)
+prompts = ask(dialogues, tokenizer, config, splits)
+prompt = prompts[2]
+print(f"{len(dialogues)} dialogues, {len(prompts)} replies to write. One prompt:\n")
+print(tokenizer.decode(prompt.ids))
+
+# %%
+logits = logits_of(model, prompt.ids)[-1].double().numpy()  # one number for each of 4,096 tokens
+for token in np.argsort(-logits)[:8]:
+    print(f"{tokenizer.decode([int(token)])!r:14} logit {logits[token]:6.2f}")
+
+# %% [markdown]
+# ## 1. Filters by hand
+#
+# A logit is any number; larger means likelier. What removes a token gives it the logit `-inf`: its probability is then
+# exactly 0, and the softmax at the end shares its probability out among the tokens that stay. Every filter below takes
+# logits and returns logits, so that they can be put in a row.
+#
+# ### Exercise 03.1 · Softmax with a temperature 🍇
+#
+# Write `softmax(logits, temperature=1.0)`: a numpy array of n logits in, n probabilities out,
+#
+# $$p_i = \frac{e^{l_i / T}}{\sum_j e^{l_j / T}}$$
+#
+# - logits may be as large as 1,000 (exp(1000) is not a number a computer has) or `-inf` (probability 0);
+# - a temperature of 0 or below is a `ValueError`.
+#
+# `softmax(np.array([0.0, 0.0]))` is `[0.5, 0.5]`.
+
+# %%
+def softmax(logits, temperature=1.0):
+    """Return the probabilities of some logits; below temperature 1 they are sharper, above it flatter."""
+    ### BEGIN SOLUTION
+    if temperature <= 0:
+        raise ValueError("temperature must be above 0")
+    scaled = logits / temperature
+    odds = np.exp(scaled - scaled.max())  # the largest becomes e^0 = 1: nothing overflows, and the ratio is the same
+    return odds / odds.sum()
+    ### END SOLUTION
+
+
+# %%
+show("03.1", softmax)
+
+# %%
+check("03.1", softmax)
+
+# %% [markdown]
+# ### Exercise 03.2 · Top-k 🍇
+#
+# Write `keep_top_k(logits, k)`: a new array in which all but the k largest logits are `-inf`.
+#
+# - a token that ties with the k-th stays too (there is no reason to prefer one of the two);
+# - k may be larger than the vocabulary: then all stay; k below 1 is a `ValueError`;
+# - the array that was given is left as it is.
+#
+# `keep_top_k(np.array([3.0, 1.0, 2.0]), 2)` is `[3, -inf, 2]`.
+
+# %%
+def keep_top_k(logits, k):
+    """Return the logits with all but the k largest (and their ties) at -inf."""
+    ### BEGIN SOLUTION
+    if k < 1:
+        raise ValueError("k must be at least 1")
+    least = np.sort(logits)[-min(k, len(logits))]
+    return np.where(logits >= least, logits, -np.inf)
+    ### END SOLUTION
+
+
+# %%
+check("03.2", keep_top_k)
+
+# %% [markdown]
+# ### Exercise 03.3 · Top-p, the nucleus 🍇🍇
+#
+# k is the same everywhere, but some positions have one sensible token and others fifty. Top-p (Holtzman et al. 2020)
+# keeps the likeliest tokens **until their total probability reaches p**: the token that crosses p stays, so at least
+# one token always does. Write `keep_top_p(logits, p)`, with 0 < p ≤ 1 (else a `ValueError`).
+#
+# Probabilities `[0.5, 0.3, 0.2]` and p = 0.7: the first alone has 0.5, the first two have 0.8 ≥ 0.7; two stay.
+
+# %%
+def keep_top_p(logits, p):
+    """Return the logits with everything outside the nucleus of probability p at -inf."""
+    ### BEGIN SOLUTION
+    if not 0 < p <= 1:
+        raise ValueError("p lies above 0 and at most at 1")
+    order = np.argsort(-logits)
+    sorted_p = softmax(logits)[order]
+    before = np.cumsum(sorted_p) - sorted_p  # what the likelier tokens have together
+    kept = np.full_like(logits, -np.inf)
+    stays = order[before < p]
+    kept[stays] = logits[stays]
+    return kept
+    ### END SOLUTION
+
+
+# %%
+show("03.3", keep_top_p, logits)
+
+# %%
+check("03.3", keep_top_p)
+
+# %% [markdown]
+# ### Exercise 03.4 · Min-p 🍇
+#
+# Min-p (Nguyen et al. 2024) keeps a token if its probability is at least `share` times that of the likeliest one. Write
+# `keep_min_p(logits, share)` for 0 < share ≤ 1. It fits in one line, and needs no softmax: a ratio of probabilities is
+# a difference of logits.
+
+# %%
+def keep_min_p(logits, share):
+    """Return the logits with tokens less than `share` times as likely as the likeliest at -inf."""
+    ### BEGIN SOLUTION
+    # p_i / p_max = exp(l_i - l_max) >= share  <=>  l_i >= l_max + log(share)
+    return np.where(logits >= logits.max() + np.log(share), logits, -np.inf)
+    ### END SOLUTION
+
+
+# %%
+check("03.4", keep_min_p)
+
+# %% [markdown]
+# ### Exercise 03.5 · The chain 🍇🍇
+#
+# Put them in a row, in the order transformers has: temperature, top-k, top-p, min-p, and the softmax last. Each filter
+# sees what the one before left over: top-p measures probabilities **after** top-k removed its tokens and the rest was
+# renormalised. Neutral values (temperature 1, k 0, p 1, share 0) skip their filter. Return probabilities.
+
+# %%
+def next_probabilities(logits, temperature=1.0, k=0, p=1.0, share=0.0):
+    """Return the probabilities a token is drawn from, after temperature, top-k, top-p and min-p."""
+    ### BEGIN SOLUTION
+    logits = logits / temperature
+    if k:
+        logits = keep_top_k(logits, k)
+    if p < 1:
+        logits = keep_top_p(logits, p)
+    if share:
+        logits = keep_min_p(logits, share)
+    return softmax(logits)
+    ### END SOLUTION
+
+
+# %%
+check("03.5", next_probabilities)
+
+# %%
+for settings in ({}, {"temperature": 0.5}, {"k": 5}, {"p": 0.9}, {"share": 0.1}, {"temperature": 0.5, "p": 0.9}):
+    p = next_probabilities(logits, **settings)
+    print(f"{settings!s:34} {np.count_nonzero(p):5} tokens can be drawn, the likeliest has {p.max():.2f}")
+
+# %% [markdown]
+# ## 2. Strategies by name
+#
+# `lab decode --strategies` prints this list. A name is a short form: it stands for values of `decoding.*` keys, and any
+# of them can be set after it. Two names are refused, because the code they would need has left transformers' core for
+# repositories whose code is downloaded and run.
+
+# %%
+from lab_lib.decoding.strategies import availability, strategy_values
+
+for name, settings, refused, what in availability(encoder=False):
+    print(f"{name:17} {what}\n{'':17} {'not available: it ' + refused if refused else settings}")
+
+# %%
+def reply(prompt, strategy, **more):
+    """Return what the model answers to one prompt under a strategy."""
+    decoding = replace(config.decoding, **(strategy_values(strategy) | more))
+    with folded(model):
+        ids = generate_batch(model, tokenizer, [prompt.ids], decoding)[0]
+    return tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+
+for name in ("greedy", "multinomial", "temperature", "top-p", "min-p", "beam", "contrastive"):
+    print(f"{name:12} {reply(prompt, name)}")
+
+# %% [markdown]
+# ### Question 🍇: Greedy search picks the likeliest token each time. Why is its reply not always the likeliest reply, and which strategy above looks for that one?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# A likely first token can lead to unlikely ones: the probability of a reply is the product over its tokens, and greedy
+# search never takes a step back. Beam search keeps several beginnings and compares their products, so it finds a reply
+# at least as likely in most cases (not always: what falls out of the beam is lost). It pays with as many rows as beams.
+# For open-ended text the likeliest reply is dull; for a reply that must name the right facts it is what one wants.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ## 3. Many prompts at once
+#
+# A batch is a rectangle of token ids, and prompts have different lengths. The new tokens are written behind the last
+# column. So the prompts must *end* there: the padding goes to the left.
+
+# %%
+few = sorted(prompts[:9], key=lambda prompt: len(prompt.ids))[::3]
+rows = [list(prompt.ids) for prompt in few]
+width, pad = max(map(len, rows)), tokenizer.pad_token_id
+right = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
+mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+with torch.inference_mode():
+    wrong = model.generate(
+        input_ids=right, attention_mask=mask, max_new_tokens=25, do_sample=False, pad_token_id=pad
+    )
+for ids, row in zip(wrong, rows, strict=True):
+    print(f"padded right by {width - len(row):3}: {tokenizer.decode(ids[width:], skip_special_tokens=True)!r}")
+for ids in generate_batch(model, tokenizer, rows, replace(config.decoding, max_new_tokens=25)):
+    print(f"padded left:          {tokenizer.decode(ids, skip_special_tokens=True)!r}")
+
+# %% [markdown]
+# ### Question 🍇: The mask was right both times. What did the model see wrongly when the padding stood on the right?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# The next token is read off the logits of the *last column*. In a row padded on the right that column is padding, so
+# the reply begins with what would follow a padding token; the mask keeps other positions from looking at padding, but
+# the padding itself still predicts something. Only the longest row, which has no padding, comes out the same in both
+# lists above. transformers warns about it; a loop of your own would not.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ### Exercise 03.6 · Left padding 🍇🍇
+#
+# Write `left_pad(rows, pad)`: lists of token ids in, three integer arrays of shape (rows, longest row) out:
+#
+# - `ids`: the rows, padded on the left with the id `pad`;
+# - `mask`: 1 where a token of the row stands, 0 where padding does. **Told by position**: a row may contain the id
+#   `pad` as a real token (many models have pad = eos);
+# - `positions`: 0, 1, 2, ... counted from the row's first real token, 0 on padding. A model that knows positions must
+#   not see a prompt move because its neighbour is longer.
+
+# %%
+def left_pad(rows, pad):
+    """Return (ids, mask, positions), integer arrays of shape (rows, longest row), padded on the left."""
+    ### BEGIN SOLUTION
+    shape = len(rows), max(map(len, rows))
+    ids, mask, positions = np.full(shape, pad), np.zeros(shape, int), np.zeros(shape, int)
+    for n, row in enumerate(rows):
+        start = shape[1] - len(row)
+        ids[n, start:], mask[n, start:], positions[n, start:] = row, 1, range(len(row))
+    return ids, mask, positions
+    ### END SOLUTION
+
+
+# %%
+show("03.6", left_pad)
+
+# %%
+check("03.6", left_pad)
+
+# %% [markdown]
+# ## 4. The same reply again
+#
+# Drawing from softmax(l) is the same as taking the largest of l + g, where g is noise from Gumbel's distribution, one
+# number a token. So sampling is greedy search on noisy logits, and the question is only: whose noise? With one random
+# generator for the whole batch, a reply depends on its neighbours:
+
+# %%
+def one_generator(rows):
+    """Sample with transformers' own generator, seeded before the batch."""
+    torch.manual_seed(0)
+    ids, mask, _ = (torch.tensor(array) for array in left_pad(rows, pad))
+    with torch.inference_mode():
+        out = model.generate(
+            input_ids=ids, attention_mask=mask, do_sample=True, top_k=0, max_new_tokens=16, pad_token_id=pad
+        )
+    return [tokenizer.decode(row[ids.shape[1] :], skip_special_tokens=True) for row in out]
+
+
+print("last in a batch of 3:", one_generator(rows)[-1])
+print("alone, same seed:    ", one_generator(rows[-1:])[-1])
+
+# %% [markdown]
+# ### Exercise 03.7 · The seed of a reply 🍇🍇
+#
+# Give every reply a generator of its own. Write `reply_seed(seed, dialogue, turn)`: an integer from 0 to 2⁶³ − 1 that
+# depends on the run's seed, the dialogue's id (a string) and the turn, on nothing else, and is the same in every
+# process and on every machine.
+#
+# - `reply_seed(0, "town1", 12)` and `reply_seed(0, "town11", 2)` must differ;
+# - Python's `hash("...")` is salted: it differs from process to process. `hashlib` does not.
+
+# %%
+def reply_seed(seed, dialogue, turn):
+    """Return the seed of one reply, 0 to 2**63 - 1."""
+    ### BEGIN SOLUTION
+    import hashlib
+
+    digest = hashlib.sha256(f"{seed}/{dialogue}/{turn}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+    ### END SOLUTION
+
+
+# %%
+check("03.7", reply_seed)
+
+# %% [markdown]
+# `lab_lib.decoding.sampling` does it so: a generator a row, seeded by run, dialogue and turn. What a batch is made of
+# then no longer matters:
+
+# %%
+def all_replies(batch_size, **settings):
+    """Write the first 20 tokens of the replies of two dialogues, in batches of some size."""
+    decoding = replace(config.decoding, batch_size=batch_size, max_new_tokens=20, **settings)
+    chosen = {dialogue.key for dialogue in dialogues[:2]}
+    asked = [prompt for prompt in prompts if prompt.key in chosen]
+    with folded(model):
+        return {(r.key, r.turn): r.response for r in generate_replies(model, tokenizer, asked, decoding)}
+
+
+def same(first, second):
+    """Return in words how many replies are equal."""
+    return f"{sum(first[key] == second[key] for key in first)} of {len(first)} replies are the same"
+
+
+drawn = all_replies(batch_size=1, sample=True, top_p=0.9)
+print("sampled, batches of 1 and of 2:", same(drawn, all_replies(batch_size=2, sample=True, top_p=0.9)))
+print("sampled, seeds 0 and 1:        ", same(drawn, all_replies(batch_size=2, sample=True, top_p=0.9, seed=1)))
+print("greedy, batches of 1 and of 2: ", same(all_replies(batch_size=1), all_replies(batch_size=2)))
+
+# %% [markdown]
+# ### Question 🍇🍇🍇: How can you force the code to behave deterministically when having the same dialogue history and already fixed random seed?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# Three things make a reply depend on more than history and seed, and each has its remedy.
+#
+# 1. *The random generator.* One generator for the batch gives a row the numbers its neighbours left over. Here each
+#    reply has its own, seeded by run seed, dialogue and turn (03.7); the cell above shows all replies equal in batches
+#    of 1 and of 2, and different ones with another seed.
+# 2. *Padding and position.* Left padding, a mask by position, and positions counted from the first real token (03.6).
+# 3. *Rounding.* A sum in floating point depends on its order, and the order on the shape of the batch. Two tokens whose
+#    logits agree to seven digits can swap. `decoding.exact=true` computes in float64, which has nine digits more. On
+#    GPUs add `torch.use_deterministic_algorithms(True)`.
+#
+# Without sampling only 2 and 3 remain. How rare a swap is: `docs/lab-log.md` compares the 403 greedy replies of the
+# town test set with transformers' generate() on sorted batches; 399 are the same.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ## 5. Where a reply ends
+#
+# Nothing but one token ends a reply: EOS, which every training example learnt behind its reply. Its probability along a
+# reply says when the model thinks it is done.
+
+# %%
+written = generate_batch(model, tokenizer, [prompt.ids], config.decoding)[0]
+after = logits_of(model, [*prompt.ids, *written])[len(prompt.ids) - 1 : -1].softmax(-1)
+for token, p in list(zip(written, after[:, tokenizer.eos_token_id].tolist(), strict=True))[-14:]:
+    print(f"{tokenizer.decode([token])!r:10} P(EOS here) = {p:.3f} {'█' * round(40 * p)}")
+
+# %% [markdown]
+# Now forbid EOS for 120 tokens (`min_new_tokens`), which is also what happens when a library is not told the EOS id:
+
+# %%
+forced = replace(config.decoding, min_new_tokens=120, max_new_tokens=120)
+with folded(model):
+    print(tokenizer.decode(generate_batch(model, tokenizer, [prompt.ids], forced)[0]))
+
+# %%
+from lab_lib.runs.batch_size import largest, longest, longest_reply
+
+print(longest_reply([len(prompt.ids) for prompt in prompts], config))
+
+# %% [markdown]
+# ### Question 🍇🍇: What is the longest reply you can force the model to generate with `batch_size`?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# Left to itself the model ends every reply: EOS gets most of the probability behind the last sentence. To force it,
+# forbid EOS with `decoding.min_new_tokens`; then the only limits are `max_new_tokens` and memory, since each token adds
+# a column to the cache of keys and values. The batch size does not limit the length itself: memory is rows × columns,
+# so half the rows have room for twice the columns.
+#
+# Two limits come earlier than memory. The history: `prompt.max_tokens` is 768, and the cell above says how many tokens
+# are left when every history stays whole; beyond that the oldest turns are dropped. And sense: forced on, the reply
+# above repeats itself and plays the user too. lab-tiny has seen 768 positions; what lies beyond is extrapolation.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ## 6. How many at once
+#
+# ### Exercise 03.8 · The largest batch 🍇🍇
+#
+# Larger batches are faster until memory runs out. Write `largest_batch(fits, most)`: `fits(n)` tries a batch of n and
+# says whether it fitted (if n fits, every smaller batch does). Return the largest n ≤ `most` that fits, 0 if 1 does not.
+#
+# - a try costs seconds: 1,000 must be found in about 20 tries, not in 1,000;
+# - never try more than twice the largest size that has fitted (1 at first): where there is no GPU a batch that is much
+#   too large does not raise an error, the system kills your kernel.
+
+# %%
+def largest_batch(fits, most):
+    """Return the largest batch size up to `most` that fits, found by doubling and then halving the gap."""
+    ### BEGIN SOLUTION
+    good, bad = 0, most + 1  # good fits (0 always does), bad does not or may not be tried
+    while bad - good > 1:
+        size = min(2 * good or 1, (good + bad) // 2 if bad <= most else most)
+        if fits(size):
+            good = size
+        else:
+            bad = size
+    return good
+    ### END SOLUTION
+
+
+# %%
+check("03.8", largest_batch)
+
+# %% [markdown]
+# `lab decode RUN --find-batch-size` does this with the longest dialogues, as if each reply were as long as it may get:
+
+# %%
+with folded(model):
+    largest(model, tokenizer, longest(prompts), config.decoding, say)
+
+# %% [markdown]
+# ### Question 🍇: What is the highest `batch_size` you can use for decoding with otherwise default values?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# It is a property of model, dialogues and machine, so measure it: `lab decode RUN --find-batch-size`. For lab-tiny the
+# answer on any laptop is "all dialogues at once" (the cell above). By arithmetic: a cached token needs a key and a value
+# in each of 6 layers, 256 numbers of 4 bytes each: 2 × 6 × 256 × 4 = 12,288 bytes. A row of 768 + 60 tokens has
+# 10.2 MB, so 16 GB would hold about 1,500 rows, if nothing else were in memory.
+#
+# For a 7B Llama in 16 bits it is 2 × 32 layers × 4,096 × 2 bytes = 0.52 MB a token, 0.43 GB a row of 828: beside the
+# 3.9 GB of 4-bit weights a T4 with 15 GB holds about 25 rows. Beam search and contrastive search need a row a beam or
+# candidate: divide by 4 or 5.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ## 7. Contrastive search, one step by hand
+#
+# Contrastive search (Su et al. 2022) looks at the k likeliest tokens and asks of each: would the model's *state* be new?
+#
+# $$\text{score}(v) = (1 - \alpha)\, p(v) - \alpha \max_j \cos(h_v, h_j)$$
+#
+# $h_v$ is the last layer's hidden state when $v$ is appended, $h_j$ those of all tokens before, the prompt's too. The
+# second term is the *degeneration penalty*: a token that brings the model back to where it has been is likely the
+# beginning of a loop.
+#
+# ### Exercise 03.9 · One step 🍇🍇🍇
+#
+# Write `contrastive_step(p, states, seen, alpha)`:
+#
+# - `p`: k probabilities; `states`: (k, width), the candidates' hidden states; `seen`: (length, width), those before;
+# - hidden states have any length: a cosine is the product of *unit* vectors;
+# - the penalty is the largest cosine, not the mean: one earlier position that is the same is enough for a loop;
+# - return the index (0 to k − 1) of the candidate with the highest score; an alpha outside [0, 1] is a `ValueError`.
+
+# %%
+def contrastive_step(p, states, seen, alpha):
+    """Return the index of the candidate that contrastive search takes."""
+    ### BEGIN SOLUTION
+    if not 0 <= alpha <= 1:
+        raise ValueError("alpha lies between 0 and 1")
+    states = states / np.linalg.norm(states, axis=1, keepdims=True)
+    seen = seen / np.linalg.norm(seen, axis=1, keepdims=True)
+    penalty = (states @ seen.T).max(axis=1)
+    return int(np.argmax((1 - alpha) * p - alpha * penalty))
+    ### END SOLUTION
+
+
+# %%
+check("03.9", contrastive_step)
+
+# %% [markdown]
+# The same on the model: the five candidates for the first token of a reply, at three values of alpha.
+
+# %%
+def hidden(rows):
+    """Return the last layer's hidden states of rows of equal length, (rows, length, width)."""
+    with torch.inference_mode():
+        return model(input_ids=torch.tensor(rows), output_hidden_states=True).hidden_states[-1].double().numpy()
+
+
+prompt = prompts[7]
+logits = logits_of(model, prompt.ids)[-1].double().numpy()
+candidates = np.argsort(-logits)[:5]
+states = hidden([[*prompt.ids, int(token)] for token in candidates])
+seen, new = states[0, :-1], states[:, -1]
+for alpha in (0.0, 0.3, 0.6):
+    chosen = contrastive_step(softmax(logits)[candidates], new, seen, alpha)
+    print(f"alpha {alpha}: {tokenizer.decode([int(candidates[chosen])])!r}")
+show("03.9", contrastive_step, softmax(logits)[candidates], new, seen, [tokenizer.decode([int(t)]) for t in candidates])
+
+# %%
+print("greedy             ", reply(prompt, "greedy"))
+print("contrastive, 0     ", reply(prompt, "contrastive", penalty_alpha=0.0))
+print("contrastive, 0.6   ", reply(prompt, "contrastive"))
+
+# %% [markdown]
+# ### Question 🍇🍇: Contrastive search was made for long texts. What does it do to a reply that must repeat what the prompt says?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# The penalty looks at the prompt too, and a reply of a dialogue system *should* be close to it: the placeholders and
+# phrases of earlier replies are what it needs again. With alpha 0 the reply is that of greedy search. With 0.6 the words
+# differ, and a placeholder that stands in the prompt already is the very token that is penalised: compare the facts in
+# the two replies. It also costs k rows a reply.
+#
+# Measured on real MultiWOZ dev with the adapter of `multiwoz22-qlora-cpu`:
+#
+# RESULT(decoding-strategies)
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ## 8. A score for each setting
+#
+# Which temperature? Not by looking at three replies. `lab decode RUN --sweep` writes the dev replies once for each
+# setting and scores them; never the test split, since this is a choice.
+
+# %%
+from pathlib import Path
+
+from IPython.display import Image
+
+from lab_lib.runs.decode_sweep import load_decode_sweep, sweep_decoding
+from lab_lib.runs.folder import open_folder
+
+folder = open_folder(config, Path("runs/decoding")).path
+quick = ["decoding.sample=true", f"data.max_test={DIALOGUES}"]
+sweep = load_decode_sweep(folder, quick, [f"decoding.temperature={TEMPERATURES}"])
+out = sweep_decoding(folder, sweep, "base", folder / "sweep", say)
+Image(filename=out / "figure.png", width=640)
+
+# %% [markdown]
+# (The system is called `base` because no training happened in this folder; its model has the adapter.)
+#
+# Look at replies of the highest temperature, too: a number says that something is wrong, a reply says what.
+
+# %%
+import json
+
+worst = max(out.glob("temperature=*"), key=lambda path: float(path.name.split("=")[1].split(",")[0]))
+for line in (worst / "predictions" / "base.jsonl").read_text().splitlines()[:4]:
+    print(json.loads(line)["response"])
+
+# %% [markdown]
+# And look at the distribution itself, where greedy search wrote `[`, `postcode` and `]` in the reply of section 5:
+
+# %%
+for place, token in enumerate(written[: written.index(tokenizer.convert_tokens_to_ids("]")) + 1]):
+    best = after[place].topk(4)
+    row = ", ".join(f"{tokenizer.decode([i])!r} {p:.3f}" for p, i in zip(*map(torch.Tensor.tolist, best), strict=True))
+    print(f"{tokenizer.decode([token])!r:10} {row}")
+
+# %% [markdown]
+# ### Question 🍇🍇: Why does sampling hurt Inform and Success so much more than BLEU, and what is the matter with `]`? Which strategy would you ship?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# Inform and Success count placeholders: one `[name]` decides a whole dialogue. A placeholder is several tokens, and one
+# that is drawn wrongly breaks it, while BLEU loses a word. Here they are drawn wrongly nearly always: the likeliest
+# token for the closing `]` has a probability of about one in a hundred (last line above), and thousands of others share
+# the rest. Greedy search does not mind, since it asks only which is largest.
+#
+# The cause is the base model, not the strategy. lab-tiny never saw brackets in its pretraining, so its vector for `]` is
+# hardly another than those of all tokens it never saw (cosine 1.000, `docs/lab-log.md`), the vectors are also its output
+# layer, and an adapter of the linear layers leaves them as they are. Logits of equal vectors are equal. Full fine-tuning
+# changes the vectors and gives clean placeholders, sampled too.
+#
+# So: greedy search for this adapter. In general measure; on real data, with the adapter of `multiwoz22-qlora-cpu`:
+#
+# RESULT(decoding-strategies)
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ## 9. Play
+#
+# Two settings side by side, with the probability of every token that was written.
+
+# %%
+from lab_lib.course import widgets
+
+widgets.playground(
+    loaded, dialogues, prompt=config.prompt, database=splits.database, second={"strategy": "top-p", "top_p": 0.5}
+)
+
+# %% [markdown]
+# ## What to try next
+#
+# - `lab decode RUN --sweep` without a grid compares ten strategies; on a GPU it takes minutes with a large model.
+# - `decoding.repetition_penalty=1.2` on this corpus: predict what happens to `[name]`, then measure.
+# - `decoding.history=own` lets the model read its own earlier replies, as in a real conversation. Which of 03.6 and 03.7
+#   still hold then?
+# - Lab 04 trains the adapter that you have decoded with here.

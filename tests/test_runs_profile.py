@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 from lab_lib.cli import app
 from lab_lib.errors import LabError
+from lab_lib.prompts.encode import Example
 from lab_lib.runs.config import load_recipe
-from lab_lib.runs.profile import Operation, by_part, part_of, profile, top_operators
+from lab_lib.runs.profile import Operation, by_part, part_of, profile, speed_lines, top_operators
+from lab_lib.training.config import TrainConfig
 
 
 def operation(*names: str, sizes: tuple[int, ...] = (), milliseconds: float = 1.0) -> Operation:
@@ -70,6 +72,21 @@ def test_a_real_run_is_profiled_and_nothing_of_it_is_kept(tmp_path: Path, monkey
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
     assert any("StripAttention" in str(event.get("name")) or "scaled_dot" in str(event.get("name")) for event in events)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "trace.json"]
+
+
+def test_positions_of_packed_rows_are_counted_as_they_are_read():
+    """Of 6, 3 and 3 tokens padded to 3 x 6 a third is padding; packed they are 2 x 6, all of them words."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shape = LlamaConfig(vocab_size=32, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
+    model = LlamaForCausalLM(shape)
+    examples = [Example((*range(3, 2 + n), 2), (False, *[True] * (n - 1)), "k", 0, 0) for n in (6, 3, 3) * 3]
+    found = {}
+    for packing in (False, True):
+        settings = TrainConfig(batch_size=3, micro_batch_size=3, packing=packing, group_by_length=False)
+        line = speed_lines(model, examples, settings, 1.0, pad=0, eos=2)[1]
+        found[packing] = int(re.match(r"padding: (\d+)%", line)[1])
+    assert found[True] < found[False]  # batches are drawn at random, so that both vary
 
 
 def test_a_trace_without_a_profile_is_refused(tmp_path: Path):

@@ -163,10 +163,11 @@ def speed_lines(
     from lab_lib.training.seq2seq import rows_for
     from lab_lib.training.trainer import epoch_order
 
-    rows, batching = rows_for(model, examples, eos), batching_for(model, pad)
-    order = list(epoch_order([len(example.ids) for example in examples], config))
+    lengths = [len(example.ids) for example in examples]
+    batching = batching_for(model, pad, max(lengths) if config.packing else None)
+    rows, order = rows_for(model, examples, eos), list(epoch_order(lengths, config))
     taken = order[WARM * config.batch_size : (WARM + TIMED) * config.batch_size]
-    tokens = sum(len(examples[i].ids) for i in taken)
+    tokens = sum(lengths[i] for i in taken)
     read = 0
     for start in range(0, len(taken), config.micro_batch_size):
         batch = batching.collate([rows[i] for i in taken[start : start + config.micro_batch_size]])

@@ -119,7 +119,7 @@ def test_sources_that_are_not_installed_say_so(monkeypatch: pytest.MonkeyPatch) 
 
 def test_wandb_never_asks_and_a_key_is_left_alone() -> None:
     ready()
-    assert os.environ["WANDB_MODE"] == "offline"
+    assert os.environ["WANDB_MODE"] == "disabled"
     del os.environ["WANDB_MODE"]
     os.environ["WANDB_API_KEY"] = "0" * 40
     ready()

@@ -45,11 +45,11 @@ def ready(*extras: str) -> None:
     `extras` are those of pyproject.toml that the notebook needs, by default EXTRAS. Only packages that are missing or
     outside their bounds are installed; torch, numpy and their relatives are never changed. What cannot be had is said,
     and left to fail where it is used. Raises RestartNeeded, after the installation, when a module that was already
-    imported got another version. Nothing asks for a login: a Weights & Biases logger without a key writes offline.
+    imported got another version. Nothing asks for a login: Weights & Biases is off unless there is a key or WANDB_MODE is set.
     """
     prepare_process()
     if not has_wandb_key():
-        os.environ.setdefault("WANDB_MODE", "offline")
+        os.environ.setdefault("WANDB_MODE", "disabled")
     needed = requirements(extras or EXTRAS)
     wanted = [r for r in needed if version_problem(r) and not (is_kept(r.name) and installed(r.name))]
     if wanted:

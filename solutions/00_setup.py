@@ -1,0 +1,398 @@
+# %% [markdown]
+# # 00 · Set-up: what can this machine do?
+#
+# **What you will learn**
+#
+# * to ask a machine whether it can do the course, and to mend what it cannot;
+# * the six doors of the corridor, from a file of dialogues to a report, each with a file you can open;
+# * to measure speed so that the number means something, and to fill in your row of the speed table (Task 0);
+# * what a seed fixes and what it does not;
+# * to read the record of a run, and to say which numbers may stand in one table.
+#
+# **Time** 45 to 60 minutes. **Needs** no GPU, no network, no account.
+
+# %% tags=["parameters"]
+FULL = False  # True: train the adapter here (4 minutes on 2 cores) instead of taking the bundled one; score all of test
+DIALOGUES = None if FULL else 6  # test dialogues that are decoded and scored; None: all 60
+
+# %%
+import json
+import random
+import shutil
+import statistics
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from lab_lib.course import check, corridor, show
+from lab_lib.course.drawing import write
+from lab_lib.files import read_json, read_jsonl
+
+quiet = Console(quiet=True)  # the libraries' progress lines are for a terminal
+corridor("corpus", "dialogue", "example", "model", "prediction", "report")
+
+# %% [markdown]
+# ## 1. The doctor
+#
+# Before minutes are spent, ask. `lab doctor` does in a terminal what the next cell does: numbered checks, each `ok`,
+# `warning` (something is missing that you may not need) or `failure` (the course stops here), each problem with its fix.
+
+# %%
+from lab_lib.runs.doctor import checkup
+
+checks = checkup()
+for item in checks:
+    print(f"{item.number:2} {item.state:8} {item.name}")
+
+# %% [markdown]
+# ### Exercise 00.1 · What stops the course? 🍇
+#
+# `checks` is a list of checks as above, each with `number`, `name`, `state`, `detail` and `fix`. Return the names of
+# those that stop the course, in their order. A warning does not: without a model hub, for example, everything that is
+# bundled still works.
+
+
+# %%
+def blockers(checks):
+    """Return a list of names."""
+    ### BEGIN SOLUTION
+    return [check.name for check in checks if check.state == "failure"]
+    ### END SOLUTION
+
+
+# %%
+check("00.1", blockers)
+
+# %%
+print("stops the course:", blockers(checks) or "nothing")
+for item in checks:
+    if item.state != "ok":
+        print(f"{item.name}: {item.fix}")
+
+# %% [markdown]
+# ## 2. The corridor
+#
+# Every lab walks the same way. Each door is a file format, so you can stop anywhere, look, and go on later:
+#
+# | Door | What it is | Where it lies |
+# |---|---|---|
+# | corpus | files, as somebody published them | `load_corpus("town")` |
+# | Dialogue | turns, spans, belief states; cannot be changed by accident | in memory |
+# | Example | token ids, and which of them are learnt | in memory |
+# | model | weights, and an adapter that was learnt | `adapter/` of a run folder |
+# | Prediction | one row a reply | `predictions/*.jsonl` |
+# | Report | scores with intervals, and a page to read | `report.json`, `report.html`, `record.json` |
+#
+# **Corpus** and **Dialogue.** The town is a fictional place; its dialogues were written by a program, so they may be
+# given away. The real MultiWOZ has the same shape.
+
+# %%
+from lab_lib.corpora.load import load_corpus
+from lab_lib.corpora.show import render
+
+town = load_corpus("town")
+print({name: len(dialogues) for name, dialogues in town.splits.items()})
+write(render(town.splits["test"][1]))
+
+# %% [markdown]
+# **Example.** What the model sees of a dialogue, here its last 60 tokens. Between « and » stands what it has to learn.
+
+# %%
+from lab_lib.runs.config import load_recipe
+from lab_lib.runs.dry_run import render_tokens
+from lab_lib.runs.splits import load_splits
+from lab_lib.runs.stages import encode
+from lab_lib.training.hub import find_source
+from lab_lib.training.tokenizer import load_tokenizer
+
+config = load_recipe("town-qlora-cpu", [f"data.max_test={DIALOGUES}"] if DIALOGUES else [])
+splits = load_splits(config.data)
+tokenizer, _ = load_tokenizer(find_source("lab-tiny"))
+(example, *_) = encode(town.splits["test"][1:2], tokenizer, config, splits)
+text = str(render_tokens(example, tokenizer))
+print(text[: text.index("\n")], "\n…", text[-400:])
+
+# %% [markdown]
+# **Model, Prediction, Report.** One call walks the rest: it trains an adapter, writes the replies of the test dialogues
+# and scores them. In a terminal it is `lab run town-qlora-cpu`. What is in the run folder already is not made again, so
+# here, unless `FULL`, we put the bundled adapter there first: it is what this very recipe leaves after four minutes.
+
+# %%
+from lab_lib.runs.run import run as walk
+
+folder = Path("runs/first")
+if not FULL and not folder.exists():
+    shutil.copytree(find_source("town-adapter").folder, folder / "adapter")
+walk(config, folder, quiet, ("train", "finetuned", "report"))
+for path in sorted(folder.rglob("*")):
+    if path.is_file() and "checkpoints" not in path.parts:
+        print(f"{path.stat().st_size / 1000:8.1f} kB  {path}")
+
+# %%
+for row in read_jsonl(folder / "predictions" / "finetuned.jsonl")[:3]:
+    print(json.dumps(row))
+
+# %% [markdown]
+# Words in brackets are placeholders: a program puts the names and numbers in later (lab 01).
+#
+# Open `report.html` of the folder in a browser: every dialogue, with the reply of a person and of the model side by
+# side.
+#
+# ## 3. How fast is this machine? (Task 0)
+#
+# Speed is given in **iterations a second**. A training iteration is forward and backward of one micro batch (here 4
+# dialogues); a decoding iteration is one new token for every prompt of a batch (here 32). First we measure something
+# small by hand: a matrix product.
+
+# %%
+import time
+
+one, other = torch.randn(600, 600), torch.randn(600, 600)
+durations = []
+for _ in range(12):
+    start = time.perf_counter()
+    one @ other
+    durations.append(time.perf_counter() - start)
+print(" ".join(f"{1000 * seconds:.1f}" for seconds in durations), "ms")
+
+# %% [markdown]
+# The first one is often slow: memory is allocated, kernels are chosen or compiled. Others are slow because another
+# program was busy. Neither says how fast this machine multiplies.
+#
+# ### Exercise 00.2 · Iterations a second 🍇🍇
+#
+# `durations` are the seconds of repeated iterations. Leave out the first (warm-up) and return how many iterations the
+# **median** of the others makes in a second. With fewer than two durations there is nothing to measure: `ValueError`.
+#
+# Example: `[3.0, 0.5, 0.4, 0.5, 2.0]` gives `2.0`.
+
+
+# %%
+def iterations_per_second(durations):
+    """Return a number of iterations a second (a float) from a list of seconds."""
+    ### BEGIN SOLUTION
+    if len(durations) < 2:
+        raise ValueError("two durations are the least: the first is warm-up")
+    return 1 / statistics.median(durations[1:])
+    ### END SOLUTION
+
+
+# %%
+show("00.2", iterations_per_second, durations)
+
+# %%
+check("00.2", iterations_per_second)
+
+# %% [markdown]
+# Now the real thing, with the recipe's own model and batch sizes (in a terminal: `lab speed`). On a GPU the clock has
+# to wait for it: a GPU is given work and answers at once, long before the work is done.
+
+# %%
+from lab_lib.runs.speed import measure
+
+print(measure(load_recipe("town-qlora-cpu"), quiet))
+
+# %% [markdown]
+# ### Exercise 00.3 · A row of the table 🍇
+#
+# Write the row for the table of all machines: GPU, CUDA version, training and inference speed with two decimals.
+# Whoever does not know a value writes `-`. (In 2023 a student's row was `| Tesla T4 | 12.0 | - | - |`.)
+#
+# Example: `speed_row("Tesla T4", None, 2.434, None)` gives `"| Tesla T4 | - | 2.43 | - |"`. A speed of 0 is known.
+
+
+# %%
+def speed_row(gpu, cuda, train, infer):
+    """Return one line of a markdown table; gpu and cuda are strings, the speeds floats, each may be None."""
+    ### BEGIN SOLUTION
+    speeds = ["-" if speed is None else f"{speed:.2f}" for speed in (train, infer)]
+    return f"| {gpu or '-'} | {cuda or '-'} | {speeds[0]} | {speeds[1]} |"
+    ### END SOLUTION
+
+
+# %%
+show("00.3", speed_row)
+
+# %%
+check("00.3", speed_row)
+
+# %% [markdown]
+# ### Question 🍇: What is your iteration speed for the training with the default values?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# The row above says it for the machine that ran this notebook. The recorded run of the same recipe
+# (results/town-qlora-cpu/record.json: AMD EPYC, 2 cores, bf16, no GPU) made 87 steps of 16 dialogues, which is
+# 87 x 16 / 4 = 348 micro batches, in 186.5 s with three dev evaluations between them: 1.87 it/s.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ### Question 🍇: What is your iteration speed for the inference speed with the default values?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# See the row above: new tokens a second for each of 32 replies at once. The recorded run
+# (results/town-qlora-cpu/record.json, `stage_seconds`) wrote the 403 replies of the test dialogues in 24.1 s, loading
+# the model included: 17 replies a second.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ### Question 🍇🍇: What machine and CUDA version do you have?
+#
+# In Colab: write down which GPU you were given and how much of its memory is free (the set-up cell says it). Fill in
+# what you know, and `-` for the rest.
+#
+# | GPU model | CUDA | train [it/s] | infer [it/s] |
+# |---|---|---|---|
+# | | | | |
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# The recorded runs were made on `AMD EPYC, 2 cores, 24 GiB, no GPU` (`machine` in results/town-qlora-cpu/record.json):
+# no GPU, so the CUDA version is `-`. `nvidia-smi` shows the version that the *driver* can do; what counts here is the
+# one torch was built with, `torch.version.cuda`, and `lab doctor` prints it in the line *PyTorch*.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ### Exercise 00.4 · How long will it take? 🍇🍇
+#
+# You know the speed; how long is the training? An **optimiser step** learns from `batch_size` examples, in
+# `batch_size / micro_batch_size` iterations. An epoch has as many steps as it takes to see all examples, the last one
+# perhaps not full. Return the **hours**.
+#
+# Example: 450 examples, 3 epochs, batches of 16 in micro batches of 4 at 1.87 iterations a second: 29 steps an epoch,
+# 87 steps, 348 iterations, 186 seconds, `0.0517` hours.
+
+
+# %%
+def training_hours(examples, epochs, batch_size, micro_batch_size, speed):
+    """Return hours (a float); `speed` is in iterations (micro batches) a second, everything else a whole number."""
+    ### BEGIN SOLUTION
+    steps = epochs * -(-examples // batch_size)  # rounded up
+    iterations = steps * batch_size // micro_batch_size
+    return iterations / speed / 3600
+    ### END SOLUTION
+
+
+# %%
+check("00.4", training_hours)
+
+# %%
+print(f"town, 3 epochs: {60 * training_hours(450, 3, 16, 4, 1.87):.1f} minutes")
+print(f"MultiWOZ 2.2, 8,437 training dialogues, 3 epochs: {training_hours(8437, 3, 16, 4, 1.87):.1f} hours")
+
+# %% [markdown]
+# ## 4. What does a seed fix?
+#
+# A seed fixes the numbers a generator draws. It does not fix who else draws from the same generator.
+
+# %%
+torch.manual_seed(0)
+first = torch.rand(3)
+torch.manual_seed(0)
+torch.rand(1)  # somebody else draws a number in between
+second = torch.rand(3)
+print(first, second, sep="\n")
+
+# %% [markdown]
+# This happened here: `lab run` and `lab train` gave different adapters with one seed, because `run` had drawn random
+# numbers before (docs/lab-log.md). The cure is a generator of one's own, or a seed set right before the draw.
+#
+# ### Exercise 00.5 · Draw dialogues 🍇🍇
+#
+# Return `n` different items of a sequence, drawn at random. The same seed draws the same items, another seed others.
+# Nobody else may notice: the items stay in their order, and the global generator (`random`) is left as it was. More
+# items than there are: `ValueError`.
+
+
+# %%
+def draw(items, n, seed):
+    """Return a list of n items, each of them drawn at most once."""
+    ### BEGIN SOLUTION
+    return random.Random(seed).sample(list(items), n)
+    ### END SOLUTION
+
+
+# %%
+show("00.5", draw)
+
+# %%
+check("00.5", draw)
+
+# %% [markdown]
+# The second thing a seed does not fix is arithmetic. A sum of floating-point numbers depends on its order, and the order
+# depends on the number of threads, on the batch, on the GPU:
+
+# %%
+print((0.1 + 0.2) + 0.3 == 0.1 + (0.2 + 0.3), (0.1 + 0.2) + 0.3, 0.1 + (0.2 + 0.3))
+numbers = torch.rand(100_000)
+print(f"{numbers.sum().item():.6f} forwards, {numbers.flip(0).cumsum(0)[-1].item():.6f} backwards, one by one")
+
+# %% [markdown]
+# ### Question 🍇🍇: two machines run the same recipe with the same seed. Which files of the run folders will be the same, byte for byte, and which may differ?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# The same: `config.yaml`, and the dialogues that were drawn (they come from a generator with a seed of its own). May
+# differ: the weights, since sums are taken in another order, and with them some replies. How little it takes: when the
+# 4-bit weights are unpacked once instead of at every product, which is the same arithmetic on paper, 395 of 403 replies
+# stay the same (docs/lab-log.md, *Decoding 403 replies*). So a difference of a few tenths between two machines is not a
+# discovery. On one machine, with one number of threads, a run can be repeated to the bit; tests of the library do it.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ## 5. Read a record
+#
+# Every run leaves `record.json`: what is needed to believe a number and to make it again.
+
+# %%
+record = read_json(folder / "record.json")
+for key in ("recipe", "commit", "seed", "corpus", "reported", "dialogues", "scorer", "versions"):
+    print(f"{key:10}", record[key])
+
+# %%
+for system, scores in record["scores"].items():
+    low, high = scores["intervals"]["combined"]
+    print(f"{system:20} Combined {scores['combined']:6.1f}  ({low:.1f} to {high:.1f}), {scores['dialogues']} dialogues")
+
+# %% [markdown]
+# Six dialogues give an interval as wide as a barn door. The recorded run on all 60 says 126.0 (120.4 to 130.6).
+#
+# ### Exercise 00.6 · May they stand in one table? 🍇🍇
+#
+# Two numbers may be compared when they were taken on the same dialogues by the same scorer. Return, sorted, those of the
+# keys `corpus`, `reported` and `scorer` in which two records differ; an empty list means *yes*. A key may be missing
+# (older records do not have all): it counts as different from one that is there. Machine, date, commit and seed may
+# differ: that is what one wants to compare.
+
+
+# %%
+def differences(one, other):
+    """Return a sorted list of keys; `one` and `other` are records (dicts)."""
+    ### BEGIN SOLUTION
+    return sorted(key for key in ("corpus", "reported", "scorer") if one.get(key) != other.get(key))
+    ### END SOLUTION
+
+
+# %%
+check("00.6", differences)
+
+# %% [markdown]
+# ### Question 🍇: a friend's report says "BLEU 27.4 on MultiWOZ". What do you have to ask before you compare it with 16.9?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# Which split and how many dialogues; delexicalised or not; which scorer, in which version, on which tokenisation; gold
+# or predicted states; chosen on dev or on test; one seed or several. 16.9 is `multiwoz22-qlora-cpu`
+# (results/multiwoz22-qlora-cpu/record.json): 1,000 test dialogues, delexicalised, gold states, `scorer` in the record.
+# Random replies have 2.7 under the same rules, and human replies 100 (README, second table).
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ## What to try next
+#
+# * `lab run town-qlora-cpu --dry-run` in a terminal: everything that would be done, without doing it.
+# * `lab speed pythia-gpu` on a machine with a GPU, or the last cells again in Colab: send your row.
+# * Run this notebook twice and compare the two `record.json`. What differs?
+# * Lab 01 opens the first doors; lab 21 takes the same commands to a cluster.

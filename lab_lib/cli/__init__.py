@@ -8,7 +8,20 @@ from collections.abc import Callable
 import typer
 from rich.markup import escape
 
-from lab_lib.cli import course, data, decoding, free, models, predictions, recipes, runs, scoring, structure, sweeps
+from lab_lib.cli import (
+    course,
+    data,
+    decoding,
+    free,
+    models,
+    predictions,
+    recipes,
+    results,
+    runs,
+    scoring,
+    structure,
+    sweeps,
+)
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
 from lab_lib.runs.process import prepare_process
@@ -29,6 +42,7 @@ for verb in VERBS:
     app.command()(verb)
 app.add_typer(data.app, name="data", help="Look at, audit, make and fetch corpora.")
 app.add_typer(recipes.app, name="recipes", help="List, print, copy and check recipes.")
+app.add_typer(results.app, name="results", help="Rows of the result tables: submit, check, render.")
 app.add_typer(course.app, name="course", help="The labs: list them, print one solution, make the notebooks.")
 app.add_typer(predictions.app, name="predictions", help="Convert prediction files.")
 

@@ -44,9 +44,11 @@ def speed(
     ] = "town-qlora-cpu",
     overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value")] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Show where the time of a training step goes.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Also write the row to this file, for 'lab results submit'.")] = None,
     trace: Annotated[Path | None, typer.Option(help="With --profile: a trace file for ui.perfetto.dev.")] = None,
 ) -> None:
     """Measure training and decoding iterations a second; print the row of the Task 0 table."""
+    from lab_lib.files import write_json
     from lab_lib.runs.config import load_recipe
 
     config = load_recipe(recipe, overrides or [])
@@ -57,9 +59,12 @@ def speed(
 
         print(profile_steps(config, console, trace))
     else:
-        from lab_lib.runs.speed import measure
+        from lab_lib.runs.speed import measure, table
 
-        print(measure(config, console))
+        measured = measure(config, console)
+        if out is not None:
+            console.print(f"wrote {write_json(out, measured)}; 'lab results submit {out}' makes a row of it")
+        print(table(measured))
 
 
 def doctor() -> None:

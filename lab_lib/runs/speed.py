@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.console import Console
 
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.pairs import fit_prompt
+from lab_lib.runs.record import environment
 from lab_lib.runs.splits import load_splits
 from lab_lib.runs.stages import ask, encode
 
@@ -19,8 +20,8 @@ HEADER = "| GPU | CUDA | train [it/s] | infer [it/s] |\n|---|---|---|---|"
 REPEATS = 5  # timed iterations of each kind, after one that is not counted
 
 
-def measure(config: RunConfig, console: Console) -> str:
-    """Return the row of the Task 0 table for this machine.
+def measure(config: RunConfig, console: Console) -> dict[str, Any]:
+    """Return `train_its` and `infer_its` of this machine, iterations a second, with what they were measured on.
 
     A training iteration is forward and backward of one micro batch with the adapter; a decoding iteration is one
     generated token for a full batch. Medians of five; the first of each is thrown away.
@@ -60,9 +61,21 @@ def measure(config: RunConfig, console: Console) -> str:
     with folded(model):
         infer = tokens / seconds(lambda: generate(model, loaded.tokenizer, todo, fixed))
     console.print(f"{len(examples)} examples a training iteration, {len(todo)} prompts a decoding iteration")
-    cuda = torch.version.cuda if torch.cuda.is_available() else "-"
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none (CPU)"
-    return f"{HEADER}\n| {gpu} | {cuda} | {train:.2f} | {infer:.2f} |"
+    cuda = torch.version.cuda if torch.cuda.is_available() else None
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    found = {"recipe": config.recipe, "gpu": gpu, "cuda": cuda, "train_its": round(train, 2)}
+    return {**found, "infer_its": round(infer, 2), **environment(), "training": {"choices": chosen(loaded)}}
+
+
+def chosen(loaded: Any) -> dict[str, list[str]]:
+    """Return every hardware choice as [value, reason], as a run's record holds them."""
+    return {name: [choice.value, choice.reason] for name, choice in loaded.choices.items()}
+
+
+def table(measured: Mapping[str, Any]) -> str:
+    """Return the row of the Task 0 table, with its head."""
+    gpu, cuda = measured["gpu"] or "none (CPU)", measured["cuda"] or "-"
+    return f"{HEADER}\n| {gpu} | {cuda} | {measured['train_its']:.2f} | {measured['infer_its']:.2f} |"
 
 
 def generate(model: Any, tokenizer: Any, prompts: Any, config: Any) -> None:

@@ -1,0 +1,78 @@
+"""`lab results`: rows of the result tables, by pull request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab_lib.cli.console import console
+
+app = typer.Typer(no_args_is_help=True)
+Results = Annotated[Path, typer.Option("--results", help="The folder results/ of your checkout.")]
+HERE = Path("results")
+
+
+@app.command()
+def submit(
+    run: Annotated[Path, typer.Argument(help="A run folder, or a file of 'lab speed --out FILE'.")],
+    who: Annotated[str, typer.Option(help="Your GitHub name, in lower case.")],
+    task: Annotated[str, typer.Option(help="off-the-shelf, decoding or training; speed for a file.")] = "training",
+    system: Annotated[str, typer.Option(help="base or finetuned.")] = "finetuned",
+    name: Annotated[str | None, typer.Option(help="What the table calls it. Default: base model, fine-tuned.")] = None,
+    note: Annotated[str | None, typer.Option(help="One sentence for readers of the row.")] = None,
+    results: Results = HERE,
+) -> None:
+    """Write a row with its predictions under results/, checked as the pull request's check will."""
+    from lab_lib.errors import LabError
+    from lab_lib.submissions.check import check_form
+    from lab_lib.submissions.safe import read_row
+    from lab_lib.submissions.submit import packed_path, submit_run, submit_speed
+
+    if not results.is_dir():
+        raise LabError(f"{results}: no such folder; run this in a checkout, or say where with --results")
+    if run.is_file():
+        path = submit_speed(run, who, results, note)
+    else:
+        path = submit_run(run, task, who, results, system, name, note)
+    try:
+        check_form(path, read_row(path))
+    except LabError:
+        path.unlink()
+        packed_path(path).unlink(missing_ok=True)
+        raise
+    console.print("commit this row and its predictions, run 'lab results render', and open a pull request")
+    print(path)
+
+
+@app.command()
+def check(
+    base: Annotated[str | None, typer.Option(help="Score again only what is new since this commit.")] = None,
+    results: Results = HERE,
+) -> None:
+    """Check rows and tables; score predictions again. Exit code 1 when anything is wrong."""
+    from lab_lib.submissions.changes import changed_rows
+    from lab_lib.submissions.check import check_all
+    from lab_lib.submissions.render import stale
+
+    root = results.resolve()
+    new, faults = changed_rows(root, base) if base else (None, [])
+    verdict = check_all(root, new)
+    faults = [*faults, *verdict.faults]
+    faults += stale(root) if not faults else []
+    for remark in verdict.remarks:
+        console.print(f"look: {remark}", markup=False, highlight=False, soft_wrap=True)
+    for fault in faults:
+        console.print(f"wrong: {fault}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{len(verdict.rows)} rows right, {len(faults)} faults, {len(verdict.remarks)} remarks")
+    raise typer.Exit(1 if faults else 0)
+
+
+@app.command()
+def render(results: Results = HERE) -> None:
+    """Make the tables of README.md and results/README.md, and their figures, from the rows."""
+    from lab_lib.submissions.render import write
+
+    for path in write(results.resolve()):
+        print(path)

@@ -1,0 +1,109 @@
+"""Scores of a submission, always from its predictions: the same function when it is made and when it is checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from lab_lib.corpora.delex import delexicalise
+from lab_lib.corpora.load import load_corpus
+from lab_lib.corpora.types import Corpus
+from lab_lib.errors import LabError
+from lab_lib.evaluation.mwz import MwzScorer, MwzScores
+from lab_lib.runs.config import EvaluateConfig
+from lab_lib.runs.score import bounds, score_rows
+from lab_lib.submissions.tasks import SPLIT, TRIVIAL_FROM
+
+SETTINGS = EvaluateConfig()  # the scorer's defaults for every row, or rows could not be compared
+Predictions = dict[str, list[dict[str, Any]]]
+SCORED = ("response", "state", "active_domains")  # what of a turn counts, and all that is submitted
+
+
+@cache
+def corpus(name: str) -> Corpus:
+    """Return a corpus, read once. Raises LabError where it is not at hand, with how to get it."""
+    return load_corpus(name)
+
+
+@cache
+def scorer(name: str) -> MwzScorer:
+    """Return the scorer of a corpus's test dialogues."""
+    return MwzScorer.from_corpus(corpus(name), SPLIT, SETTINGS.rules)
+
+
+@cache
+def references_hash(name: str) -> str:
+    """Return a hash of the references of a corpus's test dialogues: rows of other releases cannot be compared."""
+    lines = [
+        f"{dialogue.key}\t{number}\t{delexicalise(turn)}"
+        for dialogue in corpus(name).splits[SPLIT]
+        for number, turn in enumerate(dialogue.system_turns)
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def score(predictions: Predictions, name: str) -> MwzScores:
+    """Score predictions on the test dialogues of a corpus. Raises LabError for unknown dialogues or malformed turns."""
+    return scorer(name).score(predictions, SETTINGS.resamples, SETTINGS.seed)
+
+
+def figures(scores: MwzScores) -> dict[str, Any]:
+    """Return what a row says of its scores: `metrics`, `intervals`, `richness`, `states`, `dialogues`, `turns`."""
+    metrics = {name: round(getattr(scores, name), 2) for name in ("bleu", "inform", "success", "combined")}
+    intervals = {name: [round(low, 2), round(high, 2)] for name, (low, high) in scores.intervals.items()}
+    return {
+        "states": "own" if "states:given" in scores.signature else "gold",
+        "dialogues": scores.dialogues,
+        "turns": scores.turns,
+        "metrics": metrics,
+        "intervals": intervals,
+        "richness": {key: round(value, 3) for key, value in scores.richness.items()},
+    }
+
+
+def fixed_rows(name: str) -> dict[str, dict[str, Any]]:
+    """Return {row: figures} of the gold, random and most frequent replies of a corpus's test dialogues."""
+    found = bounds(corpus(name), SPLIT, TRIVIAL_FROM[name], SETTINGS.seed)
+    keys = [dialogue.key for dialogue in corpus(name).splits[SPLIT]]
+    scored = score_rows(scorer(name), found, keys, SETTINGS)
+    return {row: {"kind": kind, **figures(scores)} for row, (kind, scores, _) in scored.items()}
+
+
+def to_lines(predictions: Mapping[str, Any]) -> str:
+    """Return predictions as they are submitted: one JSON line a turn, sorted, with what is scored and nothing else."""
+    rows = [
+        {"dialogue": key, "turn": number, **{part: turn[part] for part in SCORED if part in turn}}
+        for key, turns in sorted(predictions.items())
+        for number, turn in enumerate(turns)
+    ]
+    return "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows)
+
+
+def from_lines(text: bytes, path: Any) -> Predictions:
+    """Return predictions from their submitted form. Raises LabError, naming the line, for any other form."""
+    predictions: Predictions = {}
+    try:
+        lines = text.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise LabError(f"{path}: not UTF-8 text") from None
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            raise LabError(f"{path}: line {number}: not a JSON object") from None
+        if (
+            not isinstance(row, dict)
+            or not isinstance(row.get("dialogue"), str)
+            or set(row) - {"dialogue", "turn", *SCORED}
+        ):
+            raise LabError(
+                f"{path}: line {number}: expected dialogue, turn, response and perhaps state, active_domains"
+            )
+        turns = predictions.setdefault(row.pop("dialogue"), [])
+        if row.pop("turn", None) != len(turns):
+            raise LabError(f"{path}: line {number}: expected turn {len(turns)} of its dialogue, each once and in order")
+        turns.append(row)
+    return predictions

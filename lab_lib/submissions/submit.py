@@ -1,0 +1,152 @@
+"""`lab results submit`: a run folder becomes a row and its predictions, scored again on the way."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lab_lib.decoding.predictions import read_predictions
+from lab_lib.errors import LabError, nearest
+from lab_lib.files import atomic_open, read_json, write_json
+from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.score import SYSTEMS
+from lab_lib.submissions import scoring
+from lab_lib.submissions.safe import PACKED_BYTES
+from lab_lib.submissions.tasks import CORPORA, SPLIT, find_task
+
+WHO = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,37}[a-z0-9])?")
+
+
+def submit_run(run: Path, task: str, who: str, root: Path, system: str, name: str | None, note: str | None) -> Path:
+    """Write the row of one system of a finished run under `root` (results/) and return its path.
+
+    `system` is `base` or `finetuned`; `name` is what the table calls the row. Raises LabError for a run that is not
+    finished, was not scored on the test dialogues of a common corpus, or whose predictions are not those recorded.
+    """
+    if not find_task(task).scored:
+        raise LabError(f"task {task}: has no predictions; submit the file that 'lab speed --out FILE' writes")
+    record = _record(run)
+    corpus = _corpus(record, run)
+    if system not in SYSTEMS:
+        raise LabError(f"system {system!r}: unknown{nearest(system, SYSTEMS)}")
+    path = RunFolder(run).predictions(system)
+    if not path.exists():
+        raise LabError(f"{path}: no such predictions; 'lab decode' makes them")
+    predictions = read_predictions(path)
+    packed = gzip.compress(scoring.to_lines(predictions).encode("utf-8"), compresslevel=9, mtime=0)
+    if len(packed) > PACKED_BYTES:
+        raise LabError(f"{path}: {len(packed):,} bytes packed, at most {PACKED_BYTES:,} are taken")
+    row = {
+        **_head(task, who, record, note),
+        "system": name or SYSTEMS[system][0],
+        **_about_run(record, system),
+        "corpus": corpus,
+        "split": SPLIT,
+        "references_sha256": scoring.references_hash(corpus),
+        **scoring.figures(scoring.score(predictions, corpus)),
+        "predictions_sha256": hashlib.sha256(packed).hexdigest(),
+    }
+    target = root / task / f"{row_name(row)}.json"
+    with atomic_open(packed_path(target), "wb") as stream:
+        stream.write(packed)
+    return write_json(target, row)
+
+
+def submit_speed(measured: Path, who: str, root: Path, note: str | None) -> Path:
+    """Write the Task 0 row of a file of `lab speed --out`, and return its path. Raises LabError for another file."""
+    found = read_json(measured)
+    if not isinstance(found, dict) or not {"train_its", "infer_its", "machine"} <= set(found):
+        raise LabError(f"{measured}: expected the file that 'lab speed --out FILE' writes")
+    row = {**_head("speed", who, found, note), "system": found["recipe"], "recipe": found["recipe"]}
+    row |= {"train_its": found["train_its"], "infer_its": found["infer_its"]}
+    return write_json(root / "speed" / f"{row_name(row)}.json", row)
+
+
+def row_name(row: Mapping[str, Any]) -> str:
+    """Return the file name of a row, without ending: WHO-DATE-HASH, the hash of what it rests on."""
+    content = row.get("predictions_sha256") or json.dumps(row, sort_keys=True)
+    digest = hashlib.sha256(f"{row['task']} {content}".encode()).hexdigest()
+    return f"{row['who']}-{row['date']}-{digest[:8]}"
+
+
+def packed_path(row: Path) -> Path:
+    """Return where the predictions of a row lie."""
+    return row.with_suffix(".predictions.jsonl.gz")
+
+
+def _head(task: str, who: str, record: Mapping[str, Any], note: str | None) -> dict[str, Any]:
+    if not WHO.fullmatch(who):
+        raise LabError(f"who {who!r}: expected a GitHub name in lower case: letters, digits and inner hyphens")
+    text = record["machine"] if isinstance(record["machine"], str) else record["machine"]["text"]
+    gpu, cuda = split_gpu(text)
+    return {
+        "format": 1,
+        "task": task,
+        "who": who,
+        "date": time.strftime("%Y-%m-%d"),
+        **({"note": note} if note else {}),
+        "command": record["command"],
+        "commit": record["commit"],
+        "machine": {"gpu": gpu, "cuda": cuda, "text": text, "precision": _precision(record)},
+        "versions": record["versions"],
+    }
+
+
+def split_gpu(machine: str) -> tuple[str | None, str | None]:
+    """Return (GPU, CUDA version) of a record's line about its machine; None for what it has not.
+
+    >>> split_gpu("Xeon, 8 cores, 12 GiB, Tesla T4 (CUDA 12.4)"), split_gpu("EPYC, 2 cores, 24 GiB, no GPU")
+    (('Tesla T4', '12.4'), (None, None))
+    """
+    found = re.fullmatch(r"(.*) \(CUDA ([\d.]+)\)", machine.rpartition(", ")[2])
+    return (found[1], found[2]) if found else (None, None)
+
+
+def _precision(record: Mapping[str, Any]) -> str | None:
+    choices = (record.get("training") or {}).get("choices") or {}
+    return choices["dtype"][0] if "dtype" in choices else None
+
+
+def _record(run: Path) -> dict[str, Any]:
+    path = run / "record.json"
+    if not path.exists():
+        raise LabError(f"{run}: no record.json; 'lab evaluate {run}' scores the run and writes it")
+    record: dict[str, Any] = read_json(path)
+    return record
+
+
+def _corpus(record: Mapping[str, Any], run: Path) -> str:
+    corpus, reported = record["corpus"], record.get("reported", {"split": "test"})["split"]
+    if corpus not in CORPORA:
+        raise LabError(f"{run}: corpus {corpus!r} is not one that everybody can have{nearest(corpus, CORPORA)}")
+    if reported != "test":
+        raise LabError(f"{run}: scored on {reported} dialogues (data.report={reported}); tables take test, once")
+    return str(corpus)
+
+
+def _about_run(record: Mapping[str, Any], system: str) -> dict[str, Any]:
+    """Return recipe, config, model, seeds and cost of a run."""
+    config = record["config"]
+    training = record.get("training") or {}
+    stages = [system] if system == "base" else ["train", system]
+    seconds = [record["stage_seconds"].get(stage) for stage in stages]
+    known = [second for second in seconds if second is not None]
+    return {
+        "recipe": record["recipe"],
+        "config": config,
+        "settings": [word for word in record["command"].split() if re.match(r"[a-z]+\.[a-z_]+=", word)],
+        "model": {
+            "name": config["model"]["name"],
+            "revision": config["model"]["revision"],
+            "parameters": training.get("total"),
+        },
+        "seeds": {"training": config["training"]["seed"], "decoding": config["decoding"]["seed"]},
+        "minutes": round(sum(known) / 60, 1) if len(known) == len(stages) else None,
+        "peak_memory_gb": record["peak_memory_gb"],
+    }

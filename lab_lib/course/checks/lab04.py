@@ -1,0 +1,285 @@
+"""Checks of lab 04: learnt tokens, truncation, quantisation and LoRA by hand, selectors, evaluation in between."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+
+from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, refuses
+from lab_lib.course.checks.lab04_shows import LLAMA, NEOX
+from lab_lib.course.checks.lab04_shows import SHOWS as SHOWS
+
+
+def masked_loss(answer: Any) -> None:
+    # Row t of the logits prefers token t + 1: right for ids 0 1 2 3 4 read with the shift, wrong without it.
+    logits, ids = np.zeros((5, 6)), [0, 1, 2, 3, 4]
+    logits[range(4), ids[1:]] = 3.0
+    given = "5 tokens, the last 2 learnt, each predicted well one position before"
+    good = math.log(math.exp(3) + 5) - 3
+    got = call(answer, logits.copy(), ids, [False, False, False, True, True], given=given)
+    if got is not None and np.isclose(got, good * 2 / 5):
+        raise Wrong(f"for {given}: got {brief(got)}, the sum divided by all 5 tokens; divide by the 2 that are learnt")
+    if got is not None and np.isclose(got, math.log(math.exp(3) + 5) * 0.5 + math.log(6) * 0.5):
+        raise Wrong(f"for {given}: got {brief(got)}; the token at t is predicted by row t - 1, not by row t")
+    if got is not None and np.isclose(got, -good):
+        raise Wrong(f"for {given}: got {brief(got)}; a loss is minus the logarithm, so it is above 0")
+    close(got, good, given=given, tolerance=1e-6)
+    got = call(answer, logits.copy(), ids, [True, True, False, False, False], given="position 0 learnt as well")
+    close(got, good, given="positions 0 and 1 learnt", tolerance=1e-6, why="nothing predicts the token at position 0")
+    with np.errstate(all="ignore"):
+        got = call(answer, logits + 2000, ids, [False, True, True, True, True], given="logits of 2,000 and more")
+    close(got, good, given="logits of 2,000 and more", tolerance=1e-6, why="subtract a row's largest before exp")
+
+
+def fit(answer: Any) -> None:
+    turns = [[2, 2, 2], [3, 3], [4]]
+    given = "fit([1], [[2, 2, 2], [3, 3], [4]], 4)"
+    got = call(answer, [1], copy.deepcopy(turns), 4, given=given)
+    if got == [1, 2, 2, 2]:
+        raise Wrong(f"for {given}: got {got}: the end was cut, and with it what is to be answered")
+    if got == [2, 3, 3, 4]:
+        raise Wrong(f"for {given}: got {got}: the instruction was cut and a turn was cut in two")
+    if got == [1, 2, 2, 2, 3, 3, 4][-4:]:
+        raise Wrong(f"for {given}: got {got}: the instruction was cut")
+    if got == [3, 3, 4]:
+        raise Wrong(f"for {given}: got {got}: where is the instruction?")
+    equal(got, [1, 3, 3, 4], given=given)
+    given = "fit([1], [[2, 2, 2], [3, 3], [4]], 6)"
+    got = call(answer, [1], copy.deepcopy(turns), 6, given=given)
+    if got == [1, 2, 2, 3, 3, 4]:
+        raise Wrong(f"for {given}: got {got}: a turn was cut in two; drop it whole")
+    equal(got, [1, 3, 3, 4], given=given, why="the oldest turn does not fit whole")
+    given = "fit([1], [[2], [3, 3, 3], [4]], 3)"
+    equal(call(answer, [1], [[2], [3, 3, 3], [4]], 3, given=given), [1, 4], given=given,
+          why="no gaps: when a turn is dropped, the older ones are too")  # fmt: skip
+    given = "fit([1], [[2, 2, 2], [3, 3], [4]], 7)"
+    equal(call(answer, [1], copy.deepcopy(turns), 7, given=given), [1, 2, 2, 2, 3, 3, 4], given=given)
+    equal(call(answer, [], [[7, 8]], 2, given="fit([], [[7, 8]], 2)"), [7, 8], given="fit([], [[7, 8]], 2)")
+    refuses(answer, [1, 1], [[2], [3, 3]], 3, given="fit([1, 1], [[2], [3, 3]], 3), where the last turn does not fit")
+
+
+def _quantised(answer: Any, row: Any, levels: Any, block: int, given: str) -> tuple[np.ndarray, np.ndarray]:
+    with np.errstate(all="ignore"):
+        got = call(answer, np.array(row, dtype=float), np.array(levels, dtype=float), block, given=given)
+    if not isinstance(got, tuple | list) or len(got) != 2:
+        raise Wrong(f"for {given}: got {brief(got)}, expected (codes, scales)")
+    return np.asarray(got[0]), np.asarray(got[1])
+
+
+def quantise(answer: Any) -> None:
+    given = "[0.1, -4, 3, 0], levels [-1, 0, 1], block 4"
+    codes, scales = _quantised(answer, [0.1, -4.0, 3.0, 0.0], [-1, 0, 1], 4, given)
+    if np.allclose(scales, [3.0]):
+        raise Wrong(f"for {given}: the scale is 3, the largest weight; take the largest absolute value, 4")
+    equal(scales.astype(float), np.array([4.0]), given=f"{given}, scales")
+    if codes.dtype.kind == "f":
+        raise Wrong(f"for {given}: codes are {brief(codes)}; expected whole numbers, the index of each level")
+    equal(codes, np.array([1, 0, 2, 1]), given=f"{given}, codes")
+    given = "[1, -0.5, 100, 50], levels [-1, -0.5, 0, 0.5, 1], block 2"
+    codes, scales = _quantised(answer, [1, -0.5, 100, 50], [-1, -0.5, 0, 0.5, 1], 2, given)
+    if scales.size == 1:
+        raise Wrong(f"for {given}: one scale for the whole row; each block of 2 weights has its own")
+    equal(scales.astype(float), np.array([1.0, 100.0]), given=f"{given}, scales")
+    equal(codes, np.array([4, 1, 4, 3]), given=f"{given}, codes")
+    given = "[0.3, 1, -0.5, 0.05], levels [-1, -0.1, 0, 0.8, 1] (unevenly spaced), block 4"
+    codes, _ = _quantised(answer, [0.3, 1, -0.5, 0.05], [-1, -0.1, 0, 0.8, 1], 4, given)
+    equal(codes, np.array([2, 4, 1, 2]), given=f"{given}, codes", why="the nearest level, wherever the levels are")
+    given = "[0, 0, 2, 1], levels [-1, 0, 1], block 2"
+    codes, scales = _quantised(answer, [0, 0, 2, 1], [-1, 0, 1], 2, given)
+    if not np.all(np.isfinite(scales)) or codes[:2].tolist() != [1, 1]:
+        raise Wrong(
+            f"for {given}: a block of zeros got codes {brief(codes[:2])}; 0 / 0 is not a number, choose level 0"
+        )
+    refuses(answer, np.ones(5), np.array([-1.0, 0.0, 1.0]), 4, given="5 weights in blocks of 4")
+
+
+def nf4(answer: Any) -> None:
+    levels = np.asarray(call(answer, given="nf4_levels()"))
+    if levels.shape != (16,):
+        raise Wrong(f"got {levels.size} levels, expected 16: 8 above zero, zero, and 7 below")
+    if np.any(np.diff(levels) <= 0):
+        raise Wrong(f"got {brief(levels.round(3))}, expected them sorted and all different")
+    if not np.isclose(levels.max(), 1):
+        raise Wrong(f"the largest level is {levels.max():.3f}, expected 1: divide all by it")
+    if not np.any(levels == 0):
+        raise Wrong(f"got {brief(levels.round(3))}: none is exactly 0; weights that are 0 must stay 0")
+    if np.sum(levels < 0) > 7:
+        raise Wrong("got 8 levels below zero and 7 above; NF4 has the finer half above")
+    inner, even = levels[8], 1 / 8
+    if np.isclose(inner, even, atol=0.02):
+        raise Wrong(f"the first level above 0 is {inner:.3f}: evenly spaced levels, not quantiles of a normal")
+    close(levels[[7, 8, 15]], [0, 0.0795803, 1], given="levels 7, 8 and 15", tolerance=1e-5)
+    close(levels[[0, 1, 6]], [-1, -0.6961928, -0.09105], given="levels 0, 1 and 6", tolerance=1e-5)
+
+
+def bits_a_weight(answer: Any) -> None:
+    got = call(answer, 4, 64, 32, given="4, 64, 32")
+    if got is not None and np.isclose(got, 8.5):
+        raise Wrong("for 4, 64, 32: got 8.5; a weight has 4 bits, and its share of one scale of 32 bits is 32/64")
+    close(got, 4.5, given="4, 64, 32", tolerance=1e-9)
+    got = call(answer, 4, 64, 8, 256, given="4, 64, 8, 256")
+    if got is not None and np.isclose(got, 4.125):
+        raise Wrong("for 4, 64, 8, 256: got 4.125; the scales of the scales cost too, one of 32 bits for 256 scales")
+    if got is not None and np.isclose(got, 4.25):
+        raise Wrong("for 4, 64, 8, 256: got 4.25; 256 scales, not 256 weights, share a second scale: that is 64 x 256")
+    close(got, 4 + 8 / 64 + 32 / (64 * 256), given="4, 64, 8, 256", tolerance=1e-9)
+    close(call(answer, 8, 128, 16, given="8, 128, 16"), 8.125, given="8, 128, 16", tolerance=1e-9)
+
+
+def _adapter(rank: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return x (3, 4), w (5, 4), a (rank, 4), b (5, rank): every size another, so that a wrong order cannot fit."""
+    random = np.random.default_rng(4)
+    return tuple(random.integers(-3, 4, shape).astype(float) for shape in ((3, 4), (5, 4), (rank, 4), (5, rank)))  # type: ignore[return-value]
+
+
+def lora_forward(answer: Any) -> None:
+    x, w, a, b = _adapter()
+    given = "x (3, 4), w (5, 4), a (2, 4), b (5, 2), alpha=8"
+    got = call(answer, x, w, a, np.zeros_like(b), 8, given=f"{given} with B = 0")
+    close(
+        got, x @ w.T, given=f"{given} with B = 0", tolerance=1e-6, why="an adapter that starts at zero changes nothing"
+    )
+    got = np.asarray(call(answer, x, w, a, b, 8, given=given))
+    update = x @ a.T @ b.T
+    for scale, why in ((8, "alpha / rank = 4, not alpha = 8"), (1, "the update is multiplied by alpha / rank, 4 here")):
+        if got.shape == (3, 5) and np.allclose(got, x @ w.T + scale * update):
+            raise Wrong(f"for {given}: the update is {scale} times (x A^T) B^T; {why}")
+    close(got, x @ w.T + 4 * update, given=given, tolerance=1e-6)
+    x, w, a, b = _adapter(rank=3)
+    got = call(answer, x, w, a, b, 3, given="rank 3, alpha=3")
+    close(got, x @ w.T + x @ a.T @ b.T, given="rank 3, alpha=3", tolerance=1e-6)
+
+
+def merge(answer: Any) -> None:
+    x, w, a, b = _adapter()
+    given = "w (5, 4), a (2, 4), b (5, 2), alpha=8"
+    kept = w.copy()
+    got = np.asarray(call(answer, w, a, b, 8, given=given))
+    if not np.array_equal(w, kept):
+        raise Wrong(f"for {given}: your function altered w; merging twice would then add the adapter twice")
+    if got.shape != w.shape:
+        raise Wrong(f"for {given}: got shape {got.shape}, expected {w.shape}, the shape of w")
+    if np.allclose(got, w + 8 * (b @ a)):
+        raise Wrong(f"for {given}: the update is alpha times too large; the scale is alpha / rank = 4")
+    out = x @ w.T + 4 * (x @ a.T @ b.T)
+    close(x @ got.T, out, given=f"{given}: x @ merged.T", tolerance=1e-6, why="it should be what lora_forward gives")
+
+
+def trainable(answer: Any) -> None:
+    shapes = [(256, 256), (640, 300)]
+    given = f"{shapes} and rank 8"
+    got = call(answer, shapes, 8, given=given)
+    wrong = {
+        (256 * 256 + 640 * 300) * 8: "rank x out x in is the whole layer eight times; A is rank x in, B is out x rank",
+        256 * 256 + 640 * 300: "that is the layers themselves, which stay frozen",
+        8 * (256 + 300): "only A was counted; B has out x rank weights",
+        8 * (256 + 256): "only one layer was counted",
+    }
+    if got in wrong:
+        raise Wrong(f"for {given}: got {brief(got)}: {wrong[got]}")
+    equal(got, 8 * (512 + 940), given=given)
+    equal(call(answer, [], 8, given="no layers"), 0, given="no layers")
+
+
+def modules(answer: Any) -> None:
+    given = "the layers of a Llama"
+    attention = [name for name in LLAMA if "self_attn" in name]
+    feed = [name for name in LLAMA if "mlp" in name]
+    got = _names(answer, LLAMA, "attention", given)
+    if set(feed) <= set(got):
+        raise Wrong(f"attention, for {given}: got all layers, as every selector did in 2023; look where the if ends")
+    if got and not set(got) & set(LLAMA):
+        raise Wrong(
+            f"attention, for {given}: got {brief(got)}; return full names: a last part such as 'dense' is not one layer"
+        )
+    equal(got, attention, given=f"attention, {given}")
+    equal(_names(answer, LLAMA, "ffn", given), feed, given=f"ffn, {given}")
+    got = _names(answer, LLAMA, "linear", given)
+    if "lm_head" in got:
+        raise Wrong(f"linear, for {given}: lm_head is among them; the output layer over the vocabulary gets no adapter")
+    equal(got, [*attention, *feed], given=f"linear, {given}")
+    given = "the layers of a GPT-NeoX (Pythia), where attention.dense and mlp.dense_h_to_4h say it in the middle"
+    equal(_names(answer, NEOX, "attention", given), NEOX[:2], given=f"attention, {given}")
+    equal(_names(answer, NEOX, "ffn", given), NEOX[2:4], given=f"ffn, {given}")
+    names = ["h.0.attn.Wqkv", "h.0.attn.out_proj"]
+    got = _names(answer, names, "regexp:Wqkv$", "['h.0.attn.Wqkv', 'h.0.attn.out_proj']")
+    equal(got, names[:1], given="regexp:Wqkv$", why="names are compared and returned as they are written")
+    refuses(answer, LLAMA, "fnn", given="the selector 'fnn', a typing error")
+    refuses(answer, LLAMA, "regexp:query", given="regexp:query, which no layer of a Llama matches")
+
+
+def _names(answer: Any, names: list[str], selector: str, given: str) -> list[str]:
+    """Return what a selector chose as a list. Raises Wrong for the unsorted kinds of collection."""
+    got = call(answer, list(names), selector, given=f"{selector}, {given}")
+    if isinstance(got, set | frozenset):
+        got = sorted(got, key=lambda name: names.index(name) if name in names else -1)
+    return list(got) if got is not None else got
+
+
+def evaluation(answer: Any) -> None:
+    import torch
+
+    model = torch.nn.Dropout(0.5)
+    seen: dict[str, Any] = {}
+
+    def score(asked: Any) -> float:
+        seen.update(same=asked is model, training=asked.training, grad=torch.is_grad_enabled(), number=torch.rand(3))
+        return 12.5
+
+    with torch.random.fork_rng(), torch.enable_grad():
+        for training in (True, False):
+            model.train(training)
+            torch.manual_seed(7)
+            before = torch.get_rng_state()
+            given = f"a model in {'training' if training else 'evaluation'} mode"
+            got = call(answer, model, score, given=given)
+            _evaluated(seen, model, training, given)
+            if not torch.equal(before, torch.get_rng_state()):
+                raise Wrong(f"for {given}: score drew random numbers, and torch's random state was not put back: "
+                            "training would go on with other dropout masks")  # fmt: skip
+            if not torch.is_grad_enabled():
+                raise Wrong(f"for {given}: gradients are still off afterwards: training would learn nothing")
+            equal(got, 12.5, given=f"{given} and a score of 12.5")
+
+
+def _evaluated(seen: dict[str, Any], model: Any, training: bool, given: str) -> None:
+    """Look at what the score saw, and at the mode that the model was left in."""
+    if not seen.get("same"):
+        raise Wrong(f"for {given}: score was not called with the model")
+    if seen["training"]:
+        raise Wrong(f"for {given}: dropout was on while scoring; model.eval() switches it off")
+    if seen["grad"]:
+        raise Wrong(f"for {given}: gradients were recorded while scoring, which costs memory; use torch.no_grad()")
+    if model.training is not training and training:
+        raise Wrong(f"for {given}: it was left in evaluation mode; the rest of the training would have no dropout")
+    if model.training is not training:
+        raise Wrong(f"for {given}: it was left in training mode; put back the mode it was in before")
+
+
+CHECKS = {
+    "04.1": Exercise(
+        "the loss of learnt tokens", masked_loss, "Go through the learnt positions t and look at row t - 1."
+    ),
+    "04.2": Exercise(
+        "instruction and window", fit, "Try to begin at turn 0, then 1, then 2; take the first that fits."
+    ),
+    "04.3": Exercise(
+        "quantise a row", quantise, "Reshape to (blocks, block); the distance to every level is one subtraction away."
+    ),
+    "04.4": Exercise("the levels of NF4", nf4, "Eight, one and seven; print them before you divide."),
+    "04.5": Exercise("bits a weight", bits_a_weight, "Ask of every number that is stored: how many weights share it?"),
+    "04.6": Exercise("LoRA, forward", lora_forward, "Follow the shapes: (n, in) -> (n, r) -> (n, out)."),
+    "04.7": Exercise("LoRA, merged", merge, "(x A^T) B^T = x (B A)^T."),
+    "04.8": Exercise("trained weights", trainable, "Write down the shapes of A and B for one layer."),
+    "04.9": Exercise(
+        "the selector", modules, "Ask of each full name alone whether it is wanted; nothing comes after the if."
+    ),
+    "04.10": Exercise(
+        "an evaluation without a trace",
+        evaluation,
+        "Remember model.training before you switch; two contexts do the rest.",
+    ),
+}

@@ -1,0 +1,669 @@
+# %% [markdown]
+# # 04 · QLoRA: a large model learns on a small machine
+#
+# The centre of the course. A model whose weights are stored in 4 bits is frozen, and two thin matrices beside each layer
+# are trained: LoRA on quantised weights, QLoRA (Dettmers et al. 2023). You build every part by hand, train the whole, and
+# then ask which of its settings matter.
+#
+# **You will learn**
+#
+# - what the loss is computed on, and how a long history is cut without harm;
+# - how a weight becomes 4 bits, what NF4 and double quantisation are, and what they cost;
+# - LoRA: forward, merged, counted, and on which layers;
+# - to train with evaluations in between, and to read the curve;
+# - to compare learning rates, methods and prompts, and to say how sure you are.
+#
+# **Where we are**: corpus → Dialogue → **Example → model** → Prediction → Report.
+#
+# **Time**: about 90 minutes. **You need**: labs 01 and 02, numpy, a little PyTorch.
+
+# %% tags=["parameters"]
+FULL = False  # True: the recipe as it is (4 minutes on 2 cores), scored on 60 dialogues
+STEPS = 87 if FULL else 60  # optimiser steps of the real training
+BATCH = 16 if FULL else 2  # examples a step
+SCORED = 60 if FULL else 10  # dev dialogues that are decoded and scored
+TRIES = 40 if FULL else 8  # steps of each small comparison
+
+# %%
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from lab_lib.course import check, corridor, show
+from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.encode import training_examples
+from lab_lib.runs.config import load_recipe
+from lab_lib.runs.splits import load_splits
+from lab_lib.runs.stages import encode
+from lab_lib.training.checks import logits as logits_of
+from lab_lib.training.lora import LoraConfig, attach_lora, match_modules
+from lab_lib.training.model import ModelConfig, load_model
+
+say = Console(force_terminal=False, force_jupyter=False, width=96)  # plain lines below a cell
+corridor("example", "model")
+
+# %%
+config = load_recipe("town-qlora-cpu")
+splits = load_splits(config.data)
+plain = load_model(ModelConfig(name="lab-tiny", quantisation="none"))
+model, tokenizer = plain.model, plain.tokenizer
+examples = encode(splits.train, tokenizer, config, splits)
+print(f"{len(examples)} examples from {len(splits.train)} dialogues")
+
+# %% [markdown]
+# ## 1. What is learnt
+#
+# An example is a row of token ids, and for each of them whether it is *learnt*. A dialogue system must learn to speak as
+# the system does; what users say, states and database answers are there to be read.
+
+# %%
+from lab_lib.runs.dry_run import render_tokens
+
+say.print(render_tokens(min(examples, key=lambda example: len(example.ids)), tokenizer))
+
+# %% [markdown]
+# ### Exercise 04.1 · The loss of learnt tokens 🍇🍇
+#
+# Write `masked_loss(logits, ids, learnt)`, a number:
+#
+# - `logits`: (n, vocabulary), numpy; row t holds the scores of the token at position **t + 1**;
+# - `ids`: n token ids; `learnt`: n booleans;
+# - the mean, over the learnt positions, of $-\log p(\text{token})$. The token at position 0 has no prediction;
+# - what is not learnt does not count at all, in the denominator neither.
+
+# %%
+def masked_loss(logits, ids, learnt):
+    """Return the mean cross-entropy, in nats, of the learnt tokens."""
+    ### BEGIN SOLUTION
+    top = logits.max(axis=1, keepdims=True)
+    log_p = logits - top - np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
+    places = [t for t in range(1, len(ids)) if learnt[t]]
+    return -np.mean([log_p[t - 1, ids[t]] for t in places])
+    ### END SOLUTION
+
+
+# %%
+check("04.1", masked_loss)
+
+# %%
+example = examples[0]
+scores = logits_of(model, example.ids).double().numpy()
+print(f"untouched lab-tiny: {masked_loss(scores, example.ids, example.learnt):.2f} nats a learnt token")
+print(f"a uniform guess:    {math.log(model.config.vocab_size):.2f} nats, the logarithm of the vocabulary's size")
+
+# %% [markdown]
+# ### Exercise 04.2 · An instruction, and room for it 🍇🍇🍇
+#
+# A prompt may begin with an *instruction*: one sentence that says what the task is. It must survive when a long dialogue
+# is cut to the model's window. Write `fit(instruction, turns, room)`:
+#
+# - `instruction`: a list of ids; `turns`: a list of lists of ids, oldest first, the last one is to be answered;
+# - return one list of at most `room` ids: the instruction, then as many of the **newest** turns as fit, each whole, in
+#   their order and without gaps between them;
+# - a `ValueError` when the instruction and the last turn alone do not fit.
+#
+# `fit([1], [[2, 2, 2], [3, 3], [4]], 4)` is `[1, 3, 3, 4]`. (The 2023 lab cut on the right: of a long dialogue the reply
+# and its EOS were lost, which was all there was to learn.)
+
+# %%
+def fit(instruction, turns, room):
+    """Return instruction and newest turns, joined, in at most `room` ids."""
+    ### BEGIN SOLUTION
+    for first in range(len(turns)):
+        ids = [*instruction, *(i for turn in turns[first:] for i in turn)]
+        if len(ids) <= room:
+            return ids
+    raise ValueError(f"the instruction and the last turn need more than {room} ids")
+    ### END SOLUTION
+
+
+# %%
+check("04.2", fit)
+
+# %% [markdown]
+# In `lab_lib` the instruction is a setting, `prompt.instruction`, and never learnt:
+
+# %%
+sentence = "Help a visitor of the town. Write names, numbers and times as [name], [phone], [time]."
+short = min(splits.train, key=lambda dialogue: len(dialogue.turns))
+told = training_examples(short, tokenizer, PromptConfig(instruction=sentence))[0]
+untold = training_examples(short, tokenizer, PromptConfig())[0]
+print(tokenizer.decode(told.ids)[:200], "...")
+print(f"{len(told.ids) - len(untold.ids)} tokens more, {sum(told.learnt) - sum(untold.learnt)} of them learnt")
+
+# %% [markdown]
+# ### Question 🍇🍇🍇: Add the possibility to add an "instruction" prompt before the dialogue history. Does it help?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# It is there: `prompt.instruction`, written as `task> ...` before the first turn, counted in the window, never cut, never
+# learnt (04.2 is how). It tells a model that has not been trained for the task what to do. A fine-tuned model sees the
+# same sentence before every dialogue, so it carries no information; the row "+ instruction" of `formats-cpu`:
+#
+# RESULT(formats)
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# Two formats give the same gradients. `turns` makes an example of every reply, with the history before it; `dialogues`
+# makes one of the whole dialogue and learns all its replies at once, since each token sees only what is left of it.
+
+# %%
+for name in ("turns", "dialogues"):
+    made = [e for d in splits.train for e in training_examples(d, tokenizer, PromptConfig(format=name))]
+    tokens, learnt = sum(len(e.ids) for e in made), sum(sum(e.learnt) for e in made)
+    print(f"{name:10} {len(made):5} examples, {tokens:8,} tokens, {learnt:7,} learnt ({learnt / tokens:.0%})")
+
+# %% [markdown]
+# ### Question 🍇🍇: Same learnt tokens, so what do the other tokens of `turns` cost, and what would be lost if the target repeated the history, as in 2023?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# Every token passes through the model, learnt or not: the table above is the factor in time (on 200 dialogues of real
+# MultiWOZ `docs/lab-log.md` has 643,863 tokens against 140,449, 4.6 times as many). The 2023 target was history plus
+# reply, so most of the learnt tokens were a copy of the prompt: the model learnt to restart the dialogue, not to answer,
+# and with 32 new tokens at decoding it seldom reached the reply.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ## 2. A weight in 4 bits
+#
+# 4 bits say one of 16 numbers. Weights are cut into blocks of 64; each block keeps its largest absolute value (its
+# *scale*), and each weight becomes the number of the nearest of 16 *levels* between −1 and 1, times the scale.
+#
+# ### Exercise 04.3 · Quantise a row 🍇🍇
+#
+# Write `quantise(row, levels, block)`:
+#
+# - `row`: n floats, n a multiple of `block` (else a `ValueError`); `levels`: sorted floats in [−1, 1];
+# - return `(codes, scales)`: n integers, the index of the level nearest to weight / scale, and n / block floats;
+# - a block of zeros has scale 0: give it the codes of the level nearest to 0, and divide nothing by 0.
+#
+# With levels `[-1, 0, 1]`: `quantise([0.1, -4.0, 3.0, 0.0], levels, 4)` is `([1, 0, 2, 1], [4.0])`.
+
+# %%
+def quantise(row, levels, block):
+    """Return (codes, scales) of a row of weights, in blocks scaled by their largest absolute value."""
+    ### BEGIN SOLUTION
+    row, levels = np.asarray(row, dtype=float), np.asarray(levels)
+    if len(row) % block:
+        raise ValueError(f"{len(row)} weights are no multiple of {block}")
+    blocks = row.reshape(-1, block)
+    scales = np.abs(blocks).max(axis=1)
+    unit = blocks / np.where(scales > 0, scales, 1)[:, None]
+    codes = np.abs(unit[..., None] - levels).argmin(axis=-1)
+    return codes.reshape(-1), scales
+    ### END SOLUTION
+
+
+# %%
+show("04.3", quantise)
+
+# %%
+check("04.3", quantise)
+
+# %% [markdown]
+# The picture shows why blocks are small: one large weight makes the steps of its whole block coarse. The way back:
+
+# %%
+def dequantise(codes, scales, levels, block):
+    """Return the weights that codes and scales stand for."""
+    return np.asarray(levels)[codes] * np.repeat(scales, block)
+
+
+# %% [markdown]
+# ### Exercise 04.4 · NF4: levels where the weights are 🍇🍇
+#
+# Weights are distributed like a normal distribution: many near 0, few far out. NF4 puts the levels at its quantiles, so
+# that each is used about equally often. Write `nf4_levels()`, 16 sorted floats:
+#
+# - 8 positive levels: the quantiles of the standard normal at 9 evenly spaced probabilities from `OFFSET` down to 0.5,
+#   without the last (the quantile at 0.5 is 0);
+# - 7 negative levels: the same with **8** evenly spaced probabilities, without the last, with a minus;
+# - 0 itself (padding and pruned weights must stay exactly 0), and all divided by the largest, so that it is 1.
+#
+# `statistics.NormalDist().inv_cdf(p)` is the quantile at p; `np.linspace(a, b, n)` has n evenly spaced numbers.
+
+# %%
+from statistics import NormalDist
+
+OFFSET = 0.9677083  # of the QLoRA code: between 1 - 1/30 and 1 - 1/32, so that the last quantile is finite
+
+
+def nf4_levels():
+    """Return the 16 levels of NF4, sorted, from -1 to 1."""
+    ### BEGIN SOLUTION
+    quantile = NormalDist().inv_cdf
+    positive = [quantile(p) for p in np.linspace(OFFSET, 0.5, 9)[:-1]]
+    negative = [-quantile(p) for p in np.linspace(OFFSET, 0.5, 8)[:-1]]
+    levels = np.sort([*negative, 0.0, *positive])
+    return levels / levels.max()
+    ### END SOLUTION
+
+
+# %%
+weights = model.model.layers[0].mlp.up_proj.weight.detach().double().numpy()
+show("04.4", nf4_levels, weights)
+
+# %%
+check("04.4", nf4_levels)
+
+# %% [markdown]
+# Ours against bitsandbytes, and NF4 against two other sets of levels on a layer of lab-tiny:
+
+# %%
+import bitsandbytes.functional as bnb
+
+row, nf4 = weights.reshape(-1), nf4_levels()
+packed, state = bnb.quantize_4bit(torch.tensor(weights).float(), blocksize=64, quant_type="nf4")
+theirs = bnb.dequantize_4bit(packed, state).double().numpy().reshape(-1)
+ours = dequantise(*quantise(row, nf4, 64), nf4, 64)
+print(f"ours and bitsandbytes differ by at most {np.abs(ours - theirs).max():.1e}\n")
+
+fp4 = np.unique(bnb.get_4bit_type("fp4", device="cpu").numpy())
+for name, levels in {"NF4": nf4, "int4": np.arange(-7, 8) / 7, "FP4": fp4}.items():
+    error = dequantise(*quantise(row, levels, 64), levels, 64) - row
+    print(f"{name:5} mean error {np.sqrt((error**2).mean()) / row.std():.1%} of a weight's deviation")
+
+# %% [markdown]
+# ### Exercise 04.5 · Bits a weight 🍇
+#
+# A code has 4 bits, but scales cost too. Write `bits_a_weight(bits, block, scale_bits, second_block=None)`:
+#
+# - without `second_block`: one scale of `scale_bits` for every `block` weights;
+# - with it (*double quantisation*): scales are quantised themselves. Each has `scale_bits`, and every `second_block` of
+#   them share one number of 32 bits.
+#
+# QLoRA's numbers are `bits_a_weight(4, 64, 32)` and, doubly quantised, `bits_a_weight(4, 64, 8, 256)`.
+
+# %%
+def bits_a_weight(bits, block, scale_bits, second_block=None):
+    """Return the bits that a weight takes, its share of the scales included."""
+    ### BEGIN SOLUTION
+    second = 32 / (block * second_block) if second_block else 0
+    return bits + scale_bits / block + second
+    ### END SOLUTION
+
+
+# %%
+check("04.5", bits_a_weight)
+
+# %%
+from lab_lib.training.quantised import parameter_count, quantised_modules, weight_bytes
+
+for double in (False, True):
+    loaded = load_model(ModelConfig(name="lab-tiny", quantisation="4bit", double_quant=double))
+    layers = quantised_modules(loaded.model).values()
+    measured = 8 * sum(map(weight_bytes, layers)) / sum(parameter_count(layer.weight) for layer in layers)
+    byhand = bits_a_weight(4, 64, 8, 256) if double else bits_a_weight(4, 64, 32)
+    print(f"double_quant={double!s:5}  by hand {byhand:.4f} bits a weight, counted in the model {measured:.4f}")
+
+# %%
+gold = [e for d in splits.dev[:5] for e in training_examples(d, tokenizer, config.prompt, splits.database)]
+for name, each in {"as it is": plain.model, "4 bits": loaded.model}.items():
+    mean = np.mean([masked_loss(logits_of(each, e.ids).double().numpy(), e.ids, e.learnt) for e in gold])
+    print(f"{name:9} {mean:.3f} nats a learnt token on {len(gold)} dev examples")
+
+# %% [markdown]
+# ### Question 🍇: How many gigabytes do the weights of a model of 7 billion parameters take in 16 bits and in doubly quantised NF4, and what would full fine-tuning with Adam take?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# 16 bits: 7 × 2 = 14 GB. NF4: 7 × 4.127 / 8 = 3.6 GB (embeddings and output layer stay in 16 bits, so a little more).
+# Full fine-tuning: 16 bytes a weight (weight, gradient and two moments in 32 bits) = 112 GB, without activations. The
+# adapter's weights have those 16 bytes as well, but there are few of them. What 4 bits cost in quality before training
+# is in the cell above; training the adapter takes the rounding into account, since it sees the quantised model.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ## 3. LoRA
+#
+# A layer computes $y = x W^T$. LoRA (Hu et al. 2021) leaves $W$ as it is and adds a product of two thin matrices:
+#
+# $$y = x W^T + \frac{\alpha}{r}\, (x A^T) B^T$$
+#
+# with $A$ of shape (r, in) and $B$ of shape (out, r). $A$ starts random and $B$ starts at zero.
+#
+# ### Exercise 04.6 · Forward 🍇🍇
+#
+# Write `lora_forward(x, w, a, b, alpha)`: `x` (n, in), `w` (out, in), `a` (r, in), `b` (out, r); return (n, out). The rank
+# is in the shapes. Do not form the matrix $BA$: for large layers that is the very thing one wants to avoid.
+
+# %%
+def lora_forward(x, w, a, b, alpha):
+    """Return the output of a linear layer with an adapter, (n, out)."""
+    ### BEGIN SOLUTION
+    return x @ w.T + alpha / len(a) * ((x @ a.T) @ b.T)
+    ### END SOLUTION
+
+
+# %%
+check("04.6", lora_forward)
+
+# %% [markdown]
+# ### Question 🍇: Why does B start at zero and A not? What would happen if both did?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# With B = 0 the adapted model is the base model, to the bit: training starts from what is known. The gradient of B is a
+# product with A x, which is not zero, so B moves in the first step, and from then on A has a gradient too (it is a
+# product with B). If both were zero, both gradients would be zero, and nothing would ever move.
+# `require_adapter_effect` stops a run whose adapter is still zero: it would be scored as the base model under another name.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ### Exercise 04.7 · Merged 🍇
+#
+# For serving, the adapter can be added into the weight once. Write `merge(w, a, b, alpha)`, a new matrix (out, in) with
+# `lora_forward(x, w, a, b, alpha) == x @ merge(w, a, b, alpha).T`, up to rounding.
+
+# %%
+def merge(w, a, b, alpha):
+    """Return the weight with its adapter added; `w` stays as it is."""
+    ### BEGIN SOLUTION
+    return w + alpha / len(a) * (b @ a)
+    ### END SOLUTION
+
+
+# %%
+check("04.7", merge)
+
+# %% [markdown]
+# A merged weight that is quantised again loses the adapter's small changes: 16 levels are too coarse for them. How much,
+# on the first layer of the bundled adapter:
+
+# %%
+from lab_lib.training.hub import find_source
+from safetensors.numpy import load_file
+
+stored = load_file(find_source("town-adapter").folder / "adapter_model.safetensors")
+a, b = (next(v for k, v in stored.items() if f"layers.0.mlp.up_proj.lora_{n}" in k).astype(float) for n in "AB")
+merged = merge(weights, a, b, alpha=64).reshape(-1)
+again = dequantise(*quantise(merged, nf4, 64), nf4, 64)
+change = merged - row
+print(f"the adapter changes a weight by {np.sqrt((change**2).mean()):.4f}, quantising again by {np.sqrt(((again - merged) ** 2).mean()):.4f}")
+
+# %% [markdown]
+# ### Exercise 04.8 · How many weights are trained 🍇
+#
+# Write `trainable_weights(shapes, rank)`: `shapes` is a list of (out, in), one for each adapted layer.
+
+# %%
+def trainable_weights(shapes, rank):
+    """Return the number of weights that adapters of some rank add to layers of these shapes."""
+    ### BEGIN SOLUTION
+    return sum(rank * (out + into) for out, into in shapes)
+    ### END SOLUTION
+
+
+# %%
+check("04.8", trainable_weights)
+
+# %% [markdown]
+# ## 4. Which layers
+#
+# ### Exercise 04.9 · The selector 🍇🍇
+#
+# This is the 2023 lab's function, in short. Whatever one asked for, every layer got an adapter, and the question worth most
+# grapes could not be answered:
+#
+# ```python
+# def choose(names, selector):
+#     chosen = set()
+#     for name in names:
+#         if selector == "attention":
+#             if "attn" in name:
+#                 chosen.add(name.split(".")[-1])
+#         chosen.add(name.lower().split(".")[-1])
+#     return chosen
+# ```
+#
+# Write `choose_modules(names, selector)`: full names in, the chosen full names out, a list in the same order.
+#
+# - `attention`: a part of the dotted name contains `attn` or `attention`;
+# - `ffn`: a part contains `mlp` or `ffn`, and the name is not attention;
+# - `linear`: all; `regexp:PATTERN`: `re.search(PATTERN, name)` finds something, letters as they are written;
+# - never the output layer: a name whose last part is `lm_head` or `embed_out`;
+# - a `ValueError` for an unknown selector, and for one that chooses nothing.
+
+# %%
+def choose_modules(names, selector):
+    """Return the names of the layers that a selector chooses."""
+    ### BEGIN SOLUTION
+    def is_attention(name):
+        return re.search("attn|attention", name) is not None
+
+    rules = {
+        "attention": is_attention,
+        "ffn": lambda name: re.search("mlp|ffn", name) is not None and not is_attention(name),
+        "linear": lambda name: True,
+    }
+    if selector.startswith("regexp:"):
+        pattern = selector.removeprefix("regexp:")
+        rules[selector] = lambda name: re.search(pattern, name) is not None
+    if selector not in rules:
+        raise ValueError(f"unknown selector {selector!r}")
+    chosen = [n for n in names if rules[selector](n) and n.split(".")[-1] not in ("lm_head", "embed_out")]
+    if not chosen:
+        raise ValueError(f"{selector} chooses no layer")
+    return chosen
+    ### END SOLUTION
+
+
+# %%
+show("04.9", choose_modules)
+
+# %%
+check("04.9", choose_modules)
+
+# %%
+shapes = {name: tuple(module.weight.shape) for name, module in model.named_modules() if hasattr(module, "weight")}
+for selector in ("attention", "ffn", "linear", "regexp:(q|v)_proj$"):
+    names = match_modules(model, selector)
+    print(f"{selector:20} {len(names):3} layers, {trainable_weights([shapes[n] for n in names], 32):9,} trained weights")
+adapted, summary = attach_lora(load_model(config.model, for_training=True).model, config.lora)
+print(f"\ncounted in the model: {summary}")
+
+# %% [markdown]
+# ### Question 🍇🍇🍇🍇🍇: What LoRa modules work best? `attention`, `ffn`, `regexp_keys|values`, ...?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# At one rank the selectors train different numbers of weights (table above), so look at both. `lora-modules-cpu` trains
+# four selectors with three seeds each on 200 dialogues of real MultiWOZ and scores 99 others:
+#
+# RESULT(lora-modules)
+#
+# Its sister asks for the rank, and whether high ranks need rsLoRA:
+#
+# RESULT(lora-rank)
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ## 5. Training
+#
+# ### Exercise 04.10 · An evaluation that leaves no trace 🍇🍇🍇
+#
+# An evaluation in the middle of training must not change the training. Write `evaluate_quietly(model, score)`:
+#
+# - call `score(model)` with dropout switched off (`model.eval()`) and without gradients, and return what it returns;
+# - afterwards the model is in the mode it was in before: training goes on **with** dropout;
+# - and torch's random state is what it was before: else the run with evaluations learns from other random numbers than
+#   the run without, and they cannot be compared (`torch.random.fork_rng()` is a context for that).
+
+# %%
+def evaluate_quietly(model, score):
+    """Return score(model), evaluated without dropout and gradients; model and random state stay as they were."""
+    ### BEGIN SOLUTION
+    training = model.training
+    model.eval()
+    with torch.random.fork_rng(), torch.no_grad():
+        result = score(model)
+    model.train(training)
+    return result
+    ### END SOLUTION
+
+
+# %%
+check("04.10", evaluate_quietly)
+
+# %% [markdown]
+# Now the whole: base model scored, adapter trained with three evaluations on dev, best checkpoint kept, scored again. It is
+# what `lab run town-qlora-cpu` does, here with fewer steps, and scored on dev: test is for the end.
+
+# %%
+from lab_lib.runs.run import run
+
+settings = [
+    f"training.steps={STEPS}", f"training.batch_size={BATCH}", f"training.micro_batch_size={min(BATCH, 4)}",
+    f"training.evaluate_every={STEPS // 3}", "training.evaluate_dialogues=5", "training.log_every=5",
+    "data.report=dev", f"data.max_test={SCORED}",
+]  # fmt: skip
+folder = run(load_recipe("town-qlora-cpu", settings), Path("runs/town"), say)
+
+# %% [markdown]
+# The line to look at twice is "the saved adapter changes the logits": it says that what is scored is not the base model.
+# The same run as a curve, with a reply of a dev dialogue at each evaluation:
+
+# %%
+from lab_lib.course import widgets
+
+widgets.watch(folder.path)
+
+# %% [markdown]
+# ### Question 🍇🍇🍇: Implement an evaluation callback to evaluate regularly during training. What does it show that the loss does not?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# `training.evaluate_every` does it: `DialogueTrainer.evaluate` decodes whole dev dialogues, scores them, logs BLEU,
+# Inform, Success, Richness and a sample dialogue, and a checkpoint falls on the same step, so that the best is on disk.
+# Its core is 04.10. In the curve above the loss falls smoothly from the first step, while Inform and Success stay near 0
+# and jump once placeholders are written whole: the loss of a token does not know which token decides a dialogue.
+# With five dialogues a score moves in steps of 20 points, so it shows a trend, no more.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ### Question 🍇🍇🍇: For the default parameters, what is the best number of training steps?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# For the town recipe with its defaults the best checkpoint is the last one, step 87 of 87 (`best_step` in
+# `results/town-qlora-cpu/record.json`): with a cosine schedule the last steps are the smallest, and three passes over 400
+# dialogues do not yet learn them by heart. Full fine-tuning does: on real MultiWOZ the held-out loss after 113, 226 and 339
+# steps of a run of 8 epochs was 1.20, 1.19 and 1.25 (`docs/lab-log.md`), so that recipe stops after four epochs.
+# How score depends on steps and learning rate together:
+#
+# RESULT(learning-rate)
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ## 6. Learning rate and method
+#
+# Small comparisons: the same short dialogues in the same order, a few steps, one thing changed. They show the loss only;
+# an answer needs scores and seeds, which the recipes have.
+
+# %%
+from lab_lib.course.drawing import COLOURS, MARKERS, panels
+from lab_lib.files import read_jsonl
+from lab_lib.runs.folder import open_folder
+from lab_lib.runs.stages import learn
+
+brief = replace(splits, train=tuple(sorted(splits.train, key=lambda dialogue: len(dialogue.turns))[: 4 * TRIES]))
+
+
+def losses(name, *settings):
+    """Train anew on the short dialogues and return [(step, loss), ...]."""
+    same = [f"training.steps={TRIES}", "training.batch_size=4", "training.log_every=1", "training.evaluate_every=0"]
+    config = load_recipe("town-qlora-cpu", [*same, *settings])
+    folder = open_folder(config, Path("runs") / name)
+    learn(config, folder, brief, Console(quiet=True))
+    return [(row["step"], row["loss"]) for row in read_jsonl(folder.log)]
+
+
+def draw(curves):
+    """Draw losses by step."""
+    with panels(7.2, 3.2) as (axes,):
+        for (name, points), colour, marker in zip(curves.items(), COLOURS, MARKERS):
+            axes.plot(*zip(*points), color=colour, marker=marker, markersize=4, label=name)
+        axes.set(xlabel="optimiser step", ylabel="training loss\n(nats per learnt token)", ylim=(0, None))
+        axes.legend(frameon=False, fontsize="small")
+
+
+# %%
+draw({f"learning rate {rate}": losses(f"rate-{rate}", f"training.learning_rate={rate}") for rate in (3e-4, 3e-3, 3e-2)})
+
+# %% [markdown]
+# ### Question 🍇🍇🍇: What is the best learning rate and number of training steps?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# In the picture 0.0003 has hardly begun after so few steps, 0.003 falls fastest without trouble, and 0.03 is too much for
+# a stable run. With scores: `learning-rate-cpu` crosses four rates with two lengths, three seeds each, on real MultiWOZ.
+#
+# RESULT(learning-rate)
+#
+# The best rate depends on the number of steps (few steps want a higher one), on the width of the model (3e-3 here, 2e-4 for
+# 7B in the QLoRA paper) and on alpha / rank, which multiplies the update. So a rate is tuned for a length, not once.
+# <!-- END SOLUTION -->
+
+# %%
+full = ["model.quantisation=none", "lora.method=full", "training.learning_rate=0.001"]
+draw({
+    "QLoRA (4 bits)": losses("qlora"),
+    "full fine-tuning": losses("full", *full),
+    "from scratch": losses("scratch", *full, "model.from_scratch=true"),
+})  # fmt: skip
+
+# %% [markdown]
+# ### Question 🍇🍇🍇🍇: Train from scratch using `full_finetune` and reinitialising the weights, with reasonable hyperparameters. What is pretraining worth?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# `model.from_scratch=true lora.method=full model.quantisation=none`: random weights cannot learn once they are quantised,
+# and the lab refuses it. The learning rate is a third of the adapters', since all weights move and none starts at zero. In
+# the picture the run from scratch begins near ln 4096 = 8.3 nats, a uniform guess, where the pretrained ones begin lower.
+# With scores and seeds (`methods-cpu`):
+#
+# RESULT(methods)
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ### Question 🍇: Clean the code. Take any function of `lab_lib/training` and make it shorter or clearer without changing what a test sees.
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# The 2023 lab was one script of 970 lines; its selector bug (04.9) was two lines that stood outside their `if`, which no
+# test looked at. Here a file has at most 300 lines and a function at most 60, and `tests/test_project_shape.py` holds it.
+# A good pull request says which tests cover the function, shows that one of them fails when the function is broken on
+# purpose, and is shorter.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ### Question 🍇🍇: Fill in your row of the results table: LLM model, training params, BLEU, Success, Inform, Richness. How does it stand beside the base model and the gold replies?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# | LLM model | Training params | BLEU | Success | Inform | Richness (words, 3-grams) |
+# |---|---|---:|---:|---:|---:|
+# | lab-tiny, town | `town-qlora-cpu` | 31.0 | 91.7 | 98.3 | 147, 500 |
+# | lab-tiny, town, untouched | | 0.6 | 0.0 | 11.7 | 455, 1,606 |
+# | lab-tiny, MultiWOZ 2.2 | `multiwoz22-qlora-cpu` | 16.9 | 60.9 | 72.8 | 306, 3,000 |
+# | lab-tiny, MultiWOZ 2.2 | `multiwoz22-plan-cpu`, seed 0 | 17.7 | 79.3 | 96.0 | 256, 2,000 |
+#
+# All on the test split, from the records in `results/`. Gold replies have 100, 100, 100 on town and 100, 91.2, 94.0 (BLEU,
+# Success, Inform) on MultiWOZ. A fine-tuned model has fewer words than the gold replies everywhere: it says the usual thing.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ## What to try next
+#
+# - `FULL = True`, and then once, at the very end, `data.report=test`.
+# - `lab run lora-modules-cpu --dry-run` shows a whole sweep before it costs an hour; `LAB_DATA` or
+#   `lab data fetch multiwoz22` gives it the real corpus.
+# - `lora.rslora=true lora.rank=256`: predict the update's scale with α = 16 by hand, then compare.
+# - `widgets.errors("runs/town")`: what goes wrong in the dialogues that fail?
+# - Lab 05 lets the model write the belief state itself, as function calls.

@@ -13,10 +13,13 @@ from lab_lib.course.source import checkout, exercises, find_lab, solution
 from lab_lib.files import read_text
 
 
-def solved(lab: str) -> dict[str, Any]:
-    """Return the names that the solutions of a lab's exercises define, run in order as in the notebook."""
+def solved(lab: str, **imported: Any) -> dict[str, Any]:
+    """Return the names that the solutions of a lab's exercises define, run in order as in the notebook.
+
+    `imported` are names that other cells of the notebook import, for example np.
+    """
     text = read_text(find_lab(checkout(), lab))
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = dict(imported)
     for exercise in exercises(text):
         exec(compile(solution(exercise, text), f"solution of {exercise}", "exec"), names)
     return names

@@ -203,12 +203,11 @@ def test_what_does_not_go_together_is_refused_in_one_line(settings: dict, reason
 
 def test_the_playground_decodes_what_its_sliders_say(desk: decoding.Desk) -> None:
     box = decoding._shell(desk, {"max_new_tokens": 20}, {"strategy": "top-k", "max_new_tokens": 20})
-    left, right = box.children[2].children
-    strategy, view = left.children[0], left.children[-1]
-    slider = {control.description: control for control in left.children[1:-1]}
-    button = box.children[3]
+    _, _, controls, (button,), (view, other) = (row.children for row in box.children)
+    strategy, *sliders = controls[0].children
+    slider = {control.description: control for control in sliders}
     button.click()
-    assert "class='chip'" in view.value and "class='chip'" in right.children[-1].value
+    assert "class='chip'" in view.value and "class='chip'" in other.value
     slider["top_k"].value = 7
     button.click()
     assert "top_k has no effect" in view.value

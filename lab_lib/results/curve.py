@@ -96,18 +96,18 @@ def draw_curve(
 
 
 def curve_png(
-    log: Sequence[Mapping[str, Any]], recipe: str, best: int | None = None, dots_per_inch: int = 100
+    log: Sequence[Mapping[str, Any]], recipe: str, best: int | None = None, at: int | None = None, dpi: int = 100
 ) -> bytes:
-    """Return the same curve as a PNG for a notebook: 720 x 540 pixels unless `dots_per_inch` says otherwise."""
+    """Return the same curve as a PNG for a notebook, 7.2 x 5.4 inches; a dotted line marks the step `at`."""
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
         image = BytesIO()
-        _figure(log, recipe, best).savefig(image, format="png", dpi=dots_per_inch)
+        _figure(log, recipe, best, at).savefig(image, format="png", dpi=dpi)
     return image.getvalue()
 
 
-def _figure(log: Sequence[Mapping[str, Any]], recipe: str, best: int | None) -> Figure:
+def _figure(log: Sequence[Mapping[str, Any]], recipe: str, best: int | None, at: int | None = None) -> Figure:
     """Return the figure: the loss panel, and a second one when dev scores were logged.
 
     A bare Figure draws with Agg, whatever backend a notebook has chosen, and leaves no global state behind.
@@ -124,9 +124,11 @@ def _figure(log: Sequence[Mapping[str, Any]], recipe: str, best: int | None) -> 
         _draw_dev(panels[1], log)
     for panel in panels if best is not None else ():
         panel.axvline(best, color=BEST_COLOUR, linewidth=2, zorder=1.5, label=f"best checkpoint ({best})")
+    for panel in panels if at is not None else ():
+        panel.axvline(at, color="#555555", linewidth=1.5, linestyle=":", zorder=1.6, label=f"shown below ({at})")
     panels[-1].set_xlabel("optimiser step")
     lines, labels = panels[-1].get_legend_handles_labels()
-    if has_dev or best is not None:  # below the panels, where it covers no point
+    if has_dev or best is not None or at is not None:  # below the panels, where it covers no point
         columns = min(len(lines), 5) if len(lines) != 6 else 3  # six entries: two rows of three, not five and one
         figure.legend(
             lines, labels, loc="outside lower center", ncols=columns, fontsize="small", frameon=False, columnspacing=1.2

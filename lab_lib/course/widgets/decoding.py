@@ -137,14 +137,15 @@ class Side:
             "seed": slider(whole, 0, 20, 1),
         }
         for name, control in self.sliders.items():
-            control.description, control.style = name, {"description_width": "8em"}
+            control.description, control.style, control.layout.width = name, {"description_width": "9em"}, "95%"
         self.view = ipywidgets.HTML()
         # What has no slider (beams, min_p, ...) stays as it was given.
         self.extra = {key: value for key, value in settings.items() if key not in ("strategy", *self.sliders)}
         self.strategy.value = settings.get("strategy", "greedy")
         self._put(settings_config(settings))
         self.strategy.observe(self._named, names="value")
-        self.box = ipywidgets.VBox([self.strategy, *self.sliders.values(), self.view], layout={"width": "50%"})
+        self.strategy.style, self.view.layout.width = {"description_width": "9em"}, "50%"
+        self.box = ipywidgets.VBox([self.strategy, *self.sliders.values()], layout={"width": "50%"})
 
     def settings(self) -> dict[str, Any]:
         """Return what the controls say. Alpha 0 is no penalty at all, unless contrastive search was asked for."""
@@ -168,7 +169,7 @@ class Side:
 
 
 def _shell(desk: Desk, first: Mapping[str, Any], second: Mapping[str, Any]) -> Any:
-    """Return the widget: which turn, its history, two sides of controls, one button for both."""
+    """Return the widget: which turn, its history, two sides of controls, one button for both, their replies."""
     import ipywidgets
 
     sides, history = (Side(first), Side(second)), ipywidgets.HTML()
@@ -189,6 +190,6 @@ def _shell(desk: Desk, first: Mapping[str, Any], second: Mapping[str, Any]) -> A
     dialogue = Pager("dialogue", lambda: turn.resize(len(desk.dialogues[dialogue.place].system_turns)))
     dialogue.resize(len(desk.dialogues))
     button.on_click(generate)
-    return ipywidgets.VBox(
-        [ipywidgets.HBox([dialogue.box, turn.box]), history, ipywidgets.HBox([s.box for s in sides]), button]
-    )
+    controls, views = ([s.box for s in sides], [s.view for s in sides])
+    rows = [[dialogue.box, turn.box], [history], controls, [button], views]
+    return ipywidgets.VBox([ipywidgets.HBox(row) for row in rows])

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from lab_lib.corpora.types import Dialogue
 from lab_lib.course.widgets.dialogues import goal_lines
-from lab_lib.course.widgets.page import marked, page, paragraph, table
+from lab_lib.course.widgets.page import UNDERLINED, marked, page, paragraph, table
 from lab_lib.course.widgets.shell import Pager, show_static, show_widget, static_view
 from lab_lib.course.widgets.training import spoken
 from lab_lib.decoding.predictions import read_predictions
@@ -127,9 +127,9 @@ def dialogue_html(judged: Judged, key: str, place: int, count: int) -> Markup:
         (user, gold, _reply(gold, reply))
         for (user, gold), reply in zip(spoken(dialogue), judged.replies[key], strict=True)
     ]
-    heads = ["user", "gold reply", f"{judged.name}; underlined: not in the gold reply"]
-    return Markup("{}<p class='wrong'>{}</p>{}{}").format(
-        paragraph(title), why, paragraph(goal, "soft"), table(heads, rows)
+    heads = ["user", "gold reply", judged.name]
+    return Markup("{}<p class='wrong'>{}</p>{}{}{}").format(
+        paragraph(title), why, paragraph(goal, "soft"), paragraph(UNDERLINED), table(heads, rows)
     )
 
 

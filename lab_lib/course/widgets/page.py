@@ -15,7 +15,7 @@ from markupsafe import Markup
 # of Okabe and Ito (2008); what they mean is also said by a word, a sign or a line.
 STYLE = Markup("""<style>
 .lab-widget { color: var(--jp-content-font-color1, inherit); font: 14px/1.5 system-ui, sans-serif; max-width: 62rem;
-  white-space: normal; overflow-wrap: anywhere; }
+  padding-right: 1em; white-space: normal; overflow-wrap: anywhere; }
 .lab-widget p { margin: .2em 0 .5em; }
 .lab-widget .soft { opacity: .75; font-size: .88em; }
 .lab-widget table { border-collapse: collapse; width: 100%; margin: .3em 0; font-size: 1em; table-layout: fixed; }
@@ -39,6 +39,9 @@ STYLE = Markup("""<style>
   overflow: auto; color: inherit; background: none; }
 .lab-widget summary { cursor: pointer; }
 </style>""")
+
+
+UNDERLINED = "Words that the gold reply lacks are underlined."
 
 
 def page(*parts: str) -> str:

@@ -100,14 +100,15 @@ def tokens_of(ids: Sequence[int], logits: Any, tokenizer: Any, config: DecodeCon
 
 
 def token_text(id: int, tokenizer: Any) -> str:
-    """Return a token as a person can see it: a space before it as `·`, a line break as `↵`, EOS as `⟨end⟩`."""
+    """Return a token as a person can see it: spaces as `·`, line breaks as `↵`, EOS as `⟨end⟩`, others by code."""
     if id == tokenizer.eos_token_id:
         return "⟨end⟩"
     text, piece = tokenizer.decode([id]), tokenizer.convert_ids_to_tokens(id)
     # Decoding one token alone, some tokenizers leave out the space that its piece begins with (Ġ or ▁).
     if piece[:1] in ("Ġ", "▁") and not text.startswith(" "):
         text = f" {text}"
-    return text.replace(" ", "·").replace("\n", "↵")
+    text = text.replace(" ", "·").replace("\n", "↵")
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def answer_html(answer: Answer) -> Markup:

@@ -16,7 +16,7 @@ from lab_lib.corpora.delex import delexicalise
 from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.show import pick
 from lab_lib.corpora.types import Corpus, Dialogue
-from lab_lib.course.widgets.page import marked, page, paragraph, problem, table
+from lab_lib.course.widgets.page import UNDERLINED, marked, page, paragraph, problem, table
 from lab_lib.course.widgets.shell import Pager, show_static, show_widget, static_view
 from lab_lib.decoding.predictions import read_partial
 from lab_lib.errors import LabError
@@ -82,11 +82,12 @@ def until(rows: Rows, step: int) -> list[Mapping[str, Any]]:
 
 
 def picture(run: Run, step: int) -> bytes:
-    """Return the curve up to a step as PNG; the best checkpoint so far is marked."""
-    log = until(run.log, step)
+    """Return the whole curve as PNG; a line shows where a step before its end is. Marks the best checkpoint so far."""
     config = load_run_config(run.folder) if (run.folder / "config.yaml").exists() else None
-    metric = config.training.best_metric if config else "combined"
-    return curve_png(log, config.recipe if config else run.folder.name, best_step(log, metric))
+    best = best_step(until(run.log, step), config.training.best_metric if config else "combined")
+    return curve_png(
+        run.log, config.recipe if config else run.folder.name, best, step if step < run.steps[-1] else None
+    )
 
 
 def progress(run: Run, step: int) -> Markup:
@@ -107,9 +108,7 @@ def samples(run: Run, step: int) -> Markup:
         return paragraph("No sample replies yet: they come with each dev evaluation (training.evaluate_every).", "soft")
     row = found[-1]
     replies = [reply["response"] for reply in row["replies"]]
-    title = paragraph(
-        f"Dialogue {row['dialogue']} at step {row['step']}; words that the gold reply lacks are underlined."
-    )
+    title = paragraph(f"Dialogue {row['dialogue']} at step {row['step']}. {UNDERLINED}")
     try:
         turns = spoken(find_dialogue(run.folder, row["dialogue"]))
     except LabError as error:
@@ -154,7 +153,7 @@ def _shell(folder: Path, every: float) -> Any:
     line, replies = ipywidgets.HTML(), ipywidgets.HTML()
     curve = ipywidgets.Image(format="png", layout={"max_width": "46rem", "width": "100%"})
     follow = ipywidgets.ToggleButton(value=True, description="follow", tooltip="look for new rows in the folder")
-    play = ipywidgets.Play(min=1, interval=400)
+    play = ipywidgets.Play(min=1, interval=400, show_repeat=False)
     now = [read_run(folder)]
 
     def draw() -> None:

@@ -20,6 +20,7 @@ from lab_lib.files import read_json, write_json
 from lab_lib.submissions import safe, scoring
 from lab_lib.submissions.changes import changed_rows
 from lab_lib.submissions.check import check_all
+from lab_lib.submissions.comment import comment
 from lab_lib.submissions.render import stale, write
 from lab_lib.submissions.submit import packed_path, row_name, submit_run, submit_speed
 
@@ -333,6 +334,12 @@ def test_rows_of_others_stay_as_they_are(root):
     assert len(faults) == 2 and "changes a row that was merged" in faults[0] and "removes a row" in faults[1]
     with pytest.raises(LabError, match="--base nowhere: git cannot compare"):
         changed_rows(root, "nowhere")
+
+
+def test_a_comment_shows_new_rows_between_their_neighbours(root):
+    text = comment(root, {only(root)})
+    assert text.startswith("### Fine-tuning on The bundled town: place 1 of 1") and "random replies" in text
+    assert "Task 0" not in text and comment(root, set()) == "No new rows.\n"
 
 
 def test_the_command_line(root, monkeypatch):

@@ -76,3 +76,13 @@ def render(results: Results = HERE) -> None:
 
     for path in write(results.resolve()):
         print(path)
+
+
+@app.command()
+def comment(base: Annotated[str, typer.Option(help="The target branch.")], results: Results = HERE) -> None:
+    """Print, as Markdown, each row that is new since BASE between its neighbours."""
+    from lab_lib.submissions.changes import changed_rows
+    from lab_lib.submissions.comment import comment as text
+
+    root = results.resolve()
+    print(text(root, changed_rows(root, base)[0]), end="")

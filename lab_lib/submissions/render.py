@@ -75,7 +75,7 @@ def fill(text: str, rows: Mapping[str, Mapping[str, Any]], root: Path, page: Pat
         if match[2] not in TASKS:
             raise LabError(f"{page}: marker for unknown task {match[2]!r}")
         tables = {corpus: found for (task, corpus), found in by_table(rows).items() if task == match[2]}
-        parts = [_table(match[2], corpus, found, root, below) for corpus, found in tables.items()]
+        parts = [table(match[2], corpus, found, root, below) for corpus, found in tables.items()]
         return match[1] + ("\n".join(parts) or "No rows yet: yours can be the first.\n") + match[3]
 
     return MARKERS.sub(part, text)
@@ -108,7 +108,8 @@ def _rank(row: Mapping[str, Any]) -> float:
     return float(row.get("train_its") or 0)
 
 
-def _table(task: str, corpus: str, rows: Mapping[str, Mapping[str, Any]], root: Path, below: str) -> str:
+def table(task: str, corpus: str, rows: Mapping[str, Mapping[str, Any]], root: Path, below: str) -> str:
+    """Return one table in Markdown; `below` is the way from the page to results/, with a slash at its end."""
     if not TASKS[task].scored:
         head = ["GPU", "CUDA", "train [it/s]", "infer [it/s]", "Recipe", "Machine", "By"]
         lines = [_speed(row, below + path) for path, row in rows.items()]

@@ -15,6 +15,7 @@ from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import atomic_open, read_json, write_json
 from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.record import without_folder
 from lab_lib.runs.score import SYSTEMS
 from lab_lib.submissions import scoring
 from lab_lib.submissions.safe import PACKED_BYTES
@@ -91,7 +92,7 @@ def _head(task: str, who: str, record: Mapping[str, Any], note: str | None) -> d
         "who": who,
         "date": time.strftime("%Y-%m-%d"),
         **({"note": note} if note else {}),
-        "command": record["command"],
+        "command": without_folder(record["command"]),
         "commit": record["commit"],
         "machine": {"gpu": gpu, "cuda": cuda, "text": text, "precision": _precision(record)},
         "versions": record["versions"],

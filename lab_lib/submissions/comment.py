@@ -1,0 +1,28 @@
+"""What a pull request's comment shows: each new row between its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from lab_lib.submissions.render import by_table, read_rows, table
+from lab_lib.submissions.tasks import CORPORA, TASKS
+
+NEIGHBOURS = 2  # rows above and below a new one
+
+
+def comment(root: Path, new: Collection[Path]) -> str:
+    """Return Markdown with the tables that get new rows, cut to these rows and their neighbours."""
+    names = {str(path.relative_to(root)) for path in new if path.suffix == ".json"}
+    parts = []
+    for (task, corpus), rows in by_table(read_rows(root)).items():
+        order = list(rows)
+        places = [place for place, path in enumerate(order) if path in names]
+        near = {n for place in places for n in range(place - NEIGHBOURS, place + NEIGHBOURS + 1)}
+        shown = {path: rows[path] for place, path in enumerate(order) if place in near}
+        if shown:
+            where = f" on {CORPORA[corpus]}" if corpus else ""
+            ranks = ", ".join(str(place + 1) for place in places)
+            parts.append(f"### {TASKS[task].title}{where}: place {ranks} of {len(order)}\n")
+            parts.append(table(task, corpus, shown, root, below=f"{root.name}/"))
+    return "\n".join(parts) or "No new rows.\n"

@@ -1,0 +1,45 @@
+"""The rows of this repository: their predictions give their numbers, and the tables are made from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab_lib.files import read_json
+from lab_lib.submissions import scoring
+from lab_lib.submissions.check import check_all
+from lab_lib.submissions.render import REFERENCES, stale
+
+ROOT = Path(__file__).parent.parent / "results"
+ROWS = [*ROOT.glob("*/*-20??-??-??-????????.json")]
+
+
+def rows_on(corpus: str) -> set[Path]:
+    return {path for path in ROWS if read_json(path).get("corpus") == corpus}
+
+
+def test_tables_and_figures_are_what_the_rows_give():
+    assert stale(ROOT) == []
+
+
+def test_rows_on_the_town_are_right():
+    assert len(rows_on("town")) >= 2
+    assert check_all(ROOT, rows_on("town")).faults == []
+
+
+@pytest.mark.real
+def test_rows_on_multiwoz_are_right(lab_data):
+    assert len(rows_on("multiwoz22")) >= 5
+    verdict = check_all(ROOT, rows_on("multiwoz22"))
+    assert verdict.faults == []
+    assert all("inform 9" in remark for remark in verdict.remarks)  # the README says how to read them
+
+
+@pytest.mark.parametrize("corpus", ["town", pytest.param("multiwoz22", marks=pytest.mark.real)])
+def test_stored_reference_rows_are_what_the_scorer_gives(corpus, request):
+    if corpus == "multiwoz22":
+        request.getfixturevalue("lab_data")
+    stored = read_json(ROOT / REFERENCES)[corpus]
+    assert stored["references_sha256"] == scoring.references_hash(corpus)
+    assert stored["rows"] == scoring.fixed_rows(corpus)

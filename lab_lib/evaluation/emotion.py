@@ -14,6 +14,7 @@ import numpy as np
 
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.bootstrap import Comparison, Pooled, compare, intervals, pool
+from lab_lib.evaluation.groups import group_names, require_one_each, require_same_groups, sum_by_group
 
 # The order of DailyDialog's numbers 0 to 6.
 EMOTIONS = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
@@ -63,15 +64,13 @@ def score_emotions(
 
     0 resamples: no intervals. Raises LabError for unequal numbers, no label, and an unknown label.
     """
-    for name, side in (("true labels", truth), ("groups", groups)):
-        if side is not None and len(side) != len(predicted):
-            raise LabError(f"emotion: {len(predicted)} predicted labels, but {len(side)} {name}, expected one each")
+    require_one_each("emotion", "predicted labels", len(predicted), {"true labels": truth, "groups": groups})
     if not len(predicted):
         raise LabError("emotion: no label to score")
     ours, gold = (_numbers(side, classes, what) for side, what in ((predicted, "predicted"), (truth, "true")))
     kinds = len(classes)
     cells = gold * kinds + ours
-    counts = _by_group(cells, groups, kinds * kinds)
+    counts = sum_by_group(np.eye(kinds * kinds)[cells], groups)
     confusion = np.bincount(cells, minlength=kinds * kinds)
     return EmotionScores(
         **main_scores(confusion),
@@ -81,7 +80,7 @@ def score_emotions(
         count=len(ours),
         intervals=intervals(counts, main_scores, resamples, seed) if resamples else {},
         signature=f"emotion|classes:{','.join(classes)}|{CONVENTION}|bootstrap:{resamples}|seed:{seed}",
-        groups=tuple(range(len(ours)) if groups is None else dict.fromkeys(groups)),
+        groups=group_names(groups, len(ours)),
         counts=counts,
     )
 
@@ -109,7 +108,7 @@ def compare_emotion_systems(
 
     Raises LabError unless both were scored on the same groups in the same order.
     """
-    _same_groups([first, second])
+    require_same_groups("emotion", [first, second])
     return compare(first.counts, second.counts, main_scores, resamples, seed)
 
 
@@ -118,16 +117,8 @@ def pool_emotion_seeds(scores: Sequence[EmotionScores], resamples: int = RESAMPL
 
     Runs are drawn with replacement as well as groups. Raises LabError unless all were scored on the same ones.
     """
-    _same_groups(scores)
+    require_same_groups("emotion", scores)
     return pool([one.counts for one in scores], main_scores, resamples, seed)
-
-
-def _same_groups(scores: Sequence[EmotionScores]) -> None:
-    """Refuse scores that cannot be resampled together."""
-    if not scores:
-        raise LabError("emotion: no scores given")
-    if any(one.groups != scores[0].groups for one in scores):
-        raise LabError("emotion: scored on different groups, or in another order; expected the same ones")
 
 
 def _numbers(labels: Sequence[str | int], classes: Sequence[str], what: str) -> np.ndarray:
@@ -140,16 +131,6 @@ def _numbers(labels: Sequence[str | int], classes: Sequence[str], what: str) -> 
             hint = nearest(label, classes) if isinstance(label, str) else f"; valid: {', '.join(classes)}"
             raise LabError(f"emotion: {what} label {place} is {label!r:.60}{hint} or their numbers from 0")
     return np.array([known[label] for label in labels], dtype=np.int64)
-
-
-def _by_group(cells: np.ndarray, groups: Sequence[Hashable] | None, columns: int) -> np.ndarray:
-    """Return one row of confusion counts a group, or a label where there are no groups."""
-    names = range(len(cells)) if groups is None else groups
-    number = {group: place for place, group in enumerate(dict.fromkeys(names))}
-    rows = np.array([number[group] for group in names])
-    counts = np.zeros((rows.max() + 1, columns))
-    np.add.at(counts, (rows, cells), 1)
-    return counts
 
 
 def _recalls(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float | None]:

@@ -16,6 +16,7 @@ import numpy as np
 from lab_lib.errors import LabError
 from lab_lib.evaluation import bleu, chrf, rouge
 from lab_lib.evaluation.bootstrap import Comparison, Pooled, compare, intervals, pool
+from lab_lib.evaluation.groups import group_names, require_one_each, require_same_groups, sum_by_group
 
 RESAMPLES = 1000
 # Columns of the counts: replies, exact matches, words of the replies; then BLEU, chrF and the four ROUGE sums.
@@ -80,7 +81,7 @@ def score_text(
             rouge.rouge_fmeasures(replies, references, stemmer),
         ]
     )
-    counts = by_reply if groups is None else _by_group(by_reply, groups)
+    counts = sum_by_group(by_reply, groups)
     words = [counter.words(text).tolist() for text in replies]
     return TextScores(
         **main_scores(by_reply.sum(axis=0)),
@@ -90,7 +91,7 @@ def score_text(
         segments=len(replies),
         intervals=intervals(counts, main_scores, resamples, seed) if resamples else {},
         signature=_signature(stemmer, groups is not None, resamples, seed),
-        groups=tuple(range(len(replies)) if groups is None else dict.fromkeys(groups)),
+        groups=group_names(groups, len(replies)),
         counts=counts,
     )
 
@@ -115,7 +116,7 @@ def compare_text_systems(
 
     Raises LabError unless both were scored on the same groups in the same order.
     """
-    _same_groups([first, second])
+    require_same_groups("text", [first, second])
     return compare(first.counts, second.counts, main_scores, resamples, seed)
 
 
@@ -124,25 +125,15 @@ def pool_text_seeds(scores: Sequence[TextScores], resamples: int = RESAMPLES, se
 
     Runs are drawn with replacement as well as groups. Raises LabError unless all were scored on the same ones.
     """
-    _same_groups(scores)
+    require_same_groups("text", scores)
     return pool([one.counts for one in scores], main_scores, resamples, seed)
-
-
-def _same_groups(scores: Sequence[TextScores]) -> None:
-    """Refuse scores that cannot be resampled together."""
-    if not scores:
-        raise LabError("text: no scores given")
-    if any(one.groups != scores[0].groups for one in scores):
-        raise LabError("text: scored on different groups, or in another order; expected the same ones")
 
 
 def _check(replies: Sequence[str], references: Sequence[str], groups: Sequence[Hashable] | None) -> None:
     """Refuse what cannot be scored."""
     if not len(replies):
         raise LabError("text: no reply to score")
-    for name, side in (("references", references), ("groups", groups)):
-        if side is not None and len(side) != len(replies):
-            raise LabError(f"text: {len(replies)} replies, but {len(side)} {name}, expected one each")
+    require_one_each("text", "replies", len(replies), {"references": references, "groups": groups})
     for name, texts in (("reply", replies), ("reference", references)):
         for number, text in enumerate(texts):
             if not isinstance(text, str):
@@ -156,14 +147,6 @@ def _pairs(replies: Sequence[str], references: Sequence[str]) -> zip[tuple[str, 
 def _packed(text: str) -> str:
     """Return a text with single spaces."""
     return " ".join(text.split())
-
-
-def _by_group(rows: np.ndarray, groups: Sequence[Hashable]) -> np.ndarray:
-    """Return the sums of rows (replies, columns) over each group, groups in order of appearance."""
-    number = {group: place for place, group in enumerate(dict.fromkeys(groups))}
-    sums = np.zeros((len(number), rows.shape[1]))
-    np.add.at(sums, [number[group] for group in groups], rows)
-    return sums
 
 
 def _distinct(texts: Sequence[Sequence[int]], order: int) -> float:

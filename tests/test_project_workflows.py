@@ -1,4 +1,4 @@
-"""Workflow files: least permissions, and the code of a stranger's pull request never runs beside a token that writes."""
+"""Workflow files: least permissions, and a stranger's code never runs beside a token that writes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_job_that_writes_runs_no_code_of_the_repository():
 
 def test_of_a_pull_request_only_rows_and_pages_are_fetched():
     scripts = [step.get("run", "") for step in steps(read(ROOT / ".github" / "workflows" / "results.yml"))]
-    (fetch,) = [script for script in scripts if "pull/" in script]
+    (fetch,) = [script for script in scripts if "git fetch" in script]
     assert "--no-checkout" in fetch and fetch.strip().endswith("FETCH_HEAD -- results README.md")
     assert not any("cd ../pull" in script or "../pull/.ci" in script for script in scripts)
 

@@ -34,12 +34,12 @@ def named(shape: Shape) -> str:
 def count_weights(answer: Any) -> None:
     untied, grouped = {"tie_word_embeddings": False}, {"num_key_value_heads": 2}
     cases = [
-        (llama(), "the embeddings count once when they are tied"),
-        (llama(**untied), "without tying the output layer is a matrix of its own"),
-        (llama(**grouped), "k and v have num_key_value_heads, q and o have num_attention_heads"),
-        (llama(head_dim=10), "heads × head_dim need not be hidden_size: o maps it back"),
-        (llama(num_hidden_layers=0), "without blocks embeddings and the last norm remain"),
-        (llama(**untied, **grouped, vocab_size=50), "all of it together"),
+        (llama(), "The embeddings count once when they are tied"),
+        (llama(**untied), "Without tying the output layer is a matrix of its own"),
+        (llama(**grouped), "The layers k and v have num_key_value_heads, q and o have num_attention_heads"),
+        (llama(head_dim=10), "Heads × head_dim need not be hidden_size: o maps it back"),
+        (llama(num_hidden_layers=0), "Without blocks embeddings and the last norm remain"),
+        (llama(**untied, **grouped, vocab_size=50), "All of it together"),
     ]
     for shape, why in cases:
         got = call(answer, shape, given=named(shape))
@@ -69,7 +69,7 @@ def _name_the_slip(off: Any, shape: Shape, given: str) -> None:
 def bytes_of_weights(answer: Any) -> None:
     for kind, expected in (("fp32", 56), ("bf16", 28)):
         given = f"10 linear and 4 other weights, {kind}"
-        close(call(answer, 10, 4, kind, given=given), expected, given=given, tolerance=0, why="a byte has 8 bits")
+        close(call(answer, 10, 4, kind, given=given), expected, given=given, tolerance=0, why="A byte has 8 bits")
     given = "16,384 linear weights and no others, nf4"
     got = call(answer, 16_384, 0, "nf4", given=given)
     if got == 8192:
@@ -82,7 +82,7 @@ def bytes_of_weights(answer: Any) -> None:
     for other_bytes in (2, 4):
         given = f"no linear and 100 other weights, nf4, other_bytes={other_bytes}"
         got = call(answer, 0, 100, "nf4", other_bytes, given=given)
-        why = "embeddings and norms are not quantised"
+        why = "Embeddings and norms are not quantised"
         close(got, 100 * other_bytes, given=given, tolerance=1e-6, why=why)
     refuses(answer, 1, 1, "fp4.5", given="the unknown format 'fp4.5'")
 
@@ -106,7 +106,7 @@ def adapter_weights(answer: Any) -> None:
             raise Wrong(f"for {given}: got {got}: the output layer over the vocabulary gets no adapter")
         if got == expected // shape["num_hidden_layers"]:
             raise Wrong(f"for {given}: got {got}, the adapter of one block; there are {shape['num_hidden_layers']}")
-        equal(got, expected, given=given, why="rank × (n + m) for each of the seven layers of a block")
+        equal(got, expected, given=given, why="It is rank × (n + m) for each of the seven layers of a block")
 
 
 def training_bytes(answer: Any) -> None:
@@ -116,10 +116,10 @@ def training_bytes(answer: Any) -> None:
             f"for nothing frozen, 10 weights trained: got {got}: four numbers of 4 bytes belong to each weight "
             "that is trained: itself, its gradient, and Adam's two averages"
         )
-    close(got, 160, given="nothing frozen, 10 weights trained", tolerance=0, why="fp32 numbers have 4 bytes")
+    close(got, 160, given="nothing frozen, 10 weights trained", tolerance=0, why="Numbers in fp32 have 4 bytes")
     given = "1000 bytes frozen, 10 weights trained"
     got = call(answer, 1000, 10, given=given)
-    close(got, 1160, given=given, tolerance=0, why="frozen weights have neither gradient nor averages; they are bytes")
+    close(got, 1160, given=given, tolerance=0, why="Frozen weights have neither gradient nor averages; they are bytes")
     close(call(answer, 1000, 0, given="1000 bytes frozen, nothing trained"), 1000, given="nothing trained", tolerance=0)
 
 
@@ -208,9 +208,9 @@ def merge(answer: Any) -> None:
     a, b = a * 1.001, b / 1.003  # products that bf16 would round
     given = "W in bf16, A and B in fp32"
     got = call(answer, weight, a.float(), b.float(), 2, given=given)
-    equal(got.dtype, weight.dtype, given=given, why="the result has the format of W")
+    equal(got.dtype, weight.dtype, given=given, why="The result has the format of W")
     expected = peft_merge(weight.float(), a.float(), b.float(), 2).bfloat16()
-    why = "round once, at the end: compute in fp32"
+    why = "Round once, at the end: compute in fp32"
     close(got.float().numpy(), expected.float().numpy(), given=given, tolerance=0, why=why)
 
 
@@ -236,13 +236,13 @@ def peft_merge(weight: Any, a: Any, b: Any, alpha: float) -> Any:
 def uploads(answer: Any) -> None:
     model = ["README.md", "config.json", "model.safetensors"]
     cases = [
-        ([*model[::-1]], model, "sorted"),
-        ([*model, "predictions/test.json"], model, "files of sub-folders stay: predictions hold corpus text"),
-        ([*model, "checkpoints/model.safetensors"], model, "files of sub-folders stay"),
-        ([*model, "optimizer.pt", "training_args.bin"], model, "pickles stay: loading one can run code"),
-        ([*model, ".env", ".token.json"], model, "hidden files stay: they may hold a token"),
-        ([*model, "log.jsonl", "notes.md"], model, "only the kinds of files that were named"),
-        ([*model, "chat.jinja"], sorted([*model, "chat.jinja"]), "a chat template belongs to the model"),
+        ([*model[::-1]], model, "Sorted"),
+        ([*model, "predictions/test.json"], model, "Files of sub-folders stay: predictions hold corpus text"),
+        ([*model, "checkpoints/model.safetensors"], model, "Files of sub-folders stay"),
+        ([*model, "optimizer.pt", "training_args.bin"], model, "Pickles stay: loading one can run code"),
+        ([*model, ".env", ".token.json"], model, "Hidden files stay: they may hold a token"),
+        ([*model, "log.jsonl", "notes.md"], model, "Only the kinds of files that were named"),
+        ([*model, "chat.jinja"], sorted([*model, "chat.jinja"]), "A chat template belongs to the model"),
     ]  # fmt: skip
     for files, expected, why in cases:
         given = f"the files {files}"

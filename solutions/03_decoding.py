@@ -635,7 +635,7 @@ widgets.playground(
 # %% [markdown]
 # ## What to try next
 #
-# - `lab decode RUN --sweep` without a grid compares ten strategies; on a GPU it takes minutes with a large model.
+# - `docs/decoding.md` has the whole story; `lab decode RUN --sweep` without a grid compares ten strategies; on a GPU it takes minutes with a large model.
 # - `decoding.repetition_penalty=1.2` on this corpus: predict what happens to `[name]`, then measure.
 # - `decoding.history=own` lets the model read its own earlier replies, as in a real conversation. Which of 03.6 and 03.7
 #   still hold then?

@@ -216,7 +216,7 @@ def _names(answer: Any, names: list[str], selector: str, given: str) -> list[str
     got = call(answer, list(names), selector, given=f"{selector}, {given}")
     if isinstance(got, set | frozenset):
         got = sorted(got, key=lambda name: names.index(name) if name in names else -1)
-    return list(got) if got is not None else got
+    return list(got or [])
 
 
 def evaluation(answer: Any) -> None:

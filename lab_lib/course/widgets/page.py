@@ -12,7 +12,8 @@ from typing import Any
 from markupsafe import Markup
 
 # Backgrounds are see-through and text keeps the notebook's own colour, so both themes stay readable. The hues are those
-# of Okabe and Ito (2008); what they mean is also said by a word, a sign or a line.
+# of Okabe and Ito (2008); what they mean is also said by a word, a sign or a line. The doubled class outweighs a rule of
+# Jupyter's for tables in outputs, which sets every cell to the right.
 STYLE = Markup("""<style>
 .lab-widget { color: var(--jp-content-font-color1, inherit); font: 14px/1.5 system-ui, sans-serif; max-width: 62rem;
   padding-right: 1em; white-space: normal; overflow-wrap: anywhere; }
@@ -22,6 +23,7 @@ STYLE = Markup("""<style>
 .lab-widget table.fit { width: auto; table-layout: auto; }
 .lab-widget table th, .lab-widget table td { padding: .35em .6em; text-align: left; vertical-align: top; border: 0;
   border-bottom: 1px solid rgba(128, 128, 128, .4); white-space: normal; max-width: none; line-height: 1.5; }
+.lab-widget.lab-widget th, .lab-widget.lab-widget td { text-align: left; }
 .lab-widget table tr:nth-child(n) { background: none; }
 .lab-widget td.who { border-left: 4px solid #E69F00; }
 .lab-widget tr.user td.who { border-left-color: #0072B2; }

@@ -235,18 +235,19 @@ everywhere = sum(counts, Counter())
 others = representative_words(said, found.labels, 4)
 for number, inside in enumerate(counts):
     mine = [u.speaker for u, label in zip(said, found.labels, strict=True) if label == number]
-    yours = ", ".join(typical(inside, everywhere - inside, 4))
-    print(f"{number + 1:2} {len(mine):4} {mine.count('system') / len(mine):4.0%} system  {yours:42} | {', '.join(others[number])}")
+    yours, library = ", ".join(typical(inside, everywhere - inside, 6)), ", ".join(others[number])
+    print(f"{number + 1:2} {len(mine):4} {mine.count('system') / len(mine):4.0%} system  {yours:50} | {library}")
 
 # %% [markdown]
 # ### Question 🍇🍇: on the right are the library's typical words, a score divided by its standard deviation. What is wrong with yours, on the left?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# A ratio is largest for rare words: `a45h7cug` is a reference number that was said once, in cluster 6, and nowhere else.
-# Adding 1 is a weak prior: one count doubles it. The library's score (Monroe, Colaresi and Quinn 2008) has a prior of the
-# corpus' own frequencies and divides the log-odds by their standard deviation, sqrt(1/inside + 1/outside) with the prior
-# in it, so a word has to be frequent as well: `people`, `nights`, `starting`. It leaves out numbers and empty words too.
+# A ratio is largest for rare words, and adding 1 to each is no remedy. In cluster 6, the smallest, `a45h7cug` comes out: a
+# reference number that was said once, and in another cluster. There (0 + 1) / (few words + V) is more than
+# (1 + 1) / (many words + V). The library's score (Monroe, Colaresi and Quinn 2008) has a prior of the corpus' own
+# frequencies instead of ones, and divides the log-odds by their standard deviation, so a word has to be frequent as well:
+# `people`, `nights`, `starting`. It also leaves out numbers and empty words such as "the".
 # <!-- END SOLUTION -->
 
 # %% [markdown]

@@ -12,8 +12,8 @@ from typing import Any
 from markupsafe import Markup
 
 # Backgrounds are see-through and text keeps the notebook's own colour, so both themes stay readable. The hues are those
-# of Okabe and Ito (2008); what they mean is also said by a word, a sign or a line. The doubled class outweighs a rule of
-# Jupyter's for tables in outputs, which sets every cell to the right.
+# of Okabe and Ito (2008); what they mean is also said by a word, a sign or a line. The doubled class outweighs a rule
+# of Jupyter's for tables in outputs, which sets every cell to the right.
 STYLE = Markup("""<style>
 .lab-widget { color: var(--jp-content-font-color1, inherit); font: 14px/1.5 system-ui, sans-serif; max-width: 62rem;
   padding-right: 1em; white-space: normal; overflow-wrap: anywhere; }

@@ -31,6 +31,7 @@ def test_each_lab_has_exercises_grapes_and_a_way_on(number):
     text = read_text(LABS[number])
     assert len(exercises(text)) >= 4
     assert "🍇" in text and "What to try next" in text and "FULL = False" in text
+    assert "RESULT(" not in text  # the place of a number that nobody has put in yet
     assert all(reveal(name).strip() for name in exercises(text))
 
 

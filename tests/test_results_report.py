@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from lab_lib.errors import LabError
-from lab_lib.results.report_html import difference, embed, overlap, page_data, report_html, write_report
+from lab_lib.results.report_html import CALL_TOKEN, difference, embed, overlap, page_data, report_html, write_report
 from lab_lib.results.table import ScoreRow
 
 ROWS = [
@@ -84,6 +84,18 @@ def test_differences_word_by_word(reference, prediction, parts):
 def test_the_prediction_can_be_read_back_to_the_character(text):
     parts = difference("a b c [x] 12:30 日本語", text)
     assert "".join(part for place, part in enumerate(parts) if place % 3 != 1) == text
+
+
+def test_values_of_calls_are_compared_whole():
+    gold = 'find_train(arriveby="12:22", day="friday")'
+    assert difference(gold, 'find_train(arriveby="12:59", day="friday")', CALL_TOKEN) == [
+        "find_train(arriveby=", '"12:22"', '"12:59"', ', day="friday")',
+    ]  # fmt: skip
+    escaped, cut = 'find_hotel(name="the \\"old\\" mill")', 'find_train(arriveby="12:2'
+    for text in (escaped, cut):
+        parts = difference(gold, text, CALL_TOKEN)
+        assert "".join(part for place, part in enumerate(parts) if place % 3 != 1) == text
+    assert CALL_TOKEN.findall(escaped)[4] == '"the \\"old\\" mill"'
 
 
 def test_overlap_counts_words_and_leaves_out_what_is_missing():

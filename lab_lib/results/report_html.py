@@ -22,6 +22,8 @@ from lab_lib.results.table import ScoreRow, html_values, ordered
 # A placeholder, a word or a single sign, each with the white space before it; then white space at the end.
 LABELS = ("Inform", "Success")  # the verdicts under `match` and `success`, each with a `total`
 TOKEN = re.compile(r"\s*(?:\[[^\[\]\s]+\]|\w+|[^\w\s])|\s+")
+# In a call a value in quotes is one token: "12:22" for "11:59" is another value, not two other numbers.
+CALL_TOKEN = re.compile(r'\s*(?:"(?:\\.|[^"\\])*"|\w+|[^\w\s])|\s+')
 
 
 def write_report(
@@ -156,11 +158,11 @@ def _dialogue(dialogue: Mapping[str, Any], names: Sequence[str]) -> dict[str, An
 
 def _calls(turn: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Return what was called before each reply and whether each state is wrong; None for systems without calls."""
-    calls = [difference(turn["call"], turn["calls"].get(name)) for name in names[1:]]
+    calls = [difference(turn["call"], turn["calls"].get(name), CALL_TOKEN) for name in names[1:]]
     return {"calls": [[turn["call"]], *calls], "wrong": [None, *(turn["wrong"].get(name) for name in names[1:])]}
 
 
-def difference(reference: str, prediction: str | None) -> list[str] | None:
+def difference(reference: str, prediction: str | None, token: re.Pattern[str] = TOKEN) -> list[str] | None:
     """Compare two replies word by word: [same, missing, extra, same, missing, extra, ...]; None stays None.
 
     `same` and `extra` joined are the prediction, to the character; `missing` are words only the reference
@@ -175,7 +177,7 @@ def difference(reference: str, prediction: str | None) -> list[str] | None:
     """
     if prediction is None:
         return None
-    gold, said = TOKEN.findall(reference), TOKEN.findall(prediction)
+    gold, said = token.findall(reference), token.findall(prediction)
     matcher = difflib.SequenceMatcher(None, _words(gold), _words(said), autojunk=False)
     if matcher.ratio() < 1 / 3:
         return ["", reference, prediction]

@@ -1,0 +1,125 @@
+"""docs/teaching.md and docs/glossary.md: the schedule is that of the labs, commands are run or parsed, order holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from lab_lib.cli import app
+from lab_lib.course.source import checkout, exercises, lab_sources
+from lab_lib.files import read_text
+
+ROOT = checkout()
+TEACHING = read_text(ROOT / "docs" / "teaching.md")
+GLOSSARY = read_text(ROOT / "docs" / "glossary.md")
+COMMANDS = [line.split("  #")[0].strip() for line in re.findall(r"^    (\S.*)$", TEACHING, re.MULTILINE)]
+ENTRIES = re.findall(r"^\*\*(.+?)\*\*: (.+?)(?=\n\n|\Z)", GLOSSARY, re.MULTILINE | re.DOTALL)
+
+
+def test_the_schedule_has_every_lab_with_its_time_and_exercises() -> None:
+    rows = re.findall(r"^\| (\d\d) [^|]*\| ([\d–]+) \| (\d+) \|", TEACHING, re.MULTILINE)
+    sources = {number: read_text(path) for number, path in lab_sources(ROOT).items()}
+    assert [number for number, _, _ in rows] == sorted(sources)
+    for number, minutes, count in rows:
+        assert int(count) == len(exercises(sources[number])), number
+        said = re.search(r"\*\*Time\*\*:?\D*(\d+)(?: to (\d+))? minutes", sources[number])
+        assert said is not None and minutes == "–".join(part for part in said.groups() if part), number
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("lab ")])
+def test_every_lab_command_is_one_that_lab_takes(command: str) -> None:
+    words = command.split()[1:]
+    group = typer.main.get_command(app)
+    context = group.make_context("lab", list(words))
+    while hasattr(group, "resolve_command"):
+        name, group, words = group.resolve_command(context, words)
+        context = group.make_context(name, list(words), parent=context)
+
+
+def test_labs_are_listed_and_a_solution_is_revealed(capsys, monkeypatch) -> None:
+    for command in COMMANDS[:2]:
+        monkeypatch.setattr(sys, "argv", command.split())
+        with pytest.raises(SystemExit) as stop:
+            app()
+        assert stop.value.code == 0
+    said = capsys.readouterr().out
+    assert "00_setup" in said and "def delexicalise" in said
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", TEACHING + GLOSSARY))))
+def test_links_lead_somewhere(target: str) -> None:
+    assert (ROOT / "docs" / target).exists()
+
+
+def test_the_glossary_is_in_order_and_brief() -> None:
+    terms = [term.lower() for term, _ in ENTRIES]
+    assert len(terms) > 80 and terms == sorted(set(terms))
+    for term, text in ENTRIES:
+        assert text.rstrip().endswith("."), term
+        assert len(re.findall(r"[.;](?:\s|$)", text)) <= 4, term
+    assert GLOSSARY.count("\n\n") == len(ENTRIES) + 1  # every paragraph behind the head is an entry
+
+
+def filled(notebook: Path, solved: Path, tasks: tuple[str, ...]) -> None:
+    """Write the solutions of some tasks into a student's notebook, as a student would."""
+    answers = {c["metadata"]["nbgrader"]["grade_id"]: c["source"] for c in cells(solved)}
+    made = json.loads(notebook.read_text())
+    for cell in made["cells"]:
+        name = cell["metadata"].get("nbgrader", {}).get("grade_id", "")
+        if name.startswith(tasks):
+            cell["source"] = answers[name]
+    notebook.write_text(json.dumps(made))
+
+
+def cells(notebook: Path) -> list[dict]:
+    return [cell for cell in json.loads(notebook.read_text())["cells"] if "nbgrader" in cell["metadata"]]
+
+
+@pytest.mark.slow
+def test_nbgrader_makes_and_grades_an_assignment(tmp_path: Path) -> None:
+    """Every nbgrader command of the page, in order, with two students: one knows two exercises, one all of them."""
+    pytest.importorskip("nbgrader")
+    from lab_lib.course.build import solution_notebook, student_notebook, to_text
+
+    source = lab_sources(ROOT)["01"]
+    for name, make in (("solutions", solution_notebook), ("notebooks", student_notebook)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{source.stem}.ipynb").write_text(to_text(make(source)))
+    (config,) = re.findall(r"^```python\n(.*?)^```", TEACHING, re.MULTILINE | re.DOTALL)
+    (tmp_path / "grading").mkdir()
+    (tmp_path / "grading" / "nbgrader_config.py").write_text(config)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+    def run(commands: list[str]) -> None:
+        for command in commands:
+            subprocess.run(["bash", "-ec", command], cwd=tmp_path, env=environment, check=True)
+
+    first = COMMANDS.index("mkdir -p grading/source/lab01")
+    last = COMMANDS.index("cd grading && nbgrader export")
+    run(COMMANDS[first : first + 3])
+    solved = tmp_path / "solutions" / f"{source.stem}.ipynb"
+    for student, folder, tasks in (
+        ("two", "grading/release/lab01", ("stub-01-1", "stub-01-2")),
+        ("all", "notebooks", ("stub-",)),
+    ):
+        handed_in = tmp_path / "grading" / "submitted" / student / "lab01" / f"{source.stem}.ipynb"
+        handed_in.parent.mkdir(parents=True)
+        handed_in.write_text((tmp_path / folder / handed_in.name).read_text())
+        filled(handed_in, solved, tasks)
+    run(COMMANDS[first + 3 : last + 1])
+    points = {
+        cell["metadata"]["nbgrader"]["grade_id"][:10]: cell["metadata"]["nbgrader"]["points"]
+        for cell in cells(solved)
+        if cell["metadata"]["nbgrader"]["locked"]
+    }
+    rows = [line.split(",") for line in (tmp_path / "grading" / "grades.csv").read_text().splitlines()]
+    scores = {row[3]: float(row[rows[0].index("score")]) for row in rows[1:]}
+    assert scores == {"two": points["check-01-1"] + points["check-01-2"], "all": sum(points.values())}
+    assert list((tmp_path / "grading" / "feedback").rglob("*.html"))

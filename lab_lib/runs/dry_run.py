@@ -40,26 +40,33 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     longest, micro = max(len(e.ids) for e in encoded), config.training.micro_batch_size
     few = model.config.is_encoder_decoder or choose_positions(model).value == SHORT
     most = max(sum(e.learnt) for e in encoded) if few else longest
-    console.print(memory_estimate(model, summary.trainable, micro * longest, micro * most))
+    again = config.training.gradient_checkpointing
+    console.print(memory_estimate(model, summary.trainable, micro * longest, micro * most, again))
     for example in encoded[:examples]:
         console.print()
         console.print(render_tokens(example, loaded.tokenizer))
 
 
-def memory_estimate(model: object, trainable: int, tokens: int, predicted: int) -> str:
+def memory_estimate(
+    model: object, trainable: int, tokens: int, predicted: int, gradient_checkpointing: bool = False
+) -> str:
     """Return an estimate of training's memory in one line: weights + optimiser + activations of the largest batch.
 
     Trainable weights cost 16 bytes each (fp32 weight, gradient, two Adam moments). Activations of a Llama-like
     layer are about 34 x hidden values a token in 2 bytes (Korthikanti et al. 2022, without attention scores),
-    logits and their gradient 2 x 4 bytes a vocabulary entry of each of the `predicted` tokens. With an encoder the
-    tokens of the source pass through its layers, those of the reply through the decoder's.
+    logits and their gradient 2 x 4 bytes a vocabulary entry of each of the `predicted` tokens. With gradient
+    checkpointing every layer keeps its input alone, hidden values in 2 bytes, and one layer at a time has the rest. With
+    an encoder the tokens of the source pass through its layers, those of the reply through the decoder's.
     """
     from lab_lib.training.quantised import weight_bytes
 
     shape = model.config  # type: ignore[attr-defined]
     weights = weight_bytes(model)
     optimiser = 12 * trainable  # the fp32 weights themselves are among `weights`
-    activations = tokens * 34 * 2 * shape.hidden_size * shape.num_hidden_layers + predicted * 8 * shape.vocab_size
+    inputs, whole = 2 * shape.hidden_size, 34 * 2 * shape.hidden_size  # bytes a token and layer
+    layers = shape.num_hidden_layers
+    kept = inputs * layers + whole if gradient_checkpointing else whole * layers
+    activations = tokens * kept + predicted * 8 * shape.vocab_size
     parts = {"weights": weights, "gradients and optimiser": optimiser, "activations": activations}
     text = ", ".join(f"{name} {size / 1e9:.2f} GB" for name, size in parts.items())
     return f"memory estimate: {sum(parts.values()) / 1e9:.2f} GB ({text})"

@@ -14,7 +14,7 @@ def test_checkpointing_keeps_the_inputs_of_layers_and_one_whole_layer():
         hidden_size=4096, num_hidden_layers=32, intermediate_size=11_008, vocab_size=32_000
     )
     with torch.device("meta"):  # LLaMA 7B without memory for it
-        model = transformers.LlamaForCausalLM(shape).bfloat16()
+        model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes)).bfloat16()
     tokens = 4 * 1024
     # 4096 x (34 x 2 x 4096 x 32) = 36.51 GB and logits 4096 x 8 x 32,000 = 1.05 GB
     assert "activations 37.56 GB" in memory_estimate(model, 0, tokens, tokens)

@@ -55,8 +55,8 @@ def memory_estimate(
     Trainable weights cost 16 bytes each (fp32 weight, gradient, two Adam moments). Activations of a Llama-like
     layer are about 34 x hidden values a token in 2 bytes (Korthikanti et al. 2022, without attention scores),
     logits and their gradient 2 x 4 bytes a vocabulary entry of each of the `predicted` tokens. With gradient
-    checkpointing every layer keeps its input alone, hidden values in 2 bytes, and one layer at a time has the rest. With
-    an encoder the tokens of the source pass through its layers, those of the reply through the decoder's.
+    checkpointing every layer keeps its input alone, hidden values in 2 bytes, and one layer at a time the rest. With an
+    encoder the tokens of the source pass through its layers, those of the reply through the decoder's.
     """
     from lab_lib.training.quantised import weight_bytes
 

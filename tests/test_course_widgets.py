@@ -313,6 +313,14 @@ def test_every_cause_leads_to_its_dialogues(scored: dict[str, failures.Judged]) 
         assert delexicalise(turn) in text(shown)
 
 
+def test_the_table_of_causes_leaves_none_out() -> None:
+    verdicts = {
+        str(n): {"match": {"total": False}, "success": {"total": False}, "causes": [f"<b>{n}"]} for n in range(12)
+    }
+    shown = text(failures.cause_table(failures.Judged(EVIL, {}, {}, verdicts)))
+    assert shown.startswith(f"{EVIL}: 12 of 12 dialogues failed") and all(f"<b>{n}" in shown for n in range(12))
+
+
 def test_the_explorer_changes_cause_and_pages(scored: dict[str, failures.Judged]) -> None:
     box = failures._shell(scored, "fine-tuned", "restaurant: missing address")
     cause, pager, view = box.children[0].children[1], box.children[1], box.children[2]

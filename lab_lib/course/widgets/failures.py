@@ -14,7 +14,7 @@ from lab_lib.corpora.types import Dialogue
 from lab_lib.course.widgets.dialogues import goal_lines
 from lab_lib.course.widgets.page import UNDERLINED, marked, page, paragraph, table
 from lab_lib.course.widgets.shell import Pager, show_static, show_widget, static_view
-from lab_lib.course.widgets.training import spoken
+from lab_lib.course.widgets.training import corpus_of, spoken
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_json
@@ -22,9 +22,9 @@ from lab_lib.results.report_html import difference
 from lab_lib.runs.config import load_run_config
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.score import SYSTEMS
-from lab_lib.runs.splits import load_splits
 
 FAILED, ALL = "all failures", "all dialogues"  # beside the causes themselves
+MOST = 8  # causes with a row of their own in the table
 
 
 def errors(
@@ -74,7 +74,8 @@ def read_scored(folder: Path) -> dict[str, Judged]:
         isinstance(row, dict) and "per_dialogue" in row for row in report.values()
     ):
         raise LabError(f"{folder / 'report.json'}: expected {{row name: scores with per_dialogue}}, a run's report")
-    dialogues = {dialogue.key: dialogue for dialogue in load_splits(load_run_config(folder).data).reported}
+    corpus = corpus_of(load_run_config(folder).data.corpus)
+    dialogues = {dialogue.key: dialogue for split in corpus.splits.values() for dialogue in split}
     found = {}
     for file, (name, _) in SYSTEMS.items():
         if name in report and run.predictions(file).exists():
@@ -107,11 +108,13 @@ def chosen(judged: Judged, cause: str) -> list[str]:
 
 
 def cause_table(judged: Judged) -> Markup:
-    """Return the causes with their numbers of dialogues."""
+    """Return the causes with their numbers of dialogues, the rarer ones on a line."""
     if not (rows := causes(judged)):
         return paragraph(f"{judged.name}: no failure in {len(judged.verdicts)} dialogues.")
     title = f"{judged.name}: {len(chosen(judged, FAILED))} of {len(judged.verdicts)} dialogues failed"
-    return Markup("{}{}").format(paragraph(title), table(["cause", "dialogues"], rows, "fit"))
+    rare = ", ".join(f"{cause} ({count})" for cause, count in rows[MOST:])
+    rest = paragraph(f"and {rare}", "soft") if rare else Markup()
+    return Markup("{}{}{}").format(paragraph(title), table(["cause", "dialogues"], rows[:MOST], "fit"), rest)
 
 
 def dialogue_html(judged: Judged, key: str, place: int, count: int) -> Markup:

@@ -129,11 +129,11 @@ def spoken(dialogue: Dialogue) -> list[tuple[str, str]]:
 
 def find_dialogue(folder: Path, id: str) -> Dialogue:
     """Return a dialogue of the corpus a run learns from. Raises LabError when the corpus is not on this machine."""
-    return pick(_corpus(load_run_config(folder).data.corpus), "", 0, id)[0]
+    return pick(corpus_of(load_run_config(folder).data.corpus), "", 0, id)[0]
 
 
 @lru_cache(maxsize=1)
-def _corpus(name: str) -> Corpus:
+def corpus_of(name: str) -> Corpus:
     """Return a corpus, read once: a slider asks for it at every move."""
     return load_corpus(name)
 

@@ -285,7 +285,8 @@ def leaks(train, test):
 check("01.6", leaks)
 
 # %%
-print("leaks:", leaks(train, test))
+print("test dialogues that are in train:", leaks(train, test))
+print("test dialogues that are in dev:  ", leaks(corpus.splits["dev"], test))
 
 # %% [markdown]
 # The library's audit does this and more (in a terminal: `lab data audit town`):

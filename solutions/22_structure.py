@@ -301,7 +301,7 @@ from lab_lib.structure.transitions import Transitions
 
 cards = describe(said, points, found, StructureConfig(embeddings=EMBEDDINGS, clusters=CLUSTERS))
 draw_graph(cards, Transitions(transitions(walks, CLUSTERS)), 0.15, "town, train", Path("graph.png"), None)
-Image("graph.png", width=900)
+Image("graph.png")
 
 # %% [markdown]
 # ### Question 🍇🍇: follow the widest arrows from start to end. What does a typical dialogue of the town do?
@@ -350,7 +350,7 @@ check("22.7", homogeneity)
 
 # %% [markdown]
 # **Completeness** asks the other way round, whether an act is in one cluster: the same with the table turned over. The
-# **V-measure** is the harmonic mean of the two, so that neither one big cluster nor a cluster for each utterance wins:
+# **V-measure** is the harmonic mean of the two: one big cluster gets 0. What does a cluster for each utterance get?
 
 # %%
 from lab_lib.structure.quality import by_speaker, one_cluster, random_labels
@@ -406,7 +406,7 @@ write(agreement_table(explored))
 from lab_lib.results.act_map import draw_act_map
 from lab_lib.structure.describe import act_shares
 
-draw_act_map(*act_shares(said, found, 14), "Gold acts by cluster: town, train", Path("acts.png"), None)
+draw_act_map(*act_shares(said, found), "Gold acts by cluster: town, train", Path("acts.png"), None)
 Image("acts.png", width=760)
 
 # %% [markdown]

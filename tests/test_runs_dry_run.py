@@ -10,9 +10,7 @@ from lab_lib.runs.dry_run import memory_estimate
 def test_checkpointing_keeps_the_inputs_of_layers_and_one_whole_layer():
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    shape = transformers.LlamaConfig(
-        hidden_size=4096, num_hidden_layers=32, intermediate_size=11_008, vocab_size=32_000
-    )
+    sizes = {"hidden_size": 4096, "num_hidden_layers": 32, "intermediate_size": 11_008, "vocab_size": 32_000}
     with torch.device("meta"):  # LLaMA 7B without memory for it
         model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes)).bfloat16()
     tokens = 4 * 1024

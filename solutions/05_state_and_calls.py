@@ -157,7 +157,7 @@ TEXTS = [
     "find_hotel(area=north)",
     'Sure! find_hotel(area="north")',
     'find_hotel(area="nor',
-    'find_hotel(area=open("/etc/passwd").read())',
+    'find_hotel(area=open("secret").read())',
 ]
 show("05.2", read_call, TEXTS)
 
@@ -170,9 +170,10 @@ check("05.2", read_call)
 # %%
 from lab_lib.prompts.belief import read_calls
 
-for text in [*TEXTS, '[find_hotel(area="north"), book_hotel(day="friday")]', 'find_hotel(colour="red")', "[]"]:
+MORE = ['[find_hotel(area="north"), book_hotel(day="friday")]', 'find_hotel(colour="red")', "[]"]
+for text in [*TEXTS, *MORE]:
     calls, problems = read_calls(text, functions)
-    print(f"{text:55} {len(calls)} calls  {'; '.join(problems)[:60]}")
+    print(f"{text:51} {len(calls)} calls {'; '.join(problems)[:34]}")
 
 # %% [markdown]
 # ## From calls to a state
@@ -455,8 +456,19 @@ found = read_predictions(own.predictions("finetuned"))
 key = max(found, key=lambda key: len(found[key]))
 shown = next(dialogue for dialogue in test if dialogue.key == key)
 for turn, gold in zip(found[key][:6], gold_turns(shown), strict=False):
-    print("model", turn["call"][:110])
+    print("model", turn["call"][:86])
     print("gold ", ", ".join(write_call(call.name, call.arguments) for call in gold.calls) or "[]", "\n")
+
+# %% [markdown]
+# ### Question 🍇: what has the model learnt after these few steps, and what not?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# That there are calls: a function's name, brackets, arguments, values in quotes. Mostly it is the same call, whatever the
+# user says: the likeliest one. The loss was 4.25 nats a token on average over the first ten steps (output above); at the end
+# of the recipe it is 0.10 (`log.jsonl` of the recorded run). The form of the calls comes first; when to call, which slots
+# and last of all which values stand in them takes all the rest.
+# <!-- END SOLUTION -->
 
 # %% [markdown]
 # ### The same recipe, trained to the end
@@ -564,15 +576,16 @@ for cause, count in causes.most_common():
 
 # %%
 print(f"{'slot':12} {'right':>6} {'missing':>8} {'other value':>12}")
-totals = Counter({slot: sum(slots[slot, kind] for kind in ("right", "missing", "other value")) for slot, _ in slots})
+KINDS = ("right", "missing", "other value")
+totals = Counter({slot: sum(slots[slot, kind] for kind in KINDS) for slot, _ in slots})
 for slot, total in totals.most_common(10):
-    shares = [slots[slot, kind] / total for kind in ("right", "missing", "other value")]
+    shares = [slots[slot, kind] / total for kind in KINDS]
     print(f"{slot:12} {shares[0]:6.0%} {shares[1]:8.0%} {shares[2]:12.0%}   of {total}")
 
 # %%
 for text, calls in examples[:4]:
-    print("model", text[:110])
-    print("gold ", ", ".join(write_call(call.name, call.arguments) for call in calls)[:110], "\n")
+    print("model", text[:86])
+    print("gold ", ", ".join(write_call(call.name, call.arguments) for call in calls)[:86], "\n")
 
 # %% [markdown]
 # ### Question 🍇🍇🍇: where does this model go wrong, and what would you change first?

@@ -280,8 +280,8 @@ for name in OURS:
     print(f"{name:10} {summary.total:10,}  {grown / half.numel():10,.0f} B  {formula:12,} B  {speed:13,.0f}")
 
 # %% [markdown]
-# The line of the dry run, for the model and batch of a recipe. With a hub's models it is printed before anything is
-# trained: `lab run pythia-gpu --dry-run model.name=EleutherAI/pythia-410m`.
+# The line of the dry run, for the model and batch of a recipe. The estimate is a rule of thumb that the table above finds
+# a third too high or more; it is meant to say whether to try at all.
 
 # %%
 recipe = load_recipe("town-qlora-cpu")
@@ -290,6 +290,21 @@ adapted, summary = attach_lora(base.model, recipe.lora)
 print(summary)
 tokens = recipe.training.micro_batch_size * recipe.prompt.max_tokens
 print(memory_estimate(adapted, summary.trainable, tokens, tokens))
+
+# %% [markdown]
+# For a hub's models the dry run has to fetch them (`lab run llama-7b-gpu --dry-run`). The arithmetic needs their shape only.
+# **Gradient checkpointing** keeps the input of each block and computes the rest again on the way back:
+
+# %%
+for name, model in (("llama-3.2-1b-gpu", "Llama 3.2 1B"), ("llama-7b-gpu", "LLaMA 7B (2023)")):
+    config, sizes = load_recipe(name), SHAPES[model]
+    tokens = config.training.micro_batch_size * config.prompt.max_tokens
+    width, layers = sizes["hidden_size"], sizes["num_hidden_layers"]
+    everything, inputs = 34 * 2 * width * layers, 2 * width * layers + 34 * 2 * width
+    stays = needed(sizes, "QLoRA", config.lora.rank) / 1e9
+    for way, kept in (("every activation", everything), ("checkpointing", inputs)):
+        moves = tokens * (kept + 8 * sizes["vocab_size"]) / 1e9
+        print(f"{name:17} {way:17} {stays:5.1f} GB stay, {moves:5.1f} GB of {tokens:,} tokens")
 
 # %% [markdown]
 # ### Question 🍇: what is the largest model you were able to fine-tune?

@@ -17,9 +17,9 @@ def print_readings(read: Callable[[str], Any], texts: Sequence[str]) -> None:
     """Print what a student's reader makes of each text."""
     for text in texts:
         try:
-            print(f"{text:58} -> {read(text)}")
+            print(f"{text:40} -> {read(text)}")
         except ValueError as error:
-            print(f"{text:58} refused: {' '.join(str(error).split())}")
+            print(f"{text:40} refused: {' '.join(str(error).split())[:40]}")
 
 
 def print_venues(find: Callable[..., list[Any]], rows: Mapping[str, list[Any]], dialogue: Dialogue) -> None:

@@ -189,9 +189,10 @@ check("00.2", iterations_per_second)
 # to wait for it: a GPU is given work and answers at once, long before the work is done.
 
 # %%
-from lab_lib.runs.speed import measure
+from lab_lib.runs.speed import measure, table
 
-print(measure(load_recipe("town-qlora-cpu"), quiet))
+measured = measure(load_recipe("town-qlora-cpu"), quiet)
+print(table(measured))
 
 # %% [markdown]
 # ### Exercise 00.3 · A row of the table 🍇
@@ -216,6 +217,9 @@ show("00.3", speed_row)
 
 # %%
 check("00.3", speed_row)
+
+# %%
+print(speed_row(measured["gpu"], measured["cuda"], measured["train_its"], measured["infer_its"]))
 
 # %% [markdown]
 # ### Question 🍇: What is your iteration speed for the training with the default values?
@@ -393,6 +397,6 @@ check("00.6", differences)
 # ## What to try next
 #
 # * `lab run town-qlora-cpu --dry-run` in a terminal: everything that would be done, without doing it.
-# * `lab speed pythia-gpu` on a machine with a GPU, or the last cells again in Colab: send your row.
+# * Give your row away: `lab speed --out speed.json`, then `lab results submit speed.json --who YOU`. From Colab too.
 # * Run this notebook twice and compare the two `record.json`. What differs?
 # * Lab 01 opens the first doors; lab 21 takes the same commands to a cluster.

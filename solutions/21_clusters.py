@@ -95,8 +95,8 @@ check("21.1", header)
 #   not read what an interactive one reads.
 # * `--out runs/town`: a **fixed** folder. A job that is started again finds what the first one left.
 #
-# The launchers of the repository (`scripts/run.sh`, `scripts/train_qlora.sh`, `scripts/sweep.sh`, ...) are such scripts
-# without a header; options can stand on the command line too:
+# The launchers of the repository (`scripts/run.sh`, `scripts/train_qlora.sh`, `scripts/sweep.sh`, ...) are such scripts.
+# Options can stand on the command line too, and win over those of the header:
 #
 #     sbatch --gres=gpu:1 --time=02:00:00 --requeue scripts/run.sh pythia-gpu --out runs/pythia
 #
@@ -262,10 +262,10 @@ for name, folder in (("one process", whole), ("two processes", pair)):
 # <!-- BEGIN SOLUTION -->
 # None that the result depends on. `batch_size`, the learning rate and the number of steps stay; each process
 # accumulates a quarter as often, and the gradients stay the same: 2.102 2.001 1.483 1.191 for one process and for two
-# (the cell above). If 16 / 4 does not
-# divide, make `micro_batch_size` smaller. Who multiplies the batch by four changes the experiment: a quarter of the
-# steps an epoch, and a learning rate that was found for another batch. Without `torchrun`, with four GPUs in sight, the
-# Trainer of Hugging Face would do exactly this silently; `lab` uses one GPU a process.
+# (the cell above). If it does not come out even, make `micro_batch_size` smaller. Who multiplies the batch by four changes
+# the experiment: a quarter of the steps an epoch, and a learning rate that was found for another batch. Without
+# `torchrun`, with four GPUs in sight, the Trainer of Hugging Face would do exactly this silently; `lab` uses one GPU a
+# process.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

@@ -15,7 +15,7 @@
 # **Time** 60 to 75 minutes. **Needs** no cluster: whatever a cluster would do to a job, we do to a tiny one here.
 
 # %% tags=["parameters"]
-FULL = False  # True: a run long enough to be worth killing by hand, with several GPUs if there are
+FULL = False  # True: a run long enough to be worth killing by hand
 STEPS = 40 if FULL else 4
 DIALOGUES = 64 if FULL else 8
 

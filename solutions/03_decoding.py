@@ -208,8 +208,7 @@ for settings in ({}, {"temperature": 0.5}, {"k": 5}, {"p": 0.9}, {"share": 0.1},
 # ## 2. Strategies by name
 #
 # `lab decode --strategies` prints this list. A name is a short form: it stands for values of `decoding.*` keys, and any
-# of them can be set after it. Two names are refused, because the code they would need has left transformers' core for
-# repositories whose code is downloaded and run.
+# of them can be set after it. The last three are not available, each with its reason.
 
 # %%
 from lab_lib.decoding.strategies import availability, strategy_values
@@ -635,7 +634,7 @@ widgets.playground(
 # %% [markdown]
 # ## What to try next
 #
-# - `docs/decoding.md` has the whole story; `lab decode RUN --sweep` without a grid compares ten strategies; on a GPU it takes minutes with a large model.
+# - `docs/decoding.md` has the whole story; `lab decode RUN --sweep` without a grid compares ten strategies.
 # - `decoding.repetition_penalty=1.2` on this corpus: predict what happens to `[name]`, then measure.
 # - `decoding.history=own` lets the model read its own earlier replies, as in a real conversation. Which of 03.6 and 03.7
 #   still hold then?

@@ -162,6 +162,21 @@ def test_make_writes_both_and_leaves_alone_what_did_not_change(root):
     assert full.read_text(encoding="utf-8") == written and full.stat().st_mtime_ns > before
 
 
+def test_outputs_are_kept_when_only_text_changes(made, tmp_path, monkeypatch):
+    root = shutil.copytree(made, tmp_path / "copy")
+
+    def never(*_):
+        raise AssertionError("executed again")
+
+    monkeypatch.setattr("lab_lib.course.make.execute", never)
+    source(root, SOURCE.replace("Goals.", "Other goals."))
+    make(root, [], False, Console(quiet=True))
+    assert faults(root) == [] and "Other goals." in (root / "notebooks" / "07_lab.ipynb").read_text(encoding="utf-8")
+    source(root, SOURCE.replace("FULL = False", "FULL = True"))
+    with pytest.raises(AssertionError, match="executed again"):
+        make(root, [], False, Console(quiet=True))
+
+
 def test_nothing_is_written_when_a_cell_fails(root):
     source(root, SOURCE.replace("return 2 * x", "return 3 * x"))
     with pytest.raises(LabError, match=r"07_lab, cell 7: (?s:.*)AssertionError"):

@@ -16,7 +16,7 @@ from tiny_corpus import change, write_tiny_corpus
 from tiny_models import tiny_llama
 
 from lab_lib.cli import main
-from lab_lib.files import read_json, read_jsonl
+from lab_lib.files import read_json, read_jsonl, write_json
 
 QUICK = [
     "training.steps=4", "training.batch_size=2", "training.micro_batch_size=1", "training.evaluate_every=2",
@@ -72,7 +72,7 @@ def test_a_run_leaves_everything_needed_to_believe_it(finished):
         row["intervals"].keys() == {"bleu", "inform", "success", "combined"} for row in record["scores"].values()
     )
     assert record["training"]["steps"] == 4 and record["training"]["trainable"] > 0
-    assert set(record["stage_seconds"]) == {"base", "train", "finetuned"}
+    assert set(record["stage_seconds"]) == set(record["stage_peak_memory_gb"]) == {"base", "train", "finetuned"}
     assert (
         len(record["predictions_sha256"]["finetuned"]) == 64 and record["versions"]["transformers"] != "not installed"
     )
@@ -122,7 +122,11 @@ def test_a_run_scored_on_dev_decodes_and_scores_dev_alone(finished, places, tmp_
 def test_verbs_one_by_one_give_the_same_replies(finished, places, tmp_path, cli):
     out = tmp_path / "steps"
     assert cli("train", "town-qlora-cpu", *settings(places), "--out", out)[0] == 0
+    write_json(out / "memory.json", {"train": 99.0})  # as if training, in a process of its own, had needed as much
     assert cli("decode", out)[0] == 0 and cli("evaluate", out)[0] == 0
+    record = read_json(out / "record.json")
+    assert record["peak_memory_gb"] == record["stage_peak_memory_gb"]["train"] == 99.0
+    assert 0 < record["stage_peak_memory_gb"]["finetuned"] < 99.0
     assert (out / "predictions" / "finetuned.jsonl").read_text() == (
         finished / "predictions" / "finetuned.jsonl"
     ).read_text()

@@ -23,6 +23,7 @@ from lab_lib.decoding.processes import of_environment
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json, write_text
 from lab_lib.runs.config import RunConfig, load_run_config
+from lab_lib.runs.record import peak_memory
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ def stage(folder: RunFolder, name: str) -> Iterator[None]:
     if first:
         write_json(folder.path / "status.json", {**status, "state": "completed"})
         _add_seconds(folder.path / "seconds.json", name, time.time() - started)
+        _keep_peak(folder.path / "memory.json", name)
 
 
 def _cannot_write(error: BaseException) -> str | None:
@@ -114,3 +116,9 @@ def _add_seconds(path: Path, name: str, seconds: float) -> None:
     """Add a stage's duration to what earlier calls spent on it (a resumed stage took both)."""
     spent = read_json(path) if path.exists() else {}
     write_json(path, {**spent, name: round(spent.get(name, 0.0) + seconds, 1)})
+
+
+def _keep_peak(path: Path, name: str) -> None:
+    """Keep the largest memory in GB that a process had when it ended a stage; it counts what it did before, too."""
+    known = read_json(path) if path.exists() else {}
+    write_json(path, {**known, name: max(known.get(name, 0.0), round(peak_memory() / 1e9, 2))})

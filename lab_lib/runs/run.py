@@ -13,7 +13,7 @@ from lab_lib.files import read_json, read_jsonl, sha256, write_json
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder, open_folder, stage
 from lab_lib.runs.pairs import fit_prompt
-from lab_lib.runs.record import environment
+from lab_lib.runs.record import environment, peak_memory
 from lab_lib.runs.splits import Splits, load_splits, report_split
 
 STAGES = ("base", "train", "finetuned", "report")
@@ -105,12 +105,27 @@ def make_record(
         "reported": {"split": report_split(config.data), "dialogues": len(splits.reported)},
         "left_out_as_in_test": [dialogue.id for dialogue in splits.leaked],
         "training": read_json(training) if training.exists() else None,
-        "stage_seconds": read_json(folder.path / "seconds.json") if (folder.path / "seconds.json").exists() else {},
+        "stage_seconds": by_stage(folder, "seconds.json"),
+        **peaks(folder),
         "predictions_sha256": {name: sha256(folder.predictions(name)) for name in systems},
         "scores": {name: summary(scores) for name, (_, scores, _p) in scored.items()},
         **({"states": {name: scores.as_json() for name, (_, scores) in states.items()}} if states else {}),
         "scorer": next(iter(scored.values()))[1].signature,
         "config": as_dict(config),
+    }
+
+
+def by_stage(folder: RunFolder, name: str) -> dict[str, float]:
+    """Return {stage: number} from a file of the run folder; empty when no stage has ended yet."""
+    return read_json(folder.path / name) if (folder.path / name).exists() else {}
+
+
+def peaks(folder: RunFolder) -> dict[str, Any]:
+    """Return the peak memory of the run and of its stages, which may have been separate commands."""
+    found = by_stage(folder, "memory.json")
+    return {
+        "peak_memory_gb": max([round(peak_memory() / 1e9, 2), *found.values()]),
+        "stage_peak_memory_gb": found,
     }
 
 

@@ -48,8 +48,8 @@ class Workers:
 def choose_workers(wanted: int | None, gpu: bool, cores: int, memory: float, omp: str | None) -> Workers:
     """Return how to share the machine; `memory` in GiB, `omp` what the user set OMP_NUM_THREADS to.
 
-    Two runs of one thread each make about 1.5 times the speed of one run with two threads: small matrices do not
-    keep two threads busy. Raises LabError for less than one run.
+    Runs come before threads: small matrices do not keep two threads busy.
+    Raises LabError for less than one run.
     """
     if wanted is not None and wanted < 1:
         raise LabError(f"--jobs {wanted}: expected at least 1")

@@ -21,7 +21,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from lab_lib.course.setup import EXTRAS, requirements
+from lab_lib.course.setup import EXTRAS
 from lab_lib.course.setup_cell import setup_cell
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,6 +48,14 @@ def wheel(folder: Path, name: str, version: str, needs: str | None = None) -> No
             archive.writestr(path, text)
 
 
+def requirements() -> list[Requirement]:
+    """Return what the package in this working tree needs, core and EXTRAS."""
+    tomllib = pytest.importorskip("tomllib")  # Python 3.11 and later
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [line for extra in EXTRAS for line in project["optional-dependencies"][extra]]
+    return [Requirement(line) for line in (*project["dependencies"], *extras)]
+
+
 def inside(requirement: Requirement) -> str:
     """Return a version inside a requirement's bounds: its floor."""
     return next(s.version for s in requirement.specifier if s.operator in (">=", "=="))
@@ -57,7 +65,7 @@ def inside(requirement: Requirement) -> str:
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder pip takes for its index: each requirement at its floor, and what should not be taken."""
     folder = tmp_path_factory.mktemp("index")
-    for requirement in requirements(EXTRAS):
+    for requirement in requirements():
         wheel(folder, requirement.name, inside(requirement))
     for name, version in THERE.items():
         wheel(folder, name, version)
@@ -85,6 +93,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def colab(tmp_path: Path, index: Path) -> Path:
     """The interpreter of a fresh environment: THERE, setuptools to build with, packaging because Jupyter has it."""
+    pytest.importorskip("setuptools", minversion="77")  # pyproject.toml's own floor; torch brings it
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
     python = tmp_path / "env" / "bin" / "python"
     site = next((tmp_path / "env" / "lib").glob("python*")) / "site-packages"
@@ -141,7 +150,7 @@ def test_what_is_missing_is_installed_and_torch_and_numpy_stay(colab: Path, inde
     after = versions(colab)
     for name in ("numpy", "torch", "pandas"):
         assert Version(after[name]) == Version(THERE[name])
-    for requirement in requirements(EXTRAS):
+    for requirement in requirements():
         assert requirement.specifier.contains(Version(after[requirement.name.lower()])), requirement
     assert (after["transformers"], after["accelerate"]) == ("5.0", "1.10")  # the newest that go with this numpy, torch
     assert f"torch {after['torch']}, transformers 5.0, lab_lib" in first.stdout

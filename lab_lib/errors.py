@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable
 
 
@@ -11,6 +12,18 @@ class LabError(Exception):
 
     The message names the file, line or record and says what was expected. Bugs of ours are never LabErrors.
     """
+
+
+class OutOfMemory(LabError):
+    """Model and batch do not fit into the memory of the device; the message says what to turn down."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked this process to end. What is done is kept, and the same command goes on from there."""
+
+    def __init__(self, number: int):
+        self.number, self.name = number, signal.Signals(number).name
+        super().__init__(f"stopped by {self.name}")
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

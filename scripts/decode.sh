@@ -1,8 +1,20 @@
 #!/usr/bin/env bash
-# Generate the replies of the test dialogues: decode.sh RUN [--base]
+# Generate the replies of the test dialogues: decode.sh RUN [--base]; or in many ways: decode.sh RUN --sweep [OPTIONS]
 #
 # RUN is a run folder; --base decodes its base model instead of its adapter. Replies are written as they come, so the
 # same command goes on after an interruption. Prints the run folder, alone, on stdout; progress goes to stderr.
+#
+#   scripts/jobs.sh submit decode RUN RUN ...        # an array, one task a run
+#   scripts/jobs.sh submit decode RUN --sweep        # an array, one task a setting, and a job that gathers the table
+#SBATCH --job-name=decode
+#SBATCH --output=slurm-%x-%j.log
+#SBATCH --open-mode=append
+#SBATCH --time=12:00:00
+#SBATCH --cpus-per-task=4
+#SBATCH --mem=24G
+#SBATCH --gres=gpu:1
+#SBATCH --signal=B:USR1@300
+#SBATCH --requeue
 set -euo pipefail
 # Under sbatch this file is a copy elsewhere; the folder of submission leads back.
 here=$(dirname "$0")
@@ -10,4 +22,10 @@ here=$(dirname "$0")
 # shellcheck source=scripts/common.sh
 . "$here/common.sh"
 
+if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
+  case " $* " in
+    *" --sweep "*) set -- "$@" --member "$SLURM_ARRAY_TASK_ID" ;;
+    *) pick_run "$@" && set -- "${picked[@]}" ;;
+  esac
+fi
 lab decode "$@"

@@ -3,6 +3,15 @@
 #
 # Dialogues are written as they come, so the same command goes on after an interruption; they are then scored beside
 # real ones. Prints the JSONL file, alone, on stdout; dialogues, tables and progress go to stderr.
+#SBATCH --job-name=generate_free
+#SBATCH --output=slurm-%x-%j.log
+#SBATCH --open-mode=append
+#SBATCH --time=12:00:00
+#SBATCH --cpus-per-task=4
+#SBATCH --mem=24G
+#SBATCH --gres=gpu:1
+#SBATCH --signal=B:USR1@300
+#SBATCH --requeue
 set -euo pipefail
 # Under sbatch this file is a copy elsewhere; the folder of submission leads back.
 here=$(dirname "$0")

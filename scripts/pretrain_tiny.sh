@@ -5,6 +5,14 @@
 # dstc8-schema-guided-dialogue, CC BY-SA 4.0); an hour or two on two cores. Kill it at any moment: the same command goes
 # on from its last checkpoint. OUT (default runs/lab-tiny) is printed, alone, on stdout; progress goes to stderr. Every
 # further --knob is listed by `python -m lab_lib.training.pretrain --help`.
+#SBATCH --job-name=pretrain_tiny
+#SBATCH --output=slurm-%x-%j.log
+#SBATCH --open-mode=append
+#SBATCH --time=12:00:00
+#SBATCH --cpus-per-task=4
+#SBATCH --mem=16G
+#SBATCH --signal=B:USR1@300
+#SBATCH --requeue
 set -euo pipefail
 # Under sbatch this file is a copy elsewhere; the folder of submission leads back.
 here=$(dirname "$0")
@@ -22,5 +30,4 @@ if [ -z "$sgd" ] || [ ! -d "$sgd/train" ] || [ ! -d "$sgd/dev" ]; then
   echo "pretrain_tiny.sh: ${sgd:-LAB_DATA is not set}: expected LAB_DATA to name a folder with sgd/train and sgd/dev" >&2
   exit 2
 fi
-(launch_python -m lab_lib.training.pretrain --train "$sgd/train" --dev "$sgd/dev" --out "$out" "$@") >&2
-echo "$out"
+launch_python -m lab_lib.training.pretrain --train "$sgd/train" --dev "$sgd/dev" --out "$out" "$@"

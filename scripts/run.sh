@@ -5,7 +5,16 @@
 # file. A run folder that exists is gone on with. Prints the run folder, alone, on stdout; progress goes to stderr.
 #
 #   RUN=$(scripts/run.sh town-qlora-cpu training.steps=100)
-#   sbatch --gres=gpu:1 scripts/run.sh RECIPE --out runs/mine
+#   sbatch scripts/run.sh RECIPE
+#SBATCH --job-name=run
+#SBATCH --output=slurm-%x-%j.log
+#SBATCH --open-mode=append
+#SBATCH --time=24:00:00
+#SBATCH --cpus-per-task=4
+#SBATCH --mem=24G
+#SBATCH --gres=gpu:1
+#SBATCH --signal=B:USR1@300
+#SBATCH --requeue
 set -euo pipefail
 # Under sbatch this file is a copy elsewhere; the folder of submission leads back.
 here=$(dirname "$0")

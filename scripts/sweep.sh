@@ -5,7 +5,17 @@
 # command goes on after an interruption. Prints the sweep's folder, alone, on stdout; progress goes to stderr.
 #
 #   scripts/sweep.sh lora-rank-cpu --jobs 2
-#   sbatch --gres=gpu:1 scripts/sweep.sh pythia-gpu --out runs/pythia
+#   scripts/jobs.sh submit sweep pythia-gpu          # an array, one task a run, and a job that gathers the table
+#   sbatch scripts/sweep.sh pythia-gpu               # all runs in one job
+#SBATCH --job-name=sweep
+#SBATCH --output=slurm-%x-%j.log
+#SBATCH --open-mode=append
+#SBATCH --time=24:00:00
+#SBATCH --cpus-per-task=4
+#SBATCH --mem=24G
+#SBATCH --gres=gpu:1
+#SBATCH --signal=B:USR1@300
+#SBATCH --requeue
 set -euo pipefail
 # Under sbatch this file is a copy elsewhere; the folder of submission leads back.
 here=$(dirname "$0")
@@ -13,4 +23,5 @@ here=$(dirname "$0")
 # shellcheck source=scripts/common.sh
 . "$here/common.sh"
 
-lab sweep "$@"
+# A task of an array makes one run of the grid.
+lab sweep "$@" ${SLURM_ARRAY_TASK_ID:+--member "$SLURM_ARRAY_TASK_ID"}

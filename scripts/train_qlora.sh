@@ -7,6 +7,19 @@
 #   RUN=$(scripts/train_qlora.sh town-qlora-cpu)
 #   scripts/decode.sh "$RUN"
 #   scripts/evaluate.sh "$RUN"
+#
+# On a cluster: sbatch scripts/train_qlora.sh town-qlora-cpu, or `scripts/jobs.sh submit`, which reads scripts/site.env.
+# The run folder is then runs/RECIPE-JOB, the log slurm-NAME-JOB.log. Before its time limit the job writes a checkpoint,
+# goes back into the queue and goes on from there.
+#SBATCH --job-name=train_qlora
+#SBATCH --output=slurm-%x-%j.log
+#SBATCH --open-mode=append
+#SBATCH --time=12:00:00
+#SBATCH --cpus-per-task=4
+#SBATCH --mem=24G
+#SBATCH --gres=gpu:1
+#SBATCH --signal=B:USR1@300
+#SBATCH --requeue
 set -euo pipefail
 # Under sbatch this file is a copy elsewhere; the folder of submission leads back.
 here=$(dirname "$0")

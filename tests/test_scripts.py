@@ -81,6 +81,64 @@ def test_waiting_threads_sleep_and_arguments_arrive_whole(tmp_path: Path) -> Non
     assert done.stdout == "PASSIVE|-m|lab_lib|run|town|data.corpus=my folder|"
 
 
+SPY = '#!/bin/sh\n[ "$1" = -c ] && exit 0\necho "$LAB_REQUEUE $@"\n'
+
+
+def spy_on(folder: Path) -> str:
+    """Return an interpreter that prints what it is called with."""
+    (folder / "python").write_text(SPY)
+    (folder / "python").chmod(0o755)
+    return str(folder / "python")
+
+
+def test_a_batch_job_may_requeue_itself_and_a_plain_script_may_not(tmp_path: Path) -> None:
+    copy = Path(shutil.copy(ROOT / "scripts" / "train_qlora.sh", tmp_path / "slurm_script"))
+    slurm = {"SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_ID": "7", "SLURM_JOB_END_TIME": "9"}
+    done = [launch(p, "town", LAB_PYTHON=spy_on(tmp_path), LAB_REQUEUE=None, **slurm)
+            for p in (copy, ROOT / "scripts" / "train_qlora.sh")]  # fmt: skip
+    assert [d.stdout for d in done] == ["1 -m lab_lib train town\n", " -m lab_lib train town\n"]
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "given"),
+    [
+        ("sweep.sh", ["town", "--seeds", "0,1"], "sweep town --seeds 0,1 --member 1"),
+        ("decode.sh", ["lab_lib", "--sweep"], "decode lab_lib --sweep --member 1"),
+        ("decode.sh", ["lab_lib", "scripts", "tests", "--base"], "decode scripts --base"),
+        ("evaluate.sh", ["lab_lib", "scripts"], "evaluate scripts"),
+    ],
+)
+def test_a_task_of_an_array_takes_its_part(tmp_path: Path, monkeypatch, script, arguments, given) -> None:
+    monkeypatch.chdir(ROOT)
+    done = launch(ROOT / "scripts" / script, *arguments, LAB_PYTHON=spy_on(tmp_path), SLURM_ARRAY_TASK_ID="1")
+    assert done.stdout.strip().endswith(f"-m lab_lib {given}"), done.stderr
+
+
+@pytest.mark.parametrize("name", ["train_qlora", "run", "decode", "evaluate", "sweep", "pretrain_tiny"])
+def test_sbatch_finds_what_a_job_asks_for_before_the_first_command(name: str) -> None:
+    text = (ROOT / "scripts" / f"{name}.sh").read_text().split("set -euo")[0]
+    for option in ("job-name", "output", "open-mode=append", "time", "mem", "signal=B:USR1@", "requeue"):
+        assert f"\n#SBATCH --{option}" in text
+    assert "SBATCH" not in launch(ROOT / "scripts" / f"{name}.sh", "--help").stdout.replace("SBATCH_", "")
+
+
+def test_a_site_file_gives_the_interpreter_and_what_jobs_ask_for(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("site.env"))
+    (tmp_path / "scripts" / "site.env").write_text(f"export LAB_PYTHON={spy_on(tmp_path)}\n")
+    done = launch(tmp_path / "scripts" / "run.sh", "town", LAB_PYTHON=None)
+    assert done.stdout.strip() == "-m lab_lib run town"
+    example = (ROOT / "scripts" / "site.env.example").read_text().splitlines()
+    assert all(not line or line.startswith("#") for line in example)  # a copy of it changes nothing
+
+
+def test_the_environment_that_was_active_is_found_without_activate(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("site.env"))
+    (tmp_path / "conda" / "bin").mkdir(parents=True)
+    spy_on(tmp_path / "conda" / "bin")
+    places = {"LAB_PYTHON": None, "VIRTUAL_ENV": None, "CONDA_PREFIX": str(tmp_path / "conda")}
+    assert launch(tmp_path / "scripts" / "run.sh", "town", **places).stdout.strip() == "-m lab_lib run town"
+
+
 def test_a_copy_under_sbatch_finds_its_way_back(tmp_path: Path) -> None:
     copy = shutil.copy(ROOT / "scripts" / "evaluate.sh", tmp_path / "slurm_script")
     done = launch(Path(copy), "no-such-run", SLURM_SUBMIT_DIR=str(ROOT))
@@ -94,13 +152,14 @@ def test_pretraining_says_what_it_needs(data: str | None) -> None:
     assert "expected LAB_DATA to name a folder with sgd/train and sgd/dev" in done.stderr
 
 
-def test_pretraining_prints_its_folder_alone(tmp_path: Path) -> None:
+def test_pretraining_is_given_the_two_corpora_and_its_folder(tmp_path: Path) -> None:
     for split in ("train", "dev"):
         (tmp_path / "sgd" / split).mkdir(parents=True)
     spy = tmp_path / "python"
-    spy.write_text('#!/bin/sh\n[ "$1" = -c ] && exit 0\nshift 2\necho "$@"\n')
+    spy.write_text('#!/bin/sh\n[ "$1" = -c ] && exit 0\necho "$@"\n')
     spy.chmod(0o755)
     script = ROOT / "scripts" / "pretrain_tiny.sh"
     done = launch(script, "my-out", "--steps", "3", LAB_DATA=str(tmp_path), LAB_PYTHON=str(spy))
-    assert done.stdout == "my-out\n"
-    assert done.stderr == f"--train {tmp_path}/sgd/train --dev {tmp_path}/sgd/dev --out my-out --steps 3\n"
+    assert done.stdout == (  # the module itself prints the folder
+        f"-m lab_lib.training.pretrain --train {tmp_path}/sgd/train --dev {tmp_path}/sgd/dev --out my-out --steps 3\n"
+    )

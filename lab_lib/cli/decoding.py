@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
+
+if TYPE_CHECKING:
+    from lab_lib.runs.sweep_config import Sweep
 
 
 def decode(
@@ -30,6 +33,12 @@ def decode(
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="With --sweep: seeds of sampling, for example 0,1,2.")] = None,
     out: Annotated[Path | None, typer.Option(help="With --sweep: its folder. Default: RUN/sweeps/KEYS")] = None,
+    member: Annotated[
+        int | None, typer.Option(help="With --sweep: only this setting, counted from 0; a task of an array of jobs.")
+    ] = None,
+    gather: Annotated[
+        bool, typer.Option("--gather", help="With --sweep: decode nothing, write the table of what is decoded.")
+    ] = False,
     find_batch_size: Annotated[
         bool, typer.Option("--find-batch-size", help="Find the largest decoding.batch_size that fits in memory.")
     ] = False,
@@ -40,13 +49,16 @@ def decode(
         return
     if folder is None:
         raise LabError("lab decode needs a run folder; 'lab decode --strategies' lists the strategies without one")
-    if not sweep and (overrides or grid or seeds or out):
-        raise LabError("a run's replies follow its config; settings, --grid, --seeds and --out go with --sweep")
+    if not sweep and (overrides or grid or seeds or out or gather or member is not None):
+        raise LabError("a run's replies follow its config; settings and all other options but --base go with --sweep")
     system = "base" if base else "finetuned"
     if find_batch_size:
         _find_batch_size(folder, system)
     elif sweep:
-        _sweep(folder, overrides or [], grid or [], seeds, system, out)
+        from lab_lib.runs.decode_sweep import default_out, load_decode_sweep
+
+        found = load_decode_sweep(folder, overrides or [], grid or [], seeds)
+        _sweep(folder, found, system, out or default_out(folder, found), member, gather)
     else:
         _decode(folder, system)
 
@@ -63,15 +75,17 @@ def _decode(folder: Path, system: str) -> None:
         print(folder)
 
 
-def _sweep(
-    folder: Path, overrides: list[str], grid: list[str], seeds: str | None, system: str, out: Path | None
-) -> None:
-    from lab_lib.runs.decode_sweep import default_out, load_decode_sweep, sweep_decoding
+def _sweep(folder: Path, found: Sweep, system: str, path: Path, member: int | None, gather: bool) -> None:
+    """Decode every setting of a sweep, or one of them, or write the table of what is there; print the folder."""
+    from lab_lib.runs.decode_sweep import decode_member, gather_decoding, sweep_decoding
 
-    found = load_decode_sweep(folder, overrides, grid, seeds)
-    path = out or default_out(folder, found)
     console.print(f"{len(found.members)} ways to decode {folder} in {path}; dev dialogues, test stays untouched")
-    print(sweep_decoding(folder, found, system, path, console))
+    if member is not None:
+        print(decode_member(folder, found, member, system, path, console))
+    elif gather:
+        print(gather_decoding(found, path, console))
+    else:
+        print(sweep_decoding(folder, found, system, path, console))
 
 
 def _list_strategies(folder: Path | None) -> None:

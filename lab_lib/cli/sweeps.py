@@ -23,6 +23,12 @@ def sweep(
     seeds: Annotated[str | None, typer.Option(help="Of training, for example 0,1,2. Default: the recipe's.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Runs at once. Default: one a core, or one on a GPU.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the sweep. Default: runs/RECIPE-sweep")] = None,
+    member: Annotated[
+        int | None, typer.Option(help="Make only this run of the grid, counted from 0: a task of an array of jobs.")
+    ] = None,
+    gather: Annotated[
+        bool, typer.Option("--gather", help="Make no run: the table of those that are finished.")
+    ] = False,
 ) -> None:
     """Run a grid of settings and seeds, score them on dev, and show a table and a figure with intervals."""
     from lab_lib.runs.sweep_config import load_sweep
@@ -30,7 +36,43 @@ def sweep(
     found = load_sweep(recipe, overrides or [], grid or [], seeds)
     if found is None:
         raise LabError(f"{recipe}: the recipe has no section 'sweep'; give --grid key=v1,v2,...")
-    walk_sweep(found, jobs, out)
+    if member is not None:
+        _walk_member(found, member, out)
+    elif gather:
+        _gather(found, out)
+    else:
+        walk_sweep(found, jobs, out)
+
+
+def _walk_member(found: Sweep, number: int, out: Path | None) -> None:
+    """Make one run of a sweep in this process, and print its folder."""
+    from lab_lib.runs.run import run
+
+    if not 0 <= number < len(found.members):
+        raise LabError(f"--member {number}: the sweep has {len(found.members)} runs, 0 to {len(found.members) - 1}")
+    one, path = found.members[number], folder_of(found, out)
+    console.print(f"run {number} of {len(found.members)}: {one.name}", markup=False, highlight=False)
+    print(run(one.config, path / one.name, console, ("train", "finetuned", "report")).path)
+
+
+def _gather(found: Sweep, out: Path | None) -> None:
+    """Write and print the summary of what is finished, and print the sweep's folder. Raises LabError for the rest."""
+    from lab_lib.runs.sweep import find_workers, unfinished
+    from lab_lib.runs.sweep_summary import summarise
+
+    path = folder_of(found, out)
+    left = unfinished(found, path)
+    summarise(found, path, find_workers(1), left, console)
+    print(path)
+    for name, reason in left.items():
+        console.print(f"{name}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    if left:
+        raise LabError(f"{len(left)} of {len(found.members)} runs are not finished; see 'lab jobs resubmit {path}'")
+
+
+def folder_of(found: Sweep, out: Path | None) -> Path:
+    """Return the folder of a sweep."""
+    return out or Path("runs") / f"{found.recipe}-sweep"
 
 
 def walk_sweep(found: Sweep, jobs: int | None, out: Path | None) -> None:
@@ -41,7 +83,7 @@ def walk_sweep(found: Sweep, jobs: int | None, out: Path | None) -> None:
 
     if all(key.startswith("decoding.") for key in found.members[0].settings):
         raise LabError(f"{found.recipe}: varies decoding alone; train one run and give it to 'lab decode RUN --sweep'")
-    path = out or Path("runs") / f"{found.recipe}-sweep"
+    path = folder_of(found, out)
     workers = find_workers(jobs)
     console.print(f"[bold]{found.recipe}[/] in {path}: {found}")
     console.print("scored on dev dialogues, since a sweep is there to choose; the test split stays untouched")

@@ -14,7 +14,7 @@ from typing import Any
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.free_dialogue import FreeDialogue, Marks, open_line, parse
 from lab_lib.decoding.sampling import GumbelNoise, row_seed, warpers
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, OutOfMemory
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def generate_free(
             with torch.inference_mode():
                 grown = write(model, [Growing(ask, marks) for ask in batch], config)
         except torch.OutOfMemoryError:
-            raise LabError(f"out of memory: lower --batch-size (now {config.batch_size})") from None
+            raise OutOfMemory(f"out of memory: lower --batch-size (now {config.batch_size})") from None
         for dialogue in grown:
             yield finished(dialogue, tokenizer)
             progress(1)

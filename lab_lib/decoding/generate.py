@@ -14,7 +14,7 @@ from lab_lib.decoding.reader import Reader, base_model
 from lab_lib.decoding.sampling import GumbelNoise, row_seed, sampling_processors, warpers
 from lab_lib.decoding.strategies import check_model
 from lab_lib.decoding.vllm import Engine, write_replies
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, OutOfMemory
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Prompt
 from lab_lib.prompts.encode import answer_text as reply_text
@@ -71,7 +71,7 @@ def generate_batch(
         with torch.inference_mode():
             rows = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings, **extra)
     except torch.OutOfMemoryError:
-        raise LabError(OUT_OF_MEMORY.format(config.batch_size)) from None
+        raise OutOfMemory(OUT_OF_MEMORY.format(config.batch_size)) from None
     start = 1 if encoder else ids.shape[1]
     return [_until_eos(row[start:].tolist(), tokenizer.eos_token_id) for row in rows]
 
@@ -202,7 +202,7 @@ def write_batch(
         except StopIteration:
             return
         except torch.OutOfMemoryError:
-            raise LabError(OUT_OF_MEMORY.format(config.batch_size)) from None
+            raise OutOfMemory(OUT_OF_MEMORY.format(config.batch_size)) from None
         yield pair
 
 

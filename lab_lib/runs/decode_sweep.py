@@ -78,6 +78,26 @@ def sweep_decoding(folder: Path, sweep: Sweep, system: str, out: Path, console: 
     return out
 
 
+def decode_member(folder: Path, sweep: Sweep, number: int, system: str, out: Path, console: Console) -> Path:
+    """Decode and score one setting of a sweep, counted from 0, unless that is done; return its folder."""
+    if not 0 <= number < len(sweep.members):
+        raise LabError(f"--member {number}: there are {len(sweep.members)} settings, 0 to {len(sweep.members) - 1}")
+    member = sweep.members[number]
+    splits, own = load_splits(member.config.data), open_folder(member.config, out / member.name)
+    if not (own.path / "scores.json").exists():
+        _decode(folder, [member], {member.name: own}, splits, system, console)
+    return own.path
+
+
+def gather_decoding(sweep: Sweep, out: Path, console: Console) -> Path:
+    """Write and print the summary of a sweep that is decoded. Raises LabError naming the settings that are not."""
+    missing = [member.name for member in sweep.members if not (out / member.name / "scores.json").exists()]
+    if missing:
+        raise LabError(f"{out}: {len(missing)} of {len(sweep.members)} settings are not decoded: {', '.join(missing)}")
+    summarise(sweep, load_splits(sweep.members[0].config.data), out, console)
+    return out
+
+
 def _decode(
     folder: Path,
     todo: Sequence[Member],

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,10 +21,11 @@ from typing import Any
 
 from lab_lib.config import as_dict, to_yaml
 from lab_lib.decoding.processes import of_environment
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, OutOfMemory, Stopped
 from lab_lib.files import read_json, write_json, write_text
 from lab_lib.runs.config import RunConfig, load_run_config
 from lab_lib.runs.record import peak_memory
+from lab_lib.training import slurm
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class RunFolder:
 
 
 def default_folder(config: RunConfig) -> Path:
-    """Return runs/<recipe>-<date>-<time>."""
-    return Path("runs") / f"{config.recipe}-{time.strftime('%Y%m%d-%H%M%S')}"
+    """Return runs/<recipe>-<date>-<time>; as a Slurm job runs/<recipe>-<job>, where it finds itself when requeued."""
+    return Path("runs") / f"{config.recipe}-{slurm.job_id() or time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def open_folder(config: RunConfig, path: Path) -> RunFolder:
@@ -81,29 +83,46 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 @contextmanager
 def stage(folder: RunFolder, name: str) -> Iterator[None]:
-    """Record in status.json that a stage runs, and how it ended: completed, interrupted or failed with the reason.
+    """Record in status.json that a stage runs, and how it ended: completed, or as `ending` says, with the reason.
 
     A full disk or a read-only folder becomes a LabError, from whichever library it comes. Of several processes
-    (torchrun) the first one records, and each its own failure.
+    (torchrun) the first one records, and each its own failure unless another one's is there: that was the cause.
     """
     first = of_environment().first
-    status: dict[str, Any] = {"stage": name, "state": "running", "host": platform.node(), "pid": os.getpid()}
+    path = folder.path / "status.json"
+    status: dict[str, Any] = {"stage": name, "state": "running", "host": platform.node(), "pid": os.getpid(), **call()}
     started = time.time()
     if first:
-        write_json(folder.path / "status.json", status)
+        write_json(path, status)
     try:
         yield
     except BaseException as error:
-        state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(LabError):  # when the disk is full, the reason to report is the first one
-            write_json(folder.path / "status.json", {**status, "state": state, "reason": str(error) or repr(error)})
+            if of_environment().count == 1 or read_json(path)["state"] == "running":
+                write_json(path, {**status, "state": ending(error), "reason": str(error) or repr(error)})
         if (reason := _cannot_write(error)) is not None:
             raise LabError(f"{folder.path}: cannot write: {reason}") from error
         raise
     if first:
-        write_json(folder.path / "status.json", {**status, "state": "completed"})
+        write_json(path, {**status, "state": "completed"})
         _add_seconds(folder.path / "seconds.json", name, time.time() - started)
         _keep_peak(folder.path / "memory.json", name)
+
+
+def ending(error: BaseException) -> str:
+    """Return the state a run ends in: `oom`, `timeout`, `interrupted` (the same command goes on) or `failed`."""
+    if isinstance(error, Stopped):
+        return "timeout" if slurm.out_of_time(error) else "interrupted"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    memory = isinstance(error, (OutOfMemory, MemoryError)) or "can't allocate memory" in str(error)
+    return "oom" if memory else "failed"
+
+
+def call() -> dict[str, Any]:
+    """Return how this process was called, and the Slurm job it is, if it is one: `lab jobs` reads them."""
+    job = slurm.job_id()
+    return {"command": sys.argv[1:], "folder": os.getcwd()} | ({"job": job} if job else {})
 
 
 def _cannot_write(error: BaseException) -> str | None:

@@ -15,6 +15,7 @@ from lab_lib.runs.folder import RunFolder, open_folder, stage
 from lab_lib.runs.pairs import fit_prompt
 from lab_lib.runs.record import environment, peak_memory
 from lab_lib.runs.splits import Splits, load_splits, report_split
+from lab_lib.training.stopping import noticing_signals
 
 STAGES = ("base", "train", "finetuned", "report")
 
@@ -50,7 +51,8 @@ def _walk(name: str, config: RunConfig, folder: RunFolder, splits: Splits, conso
     from lab_lib.runs.stages import decode, learn
 
     if name == "train":
-        learn(config, folder, splits, console)
+        with noticing_signals() as notice:
+            learn(config, folder, splits, console, notice)
     elif name == "report":
         report(config, folder, splits, console)
     else:

@@ -23,6 +23,7 @@ from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.splits import Splits, dev_split, draw
+from lab_lib.training.stopping import Notice
 
 GOLD_STATE = "finetuned-gold-state"  # the file of a run that predicts states, decoded with the gold ones
 
@@ -134,8 +135,11 @@ class DecodingProgress:
         self.bar.stop()
 
 
-def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console) -> None:
-    """Fine-tune and leave the best adapter (or whole model) in the run folder, unless it is there already."""
+def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console, notice: Notice | None = None) -> None:
+    """Fine-tune and leave the best adapter (or whole model) in the run folder, unless it is there already.
+
+    Raises Stopped, with a checkpoint to go on from, when `notice` is told of a signal before the last step.
+    """
     from transformers import set_seed
 
     from lab_lib.training.callbacks import first_process, wait_for_all
@@ -169,6 +173,7 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
         if config.training.evaluate_every
         else None,
         say=lambda line: console.print(line, highlight=False) if first_process() else None,
+        notice=notice,
     )
     choices = {name: [choice.value, choice.reason] for name, choice in loaded.choices.items()}
     weights = {"modules": len(summary.modules), "trainable": summary.trainable, "total": summary.total}

@@ -25,6 +25,7 @@ from lab_lib.runs.folder import open_folder
 from lab_lib.runs.pairs import fit_prompt
 from lab_lib.runs.splits import load_splits
 from lab_lib.runs.sweep_config import Member, Sweep
+from lab_lib.training import slurm
 from lab_lib.training.hardware import Choice
 
 MEMORY = 4.0  # GiB a run on a CPU is given room for; lab-tiny on MultiWOZ peaks at 3.3
@@ -85,6 +86,16 @@ def finished(folder: Path) -> bool:
     return status.get("stage") == "report" and status.get("state") == "completed"
 
 
+def unfinished(sweep: Sweep, path: Path) -> dict[str, str]:
+    """Return {name: how it stands} of the runs below `path` that are not finished."""
+    found = {}
+    for member in (m for m in sweep.members if not finished(path / m.name)):
+        file = path / member.name / "status.json"
+        status = read_json(file) if file.exists() else {"state": "never started"}
+        found[member.name] = ": ".join(str(status[key]) for key in ("stage", "state", "reason") if key in status)
+    return found
+
+
 def run_members(sweep: Sweep, path: Path, workers: Workers, console: Console) -> dict[str, str]:
     """Run what is not finished below `path`; return {name: reason} of the runs that failed.
 
@@ -132,7 +143,8 @@ def start(folder: Path, workers: Workers) -> subprocess.Popen:
     A process of its own: when it is killed for its memory, only this run is lost.
     """
     command = [sys.executable, "-m", "lab_lib", "run", str(folder / "config.yaml"), "--out", str(folder), "--no-base"]
-    environment = {**os.environ, "OMP_NUM_THREADS": workers.threads.value}
+    # The sweep as a whole is the job of a cluster; a run in it must not requeue it.
+    environment = {**os.environ, "OMP_NUM_THREADS": workers.threads.value, slurm.REQUEUE: "0"}
     with open(folder / OUTPUT, "ab") as output:
         return subprocess.Popen(
             command,
@@ -149,7 +161,7 @@ def _end_with_parent() -> Callable[[], Any] | None:
     if not sys.platform.startswith("linux"):
         return None
     prctl, set_death_signal = ctypes.CDLL(None).prctl, 1  # PR_SET_PDEATHSIG in linux/prctl.h
-    return lambda: prctl(set_death_signal, signal.SIGTERM)
+    return lambda: prctl(set_death_signal, signal.SIGKILL)  # at once: another SIGTERM would wait for a checkpoint
 
 
 def why(folder: Path, code: int) -> str:

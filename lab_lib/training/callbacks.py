@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_jsonl, write_jsonl, write_text
+from lab_lib.training.stopping import Notice
 
 COMPLETE = "complete"  # a checkpoint folder without this file was being written when the process died
 
@@ -125,6 +126,31 @@ class ProfileSteps(TrainerCallback):
         return self.ends[last] - (self.started if first == self.first else self.ends[first])
 
 
+class StopOnSignal(TrainerCallback):
+    """Write a checkpoint and stop after the step in which a signal came to one of the processes."""
+
+    def __init__(self, notice: Notice):
+        self.notice = notice
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Runs before the trainer evaluates and saves: an evaluation that is due at this step is still made."""
+        self.notice.number = agreed(self.notice.number, args.device)
+        if self.notice.number:
+            control.should_save = control.should_training_stop = True
+
+
+def agreed(number: int, device: Any) -> int:
+    """Return the largest number that any process has: all must stop at the same step, or the others wait for ever."""
+    import torch
+    import torch.distributed as distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return number
+    shared = torch.tensor([number], device=device)
+    distributed.all_reduce(shared, op=distributed.ReduceOp.MAX)
+    return int(shared.item())
+
+
 class MarkComplete(TrainerCallback):
     """Put the mark into a checkpoint folder once all of it is written; only marked ones are resumed from."""
 
@@ -134,7 +160,10 @@ class MarkComplete(TrainerCallback):
         write_text(Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE, f"{state.global_step}\n")
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """Return the newest complete checkpoint below `folder`, or None."""
-    complete = [path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}")]
-    return max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)
+def last_checkpoint(folder: Path, before: int) -> Path | None:
+    """Return the newest complete checkpoint below `folder`, or None.
+
+    One of the last step (`before`) does not count: the Trainer takes one step more before it sees that it was the last.
+    """
+    complete = {int(path.parent.name.split("-")[1]): path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}")}
+    return complete.get(max((step for step in complete if step < before), default=-1))

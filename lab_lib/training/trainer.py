@@ -10,14 +10,15 @@ from typing import Any
 
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, OutOfMemory, Stopped
 from lab_lib.files import writing
 from lab_lib.training.batches import Encoded, EpochOrder
-from lab_lib.training.callbacks import MarkComplete, RunLog, StopAtNaN, append_row, last_checkpoint
+from lab_lib.training.callbacks import MarkComplete, RunLog, StopAtNaN, StopOnSignal, append_row, last_checkpoint
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.loggers import prepare_loggers
 from lab_lib.training.loss import batching_for
 from lab_lib.training.seq2seq import rows_for
+from lab_lib.training.stopping import Notice
 
 # Called with the model in the middle of training and the step; returns dev metrics, and may write samples itself.
 DevEvaluation = Callable[[Any, int], Mapping[str, float]]
@@ -132,13 +133,15 @@ def train(
     dev: DevEvaluation | None = None,
     say: Callable[[str], None] = lambda line: None,
     callbacks: Sequence[Any] = (),
+    notice: Notice | None = None,
 ) -> dict[str, float]:
     """Fine-tune `model` in place, resuming from the newest complete checkpoint below `folder`, and return figures.
 
     `model` is ready for training (adapter attached, `use_cache` off). With `dev` the model ends as its best
     checkpoint by `config.best_metric`, else as its last. `say` is told the progress, line by line; `callbacks` are
     the Trainer's, called after ours. The figures: steps, examples, tokens, learnt_tokens, seconds, loss and best_step.
-    Does not save the adapter; the caller does. Raises LabError on NaN loss or when nothing is trainable.
+    Does not save the adapter; the caller does. Raises LabError on NaN loss or when nothing is trainable, and Stopped,
+    after a checkpoint, when a signal came that `notice` was told of.
     """
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise LabError("no parameter of the model is trainable; attach an adapter or set lora.method=full")
@@ -163,6 +166,7 @@ def train(
             RunLog(log, config.batch_size * sum(lengths) / len(rows), say),
             StopAtNaN(),
             MarkComplete(),
+            *([StopOnSignal(notice)] if notice else []),
             *callbacks,
         ],
         order=epoch_order(lengths, config),
@@ -170,9 +174,11 @@ def train(
         log=log,
     )
     trainer.remove_callback(PrinterCallback)  # it prints raw dictionaries; RunLog says the same in a line
-    checkpoint = last_checkpoint(folder / "checkpoints")
+    checkpoint = last_checkpoint(folder / "checkpoints", before=steps)
     with saying_out_of_memory(config):
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if notice and notice.number and trainer.state.global_step < steps:
+        raise Stopped(notice.number)
     return {"steps": steps, **sizes(examples), **outcome(result), "best_step": trainer.state.best_global_step or steps}
 
 
@@ -189,7 +195,7 @@ def outcome(result: Any) -> dict[str, float]:
 
 @contextmanager
 def saying_out_of_memory(config: TrainConfig) -> Iterator[None]:
-    """Turn running out of memory inside the `with`, on a GPU or a CPU, into a LabError that says what to turn."""
+    """Turn running out of memory inside the `with`, on a GPU or a CPU, into an OutOfMemory that says what to turn."""
     import torch
 
     try:
@@ -197,7 +203,7 @@ def saying_out_of_memory(config: TrainConfig) -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
-        raise LabError(
+        raise OutOfMemory(
             f"out of memory while training: halve training.micro_batch_size (now {config.micro_batch_size}; the "
             "gradient stays the same), or set training.gradient_checkpointing=true"
         ) from None

@@ -1,0 +1,111 @@
+"""`lab jobs`: hand in runs to Slurm, see how they ended, hand in again those that did not finish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lab_lib.cli.console import console
+from lab_lib.errors import LabError, nearest
+
+app = typer.Typer(no_args_is_help=True)
+Sbatch = Annotated[str, typer.Option(help="Options of sbatch, for example '--time=8:00:00 --partition=long'.")]
+Places = Annotated[list[Path] | None, typer.Argument(help="Run folders, or folders of them. Default: runs")]
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def submit(
+    launcher: Annotated[str, typer.Argument(help="A script of scripts/ without .sh: train_qlora, run, decode, ...")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="What the launcher is given.")] = None,
+    sbatch: Sbatch = "",
+) -> None:
+    """Hand in one job; or, for a sweep or for several runs to decode or score, an array and a job that gathers.
+
+    Prints the number of the job, alone, on stdout; of an array and its second job both.
+    """
+    from lab_lib.runs.jobs import sbatch_options, submit_runs
+    from lab_lib.runs.jobs import submit as hand_in
+
+    name, given, options = launcher.removesuffix(".sh"), arguments or [], sbatch_options(sbatch)
+    if name == "sweep" and "--member" not in given:
+        _print_array(*_submit_sweep(given, options))
+    elif name == "decode" and "--sweep" in given and "--member" not in given:
+        _print_array(*_submit_decode_sweep(given, options))
+    elif name in ("decode", "evaluate") and sum(Path(word).is_dir() for word in given) > 1:
+        _print_array(*submit_runs(f"{name}.sh", given, options))
+    else:
+        print(hand_in(f"{name}.sh", given, options))
+
+
+def _submit_sweep(given: list[str], options: list[str]) -> tuple[str, str]:
+    """Hand in a sweep: its grid is built here, so that a mistake is found before anything waits in a queue."""
+    from lab_lib.cli import sweeps
+    from lab_lib.runs.jobs import submit_array
+    from lab_lib.runs.sweep_config import load_sweep
+
+    values = _parsed(sweeps.sweep, given)
+    found = load_sweep(values["recipe"], values["overrides"] or [], values["grid"] or [], values["seeds"])
+    if found is None:
+        raise LabError(f"{values['recipe']}: the recipe has no section 'sweep'; give --grid key=v1,v2,...")
+    console.print(str(found), highlight=False)
+    return submit_array("sweep.sh", given, len(found.members), options)
+
+
+def _submit_decode_sweep(given: list[str], options: list[str]) -> tuple[str, str]:
+    from lab_lib.cli import decoding
+    from lab_lib.runs.decode_sweep import load_decode_sweep
+    from lab_lib.runs.jobs import submit_array
+
+    values = _parsed(decoding.decode, given)
+    if values["folder"] is None:
+        raise LabError("decode --sweep needs a run folder")
+    found = load_decode_sweep(values["folder"], values["overrides"] or [], values["grid"] or [], values["seeds"])
+    return submit_array("decode.sh", given, len(found.members), options)
+
+
+def _parsed(verb: Any, given: list[str]) -> dict[str, Any]:
+    """Return the arguments of a verb as its own command line would read them; it ends with its usage for bad ones."""
+    own = typer.Typer(add_completion=False)
+    own.command()(verb)
+    return dict(typer.main.get_command(own).make_context(verb.__name__, list(given)).params)
+
+
+def _print_array(array: str, gather: str) -> None:
+    console.print(f"array {array}, gathered by {gather}", highlight=False)
+    print(array, gather)
+
+
+@app.command()
+def ls(places: Places = None) -> None:
+    """List run folders: how each stands or ended, its stage, its job, its score, and why it failed."""
+    from lab_lib.runs.jobs import combined, find_jobs
+
+    for job in find_jobs(places or [Path("runs")]):
+        status = job.status
+        words = (str(job.folder), job.state, str(status.get("stage", "-")), str(status.get("job", "-")), combined(job))
+        print("\t".join((*words, str(status.get("reason", "")).split("\n")[0])).rstrip())
+
+
+@app.command()
+def resubmit(
+    places: Places = None,
+    only: Annotated[str, typer.Option(help="Some of oom, timeout, failed, interrupted; joined by commas.")] = "timeout",
+    sbatch: Sbatch = "",
+) -> None:
+    """Hand in again the runs that ended in one of these ways; each goes on from its last checkpoint.
+
+    Prints the number of the job and the run folder, a line each, on stdout.
+    """
+    from lab_lib.runs.jobs import ENDINGS, find_jobs, sbatch_options
+    from lab_lib.runs.jobs import resubmit as hand_in
+
+    wanted, options = only.split(","), sbatch_options(sbatch)
+    for name in wanted:
+        if name not in ENDINGS:
+            raise LabError(f"--only {name}: no such ending{nearest(name, ENDINGS)}")
+    jobs = [job for job in find_jobs(places or [Path("runs")]) if job.state in wanted]
+    for job in jobs:
+        print(hand_in(job, options), job.folder)
+    console.print(f"{len(jobs)} handed in again", highlight=False)

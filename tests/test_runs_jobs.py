@@ -1,0 +1,327 @@
+"""Run folders as jobs: how each ended, what is requeued, handed in again or refused; without a Slurm."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lab_lib.cli import main
+from lab_lib.errors import LabError, OutOfMemory, Stopped
+from lab_lib.files import read_json, write_json
+from lab_lib.runs.folder import RunFolder, default_folder, stage
+from lab_lib.runs.jobs import find_jobs
+from lab_lib.training import slurm
+from lab_lib.training.stopping import stopping_cleanly
+
+SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_END_TIME", "SLURM_RESTART_COUNT")
+
+
+@pytest.fixture(autouse=True)
+def outside_slurm(monkeypatch):
+    for name in (*SLURM, slurm.REQUEUE, slurm.MAX_RESTARTS):
+        monkeypatch.delenv(name, raising=False)
+
+
+def ended(folder, error: BaseException) -> dict:
+    """Return status.json after a stage that raised `error`."""
+    with pytest.raises(type(error)), stage(RunFolder(folder), "train"):
+        raise error
+    return read_json(folder / "status.json")
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (OutOfMemory("out of memory while training: halve training.micro_batch_size"), "oom"),
+        (MemoryError(), "oom"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), "oom"),
+        (LabError("loss is nan"), "failed"),
+        (KeyboardInterrupt(), "interrupted"),
+        (Stopped(signal.SIGUSR1), "interrupted"),
+        (Stopped(signal.SIGTERM), "interrupted"),
+    ],
+)
+def test_status_tells_memory_from_failures_and_interruptions(tmp_path, error, state):
+    status = ended(tmp_path, error)
+    assert status["state"] == state and status["reason"]
+    assert status["command"] == sys.argv[1:] and "job" not in status
+
+
+@pytest.mark.parametrize(
+    ("number", "environment", "state"),
+    [
+        (signal.SIGUSR1, {}, "timeout"),  # warned, and not to be requeued: this was the end of its time
+        (signal.SIGUSR1, {"LAB_REQUEUE": "1"}, "interrupted"),
+        (signal.SIGUSR1, {"LAB_REQUEUE": "1", "SLURM_RESTART_COUNT": "100"}, "timeout"),
+        (signal.SIGUSR1, {"LAB_REQUEUE": "1", "SLURM_RESTART_COUNT": "3", "LAB_MAX_RESTARTS": "3"}, "timeout"),
+        (signal.SIGTERM, {"LAB_REQUEUE": "1"}, "interrupted"),  # cancelled, or preempted: Slurm requeues by itself
+        (signal.SIGTERM, {"SLURM_JOB_END_TIME": str(int(time.time()) - 1)}, "timeout"),
+        (signal.SIGTERM, {"SLURM_JOB_END_TIME": str(int(time.time()) + 3600)}, "interrupted"),
+    ],
+)
+def test_status_of_a_job_tells_its_time_limit_from_preemption(tmp_path, monkeypatch, number, environment, state):
+    for name, value in {"SLURM_JOB_ID": "12", **environment}.items():
+        monkeypatch.setenv(name, value)
+    status = ended(tmp_path, Stopped(number))
+    assert (status["state"], status["job"]) == (state, "12")
+
+
+def test_the_first_failure_of_several_processes_is_the_one_that_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(LabError), stage(RunFolder(tmp_path), "train"):
+        with monkeypatch.context() as other:
+            other.setenv("RANK", "1")
+            with pytest.raises(OutOfMemory), stage(RunFolder(tmp_path), "train"):
+                raise OutOfMemory("out of memory")
+        raise LabError("the connection was closed by the other process")
+    assert read_json(tmp_path / "status.json")["state"] == "oom"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_the_command_line_ends_with_the_number_of_the_signal(number, capsys):
+    with pytest.raises(SystemExit) as end, stopping_cleanly():
+        os.kill(os.getpid(), number)
+    assert end.value.code == 128 + number
+    assert capsys.readouterr().err == f"stopped by {number.name}; the same command goes on from here\n"
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_a_job_is_named_by_array_and_task_and_so_is_its_run(monkeypatch):
+    from lab_lib.runs.config import load_recipe
+
+    config = load_recipe("town-qlora-cpu", [])
+    assert slurm.job_id() is None
+    monkeypatch.setenv("SLURM_JOB_ID", "15")
+    assert slurm.job_id() == "15" and default_folder(config).name == "town-qlora-cpu-15"
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    assert slurm.job_id() == "12_3"
+
+
+@pytest.mark.parametrize(
+    ("number", "environment", "asked"),
+    [
+        (signal.SIGUSR1, {"LAB_REQUEUE": "1"}, "requeue 12_3\n"),
+        (signal.SIGUSR1, {"LAB_REQUEUE": "1", "RANK": "1"}, ""),
+        (signal.SIGUSR1, {"LAB_REQUEUE": "0"}, ""),  # a run of a sweep: the sweep is the job
+        (signal.SIGTERM, {"LAB_REQUEUE": "1"}, ""),
+    ],
+)
+def test_only_the_warned_job_itself_asks_to_be_requeued(tmp_path, monkeypatch, number, environment, asked):
+    (tmp_path / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    for name, value in {"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", **environment}.items():
+        monkeypatch.setenv(name, value)
+    slurm.requeue(Stopped(number))
+    assert ((tmp_path / "asked").read_text() if (tmp_path / "asked").exists() else "") == asked
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """Programs in the place of Slurm's: `cluster(squeue="echo RUNNING")` says what one prints."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+
+    def install(**bodies: str) -> Path:
+        for name, body in bodies.items():
+            (programs / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {tmp_path}/asked\n{body}\n')
+            (programs / name).chmod(0o755)
+        return tmp_path / "asked"
+
+    install(squeue="exit 1", sacct="exit 1", sbatch="echo 77", sinfo="echo gpu; echo cpu", scontrol="exit 1")
+    return install
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    def lab(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lab", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code, *capsys.readouterr()
+
+    return lab
+
+
+def run_folder(path: Path, state: str, **more) -> Path:
+    command = {"command": ["train", "town-qlora-cpu", "training.steps=4"], "folder": str(path.parent)}
+    status = {"stage": "train", "state": state, "host": os.uname().nodename, "pid": os.getpid(), **command, **more}
+    write_json(path / "status.json", status)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        ("RUNNING", "running"),
+        ("PENDING", "waiting"),
+        ("TIMEOUT", "timeout"),
+        ("OUT_OF_MEMORY", "oom"),
+        ("FAILED", "failed"),
+        ("NODE_FAIL", "failed"),
+        ("CANCELLED by 1000", "interrupted"),
+    ],
+)
+@pytest.mark.parametrize("program", ["squeue", "sacct"])
+def test_a_run_that_was_killed_ended_as_slurm_says(tmp_path, cluster, program, said, state):
+    """The process could not write it; squeue forgets a job after minutes, the accounting does not."""
+    cluster(**{program: f"echo '{said}'"})
+    folder = run_folder(tmp_path / "run", "running", job="12_3")
+    (job,) = find_jobs([tmp_path])
+    assert job.state == state and job.folder == folder
+    written = read_json(folder / "status.json")["state"]
+    assert written == ("running" if state in ("running", "waiting") else state)
+
+
+@pytest.mark.parametrize(("said", "state"), [("PENDING", "waiting"), ("RUNNING", "running"), ("FAILED", "interrupted")])
+def test_a_requeued_run_waits_and_one_that_wrote_how_it_ended_is_believed(tmp_path, cluster, said, state):
+    cluster(squeue=f"echo {said}")
+    run_folder(tmp_path / "run", "interrupted", job="12", reason="stopped by SIGUSR1")
+    assert [job.state for job in find_jobs([tmp_path])] == [state]
+    run_folder(tmp_path / "run", "oom", job="12")
+    assert [job.state for job in find_jobs([tmp_path])] == ["oom"]
+
+
+def test_a_run_whose_job_nobody_remembers_has_failed(tmp_path, cluster):
+    run_folder(tmp_path / "run", "running", job="12")
+    (job,) = find_jobs([tmp_path])
+    assert job.state == "failed" and "job 12 is gone" in job.status["reason"]
+
+
+def test_outside_slurm_a_run_lives_as_long_as_its_process(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    run_folder(tmp_path / "alive", "running")
+    run_folder(tmp_path / "dead", "running", pid=gone.pid)
+    run_folder(tmp_path / "elsewhere", "running", pid=gone.pid, host="another-machine")
+    assert {job.folder.name: job.state for job in find_jobs([tmp_path])} == {
+        "alive": "running", "dead": "failed", "elsewhere": "running",
+    }  # fmt: skip
+
+
+def test_ls_shows_one_line_a_run(tmp_path, cli):
+    run_folder(tmp_path / "a", "completed", stage="report")
+    write_json(tmp_path / "a" / "record.json", {"scores": {"fine-tuned": {"combined": 61.23}}})
+    run_folder(tmp_path / "b", "oom", reason="out of memory: halve\nthe batch")
+    code, out, _ = cli("jobs", "ls", tmp_path)
+    assert code == 0
+    assert out == f"{tmp_path}/a\tcompleted\treport\t-\t61.2\n{tmp_path}/b\toom\ttrain\t-\t-\tout of memory: halve\n"
+
+
+def test_only_what_is_asked_for_is_handed_in_again_and_goes_on_in_its_folder(tmp_path, cluster, cli):
+    asked = cluster()
+    for state in ("oom", "timeout", "failed", "completed"):
+        run_folder(tmp_path / state, state, job="5")
+    code, out, err = cli("jobs", "resubmit", tmp_path, "--only", "oom,timeout", "--sbatch", "--mem=64G --time=1:00")
+    assert (code, out) == (0, f"77 {tmp_path}/oom\n77 {tmp_path}/timeout\n") and "2 handed in again" in err
+    script = Path(__file__).parent.parent / "scripts" / "train_qlora.sh"
+    first = (
+        f"sbatch --parsable --chdir={tmp_path} --mem=64G --time=1:00 {script} town-qlora-cpu training.steps=4 --out oom"
+    )
+    assert asked.read_text().split("\n")[0] == first
+    status = read_json(tmp_path / "oom" / "status.json")
+    assert (status["state"], status["job"]) == ("interrupted", "77")
+    assert read_json(tmp_path / "failed" / "status.json")["state"] == "failed"
+    assert cli("jobs", "resubmit", tmp_path, "--only", "oom")[1] == ""  # it is on its way
+
+
+SWEEP = ("--grid", "lora.rank=2,4", "--seeds", "0,1")
+
+
+def test_a_sweep_becomes_an_array_and_a_job_that_gathers(tmp_path, cluster, cli, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = cluster()
+    code, out, _ = cli("jobs", "submit", "--sbatch", "--gres=gpu:1 --time=5", "sweep", "town-qlora-cpu", *SWEEP)
+    assert (code, out) == (0, "77 77\n")
+    array, gather = asked.read_text().strip().split("\n")
+    assert "--array=0-3 --output=slurm-%x-%A_%a.log --gres=gpu:1 --time=5 " in array and array.endswith(" ".join(SWEEP))
+    assert "--dependency=afterany:77 --gres=none" in gather and gather.endswith("--seeds 0,1 --gather")
+    assert "gpu:1" not in gather and "--array" not in gather
+
+
+def test_several_runs_become_an_array(tmp_path, cluster, cli):
+    asked = cluster()
+    folders = [run_folder(tmp_path / name, "completed") for name in ("a", "b")]
+    assert cli("jobs", "submit", "decode", *folders, "--base")[:2] == (0, "77 77\n")
+    array, gather = asked.read_text().strip().split("\n")
+    assert "--array=0-1 " in array and array.endswith(f"decode.sh {folders[0]} {folders[1]} --base")
+    assert gather.endswith(f"jobs.sh ls {folders[0]} {folders[1]}")
+
+
+@pytest.mark.parametrize(
+    ("complaint", "line"),
+    [
+        (
+            "sbatch: error: invalid partition specified: nope\n"
+            "sbatch: error: Batch job submission failed: Invalid partition name specified",
+            "known partitions: cpu, gpu",
+        ),
+        (
+            "sbatch: error: Batch job submission failed: Requested node configuration is not available",
+            "SBATCH_GRES=none",
+        ),
+        ("sbatch: error: Batch job submission failed: Invalid generic resource (gres) specification", "SBATCH_GRES in"),
+        (
+            "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates "
+            "accounting/QOS policy (job submit limit, user's size and/or time limits)",
+            "your share of jobs is used up",
+        ),
+        ("sbatch: error: Batch job submission failed: Unable to contact slurm controller", "Unable to contact"),
+    ],
+)
+def test_a_refusal_of_the_cluster_is_one_line(cluster, cli, complaint, line):
+    cluster(sbatch=f"cat >&2 <<'END'\n{complaint}\nEND\nexit 1")
+    code, out, err = cli("jobs", "submit", "train_qlora", "town-qlora-cpu")
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert err.startswith("error: sbatch: ") and line in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["submit", "train_qlroa", "town"], "no such launcher"),
+        (["submit", "sweep", "town-qlora-cpu"], "has no section 'sweep'"),
+        (["submit", "sweep", "town-qlora-cpu", "--grid", "lora.rnak=2"], "rnak"),
+        (["submit", "--sbatch", "-p gpu", "run", "town-qlora-cpu"], "expected --option=value"),
+        (["submit", "--sbatch", "'--time", "run", "town-qlora-cpu"], "No closing quotation"),
+        (["ls", "/no/such/place"], "/no/such/place: no such folder"),
+        (["resubmit", "/", "--only", "omm"], "did you mean 'oom'"),
+    ],
+)
+def test_bad_input_is_one_line_and_hands_in_nothing(cluster, cli, arguments, line):
+    asked = cluster()
+    code, out, err = cli("jobs", *arguments)
+    assert (code, out) == (2, "") and err.count("\n") == 1 and line in err
+    assert not asked.exists()
+
+
+def test_a_machine_without_slurm_is_one_line(tmp_path, cli, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, _, err = cli("jobs", "submit", "train_qlora", "town-qlora-cpu")
+    assert code == 2 and err == "error: sbatch: not found; is this a machine of a Slurm cluster?\n"
+
+
+@pytest.mark.parametrize("arguments", [["--member", "4"], ["--member", "-1"]])
+def test_a_sweep_has_no_run_beyond_its_last(tmp_path, cli, arguments):
+    code, _, err = cli("sweep", "town-qlora-cpu", *SWEEP, *arguments, "--out", tmp_path / "out")
+    assert code == 2 and "the sweep has 4 runs, 0 to 3" in err and not (tmp_path / "out").exists()
+
+
+def test_gathering_names_what_is_not_finished(tmp_path, cli):
+    out = tmp_path / "out"
+    run_folder(out / "rank=2,seed=0", "oom", reason="out of memory")
+    code, stdout, err = cli("sweep", "town-qlora-cpu", *SWEEP, "--gather", "--out", out)
+    assert (code, stdout) == (2, f"{out}\n")
+    assert "rank=2,seed=0: train: oom: out of memory\n" in err and "rank=4,seed=1: never started\n" in err
+    assert "4 of 4 runs are not finished" in err

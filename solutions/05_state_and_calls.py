@@ -28,7 +28,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lab_lib.corpora.load import load_corpus
-from lab_lib.course import check, corridor, show
+from lab_lib.course import check, corridor, show, widgets
 from lab_lib.prompts.belief import gold_turns, state_functions
 from lab_lib.runs.config import load_recipe
 
@@ -252,7 +252,10 @@ def find(rows, constraints):
 
 
 # %%
-ROWS = {service: [{k.lower(): v for k, v in row.items()} for row in rows] for service, rows in corpus.database.items()}
+ROWS = {
+    service: [{column.lower(): value for column, value in row.items()} for row in rows]
+    for service, rows in corpus.database.items()
+}
 show("05.4", find, ROWS, test[1])
 
 # %%
@@ -488,8 +491,13 @@ if not FULL:
 folder = run(load_recipe(RECIPE, changes if FULL else []), whole, say, ("report",))
 
 # %% [markdown]
-# `runs/end-to-end/report.html` shows every dialogue with the calls beside the gold ones; filter it by *belief state wrong*.
-#
+# The error explorer says why dialogues fail, and shows the calls above each reply. `runs/end-to-end/report.html` has the gold
+# calls too; filter it by *belief state wrong*.
+
+# %%
+widgets.errors(folder.path)
+
+# %% [markdown]
 # ### Question 🍇🍇: what does the model lose by writing its own state?
 #
 # Compare the two rows *fine-tuned*. Is it the texts that get worse? What of the loss is due to venues, what to words?

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -18,6 +19,8 @@ from lab_lib.course import setup
 from lab_lib.course.setup import RestartNeeded, imported_in_another_version, machine_lines, ready, token_state
 from lab_lib.course.setup_cell import setup_cell
 from lab_lib.errors import LabError
+from lab_lib.runs import doctor
+from lab_lib.training import hardware
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +73,30 @@ def test_what_is_missing_is_said_and_what_is_kept_too() -> None:
     assert len(problems) == 2
     assert re.match(r"problem: numpy is \S+, needs >=99; left as it is", problems[0])
     assert problems[1] == "problem: no-such-package is missing"
+
+
+def test_a_driver_without_a_gpu_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr(hardware, "find_machine", hardware.find_cpu)
+    monkeypatch.setattr(doctor, "find_machine", hardware.find_cpu)
+    lines = machine_lines([])
+    assert lines[1].startswith("device cpu (no CUDA GPU is visible)")
+    assert "warning: a driver is installed but torch sees no GPU; install a torch built for your CUDA driver" in lines
+
+
+def test_a_t4_computes_in_fp16_and_its_free_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def t4() -> hardware.Machine:
+        return hardware.Machine("Tesla T4", (7, 5))
+
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr(hardware, "find_machine", t4)
+    monkeypatch.setattr(doctor, "find_machine", t4)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (14 << 30, 15 << 30))
+    lines = machine_lines([])
+    assert lines[1].startswith("device cuda:0 (Tesla T4, compute capability 7.5); computations in fp16 (")
+    assert lines[2].startswith("free: 14.0 GiB of the GPU, ")
 
 
 def test_nothing_that_is_kept_is_asked_of_pip(monkeypatch: pytest.MonkeyPatch) -> None:

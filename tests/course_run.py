@@ -23,6 +23,8 @@ STEPS = (10, 20, 29)
 def make_run(path: Path) -> Path:
     """Score DIALOGUES test dialogues of the town: the first one's replies are EVIL, the others gold.
 
+    In the second one phone numbers are left out: the right venues, but no success.
+
     The log has a loss at two steps and one dev evaluation, with the sample replies of a dev dialogue.
     """
     config = load_recipe("town-qlora-cpu", [f"data.max_test={DIALOGUES}", "evaluation.resamples=20"])
@@ -30,6 +32,7 @@ def make_run(path: Path) -> Path:
     keys = [dialogue.key for dialogue in load_splits(config.data).reported]
     gold = {key: turns for key, turns in gold_replies(load_corpus("town"), "test").items() if key in keys}
     gold[keys[0]] = [{"response": EVIL} for _ in gold[keys[0]]]
+    gold[keys[1]] = [{"response": turn["response"].replace("[phone]", "")} for turn in gold[keys[1]]]
     write_predictions(gold, path / "predictions" / "finetuned.jsonl")
     dev = load_corpus("town").splits["dev"][0]
     scores = {"bleu": 20.0, "inform": 90.0, "success": 40.0, "combined": 85.0}

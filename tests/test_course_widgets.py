@@ -305,7 +305,7 @@ def scored(folder: Path) -> dict[str, failures.Judged]:
 def test_every_cause_leads_to_its_dialogues(scored: dict[str, failures.Judged]) -> None:
     judged = scored["fine-tuned"]
     counts = failures.choices(judged)
-    assert (counts[failures.FAILED], counts[failures.ALL]) == (1, 6) and counts["train: no venue offered"] == 1
+    assert (counts[failures.FAILED], counts[failures.ALL]) == (2, 6) and counts["taxi: missing phone"] == 1
     (key,) = failures.chosen(judged, "train: no venue offered")
     shown = failures.dialogue_html(judged, key, 0, 1)
     assert harmless(shown) and EVIL in text(shown) and "Inform ✗ · Success ✗" in text(shown)
@@ -324,10 +324,14 @@ def test_the_table_of_causes_leaves_none_out() -> None:
 def test_the_explorer_changes_cause_and_pages(scored: dict[str, failures.Judged]) -> None:
     box = failures._shell(scored, "fine-tuned", "restaurant: missing address")
     cause, pager, view = box.children[0].children[1], box.children[1], box.children[2]
-    assert "(1 of 1)" in view.value and cause.options[0] == ("all failures (1)", "all failures")
-    cause.value = failures.ALL
+    assert "(1 of 1)" in view.value and cause.options[0] == ("all failures (2)", "all failures")
+    cause.value = failures.FAILED
     pager.children[2].click()
-    assert "(2 of 6)" in view.value and "Inform ✓" in view.value and "no cause of failure" in view.value
+    assert "(2 of 2)" in view.value and "Inform ✓ · Success ✗" in view.value and "✗ taxi: missing phone" in view.value
+    cause.value = failures.ALL
+    assert "(1 of 6)" in view.value
+    pager.children[0].value = 3
+    assert "(3 of 6)" in view.value and "Inform ✓" in view.value and "no cause of failure" in view.value
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-# Shared lines of the launchers; sourced, not run. Gives `lab` and `launch_python`, reads site.env, answers --help.
+# Shared lines of the launchers; sourced, not run. Gives `lab`, `lab_together` and `launch_python`, reads site.env,
+# answers --help.
 # shellcheck shell=bash
 
 # --help anywhere: the comment at the top of the script.
@@ -36,8 +37,9 @@ fi
 
 # The interpreter: LAB_PYTHON, the environment `make` creates, the one that was active at submission, else python3.
 # None needs `activate`, which a batch shell does not have.
-launch_python() {
-  local candidate python=${LAB_PYTHON:-}
+find_python() {
+  local candidate
+  python=${LAB_PYTHON:-}
   for candidate in "$root/.venv" "${VIRTUAL_ENV:-/none}" "${CONDA_PREFIX:-/none}"; do
     [ -n "$python" ] || ! [ -x "$candidate/bin/python" ] || python=$candidate/bin/python
   done
@@ -46,6 +48,10 @@ launch_python() {
     echo "$(basename "$0"): $python lacks the lab's packages: run 'make install' or set LAB_PYTHON" >&2
     exit 2
   fi
+}
+
+launch_python() {
+  find_python
   exec "$python" "$@"
 }
 
@@ -53,6 +59,22 @@ launch_python() {
 # has to wait for it.
 lab() {
   launch_python -m lab_lib "$@"
+}
+
+# `lab` by one process for each GPU of the job, or as many a machine as LAB_PROCESSES says, on all machines of the job.
+# LAB_WORLD_SIZE is how many there must be in the end: with fewer, training refuses to start.
+lab_together() {
+  local machines=${SLURM_NNODES:-1} processes=${LAB_PROCESSES:-${SLURM_GPUS_ON_NODE:-1}} first
+  export LAB_WORLD_SIZE=$((machines * processes))
+  [ "$LAB_WORLD_SIZE" -gt 1 ] || lab "$@" # and does not come back: it is exec
+  # torchrun hands these on to its processes; of USR1 it would die.
+  export TORCHELASTIC_SIGNALS_TO_HANDLE=SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1
+  [ "$machines" -gt 1 ] || launch_python -m torch.distributed.run --standalone --nproc-per-node "$processes" -m lab_lib "$@"
+  find_python
+  first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+  exec srun --ntasks="$machines" --ntasks-per-node=1 "$python" -m torch.distributed.run --nnodes "$machines" \
+    --nproc-per-node "$processes" --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" \
+    --rdzv-endpoint "$first:$((20000 + SLURM_JOB_ID % 20000))" -m lab_lib "$@"
 }
 
 # In an array each task takes one of the run folders among its arguments: sets `picked` to the arguments without the

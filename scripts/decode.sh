@@ -28,4 +28,7 @@ if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
     *) pick_run "$@" && set -- "${picked[@]}" ;;
   esac
 fi
-lab decode "$@"
+case " $* " in
+  *" --sweep "* | *" --find-batch-size "* | *" --strategies "*) lab decode "$@" ;;
+  *) lab_together decode "$@" ;; # each process takes whole dialogues; the file is that of one
+esac

@@ -10,7 +10,8 @@
 #
 # On a cluster: sbatch scripts/train_qlora.sh town-qlora-cpu, or `scripts/jobs.sh submit`, which reads scripts/site.env.
 # The run folder is then runs/RECIPE-JOB, the log slurm-NAME-JOB.log. Before its time limit the job writes a checkpoint,
-# goes back into the queue and goes on from there.
+# goes back into the queue and goes on from there. Each GPU of the job gets a process, on all its machines; elsewhere
+# LAB_PROCESSES=2 starts two. training.batch_size is that of all together.
 #SBATCH --job-name=train_qlora
 #SBATCH --output=slurm-%x-%j.log
 #SBATCH --open-mode=append
@@ -27,4 +28,4 @@ here=$(dirname "$0")
 # shellcheck source=scripts/common.sh
 . "$here/common.sh"
 
-lab train "$@"
+lab_together train "$@"

@@ -114,6 +114,41 @@ def test_a_task_of_an_array_takes_its_part(tmp_path: Path, monkeypatch, script, 
     assert done.stdout.strip().endswith(f"-m lab_lib {given}"), done.stderr
 
 
+TORCHRUN = "-m torch.distributed.run --standalone --nproc-per-node 2 -m lab_lib"
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "environment", "called"),
+    [
+        ("train_qlora.sh", ["town"], {}, "-m lab_lib train town"),
+        ("train_qlora.sh", ["town"], {"LAB_PROCESSES": "2"}, f"{TORCHRUN} train town"),
+        ("train_qlora.sh", ["town"], {"SLURM_GPUS_ON_NODE": "2"}, f"{TORCHRUN} train town"),
+        ("train_qlora.sh", ["town"], {"SLURM_GPUS_ON_NODE": "2", "LAB_PROCESSES": "1"}, "-m lab_lib train town"),
+        ("decode.sh", ["run"], {"LAB_PROCESSES": "2"}, f"{TORCHRUN} decode run"),
+        ("decode.sh", ["run", "--sweep"], {"LAB_PROCESSES": "2"}, "-m lab_lib decode run --sweep"),
+        ("evaluate.sh", ["run"], {"LAB_PROCESSES": "2"}, "-m lab_lib evaluate run"),
+    ],
+)
+def test_several_processes_are_started_by_torchrun(tmp_path: Path, script, arguments, environment, called) -> None:
+    names = {"SLURM_GPUS_ON_NODE": None, "SLURM_NNODES": None, "LAB_PROCESSES": None, **environment}
+    done = launch(ROOT / "scripts" / script, *arguments, LAB_PYTHON=spy_on(tmp_path), LAB_REQUEUE="", **names)
+    assert done.stdout.strip() == called, done.stderr
+
+
+def test_on_several_machines_srun_starts_one_torchrun_on_each_and_they_meet_on_the_first(tmp_path: Path) -> None:
+    for name, body in {"srun": 'echo "$LAB_WORLD_SIZE $@"', "scontrol": "echo node3; echo node4"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    job = {"SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "4", "SLURM_JOB_ID": "12", "SLURM_JOB_NODELIST": "node[3-4]"}
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    python = spy_on(tmp_path)
+    done = launch(ROOT / "scripts" / "train_qlora.sh", "town", LAB_PYTHON=python, PATH=path, LAB_PROCESSES=None, **job)
+    assert done.stdout.strip() == (
+        f"8 --ntasks=2 --ntasks-per-node=1 {python} -m torch.distributed.run --nnodes 2 --nproc-per-node 4 "
+        "--rdzv-backend c10d --rdzv-id 12 --rdzv-endpoint node3:20012 -m lab_lib train town"
+    ), done.stderr
+
+
 @pytest.mark.parametrize("name", ["train_qlora", "run", "decode", "evaluate", "sweep", "pretrain_tiny"])
 def test_sbatch_finds_what_a_job_asks_for_before_the_first_command(name: str) -> None:
     text = (ROOT / "scripts" / f"{name}.sh").read_text().split("set -euo")[0]

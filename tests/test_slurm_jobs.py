@@ -169,7 +169,8 @@ def test_a_warned_job_writes_a_checkpoint_requeues_itself_and_ends_in_the_same_a
 def test_a_preempted_job_leaves_a_checkpoint_and_goes_on_from_it(cluster):
     """Slurm sends SIGTERM, waits for the grace time and requeues by itself."""
     endless = [*TRAIN, "training.steps=100000", "--out", "runs/preempted"]
-    job = cluster.sbatch("train_qlora.sh", *endless, options=("--gres=gpu:2",))
+    # These GPUs are none, so one process; the job asks for both to be in the way.
+    job = cluster.sbatch("train_qlora.sh", *endless, options=("--gres=gpu:2",), LAB_PROCESSES="1")
     run = cluster.folder / "runs" / "preempted"
     wait_for(lambda: steps(run) >= 3, "the third step")
     urgent = cluster.ask("sbatch", "--parsable", "--partition=urgent", "--gres=gpu:2", "--mem=100M", "--wrap=true")

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from lab_lib.cli.console import console
 from lab_lib.cli.sweeps import walk_sweep
+from lab_lib.errors import LabError
 
 if TYPE_CHECKING:
     from lab_lib.runs.sweep_config import Sweep
@@ -80,13 +82,19 @@ def evaluate(folder: Folder) -> None:
 
 
 def _walk(recipe: str, overrides: list[str], out: Path | None, stages: tuple[str, ...]) -> Path:
+    """Walk some stages; of several processes the first one speaks."""
+    from lab_lib.decoding.processes import of_environment
     from lab_lib.runs.config import load_recipe
     from lab_lib.runs.folder import default_folder
     from lab_lib.runs.run import run as walk
+    from lab_lib.training import slurm
 
-    config = load_recipe(recipe, overrides)
-    folder = walk(config, out or default_folder(config), console, stages)
-    print(folder.path)
+    config, processes = load_recipe(recipe, overrides), of_environment()
+    if out is None and processes.count > 1 and slurm.job_id() is None:
+        raise LabError("several processes need --out: each would name a folder after its own time")
+    folder = walk(config, out or default_folder(config), console if processes.first else Console(quiet=True), stages)
+    if processes.first:
+        print(folder.path)
     return folder.path
 
 

@@ -147,10 +147,12 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.model import load_model, training_mode
     from lab_lib.training.trainer import train
+    from lab_lib.training.world import world_size
 
     if folder.adapter.exists():
         console.print(f"training is complete ({folder.adapter})")
         return
+    world_size()  # refuses other than as many processes as were asked for, before a model is loaded
     if config.model.adapter is not None:
         raise LabError("model.adapter: training starts from a base model; merge the adapter into one with 'lab merge'")
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")

@@ -19,6 +19,7 @@ from lab_lib.training.loggers import prepare_loggers
 from lab_lib.training.loss import batching_for
 from lab_lib.training.seq2seq import rows_for
 from lab_lib.training.stopping import Notice
+from lab_lib.training.world import batch_line, world_size
 
 # Called with the model in the middle of training and the step; returns dev metrics, and may write samples itself.
 DevEvaluation = Callable[[Any, int], Mapping[str, float]]
@@ -66,7 +67,7 @@ def step_count(config: TrainConfig, examples: int) -> int:
 
 def epoch_order(lengths: Sequence[int], config: TrainConfig) -> EpochOrder:
     """Return the order in which examples of these lengths are learnt from."""
-    return EpochOrder(lengths, config.seed, config.micro_batch_size * _world_size() if config.group_by_length else 0)
+    return EpochOrder(lengths, config.seed, config.micro_batch_size * world_size() if config.group_by_length else 0)
 
 
 def training_arguments(
@@ -151,9 +152,10 @@ def train(
     lengths = [len(example.ids) for example in examples]
     batching = batching_for(model, pad, max(lengths) if config.packing else None)
     say(f"logits at {batching.logits}")
+    say(batch_line(config, world_size()))
     steps = step_count(config, len(rows))
     evaluated = dev if config.evaluate_every else None
-    arguments = training_arguments(config, folder, steps, precision, evaluated is not None, _world_size())
+    arguments = training_arguments(config, folder, steps, precision, evaluated is not None, world_size())
     log = folder / "log.jsonl"
     trainer = DialogueTrainer(
         model=model,
@@ -207,10 +209,3 @@ def saying_out_of_memory(config: TrainConfig) -> Iterator[None]:
             f"out of memory while training: halve training.micro_batch_size (now {config.micro_batch_size}; the "
             "gradient stays the same), or set training.gradient_checkpointing=true"
         ) from None
-
-
-def _world_size() -> int:
-    """The number of processes of this run (torchrun sets WORLD_SIZE)."""
-    import os
-
-    return int(os.environ.get("WORLD_SIZE", "1"))

@@ -64,9 +64,11 @@ class Run:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come: training is complete, or a stage failed or was interrupted."""
+        """Whether nothing more will come: training is complete, or a stage ended in another way."""
         state = self.status.get("state")
-        return state in ("failed", "interrupted") or (state == "completed" and self.status.get("stage") in TRAINED)
+        return state in ("failed", "interrupted", "oom", "timeout") or (
+            state == "completed" and self.status.get("stage") in TRAINED
+        )
 
 
 def read_run(folder: Path) -> Run:

@@ -194,7 +194,7 @@ same = sum(bool((one[name] == other[name]).all()) for name in one)
 print(f"{same} of {len(one)} matrices of the adapter are the same to the bit")
 
 # %%
-checkpoint = max(whole.glob("checkpoints/checkpoint-*"))
+checkpoint = newest_complete(whole / "checkpoints")
 for path in sorted(checkpoint.iterdir()):
     print(f"{path.stat().st_size / 1000:9.1f} kB  {path.name}")
 

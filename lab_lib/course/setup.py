@@ -45,7 +45,8 @@ def ready(*extras: str) -> None:
     `extras` are those of pyproject.toml that the notebook needs, by default EXTRAS. Only packages that are missing or
     outside their bounds are installed; torch, numpy and their relatives are never changed. What cannot be had is said,
     and left to fail where it is used. Raises RestartNeeded, after the installation, when a module that was already
-    imported got another version. Nothing asks for a login: Weights & Biases is off unless there is a key or WANDB_MODE is set.
+    imported got another version. Nothing asks for a login: Weights & Biases is off unless there is a key or WANDB_MODE
+    is set.
     """
     prepare_process()
     if not has_wandb_key():

@@ -51,6 +51,7 @@ def test_the_adapter_is_scored_end_to_end_and_with_the_gold_state(finished):
     systems = ["base model", "fine-tuned, gold state", "fine-tuned"]
     assert list(record["scores"])[3:] == systems
     assert list(record["predictions_sha256"]) == ["base", "finetuned-gold-state", "finetuned"]
+    assert "|states:gold|" in record["scorer"] and record["scorer"].endswith("; base model, fine-tuned: states:given")
     rows = {name: read_jsonl(folder / "predictions" / f"{name}.jsonl") for name in record["predictions_sha256"]}
     assert "call" in rows["finetuned"][0] and "state" in rows["base"][0]
     assert not {"call", "state"} & rows["finetuned-gold-state"][0].keys()

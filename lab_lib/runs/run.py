@@ -94,7 +94,7 @@ def make_record(
     config: RunConfig, folder: RunFolder, splits: Splits, scored: Any, states: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the record of a run: where its numbers come from, and the numbers."""
-    from lab_lib.runs.score import SYSTEMS
+    from lab_lib.runs.score import SYSTEMS, signature
 
     systems = [name for name in SYSTEMS if folder.predictions(name).exists()]
     training = folder.path / "training.json"
@@ -112,7 +112,7 @@ def make_record(
         "predictions_sha256": {name: sha256(folder.predictions(name)) for name in systems},
         "scores": {name: summary(scores) for name, (_, scores, _p) in scored.items()},
         **({"states": {name: scores.as_json() for name, (_, scores) in states.items()}} if states else {}),
-        "scorer": next(iter(scored.values()))[1].signature,
+        "scorer": signature(scored),
         "config": as_dict(config),
     }
 

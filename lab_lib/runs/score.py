@@ -71,6 +71,19 @@ def whole(predictions: Predictions, splits: Splits) -> Predictions:
     return predictions
 
 
+def signature(scored: Mapping[str, Scored]) -> str:
+    """Return how the rows were scored: the first one's signature, and what is other in rows that differ from it.
+
+    End to end a table has both kinds: `mwz|rules:2022|states:gold|...; fine-tuned: states:given`.
+    """
+    first = next(iter(scored.values()))[1].signature
+    others: dict[str, list[str]] = {}
+    for name, (_, scores, _predictions) in scored.items():
+        if own := [part for part in scores.signature.split("|") if part not in first.split("|")]:
+            others.setdefault("|".join(own), []).append(name)
+    return "; ".join([first, *(f"{', '.join(names)}: {own}" for own, names in others.items())])
+
+
 def score_row(name: str, kind: str, scores: MwzScores) -> ScoreRow:
     """Return the table row of some scores."""
     return ScoreRow(

@@ -63,10 +63,12 @@ def draw_candidates(answer: Any, p: np.ndarray, states: np.ndarray, seen: np.nda
     with panels(7.2, 3) as (axes,):
         axes.bar(places - 0.2, p, 0.4, color=COLOURS[0], label="probability")
         axes.bar(places + 0.2, penalty, 0.4, color=COLOURS[1], hatch="//", edgecolor="white", label="largest cosine")
-        for height, (alpha, place) in enumerate(chosen.items()):
-            text = f"α = {alpha}"
-            axes.text(place, 1.06 + 0.1 * height, text, ha="center", fontsize="small", fontweight="bold")
-        axes.set(xticks=places, xticklabels=[repr(token) for token in tokens], ylim=(0, 1.36), ylabel="0 to 1")
+        for place in places:
+            alphas = "\n".join(f"α = {alpha}" for alpha, taken in chosen.items() if taken == place)
+            axes.text(place, max(p[place], penalty[place]) + 0.04, alphas, ha="center", fontsize="small")
+        axes.set(
+            xticks=places, xticklabels=[repr(token) for token in tokens], ylim=(0, 1.2), ylabel="probability, cosine"
+        )
         axes.set_xlabel("candidate; above it the alphas that choose it")
         axes.legend(frameon=False, fontsize="small", loc="upper right", ncols=2)
 

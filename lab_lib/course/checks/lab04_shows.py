@@ -53,7 +53,7 @@ def draw_levels(answer: Any, weights: np.ndarray) -> None:
         used = np.bincount(np.abs(unit[:, None] - levels).argmin(axis=1), minlength=len(levels))
         right.bar(range(len(levels)), 100 * used / used.sum(), color=COLOURS[0])
         right.axhline(100 / 16, color=COLOURS[1], ls="--", label="evenly")
-        right.set(xlabel="level", ylabel="% of the weights")
+        right.set(xlabel="level", ylabel="% of the weights", xticks=range(0, len(levels), 3))
         right.legend(frameon=False, fontsize="small")
 
 

@@ -63,7 +63,7 @@ def draw_candidates(answer: Any, p: np.ndarray, states: np.ndarray, seen: np.nda
     with panels(7.2, 3) as (axes,):
         axes.bar(places - 0.2, p, 0.4, color=COLOURS[0], label="probability")
         axes.bar(places + 0.2, penalty, 0.4, color=COLOURS[1], hatch="//", edgecolor="white", label="largest cosine")
-        for place in places:
+        for place in range(len(p)):
             alphas = "\n".join(f"α = {alpha}" for alpha, taken in chosen.items() if taken == place)
             axes.text(place, max(p[place], penalty[place]) + 0.04, alphas, ha="center", fontsize="small")
         axes.set(

@@ -39,7 +39,11 @@ def execute(notebook: Mapping[str, Any], name: str, folder: Path | None = None) 
     made: Any = nbformat.from_dict(notebook)
     with _work_folder(folder) as work, _environment():
         client = NotebookClient(
-            made, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": str(work)}}
+            made,
+            timeout=SECONDS,
+            kernel_name="python3",
+            coalesce_streams=True,
+            resources={"metadata": {"path": str(work)}},
         )
         try:
             client.execute()

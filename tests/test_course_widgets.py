@@ -262,6 +262,7 @@ def test_the_curve_plays_back(folder: Path) -> None:
     assert run.steps == list(STEPS)
     line, first, replies = training.view(run, 0)
     assert "step 10 of 29" in line and "dev" not in line and "No sample replies yet" in replies
+    assert training.view(run, 1)[1] != first  # the line that shows where we are has moved
     line, last, replies = training.view(run, 2)
     assert "dev BLEU 20.0" in line and "reply 0" in replies and TOWN.splits["dev"][0].turns[0].text in text(replies)
     assert first[:4] == last[:4] == b"\x89PNG" and first != last

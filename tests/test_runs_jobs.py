@@ -236,6 +236,15 @@ def test_only_what_is_asked_for_is_handed_in_again_and_goes_on_in_its_folder(tmp
     assert cli("jobs", "resubmit", tmp_path, "--only", "oom")[1] == ""  # it is on its way
 
 
+def test_a_run_that_does_not_say_where_it_came_from_stops_all(tmp_path, cluster, cli):
+    asked = cluster()
+    run_folder(tmp_path / "a", "oom", job="5")
+    run_folder(tmp_path / "b", "oom", job="5", command=["-f", "kernel.json"])  # a notebook's
+    code, out, err = cli("jobs", "resubmit", tmp_path, "--only", "oom")
+    assert (code, out) == (2, "") and f"{tmp_path}/b/status.json: does not say which launcher" in err.replace("\n", "")
+    assert not asked.exists()
+
+
 SWEEP = ("--grid", "lora.rank=2,4", "--seeds", "0,1")
 
 
@@ -293,6 +302,7 @@ def test_a_refusal_of_the_cluster_is_one_line(cluster, cli, complaint, line):
         (["submit", "train_qlroa", "town"], "no such launcher"),
         (["submit", "sweep", "town-qlora-cpu"], "has no section 'sweep'"),
         (["submit", "sweep", "town-qlora-cpu", "--grid", "lora.rnak=2"], "rnak"),
+        (["submit", "sweep", "town-qlora-cpu", "--grid", "decoding.top_p=0.5,0.9"], "varies decoding alone"),
         (["submit", "--sbatch", "-p gpu", "run", "town-qlora-cpu"], "expected --option=value"),
         (["submit", "--sbatch", "'--time", "run", "town-qlora-cpu"], "No closing quotation"),
         (["ls", "/no/such/place"], "/no/such/place: no such folder"),

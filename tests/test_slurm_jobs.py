@@ -115,7 +115,6 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
     (folder / "jobs").mkdir()
     cluster = Cluster(done.stdout.strip(), folder / "jobs")
     yield cluster
-    cluster.run("scancel", "--user=root")
     subprocess.run([str(up), str(folder / "cluster"), "--down"], check=True)
 
 

@@ -49,6 +49,7 @@ def _submit_sweep(given: list[str], options: list[str]) -> tuple[str, str]:
     found = load_sweep(values["recipe"], values["overrides"] or [], values["grid"] or [], values["seeds"])
     if found is None:
         raise LabError(f"{values['recipe']}: the recipe has no section 'sweep'; give --grid key=v1,v2,...")
+    sweeps.refuse_decoding_alone(found)
     console.print(str(found), highlight=False)
     return submit_array("sweep.sh", given, len(found.members), options)
 
@@ -98,7 +99,7 @@ def resubmit(
 
     Prints the number of the job and the run folder, a line each, on stdout.
     """
-    from lab_lib.runs.jobs import ENDINGS, find_jobs, sbatch_options
+    from lab_lib.runs.jobs import ENDINGS, find_jobs, origin, sbatch_options
     from lab_lib.runs.jobs import resubmit as hand_in
 
     wanted, options = only.split(","), sbatch_options(sbatch)
@@ -106,6 +107,8 @@ def resubmit(
         if name not in ENDINGS:
             raise LabError(f"--only {name}: no such ending{nearest(name, ENDINGS)}")
     jobs = [job for job in find_jobs(places or [Path("runs")]) if job.state in wanted]
+    for job in jobs:
+        origin(job)  # one that cannot be handed in again is an error before any is
     for job in jobs:
         print(hand_in(job, options), job.folder)
     console.print(f"{len(jobs)} handed in again", highlight=False)

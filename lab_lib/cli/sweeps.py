@@ -48,6 +48,7 @@ def _walk_member(found: Sweep, number: int, out: Path | None) -> None:
     """Make one run of a sweep in this process, and print its folder."""
     from lab_lib.runs.run import run
 
+    refuse_decoding_alone(found)
     if not 0 <= number < len(found.members):
         raise LabError(f"--member {number}: the sweep has {len(found.members)} runs, 0 to {len(found.members) - 1}")
     one, path = found.members[number], folder_of(found, out)
@@ -70,6 +71,12 @@ def _gather(found: Sweep, out: Path | None) -> None:
         raise LabError(f"{len(left)} of {len(found.members)} runs are not finished; see 'lab jobs resubmit {path}'")
 
 
+def refuse_decoding_alone(found: Sweep) -> None:
+    """Raise LabError for a grid of decoding settings: it would train the same adapter again and again."""
+    if all(key.startswith("decoding.") for key in found.members[0].settings):
+        raise LabError(f"{found.recipe}: varies decoding alone; train one run and give it to 'lab decode RUN --sweep'")
+
+
 def folder_of(found: Sweep, out: Path | None) -> Path:
     """Return the folder of a sweep."""
     return out or Path("runs") / f"{found.recipe}-sweep"
@@ -81,8 +88,7 @@ def walk_sweep(found: Sweep, jobs: int | None, out: Path | None) -> None:
     from lab_lib.runs.sweep_summary import summarise
     from lab_lib.training.hardware import print_choices
 
-    if all(key.startswith("decoding.") for key in found.members[0].settings):
-        raise LabError(f"{found.recipe}: varies decoding alone; train one run and give it to 'lab decode RUN --sweep'")
+    refuse_decoding_alone(found)
     path = folder_of(found, out)
     workers = find_workers(jobs)
     console.print(f"[bold]{found.recipe}[/] in {path}: {found}")

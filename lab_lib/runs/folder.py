@@ -98,7 +98,7 @@ def stage(folder: RunFolder, name: str) -> Iterator[None]:
         yield
     except BaseException as error:
         with suppress(LabError):  # when the disk is full, the reason to report is the first one
-            if of_environment().count == 1 or read_json(path)["state"] == "running":
+            if of_environment().count == 1 or not path.exists() or read_json(path)["state"] == "running":
                 write_json(path, {**status, "state": ending(error), "reason": str(error) or repr(error)})
         if (reason := _cannot_write(error)) is not None:
             raise LabError(f"{folder.path}: cannot write: {reason}") from error

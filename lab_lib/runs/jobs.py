@@ -125,21 +125,22 @@ def slurm_state(job: str) -> str | None:
     return None
 
 
+def origin(job: Job) -> list[str]:
+    """Return the words of the command a run folder came from. Raises LabError when its status does not say."""
+    words = [str(word) for word in job.status.get("command", [])]
+    if not words or words[0] not in LAUNCHERS or "folder" not in job.status:
+        raise LabError(f"{job.folder / 'status.json'}: does not say which launcher it came from; start that again")
+    return words
+
+
 def resubmit(job: Job, options: Sequence[str]) -> str:
     """Hand in again what a run folder came from, and return the number of the job. It goes on from its checkpoint."""
-    words = [str(word) for word in job.status.get("command", [])]
-    if not words or words[0] not in LAUNCHERS:
-        raise LabError(
-            f"{job.folder}: status.json does not say which verb of lab it came from: {' '.join(words) or 'nothing'}"
-        )
-    folder = Path(job.status["folder"])
+    words, folder = origin(job), Path(job.status["folder"])
     if words[0] in NAMING and not any(word.split("=")[0] == "--out" for word in words):
         words += ["--out", os.path.relpath(job.folder.resolve(), folder)]
     number = submit(LAUNCHERS[words[0]], words[1:], options, folder)
-    write_json(
-        job.folder / "status.json",
-        {**job.status, "state": "interrupted", "job": number, "reason": f"handed in again as job {number}"},
-    )
+    handed = {"state": "interrupted", "job": number, "reason": f"handed in again as job {number}"}
+    write_json(job.folder / "status.json", {**job.status, **handed})
     return number
 
 

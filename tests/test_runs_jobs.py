@@ -302,7 +302,7 @@ def test_a_refusal_of_the_cluster_is_one_line(cluster, cli, complaint, line):
         (["submit", "train_qlroa", "town"], "no such launcher"),
         (["submit", "sweep", "town-qlora-cpu"], "has no section 'sweep'"),
         (["submit", "sweep", "town-qlora-cpu", "--grid", "lora.rnak=2"], "rnak"),
-        (["submit", "sweep", "town-qlora-cpu", "--grid", "decoding.top_p=0.5,0.9"], "varies decoding alone"),
+        (["submit", "sweep", "town-qlora-cpu", "--grid", "decoding.max_new_tokens=4,8"], "varies decoding alone"),
         (["submit", "--sbatch", "-p gpu", "run", "town-qlora-cpu"], "expected --option=value"),
         (["submit", "--sbatch", "'--time", "run", "town-qlora-cpu"], "No closing quotation"),
         (["ls", "/no/such/place"], "/no/such/place: no such folder"),

@@ -13,7 +13,7 @@
 # We stand at the end of the corridor: replies are there, and become a report.
 
 # %% tags=["parameters"]
-FULL = False  # True: all 60 test dialogues of the town, about 5 minutes on a CPU
+FULL = False  # True: all 60 test dialogues of the town, some minutes on a CPU
 DIALOGUES = 60 if FULL else 15  # test dialogues that models reply to
 
 # %%

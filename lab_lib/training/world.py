@@ -33,5 +33,5 @@ def batch_line(config: TrainConfig, world: int) -> str:
     '2 processes x 4 examples at once x 2 times = 16 examples a step'
     """
     times = config.batch_size // (config.micro_batch_size * world)
-    count = f"{world} process{'es' if world > 1 else ''}"
-    return f"{count} x {config.micro_batch_size} examples at once x {times} times = {config.batch_size} examples a step"
+    count, often = f"{world} process{'es' if world > 1 else ''}", f"{times} time{'s' if times > 1 else ''}"
+    return f"{count} x {config.micro_batch_size} examples at once x {often} = {config.batch_size} examples a step"

@@ -143,9 +143,9 @@ print(f"{len(told.ids) - len(untold.ids)} tokens more, {sum(told.learnt) - sum(u
 # <!-- BEGIN SOLUTION -->
 # It is there: `prompt.instruction`, written as `task> ...` before the first turn, counted in the window, never cut, never
 # learnt (04.2 is how). It tells a model that has not been trained for the task what to do. A fine-tuned model sees the
-# same sentence before every dialogue, so it carries no information; the row "+ instruction" of `formats-cpu`:
-#
-# RESULT(formats)
+# same sentence before every dialogue, so it carries no information. `formats-cpu`, 100 dialogues of real MultiWOZ, three
+# seeds, 99 dev dialogues: Combined 51.9 (30.4–73.5) without and 53.7 (43.5–63.8) with it. No difference that could be told
+# from the seeds. What the other formats gave: history alone 47.7 (39.0–56.3), with the state 54.8 (38.3–71.2).
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -492,9 +492,8 @@ say.print(f"\ncounted in the model: {summary}", highlight=False)
 # linear and ffn nothing is decided: their intervals overlap in both columns. ffn does with 57 % of the weights what linear
 # does. The LoRA paper adapted q and v alone, in models of billions of weights; in this small one that is far too little.
 #
-# Its sister asks for the rank, and whether high ranks need rsLoRA:
-#
-# RESULT(lora-rank)
+# Its sister `lora-rank-cpu` asks for the rank, and whether high ranks need rsLoRA: 18 runs, not measured here yet. Yours
+# could be the first record.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

@@ -18,8 +18,12 @@ class OutOfMemory(LabError):
     """Model and batch do not fit into the memory of the device; the message says what to turn down."""
 
 
-class Stopped(KeyboardInterrupt):
-    """A signal asked this process to end. What is done is kept, and the same command goes on from there."""
+class Stopped(BaseException):
+    """A signal asked this process to end. What is done is kept, and the same command goes on from there.
+
+    Not an Exception, which libraries catch, and no KeyboardInterrupt, which the command line's library makes its own
+    exit of.
+    """
 
     def __init__(self, number: int):
         self.number, self.name = number, signal.Signals(number).name

@@ -210,6 +210,16 @@ def test_outside_slurm_a_run_lives_as_long_as_its_process(tmp_path):
     }  # fmt: skip
 
 
+def test_a_signal_reaches_the_command_line_from_within_a_verb(tmp_path, cluster, cli, monkeypatch):
+    """The library of the command line must not make an exit of its own of it."""
+    asked = cluster(squeue="kill -USR1 $PPID; exec sleep 5", scontrol="true")
+    monkeypatch.setenv(slurm.REQUEUE, "1")
+    monkeypatch.setenv("SLURM_JOB_ID", "5")
+    code, out, err = cli("jobs", "ls", run_folder(tmp_path / "run", "running", job="12"))
+    assert (code, out, err) == (138, "", "stopped by SIGUSR1; the same command goes on from here\n")
+    assert asked.read_text().endswith("scontrol requeue 5\n")
+
+
 def test_ls_shows_one_line_a_run(tmp_path, cli):
     run_folder(tmp_path / "a", "completed", stage="report")
     write_json(tmp_path / "a" / "record.json", {"scores": {"fine-tuned": {"combined": 61.23}}})

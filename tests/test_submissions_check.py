@@ -102,6 +102,12 @@ def test_a_row_says_what_it_rests_on(root):
     }
 
 
+def test_the_order_of_dialogues_changes_no_interval(root):
+    predictions = scoring.from_lines(safe.read_packed(packed_path(only(root))), "x")
+    backwards = dict(reversed(predictions.items()))
+    assert scoring.figures(scoring.score(backwards, "town")) == scoring.figures(scoring.score(predictions, "town"))
+
+
 def edit(**changes):
     """Change fields of the row, under a name that fits its content, as somebody who cheats with care would."""
 

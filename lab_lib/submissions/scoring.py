@@ -46,8 +46,13 @@ def references_hash(name: str) -> str:
 
 
 def score(predictions: Predictions, name: str) -> MwzScores:
-    """Score predictions on the test dialogues of a corpus. Raises LabError for unknown dialogues or malformed turns."""
-    return scorer(name).score(predictions, SETTINGS.resamples, SETTINGS.seed)
+    """Score predictions on the test dialogues of a corpus. Raises LabError for unknown dialogues or malformed turns.
+
+    They are put in the order of the corpus first: the bootstrap draws by place, and a file may have any order.
+    """
+    keys = [dialogue.key for dialogue in corpus(name).splits[SPLIT]]
+    known = {key: predictions[key] for key in keys if key in predictions}
+    return scorer(name).score(known | predictions, SETTINGS.resamples, SETTINGS.seed)
 
 
 def figures(scores: MwzScores) -> dict[str, Any]:

@@ -553,9 +553,9 @@ print("contrastive, 0.6   ", reply(prompt, "contrastive"))
 # differ, and a placeholder that stands in the prompt already is the very token that is penalised: compare the facts in
 # the two replies. It also costs k rows a reply.
 #
-# Measured on real MultiWOZ dev with the adapter of `multiwoz22-qlora-cpu`:
-#
-# RESULT(decoding-strategies)
+# Measured on real MultiWOZ dev with the adapter of `multiwoz22-qlora-cpu`, on
+# 50 dialogues (`results/decoding-strategies`): Combined 41.4 (30.5–54.1) with contrastive search, 81.8 (68.2–94.5) with
+# greedy search; Success falls from 58 to 22, since the facts are what is penalised.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -614,9 +614,10 @@ for place, token in enumerate(written[: written.index(tokenizer.convert_tokens_t
 # layer, and an adapter of the linear layers leaves them as they are. Logits of equal vectors are equal. Full fine-tuning
 # changes the vectors and gives clean placeholders, sampled too.
 #
-# So: greedy search for this adapter. In general measure; on real data, with the adapter of `multiwoz22-qlora-cpu`:
-#
-# RESULT(decoding-strategies)
+# So: greedy search for this adapter. In general measure; on real data, with the adapter of `multiwoz22-qlora-cpu`,
+# 50 dialogues (`results/decoding-strategies`): greedy 81.8 (68.2–94.5), diverse beams 68.7, beams 61.0, contrastive 41.4,
+# and all that sample between 22.9 and 28.2, about the most frequent reply (24.8). Beams look for the likeliest reply, and
+# that is a short, careful one: Inform falls from 68 to 46.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

@@ -616,8 +616,9 @@ for place, token in enumerate(written[: written.index(tokenizer.convert_tokens_t
 #
 # So: greedy search for this adapter. In general measure; on real data, with the adapter of `multiwoz22-qlora-cpu`,
 # 50 dialogues (`results/decoding-strategies`): greedy 81.8 (68.2–94.5), diverse beams 68.7, beams 61.0, contrastive 41.4,
-# and all that sample between 22.9 and 28.2, about the most frequent reply (24.8). Beams look for the likeliest reply, and
-# that is a short, careful one: Inform falls from 68 to 46.
+# and all that sample between 22.9 and 28.2, about the most frequent reply (24.8). The replies of
+# beams are as long as greedy ones (13.2 and 13.3 words) and more alike (794 and 890 3-grams): the likeliest reply is a
+# careful one that names fewer venues, and Inform falls from 68 to 46.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

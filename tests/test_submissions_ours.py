@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from lab_lib.cli import app
 from lab_lib.files import read_json
 from lab_lib.submissions import scoring
 from lab_lib.submissions.check import check_all
@@ -21,6 +25,18 @@ def rows_on(corpus: str) -> set[Path]:
 
 def test_tables_and_figures_are_what_the_rows_give():
     assert stale(ROOT) == []
+
+
+def test_the_commands_of_the_page_exist_with_their_options():
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = [line.split("  #")[0].split() for line in re.findall(r"^    lab (.*)$", page, re.MULTILINE)]
+    assert {line[1] for line in lines if line[0] == "results"} == {"submit", "render", "check"}
+    for line in lines:
+        command: Any = get_command(app)
+        for word in line[: 2 if line[0] == "results" else 1]:
+            command = command.commands[word]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in line if word.startswith("--")} <= known
 
 
 def test_rows_on_the_town_are_right():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -23,6 +26,25 @@ def solved(lab: str, **imported: Any) -> dict[str, Any]:
     for exercise in exercises(text):
         exec(compile(solution(exercise, text), f"solution of {exercise}", "exec"), names)
     return names
+
+
+def right_answers(lab: str, **imported: Any) -> dict[str, Any]:
+    """Return {exercise: the function that solves it}, the last one its solution defines; imported as for `solved`."""
+    text = read_text(find_lab(checkout(), lab))
+    names = solved(lab, **imported)
+    return {name: names[re.findall(r"^def (\w+)", solution(name, text), re.MULTILINE)[-1]] for name in exercises(text)}
+
+
+def require_own_messages(wrong: Iterable[tuple[str, Any, str]], checks: Iterable[str]) -> None:
+    """Fail unless every exercise has at least three wrong answers, in order, and each of them a message of its own.
+
+    `wrong` holds (exercise, wrong answer, pattern of the message).
+    """
+    said = defaultdict(list)
+    for exercise, answer, _ in wrong:
+        said[exercise].append(complaint(exercise, answer))
+    assert list(said) == list(checks)
+    assert all(len(set(lines)) == len(lines) >= 3 for lines in said.values()), dict(said)
 
 
 def complaint(exercise: str, *answer: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 
 import pytest
 
@@ -11,7 +10,7 @@ from lab_lib.corpora.load import load_corpus
 from lab_lib.course import check, show
 from lab_lib.course.checks.lab01 import CHECKS, SHOWS
 from lab_lib.prompts.encode import Example
-from tests.course_answers import complaint, solved
+from tests.course_answers import complaint, require_own_messages, solved
 
 ANSWERS = {
     "01.1": "words_of",
@@ -222,12 +221,7 @@ def test_what_students_get_wrong_is_caught(exercise, answer, message):
 
 
 def test_messages_of_an_exercise_differ():
-    said = defaultdict(list)
-    for exercise, answer, _ in WRONG:
-        said[exercise].append(complaint(exercise, answer))
-    assert {exercise: len(set(lines)) == len(lines) >= 3 for exercise, lines in said.items()} == dict.fromkeys(
-        CHECKS, True
-    )
+    require_own_messages(WRONG, CHECKS)
 
 
 def test_the_pictures_are_drawn_with_the_students_function(names, capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import Any
 
@@ -12,23 +11,9 @@ import pytest
 from lab_lib.course import check
 from lab_lib.course.checks.core import WrongAnswer
 from lab_lib.course.checks.lab03 import CHECKS
-from lab_lib.course.source import checkout, exercises, find_lab, solution
+from tests.course_answers import right_answers
 
-SOURCE = find_lab(checkout(), "03").read_text(encoding="utf-8")
-
-
-def solutions() -> dict[str, Any]:
-    """Return {exercise: the function that solves it}; later ones use earlier ones, as in the notebook."""
-    space: dict[str, Any] = {"np": np}
-    found = {}
-    for name in exercises(SOURCE):
-        code = solution(name, SOURCE)
-        exec(compile(code, f"solution of {name}", "exec"), space)
-        found[name] = space[[node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)][-1]]
-    return found
-
-
-RIGHT = solutions()
+RIGHT = right_answers("03", np=np)
 softmax, keep_top_k, keep_top_p = RIGHT["03.1"], RIGHT["03.2"], RIGHT["03.3"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 from statistics import NormalDist
@@ -15,23 +14,9 @@ import torch
 from lab_lib.course import check
 from lab_lib.course.checks.core import WrongAnswer
 from lab_lib.course.checks.lab04 import CHECKS
-from lab_lib.course.source import checkout, exercises, find_lab, solution
+from tests.course_answers import right_answers
 
-SOURCE = find_lab(checkout(), "04").read_text(encoding="utf-8")
-
-
-def solutions() -> dict[str, Any]:
-    """Return {exercise: the function that solves it}, made from the lab's source."""
-    space: dict[str, Any] = {"np": np, "re": re, "math": math, "torch": torch}
-    found = {}
-    for name in exercises(SOURCE):
-        code = solution(name, SOURCE)
-        exec(compile(code, f"solution of {name}", "exec"), space)
-        found[name] = space[[node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)][-1]]
-    return found
-
-
-RIGHT = solutions()
+RIGHT = right_answers("04", np=np, re=re, math=math, torch=torch)
 
 
 def test_every_exercise_has_a_check_and_a_right_answer() -> None:

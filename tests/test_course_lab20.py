@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
 
 import pytest
 
 from lab_lib.course import check, show
 from lab_lib.course.checks.lab20 import CHECKS, SHOWS, llama
-from tests.course_answers import complaint, solved
+from tests.course_answers import complaint, require_own_messages, solved
 
 pytest.importorskip("peft")  # the oracles are the models and the merge of the training libraries
 
@@ -195,12 +194,7 @@ def test_what_students_get_wrong_is_caught(exercise, answer, message):
 
 
 def test_messages_of_an_exercise_differ():
-    said = defaultdict(list)
-    for exercise, answer, _ in WRONG:
-        said[exercise].append(complaint(exercise, answer))
-    assert {exercise: len(set(lines)) == len(lines) >= 3 for exercise, lines in said.items()} == dict.fromkeys(
-        CHECKS, True
-    )
+    require_own_messages(WRONG, CHECKS)
 
 
 def test_pictures_are_drawn_with_the_students_function(names, capsys):

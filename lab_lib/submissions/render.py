@@ -37,20 +37,30 @@ def render(root: Path) -> dict[Path, str]:
 def write(root: Path) -> list[Path]:
     """Bring pages and figures in line with the rows; return what was written. Figures without a table are removed."""
     wanted = render(root)
-    stale = [path for path, text in wanted.items() if not path.exists() or read_text(path) != text]
-    for path in stale:
+    changed = _changed(wanted)
+    for path in changed:
         write_text(path, wanted[path])
-    for path in set(root.glob("figures/*.svg")) - set(wanted):
+    for path in _left_over(root, wanted):
         path.unlink()
-    return stale
+    return changed
 
 
 def stale(root: Path) -> list[str]:
     """Return a line for every page or figure that is not what the rows give."""
     wanted = render(root)
-    old = [path for path, text in wanted.items() if not path.exists() or read_text(path) != text]
-    left = sorted(set(root.glob("figures/*.svg")) - set(wanted))
-    return [f"{path}: not what the rows give; run 'lab results render'" for path in [*old, *left]]
+    return [
+        f"{path}: not what the rows give; run 'lab results render'"
+        for path in [*_changed(wanted), *_left_over(root, wanted)]
+    ]
+
+
+def _changed(wanted: Mapping[Path, str]) -> list[Path]:
+    return [path for path, text in wanted.items() if not path.exists() or read_text(path) != text]
+
+
+def _left_over(root: Path, wanted: Mapping[Path, str]) -> list[Path]:
+    """Return the figures of tables that are no more."""
+    return sorted(set(root.glob("figures/*.svg")) - set(wanted))
 
 
 def read_rows(root: Path) -> dict[str, dict[str, Any]]:

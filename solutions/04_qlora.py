@@ -41,8 +41,9 @@ from lab_lib.runs.config import load_recipe
 from lab_lib.runs.splits import load_splits
 from lab_lib.runs.stages import encode
 from lab_lib.training.checks import logits as logits_of
-from lab_lib.training.lora import attach_lora, match_modules
+from lab_lib.training.lora import attach_lora
 from lab_lib.training.model import ModelConfig, load_model
+from lab_lib.training.selectors import match_modules
 
 say = Console(force_terminal=False, force_jupyter=False, width=96)  # plain lines below a cell
 corridor("example", "model")
@@ -379,8 +380,9 @@ check("04.7", merge)
 # adapter:
 
 # %%
-from lab_lib.training.hub import find_source
 from safetensors.numpy import load_file
+
+from lab_lib.training.hub import find_source
 
 stored = load_file(find_source("town-adapter").folder / "adapter_model.safetensors")
 a, b = (next(v for k, v in stored.items() if f"layers.0.mlp.up_proj.lora_{n}" in k).astype(float) for n in "AB")

@@ -262,8 +262,8 @@ def test_the_adapter_is_that_of_peft() -> None:
 
 
 def test_the_selectors_are_those_of_the_library() -> None:
-    from lab_lib.training.lora import match_modules
     from lab_lib.training.model import ModelConfig, load_model
+    from lab_lib.training.selectors import match_modules
 
     model = load_model(ModelConfig(name="llama-1m", quantisation="none", from_scratch=True)).model
     names = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]

@@ -11,8 +11,9 @@ from tiny_models import FAMILIES, IDS, tiny_adapter, tiny_llama
 
 from lab_lib.errors import LabError
 from lab_lib.training.checks import logits
-from lab_lib.training.lora import LoraConfig, LoraSummary, adapted_modules, attach_lora, match_modules
+from lab_lib.training.lora import LoraConfig, LoraSummary, adapted_modules, attach_lora
 from lab_lib.training.model import ModelConfig, load_model
+from lab_lib.training.selectors import match_modules
 
 # What each selector chooses in one block of each family; T5's first encoder and decoder block.
 CHOSEN = {

@@ -13,8 +13,9 @@ from lab_lib.files import read_jsonl
 from lab_lib.training.checks import logits
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.hardware import Machine, choose_dtype
-from lab_lib.training.lora import LoraConfig, attach_lora, match_modules
+from lab_lib.training.lora import LoraConfig, attach_lora
 from lab_lib.training.model import ModelConfig, load_model, training_mode
+from lab_lib.training.selectors import match_modules
 from lab_lib.training.seq2seq import PairCollator, collator_for, rows_for
 
 T4, A100 = Machine("Tesla T4", (7, 5)), Machine("A100", (8, 0))

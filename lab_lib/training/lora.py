@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -17,13 +15,9 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_json
 from lab_lib.training.hardware import Choice
 from lab_lib.training.hub import Source, check_safetensors, find_source
-from lab_lib.training.quantised import count_parameters, linear_modules, quantised_modules
+from lab_lib.training.quantised import count_parameters, quantised_modules
+from lab_lib.training.selectors import choose, match_modules
 
-# A selector looks at the components of a layer's full name. Attention is asked first: `attention.dense` of
-# GPT-NeoX is attention although its last name says nothing.
-ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
-FEED_FORWARD = re.compile(r"mlp|ffn|ff$|feed_?forward|dense.*dense|^fc\d|experts?$", re.IGNORECASE)
-SELECTORS = ("attention", "ffn", "linear", "regexp:<pattern>")
 Method = Literal["lora", "full"]
 METHODS = get_args(Method)
 
@@ -46,6 +40,9 @@ class LoraConfig:
     dropout: float = 0.05
     # True scales by alpha / sqrt(rank) (Kalajdzievski 2023), so that high ranks keep learning.
     rslora: bool = False
+    # True trains the tokens' vectors whole beside the adapter, and saves them with it: for signs that the base hardly
+    # read (the [ and ] of placeholders, on lab-tiny). Costs vocabulary x width weights, 16 bytes each.
+    embeddings: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,11 +52,13 @@ class LoraSummary:
     modules: tuple[str, ...]
     trainable: int
     total: int
+    embeddings: bool = False
 
     def __str__(self) -> str:
         share = 100 * self.trainable / self.total
         counts = Counter(name.rsplit(".", 1)[-1] for name in self.modules)
         names = ", ".join(f"{name} x {count}" for name, count in counts.items()) or "every weight"
+        names += ", the tokens' vectors" if self.embeddings else ""
         return f"{self.trainable:,} of {self.total:,} weights are trained ({share:.2f} %): {names}"
 
 
@@ -73,74 +72,7 @@ def check_lora(config: LoraConfig) -> None:
         raise LabError(f"lora.alpha: {config.alpha}, expected more than 0")
     if not 0 <= config.dropout < 1:
         raise LabError(f"lora.dropout: {config.dropout}, expected at least 0 and less than 1")
-    _selector(config.modules)
-
-
-def match_modules(model: Any, selector: str) -> tuple[str, ...]:
-    """Return the full names of the linear layers a selector chooses, in the model's order.
-
-    Names are never lower-cased or cut to their last part. Raises LabError for an unknown selector, a bad pattern,
-    or one that chooses nothing, or has an alternative (`q_proj|w_proj`) that chooses nothing, naming the nearest.
-    """
-    chosen = _selector(selector)
-    names = linear_modules(model)
-    matched = tuple(name for name in names if chosen(name))
-    pattern = selector.removeprefix("regexp:")
-    last = sorted({name.rsplit(".", 1)[-1] for name in names})
-    if not matched:
-        raise LabError(f"lora.modules={selector}: no linear layer of this model matches{nearest(pattern, last)}")
-    for part, whole in alternatives(pattern) if selector.startswith("regexp:") else ():
-        if not any(re.search(whole, name) for name in names):
-            raise LabError(f"lora.modules={selector}: '{part}' matches no linear layer{nearest(part, last)}")
-    return matched
-
-
-def alternatives(pattern: str) -> list[tuple[str, str]]:
-    """Return (alternative, the pattern with only that one) for each alternative of a valid regular expression.
-
-    >>> alternatives("(q|v)_proj$")
-    [('q', '(q)_proj$'), ('v', '(v)_proj$')]
-    """
-    open_groups: list[tuple[int, list[int]]] = [(0, [])]  # where each begins, and its bars; the first is the whole
-    groups = []
-    for token in re.finditer(r"\\.|\[\^?\]?(?:\\.|[^\]])*\]|\(\?[^)]*?[:>=!]|[()|]", pattern):
-        if token[0] == "|":
-            open_groups[-1][1].append(token.start())
-        elif token[0].startswith("("):
-            open_groups.append((token.end(), []))
-        elif token[0] == ")":
-            groups.append((*open_groups.pop(), token.start()))
-    groups.append((*open_groups.pop(), len(pattern)))
-    found = []
-    for start, bars, end in groups:
-        edges = [start - 1, *bars, end] if bars else []
-        parts = [pattern[before + 1 : after] for before, after in pairwise(edges)]
-        found += [(part, f"{pattern[:start]}{part}{pattern[end:]}") for part in parts]
-    return found
-
-
-def _selector(selector: str) -> Any:
-    """Return the predicate on full module names that a selector stands for."""
-    if selector == "linear":
-        return lambda name: True
-    if selector == "attention":
-        return _is_attention
-    if selector == "ffn":
-        return lambda name: not _is_attention(name) and any(FEED_FORWARD.search(part) for part in name.split("."))
-    if not selector.startswith("regexp:"):
-        raise LabError(f"lora.modules: unknown value {selector!r}{nearest(selector, SELECTORS)}")
-    pattern = selector.removeprefix("regexp:")
-    if not pattern:
-        raise LabError("lora.modules=regexp: has no pattern; write for example regexp:(q|v)_proj$")
-    try:
-        return re.compile(pattern).search
-    except re.error as error:
-        raise LabError(f"lora.modules={selector}: not a regular expression: {error}") from None
-
-
-def _is_attention(name: str) -> bool:
-    """Return whether a component of a full module name says attention."""
-    return any(ATTENTION.search(part) for part in name.split("."))
+    choose(config.modules)
 
 
 def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
@@ -163,6 +95,7 @@ def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         use_rslora=config.rslora,
+        **(_embedding_settings(model) if config.embeddings else {}),
     )
     with _quiet_peft():
         adapted = get_peft_model(model, settings)
@@ -173,7 +106,26 @@ def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
     got = adapted_modules(adapted)
     if set(got) != set(names):  # PEFT matches by suffix; a clash would adapt layers nobody asked for
         raise LabError(f"lora.modules={config.modules}: PEFT adapted {len(got)} layers, {len(names)} were chosen")
-    return adapted, LoraSummary(names, count_parameters(adapted, trainable=True), count_parameters(model))
+    trainable = count_parameters(adapted, trainable=True)
+    return adapted, LoraSummary(names, trainable, count_parameters(model), config.embeddings)
+
+
+def _embedding_settings(model: Any) -> dict[str, Any]:
+    """Return PEFT's settings that train a model's token vectors and its output layer: one matrix where they are one.
+
+    Raises LabError where they are one matrix under a name that PEFT 0.21 would give two of (GPT-2, Falcon, T5).
+    """
+    from peft.utils.constants import EMBEDDING_LAYER_NAMES
+
+    layers = [model.get_input_embeddings(), model.get_output_embeddings()]
+    names = [name for name, module in model.named_modules() if any(module is layer for layer in layers)]
+    tied = layers[0].weight is layers[1].weight
+    if tied and names[0].rsplit(".", 1)[-1] not in EMBEDDING_LAYER_NAMES:
+        raise LabError(
+            f"lora.embeddings: {names[0]} is the output layer too, which PEFT cannot keep as one matrix beside an "
+            "adapter; set lora.embeddings=false, or lora.method=full"
+        )
+    return {"modules_to_save": names[:1] if tied else names, "ensure_weight_tying": tied}
 
 
 @contextmanager
@@ -226,8 +178,9 @@ def load_adapter(model: Any, adapter: str, base: Source, trainable: bool) -> tup
     _save_without_lookup(adapted)
     check_tensors(adapted, source.folder)
     scale = "rsLoRA" if settings.get("use_rslora") else "LoRA"
+    vectors = ", and the tokens' vectors" if settings.get("modules_to_save") else ""
     return adapted, Choice(
-        source.name, f"{scale} of rank {settings.get('r')} on {len(adapted_modules(adapted))} layers"
+        source.name, f"{scale} of rank {settings.get('r')} on {len(adapted_modules(adapted))} layers{vectors}"
     )
 
 

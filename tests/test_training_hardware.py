@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rich.console import Console
 
 from lab_lib.errors import LabError
 from lab_lib.training.hardware import (
@@ -129,7 +130,8 @@ def test_autocast_computes_in_the_chosen_format():
 
 
 def test_choices_are_printed_one_a_line(capsys):
-    print_choices({"device": choose_device(H200), "dtype": choose_dtype("auto", T4)})
+    console = Console(stderr=True, width=40)  # a line longer than the terminal is not broken
+    print_choices({"device": choose_device(H200), "dtype": choose_dtype("auto", T4)}, console)
     out, err = capsys.readouterr()
     assert out == ""
     assert [line.split()[:2] for line in err.splitlines()] == [["device", "cuda:1"], ["dtype", "fp16"]]

@@ -51,7 +51,7 @@ def _as_tokens(corpus: Any, dialogues: Sequence[Any], recipe: str) -> list[Any]:
     from lab_lib.training.hub import find_source
     from lab_lib.training.tokenizer import load_tokenizer
 
-    config = fit_prompt(load_recipe(recipe))
+    config = fit_prompt(load_recipe(recipe), console)
     tokenizer, _ = load_tokenizer(find_source(config.model.name, config.model.revision))
     database = Database(corpus.database) if config.prompt.database else None
     examples = [e for d in dialogues for e in training_examples(d, tokenizer, config.prompt, database)]

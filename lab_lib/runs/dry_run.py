@@ -28,10 +28,10 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     from lab_lib.training.trainer import step_count
 
     splits = load_splits(config.data)
-    config = fit_prompt(config)
+    config = fit_prompt(config, console)
     console.print(to_yaml(config), markup=False, highlight=False)
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
-    print_choices(loaded.choices)
+    print_choices(loaded.choices, console)
     model, summary = attach_lora(loaded.model, config.lora)
     console.print(str(summary))
     encoded = encode(splits.train, loaded.tokenizer, config, splits)

@@ -159,7 +159,7 @@ def write_missing(
 
     loaded = load_model(writer.model)
     generation_mode(loaded.model)
-    print_choices({**loaded.choices, **how(writer, order)})
+    print_choices({**loaded.choices, **how(writer, order)}, console)
     todo = asks(order, writer.prompt, loaded.tokenizer)
     write_jsonl(partial(path), rows.values())
     with folded(loaded.model), DecodingProgress(console, "writing dialogues", len(todo)) as advance:

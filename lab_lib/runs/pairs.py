@@ -10,11 +10,13 @@ from lab_lib.runs.config import RunConfig
 from lab_lib.training.hardware import Choice, print_choices
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lab_lib.training.model import ModelConfig
 
 
-def fit_prompt(config: RunConfig) -> RunConfig:
-    """Return the config with a prompt format that its model can learn, printing the choice when it is another one.
+def fit_prompt(config: RunConfig, console: Console) -> RunConfig:
+    """Return the config with a prompt format that its model can learn; `console` is told when it is another one.
 
     Reads the model's config.json only; a hub model is downloaded, since it will be needed. Raises LabError when there
     is no such model, or when `pairs` is asked for and it has no encoder.
@@ -22,7 +24,7 @@ def fit_prompt(config: RunConfig) -> RunConfig:
     choice = choose_format(config.prompt.format, has_encoder(config.model), config.model.name)
     if choice.value == config.prompt.format:
         return config
-    print_choices({"prompt format": choice})
+    print_choices({"prompt format": choice}, console)
     return replace(config, prompt=replace(config.prompt, format="pairs"))
 
 

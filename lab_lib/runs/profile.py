@@ -107,7 +107,7 @@ def profile(config: RunConfig, console: Console, trace: Path | None = None) -> s
     from lab_lib.training.model import load_model, training_mode
     from lab_lib.training.trainer import train
 
-    config = fit_prompt(config)
+    config = fit_prompt(config, console)
     steps = WARM + TIMED + PROFILED
     splits = load_splits(replace(config.data, max_train=steps * config.training.batch_size))
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")

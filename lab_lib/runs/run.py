@@ -27,7 +27,7 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
     """
     splits = load_splits(config.data)
     if set(stages) != {"report"}:  # scoring needs no model
-        config = fit_prompt(config)
+        config = fit_prompt(config, console)
     folder = open_folder(config, path)
     console.print(f"[bold]{config.recipe}[/] in {folder.path}")
     console.print(plan(config, splits))

@@ -35,7 +35,7 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
     from lab_lib.training.model import generation_mode, load_model, training_mode
     from lab_lib.training.seq2seq import rows_for
 
-    config = fit_prompt(config)
+    config = fit_prompt(config, console)
     splits = load_splits(replace(config.data, max_train=4 * config.training.micro_batch_size, max_test=8))
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
     model, _ = attach_lora(loaded.model, config.lora)

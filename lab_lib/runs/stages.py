@@ -98,7 +98,7 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
     if system == "finetuned" and config.lora.method == "lora":
         change = require_adapter_effect(loaded.model, todo[0].ids)
         console.print(f"the saved adapter changes the logits by up to {change:.3f}")
-    print_choices({"fold weights": fold_choice(loaded.model)})
+    print_choices({"fold weights": fold_choice(loaded.model)}, console)
     processes = of_environment()
     share = len(processes.share(todo))
     for path in missing:
@@ -156,7 +156,7 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     if config.model.adapter is not None:
         raise LabError("model.adapter: training starts from a base model; merge the adapter into one with 'lab merge'")
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
-    print_choices(loaded.choices)
+    print_choices(loaded.choices, console)
     set_seed(config.training.seed)  # the adapter's random start must not depend on what ran before
     model, summary = attach_lora(loaded.model, config.lora)
     console.print(str(summary))

@@ -105,7 +105,7 @@ def run_members(sweep: Sweep, path: Path, workers: Workers, console: Console) ->
     for data in {member.config.data for member in sweep.members}:
         load_splits(data)
     for member in sweep.members:
-        open_folder(fit_prompt(member.config), path / member.name)
+        open_folder(fit_prompt(member.config, console), path / member.name)
     todo = [member for member in sweep.members if not finished(path / member.name)]
     if done := len(sweep.members) - len(todo):
         console.print(f"{done} of {len(sweep.members)} runs are finished already")

@@ -12,9 +12,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lab_lib.errors import LabError, nearest
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # Compute capability 8.0 is the A100; the T4 is 7.5 and the V100 7.0.
 NATIVE_BF16 = (8, 0)
@@ -188,15 +191,14 @@ def autocast(device: str, dtype: str) -> AbstractContextManager[Any]:
     return torch.autocast(device.split(":")[0], dtype=torch_dtype(dtype))
 
 
-def print_choices(choices: Mapping[str, Choice]) -> None:
-    """Print one line a choice to stderr (stdout belongs to the run folder): name, value, reason."""
-    from rich.console import Console
+def print_choices(choices: Mapping[str, Choice], console: Console) -> None:
+    """Print one line a choice: name, value, reason."""
     from rich.text import Text
 
-    console = Console(stderr=True, soft_wrap=True)
     width = max(map(len, choices), default=0)
     for name, choice in choices.items():
-        console.print(Text.assemble((f"{name:<{width}}", "bold"), f"  {choice.value}  ", (choice.reason, "dim")))
+        line = Text.assemble((f"{name:<{width}}", "bold"), f"  {choice.value}  ", (choice.reason, "dim"))
+        console.print(line, soft_wrap=True)
 
 
 def _dotted(capability: tuple[int, int]) -> str:

@@ -88,6 +88,7 @@ def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
     from peft import get_peft_model
 
     names = match_modules(model, config.modules)
+    vectors = vector_modules(model) if config.embeddings else []
     settings = PeftConfig(
         task_type="SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM",
         target_modules=list(names),
@@ -95,10 +96,11 @@ def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         use_rslora=config.rslora,
-        **(_embedding_settings(model) if config.embeddings else {}),
+        modules_to_save=[name for group in vectors for name in group] or None,
     )
     with _quiet_peft():
         adapted = get_peft_model(model, settings)
+    _tie(adapted, vectors)
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
@@ -110,30 +112,33 @@ def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
     return adapted, LoraSummary(names, trainable, count_parameters(model), config.embeddings)
 
 
-def _embedding_settings(model: Any) -> dict[str, Any]:
-    """Return PEFT's settings that train a model's token vectors and its output layer: one matrix where they are one.
+def vector_modules(model: Any) -> list[list[str]]:
+    """Return the names of the modules that hold the tokens' vectors: those of one matrix in one list."""
+    held: dict[int, list[str]] = {
+        id(layer().weight): [] for layer in (model.get_input_embeddings, model.get_output_embeddings)
+    }
+    for name, module in model.named_modules():
+        if id(getattr(module, "weight", None)) in held:
+            held[id(module.weight)].append(name)
+    return list(held.values())
 
-    Raises LabError where they are one matrix under a name that PEFT 0.21 would give two of (GPT-2, Falcon, T5).
-    """
-    from peft.utils.constants import EMBEDDING_LAYER_NAMES
 
-    layers = [model.get_input_embeddings(), model.get_output_embeddings()]
-    names = [name for name, module in model.named_modules() if any(module is layer for layer in layers)]
-    tied = layers[0].weight is layers[1].weight
-    if tied and names[0].rsplit(".", 1)[-1] not in EMBEDDING_LAYER_NAMES:
-        raise LabError(
-            f"lora.embeddings: {names[0]} is the output layer too, which PEFT cannot keep as one matrix beside an "
-            "adapter; set lora.embeddings=false, or lora.method=full"
-        )
-    return {"modules_to_save": names[:1] if tied else names, "ensure_weight_tying": tied}
+def _tie(adapted: Any, groups: list[list[str]]) -> None:
+    """Make one matrix again of PEFT's copies of one: it ties only copies with the names that Llama gives them."""
+    for first, *others in groups:
+        base = adapted.get_base_model()
+        matrix = base.get_submodule(first).modules_to_save["default"].weight
+        for name in others:
+            base.get_submodule(name).modules_to_save["default"].weight = matrix
 
 
 @contextmanager
 def _quiet_peft() -> Iterator[None]:
-    """Hide warnings a user can do nothing about: a name transformers has deprecated, the way round GPT-2's weights."""
+    """Hide warnings a user can do nothing about: a deprecated name, the way round GPT-2's weights, what `_tie` does."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")
+        warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
         yield
 
 

@@ -58,6 +58,7 @@ def test_of_a_pull_request_only_rows_and_pages_are_fetched():
     scripts = [step.get("run", "") for step in steps(read(ROOT / ".github" / "workflows" / "results.yml"))]
     (fetch,) = [script for script in scripts if "git fetch" in script]
     assert "--no-checkout" in fetch and fetch.strip().endswith("FETCH_HEAD -- results README.md")
+    assert "-c core.symlinks=false checkout" in fetch  # a link could lead to rows of ours, which are right
     assert not any("cd ../pull" in script or "../pull/.ci" in script for script in scripts)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lab_lib.cli.console import console
+from lab_lib.errors import LabError
 
 app = typer.Typer(no_args_is_help=True)
 Results = Annotated[Path, typer.Option("--results", help="The folder results/ of your checkout.")]
@@ -25,19 +26,13 @@ def submit(
     results: Results = HERE,
 ) -> None:
     """Write a row with its predictions under results/, checked as the pull request's check will."""
-    from lab_lib.errors import LabError
-    from lab_lib.submissions.check import check_form
-    from lab_lib.submissions.safe import read_row
+    from lab_lib.submissions.form import read_checked
     from lab_lib.submissions.submit import packed_path, submit_run, submit_speed
 
-    if not results.is_dir():
-        raise LabError(f"{results}: no such folder; run this in a checkout, or say where with --results")
-    if run.is_file():
-        path = submit_speed(run, who, results, note)
-    else:
-        path = submit_run(run, task, who, results, system, name, note)
+    root = _folder(results)
+    path = submit_speed(run, who, root, note) if run.is_file() else submit_run(run, task, who, root, system, name, note)
     try:
-        check_form(path, read_row(path))
+        read_checked(path)
     except LabError:
         path.unlink()
         packed_path(path).unlink(missing_ok=True)
@@ -49,23 +44,25 @@ def submit(
 @app.command()
 def check(
     base: Annotated[str | None, typer.Option(help="Score again only what is new since this commit.")] = None,
+    author: Annotated[str | None, typer.Option(help="With --base: who asks; rows of others are remarked on.")] = None,
     results: Results = HERE,
 ) -> None:
     """Check rows and tables; score predictions again. Exit code 1 when anything is wrong."""
-    from lab_lib.submissions.changes import changed_rows
-    from lab_lib.submissions.check import check_all
+    from lab_lib.submissions.changes import Changes, find_changes
+    from lab_lib.submissions.check import check_all, of_others
     from lab_lib.submissions.render import stale
+    from lab_lib.submissions.safe import one_line
 
-    root = results.resolve()
-    new, faults = changed_rows(root, base) if base else (None, [])
-    verdict = check_all(root, new)
-    faults = [*faults, *verdict.faults]
+    root = _folder(results)
+    changes = find_changes(root, base) if base else Changes(set(), [], [])
+    verdict = check_all(root, changes.new if base else None)
+    faults = [*changes.faults, *verdict.faults]
     faults += stale(root) if not faults else []
-    for remark in verdict.remarks:
-        console.print(f"look: {remark}", markup=False, highlight=False, soft_wrap=True)
-    for fault in faults:
-        console.print(f"wrong: {fault}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{len(verdict.rows)} rows right, {len(faults)} faults, {len(verdict.remarks)} remarks")
+    remarks = [*changes.remarks, *verdict.remarks, *(of_others(verdict, changes.new, author) if author else [])]
+    for word, lines in (("look", remarks), ("wrong", faults)):
+        for line in lines:
+            console.print(f"{word}: {one_line(line)}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{len(verdict.rows)} rows right, {len(faults)} faults, {len(remarks)} remarks")
     raise typer.Exit(1 if faults else 0)
 
 
@@ -74,15 +71,26 @@ def render(results: Results = HERE) -> None:
     """Make the tables of README.md and results/README.md, and their figures, from the rows."""
     from lab_lib.submissions.render import write
 
-    for path in write(results.resolve()):
+    for path in write(_folder(results)):
         print(path)
 
 
 @app.command()
 def comment(base: Annotated[str, typer.Option(help="The target branch.")], results: Results = HERE) -> None:
     """Print, as Markdown, each row that is new since BASE between its neighbours."""
-    from lab_lib.submissions.changes import changed_rows
+    from lab_lib.submissions.changes import find_changes
     from lab_lib.submissions.comment import comment as text
+    from lab_lib.submissions.safe import one_line
 
-    root = results.resolve()
-    print(text(root, changed_rows(root, base)[0]), end="")
+    root = _folder(results)
+    try:
+        print(text(root, find_changes(root, base).new), end="")
+    except LabError as error:
+        raise LabError(one_line(str(error))) from None
+
+
+def _folder(results: Path) -> Path:
+    """Return the folder of the rows. Raises LabError where there is none, or a link that leads to other rows."""
+    if results.is_symlink() or not results.is_dir():
+        raise LabError(f"{results}: no such folder; run this in a checkout, or say where with --results")
+    return results.resolve()

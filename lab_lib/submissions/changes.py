@@ -1,36 +1,74 @@
-"""What a pull request changes under results/: rows may come, rows of others stay as they are."""
+"""What a pull request changes: rows may come, rows of others stay as they are, and the rest is told to the reader."""
 
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab_lib.errors import LabError
+from lab_lib.submissions.render import outside
+from lab_lib.submissions.safe import read_page
 from lab_lib.submissions.tasks import TASKS
 
 WHAT = {"M": "changes", "D": "removes", "R": "renames", "T": "changes the kind of", "C": "copies"}
+MOST = 20  # new rows of one pull request; each is scored again
 
 
-def changed_rows(root: Path, base: str) -> tuple[set[Path], list[str]]:
-    """Return (files that are new since `base`, a fault for each one that was there and is not as it was).
+@dataclass(frozen=True)
+class Changes:
+    """`new` files of rows, `faults` (rows of others that changed, too many rows) and `remarks` (what else changed)."""
+
+    new: set[Path]
+    faults: list[str]
+    remarks: list[str]
+
+
+def find_changes(root: Path, base: str) -> Changes:
+    """Return what changed under `root` (results/) and beside it since `base`.
 
     `base` is a commit, usually the pull request's target branch; what came to that branch since is no concern.
     Raises LabError where git does not know it.
     """
-    command = ["git", "-c", "core.quotepath=off", "diff", "--name-status", "-z", "--no-renames", f"{base}...HEAD", "--"]
-    folders = [str(root / task) for task in TASKS]
+    start = _git(root, base, "merge-base", base, "HEAD").strip()
+    top = Path(_git(root, base, "rev-parse", "--show-toplevel").strip())
+    words = _git(root, base, "diff", "--name-status", "-z", "--no-renames", start, "HEAD").split("\0")[:-1]
+    changed = {top / name: status for status, name in zip(words[::2], words[1::2], strict=True)}
+    folders = {root / task for task in TASKS}
+    rows = {path: status for path, status in changed.items() if path.parent in folders or path in folders}
+    faults = [
+        f"{path.relative_to(top)}: {WHAT.get(status[0], 'changes')} a row that was merged; add a new one instead"
+        for path, status in rows.items()
+        if status != "A"
+    ]
+    new = {path for path, status in rows.items() if status == "A"}
+    if (count := sum(path.suffix == ".json" for path in new)) > MOST:
+        faults.append(f"{count} new rows, at most {MOST} are taken at once")
+    return Changes(new, faults, [*_beside(root, changed.keys() - rows), *_by_hand(root, top, start, changed)])
+
+
+def _beside(root: Path, paths: Iterable[Path]) -> Iterator[str]:
+    """Yield a remark when more changes than rows, and what is made from them."""
+    made = {root / "README.md", root.parent / "README.md"}
+    others = sorted(str(path) for path in paths if path not in made and path.parent != root / "figures")
+    if others:
+        yield f"changes {len(others)} files that are no rows, the first is {others[0]}; nothing here has read them"
+
+
+def _by_hand(root: Path, top: Path, start: str, changed: Iterable[Path]) -> Iterator[str]:
+    """Yield a remark for a page that changes outside its tables."""
+    for page in sorted({root / "README.md", root.parent / "README.md"} & set(changed)):
+        before = _git(root, start, "show", f"{start}:{page.relative_to(top)}")
+        if outside(before) != outside(read_page(page)):
+            yield f"{page}: changes outside its tables"
+
+
+def _git(root: Path, base: str, *words: str) -> str:
     try:
-        done = subprocess.run([*command, *folders], cwd=root.parent, capture_output=True, text=True, check=True)
-        top = subprocess.run(["git", "rev-parse", "--show-toplevel"], cwd=root.parent, capture_output=True, text=True)
+        done = subprocess.run(["git", *words], cwd=root.parent, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        reason = (os.fsdecode(getattr(error, "stderr", b"") or b"") or str(error)).strip().splitlines()
         raise LabError(f"--base {base}: git cannot compare with it: {reason[-1] if reason else error}") from None
-    words = done.stdout.split("\0")[:-1]
-    new, faults = set(), []
-    for status, name in zip(words[::2], words[1::2], strict=True):
-        path = Path(top.stdout.strip()) / name
-        if status == "A":
-            new.add(path)
-        else:
-            faults.append(f"{name}: {WHAT.get(status[0], 'changes')} a row that was merged; add a new one instead")
-    return new, faults
+    return os.fsdecode(done.stdout)  # names of files are bytes: what is no UTF-8 stays visible as such

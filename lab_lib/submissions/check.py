@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import datetime
-import functools
 import hashlib
-import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from lab_lib.errors import LabError, nearest
 from lab_lib.runs.config import recipe_names
 from lab_lib.submissions import scoring
-from lab_lib.submissions.safe import read_packed, read_row
-from lab_lib.submissions.submit import packed_path, row_name
+from lab_lib.submissions.form import POINTS, read_checked
+from lab_lib.submissions.references import references
+from lab_lib.submissions.safe import read_packed
+from lab_lib.submissions.submit import packed_path
 from lab_lib.submissions.tasks import CORPORA, TASKS
 
-FIRST_DAY = datetime.date(2023, 7, 1)  # the lab on which this course stands
-POINTS = 0.05  # scores are kept with two decimals; more than this is another number
 INTERVAL_POINTS = 0.3  # bootstrap bounds may move a little with the version of numpy
-NAME = re.compile(r"[a-z0-9-]+-20\d\d-\d\d-\d\d-[0-9a-f]{8}\.(?:json|predictions\.jsonl\.gz)")
+NAME = re.compile(r"[a-z0-9-]+-20\d\d-\d\d-\d\d-[0-9a-f]{8}\.(?:json|predictions\.jsonl\.gz)", re.ASCII)
+RECORDS = {".json", ".md", ".png", ".svg"}  # what is kept of a recipe's run
 
 
 @dataclass
 class Verdict:
-    """What was found: faults, each one line, which refuse; remarks, which do not; and the rows that are right."""
+    """What was found: faults, each one line, which refuse; remarks, which do not; and the rows that are right.
+
+    `texts` is {row: a hash of its predictions, unpacked}.
+    """
 
     faults: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     rows: dict[Path, dict[str, Any]] = field(default_factory=dict)
+    texts: dict[Path, str] = field(default_factory=dict)
 
 
 def check_all(root: Path, only: set[Path] | None = None) -> Verdict:
@@ -41,11 +42,10 @@ def check_all(root: Path, only: set[Path] | None = None) -> Verdict:
 
     Never writes, never runs anything of a row. Corpora that are not at hand are a fault of the rows that need them.
     """
-    verdict = Verdict(faults=_unknown_folders(root))
+    verdict = Verdict(faults=list(_strangers(root)))
     used: set[Path] = set()
     for task in TASKS:
         if (root / task).is_symlink():
-            verdict.faults.append(f"{root / task}: a link, expected a folder")
             continue
         for path in sorted((root / task).glob("*")):
             if path.is_symlink() or not path.is_file() or not NAME.fullmatch(path.name):
@@ -55,72 +55,42 @@ def check_all(root: Path, only: set[Path] | None = None) -> Verdict:
                 _check_row(path, verdict, only is None or path in only or packed_path(path) in only)
     packed = {path for task in TASKS for path in (root / task).glob("*.gz")}
     verdict.faults += [f"{path}: predictions without a row" for path in sorted(packed - used)]
-    verdict.faults += _twice(verdict.rows)
+    verdict.faults += _twice(verdict)
     return verdict
 
 
-def _unknown_folders(root: Path) -> list[str]:
-    """Return a fault for every folder that is neither a task nor a recorded run."""
-    known = {*TASKS, *recipe_names(), "figures", "lab-tiny"}
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name not in known)
-    return [f"{folder}: no such task{nearest(folder.name, TASKS)}" for folder in folders]
+def _strangers(root: Path) -> Iterator[str]:
+    """Yield a fault for everything beside the rows that does not belong under results/.
+
+    A .gitattributes could hide rows from a review; names that differ in case alone are one file on some machines.
+    """
+    kinds = {"figures": {".svg"}, **dict.fromkeys((*recipe_names(), "lab-tiny"), RECORDS)}
+    for path in sorted(root.iterdir()):
+        if path.is_symlink():
+            yield f"{path}: a link, expected a folder"
+        elif path.is_file():
+            yield from [] if path.name == "README.md" else [f"{path}: does not belong here"]
+        elif path.name in kinds:
+            yield from _odd_files(path, kinds[path.name])
+        elif path.name not in TASKS:
+            yield f"{path}: no such task{nearest(path.name, TASKS)}"
+
+
+def _odd_files(folder: Path, endings: set[str]) -> Iterator[str]:
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() or not path.is_file() or path.suffix not in endings:
+            yield f"{path}: does not belong here: expected plain files, {', '.join(sorted(endings))}"
 
 
 def _check_row(path: Path, verdict: Verdict, rescore: bool) -> None:
     try:
-        row = read_row(path)
-        check_form(path, row)
-        if rescore and TASKS[row["task"]].scored:
-            verdict.remarks += check_scores(path, row)
+        row = read_checked(path)
+        if TASKS[row["task"]].scored:
+            verdict.texts[path] = hashlib.sha256(read_packed(packed_path(path))).hexdigest()
+            verdict.remarks += check_scores(path, row) if rescore else []
         verdict.rows[path] = row
     except LabError as error:
         verdict.faults.append(str(error))
-
-
-def check_form(path: Path, row: Mapping[str, Any]) -> None:
-    """Raise LabError unless a row fits the schema, its place and name, and what is possible."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    error = best_match(Draft202012Validator(schema()).iter_errors(row))
-    if error is not None:
-        where = ".".join(map(str, error.absolute_path)) or "the row"
-        raise LabError(f"{path}: {where}: {error.message[:160]}")
-    if row["task"] != path.parent.name:
-        raise LabError(f"{path}: task {row['task']!r} belongs into {row['task']}/")
-    if path.name != f"{row_name(row)}.json":
-        raise LabError(f"{path}: a row with this content is called {row_name(row)}.json")
-    _check_date(path, row["date"])
-    if TASKS[row["task"]].scored:
-        _check_possible(path, row)
-
-
-@functools.cache
-def schema() -> dict[str, Any]:
-    """Return the published JSON schema of a row."""
-    found: dict[str, Any] = json.loads(files(__package__).joinpath("schema.json").read_text(encoding="utf-8"))
-    return found
-
-
-def _check_date(path: Path, text: str) -> None:
-    try:
-        date = datetime.date.fromisoformat(text)
-    except ValueError:
-        raise LabError(f"{path}: date {text!r} does not exist") from None
-    # A day later is still today somewhere on Earth.
-    if not FIRST_DAY <= date <= datetime.date.today() + datetime.timedelta(days=1):
-        raise LabError(f"{path}: date {text} is in the future, or before the first lab")
-
-
-def _check_possible(path: Path, row: Mapping[str, Any]) -> None:
-    """Raise LabError for numbers that contradict one another."""
-    scores = row["metrics"]
-    combined = (scores["inform"] + scores["success"]) / 2 + scores["bleu"]
-    if abs(combined - scores["combined"]) > POINTS:
-        raise LabError(f"{path}: combined is {scores['combined']}; (Inform + Success) / 2 + BLEU is {combined:.2f}")
-    for name, (low, high) in row["intervals"].items():
-        if not low - POINTS <= scores[name] <= high + POINTS:
-            raise LabError(f"{path}: {name} {scores[name]} is outside its own interval {low}–{high}")
 
 
 def check_scores(path: Path, row: Mapping[str, Any]) -> list[str]:
@@ -139,7 +109,7 @@ def check_scores(path: Path, row: Mapping[str, Any]) -> list[str]:
     _check_whole(packed, predictions, corpus)
     found = scoring.figures(scoring.score(predictions, corpus))
     _compare(path, row, found)
-    gold = scoring.fixed_rows(corpus)["gold replies"]["metrics"]
+    gold = references(corpus)["gold replies"]["metrics"]
     above = [name for name in ("bleu", "inform", "success") if found["metrics"][name] > gold[name]]
     return [f"{path}: {name} {found['metrics'][name]} is above the gold replies' {gold[name]}" for name in above]
 
@@ -163,17 +133,27 @@ def _compare(path: Path, row: Mapping[str, Any], found: Mapping[str, Any]) -> No
             raise LabError(f"{path}: {name} is {row['metrics'][name]}, its predictions give {value}")
     for name, bounds in found["intervals"].items():
         stated = row["intervals"].get(name, (-1, -1))
-        if any(abs(ours - theirs) > INTERVAL_POINTS for ours, theirs in zip(stated, bounds, strict=True)):
+        if any(abs(one - other) > INTERVAL_POINTS for one, other in zip(stated, bounds, strict=True)):
             raise LabError(f"{path}: the interval of {name} is {stated}, its predictions give {bounds}")
-    for name, value in found["richness"].items():
-        if abs(row.get("richness", {}).get(name, value) - value) > max(POINTS, 1e-3 * value):
-            raise LabError(f"{path}: {name} is {row['richness'][name]}, its predictions give {value}")
+    richness = row.get("richness", {})
+    if unknown := sorted(set(richness) - set(found["richness"])):
+        raise LabError(f"{path}: richness has {unknown[0][:40]!r}, which nobody can check")
+    for name, value in richness.items():
+        ours = found["richness"][name]
+        if abs(value - ours) > max(POINTS, 1e-3 * ours):
+            raise LabError(f"{path}: {name} is {value}, its predictions give {ours}")
 
 
-def _twice(rows: Mapping[Path, Mapping[str, Any]]) -> list[str]:
-    """Return a fault for predictions that are submitted twice to one table."""
+def _twice(verdict: Verdict) -> list[str]:
+    """Return a fault for predictions that are submitted twice to one table, also where they were packed anew."""
     known: dict[tuple[str, str], list[Path]] = defaultdict(list)
-    for path, row in rows.items():
-        if "predictions_sha256" in row:
-            known[row["task"], row["predictions_sha256"]].append(path)
+    for path in verdict.rows:
+        if path in verdict.texts:
+            known[path.parent.name, verdict.texts[path]].append(path)
     return [f"{paths[1]}: the same predictions as {paths[0].name}" for paths in known.values() if len(paths) > 1]
+
+
+def of_others(verdict: Verdict, new: Collection[Path], author: str) -> list[str]:
+    """Return a remark for every new row under another name than that of who submits it."""
+    found = {path: row["who"] for path, row in verdict.rows.items() if path in new and row["who"] != author.lower()}
+    return [f"{path}: by {who}, submitted by {author}" for path, who in found.items()]

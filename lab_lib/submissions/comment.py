@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from lab_lib.submissions.render import by_table, read_rows, table
+from lab_lib.submissions.form import read_rows
+from lab_lib.submissions.render import by_table, table
 from lab_lib.submissions.tasks import CORPORA, TASKS
 
 NEIGHBOURS = 2  # rows above and below a new one
 
 
 def comment(root: Path, new: Collection[Path]) -> str:
-    """Return Markdown with the tables that get new rows, cut to these rows and their neighbours."""
+    """Return Markdown with the tables that get new rows, cut to these rows and their neighbours.
+
+    Raises LabError when a row is not in order: nothing of it, its name neither, may stand in a comment.
+    """
     names = {str(path.relative_to(root)) for path in new if path.suffix == ".json"}
     parts = []
     for (task, corpus), rows in by_table(read_rows(root)).items():
@@ -24,5 +28,5 @@ def comment(root: Path, new: Collection[Path]) -> str:
             where = f" on {CORPORA[corpus]}" if corpus else ""
             ranks = ", ".join(str(place + 1) for place in places)
             parts.append(f"### {TASKS[task].title}{where}: place {ranks} of {len(order)}\n")
-            parts.append(table(task, corpus, shown, root, below=f"{root.name}/"))
+            parts.append(table(task, corpus, shown, below=f"{root.name}/"))
     return "\n".join(parts) or "No new rows.\n"

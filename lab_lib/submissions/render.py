@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.errors import LabError
-from lab_lib.files import read_json, read_text, write_json, write_text
-from lab_lib.submissions import scoring
+from lab_lib.files import write_text
 from lab_lib.submissions.figure import draw
-from lab_lib.submissions.safe import read_row
+from lab_lib.submissions.form import read_rows
+from lab_lib.submissions.references import references
+from lab_lib.submissions.safe import read_page
 from lab_lib.submissions.tasks import CORPORA, TASKS
 
 METRICS = {"bleu": "BLEU", "inform": "Inform", "success": "Success", "combined": "Combined"}
-REFERENCES = "reference.json"
 MARKERS = re.compile(r"(<!-- rows (\S+) -->\n).*?(<!-- end rows -->)", re.DOTALL)
 PLAIN = re.compile(r"[^A-Za-z0-9 .,:;/()%+=-]")
 
@@ -23,11 +23,9 @@ PLAIN = re.compile(r"[^A-Za-z0-9 .,:;/()%+=-]")
 def render(root: Path) -> dict[Path, str]:
     """Return {file: what it should hold} of every page and figure made from the rows under `root` (results/)."""
     rows = read_rows(root)
-    pages = {path: fill(read_text(path), rows, root, path) for path in (root / "README.md", root.parent / "README.md")}
+    pages = {path: fill(read_page(path), rows, root, path) for path in (root / "README.md", root.parent / "README.md")}
     figures = {
-        root / "figures" / f"{task}-{corpus}.svg": draw(
-            found, references(root, corpus), TASKS[task].title, CORPORA[corpus]
-        )
+        root / "figures" / f"{task}-{corpus}.svg": draw(found, references(corpus), TASKS[task].title, CORPORA[corpus])
         for (task, corpus), found in by_table(rows).items()
         if TASKS[task].scored
     }
@@ -46,27 +44,33 @@ def write(root: Path) -> list[Path]:
 
 
 def stale(root: Path) -> list[str]:
-    """Return a line for every page or figure that is not what the rows give."""
-    wanted = render(root)
+    """Return a line for every page or figure that is not what the rows give, and for every table without a place.
+
+    Where the markers of a table are gone, it could be written by hand.
+    """
+    wanted, page = render(root), root / "README.md"
+    placed = {match[2] for match in MARKERS.finditer(wanted[page])}
     return [
-        f"{path}: not what the rows give; run 'lab results render'"
-        for path in [*_changed(wanted), *_left_over(root, wanted)]
+        *(f"{page}: no '<!-- rows {task} -->' with an '<!-- end rows -->'" for task in TASKS if task not in placed),
+        *(
+            f"{path}: not what the rows give; run 'lab results render'"
+            for path in [*_changed(wanted), *_left_over(root, wanted)]
+        ),
     ]
 
 
+def outside(text: str) -> str:
+    """Return what of a page is written by hand."""
+    return MARKERS.sub(r"\1\3", text)
+
+
 def _changed(wanted: Mapping[Path, str]) -> list[Path]:
-    return [path for path, text in wanted.items() if not path.exists() or read_text(path) != text]
+    return [path for path, text in wanted.items() if not path.exists() or read_page(path) != text]
 
 
 def _left_over(root: Path, wanted: Mapping[Path, str]) -> list[Path]:
     """Return the figures of tables that are no more."""
     return sorted(set(root.glob("figures/*.svg")) - set(wanted))
-
-
-def read_rows(root: Path) -> dict[str, dict[str, Any]]:
-    """Return {path below results/: row} of all rows."""
-    paths = [path for task in TASKS for path in sorted((root / task).glob("*.json"))]
-    return {str(path.relative_to(root)): read_row(path) for path in paths}
 
 
 def by_table(rows: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], dict[str, Mapping[str, Any]]]:
@@ -85,22 +89,10 @@ def fill(text: str, rows: Mapping[str, Mapping[str, Any]], root: Path, page: Pat
         if match[2] not in TASKS:
             raise LabError(f"{page}: marker for unknown task {match[2]!r}")
         tables = {corpus: found for (task, corpus), found in by_table(rows).items() if task == match[2]}
-        parts = [table(match[2], corpus, found, root, below) for corpus, found in tables.items()]
+        parts = [table(match[2], corpus, found, below) for corpus, found in tables.items()]
         return match[1] + ("\n".join(parts) or "No rows yet: yours can be the first.\n") + match[3]
 
     return MARKERS.sub(part, text)
-
-
-def references(root: Path, corpus: str) -> dict[str, Any]:
-    """Return {row: figures} of gold, random and most frequent replies, stored, or scored where they are not yet."""
-    path = root / REFERENCES
-    stored: dict[str, Any] = read_json(path) if path.exists() else {}
-    if corpus not in stored:
-        found = {"references_sha256": scoring.references_hash(corpus), "rows": scoring.fixed_rows(corpus)}
-        write_json(path, {**stored, corpus: found})
-        return found["rows"]  # type: ignore[return-value]
-    rows: dict[str, Any] = stored[corpus]["rows"]
-    return rows
 
 
 def plain(text: Any) -> str:
@@ -118,14 +110,14 @@ def _rank(row: Mapping[str, Any]) -> float:
     return float(row.get("train_its") or 0)
 
 
-def table(task: str, corpus: str, rows: Mapping[str, Mapping[str, Any]], root: Path, below: str) -> str:
+def table(task: str, corpus: str, rows: Mapping[str, Mapping[str, Any]], below: str) -> str:
     """Return one table in Markdown; `below` is the way from the page to results/, with a slash at its end."""
     if not TASKS[task].scored:
         head = ["GPU", "CUDA", "train [it/s]", "infer [it/s]", "Recipe", "Machine", "By"]
         lines = [_speed(row, below + path) for path, row in rows.items()]
         return _grid(head, lines, numbers=(2, 3))
     head = ["System", "Model", "Settings", *METRICS.values(), "Length", "Words", "3-grams", "By"]
-    fixed = references(root, corpus)
+    fixed = references(corpus)
     lines = [_fixed(name, row) for name, row in fixed.items()]
     lines += [_scored(row, below + path, fixed["gold replies"]["metrics"]) for path, row in rows.items()]
     title = f"{CORPORA[corpus]}, {next(iter(fixed.values()))['dialogues']} test dialogues:\n\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 import zlib
@@ -15,9 +16,13 @@ from lab_lib.errors import LabError
 ROW_BYTES = 100_000  # of a row's JSON; ours have 6,000
 PACKED_BYTES = 2_000_000  # of a predictions file; 1,000 dialogues of MultiWOZ take 250,000
 UNPACKED_BYTES = 50_000_000  # 25 times as much: text packs 5 times, a bomb 1,000 times
+PAGE_BYTES = 200_000  # of a page with tables; ours have 20,000
 DEPTH = 12  # of nested objects; a resolved config has 4
-# Characters that mean something to Markdown, HTML or a template where a row is shown.
-MARKUP = re.compile(r"[<>@`|\\\[\]{}$!]|https?:|www\.|javascript:|data:", re.IGNORECASE)
+DIGITS = 15  # of a whole number: a float holds every one of them
+# What becomes a link where a row is shown, whatever stands around it.
+LINK = re.compile(r"\w+://|www\.|(?:https?|javascript|data|mailto|xmpp):", re.IGNORECASE)
+# Characters that mean something to Markdown, HTML or a template there.
+MARKUP = re.compile(r"[<>@`|\\\[\]{}$!]")
 FORMULA = re.compile(r"^\s*[=+@\t\r-]")  # how a spreadsheet knows a formula
 # What a table shows. Settings may hold any of these characters (lora.modules=regexp:(q|v)_proj$); what is rendered is
 # escaped all the same.
@@ -27,14 +32,11 @@ SHOWN = ("who", "date", "system", "note", "recipe", "model", "machine", "version
 def read_row(path: Path) -> dict[str, Any]:
     """Return a row's JSON object.
 
-    Raises LabError, one line, for a link, a file that is too large, no UTF-8, broken JSON, a key that is there twice,
-    NaN or infinity, nesting deeper than 12, or anything but an object.
+    Raises LabError, one line, for a link, a file that is too large, no UTF-8, JSON that `loads` refuses, nesting deeper
+    than 12, anything but an object, or a text that could act where it is shown.
     """
-    text = _bytes(path, ROW_BYTES).decode("utf-8", errors="replace")
-    if "\ufffd" in text:
-        raise LabError(f"{path}: not UTF-8 text")
     try:
-        row = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        row = loads(_text(path, ROW_BYTES))
     except (ValueError, RecursionError) as error:
         raise LabError(f"{path}: {str(error).splitlines()[0]}") from None
     if not isinstance(row, dict):
@@ -42,6 +44,37 @@ def read_row(path: Path) -> dict[str, Any]:
     for where, value in _texts(row, "", 0, path):
         _check_text(where, value, path)
     return row
+
+
+def loads(text: str) -> Any:
+    """Parse JSON as a stranger's is parsed.
+
+    Raises ValueError for broken JSON, a key that is there twice, NaN, a number beyond any float or a whole one of more
+    than 15 digits, half of a surrogate pair; RecursionError for nesting without end.
+    """
+    value = json.loads(
+        text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole
+    )
+    if "\\ud" in text.lower():  # alone it is no character: nothing that has it can be written or hashed
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError("half of a surrogate pair, which is no character") from None
+    return value
+
+
+def read_page(path: Path) -> str:
+    """Return the text of a page. Raises LabError for a link, a page that is too large, or no UTF-8."""
+    return _text(path, PAGE_BYTES)
+
+
+def one_line(text: str) -> str:
+    """Return a text as a terminal may show it: names of files can hold line breaks, and orders to a terminal.
+
+    >>> print(one_line("a\\n::stop-commands::\\x1b[2J"))
+    a\\u000a::stop-commands::\\u001b[2J
+    """
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def read_packed(path: Path) -> bytes:
@@ -59,6 +92,13 @@ def read_packed(path: Path) -> bytes:
     return text
 
 
+def _text(path: Path, limit: int) -> str:
+    try:
+        return _bytes(path, limit).decode("utf-8")
+    except UnicodeDecodeError:
+        raise LabError(f"{path}: not UTF-8 text") from None
+
+
 def _bytes(path: Path, limit: int) -> bytes:
     if path.is_symlink() or not path.is_file():
         raise LabError(f"{path}: expected a plain file")
@@ -68,15 +108,28 @@ def _bytes(path: Path, limit: int) -> bytes:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    twice = next((key for key in keys if keys.count(key) > 1), None)
-    if twice is not None:
-        raise ValueError(f"key {twice!r:.60} is there twice")
-    return dict(pairs)
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"key {key!r:.60} is there twice")
+        found[key] = value
+    return found
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    if math.isinf(value := float(text)):
+        raise ValueError(f"{text[:20]} is beyond any number that can be compared")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text.lstrip("-")) > DIGITS:
+        raise ValueError(f"a whole number of {len(text)} digits, at most {DIGITS} are taken")
+    return int(text)
 
 
 def _texts(value: Any, where: str, depth: int, path: Path) -> Iterator[tuple[str, str]]:
@@ -96,12 +149,14 @@ def _texts(value: Any, where: str, depth: int, path: Path) -> Iterator[tuple[str
 
 def _check_text(where: str, text: str, path: Path) -> None:
     """Raise LabError for a text that could act where it is shown."""
-    name = where.lstrip(".")
+    name = one_line(where.lstrip("."))
     odd = next((c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cs", "Cn")), None)
     if odd is not None:
         raise LabError(f"{path}: {name}: holds the control character U+{ord(odd):04X}")
     part = name.split(".")[0]
-    if part in SHOWN and (found := MARKUP.search(text)):
+    found = MARKUP.search(text) if part in SHOWN else None
+    found = found or (LINK.search(text) if part in (*SHOWN, "settings") else None)
+    if found:
         raise LabError(f"{path}: {name}: {found[0]!r} is not allowed in a text that is shown")
     if part in (*SHOWN, "settings") and text != "-" and FORMULA.match(text):
         raise LabError(f"{path}: {name}: begins like a spreadsheet formula: {text[:20]!r}")

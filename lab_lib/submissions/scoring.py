@@ -15,10 +15,12 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.mwz import MwzScorer, MwzScores
 from lab_lib.runs.config import EvaluateConfig
 from lab_lib.runs.score import bounds, score_rows
+from lab_lib.submissions.safe import loads
 from lab_lib.submissions.tasks import SPLIT, TRIVIAL_FROM
 
 SETTINGS = EvaluateConfig()  # the scorer's defaults for every row, or rows could not be compared
 Predictions = dict[str, list[dict[str, Any]]]
+LINE = 5_000  # characters of a turn; ours have at most 314
 SCORED = ("response", "state", "active_domains")  # what of a turn counts, and all that is submitted
 
 
@@ -91,14 +93,17 @@ def from_lines(text: bytes, path: Any) -> Predictions:
     """Return predictions from their submitted form. Raises LabError, naming the line, for any other form."""
     predictions: Predictions = {}
     try:
-        lines = text.decode("utf-8").splitlines()
+        # Not splitlines: a reply may hold characters that Unicode calls line ends.
+        lines = text.decode("utf-8").removesuffix("\n").split("\n")
     except UnicodeDecodeError:
         raise LabError(f"{path}: not UTF-8 text") from None
     for number, line in enumerate(lines, 1):
+        if len(line) > LINE:
+            raise LabError(f"{path}: line {number}: {len(line):,} characters, at most {LINE:,} are taken")
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            raise LabError(f"{path}: line {number}: not a JSON object") from None
+            row = loads(line)
+        except (ValueError, RecursionError) as error:
+            raise LabError(f"{path}: line {number}: not a JSON object: {str(error).splitlines()[0][:80]}") from None
         if (
             not isinstance(row, dict)
             or not isinstance(row.get("dialogue"), str)
@@ -108,7 +113,8 @@ def from_lines(text: bytes, path: Any) -> Predictions:
                 f"{path}: line {number}: expected dialogue, turn, response and perhaps state, active_domains"
             )
         turns = predictions.setdefault(row.pop("dialogue"), [])
-        if row.pop("turn", None) != len(turns):
+        turn = row.pop("turn", None)
+        if type(turn) is not int or turn != len(turns):  # 0.0 and false are no turns, though Python calls them equal
             raise LabError(f"{path}: line {number}: expected turn {len(turns)} of its dialogue, each once and in order")
         turns.append(row)
     return predictions

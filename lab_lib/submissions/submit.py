@@ -40,7 +40,7 @@ def submit_run(run: Path, task: str, who: str, root: Path, system: str, name: st
     if not path.exists():
         raise LabError(f"{path}: no such predictions; 'lab decode' makes them")
     predictions = read_predictions(path)
-    packed = gzip.compress(scoring.to_lines(predictions).encode("utf-8"), compresslevel=9, mtime=0)
+    packed = gzip.compress(_text(predictions, path), compresslevel=9, mtime=0)
     if len(packed) > PACKED_BYTES:
         raise LabError(f"{path}: {len(packed):,} bytes packed, at most {PACKED_BYTES:,} are taken")
     row = {
@@ -57,6 +57,16 @@ def submit_run(run: Path, task: str, who: str, root: Path, system: str, name: st
     with atomic_open(packed_path(target), "wb") as stream:
         stream.write(packed)
     return write_json(target, row)
+
+
+def _text(predictions: Mapping[str, Any], path: Path) -> bytes:
+    """Return predictions as they are submitted. Raises LabError for what the check would refuse."""
+    try:
+        text = scoring.to_lines(predictions).encode("utf-8")
+    except UnicodeEncodeError:
+        raise LabError(f"{path}: a reply holds half of a surrogate pair, which is no character") from None
+    scoring.from_lines(text, path)
+    return text
 
 
 def submit_speed(measured: Path, who: str, root: Path, note: str | None) -> Path:

@@ -475,13 +475,78 @@ adapted, summary = attach_lora(load_model(config.model, for_training=True).model
 say.print(f"\ncounted in the model: {summary}", highlight=False)
 
 # %% [markdown]
+# The model has more trained weights than the row `linear`: the recipe sets `lora.embeddings: true`. Beside the adapters
+# it then trains the tokens' *vectors*, the matrix (vocabulary, width) from which the model reads a token, and saves it
+# with the adapter. Not an adapter of it: the matrix itself.
+#
+# ### Exercise 04.10 · Adapters and vectors 🍇
+#
+# Write `trained_with_vectors(shapes, rank, vocabulary, width, tied)`: what 04.8 counts, and the vectors.
+#
+# - where they are `tied` (lab-tiny, most small models), the output layer is the same matrix: one matrix is trained;
+# - where they are not, the output layer is a second matrix of that size, and is trained as well.
+
+# %%
+def trained_with_vectors(shapes, rank, vocabulary, width, tied):
+    """Return the number of weights that lora.embeddings=true trains."""
+    ### BEGIN SOLUTION
+    return trainable_weights(shapes, rank) + vocabulary * width * (1 if tied else 2)
+    ### END SOLUTION
+
+
+# %%
+check("04.10", trained_with_vectors)
+
+# %%
+linear = [shapes[name] for name in match_modules(model, "linear")]
+print(f"lab-tiny, linear, with vectors: {trained_with_vectors(linear, 32, 4096, 256, True):,} trained weights")
+for name, given in {"Llama 3.2 1B": (128_256, 2048, True), "Llama 2 7B": (32_000, 4096, False)}.items():
+    print(f"{name}, the vectors alone: {trained_with_vectors([], 32, *given) / 1e6:.0f} million")
+
+# %% [markdown]
+# What are they for? lab-tiny was pretrained on text without placeholders. How like each other are the vectors of two
+# tokens? The cosine of a sign with the token that is most like it, and how many are nearly the same, before training and
+# in the bundled adapter:
+
+# %%
+def cosines(vectors, sign):
+    """Return the cosines of a token's vector with those of all other tokens."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    token = tokenizer.convert_tokens_to_ids(sign)
+    return np.delete(unit @ unit[token], token)
+
+
+before = model.get_input_embeddings().weight.detach().double().numpy()
+after = next(v for k, v in stored.items() if "embed_tokens" in k).astype(float)
+for sign in ("[", "]", "?", "."):
+    for name, vectors in {"base": before, "adapter": after}.items():
+        found = cosines(vectors, sign)
+        print(f"{sign} {name:8} largest {found.max():.3f}, {(found > 0.99).sum():3} tokens above 0.99")
+
+# %% [markdown]
+# ### Question 🍇🍇: When does an adapter need the tokens' vectors, and how would you notice that they are missing?
+
+# %% [markdown]
+# <!-- BEGIN SOLUTION -->
+# When the task has tokens that are new to the base, in its vocabulary or in fact: a pretraining that never met them has
+# moved their vectors all the same way. In lab-tiny 347 tokens have nearly the vector of `]` (list above), and since the
+# vectors are the output layer, nearly its logit: an adapter of the layers can hardly tell them apart. A base that has read
+# brackets often can do without, and its matrices may be dear: 262 million weights in Llama 2 7B, with 16 bytes each.
+#
+# How to notice: not by a greedy reply, which only asks what is largest. Before this recipe had `lora.embeddings`, the
+# closing `]` had a probability of 1 % and was still the likeliest token. Ten dev dialogues (`docs/lab-log.md`): Combined
+# 134.4 at temperature 0.05 and 12.9 at 1. With it 136.8 and 107.0 (lab 03, section 8). So look at the probabilities, or
+# sample. The greedy score on test hardly changed: Combined 126.0 before, 126.1 (119.0–132.7) now.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
 # ### Question 🍇🍇🍇🍇🍇: What LoRa modules work best? `attention`, `ffn`, `regexp_keys|values`, ...?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # At one rank the selectors train different numbers of weights (table above), so look at both. `lora-modules-cpu` trains
-# four selectors with three seeds each on 200 dialogues of real MultiWOZ and scores 99 others of dev
-# (`results/lora-modules-cpu/summary.md`; mean of three seeds, 95 % interval):
+# four selectors, without the tokens' vectors, with three seeds each on 200 dialogues of real MultiWOZ and scores 99 others
+# of dev (`results/lora-modules-cpu/summary.md`; mean of three seeds, 95 % interval):
 #
 # | modules | trained | BLEU | Combined |
 # |---|---:|---:|---:|
@@ -501,7 +566,7 @@ say.print(f"\ncounted in the model: {summary}", highlight=False)
 # %% [markdown]
 # ## 5. Training
 #
-# ### Exercise 04.10 · An evaluation that leaves no trace 🍇🍇🍇
+# ### Exercise 04.11 · An evaluation that leaves no trace 🍇🍇🍇
 #
 # An evaluation in the middle of training must not change the training. Write `evaluate_quietly(model, score)`:
 #
@@ -524,15 +589,13 @@ def evaluate_quietly(model, score):
 
 
 # %%
-check("04.10", evaluate_quietly)
+check("04.11", evaluate_quietly)
 
 # %% [markdown]
 # Now the whole: base model scored, adapter trained with three evaluations on dev, best checkpoint kept, scored again. It is
 # what `lab run town-qlora-cpu` does, here with fewer steps, and scored on dev: test is for the end.
 
 # %%
-from IPython.utils.capture import capture_output
-
 from lab_lib.runs.run import run
 
 settings = [
@@ -540,11 +603,11 @@ settings = [
     f"training.evaluate_every={STEPS // 3}", "training.evaluate_dialogues=5", "training.log_every=5",
     "data.report=dev", f"data.max_test={SCORED}",
 ]  # fmt: skip
-with capture_output(stdout=False, stderr=False):  # without the lines on this machine, which lab 00 has shown
-    folder = run(load_recipe("town-qlora-cpu", settings), Path("runs/town"), say)
+folder = run(load_recipe("town-qlora-cpu", settings), Path("runs/town"), say)
 
 # %% [markdown]
-# The line to look at twice is "the saved adapter changes the logits": it says that what is scored is not the base model.
+# The lines before the first step are choices that the program has made for this machine, each with its reason. The line
+# to look at twice is "the saved adapter changes the logits": it says that what is scored is not the base model.
 # The same run as a curve, with a reply of a dev dialogue at each evaluation:
 
 # %%
@@ -559,11 +622,13 @@ widgets.watch(folder.path)
 # <!-- BEGIN SOLUTION -->
 # `training.evaluate_every` does it: `DialogueTrainer.evaluate` decodes whole dev dialogues, scores them, logs BLEU,
 # Inform, Success, Richness and a sample dialogue, and a checkpoint falls on the same step, so that the best is on disk.
-# Its core is 04.10. In our run with FULL=False (the curve above) the loss falls steeply for 30 steps, and Success is still
-# 0: what is learnt first is how replies sound. From step 60 to step 90 it goes on falling, from 1.03 to 0.85, while Success
-# goes from 80 to 20: one wrong token in a placeholder decides a dialogue, and the loss of a token does not know which one
-# decides. So the checkpoint is chosen by score, here that of step 60. With five dialogues a score moves in steps of 20
-# points, which is a trend and no more; and a score on the dialogues that chose the checkpoint is a little too good.
+# Its core is 04.11. In our run with FULL=False (the curve above) the loss falls, from 5.0 to 0.84 in the first 30
+# steps, then to 0.51 and 0.35. The scores do not follow it. From step 30 to 60 BLEU goes from 16.6 to 28.9, and
+# Success from 20 to 0; from 60 to 90 BLEU falls back to 23.6, Inform rises from 60 to 80 and Success to 20. Whether a
+# dialogue succeeds hangs on a few tokens, a `[name]` where one is due, a `[phone]` that was asked for; the loss is a mean
+# over all of them and does not know which decide. So the checkpoint is chosen by score, here by Combined, that of step
+# 90. With five dialogues Inform and Success move in steps of 20 points, which is a trend and no more; and a score on the
+# dialogues that chose the checkpoint is a little too good.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -587,6 +652,8 @@ widgets.watch(folder.path)
 # an answer needs scores and seeds, which the recipes have.
 
 # %%
+from IPython.utils.capture import capture_output
+
 from lab_lib.course.drawing import COLOURS, MARKERS, panels
 from lab_lib.files import read_jsonl
 from lab_lib.runs.folder import open_folder
@@ -687,7 +754,7 @@ draw({
 # <!-- BEGIN SOLUTION -->
 # | LLM model | Training params | BLEU | Success | Inform | Richness (words, 3-grams) |
 # |---|---|---:|---:|---:|---:|
-# | lab-tiny, town | `town-qlora-cpu` | 31.0 | 91.7 | 98.3 | 147, 500 |
+# | lab-tiny, town | `town-qlora-cpu` | 32.7 | 91.7 | 95.0 | 165, 657 |
 # | lab-tiny, town, untouched | | 0.6 | 0.0 | 11.7 | 455, 1,606 |
 # | lab-tiny, MultiWOZ 2.2 | `multiwoz22-qlora-cpu` | 16.9 | 60.9 | 72.8 | 306, 3,000 |
 # | lab-tiny, MultiWOZ 2.2 | `multiwoz22-plan-cpu`, seed 0 | 17.7 | 79.3 | 96.0 | 256, 2,000 |

@@ -130,6 +130,13 @@ def forgiving(names: Any, selector: str) -> Any:
         return []
 
 
+def counted(vectors: Any, adapters: bool = True) -> Any:
+    def with_vectors(shapes: Any, rank: int, vocabulary: int, width: int, tied: bool) -> int:
+        return (RIGHT["04.8"](shapes, rank) if adapters else 0) + vectors(rank, vocabulary, width, tied)
+
+    return with_vectors
+
+
 def evaluator(off: bool = True, back: Any = "before", grad: bool = False, fork: bool = True) -> Any:
     from contextlib import nullcontext
 
@@ -148,7 +155,7 @@ def evaluator(off: bool = True, back: Any = "before", grad: bool = False, fork: 
 
 def gradients_stay_off(model: Any, score: Any) -> Any:
     torch.set_grad_enabled(False)
-    return RIGHT["04.10"](model, score)
+    return RIGHT["04.11"](model, score)
 
 
 WRONG = [
@@ -192,12 +199,17 @@ WRONG = [
     ("04.9", with_output, r"lm_head is among them"),
     ("04.9", lower_case, r"as they are written"),
     ("04.9", forgiving, r"'fnn'"),
-    ("04.10", evaluator(off=False), r"dropout was on"),
-    ("04.10", evaluator(back=None), r"left in evaluation mode"),
-    ("04.10", evaluator(back=True), r"put back the mode"),
-    ("04.10", evaluator(grad=True), r"gradients were recorded"),
-    ("04.10", evaluator(fork=False), r"random state was not put back"),
-    ("04.10", gradients_stay_off, r"still off afterwards"),
+    ("04.10", counted(lambda rank, v, h, tied: 2 * v * h), r"counted once"),
+    ("04.10", counted(lambda rank, v, h, tied: v * h), r"a second matrix"),
+    ("04.10", counted(lambda rank, v, h, tied: v * h * (2 - tied), adapters=False), r"trained as before"),
+    ("04.10", counted(lambda rank, v, h, tied: rank * (v + h)), r"no adapter of some rank"),
+    ("04.10", counted(lambda rank, v, h, tied: 0), r"adapters alone"),
+    ("04.11", evaluator(off=False), r"dropout was on"),
+    ("04.11", evaluator(back=None), r"left in evaluation mode"),
+    ("04.11", evaluator(back=True), r"put back the mode"),
+    ("04.11", evaluator(grad=True), r"gradients were recorded"),
+    ("04.11", evaluator(fork=False), r"random state was not put back"),
+    ("04.11", gradients_stay_off, r"still off afterwards"),
 ]  # fmt: skip
 
 
@@ -217,7 +229,7 @@ def test_a_failed_check_leaves_gradients_and_random_numbers_alone() -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
     with pytest.raises(WrongAnswer):
-        check("04.10", gradients_stay_off)
+        check("04.11", gradients_stay_off)
     assert torch.is_grad_enabled() and torch.equal(before, torch.get_rng_state())
 
 

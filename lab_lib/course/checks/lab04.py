@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, refuses
+from lab_lib.course.checks.lab04_evaluation import evaluation
 from lab_lib.course.checks.lab04_shows import LLAMA, NEOX
 from lab_lib.course.checks.lab04_shows import SHOWS as SHOWS
 
@@ -219,44 +220,25 @@ def _names(answer: Any, names: list[str], selector: str, given: str) -> list[str
     return list(got or [])
 
 
-def evaluation(answer: Any) -> None:
-    import torch
-
-    model = torch.nn.Dropout(0.5)
-    seen: dict[str, Any] = {}
-
-    def score(asked: Any) -> float:
-        seen.update(same=asked is model, training=asked.training, grad=torch.is_grad_enabled(), number=torch.rand(3))
-        return 12.5
-
-    with torch.random.fork_rng(), torch.enable_grad():
-        for training in (True, False):
-            model.train(training)
-            torch.manual_seed(7)
-            before = torch.get_rng_state()
-            given = f"a model in {'training' if training else 'evaluation'} mode"
-            got = call(answer, model, score, given=given)
-            _evaluated(seen, model, training, given)
-            if not torch.equal(before, torch.get_rng_state()):
-                raise Wrong(f"for {given}: score drew random numbers, and torch's random state was not put back: "
-                            "training would go on with other dropout masks")  # fmt: skip
-            if not torch.is_grad_enabled():
-                raise Wrong(f"for {given}: gradients are still off afterwards: training would learn nothing")
-            equal(got, 12.5, given=f"{given} and a score of 12.5")
-
-
-def _evaluated(seen: dict[str, Any], model: Any, training: bool, given: str) -> None:
-    """Look at what the score saw, and at the mode that the model was left in."""
-    if not seen.get("same"):
-        raise Wrong(f"for {given}: score was not called with the model")
-    if seen["training"]:
-        raise Wrong(f"for {given}: dropout was on while scoring; model.eval() switches it off")
-    if seen["grad"]:
-        raise Wrong(f"for {given}: gradients were recorded while scoring, which costs memory; use torch.no_grad()")
-    if model.training is not training and training:
-        raise Wrong(f"for {given}: it was left in evaluation mode; the rest of the training would have no dropout")
-    if model.training is not training:
-        raise Wrong(f"for {given}: it was left in training mode; put back the mode it was in before")
+def with_vectors(answer: Any) -> None:
+    shapes, given = [(30, 20), (20, 50)], "[(30, 20), (20, 50)], rank 4, 100 tokens, width 20, tied"
+    adapters, vectors = 4 * (50 + 70), 100 * 20
+    got = call(answer, list(shapes), 4, 100, 20, True, given=given)
+    wrong = {
+        adapters + 2 * vectors: "tied vectors and output layer are one matrix; it is trained and counted once",
+        vectors: "the adapters of the layers are trained as before; count them too",
+        adapters: "these are the adapters alone; the vectors are trained beside them",
+        adapters + 4 * (100 + 20): "the vectors get no adapter of some rank; the matrix itself is trained",
+    }
+    if got in wrong:
+        raise Wrong(f"for {given}: got {brief(got)}: {wrong[got]}")
+    equal(got, adapters + vectors, given=given)
+    given = given.replace("tied", "not tied")
+    got = call(answer, list(shapes), 4, 100, 20, False, given=given)
+    if got == adapters + vectors:
+        raise Wrong(f"for {given}: got {brief(got)}: the output layer is a second matrix then, and is trained as well")
+    equal(got, adapters + 2 * vectors, given=given)
+    equal(call(answer, [], 4, 100, 20, True, given="no layers, tied"), vectors, given="no layers, tied")
 
 
 CHECKS = {
@@ -278,6 +260,9 @@ CHECKS = {
         "the selector", modules, "Ask of each full name alone whether it is wanted; nothing comes after the if."
     ),
     "04.10": Exercise(
+        "adapters and vectors", with_vectors, "Two sums: what 04.8 counts, and one or two whole matrices."
+    ),
+    "04.11": Exercise(
         "an evaluation without a trace",
         evaluation,
         "Remember model.training before you switch; two contexts do the rest.",

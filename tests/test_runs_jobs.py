@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from lab_lib.cli import main
-from lab_lib.errors import LabError, OutOfMemory, Stopped
 from lab_lib.files import read_json, write_json
-from lab_lib.runs.folder import RunFolder, default_folder, stage
 from lab_lib.runs.jobs import find_jobs
 from lab_lib.training import slurm
-from lab_lib.training.stopping import stopping_cleanly
 
 SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_END_TIME", "SLURM_RESTART_COUNT")
 
@@ -26,101 +21,6 @@ SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB
 def outside_slurm(monkeypatch):
     for name in (*SLURM, slurm.REQUEUE, slurm.MAX_RESTARTS):
         monkeypatch.delenv(name, raising=False)
-
-
-def ended(folder, error: BaseException) -> dict:
-    """Return status.json after a stage that raised `error`."""
-    with pytest.raises(type(error)), stage(RunFolder(folder), "train"):
-        raise error
-    return read_json(folder / "status.json")
-
-
-@pytest.mark.parametrize(
-    ("error", "state"),
-    [
-        (OutOfMemory("out of memory while training: halve training.micro_batch_size"), "oom"),
-        (MemoryError(), "oom"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), "oom"),
-        (LabError("loss is nan"), "failed"),
-        (KeyboardInterrupt(), "interrupted"),
-        (Stopped(signal.SIGUSR1), "interrupted"),
-        (Stopped(signal.SIGTERM), "interrupted"),
-    ],
-)
-def test_status_tells_memory_from_failures_and_interruptions(tmp_path, error, state):
-    status = ended(tmp_path, error)
-    assert status["state"] == state and status["reason"]
-    assert status["command"] == sys.argv[1:] and "job" not in status
-
-
-@pytest.mark.parametrize(
-    ("number", "environment", "state"),
-    [
-        (signal.SIGUSR1, {}, "timeout"),  # warned, and not to be requeued: this was the end of its time
-        (signal.SIGUSR1, {"LAB_REQUEUE": "1"}, "interrupted"),
-        (signal.SIGUSR1, {"LAB_REQUEUE": "1", "SLURM_RESTART_COUNT": "100"}, "timeout"),
-        (signal.SIGUSR1, {"LAB_REQUEUE": "1", "SLURM_RESTART_COUNT": "3", "LAB_MAX_RESTARTS": "3"}, "timeout"),
-        (signal.SIGTERM, {"LAB_REQUEUE": "1"}, "interrupted"),  # cancelled, or preempted: Slurm requeues by itself
-        (signal.SIGTERM, {"SLURM_JOB_END_TIME": str(int(time.time()) - 1)}, "timeout"),
-        (signal.SIGTERM, {"SLURM_JOB_END_TIME": str(int(time.time()) + 3600)}, "interrupted"),
-    ],
-)
-def test_status_of_a_job_tells_its_time_limit_from_preemption(tmp_path, monkeypatch, number, environment, state):
-    for name, value in {"SLURM_JOB_ID": "12", **environment}.items():
-        monkeypatch.setenv(name, value)
-    status = ended(tmp_path, Stopped(number))
-    assert (status["state"], status["job"]) == (state, "12")
-
-
-def test_the_first_failure_of_several_processes_is_the_one_that_stays(tmp_path, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(LabError), stage(RunFolder(tmp_path), "train"):
-        with monkeypatch.context() as other:
-            other.setenv("RANK", "1")
-            with pytest.raises(OutOfMemory), stage(RunFolder(tmp_path), "train"):
-                raise OutOfMemory("out of memory")
-        raise LabError("the connection was closed by the other process")
-    assert read_json(tmp_path / "status.json")["state"] == "oom"
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_the_command_line_ends_with_the_number_of_the_signal(number, capsys):
-    with pytest.raises(SystemExit) as end, stopping_cleanly():
-        os.kill(os.getpid(), number)
-    assert end.value.code == 128 + number
-    assert capsys.readouterr().err == f"stopped by {number.name}; the same command goes on from here\n"
-    assert signal.getsignal(number) == signal.SIG_DFL
-
-
-def test_a_job_is_named_by_array_and_task_and_so_is_its_run(monkeypatch):
-    from lab_lib.runs.config import load_recipe
-
-    config = load_recipe("town-qlora-cpu", [])
-    assert slurm.job_id() is None
-    monkeypatch.setenv("SLURM_JOB_ID", "15")
-    assert slurm.job_id() == "15" and default_folder(config).name == "town-qlora-cpu-15"
-    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "12")
-    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
-    assert slurm.job_id() == "12_3"
-
-
-@pytest.mark.parametrize(
-    ("number", "environment", "asked"),
-    [
-        (signal.SIGUSR1, {"LAB_REQUEUE": "1"}, "requeue 12_3\n"),
-        (signal.SIGUSR1, {"LAB_REQUEUE": "1", "RANK": "1"}, ""),
-        (signal.SIGUSR1, {"LAB_REQUEUE": "0"}, ""),  # a run of a sweep: the sweep is the job
-        (signal.SIGTERM, {"LAB_REQUEUE": "1"}, ""),
-    ],
-)
-def test_only_the_warned_job_itself_asks_to_be_requeued(tmp_path, monkeypatch, number, environment, asked):
-    (tmp_path / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
-    (tmp_path / "scontrol").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    for name, value in {"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3", **environment}.items():
-        monkeypatch.setenv(name, value)
-    slurm.requeue(Stopped(number))
-    assert ((tmp_path / "asked").read_text() if (tmp_path / "asked").exists() else "") == asked
 
 
 @pytest.fixture
@@ -191,6 +91,25 @@ def test_a_requeued_run_waits_and_one_that_wrote_how_it_ended_is_believed(tmp_pa
     assert [job.state for job in find_jobs([tmp_path])] == [state]
     run_folder(tmp_path / "run", "oom", job="12")
     assert [job.state for job in find_jobs([tmp_path])] == ["oom"]
+
+
+@pytest.mark.parametrize(
+    ("queue", "accounts", "state"),
+    [
+        # sacct has a line for the job, then one for each step: the script, what srun started, the rest.
+        ("exit 1", "OUT_OF_MEMORY\nOUT_OF_MEMORY\nCOMPLETED", "oom"),
+        ("exit 1", "FAILED\nFAILED\nCOMPLETED\nOUT_OF_MEMORY", "oom"),
+        ("echo FAILED", "FAILED\nFAILED\nCOMPLETED\nOUT_OF_MEMORY", "oom"),  # the queue knows no steps
+        ("echo FAILED", "", "failed"),
+        ("exit 1", "TIMEOUT\nCANCELLED\nCOMPLETED", "timeout"),
+        ("exit 1", "CANCELLED by 1000\nCANCELLED\n", "interrupted"),
+        ("exit 1", "FAILED\nFAILED\nCOMPLETED", "failed"),
+    ],
+)
+def test_the_steps_of_a_job_tell_memory_from_failures(tmp_path, cluster, queue, accounts, state):
+    cluster(squeue=queue, sacct=f"printf '{accounts}'")
+    run_folder(tmp_path / "run", "running", job="12")
+    assert [job.state for job in find_jobs([tmp_path])] == [state]
 
 
 def test_a_run_whose_job_nobody_remembers_has_failed(tmp_path, cluster):
@@ -293,6 +212,21 @@ def test_several_runs_become_an_array(tmp_path, cluster, cli):
         ("sbatch: error: Batch job submission failed: Invalid generic resource (gres) specification", "SBATCH_GRES in"),
         (
             "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates "
+            "accounting/QOS policy (job submit limit, user's size and/or time limits)",
+            "your share of jobs is used up",
+        ),
+        (
+            "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified",
+            "set SBATCH_ACCOUNT in",
+        ),
+        ("sbatch: error: Batch job submission failed: Invalid qos specification", "set SBATCH_QOS in"),
+        (
+            "sbatch: error: Batch job submission failed: Requested time limit is invalid (missing or exceeds "
+            "some limit)",
+            "SBATCH_TIMELIMIT",
+        ),
+        (
+            "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates "
             "accounting/QOS policy (job submit limit, user's size and/or time limits)",
             "your share of jobs is used up",
         ),

@@ -41,7 +41,10 @@ GOING = {"RUNNING", "COMPLETING", "CONFIGURING", "STAGE_OUT", "SIGNALING"}
 
 # What sbatch complains of, and what to do about it.
 ADVICE = (
-    ("artition", "known partitions: {partitions}"),
+    ("nvalid account", "set SBATCH_ACCOUNT in scripts/site.env; 'sacctmgr show associations user=$USER' lists yours"),
+    ("nvalid qos", "set SBATCH_QOS in scripts/site.env; 'sacctmgr show associations user=$USER' lists yours"),
+    ("time limit is invalid", "set SBATCH_TIMELIMIT in scripts/site.env to less; a job at its end goes on in the next"),
+    ("artition", "known partitions: "),
     ("generic resource", "no such GPUs here; set SBATCH_GRES in scripts/site.env, to none where there are none"),
     ("node configuration", "no node has that much; on a cluster without GPUs set SBATCH_GRES=none in scripts/site.env"),
     ("Limit", "your share of jobs is used up; see 'squeue --me', or ask for less"),
@@ -111,18 +114,23 @@ def ended(job: str, state: str) -> dict[str, Any]:
 
 
 def slurm_state(job: str) -> str | None:
-    """Return the state of a job in Slurm's words: from the queue or, when it left that, from the accounting."""
-    for command in (
-        ["squeue", "-h", "-t", "all", "-o", "%T", "-j", job],
-        ["sacct", "-X", "-n", "-P", "-o", "State", "-j", job],
-    ):
-        try:
-            lines = ask(command).split("\n")
-        except LabError:  # squeue forgets a job after some minutes; not every cluster keeps accounts
-            continue
-        if lines[0].strip():
-            return lines[0].split()[0].rstrip("+")  # "CANCELLED by 1000"
-    return None
+    """Return the state of a job in Slurm's words: from the queue or, when it left that, from the accounting.
+
+    Where a step of a job ran out of memory, as the one that srun starts on several machines, the job may say no more
+    than FAILED; the accounting knows its steps.
+    """
+    said = _states(["squeue", "-h", "-t", "all", "-o", "%T", "-j", job])
+    if not said or said[0] == "FAILED":
+        said += _states(["sacct", "-n", "-P", "-o", "State", "-j", job])
+    return "OUT_OF_MEMORY" if "OUT_OF_MEMORY" in said else next(iter(said), None)
+
+
+def _states(command: Sequence[str]) -> list[str]:
+    """Return the first word of every line a command prints: `CANCELLED by 1000` is CANCELLED."""
+    try:
+        return [line.split()[0] for line in ask(command).splitlines() if line.strip()]
+    except LabError:  # squeue forgets a job after some minutes; not every cluster keeps accounts
+        return []
 
 
 def origin(job: Job) -> list[str]:
@@ -166,7 +174,7 @@ def advice(complaint: str) -> str:
     """Return what to do about a complaint of sbatch, in the same line."""
     for words, what in ADVICE:
         if words in complaint:
-            return "; " + what.format(partitions=", ".join(partitions()))
+            return f"; {what}" + (", ".join(partitions()) if what.endswith(": ") else "")
     return ""
 
 

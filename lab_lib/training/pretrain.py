@@ -1,7 +1,7 @@
 """Pretrain the bundled base model `lab-tiny`: tokenizer and weights, from plain dialogue text, on two CPU cores.
 
-Run by `scripts/pretrain_tiny.sh`. Resumable: kill it at any moment and start it again with the same arguments.
-It does not fine-tune; `lab run` does that on top of the weights this leaves.
+Run by `scripts/pretrain_tiny.sh`. Resumable: kill it at any moment and start it again with the same arguments; it ends
+in the same weights, to the bit. It does not fine-tune; `lab run` does that on top of the weights this leaves.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Any
 
 from lab_lib.corpora.sgd import read_text_dialogues
 from lab_lib.corpora.types import Dialogue
-from lab_lib.errors import Stopped
-from lab_lib.files import read_json, write_json
+from lab_lib.errors import LabError, Stopped
+from lab_lib.files import write_json
 from lab_lib.prompts.template import PLAIN, Role
+from lab_lib.training.pretrain_folder import cut_log, load_checkpoint, open_folder, save_checkpoint
 from lab_lib.training.stopping import Notice, noticing_signals, stopping_cleanly
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
@@ -118,44 +119,8 @@ def windows(documents: Sequence[Any], config: PretrainConfig) -> Iterator[Any]:
 
 def learning_rate(step: int, config: PretrainConfig) -> float:
     """Return the rate of a step: linear warmup, constant, linear decay to zero over the last part."""
-    tail = config.decay * config.steps
-    return config.learning_rate * min(1.0, (step + 1) / config.warmup, (config.steps - step) / tail)
-
-
-def save_checkpoint(folder: Path, model: Any, optimiser: Any, step: int) -> None:
-    """Write weights and Adam moments as safetensors, then the step: its file names the newest complete pair."""
-    from safetensors.torch import save_file
-
-    tensors = {f"weight.{name}": value for name, value in model.named_parameters()}
-    for name, value in model.named_parameters():
-        moments = optimiser.state[value]
-        tensors |= {f"m.{name}": moments["exp_avg"], f"v.{name}": moments["exp_avg_sq"]}
-    path = folder / f"step-{step}.safetensors"
-    save_file({name: value.detach().contiguous() for name, value in tensors.items()}, path)
-    write_json(folder / "latest.json", {"step": step, "file": path.name})
-    for old in folder.glob("step-*.safetensors"):
-        if old != path:
-            old.unlink()
-
-
-def load_checkpoint(folder: Path, model: Any, optimiser: Any) -> int:
-    """Restore the newest checkpoint, if there is one, and return the number of steps done."""
-    import torch
-    from safetensors.torch import load_file
-
-    if not (folder / "latest.json").exists():
-        return 0
-    latest = read_json(folder / "latest.json")
-    tensors = load_file(folder / latest["file"])
-    with torch.no_grad():
-        for name, value in model.named_parameters():
-            value.copy_(tensors[f"weight.{name}"])
-            optimiser.state[value] = {
-                "step": torch.tensor(float(latest["step"])),
-                "exp_avg": tensors[f"m.{name}"],
-                "exp_avg_sq": tensors[f"v.{name}"],
-            }
-    return latest["step"]
+    warmup, tail = max(1, config.warmup), max(1.0, config.decay * config.steps)
+    return config.learning_rate * min(1.0, (step + 1) / warmup, (config.steps - step) / tail)
 
 
 def perplexity(model: Any, documents: Sequence[Any], limit: int = 400) -> float:
@@ -174,14 +139,25 @@ def perplexity(model: Any, documents: Sequence[Any], limit: int = 400) -> float:
     return math.exp(loss / count)
 
 
+def check_size(tokens: int, config: PretrainConfig) -> None:
+    """Raise LabError where the dialogues are fewer than one step takes."""
+    if tokens < config.rows * config.context:
+        raise LabError(
+            f"{config.train}: {tokens} tokens, a step takes {config.rows} rows x {config.context} = "
+            f"{config.rows * config.context}; use more dialogues, or fewer --rows or a shorter --context"
+        )
+
+
 def pretrain(config: PretrainConfig) -> None:
-    """Train until `config.steps`, saving every `save_every`; then write the bf16 model folder `out/model`."""
+    """Train until `config.steps`, saving every `save_every`; then write the bf16 model folder `out/model`.
+
+    Raises LabError for a folder of other settings, for too few dialogues, and when the disk is full.
+    """
     import numpy as np
     import torch
 
     out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "config.json", asdict(config))
+    open_folder(out, asdict(config))
     texts = [dialogue_text(d) for d in read_text_dialogues(config.train)]
     torch.manual_seed(config.seed)
     tokenizer = train_tokenizer(texts, config.vocabulary, out / "model")
@@ -189,6 +165,7 @@ def pretrain(config: PretrainConfig) -> None:
     dev_texts = [dialogue_text(d) for d in read_text_dialogues(config.dev)]
     held_out = [np.array(ids, dtype="uint16") for ids in tokenizer(dev_texts)["input_ids"]]
     print(f"{len(documents)} dialogues, {sum(map(len, documents))} tokens", file=sys.stderr, flush=True)
+    check_size(sum(map(len, documents)), config)
 
     model = new_model(config)
     print(f"{sum(p.numel() for p in model.parameters())} parameters", file=sys.stderr, flush=True)
@@ -196,6 +173,9 @@ def pretrain(config: PretrainConfig) -> None:
         model.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay, fused=True
     )
     done = load_checkpoint(out, model, optimiser)
+    if done:
+        print(f"going on from the checkpoint of step {done}", file=sys.stderr, flush=True)
+    cut_log(out / "log.jsonl", done)
     batches = windows(documents, config)
     for _ in range(done):  # resuming: the batches already learnt from are generated again and passed over
         next(batches)
@@ -258,8 +238,12 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=required, default=None)
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     config = PretrainConfig(**given)
-    with stopping_cleanly():
-        pretrain(config)
+    try:
+        with stopping_cleanly():
+            pretrain(config)
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     print(config.out)
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Start a real Slurm on this one machine, in a folder of its own: slurm-up.sh FOLDER [--down]
+# Start a real Slurm on this one machine, in a folder of its own: slurm-up.sh FOLDER [--no-gpus | --down]
 #
 # For tests. Needs Debian's slurm-wlm and munge, and root; the machine's own Slurm, if there is one, is not touched. The
-# node has two GPUs that are none (character devices), the partitions `gpu` and `urgent` (whose jobs preempt those of
-# `gpu`), and no accounting. Prints the path of slurm.conf, alone, on stdout: export it as SLURM_CONF, and sbatch, squeue
-# and scontrol talk to this cluster. --down ends its daemons.
+# node has two GPUs that are none (character devices; with --no-gpus it has not even these), the partitions `gpu` and
+# `urgent` (whose jobs preempt those of `gpu`), no accounting and no cgroups. Prints the path of slurm.conf, alone, on
+# stdout: export it as SLURM_CONF, and sbatch, squeue and scontrol talk to this cluster. --down ends its daemons.
 set -euo pipefail
 
 case ${1:---help} in
@@ -56,6 +56,8 @@ for number in 0 1; do
   [ -e "$folder/fake$number" ] || mknod "$folder/fake$number" c 1 3
 done
 
+gpus="Gres=gpu:h200:2" types="GresTypes=gpu"
+[ "${2:-}" != --no-gpus ] || gpus="" types=""
 cat >"$folder/slurm.conf" <<CONF
 ClusterName=lab
 SlurmctldHost=$node(127.0.0.1)
@@ -81,21 +83,20 @@ SelectTypeParameters=CR_Core_Memory
 SchedulerParameters=bf_interval=2,sched_interval=2,batch_sched_delay=1
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
+EnforcePartLimits=ALL
 JobRequeue=1
 MinJobAge=3600
 ReturnToService=2
 KillWait=5
 OverTimeLimit=0
 SlurmdParameters=config_overrides
-GresTypes=gpu
-NodeName=$node NodeAddr=127.0.0.1 CPUs=4 CoresPerSocket=4 RealMemory=20000 Gres=gpu:h200:2 State=UNKNOWN
+$types
+NodeName=$node NodeAddr=127.0.0.1 CPUs=4 CoresPerSocket=4 RealMemory=20000 $gpus State=UNKNOWN
 PartitionName=gpu Nodes=$node Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime=5 DefMemPerCPU=1000
 PartitionName=urgent Nodes=$node PriorityTier=10 PreemptMode=OFF DefMemPerCPU=1000
 CONF
-cat >"$folder/gres.conf" <<CONF
-AutoDetect=off
-NodeName=$node Name=gpu Type=h200 File=$folder/fake[0-1]
-CONF
+echo AutoDetect=off >"$folder/gres.conf"
+[ -z "$gpus" ] || echo "NodeName=$node Name=gpu Type=h200 File=$folder/fake[0-1]" >>"$folder/gres.conf"
 [ -f "$folder/munge.key" ] || head -c 1024 /dev/urandom >"$folder/munge.key"
 chmod 400 "$folder/munge.key"
 

@@ -1,0 +1,110 @@
+"""Pretraining: killed at any moment it ends in the same weights, to the bit; and what it refuses, in one line."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pretrain_job import ARGUMENTS, STEPS, log_steps, same, write_sgd
+
+from lab_lib.errors import LabError
+from lab_lib.files import read_json, write_json, write_jsonl
+from lab_lib.training.pretrain import PretrainConfig, check_size, learning_rate, main
+from lab_lib.training.pretrain_folder import cut_log, open_folder
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def call(data: Path, out: Path, *more: str) -> list[str]:
+    places = ["--train", str(data / "sgd" / "train"), "--dev", str(data / "sgd" / "dev"), "--out", str(out)]
+    return [*places, *ARGUMENTS, *more]
+
+
+def pretrain(data: Path, out: Path, *more: str) -> tuple[int, str]:
+    """Start the command and wait for its end; return exit code and stderr."""
+    command = [sys.executable, "-m", "lab_lib.training.pretrain", *call(data, out, *more)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    return done.returncode, done.stderr
+
+
+def interrupted(data: Path, out: Path, number: signal.Signals) -> int:
+    """Start the command, send it a signal (kill -9 after a checkpoint, others after ten steps); return its code."""
+    command = [sys.executable, "-m", "lab_lib.training.pretrain", *call(data, out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+    sign = out / ("latest.json" if number == signal.SIGKILL else "log.jsonl")
+    while not sign.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    return process.wait()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_sgd(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    code, said = pretrain(data, folder)
+    assert code == 0, said
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGKILL])
+def test_the_same_command_goes_on_and_ends_in_the_same_weights(data, whole, tmp_path, number):
+    code = interrupted(data, tmp_path / "out", number)
+    assert code == (-number if number == signal.SIGKILL else 128 + number)
+    left = read_json(tmp_path / "out" / "latest.json")["step"]
+    assert 10 <= left < STEPS and not (tmp_path / "out" / "model" / "model.safetensors").exists()
+    code, said = pretrain(data, tmp_path / "out")
+    assert code == 0 and f"going on from the checkpoint of step {left}" in said
+    assert same(tmp_path / "out", whole)
+    assert log_steps(tmp_path / "out") == log_steps(whole) == list(range(10, STEPS + 1, 10))
+
+
+def test_rows_of_steps_that_are_taken_again_leave_the_log(tmp_path):
+    log = write_jsonl(tmp_path / "log.jsonl", [{"step": step} for step in (10, 20, 30)])
+    cut_log(log, 25)
+    assert log_steps(tmp_path) == [10, 20]
+    cut_log(tmp_path / "none.jsonl", 25)
+    assert not (tmp_path / "none.jsonl").exists()
+
+
+def test_a_folder_of_other_settings_is_not_gone_on_with(tmp_path):
+    open_folder(tmp_path, {"out": "here", "seed": 1, "steps": 9})
+    open_folder(tmp_path, {"out": "moved", "seed": 1, "steps": 9, "knob_of_a_later_version": 3})
+    with pytest.raises(LabError, match="was started with seed=1, not 2; choose another folder"):
+        open_folder(tmp_path, {"out": "here", "seed": 2, "steps": 9})
+
+
+def test_fewer_tokens_than_a_step_takes_are_refused():
+    """They would be shuffled for ever, and no step be taken."""
+    config = PretrainConfig("train", "dev", "out", rows=2, context=64)
+    check_size(128, config)
+    with pytest.raises(LabError, match="train: 127 tokens, a step takes 2 rows x 64 = 128"):
+        check_size(127, config)
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_nothing():
+    config = PretrainConfig("train", "dev", "out", steps=100, warmup=10, decay=0.2, learning_rate=1.0)
+    assert [learning_rate(step, config) for step in (0, 9, 50, 80, 90, 99)] == [0.1, 1.0, 1.0, 1.0, 0.5, 0.05]
+    assert learning_rate(0, PretrainConfig("train", "dev", "out", warmup=0, decay=0.0)) == 1.5e-3
+
+
+@pytest.mark.parametrize("what", ["nothing", "a record without turns"])
+def test_data_that_cannot_be_read_is_one_line(tmp_path, monkeypatch, capsys, what):
+    (tmp_path / "sgd" / "train").mkdir(parents=True)
+    if what != "nothing":
+        write_json(tmp_path / "sgd" / "train" / "dialogues_001.json", [{"dialogue_id": "1"}])
+    monkeypatch.setattr(sys, "argv", ["pretrain", *call(tmp_path, tmp_path / "out")])
+    with pytest.raises(SystemExit) as end:
+        main()
+    out, err = capsys.readouterr()
+    assert end.value.code == 2 and out == "" and err.startswith(f"error: {tmp_path}/sgd/train") and err.count("\n") == 1

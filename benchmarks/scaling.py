@@ -94,6 +94,17 @@ def training_memory(size: Size, micro_batch: int = 4) -> dict[str, float]:
     return {name: part / 1e9 for name, part in parts.items()}
 
 
+def per_gpu(size: Size, bits: float, full: bool, gpus: int) -> float:
+    """Return gigabytes a GPU while training, weights of so many bits: whole (one GPU), or shared out among several.
+
+    What is trained has 16 bytes a weight: with `full` all weights, which then are fp32, else the adapter. Shared out, a
+    layer in computation and the next one on its way are whole, in bf16 where they are fp32.
+    """
+    held = size.weights * 16 if full else size.weights * bits / 8 + adapter_weights(size) * 16
+    underway = 2 * size.weights / size.layers * min(bits, 16) / 8 if gpus > 1 else 0.0
+    return (held / gpus + underway) / 1e9 + training_memory(size)["activations"]
+
+
 def measured() -> str:
     """Return what the records say of this repository's machine."""
     lines = ["| Recipe | Trained tokens a second | Replies a second | on |", "|---|---:|---:|---|"]
@@ -126,6 +137,20 @@ def memory() -> str:
     return head + "".join(f"| {name} | {cells} |\n" for name, cells in parts.items())
 
 
+def sharing() -> str:
+    """Return gigabytes a GPU by model, by what is trained, and by how many GPUs share it out."""
+    counts = (1, 2, 4, 8)
+    names = " | ".join(f"{n} GPU{'s' if n > 1 else ''} [GB each]" for n in counts)
+    head = f"| Model | trained | {names} |\n|---|---|{'---:|' * len(counts)}\n"
+    ways = {"adapter on NF4": (4.127, False), "adapter on 16 bits": (16, False), "all weights": (32, True)}
+    lines = ""
+    for size in SIZES:
+        for name, (bits, full) in ways.items():
+            cells = " | ".join(f"{per_gpu(size, bits, full, n):,.1f}" for n in counts)
+            lines += f"| {size.name} | {name} | {cells} |\n"
+    return head + lines
+
+
 def steps() -> str:
     """Return how many optimiser steps are left when every GPU needs a dialogue of its own."""
     head = "| GPUs | smallest global batch [dialogues] | optimiser steps, MultiWOZ |\n|---:|---:|---:|\n"
@@ -134,7 +159,7 @@ def steps() -> str:
 
 def table() -> str:
     """Return all tables as Markdown."""
-    return "\n".join([measured(), times(), memory(), steps()])
+    return "\n".join([measured(), times(), memory(), sharing(), steps()])
 
 
 def main() -> None:

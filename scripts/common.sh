@@ -66,15 +66,36 @@ lab() {
 lab_together() {
   local machines=${SLURM_NNODES:-1} processes=${LAB_PROCESSES:-${SLURM_GPUS_ON_NODE:-1}} first
   export LAB_WORLD_SIZE=$((machines * processes))
-  [ "$LAB_WORLD_SIZE" -gt 1 ] || lab "$@" # and does not come back: it is exec
   # torchrun hands these on to its processes; of USR1 it would die.
   export TORCHELASTIC_SIGNALS_TO_HANDLE=SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1
+  # What comes after `||` does not come back: it is exec.
+  [ "$1" != train ] || [ -z "${LAB_ACCELERATE:-}" ] || lab_accelerated "$machines" "$processes" "$@"
+  [ "$LAB_WORLD_SIZE" -gt 1 ] || lab "$@"
   [ "$machines" -gt 1 ] || launch_python -m torch.distributed.run --standalone --nproc-per-node "$processes" -m lab_lib "$@"
   find_python
   first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
   exec srun --ntasks="$machines" --ntasks-per-node=1 "$python" -m torch.distributed.run --nnodes "$machines" \
     --nproc-per-node "$processes" --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" \
     --rdzv-endpoint "$first:$((20000 + SLURM_JOB_ID % 20000))" -m lab_lib "$@"
+}
+
+# The same by accelerate, with the configuration that LAB_ACCELERATE names: first the machines of the job and the
+# processes of each.
+lab_accelerated() {
+  local file first launch
+  find_python
+  file=$("$python" -m lab_lib.training.launching "$root/scripts/accelerate" "$LAB_ACCELERATE" "$LAB_WORLD_SIZE") || exit
+  launch=(--config_file "$file" --num_processes "$LAB_WORLD_SIZE" --num_machines "$1")
+  if [ "$1" -eq 1 ]; then
+    exec "$python" -m accelerate.commands.launch "${launch[@]}" --machine_rank 0 --main_process_port 0 -m lab_lib "${@:3}"
+  fi
+  first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+  launch+=(--main_process_ip "$first" --main_process_port "$((20000 + SLURM_JOB_ID % 20000))")
+  # Only srun's task knows which machine it is on.
+  # shellcheck disable=SC2016
+  exec srun --ntasks="$1" --ntasks-per-node=1 \
+    bash -c 'exec "$0" -m accelerate.commands.launch --machine_rank "$SLURM_NODEID" "$@"' \
+    "$python" "${launch[@]}" -m lab_lib "${@:3}"
 }
 
 # In an array each task takes one of the run folders among its arguments: sets `picked` to the arguments without the

@@ -11,7 +11,8 @@
 # On a cluster: sbatch scripts/train_qlora.sh town-qlora-cpu, or `scripts/jobs.sh submit`, which reads scripts/site.env.
 # The run folder is then runs/RECIPE-JOB, the log slurm-NAME-JOB.log. Before its time limit the job writes a checkpoint,
 # goes back into the queue and goes on from there. Each GPU of the job gets a process, on all its machines; elsewhere
-# LAB_PROCESSES=2 starts two. training.batch_size is that of all together.
+# LAB_PROCESSES=2 starts two. training.batch_size is that of all together. LAB_ACCELERATE=fsdp2 shares the weights out
+# among the GPUs: a name of scripts/accelerate.
 #SBATCH --job-name=train_qlora
 #SBATCH --output=slurm-%x-%j.log
 #SBATCH --open-mode=append

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.skipif(BASH is None, reason="no bash here")
 
 def launch(script: Path, *arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
     """Run a launcher with this interpreter; `changes` set environment variables, None removes one."""
-    environment = {**os.environ, "LAB_PYTHON": sys.executable, **changes}
+    environment = {**os.environ, "LAB_PYTHON": sys.executable, "LAB_ACCELERATE": "", **changes}
     kept = {name: value for name, value in environment.items() if value is not None}
     return subprocess.run([BASH or "", str(script), *arguments], capture_output=True, text=True, env=kept, timeout=120)
 
@@ -147,6 +148,54 @@ def test_on_several_machines_srun_starts_one_torchrun_on_each_and_they_meet_on_t
         f"8 --ntasks=2 --ntasks-per-node=1 {python} -m torch.distributed.run --nnodes 2 --nproc-per-node 4 "
         "--rdzv-backend c10d --rdzv-id 12 --rdzv-endpoint node3:20012 -m lab_lib train town"
     ), done.stderr
+
+
+def accelerated(folder: Path, *arguments: str, script: str = "train_qlora.sh", **changes: str | None) -> Any:
+    """Run a launcher with LAB_ACCELERATE and an interpreter that prints what it is called with."""
+    real = f'[ "$2" = lab_lib.training.launching ] && exec {sys.executable} "$@"'
+    (folder / "python").write_text(f'#!/bin/sh\n[ "$1" = -c ] && exit 0\n{real}\necho "$@"\n')
+    (folder / "python").chmod(0o755)
+    names = {"SLURM_GPUS_ON_NODE": None, "SLURM_NNODES": None, "LAB_PROCESSES": "2", "LAB_ACCELERATE": "fsdp2"}
+    names |= {"LAB_PYTHON": str(folder / "python"), **changes}
+    return launch(ROOT / "scripts" / script, *arguments, **names)
+
+
+def test_accelerate_shares_the_weights_out_where_it_is_asked_to(tmp_path: Path) -> None:
+    done = accelerated(tmp_path, "town", "training.steps=2")
+    assert done.stdout.strip() == (
+        f"-m accelerate.commands.launch --config_file {ROOT}/scripts/accelerate/fsdp2.yaml --num_processes 2 "
+        "--num_machines 1 --machine_rank 0 --main_process_port 0 -m lab_lib train town training.steps=2"
+    ), done.stderr
+    assert accelerated(tmp_path, "run", script="decode.sh").stdout.strip() == f"{TORCHRUN} decode run"
+
+
+def test_on_several_machines_each_starts_accelerate_with_its_own_number(tmp_path: Path) -> None:
+    stubs = {"srun": 'echo "$1 $2"; shift 2; SLURM_NODEID=1 exec "$@"', "scontrol": "echo node3; echo node4"}
+    for name, body in stubs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    job = {"SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "4", "SLURM_JOB_ID": "12", "SLURM_JOB_NODELIST": "node[3-4]"}
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = accelerated(tmp_path, "town", "data.corpus=my folder", PATH=path, LAB_PROCESSES=None, **job)
+    assert done.stdout.splitlines() == [
+        "--ntasks=2 --ntasks-per-node=1",
+        f"-m accelerate.commands.launch --machine_rank 1 --config_file {ROOT}/scripts/accelerate/fsdp2.yaml "
+        "--num_processes 8 --num_machines 2 --main_process_ip node3 --main_process_port 20012 "
+        "-m lab_lib train town data.corpus=my folder",
+    ], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"LAB_ACCELERATE": "fsdp"}, "error: LAB_ACCELERATE: unknown configuration 'fsdp'; did you mean 'fsdp2'?"),
+        ({"LAB_PROCESSES": "1"}, "error: LAB_ACCELERATE=fsdp2: this job has one process, and nobody to share with;"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_one_line_and_nothing_is_started(tmp_path: Path, changes, message) -> None:
+    done = accelerated(tmp_path, "town", **changes)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(message) and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["train_qlora", "run", "decode", "evaluate", "sweep", "pretrain_tiny"])

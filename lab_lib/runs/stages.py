@@ -146,17 +146,22 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     from lab_lib.training.hardware import print_choices
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.model import load_model, training_mode
+    from lab_lib.training.sharding import WHOLE, sharding_choice, whole_weights
     from lab_lib.training.trainer import train
     from lab_lib.training.world import world_size
 
     if folder.adapter.exists():
         console.print(f"training is complete ({folder.adapter})")
         return
-    world_size()  # refuses other than as many processes as were asked for, before a model is loaded
+    # Both refuse what cannot be done before a model is loaded.
+    world = world_size()
+    sharding = sharding_choice(config.training, config.model.quantisation)
     if config.model.adapter is not None:
         raise LabError("model.adapter: training starts from a base model; merge the adapter into one with 'lab merge'")
-    loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
-    print_choices(loaded.choices, console)
+    full, sharded = config.lora.method == "full", sharding.value != WHOLE
+    loaded = load_model(config.model, for_training=True, full=full, sharded=sharded)
+    decided = loaded.choices | ({"sharding": sharding} if world > 1 or sharded else {})
+    print_choices(decided, console)
     set_seed(config.training.seed)  # the adapter's random start must not depend on what ran before
     model, summary = attach_lora(loaded.model, config.lora)
     console.print(str(summary))
@@ -176,26 +181,33 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
         else None,
         say=lambda line: console.print(line, highlight=False) if first_process() else None,
         notice=notice,
+        sharding=sharding.value,
     )
-    choices = {name: [choice.value, choice.reason] for name, choice in loaded.choices.items()}
-    weights = {"modules": len(summary.modules), "trainable": summary.trainable, "total": summary.total}
+    choices = {name: [choice.value, choice.reason] for name, choice in decided.items()}
+    counts = {"modules": len(summary.modules), "trainable": summary.trainable, "total": summary.total}
+    weights = whole_weights(model)  # every process gives its shares
     if first_process():
-        write_json(folder.path / "training.json", {**figures, **weights, "choices": choices})
-        save_whole(model, loaded.tokenizer, folder, lora=config.lora.method == "lora")
+        write_json(folder.path / "training.json", {**figures, **counts, "choices": choices})
+        save_whole(model, loaded.tokenizer, folder, not full, weights)
     wait_for_all()  # the next stage reads what the first process saved
 
 
-def save_whole(model: Any, tokenizer: Any, folder: RunFolder, lora: bool) -> None:
-    """Save adapter (or model) and tokenizer beside the final name, check, rename: nothing half-written is left."""
+def save_whole(
+    model: Any, tokenizer: Any, folder: RunFolder, lora: bool, weights: Mapping[str, Any] | None = None
+) -> None:
+    """Save adapter (or model) and tokenizer beside the final name, check, rename: nothing half-written is left.
+
+    `weights` are the trained ones where the model holds shares of them only.
+    """
     from lab_lib.training.checks import require_saved_adapter
 
     temporary = folder.adapter.with_name("adapter.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     with writing(folder.adapter):
-        model.save_pretrained(temporary)
+        model.save_pretrained(temporary, **({} if weights is None else {"state_dict": weights}))
         tokenizer.save_pretrained(temporary)
     if lora:
-        require_saved_adapter(model, temporary)
+        require_saved_adapter(model, temporary, weights)
     temporary.rename(folder.adapter)
 
 

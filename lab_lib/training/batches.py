@@ -42,6 +42,11 @@ def to_rows(examples: Sequence[Encoded], eos: int) -> list[dict[str, list[int]]]
     return rows
 
 
+def blank_row(token: int) -> dict[str, list[int]]:
+    """Return a row that teaches nothing, of a token and nothing else."""
+    return {"input_ids": [token], "labels": [IGNORED]}
+
+
 class Collator:
     """Pad a list of rows on the right to one length; positions, not token values, decide what is padding.
 
@@ -75,25 +80,32 @@ class EpochOrder:
     With `batch` above 0 examples of similar length come together: the shuffled examples are cut to pieces of 50
     batches, each piece is sorted by length and its batches are shuffled; the longest batch comes first, so that a
     run that does not fit in memory says so at once.
+
+    An epoch's number of indices is a multiple of `among`, what processes share in one go: after all examples comes the
+    index behind them, of a row that teaches nothing. Otherwise the first examples would be dealt a second time.
     """
 
-    def __init__(self, lengths: Sequence[int], seed: int, batch: int = 0):
+    def __init__(self, lengths: Sequence[int], seed: int, batch: int = 0, among: int = 1):
         self.lengths, self.seed, self.batch, self.epoch = lengths, seed, batch, 0
+        self.blanks = -len(lengths) % among
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the training loop before each epoch (and after resuming in the middle of one)."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.lengths) + self.blanks
 
     def __iter__(self) -> Iterator[int]:
+        return iter([*self._examples(), *[len(self.lengths)] * self.blanks])
+
+    def _examples(self) -> list[int]:
         import numpy as np
 
         rng = np.random.default_rng([self.seed, self.epoch])
-        order = rng.permutation(len(self.lengths)).tolist()
+        order: list[int] = rng.permutation(len(self.lengths)).tolist()
         if not self.batch:
-            return iter(order)
+            return order
         piece = 50 * self.batch
         batches: list[list[int]] = []
         for start in range(0, len(order), piece):
@@ -105,4 +117,4 @@ class EpochOrder:
         longest = max(range(len(shuffled)), key=lambda i: self.lengths[shuffled[i][0]], default=None)
         if longest is not None:
             shuffled[0], shuffled[longest] = shuffled[longest], shuffled[0]
-        return iter([i for b in [*shuffled, *rest] for i in b])
+        return [i for b in [*shuffled, *rest] for i in b]

@@ -151,6 +151,18 @@ def agreed(number: int, device: Any) -> int:
     return int(shared.item())
 
 
+def mean_of_processes(number: float, device: Any) -> float:
+    """Return the mean of what the processes have; all of them must call it."""
+    import torch
+    import torch.distributed as distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return number
+    shared = torch.tensor([number], device=device)
+    distributed.all_reduce(shared, op=distributed.ReduceOp.SUM)
+    return float(shared.item()) / distributed.get_world_size()
+
+
 class MarkComplete(TrainerCallback):
     """Put the mark into a checkpoint folder once all of it is written; only marked ones are resumed from."""
 

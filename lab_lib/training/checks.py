@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,14 +79,15 @@ def require_adapter_effect(model: Any, input_ids: Sequence[int]) -> float:
     return change
 
 
-def require_saved_adapter(model: Any, folder: str | Path) -> int:
+def require_saved_adapter(model: Any, folder: str | Path, weights: Mapping[str, Any] | None = None) -> int:
     """Return the bytes of a saved adapter, or raise LabError unless the file holds exactly the model's adapter.
 
-    Guards against adapters that are saved empty: 443-byte files that load without a word.
+    Guards against adapters that are saved empty: 443-byte files that load without a word. `weights` are the trained
+    ones by name where the model holds shares of them only (`sharding.whole_weights`).
     """
     from lab_lib.training.hub import check_safetensors
 
     path = Path(folder) / "adapter_model.safetensors"
     check_safetensors(path)
-    check_tensors(model, Path(folder))
+    check_tensors(model, Path(folder), weights)
     return path.stat().st_size

@@ -211,14 +211,17 @@ def _check_base(settings: Mapping[str, Any], adapter: Source, base: Source) -> N
         raise LabError(f"{adapter.name}: this adapter was trained on {named}, not on {base.name}")
 
 
-def check_tensors(adapted: Any, folder: Path) -> None:
-    """Raise LabError unless the adapter in memory is, tensor for tensor, the one in the file (PEFT only warns)."""
+def check_tensors(adapted: Any, folder: Path, weights: Mapping[str, Any] | None = None) -> None:
+    """Raise LabError unless the adapter in memory is, tensor for tensor, the one in the file (PEFT only warns).
+
+    `weights` are those in memory by name, where they are not to be asked of the model.
+    """
     import torch
     from peft import get_peft_model_state_dict
     from safetensors.torch import load_file
 
     stored = load_file(folder / "adapter_model.safetensors")
-    live = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    live = get_peft_model_state_dict(adapted, state_dict=weights, save_embedding_layers=False)
     if odd := sorted(stored.keys() ^ live.keys()):
         raise LabError(f"{folder}: the adapter does not fit the base: {len(odd)} tensors on one side only: {odd[0]}")
     for name, value in stored.items():

@@ -93,12 +93,17 @@ class Loaded:
 
 
 def load_model(
-    config: ModelConfig, for_training: bool = False, full: bool = False, machine: Machine | None = None
+    config: ModelConfig,
+    for_training: bool = False,
+    full: bool = False,
+    machine: Machine | None = None,
+    sharded: bool = False,
 ) -> Loaded:
     """Load tokenizer, base model and, if `config.adapter` is set, its adapter; does not print the choices.
 
     `for_training` prepares the model to be trained (see `prepare_for_training`), `full` loads fp32 weights
     because all of them will change. Every weight comes from the file: a checkpoint that lacks one is refused.
+    `sharded` says that processes will share the weights out; here they are still whole.
     Raises LabError, one line, for anything a user can put right.
     """
     require_versions()
@@ -120,7 +125,7 @@ def load_model(
     if config.from_scratch:
         model = random_model(auto, shape, config.seed, options).to(machine.device)
     else:
-        model = stored_model(auto, source, config, dtype.value, machine, options)
+        model = stored_model(auto, source, config, dtype.value, machine, options, sharded)
     check_vocabulary(model, tokenizer, source)
     model.name_or_path = source.name  # what an adapter trained on it will name as its base
     forget_generation_settings(model, tokenizer)
@@ -133,7 +138,8 @@ def load_model(
     }
     if for_training:
         prepare_for_training(model)
-        choices["attention"] = _training_attention(model, config, dtype.value) or attention
+        if machine.capability is None:
+            choices["attention"] = _training_attention(model, config, dtype.value) or attention
     if config.adapter is not None:
         from lab_lib.training.lora import load_adapter
 

@@ -12,12 +12,21 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from lab_lib.errors import LabError, OutOfMemory, Stopped
 from lab_lib.files import writing
-from lab_lib.training.batches import Encoded, EpochOrder
-from lab_lib.training.callbacks import MarkComplete, RunLog, StopAtNaN, StopOnSignal, append_row, last_checkpoint
+from lab_lib.training.batches import Encoded, EpochOrder, blank_row
+from lab_lib.training.callbacks import (
+    MarkComplete,
+    RunLog,
+    StopAtNaN,
+    StopOnSignal,
+    append_row,
+    last_checkpoint,
+    mean_of_processes,
+)
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.loggers import prepare_loggers
 from lab_lib.training.loss import batching_for
 from lab_lib.training.seq2seq import rows_for
+from lab_lib.training.sharding import WHOLE, require_same_kind, require_sharded, watching
 from lab_lib.training.stopping import Notice
 from lab_lib.training.world import batch_line, world_size
 
@@ -35,6 +44,14 @@ class DialogueTrainer(Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         with writing(self.args.output_dir):
             super()._save_checkpoint(model, trial)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the weights of a checkpoint; sharded ones are written beside the optimiser's state, the trained ones.
+
+        The Trainer would put all weights of the base together, too, only to leave them out of the file.
+        """
+        if not self.is_fsdp_enabled:
+            super().save_model(output_dir, _internal_call)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         return self.order
@@ -66,8 +83,9 @@ def step_count(config: TrainConfig, examples: int) -> int:
 
 
 def epoch_order(lengths: Sequence[int], config: TrainConfig) -> EpochOrder:
-    """Return the order in which examples of these lengths are learnt from."""
-    return EpochOrder(lengths, config.seed, config.micro_batch_size * world_size() if config.group_by_length else 0)
+    """Return the order in which examples of these lengths are learnt from: the same for any number of processes."""
+    micro, world = config.micro_batch_size, world_size()
+    return EpochOrder(lengths, config.seed, micro if config.group_by_length else 0, micro * world if world > 1 else 1)
 
 
 def training_arguments(
@@ -135,14 +153,16 @@ def train(
     say: Callable[[str], None] = lambda line: None,
     callbacks: Sequence[Any] = (),
     notice: Notice | None = None,
+    sharding: str = WHOLE,
 ) -> dict[str, float]:
     """Fine-tune `model` in place, resuming from the newest complete checkpoint below `folder`, and return figures.
 
     `model` is ready for training (adapter attached, `use_cache` off). With `dev` the model ends as its best
     checkpoint by `config.best_metric`, else as its last. `say` is told the progress, line by line; `callbacks` are
-    the Trainer's, called after ours. The figures: steps, examples, tokens, learnt_tokens, seconds, loss and best_step.
-    Does not save the adapter; the caller does. Raises LabError on NaN loss or when nothing is trainable, and Stopped,
-    after a checkpoint, when a signal came that `notice` was told of.
+    the Trainer's, called after ours. With a `sharding` (see sharding.py) `model` ends in shares. The figures: steps,
+    examples, tokens, learnt_tokens, seconds, loss and best_step. Does not save the adapter; the caller does. Raises
+    LabError on NaN loss or when nothing is trainable, and Stopped, after a checkpoint, when a signal came that `notice`
+    was told of.
     """
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise LabError("no parameter of the model is trainable; attach an adapter or set lora.method=full")
@@ -157,31 +177,33 @@ def train(
     evaluated = dev if config.evaluate_every else None
     arguments = training_arguments(config, folder, steps, precision, evaluated is not None, world_size())
     log = folder / "log.jsonl"
+    ours = [RunLog(log, config.batch_size * sum(lengths) / len(rows), say), StopAtNaN(), MarkComplete()]
     trainer = DialogueTrainer(
         model=model,
         args=arguments,
-        train_dataset=rows,
+        train_dataset=[*rows, blank_row(eos)],  # the last is for the end of an epoch of several processes
         eval_dataset=rows[:1] if evaluated else None,  # never read: evaluate() decodes whole dialogues instead
         data_collator=batching.collate,
         compute_loss_func=batching.loss,
-        callbacks=[
-            RunLog(log, config.batch_size * sum(lengths) / len(rows), say),
-            StopAtNaN(),
-            MarkComplete(),
-            *([StopOnSignal(notice)] if notice else []),
-            *callbacks,
-        ],
+        callbacks=[*ours, *([StopOnSignal(notice)] if notice else []), *watching(model, sharding), *callbacks],
         order=epoch_order(lengths, config),
         dev=evaluated,
         log=log,
     )
+    require_sharded(sharding, trainer)
     trainer.remove_callback(PrinterCallback)  # it prints raw dictionaries; RunLog says the same in a line
     checkpoint = last_checkpoint(folder / "checkpoints", before=steps)
+    require_same_kind(sharding, checkpoint)
     with saying_out_of_memory(config):
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if notice and notice.number and trainer.state.global_step < steps:
         raise Stopped(notice.number)
-    return {"steps": steps, **sizes(examples), **outcome(result), "best_step": trainer.state.best_global_step or steps}
+    return {
+        "steps": steps,
+        **sizes(examples),
+        **outcome(result, arguments.device),
+        "best_step": trainer.state.best_global_step or steps,
+    }
 
 
 def sizes(examples: Sequence[Encoded]) -> dict[str, int]:
@@ -190,9 +212,13 @@ def sizes(examples: Sequence[Encoded]) -> dict[str, int]:
     return {"examples": len(examples), "tokens": sum(len(example.ids) for example in examples), "learnt_tokens": learnt}
 
 
-def outcome(result: Any) -> dict[str, float]:
-    """Return the seconds and the mean loss of a finished training."""
-    return {"seconds": round(result.metrics["train_runtime"], 1), "loss": round(result.training_loss, 4)}
+def outcome(result: Any, device: Any) -> dict[str, float]:
+    """Return the seconds and the mean loss of a finished training.
+
+    After the last logging step each process has counted its own share of the loss only; their mean is the loss.
+    """
+    loss = mean_of_processes(result.training_loss, device)
+    return {"seconds": round(result.metrics["train_runtime"], 1), "loss": round(loss, 4)}
 
 
 @contextmanager

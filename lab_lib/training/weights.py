@@ -59,12 +59,23 @@ def random_model(auto: Any, shape: Any, seed: int, options: dict[str, Any]) -> A
 
 
 def stored_model(
-    auto: Any, source: Source, config: ModelConfig, dtype: str, machine: Machine, options: dict[str, Any]
+    auto: Any,
+    source: Source,
+    config: ModelConfig,
+    dtype: str,
+    machine: Machine,
+    options: dict[str, Any],
+    sharded: bool = False,
 ) -> Any:
-    """Return the model with its stored weights, all of them, quantised while loading if asked for."""
-    options = options | {"device_map": {"": machine.device}, "use_safetensors": True, "output_loading_info": True}
+    """Return the model with its stored weights, all of them, quantised while loading if asked for.
+
+    One that is going to be `sharded` need not fit a GPU: unquantised it is read into the machine's memory, from where
+    it goes to the GPUs layer by layer.
+    """
+    device = "cpu" if sharded and config.quantisation == "none" else machine.device
+    options = options | {"device_map": {"": device}, "use_safetensors": True, "output_loading_info": True}
     if config.quantisation != "none":
-        options["quantization_config"] = _quantisation(config, dtype)
+        options["quantization_config"] = _quantisation(config, dtype, sharded)
     _show_progress(sum(path.stat().st_size for path in weight_files(source)) > 1e9)
     try:
         with _plain_linear_layers():
@@ -103,8 +114,12 @@ def _plain_linear_layers() -> Iterator[None]:
         modeling_falcon.FalconLinear = theirs
 
 
-def _quantisation(config: ModelConfig, dtype: str) -> Any:
-    """Return the bitsandbytes settings of a ModelConfig; `dtype` is the format of the computations."""
+def _quantisation(config: ModelConfig, dtype: str, sharded: bool) -> Any:
+    """Return the bitsandbytes settings of a ModelConfig; `dtype` is the format of the computations.
+
+    Sharding takes numbers apart, not bytes, and converts those that are not of the format of the computations: then
+    each of them holds two 4-bit weights a byte, so 4 of them in bf16.
+    """
     from transformers import BitsAndBytesConfig
 
     if config.quantisation == "8bit":
@@ -114,6 +129,7 @@ def _quantisation(config: ModelConfig, dtype: str) -> Any:
         bnb_4bit_quant_type=config.quant_type,
         bnb_4bit_use_double_quant=config.double_quant,
         bnb_4bit_compute_dtype=torch_dtype(dtype),
+        bnb_4bit_quant_storage=torch_dtype(dtype) if sharded else None,
     )
 
 

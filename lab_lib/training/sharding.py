@@ -1,0 +1,163 @@
+"""Whether the processes of a run share the model's weights out among them (FSDP2), and what this asks of the rest.
+
+`accelerate launch` says in the environment what was asked for; `choose_sharding` is the one place that reads it. Each
+process then holds 1/N of every weight, and a layer is whole only while it is computed. So nothing that looks at a
+model's weights works on it as it is: `whole_weights` puts the trained ones together again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainerCallback
+
+from lab_lib.errors import LabError
+from lab_lib.training.hardware import Choice, find_machine
+from lab_lib.training.quantised import quantised_modules
+
+if TYPE_CHECKING:
+    from lab_lib.training.config import TrainConfig
+
+WHOLE, FSDP2 = "whole", "fsdp2"
+WEIGHTS = "pytorch_model_fsdp.bin"  # accelerate's name for the trained weights in a checkpoint of sharded ones
+
+
+def sharding_choice(training: TrainConfig, quantisation: str) -> Choice:
+    """Return WHOLE or FSDP2 for this process, or raise LabError for what cannot be done."""
+    sharding = choose_sharding(os.environ, gpu=find_machine().capability is not None)
+    require_shardable(sharding.value, training, quantisation)
+    return sharding
+
+
+def choose_sharding(environment: Mapping[str, str], gpu: bool) -> Choice:
+    """Return WHOLE or FSDP2, as `accelerate launch` was asked; `gpu` says whether this process has one.
+
+    Raises LabError for what the lab cannot do. Without GPUs accelerate would not share anything out and not say so.
+    """
+    processes = int(environment.get("WORLD_SIZE", "1"))
+    if _on(environment, "ACCELERATE_USE_DEEPSPEED"):
+        raise LabError("DeepSpeed was never tried with the lab, so it is refused; set LAB_ACCELERATE=fsdp2")
+    if not _on(environment, "ACCELERATE_USE_FSDP"):
+        return Choice(WHOLE, f"{'every' if processes > 1 else 'the'} process holds all of them")
+    if environment.get("FSDP_VERSION") != "2":
+        raise LabError("fsdp_version is not 2 in the configuration of accelerate; set LAB_ACCELERATE=fsdp2")
+    if not gpu:
+        raise LabError(
+            "the weights were to be shared out (FSDP), which accelerate does among GPUs only, and none is here: every "
+            "process would hold all of them; unset LAB_ACCELERATE"
+        )
+    return Choice(FSDP2, f"as asked for: each of {processes} processes holds its share of every weight")
+
+
+def _on(environment: Mapping[str, str], name: str) -> bool:
+    return environment.get(name, "").lower() in ("1", "true")
+
+
+def require_shardable(sharding: str, training: TrainConfig, quantisation: str) -> None:
+    """Raise LabError for settings that need the whole weights; does nothing for weights that are WHOLE."""
+    if sharding == WHOLE:
+        return
+    if training.evaluate_every:
+        raise LabError(
+            f"training.evaluate_every={training.evaluate_every}: nothing can be decoded while the weights are shared "
+            "out; set training.evaluate_every=0 and decode afterwards"
+        )
+    if quantisation == "8bit":
+        raise LabError("model.quantisation=8bit: 8-bit weights cannot be shared out; set model.quantisation=4bit")
+    if training.optimiser != "adamw_torch":
+        raise LabError(
+            f"training.optimiser={training.optimiser}: not for weights that are shared out; "
+            "set training.optimiser=adamw_torch"
+        )
+
+
+def require_sharded(sharding: str, trainer: Any) -> None:
+    """Raise LabError unless the trainer does as was asked: accelerate falls back to plain copies without a word."""
+    if trainer.is_fsdp_enabled != (sharding == FSDP2):
+        raise LabError(
+            f"sharding was to be {sharding} and accelerate does "
+            f"{FSDP2 if trainer.is_fsdp_enabled else 'DDP, where every process holds all weights'}"
+        )
+
+
+def require_same_kind(sharding: str, checkpoint: Path | None) -> None:
+    """Raise LabError for a checkpoint to go on from that was written the other way."""
+    if checkpoint and (checkpoint / WEIGHTS).exists() != (sharding == FSDP2):
+        was = WHOLE if sharding == FSDP2 else FSDP2
+        raise LabError(
+            f"{checkpoint}: written with sharding {was}, and now it is {sharding}; start the run as before, or choose "
+            "another --out"
+        )
+
+
+def is_sharded(model: Any) -> bool:
+    """Return whether this process holds shares of the weights."""
+    from torch.distributed.tensor import DTensor
+
+    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
+
+
+def whole_weights(model: Any) -> dict[str, Any] | None:
+    """Return the trained weights by name, put together on the CPU; None for a model that is whole.
+
+    All processes must call it: each gives its shares, one weight after the other.
+    """
+    if not is_sharded(model):
+        return None
+    trained = ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
+    return {name: parameter.detach().full_tensor().cpu() for name, parameter in trained}
+
+
+def watching(model: Any, sharding: str) -> list[TrainerCallback]:
+    """Return the callbacks that look after a model, whole still, which is going to be sharded."""
+    return [] if sharding == WHOLE else [KeepBytes(model)]
+
+
+class KeepBytes(TrainerCallback):
+    """Raise LabError if sharing out changed a 4-bit weight.
+
+    Two or more 4-bit weights are stored as one number of the format of the computations, since FSDP shares out such
+    numbers only. Some of them happen to be NaN, and code that takes them for numbers may replace one NaN by another:
+    seen on GPUs with bitsandbytes' issue 1945. It trains on, on other weights than those of the file.
+    """
+
+    def __init__(self, model: Any):
+        self.sums = byte_sums(model)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        """Put the shares of each part together, compare, and take them apart again."""
+        if not self.sums:
+            return
+        now = unsharded_sums(model)
+        changed = [name for name, total in self.sums.items() if now.get(name) != total]
+        if changed:
+            raise LabError(
+                f"sharing out changed {len(changed)} of {len(self.sums)} 4-bit weights, first {changed[0]}; set "
+                "model.quantisation=none, or train on one GPU"
+            )
+
+
+def byte_sums(model: Any) -> dict[str, int]:
+    """Return a check sum of the stored bytes of each 4-bit layer that is whole, by the layer's name."""
+    import torch
+    from torch.distributed.tensor import DTensor
+
+    stored = {name: layer.weight.detach() for name, layer in quantised_modules(model).items()}
+    whole = {name: weight for name, weight in stored.items() if not isinstance(weight, DTensor)}
+    return {name: int(weight.view(torch.int16).sum(dtype=torch.int64)) for name, weight in whole.items()}
+
+
+def unsharded_sums(model: Any) -> dict[str, int]:
+    """Return `byte_sums` of a sharded model, one part after the other whole. All processes must call it."""
+    from torch.distributed.fsdp import FSDPModule
+
+    sums: dict[str, int] = {}
+    for place, part in model.named_modules():
+        if isinstance(part, FSDPModule):
+            part.unshard()
+            sums |= {f"{place}.{name}".lstrip("."): total for name, total in byte_sums(part).items()}
+            part.reshard()
+    return sums

@@ -33,7 +33,8 @@ STEPS = [
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
-    return [f"model.name={tiny_llama(tmp_path_factory.mktemp('processes') / 'model')}", *STEPS]
+    folder = tiny_llama(tmp_path_factory.mktemp("processes") / "model", tie_word_embeddings=True)
+    return [f"model.name={folder}", *STEPS]
 
 
 def by_one(settings: list[str], folder: Path) -> Path:
@@ -78,6 +79,7 @@ def require_the_same(one: Path, two: Path, steps: int) -> None:
     assert size > 0 and max((whole[name] - shared[name]).abs().max() for name in whole) < 1e-3 * size
 
 
+# The recipe trains the tokens' vectors too, which in this model are the output layer as well.
 NF4 = ["model.quantisation=4bit", "training.log_every=1", "training.packing=true", "training.group_by_length=false"]
 GROUPED = ["model.quantisation=none", "training.log_every=4", "training.group_by_length=true"]
 
@@ -111,11 +113,12 @@ def test_shares_learn_what_one_learns_and_go_on_from_a_checkpoint(places, tmp_pa
 def test_all_weights_are_trained_in_shares_as_by_one(places, tmp_path):
     from safetensors.torch import load_file
 
-    full = ["lora.method=full", "model.quantisation=none", "training.learning_rate=0.001", "training.log_every=1"]
+    full = ["lora.method=full", "lora.embeddings=false", "model.quantisation=none", "training.learning_rate=0.001"]
     one = by_one([*places, *full], tmp_path / "one")
     done = by_two(SHARDED, [*places, *full], tmp_path / "two")
     assert done.returncode == 0, done.stderr
-    assert curve(tmp_path / "two")[-1] == pytest.approx(curve(one)[-1], rel=2e-4)
+    losses = [read_json(folder / "training.json")["loss"] for folder in (one, tmp_path / "two")]
+    assert losses[1] == pytest.approx(losses[0], abs=2e-4)
     whole, shared = (load_file(folder / "adapter" / "model.safetensors") for folder in (one, tmp_path / "two"))
     assert whole.keys() == shared.keys()
     assert max((whole[name] - shared[name]).abs().max() for name in whole) < 1e-5

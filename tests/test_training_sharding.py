@@ -134,9 +134,10 @@ def test_a_four_bit_weight_that_sharing_out_changed_stops_the_run(tmp_path, alon
     from tiny_models import tiny_llama
     from torch.distributed.fsdp import fully_shard
 
+    from lab_lib.training.callbacks import KeepBytes
     from lab_lib.training.model import ModelConfig, load_model
     from lab_lib.training.quantised import quantised_modules
-    from lab_lib.training.sharding import KeepBytes, is_sharded, unsharded_sums
+    from lab_lib.training.sharding import is_sharded, unsharded_sums
 
     def sharded(change):
         model = load_model(ModelConfig(name=str(tiny_llama(tmp_path)), dtype="bf16"), sharded=True).model

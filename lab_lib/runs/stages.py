@@ -160,7 +160,7 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
         raise LabError("model.adapter: training starts from a base model; merge the adapter into one with 'lab merge'")
     full, sharded = config.lora.method == "full", sharding.value != WHOLE
     loaded = load_model(config.model, for_training=True, full=full, sharded=sharded)
-    decided = loaded.choices | ({"sharding": sharding} if world > 1 or sharded else {})
+    decided = {**loaded.choices, **({"sharding": sharding} if world > 1 or sharded else {})}
     print_choices(decided, console)
     set_seed(config.training.seed)  # the adapter's random start must not depend on what ran before
     model, summary = attach_lora(loaded.model, config.lora)

@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_jsonl, write_jsonl, write_text
+from lab_lib.training.sharding import byte_sums, unsharded_sums
 from lab_lib.training.stopping import Notice
 
 COMPLETE = "complete"  # a checkpoint folder without this file was being written when the process died
@@ -161,6 +162,30 @@ def mean_of_processes(number: float, device: Any) -> float:
     shared = torch.tensor([number], device=device)
     distributed.all_reduce(shared, op=distributed.ReduceOp.SUM)
     return float(shared.item()) / distributed.get_world_size()
+
+
+class KeepBytes(TrainerCallback):
+    """Raise LabError if sharing out changed a 4-bit weight.
+
+    Two or more 4-bit weights are stored as one number of the format of the computations, since FSDP shares out such
+    numbers only. Some of them happen to be NaN, and code that takes them for numbers may replace one NaN by another:
+    seen on GPUs with bitsandbytes' issue 1945. It trains on, on other weights than those of the file.
+    """
+
+    def __init__(self, model: Any):
+        self.sums = byte_sums(model)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        """Put the shares of each part together, compare, and take them apart again."""
+        if not self.sums:
+            return
+        now = unsharded_sums(model)
+        changed = [name for name, total in self.sums.items() if now.get(name) != total]
+        if changed:
+            raise LabError(
+                f"sharing out changed {len(changed)} of {len(self.sums)} 4-bit weights, first {changed[0]}; set "
+                "model.quantisation=none, or train on one GPU"
+            )
 
 
 class MarkComplete(TrainerCallback):

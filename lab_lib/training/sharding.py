@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transformers import TrainerCallback
-
 from lab_lib.errors import LabError
 from lab_lib.training.hardware import Choice, find_machine
 from lab_lib.training.quantised import quantised_modules
@@ -107,37 +105,12 @@ def whole_weights(model: Any) -> dict[str, Any] | None:
     """
     if not is_sharded(model):
         return None
-    trained = ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
-    return {name: parameter.detach().full_tensor().cpu() for name, parameter in trained}
-
-
-def watching(model: Any, sharding: str) -> list[TrainerCallback]:
-    """Return the callbacks that look after a model, whole still, which is going to be sharded."""
-    return [] if sharding == WHOLE else [KeepBytes(model)]
-
-
-class KeepBytes(TrainerCallback):
-    """Raise LabError if sharing out changed a 4-bit weight.
-
-    Two or more 4-bit weights are stored as one number of the format of the computations, since FSDP shares out such
-    numbers only. Some of them happen to be NaN, and code that takes them for numbers may replace one NaN by another:
-    seen on GPUs with bitsandbytes' issue 1945. It trains on, on other weights than those of the file.
-    """
-
-    def __init__(self, model: Any):
-        self.sums = byte_sums(model)
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        """Put the shares of each part together, compare, and take them apart again."""
-        if not self.sums:
-            return
-        now = unsharded_sums(model)
-        changed = [name for name, total in self.sums.items() if now.get(name) != total]
-        if changed:
-            raise LabError(
-                f"sharing out changed {len(changed)} of {len(self.sums)} 4-bit weights, first {changed[0]}; set "
-                "model.quantisation=none, or train on one GPU"
-            )
+    names: dict[Any, list[str]] = {}  # a matrix that is tied has two
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if parameter.requires_grad:
+            names.setdefault(parameter, []).append(name)
+    gathered = ((named, parameter.detach().full_tensor().cpu()) for parameter, named in names.items())
+    return {name: whole for named, whole in gathered for name in named}
 
 
 def byte_sums(model: Any) -> dict[str, int]:

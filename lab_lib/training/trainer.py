@@ -14,6 +14,7 @@ from lab_lib.errors import LabError, OutOfMemory, Stopped
 from lab_lib.files import writing
 from lab_lib.training.batches import Encoded, EpochOrder, blank_row
 from lab_lib.training.callbacks import (
+    KeepBytes,
     MarkComplete,
     RunLog,
     StopAtNaN,
@@ -26,7 +27,7 @@ from lab_lib.training.config import TrainConfig
 from lab_lib.training.loggers import prepare_loggers
 from lab_lib.training.loss import batching_for
 from lab_lib.training.seq2seq import rows_for
-from lab_lib.training.sharding import WHOLE, require_same_kind, require_sharded, watching
+from lab_lib.training.sharding import WHOLE, require_same_kind, require_sharded
 from lab_lib.training.stopping import Notice
 from lab_lib.training.world import batch_line, world_size
 
@@ -178,6 +179,7 @@ def train(
     arguments = training_arguments(config, folder, steps, precision, evaluated is not None, world_size())
     log = folder / "log.jsonl"
     ours = [RunLog(log, config.batch_size * sum(lengths) / len(rows), say), StopAtNaN(), MarkComplete()]
+    ours += ([StopOnSignal(notice)] if notice else []) + ([] if sharding == WHOLE else [KeepBytes(model)])
     trainer = DialogueTrainer(
         model=model,
         args=arguments,
@@ -185,7 +187,7 @@ def train(
         eval_dataset=rows[:1] if evaluated else None,  # never read: evaluate() decodes whole dialogues instead
         data_collator=batching.collate,
         compute_loss_func=batching.loss,
-        callbacks=[*ours, *([StopOnSignal(notice)] if notice else []), *watching(model, sharding), *callbacks],
+        callbacks=[*ours, *callbacks],
         order=epoch_order(lengths, config),
         dev=evaluated,
         log=log,
@@ -198,12 +200,7 @@ def train(
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if notice and notice.number and trainer.state.global_step < steps:
         raise Stopped(notice.number)
-    return {
-        "steps": steps,
-        **sizes(examples),
-        **outcome(result, arguments.device),
-        "best_step": trainer.state.best_global_step or steps,
-    }
+    return {"steps": steps, **sizes(examples), **outcome(result, trainer)}
 
 
 def sizes(examples: Sequence[Encoded]) -> dict[str, int]:
@@ -212,13 +209,14 @@ def sizes(examples: Sequence[Encoded]) -> dict[str, int]:
     return {"examples": len(examples), "tokens": sum(len(example.ids) for example in examples), "learnt_tokens": learnt}
 
 
-def outcome(result: Any, device: Any) -> dict[str, float]:
-    """Return the seconds and the mean loss of a finished training.
+def outcome(result: Any, trainer: Trainer) -> dict[str, float]:
+    """Return the seconds, the mean loss and the best step of a finished training; all processes must call it.
 
     After the last logging step each process has counted its own share of the loss only; their mean is the loss.
     """
-    loss = mean_of_processes(result.training_loss, device)
-    return {"seconds": round(result.metrics["train_runtime"], 1), "loss": round(loss, 4)}
+    seconds, loss = result.metrics["train_runtime"], mean_of_processes(result.training_loss, trainer.args.device)
+    best = trainer.state.best_global_step or trainer.state.max_steps
+    return {"seconds": round(seconds, 1), "loss": round(loss, 4), "best_step": best}
 
 
 @contextmanager

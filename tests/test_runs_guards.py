@@ -24,7 +24,7 @@ from lab_lib.runs.stages import save_whole
 QUICK = [
     "training.steps=2", "training.batch_size=2", "training.micro_batch_size=1", "training.evaluate_every=0",
     "training.log_every=1", "decoding.max_new_tokens=4", "prompt.max_tokens=400", "lora.rank=2",
-    "lora.modules=regexp:(q|v)_proj$", "lora.dropout=0.0", "training.group_by_length=false",
+    "lora.modules=regexp:(q|v)_proj$", "lora.dropout=0.0", "lora.embeddings=false", "training.group_by_length=false",
 ]  # fmt: skip
 
 

@@ -163,7 +163,11 @@ ATTACKS = {
         lambda root: packed_path(only(root)).write_bytes(gzip.compress(b"{}\n")),
         "not the predictions that the row names",
     ),
-    "predictions without a row": (lambda root: only(root).unlink(), "predictions without a row"),
+    "file that nobody reads, beside a speed": (
+        lambda root: packed_path(only(root, "speed")).write_bytes(b"PK"),
+        "predictions without a row that needs them",
+    ),
+    "predictions without a row": (lambda root: only(root).unlink(), "predictions without a row that needs them"),
     "gzip bomb": (lambda root: repack(only(root), b"", BOMB), "unpacks to more than"),
     "cut gzip": (lambda root: repack(only(root), b"", gzip.compress(b"{}\n")[:-9]), "cut short"),
     "two gzip files in one": (lambda root: repack(only(root), b"", gzip.compress(b"a") * 2), "something follows it"),
@@ -199,6 +203,7 @@ ATTACKS = {
     "predictions as a folder": (predictions_folder, "expected a plain file"),
     # Texts
     "link in a setting": (edit(settings=["prompt.text=http://evil.example"]), "settings: 'http://' is not allowed"),
+    "mention in a setting": (edit(settings=["prompt.text=@everyone"]), "settings: '@e' is not allowed"),
     "link without a scheme": (edit(settings=["prompt.text=www.evil.example"]), "settings: 'www.' is not allowed"),
     "link of another scheme": (edit(note="ftp://evil.example"), "note: 'ftp://' is not allowed"),
     "image": (edit(note="![x](y)"), "note: '!' is not allowed"),

@@ -51,10 +51,10 @@ def check_all(root: Path, only: set[Path] | None = None) -> Verdict:
             if path.is_symlink() or not path.is_file() or not NAME.fullmatch(path.name):
                 verdict.faults.append(f"{path}: only rows (WHO-DATE-HASH.json) and their predictions belong here")
             elif path.suffix == ".json":
-                used |= {path, packed_path(path)}
+                used |= {packed_path(path)} if TASKS[task].scored else set()
                 _check_row(path, verdict, only is None or path in only or packed_path(path) in only)
     packed = {path for task in TASKS for path in (root / task).glob("*.gz")}
-    verdict.faults += [f"{path}: predictions without a row" for path in sorted(packed - used)]
+    verdict.faults += [f"{path}: predictions without a row that needs them" for path in sorted(packed - used)]
     verdict.faults += _twice(verdict)
     return verdict
 

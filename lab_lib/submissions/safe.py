@@ -19,8 +19,8 @@ UNPACKED_BYTES = 50_000_000  # 25 times as much: text packs 5 times, a bomb 1,00
 PAGE_BYTES = 200_000  # of a page with tables; ours have 20,000
 DEPTH = 12  # of nested objects; a resolved config has 4
 DIGITS = 15  # of a whole number: a float holds every one of them
-# What becomes a link where a row is shown, whatever stands around it.
-LINK = re.compile(r"\w+://|www\.|(?:https?|javascript|data|mailto|xmpp):", re.IGNORECASE)
+# What becomes a link, or calls somebody, where a row is shown, however it is escaped there.
+LINK = re.compile(r"\w+://|www\.|(?:https?|javascript|data|mailto|xmpp):|@\w", re.IGNORECASE)
 # Characters that mean something to Markdown, HTML or a template there.
 MARKUP = re.compile(r"[<>@`|\\\[\]{}$!]")
 FORMULA = re.compile(r"^\s*[=+@\t\r-]")  # how a spreadsheet knows a formula

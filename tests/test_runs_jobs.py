@@ -11,6 +11,8 @@ import pytest
 
 from lab_lib.cli import main
 from lab_lib.files import read_json, write_json
+from lab_lib.runs.config import load_recipe
+from lab_lib.runs.folder import open_folder
 from lab_lib.runs.jobs import find_jobs
 from lab_lib.training import slurm
 
@@ -188,6 +190,21 @@ def test_a_sweep_becomes_an_array_and_a_job_that_gathers(tmp_path, cluster, cli,
     assert "gpu:1" not in gather and "--array" not in gather
 
 
+def test_ways_of_decoding_become_an_array_and_a_job_that_gathers(tmp_path, cluster, cli):
+    asked = cluster()
+    run = open_folder(load_recipe("town-qlora-cpu"), tmp_path / "run").path
+    ways = ("--base", "--sweep", "--grid", "decoding.strategy=greedy,top-p", "--seeds", "0,1")
+    assert cli("jobs", "submit", "decode", run, *ways)[:2] == (0, "77 77\n")
+    array, gather = asked.read_text().strip().split("\n")
+    assert "--array=0-2 " in array and array.endswith(
+        f"decode.sh {run} {' '.join(ways)}"
+    )  # greedy needs no second seed
+    assert "--dependency=afterany:77" in gather and gather.endswith(f"{' '.join(ways)} --gather")
+    asked.unlink()
+    code, out, err = cli("jobs", "submit", "decode", run, "--sweep", "--grid", "decoding.strategy=greedy,bean")
+    assert (code, out) == (2, "") and "did you mean 'beam'" in err and not asked.exists()
+
+
 def test_several_runs_become_an_array(tmp_path, cluster, cli):
     asked = cluster()
     folders = [run_folder(tmp_path / name, "completed") for name in ("a", "b")]
@@ -247,6 +264,8 @@ def test_a_refusal_of_the_cluster_is_one_line(cluster, cli, complaint, line):
         (["submit", "sweep", "town-qlora-cpu"], "has no section 'sweep'"),
         (["submit", "sweep", "town-qlora-cpu", "--grid", "lora.rnak=2"], "rnak"),
         (["submit", "sweep", "town-qlora-cpu", "--grid", "decoding.max_new_tokens=4,8"], "varies decoding alone"),
+        (["submit", "decode", "--sweep"], "decode --sweep needs a run folder"),
+        (["submit", "decode", "/no/such/run", "--sweep"], "/no/such/run"),
         (["submit", "--sbatch", "-p gpu", "run", "town-qlora-cpu"], "expected --option=value"),
         (["submit", "--sbatch", "'--time", "run", "town-qlora-cpu"], "No closing quotation"),
         (["ls", "/no/such/place"], "/no/such/place: no such folder"),

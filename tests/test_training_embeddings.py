@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 from tiny_models import FAMILIES, IDS, tiny_llama
 
 from lab_lib.training.checks import adapter_changes_logits, logits, require_saved_adapter
@@ -104,3 +105,6 @@ def test_merged_it_is_an_ordinary_model_with_the_new_vectors(models, tmp_path, f
     )
     read = load_model(ModelConfig(str(merged.folder), quantisation="none", dtype="fp32")).model
     assert torch.equal(read.get_input_embeddings().weight, vectors(model)[0].float())
+    assert torch.equal(read.get_output_embeddings().weight, vectors(model)[1].float())
+    stored = load_file(merged.folder / "model.safetensors")
+    assert ("lm_head.weight" in stored) == (family == "llama")  # tied vectors are written once

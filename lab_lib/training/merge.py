@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +65,7 @@ def merge_adapter(
     ids = list(input_ids or loaded.tokenizer(PROBE)["input_ids"])
     effect = require_adapter_effect(loaded.model, ids)
     wanted = logits(loaded.model, ids)
-    merged = loaded.model.merge_and_unload(safe_merge=True)
+    merged = _merged(loaded.model)
     _require_same(logits(merged, ids), wanted)
     temporary = _temporary_beside(out)
     try:
@@ -79,6 +80,21 @@ def merge_adapter(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Merge(out, difference, effect)
+
+
+def _merged(adapted: Any) -> Any:
+    """Return the model with the adapter in its weights; vectors that are also the output layer stay one matrix.
+
+    PEFT holds trained vectors once for each of the two, unties the config, and warns.
+    """
+    tied = adapted.get_base_model().config.tie_word_embeddings
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Input and output embeddings are no longer tied")
+        merged = adapted.merge_and_unload(safe_merge=True)
+    if tied:
+        merged.config.tie_word_embeddings = True
+        merged.get_output_embeddings().weight = merged.get_input_embeddings().weight
+    return merged
 
 
 def _require_same(got: Any, wanted: Any) -> None:

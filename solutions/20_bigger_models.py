@@ -104,10 +104,12 @@ check("20.1", count_weights)
 # <!-- BEGIN SOLUTION -->
 # QLoRA quantises the linear layers of the blocks and leaves embeddings and output layer alone; it does not train them
 # either. On a 70 B model these are 1 % of the weights. Of lab-tiny they are 19 % (1,048,576 of 5,573,888), so 4-bit
-# loading shrinks it from 22.3 MB in fp32 to 6.5 MB and not to 2.9 MB (the next exercise). And because lab-tiny's
-# embeddings are also its output layer and stay frozen, tokens it has hardly seen in pretraining, like `[` and `]`, remain
-# hard to tell apart for the adapter: their vectors have cosines of 0.994 and 1.000 with other tokens (lab log,
-# *Sampling from an adapter on lab-tiny breaks placeholders*).
+# loading shrinks it from 22.3 MB in fp32 to 6.5 MB and not to 2.9 MB (the next exercise). And lab-tiny's embeddings are
+# also its output layer. Tokens it has hardly seen in pretraining, like `[` and `]`, have vectors with cosines of 0.994 and
+# 1.000 with other such tokens; while the matrix stays frozen, an adapter of the blocks can hardly tell them apart (lab log,
+# *Sampling from an adapter on lab-tiny breaks placeholders*). `lora.embeddings=true` trains the matrix whole beside the
+# adapter, as `town-qlora-cpu` does: 1,048,576 weights more, which is more than the adapter itself has (909,312). On Llama
+# 2 70B the two matrices would be 524 million weights, with 16 bytes each 8.4 GB: there only when tokens are really new.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -600,12 +602,12 @@ for way, config in ways.items():
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# In this layer the adapter moves a weight by 0.02 on average, writing the sum in bf16 by 0.00007 and in NF4 by 0.004: a
-# fifth of what was learnt. Adapters of large models, learnt at small rates, move weights by less, and lose more.
+# In this layer the adapter moves a weight by 0.01 on average, writing the sum in bf16 by 0.00006 and in NF4 by 0.004: a
+# third of what was learnt. Adapters of large models, learnt at small rates, move weights by less, and lose more.
 #
-# On the gold replies (table above) the exact way of running it, 4-bit base and adapter, has the lowest loss, 0.627 nats a
+# On the gold replies (table above) the exact way of running it, 4-bit base and adapter, has the lowest loss, 0.175 nats a
 # token: the adapter was trained on that base and has learnt to make up for its rounding errors. On the fp32 base it has
-# 0.635, and merged into bf16 the same; quantised again 0.643, and 1.9 % of the likeliest tokens are others. So hand on the
+# 0.178, and merged into bf16 the same; quantised again 0.180, and 1.2 % of the likeliest tokens are others. So hand on the
 # adapter, which is also the smaller file, and name base, commit and quantisation; or the bf16 merge, with its scores
 # measured anew. Do not hand on a merge in 4 bits under the scores of the adapter.
 # <!-- END SOLUTION -->

@@ -211,11 +211,11 @@ for path in sorted(checkpoint.iterdir()):
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # A kill costs the steps since the last checkpoint, on average half the interval; a checkpoint costs the time and the
-# disk to write it. The folder above holds 3.6 MB of adapter and twice that of Adam's moments (fp32, two numbers a
-# weight): about 11 MB for 909,312 trained weights, of which `keep_checkpoints` (2) stay. Ten times a minute would still
-# be cheap here. For an adapter of 160 million weights it is 12 bytes each, 1.9 GB a checkpoint, so one every ten to
-# thirty minutes is usual. It has to be far shorter than the time limit: a job that never reaches its first checkpoint
-# starts from zero for ever.
+# disk to write it. The folder above holds 12.0 MB of adapter (1,957,888 trained weights in fp32; the tokens' vectors,
+# which are the output layer too, are written twice) and 15.7 MB of Adam's moments (two numbers a weight): about 28 MB, of
+# which `keep_checkpoints` (2) stay. Ten times a minute would still be cheap here. For an adapter of 160 million weights it
+# is 12 bytes each, 1.9 GB a checkpoint, so one every ten to thirty minutes is usual. It has to be far shorter than the
+# time limit: a job that never reaches its first checkpoint starts from zero for ever.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -366,7 +366,7 @@ print(f"weights {nf4_gigabytes(linear, other):.2f} GB; with an adapter of rank 6
 # The weights take 3.87 GB and an adapter of rank 64 with its optimiser 2.56 GB more (the cell above), activations come on
 # top: a GPU of 16 GB, such as a T4, has room. In 16 bits the weights alone are 13.48 GB. `--mem` is the *main* memory of
 # the machine: the files of the weights pass through it on their way to the GPU, so it is about the size of the largest
-# file plus some GB for Python and the libraries; a job of lab-tiny had a peak of 2.67 GB (`peak_memory_gb` in
+# file plus some GB for Python and the libraries; a job of lab-tiny had a peak of 2.46 GB (`peak_memory_gb` in
 # results/town-qlora-cpu/record.json). Slurm kills a job that takes more than it asked for. `lab run RECIPE --dry-run`
 # prints an estimate with activations.
 # <!-- END SOLUTION -->
@@ -467,7 +467,7 @@ print(cause(mistyped.returncode, mistyped.stderr), "|", mistyped.stderr.strip())
 # compute nodes often have no network. `lab doctor` first, *in a job*: the machine you log in to is not the one that
 # computes. `exec` gives the signals to Python itself; `--out` is fixed, so every new start, requeued or handed in again,
 # goes on; `--open-mode=append` keeps the log of a requeued job's earlier lives. It worked when `status.json` says
-# `completed`. That going on changes nothing was measured above: 84 of 84 matrices of the killed run's adapter are
+# `completed`. That going on changes nothing was measured above: 86 of 86 matrices of the killed run's adapter are
 # those of the undisturbed one, to the bit.
 # <!-- END SOLUTION -->
 

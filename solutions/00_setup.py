@@ -228,7 +228,7 @@ print(speed_row(measured["gpu"], measured["cuda"], measured["train_its"], measur
 # <!-- BEGIN SOLUTION -->
 # The row above says it for the machine that ran this notebook. The recorded run of the same recipe
 # (results/town-qlora-cpu/record.json: AMD EPYC, 2 cores, bf16, no GPU) made 87 steps of 16 dialogues, which is
-# 87 x 16 / 4 = 348 micro batches, in 186.5 s with three dev evaluations between them: 1.87 it/s.
+# 87 x 16 / 4 = 348 micro batches, in 212.9 s with three dev evaluations between them: 1.63 it/s.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -237,8 +237,8 @@ print(speed_row(measured["gpu"], measured["cuda"], measured["train_its"], measur
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # See the row above: new tokens a second for each of 32 replies at once. The recorded run
-# (results/town-qlora-cpu/record.json, `stage_seconds`) wrote the 403 replies of the test dialogues in 24.1 s, loading
-# the model included: 17 replies a second.
+# (results/town-qlora-cpu/record.json, `stage_seconds`) wrote the 403 replies of the test dialogues in 32.4 s, loading
+# the model included: 12 replies a second.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -265,8 +265,8 @@ print(speed_row(measured["gpu"], measured["cuda"], measured["train_its"], measur
 # `batch_size / micro_batch_size` iterations. An epoch has as many steps as it takes to see all examples, the last one
 # perhaps not full. Return the **hours**.
 #
-# Example: 450 examples, 3 epochs, batches of 16 in micro batches of 4 at 1.87 iterations a second: 29 steps an epoch,
-# 87 steps, 348 iterations, 186 seconds, `0.0517` hours.
+# Example: 450 examples, 3 epochs, batches of 16 in micro batches of 4 at 1.63 iterations a second: 29 steps an epoch,
+# 87 steps, 348 iterations, 213 seconds, `0.0593` hours.
 
 
 # %%
@@ -283,8 +283,8 @@ def training_hours(examples, epochs, batch_size, micro_batch_size, speed):
 check("00.4", training_hours)
 
 # %%
-print(f"town, 3 epochs: {60 * training_hours(450, 3, 16, 4, 1.87):.1f} minutes")
-print(f"MultiWOZ 2.2, 8,437 training dialogues, 3 epochs: {training_hours(8437, 3, 16, 4, 1.87):.1f} hours")
+print(f"town, 3 epochs: {60 * training_hours(450, 3, 16, 4, 1.63):.1f} minutes")
+print(f"MultiWOZ 2.2, 8,437 training dialogues, 3 epochs: {training_hours(8437, 3, 16, 4, 1.63):.1f} hours")
 
 # %% [markdown]
 # ## 4. What does a seed fix?
@@ -361,7 +361,7 @@ for system, scores in record["scores"].items():
     print(f"{system:20} Combined {scores['combined']:6.1f}  ({low:.1f} to {high:.1f}), {scores['dialogues']} dialogues")
 
 # %% [markdown]
-# Six dialogues give an interval as wide as a barn door. The recorded run on all 60 says 126.0 (120.4 to 130.6).
+# Six dialogues give an interval as wide as a barn door. The recorded run on all 60 says 126.1 (119.0 to 132.7).
 #
 # ### Exercise 00.6 · May they stand in one table? 🍇🍇
 #

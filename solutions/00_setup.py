@@ -226,7 +226,8 @@ print(speed_row(measured["gpu"], measured["cuda"], measured["train_its"], measur
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The row above says it for the machine that ran this notebook. The recorded run of the same recipe
+# The row above says it for the machine that ran this notebook, which did other work at the same time; left alone it makes
+# 2.05 training iterations a second (`results/speed`). The recorded run of the same recipe
 # (results/town-qlora-cpu/record.json: AMD EPYC, 2 cores, bf16, no GPU) made 87 steps of 16 dialogues, which is
 # 87 x 16 / 4 = 348 micro batches, in 212.9 s with three dev evaluations between them: 1.63 it/s.
 # <!-- END SOLUTION -->
@@ -236,7 +237,8 @@ print(speed_row(measured["gpu"], measured["cuda"], measured["train_its"], measur
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# See the row above: new tokens a second for each of 32 replies at once. The recorded run
+# See the row above: new tokens a second for each of 32 replies at once; 6.72 when the machine does nothing else
+# (`results/speed`). The recorded run
 # (results/town-qlora-cpu/record.json, `stage_seconds`) wrote the 403 replies of the test dialogues in 32.4 s, loading
 # the model included: 12 replies a second.
 # <!-- END SOLUTION -->

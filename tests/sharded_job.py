@@ -1,9 +1,9 @@
 """`lab train` with the weights shared out among processes on a CPU, run by tests under torchrun.
 
 accelerate shares weights out among GPUs only and falls back to copies elsewhere. Here both it and the lab are told
-that these are GPUs; from there on all is real: FSDP2, gloo, the trainer, the files.
+that these are GPUs; from there on all is real: FSDP2 or DeepSpeed, gloo, the trainer, the files.
 
-usage: torchrun --nproc-per-node 2 sharded_job.py CONFIG RUN_FOLDER [section.key=value ...]
+usage: torchrun --nproc-per-node 2 sharded_job.py fsdp2|zero3 CONFIG RUN_FOLDER [section.key=value ...]
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def pretend_gpus() -> None:
     create = DialogueTrainer.create_accelerator_and_postprocess
 
     def created(self: Any) -> None:
-        PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+        if "ACCELERATE_USE_FSDP" in os.environ:  # DeepSpeed runs on a CPU by itself
+            PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
         create(self)
 
     DialogueTrainer.create_accelerator_and_postprocess = created
@@ -51,12 +52,21 @@ FSDP2 = {
     "FSDP_CPU_RAM_EFFICIENT_LOADING": "false",
     "FSDP_ACTIVATION_CHECKPOINTING": "false",
 }
+# And of deepspeed-zero3.yaml.
+ZERO3 = {
+    "ACCELERATE_USE_DEEPSPEED": "true",
+    "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3",
+    "ACCELERATE_DEEPSPEED_ZERO3_INIT": "false",
+    "ACCELERATE_DEEPSPEED_ZERO3_SAVE_16BIT_MODEL": "true",
+    "ACCELERATE_DEEPSPEED_OFFLOAD_OPTIMIZER_DEVICE": "none",
+    "ACCELERATE_DEEPSPEED_OFFLOAD_PARAM_DEVICE": "none",
+}
 
 if __name__ == "__main__":
-    os.environ.update(FSDP2)
+    os.environ.update({"fsdp2": FSDP2, "zero3": {**ZERO3, "DS_ACCELERATOR": "cpu"}}[sys.argv[1]])
     prepare_process()
     pretend_gpus()
     try:
-        run(load_recipe(sys.argv[1], sys.argv[3:]), Path(sys.argv[2]), Console(stderr=True, width=200), ("train",))
+        run(load_recipe(sys.argv[2], sys.argv[4:]), Path(sys.argv[3]), Console(stderr=True, width=200), ("train",))
     except LabError as error:
         sys.exit(f"error: {error}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sharded_job import FSDP2
+from sharded_job import FSDP2, ZERO3
 
 from lab_lib.errors import LabError
 from lab_lib.training.launching import configuration
 
 FOLDER = Path(__file__).resolve().parent.parent / "scripts" / "accelerate"
 FILES = sorted(FOLDER.glob("*.yaml"))
-KINDS = {"ddp": "MULTI_GPU", "fsdp2": "FSDP"}
+KINDS = {"ddp": "MULTI_GPU", "fsdp2": "FSDP", "deepspeed-zero3": "DEEPSPEED"}
 
 
 def launched(path: Path, *more: str) -> tuple[object, dict[str, str]]:
@@ -20,12 +20,13 @@ def launched(path: Path, *more: str) -> tuple[object, dict[str, str]]:
     import os
 
     from accelerate.commands.launch import _validate_launch_command, launch_command_parser
-    from accelerate.utils.launch import prepare_multi_gpu_env
+    from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
 
     numbers = ["--num_processes", "4", "--main_process_port", "0", *more]
     given = ["--config_file", str(path), *numbers, "-m", "lab_lib", "train"]
-    args, _, _ = _validate_launch_command(launch_command_parser().parse_args(given))
-    environment = prepare_multi_gpu_env(args)
+    args, defaults, _ = _validate_launch_command(launch_command_parser().parse_args(given))
+    args.deepspeed_fields_from_accelerate_config = ",".join(defaults.deepspeed_config)
+    environment = prepare_deepspeed_cmd_env(args)[1] if args.use_deepspeed else prepare_multi_gpu_env(args)
     return args, {name: value for name, value in environment.items() if os.environ.get(name) != value}
 
 
@@ -66,15 +67,29 @@ def test_fsdp2_sets_what_the_tests_of_sharding_set() -> None:
     assert environment["ACCELERATE_MIXED_PRECISION"] == "no"  # the Trainer's own, from model.dtype, comes after
 
 
-def test_two_machines_share_the_processes_and_meet_on_the_first() -> None:
+def test_zero3_sets_what_the_tests_of_sharding_set() -> None:
+    _, environment = launched(FOLDER / "deepspeed-zero3.yaml")
+    assert {name: environment.get(name) for name in ZERO3} == ZERO3
+
+
+@pytest.mark.parametrize("name", ["fsdp2", "deepspeed-zero3"])
+def test_two_machines_share_the_processes_and_meet_on_the_first(name: str) -> None:
     more = ("--num_machines", "2", "--machine_rank", "1", "--main_process_ip", "node3")
-    args, _ = launched(FOLDER / "fsdp2.yaml", *more)
+    args, _ = launched(FOLDER / f"{name}.yaml", *more)
     assert (args.nnodes, args.nproc_per_node, args.node_rank, args.rdzv_backend) == ("2", "2", 1, "static")
     assert args.rdzv_endpoint.startswith("node3:")
 
 
 def test_a_name_is_found() -> None:
     assert configuration(FOLDER, "fsdp2", 2) == FOLDER / "fsdp2.yaml"
+
+
+def test_a_missing_package_is_said_before_anything_starts(monkeypatch) -> None:
+    from lab_lib.training import launching
+
+    monkeypatch.setattr(launching, "find_spec", lambda name: None)
+    with pytest.raises(LabError, match="the package deepspeed is not installed; `pip install deepspeed`"):
+        configuration(FOLDER, "deepspeed-zero3", 2)
 
 
 @pytest.mark.parametrize(

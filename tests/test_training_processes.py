@@ -51,7 +51,7 @@ def by_two(program: list[str], settings: list[str], folder: Path) -> subprocess.
     return subprocess.run(call, capture_output=True, text=True, env=environment, timeout=300)
 
 
-PLAIN, SHARDED = ["-m", "lab_lib", "train"], [str(JOB)]
+PLAIN, SHARDED, ZERO3 = ["-m", "lab_lib", "train"], [str(JOB), "fsdp2"], [str(JOB), "zero3"]
 
 
 def curve(folder: Path) -> list[tuple[int, float, float]]:
@@ -93,29 +93,38 @@ def test_copies_learn_what_one_learns(places, tmp_path, settings, rows):
     require_the_same(one, tmp_path / "two", rows)
 
 
-@pytest.mark.parametrize("quantisation", ["4bit", "none"])
-def test_shares_learn_what_one_learns_and_go_on_from_a_checkpoint(places, tmp_path, quantisation):
+@pytest.mark.parametrize(
+    ("program", "quantisation"),
+    [(SHARDED, "4bit"), (SHARDED, "none"), (ZERO3, "none")],
+    ids=["fsdp2 nf4", "fsdp2", "zero3"],
+)
+def test_shares_learn_what_one_learns_and_go_on_from_a_checkpoint(places, tmp_path, program, quantisation):
+    if program is ZERO3:
+        pytest.importorskip("deepspeed")
     settings = [*places, *NF4[1:], f"model.quantisation={quantisation}"]
     one = by_one(settings, tmp_path / "one")
-    done = by_two(SHARDED, settings, tmp_path / "two")
+    done = by_two(program, settings, tmp_path / "two")
     assert done.returncode == 0, done.stderr
     assert "each of 2 processes holds its share of every weight" in done.stderr
     require_the_same(one, tmp_path / "two", 6)
     before = adapter(tmp_path / "two")
     for name in ("adapter", "checkpoints/checkpoint-6"):
         shutil.rmtree(tmp_path / "two" / name)
-    again = by_two(SHARDED, settings, tmp_path / "two")
+    again = by_two(program, settings, tmp_path / "two")
     assert "going on from the checkpoint of step 3" in again.stderr
     after = adapter(tmp_path / "two")
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_all_weights_are_trained_in_shares_as_by_one(places, tmp_path):
+@pytest.mark.parametrize("program", [SHARDED, ZERO3], ids=["fsdp2", "zero3"])
+def test_all_weights_are_trained_in_shares_as_by_one(places, tmp_path, program):
+    if program is ZERO3:
+        pytest.importorskip("deepspeed")
     from safetensors.torch import load_file
 
     full = ["lora.method=full", "lora.embeddings=false", "model.quantisation=none", "training.learning_rate=0.001"]
     one = by_one([*places, *full], tmp_path / "one")
-    done = by_two(SHARDED, [*places, *full], tmp_path / "two")
+    done = by_two(program, [*places, *full], tmp_path / "two")
     assert done.returncode == 0, done.stderr
     losses = [read_json(folder / "training.json")["loss"] for folder in (one, tmp_path / "two")]
     assert losses[1] == pytest.approx(losses[0], abs=2e-4)
@@ -133,4 +142,4 @@ def test_a_run_that_asked_for_sharing_and_would_get_copies_does_not_start(places
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(call, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode != 0 and not (tmp_path / "run" / "adapter").exists()
-    assert "error: the weights were to be shared out (FSDP), which accelerate does among GPUs only" in done.stderr
+    assert "error: the weights were to be shared out (fsdp2), which accelerate does among GPUs only" in done.stderr

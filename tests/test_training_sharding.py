@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from sharded_job import FSDP2
+from sharded_job import FSDP2, ZERO3
 
 from lab_lib.errors import LabError
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.sharding import (
-    WEIGHTS,
+    MARKS,
     choose_sharding,
     require_same_kind,
     require_shardable,
@@ -27,6 +27,7 @@ from lab_lib.training.sharding import (
         ({"WORLD_SIZE": "2"}, "whole", "every process holds all of them"),
         ({"WORLD_SIZE": "2", "ACCELERATE_USE_FSDP": "false"}, "whole", "every process holds all of them"),
         ({"WORLD_SIZE": "8", **FSDP2}, "fsdp2", "as asked for: each of 8 processes holds its share of every weight"),
+        ({"WORLD_SIZE": "8", **ZERO3}, "zero3", "as asked for: each of 8 processes holds its share of every weight"),
     ],
 )
 def test_accelerate_says_what_was_asked_for(environment, value, reason):
@@ -39,7 +40,12 @@ def test_accelerate_says_what_was_asked_for(environment, value, reason):
     [
         (FSDP2, False, "accelerate does among GPUs only, and none is here: .* unset LAB_ACCELERATE"),
         ({**FSDP2, "FSDP_VERSION": "1"}, True, "fsdp_version is not 2 .* set LAB_ACCELERATE=fsdp2"),
-        ({"ACCELERATE_USE_DEEPSPEED": "true"}, True, "DeepSpeed"),
+        (ZERO3, False, r"shared out \(zero3\), which accelerate does among GPUs only"),
+        (
+            {**ZERO3, "ACCELERATE_DEEPSPEED_ZERO_STAGE": "2"},
+            True,
+            "zero_stage is not 3 .* LAB_ACCELERATE=deepspeed-zero3",
+        ),
     ],
 )
 def test_what_would_be_done_otherwise_than_asked_is_refused(environment, gpu, message):
@@ -72,23 +78,34 @@ def test_what_needs_whole_weights_is_refused_with_the_key_to_set(settings, quant
         require_shardable("fsdp2", training, quantisation)
 
 
+def test_deepspeed_takes_no_quantised_weights():
+    require_shardable("zero3", TrainConfig(), "none")
+    with pytest.raises(LabError, match="not with DeepSpeed; set it to none, or LAB_ACCELERATE=fsdp2"):
+        require_shardable("zero3", TrainConfig(), "4bit")
+
+
+def trainer(kind):
+    return SimpleNamespace(is_fsdp_enabled=kind == "fsdp2", is_deepspeed_enabled=kind == "zero3")
+
+
 def test_a_trainer_that_does_otherwise_than_asked_is_not_started():
-    for asked, enabled in (("fsdp2", True), ("whole", False)):
-        require_sharded(asked, SimpleNamespace(is_fsdp_enabled=enabled))
+    for kind in ("fsdp2", "zero3", "whole"):
+        require_sharded(kind, trainer(kind))
     with pytest.raises(LabError, match="to be fsdp2 and accelerate does DDP, where every process holds all weights"):
-        require_sharded("fsdp2", SimpleNamespace(is_fsdp_enabled=False))
-    with pytest.raises(LabError, match="to be whole and accelerate does fsdp2"):
-        require_sharded("whole", SimpleNamespace(is_fsdp_enabled=True))
+        require_sharded("fsdp2", trainer("whole"))
+    with pytest.raises(LabError, match="to be whole and accelerate does zero3"):
+        require_sharded("whole", trainer("zero3"))
 
 
-def test_a_run_goes_on_as_it_was_started(tmp_path):
-    require_same_kind("fsdp2", None)
+@pytest.mark.parametrize("kind", ["fsdp2", "zero3"])
+def test_a_run_goes_on_as_it_was_started(tmp_path, kind):
+    require_same_kind(kind, None)
     require_same_kind("whole", tmp_path)
-    with pytest.raises(LabError, match="written with sharding whole, and now it is fsdp2"):
-        require_same_kind("fsdp2", tmp_path)
-    (tmp_path / WEIGHTS).touch()
-    require_same_kind("fsdp2", tmp_path)
-    with pytest.raises(LabError, match="written with sharding fsdp2, and now it is whole; start the run as before"):
+    with pytest.raises(LabError, match=f"written with sharding whole, and now it is {kind}"):
+        require_same_kind(kind, tmp_path)
+    (tmp_path / MARKS[kind]).touch()
+    require_same_kind(kind, tmp_path)
+    with pytest.raises(LabError, match=f"written with sharding {kind}, and now it is whole; start the run as before"):
         require_same_kind("whole", tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Whether the processes of a run share the model's weights out among them (FSDP2), and what this asks of the rest.
+"""Whether the processes of a run share the model's weights out among them, and what this asks of the rest.
 
 `accelerate launch` says in the environment what was asked for; `choose_sharding` is the one place that reads it. Each
 process then holds 1/N of every weight, and a layer is whole only while it is computed. So nothing that looks at a
@@ -19,35 +19,38 @@ from lab_lib.training.quantised import quantised_modules
 if TYPE_CHECKING:
     from lab_lib.training.config import TrainConfig
 
-WHOLE, FSDP2 = "whole", "fsdp2"
-WEIGHTS = "pytorch_model_fsdp.bin"  # accelerate's name for the trained weights in a checkpoint of sharded ones
+WHOLE, FSDP2, ZERO3 = "whole", "fsdp2", "zero3"
+# Only checkpoints of the one have this file, by accelerate, and of the other that one, by DeepSpeed.
+MARKS = {FSDP2: "pytorch_model_fsdp.bin", ZERO3: "latest"}
 
 
 def sharding_choice(training: TrainConfig, quantisation: str) -> Choice:
-    """Return WHOLE or FSDP2 for this process, or raise LabError for what cannot be done."""
+    """Return WHOLE, FSDP2 or ZERO3 for this process, or raise LabError for what cannot be done."""
     sharding = choose_sharding(os.environ, gpu=find_machine().capability is not None)
     require_shardable(sharding.value, training, quantisation)
     return sharding
 
 
 def choose_sharding(environment: Mapping[str, str], gpu: bool) -> Choice:
-    """Return WHOLE or FSDP2, as `accelerate launch` was asked; `gpu` says whether this process has one.
+    """Return WHOLE, FSDP2 or ZERO3, as `accelerate launch` was asked; `gpu` says whether this process has one.
 
     Raises LabError for what the lab cannot do. Without GPUs accelerate would not share anything out and not say so.
     """
     processes = int(environment.get("WORLD_SIZE", "1"))
-    if _on(environment, "ACCELERATE_USE_DEEPSPEED"):
-        raise LabError("DeepSpeed was never tried with the lab, so it is refused; set LAB_ACCELERATE=fsdp2")
-    if not _on(environment, "ACCELERATE_USE_FSDP"):
+    kind = FSDP2 if _on(environment, "ACCELERATE_USE_FSDP") else WHOLE
+    kind = ZERO3 if _on(environment, "ACCELERATE_USE_DEEPSPEED") else kind
+    if kind == WHOLE:
         return Choice(WHOLE, f"{'every' if processes > 1 else 'the'} process holds all of them")
-    if environment.get("FSDP_VERSION") != "2":
+    if kind == FSDP2 and environment.get("FSDP_VERSION") != "2":
         raise LabError("fsdp_version is not 2 in the configuration of accelerate; set LAB_ACCELERATE=fsdp2")
+    if kind == ZERO3 and environment.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") != "3":
+        raise LabError("zero_stage is not 3 in the configuration of accelerate; set LAB_ACCELERATE=deepspeed-zero3")
     if not gpu:
         raise LabError(
-            "the weights were to be shared out (FSDP), which accelerate does among GPUs only, and none is here: every "
-            "process would hold all of them; unset LAB_ACCELERATE"
+            f"the weights were to be shared out ({kind}), which accelerate does among GPUs only, and none is here: "
+            "every process would hold all of them; unset LAB_ACCELERATE"
         )
-    return Choice(FSDP2, f"as asked for: each of {processes} processes holds its share of every weight")
+    return Choice(kind, f"as asked for: each of {processes} processes holds its share of every weight")
 
 
 def _on(environment: Mapping[str, str], name: str) -> bool:
@@ -63,6 +66,10 @@ def require_shardable(sharding: str, training: TrainConfig, quantisation: str) -
             f"training.evaluate_every={training.evaluate_every}: nothing can be decoded while the weights are shared "
             "out; set training.evaluate_every=0 and decode afterwards"
         )
+    if sharding == ZERO3 and quantisation != "none":
+        raise LabError(
+            f"model.quantisation={quantisation}: not with DeepSpeed; set it to none, or LAB_ACCELERATE=fsdp2"
+        )
     if quantisation == "8bit":
         raise LabError("model.quantisation=8bit: 8-bit weights cannot be shared out; set model.quantisation=4bit")
     if training.optimiser != "adamw_torch":
@@ -74,17 +81,18 @@ def require_shardable(sharding: str, training: TrainConfig, quantisation: str) -
 
 def require_sharded(sharding: str, trainer: Any) -> None:
     """Raise LabError unless the trainer does as was asked: accelerate falls back to plain copies without a word."""
-    if trainer.is_fsdp_enabled != (sharding == FSDP2):
-        raise LabError(
-            f"sharding was to be {sharding} and accelerate does "
-            f"{FSDP2 if trainer.is_fsdp_enabled else 'DDP, where every process holds all weights'}"
-        )
+    got = FSDP2 if trainer.is_fsdp_enabled else ZERO3 if trainer.is_deepspeed_enabled else WHOLE
+    if got != sharding:
+        does = "DDP, where every process holds all weights" if got == WHOLE else got
+        raise LabError(f"sharding was to be {sharding} and accelerate does {does}")
 
 
 def require_same_kind(sharding: str, checkpoint: Path | None) -> None:
     """Raise LabError for a checkpoint to go on from that was written the other way."""
-    if checkpoint and (checkpoint / WEIGHTS).exists() != (sharding == FSDP2):
-        was = WHOLE if sharding == FSDP2 else FSDP2
+    if checkpoint is None:
+        return
+    was = next((kind for kind, name in MARKS.items() if (checkpoint / name).exists()), WHOLE)
+    if was != sharding:
         raise LabError(
             f"{checkpoint}: written with sharding {was}, and now it is {sharding}; start the run as before, or choose "
             "another --out"
@@ -92,10 +100,10 @@ def require_same_kind(sharding: str, checkpoint: Path | None) -> None:
 
 
 def is_sharded(model: Any) -> bool:
-    """Return whether this process holds shares of the weights."""
+    """Return whether this process holds shares of the weights: FSDP2 makes them DTensors, DeepSpeed numbers them."""
     from torch.distributed.tensor import DTensor
 
-    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
+    return any(isinstance(parameter, DTensor) or hasattr(parameter, "ds_id") for parameter in model.parameters())
 
 
 def whole_weights(model: Any) -> dict[str, Any] | None:
@@ -109,8 +117,19 @@ def whole_weights(model: Any) -> dict[str, Any] | None:
     for name, parameter in model.named_parameters(remove_duplicate=False):
         if parameter.requires_grad:
             names.setdefault(parameter, []).append(name)
-    gathered = ((named, parameter.detach().full_tensor().cpu()) for parameter, named in names.items())
+    gathered = ((named, _gathered(parameter)) for parameter, named in names.items())
     return {name: whole for named, whole in gathered for name in named}
+
+
+def _gathered(parameter: Any) -> Any:
+    from torch.distributed.tensor import DTensor
+
+    if isinstance(parameter, DTensor):
+        return parameter.detach().full_tensor().cpu()
+    import deepspeed
+
+    with deepspeed.zero.GatheredParameters([parameter]):
+        return parameter.detach().cpu().clone()
 
 
 def byte_sums(model: Any) -> dict[str, int]:

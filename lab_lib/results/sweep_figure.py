@@ -34,6 +34,7 @@ LINES = (
 )
 UNITS = {"bleu": "BLEU (points)", "inform": "Inform (%)", "success": "Success (%)", "combined": "Combined (points)"}
 SIZE_INCHES = (7.2, 4.5)
+WIDE = 72  # small characters that fit side by side below it
 
 
 @dataclass(frozen=True)
@@ -166,9 +167,10 @@ class Below:
         """Write name and unit, and ticks at the values that were chosen."""
         axes.set_xlabel(self.picture.x_label or self.picture.x, parse_math=False)
         if not self.numeric:
-            axes.set_xticks(
-                range(len(self.ticks)), _wrapped(self.ticks, self.under), parse_math=False, fontsize="small"
-            )
+            names = _wrapped(self.ticks, self.under)
+            longest = max(len(line) for name in names for line in name.split("\n"))
+            size = "small" if longest * len(names) <= WIDE else "x-small"
+            axes.set_xticks(range(len(self.ticks)), names, parse_math=False, fontsize=size)
             axes.set_xlim(-0.5, len(self.ticks) - 0.5)
             axes.grid(axis="x", visible=False)
             return
@@ -207,9 +209,9 @@ def _draw_series(
 
 
 def _wrapped(names: Sequence[str], under: Mapping[str, str]) -> list[str]:
-    """Break long names over lines, so that they stand side by side: about 72 small characters fit below the picture."""
+    """Break long names between their words, so that they stand side by side."""
     import textwrap
 
-    width = max(8, 72 // len(names))
-    lines = [[*(textwrap.wrap(name, width) or [name]), *([under[name]] if under else [])] for name in names]
-    return ["\n".join(parts) for parts in lines]
+    width = max(8, WIDE // len(names))
+    lines = [textwrap.wrap(name, width, break_long_words=False) or [name] for name in names]
+    return ["\n".join([*parts, *([under[name]] if under else [])]) for name, parts in zip(names, lines, strict=True)]

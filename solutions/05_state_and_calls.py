@@ -442,7 +442,7 @@ show("05.3", curves, RATES)
 # ## A model that calls
 #
 # Our own training first. A few steps are enough to see what is learnt first. As in lab 04 the adapter has the tokens'
-# vectors beside it (`lora.embeddings`): signs like `(` and `=` were hardly ever seen in lab-tiny's pretraining. Without
+# vectors beside it (`lora.embeddings`): signs like `=` and `[` were hardly ever seen in lab-tiny's pretraining. Without
 # them joint goal accuracy stays at 1.7 (`docs/lab-log.md`).
 
 # %%

@@ -84,8 +84,15 @@ def test_deepspeed_takes_no_quantised_weights():
         require_shardable("zero3", TrainConfig(), "4bit")
 
 
-def trainer(kind):
-    return SimpleNamespace(is_fsdp_enabled=kind == "fsdp2", is_deepspeed_enabled=kind == "zero3")
+def trainer(kind, encoder=False):
+    model = SimpleNamespace(config=SimpleNamespace(is_encoder_decoder=encoder))
+    return SimpleNamespace(is_fsdp_enabled=kind == "fsdp2", is_deepspeed_enabled=kind == "zero3", model=model)
+
+
+def test_the_weights_of_an_encoder_decoder_are_not_shared_out():
+    require_sharded("whole", trainer("whole", encoder=True))
+    with pytest.raises(LabError, match="an encoder-decoder cannot be shared out; unset LAB_ACCELERATE"):
+        require_sharded("fsdp2", trainer("fsdp2", encoder=True))
 
 
 def test_a_trainer_that_does_otherwise_than_asked_is_not_started():

@@ -80,11 +80,17 @@ def require_shardable(sharding: str, training: TrainConfig, quantisation: str) -
 
 
 def require_sharded(sharding: str, trainer: Any) -> None:
-    """Raise LabError unless the trainer does as was asked: accelerate falls back to plain copies without a word."""
+    """Raise LabError unless the trainer does as was asked: accelerate falls back to plain copies without a word.
+
+    And for an encoder-decoder: its token vectors are one matrix in encoder, decoder and output, and FSDP2 wants what is
+    one in one place.
+    """
     got = FSDP2 if trainer.is_fsdp_enabled else ZERO3 if trainer.is_deepspeed_enabled else WHOLE
     if got != sharding:
         does = "DDP, where every process holds all weights" if got == WHOLE else got
         raise LabError(f"sharding was to be {sharding} and accelerate does {does}")
+    if sharding != WHOLE and trainer.model.config.is_encoder_decoder:
+        raise LabError("the weights of an encoder-decoder cannot be shared out; unset LAB_ACCELERATE")
 
 
 def require_same_kind(sharding: str, checkpoint: Path | None) -> None:

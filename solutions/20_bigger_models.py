@@ -430,8 +430,8 @@ print("taken:", first_available(WANTED).name)
 # Not measured here yet: `lab run t5-vs-decoder-cpu` runs offline, and yours could be the first record.
 #
 # Equal are corpus, dialogues, tokenizer, number of weights and the order of the replies. What cannot be equal: the T5 reads
-# the history in both directions and anew for every reply, so a dialogue cannot be learnt in one pass (317,834 tokens an epoch
-# against 86,083, header of the recipe). And no pretrained T5 of this size exists here, so both start from random weights; a
+# the history in both directions and anew for every reply, so a dialogue cannot be learnt in one pass (151,024 tokens an epoch
+# against 40,896, header of the recipe). And no pretrained T5 of this size exists here, so both start from random weights; a
 # published comparison in which the pretraining data changes too says nothing about the architecture.
 # <!-- END SOLUTION -->
 

@@ -21,6 +21,7 @@ from lab_lib.submissions.tasks import CORPORA, TASKS
 
 INTERVAL_POINTS = 0.3  # bootstrap bounds may move a little with the version of numpy
 NAME = re.compile(r"[a-z0-9-]+-20\d\d-\d\d-\d\d-[0-9a-f]{8}\.(?:json|predictions\.jsonl\.gz)", re.ASCII)
+OF_NO_RECIPE = ("lab-tiny", "structure-multiwoz22")  # recorded runs of other commands
 RECORDS = {".json", ".md", ".png", ".svg"}  # what is kept of a recipe's run
 
 
@@ -64,7 +65,7 @@ def _strangers(root: Path) -> Iterator[str]:
 
     A .gitattributes could hide rows from a review; names that differ in case alone are one file on some machines.
     """
-    kinds = {"figures": {".svg"}, **dict.fromkeys((*recipe_names(), "lab-tiny"), RECORDS)}
+    kinds = {"figures": {".svg"}, **dict.fromkeys((*recipe_names(), *OF_NO_RECIPE), RECORDS)}
     for path in sorted(root.iterdir()):
         if path.is_symlink():
             yield f"{path}: a link, expected a folder"

@@ -85,15 +85,19 @@ def merge_adapter(
 def _merged(adapted: Any) -> Any:
     """Return the model with the adapter in its weights; vectors that are also the output layer stay one matrix.
 
-    PEFT holds trained vectors once for each of the two, unties the config, and warns.
+    PEFT holds trained vectors once for each of the two, unties the config, and warns. Whether they were one is seen by
+    their values: a Flan-T5 says it in its config and has two.
     """
+    import torch
+
     tied = adapted.get_base_model().config.tie_word_embeddings
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Input and output embeddings are no longer tied")
         merged = adapted.merge_and_unload(safe_merge=True)
-    if tied:
+    vectors, output = merged.get_input_embeddings(), merged.get_output_embeddings()
+    if tied and torch.equal(vectors.weight, output.weight):
         merged.config.tie_word_embeddings = True
-        merged.get_output_embeddings().weight = merged.get_input_embeddings().weight
+        output.weight = vectors.weight
     return merged
 
 

@@ -476,7 +476,7 @@ for turn, gold in zip(found[key][:6], gold_turns(shown), strict=False):
 # %% [markdown]
 # ### The same recipe, trained to the end
 #
-# That takes 15 to 25 minutes on 2 cores, so what the recipe's model wrote in the 60 test dialogues is in the package, twice:
+# That took 27 minutes on a machine that did other work, so what the recipe's model wrote in the 60 test dialogues is in the package, twice:
 # **end to end**, with its own calls, and in the **gold-state setting**, where the same model is given the gold calls. `lab evaluate` scores a run's text, states and calls together; here is the same from Python.
 
 # %%

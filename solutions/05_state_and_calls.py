@@ -15,7 +15,7 @@
 # itself, so prompts, predictions and the report change; corpus and model stay.
 
 # %% tags=["parameters"]
-FULL = False  # True: train to the end instead of a few steps (a quarter of an hour on 2 cores)
+FULL = False  # True: train to the end instead of a few steps (up to half an hour on 2 cores)
 RECIPE = "town-end-to-end-cpu"
 RECORDED = "town-end-to-end"  # what the model of this recipe wrote in the test dialogues, in the package
 STEPS = None if FULL else 12  # optimiser steps of our own training; None: as the recipe says

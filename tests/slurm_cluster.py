@@ -73,9 +73,13 @@ class Cluster:
         return states.pop() if len(states) == 1 else "RUNNING"
 
     def start(self, job: str) -> None:
-        """Start a requeued job now: Slurm lets it wait for two minutes."""
+        """Start a requeued job soon: Slurm lets it wait for two minutes.
+
+        Not at once: slurmd has revoked the credential of the requeued job, up to and with the second in which it did so,
+        and a job that starts again within that second fails ("Job credential revoked").
+        """
         if self.ask("squeue", "-h", "-o", "%r", "-j", job) == "BeginTime":
-            self.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+            self.ask("scontrol", "update", f"JobId={job}", "StartTime=now+3")
 
     def ended(self, job: str) -> str:
         """Wait for the end of a job and return its state."""

@@ -55,15 +55,28 @@ def test_padding_is_masked_by_position_even_where_a_real_token_equals_pad():
 
 def test_order_is_a_permutation_that_depends_on_seed_and_epoch_alone():
     lengths = [n % 17 + 1 for n in range(403)]
-    order = EpochOrder(lengths, seed=1, batch=4)
+    order = EpochOrder(lengths, seed=1, step=16)
     first = list(order)
     assert sorted(first) == list(range(403)) and list(order) == first
     order.set_epoch(1)
     assert list(order) != first
-    assert list(EpochOrder(lengths, seed=2, batch=4)) != first
-    assert lengths[first[0]] == max(lengths)  # the longest batch first
-    waste = sum(max(b) * len(b) - sum(b) for b in ([lengths[i] for i in first[k : k + 4]] for k in range(0, 403, 4)))
-    assert waste < 0.1 * sum(lengths)
+    assert list(EpochOrder(lengths, seed=2, step=16)) != first
+    assert lengths[first[0]] == max(lengths)  # the step with the longest example comes first
+
+
+def test_lengths_are_sorted_inside_a_step_and_steps_are_what_they_are_without():
+    """Where length tells what an example is (the place of a reply in its dialogue), a step must hold every kind."""
+    lengths = [n % 17 + 1 for n in range(403)]
+    grouped, plain = list(EpochOrder(lengths, seed=1, step=16)), list(EpochOrder(lengths, seed=1))
+    steps, drawn = ([set(order[k : k + 16]) for k in range(0, 403, 16)] for order in (grouped, plain))
+    assert sorted(map(sorted, steps)) == sorted(map(sorted, drawn)) and steps[-1] == drawn[-1]
+    assert padded(lengths, grouped) < 0.6 * padded(lengths, plain)
+
+
+def padded(lengths: list[int], order: list[int], micro: int = 4) -> int:
+    """Return how many positions of padding micro batches have."""
+    parts = [[lengths[i] for i in order[k : k + micro]] for k in range(0, len(order), micro)]
+    return sum(max(part) * len(part) - sum(part) for part in parts)
 
 
 def gradients(folder: Path, micro: int) -> dict[str, object]:

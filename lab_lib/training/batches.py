@@ -77,16 +77,18 @@ class Collator:
 class EpochOrder:
     """A sampler whose order depends on the seed and the epoch alone, so that a resumed run goes on exactly.
 
-    With `batch` above 0 examples of similar length come together: the shuffled examples are cut to pieces of 50
-    batches, each piece is sorted by length and its batches are shuffled; the longest batch comes first, so that a
-    run that does not fit in memory says so at once.
+    Every optimiser step is a random draw of examples. With `step` above 0, its number of examples, those of one step are
+    put in order of length, so that similar ones share a micro batch: less padding, the same gradient. Sorting beyond a
+    step would make steps of one kind: with an example a reply, length is next to the place in the dialogue, and a step
+    would hold greetings or goodbyes only. The step with the longest example comes first, so that a run that does not fit
+    in memory says so at once.
 
     An epoch's number of indices is a multiple of `among`, what processes share in one go: after all examples comes the
     index behind them, of a row that teaches nothing. Otherwise the first examples would be dealt a second time.
     """
 
-    def __init__(self, lengths: Sequence[int], seed: int, batch: int = 0, among: int = 1):
-        self.lengths, self.seed, self.batch, self.epoch = lengths, seed, batch, 0
+    def __init__(self, lengths: Sequence[int], seed: int, step: int = 0, among: int = 1):
+        self.lengths, self.seed, self.step, self.epoch = lengths, seed, step, 0
         self.blanks = -len(lengths) % among
 
     def set_epoch(self, epoch: int) -> None:
@@ -102,19 +104,13 @@ class EpochOrder:
     def _examples(self) -> list[int]:
         import numpy as np
 
-        rng = np.random.default_rng([self.seed, self.epoch])
-        order: list[int] = rng.permutation(len(self.lengths)).tolist()
-        if not self.batch:
+        order: list[int] = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.lengths)).tolist()
+        if not self.step:
             return order
-        piece = 50 * self.batch
-        batches: list[list[int]] = []
-        for start in range(0, len(order), piece):
-            by_length = sorted(order[start : start + piece], key=lambda i: -self.lengths[i])
-            batches += [by_length[i : i + self.batch] for i in range(0, len(by_length), self.batch)]
-        full = [b for b in batches if len(b) == self.batch]
-        rest = [b for b in batches if len(b) < self.batch]  # a short batch must come last: rows are cut by position
-        shuffled = [full[i] for i in rng.permutation(len(full))]
-        longest = max(range(len(shuffled)), key=lambda i: self.lengths[shuffled[i][0]], default=None)
-        if longest is not None:
-            shuffled[0], shuffled[longest] = shuffled[longest], shuffled[0]
-        return [i for b in [*shuffled, *rest] for i in b]
+        starts = range(0, len(order), self.step)
+        steps = [sorted(order[start : start + self.step], key=lambda i: -self.lengths[i]) for start in starts]
+        full = len(order) // self.step  # a short step stays last: rows are cut by position
+        if full:
+            longest = max(range(full), key=lambda n: self.lengths[steps[n][0]])
+            steps[0], steps[longest] = steps[longest], steps[0]
+        return [i for step in steps for i in step]

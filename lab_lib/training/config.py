@@ -23,9 +23,11 @@ class TrainConfig:
     weight_decay: float = 0.0
     clip: float = 1.0  # longest gradient; 0.3 in the QLoRA paper
     gradient_checkpointing: bool = False  # true halves the memory of activations, costs about 15 % of speed
-    group_by_length: bool = True  # batches of similar length waste less padding
+    # Inside an optimiser step examples of similar length share a micro batch: less padding, the more so the smaller the
+    # micro batch; the gradient does not change. Nothing is gained where micro_batch_size is batch_size.
+    group_by_length: bool = True
     # true puts several examples of a micro batch into one row, attention kept apart: the same steps and gradients. It
-    # pays where lengths in a micro batch differ much (group_by_length=false); with grouping there is little to gain.
+    # pays where lengths in a micro batch differ much: one example a reply, or micro batches as large as the batch.
     packing: bool = False
     evaluate_every: int = 0  # steps between dev evaluations, each with a checkpoint; 0: only a checkpoint at the end
     evaluate_dialogues: int = 30  # dev dialogues decoded at each evaluation, sampled once with the seed

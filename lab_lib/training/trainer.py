@@ -85,8 +85,8 @@ def step_count(config: TrainConfig, examples: int) -> int:
 
 def epoch_order(lengths: Sequence[int], config: TrainConfig) -> EpochOrder:
     """Return the order in which examples of these lengths are learnt from: the same for any number of processes."""
-    micro, world = config.micro_batch_size, world_size()
-    return EpochOrder(lengths, config.seed, micro if config.group_by_length else 0, micro * world if world > 1 else 1)
+    step, world = config.batch_size if config.group_by_length else 0, world_size()
+    return EpochOrder(lengths, config.seed, step, config.micro_batch_size * world if world > 1 else 1)
 
 
 def training_arguments(

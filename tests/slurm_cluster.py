@@ -75,8 +75,8 @@ class Cluster:
     def start(self, job: str) -> None:
         """Start a requeued job soon: Slurm lets it wait for two minutes.
 
-        Not at once: slurmd has revoked the credential of the requeued job, up to and with the second in which it did so,
-        and a job that starts again within that second fails ("Job credential revoked").
+        Not at once: slurmd has revoked the credential of the requeued job, up to and with the second in which it did
+        so, and a job that starts again within that second fails ("Job credential revoked").
         """
         if self.ask("squeue", "-h", "-o", "%r", "-j", job) == "BeginTime":
             self.ask("scontrol", "update", f"JobId={job}", "StartTime=now+3")

@@ -77,11 +77,11 @@ class Collator:
 class EpochOrder:
     """A sampler whose order depends on the seed and the epoch alone, so that a resumed run goes on exactly.
 
-    Every optimiser step is a random draw of examples. With `step` above 0, its number of examples, those of one step are
-    put in order of length, so that similar ones share a micro batch: less padding, the same gradient. Sorting beyond a
-    step would make steps of one kind: with an example a reply, length is next to the place in the dialogue, and a step
-    would hold greetings or goodbyes only. The step with the longest example comes first, so that a run that does not fit
-    in memory says so at once.
+    Every optimiser step is a random draw of examples. With `step` above 0, its number of examples, those of one step
+    are put in order of length, so that similar ones share a micro batch: less padding, the same gradient. Sorting
+    beyond a step would make steps of one kind: with an example a reply, length is next to the place in the dialogue,
+    and a step would hold greetings or goodbyes only. The step with the longest example comes first, so that a run that
+    does not fit in memory says so at once.
 
     An epoch's number of indices is a multiple of `among`, what processes share in one go: after all examples comes the
     index behind them, of a row that teaches nothing. Otherwise the first examples would be dealt a second time.

@@ -143,7 +143,8 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     from transformers import set_seed
 
     from lab_lib.training.callbacks import first_process, wait_for_all
-    from lab_lib.training.hardware import print_choices
+    from lab_lib.training.hardware import find_machine, print_choices
+    from lab_lib.training.kernels import LIGER, choose_kernels, use_liger
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.model import load_model, training_mode
     from lab_lib.training.sharding import WHOLE, sharding_choice, whole_weights
@@ -160,11 +161,14 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
         raise LabError("model.adapter: training starts from a base model; merge the adapter into one with 'lab merge'")
     full, sharded = config.lora.method == "full", sharding.value != WHOLE
     loaded = load_model(config.model, for_training=True, full=full, sharded=sharded)
-    decided = {**loaded.choices, **({"sharding": sharding} if world > 1 or sharded else {})}
+    kernels = choose_kernels(config.training.kernels, find_machine(), loaded.model.config.model_type)
+    decided = {**loaded.choices, "kernels": kernels, **({"sharding": sharding} if world > 1 or sharded else {})}
     print_choices(decided, console)
     set_seed(config.training.seed)  # the adapter's random start must not depend on what ran before
     model, summary = attach_lora(loaded.model, config.lora)
     console.print(str(summary))
+    if kernels.value == LIGER:
+        use_liger(model)
     training_mode(model, config.training.gradient_checkpointing)
     examples = encode(splits.train, loaded.tokenizer, config, splits)
     console.print(token_line(examples))

@@ -29,6 +29,9 @@ class TrainConfig:
     # true puts several examples of a micro batch into one row, attention kept apart: the same steps and gradients. It
     # pays where lengths in a micro batch differ much: one example a reply, or micro batches as large as the batch.
     packing: bool = False
+    # torch | liger: liger (GPUs only, `pip install -e '.[liger]'`) computes norms, rotary positions and feed-forward
+    # gates in one kernel each: the same numbers to rounding, less memory for activations.
+    kernels: Literal["torch", "liger"] = "torch"
     evaluate_every: int = 0  # steps between dev evaluations, each with a checkpoint; 0: only a checkpoint at the end
     evaluate_dialogues: int = 30  # dev dialogues decoded at each evaluation, sampled once with the seed
     best_metric: Literal["combined", "bleu", "inform", "success"] = "combined"  # what chooses the checkpoint, on dev

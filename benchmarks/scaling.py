@@ -29,6 +29,7 @@ USED = 0.35  # of FLOPS, in training: QLoRA unpacks every weight before it multi
 READ = 0.5  # of BANDWIDTH, in decoding
 SPEEDUP = {1: 1.0, 8: 0.9, 64: 0.8}  # share of linear that is left when gradients of the adapter are averaged
 EPOCHS, DECODE_BATCH, LENGTH = 3, 64, 600
+VOCABULARY, NF4 = 32_000, 4.127  # entries; bits a weight of linear layers, with double quantisation
 BATCH = 16  # dialogues a step, as the recipes have
 
 
@@ -61,17 +62,25 @@ def training_minutes(size: Size, tokens: float, gpus: int) -> float:
     return EPOCHS * tokens * training_flops(size) / (FLOPS * USED * gpus * SPEEDUP[gpus]) / 60
 
 
-def step_seconds(size: Size) -> float:
+def step_seconds(size: Size, batch: int) -> float:
     """Return the seconds of one decoding step of a batch: all 16-bit weights and the caches are read once."""
-    cache = DECODE_BATCH * LENGTH * size.layers * 2 * size.keys * 2
+    cache = batch * LENGTH * size.layers * 2 * size.keys * 2
     return (2 * size.weights + cache) / (BANDWIDTH * READ)
 
 
-def decoding_seconds(size: Size, gpus: int) -> float:
-    """Return the seconds to decode the MultiWOZ test set once, dialogues shared among the GPUs."""
-    steps = TEST_DIALOGUES * MULTIWOZ_REPLIES * REPLY_TOKENS / DECODE_BATCH
-    whole = 2 * size.weights > 0.9 * MEMORY  # one GPU cannot hold it in 16 bits: two work as one
-    return steps * step_seconds(size) / gpus * (2 if whole else 1)
+def decoding_seconds(size: Size, gpus: int) -> float | None:
+    """Return the seconds to decode the MultiWOZ test set once, dialogues shared out; None where the model does not fit.
+
+    A GPU reads each of its dialogues once, 2 N operations a token, and writes their replies in batches, a step a token.
+    What one GPU cannot hold in 16 bits two hold, and are counted as fast as one.
+    """
+    units = gpus // (2 if 2 * size.weights > 0.9 * MEMORY else 1)
+    if not units:
+        return None
+    batch = min(DECODE_BATCH, -(-TEST_DIALOGUES // units))
+    reading = TEST_DIALOGUES * MULTIWOZ_TOKENS * 2 * size.weights / (FLOPS * USED)
+    writing = TEST_DIALOGUES * MULTIWOZ_REPLIES * REPLY_TOKENS / batch * step_seconds(size, batch)
+    return (reading + writing) / units
 
 
 def adapter_weights(size: Size, rank: int = 64) -> int:
@@ -83,14 +92,20 @@ def adapter_weights(size: Size, rank: int = 64) -> int:
     return size.layers * rank * both_ways
 
 
+def nf4_bytes(size: Size) -> float:
+    """Return the bytes of weights in NF4: token vectors and output layer, which are not quantised, have 16 bits."""
+    kept = 2 * VOCABULARY * size.width
+    return (size.weights - kept) * NF4 / 8 + kept * 2
+
+
 def training_memory(size: Size, micro_batch: int = 4) -> dict[str, float]:
     """Return gigabytes by what holds them.
 
-    NF4 weights at 4.127 bits; adapter weight, gradient and two moments, 4 bytes each; with checkpointing one bf16
-    activation a layer, and the logits of 32,000 tokens with their gradient, 2 + 4 bytes.
+    NF4 weights; adapter weight, gradient and two moments, 4 bytes each; with checkpointing one bf16 activation a layer,
+    and the logits with their gradient, 2 + 4 bytes.
     """
-    kept = size.layers * micro_batch * LENGTH * size.width * 2 + micro_batch * LENGTH * 32_000 * 6
-    parts = {"weights": size.weights * 4.127 / 8, "adapter": adapter_weights(size) * 16, "activations": kept}
+    kept = size.layers * micro_batch * LENGTH * size.width * 2 + micro_batch * LENGTH * VOCABULARY * 6
+    parts = {"weights": nf4_bytes(size), "adapter": adapter_weights(size) * 16, "activations": kept}
     return {name: part / 1e9 for name, part in parts.items()}
 
 
@@ -100,7 +115,8 @@ def per_gpu(size: Size, bits: float, full: bool, gpus: int) -> float:
     What is trained has 16 bytes a weight: with `full` all weights, which then are fp32, else the adapter. Shared out, a
     layer in computation and the next one on its way are whole, in bf16 where they are fp32.
     """
-    held = size.weights * 16 if full else size.weights * bits / 8 + adapter_weights(size) * 16
+    frozen = nf4_bytes(size) if bits == NF4 else size.weights * bits / 8
+    held = size.weights * 16 if full else frozen + adapter_weights(size) * 16
     underway = 2 * size.weights / size.layers * min(bits, 16) / 8 if gpus > 1 else 0.0
     return (held / gpus + underway) / 1e9 + training_memory(size)["activations"]
 
@@ -124,7 +140,9 @@ def times() -> str:
     for size in SIZES:
         for gpus in SPEEDUP:
             cells = [f"{training_minutes(size, n * tokens, gpus):,.1f}" for n, tokens in CORPORA.values()]
-            lines.append(f"| {size.name} | {gpus} | {' | '.join(cells)} | {decoding_seconds(size, gpus):,.0f} |")
+            seconds = decoding_seconds(size, gpus)
+            cells.append("-" if seconds is None else f"{seconds:,.1f}")
+            lines.append(f"| {size.name} | {gpus} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -142,7 +160,7 @@ def sharing() -> str:
     counts = (1, 2, 4, 8)
     names = " | ".join(f"{n} GPU{'s' if n > 1 else ''} [GB each]" for n in counts)
     head = f"| Model | trained | {names} |\n|---|---|{'---:|' * len(counts)}\n"
-    ways = {"adapter on NF4": (4.127, False), "adapter on 16 bits": (16, False), "all weights": (32, True)}
+    ways = {"adapter on NF4": (NF4, False), "adapter on 16 bits": (16, False), "all weights": (32, True)}
     lines = ""
     for size in SIZES:
         for name, (bits, full) in ways.items():

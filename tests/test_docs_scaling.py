@@ -52,3 +52,12 @@ def test_weights_and_adapters_are_those_of_the_real_architectures(scaling, place
 def test_more_gpus_take_less_time_but_not_linearly_less(scaling):
     one, eight = (scaling.training_minutes(scaling.SIZES[0], 1e6, gpus) for gpus in (1, 8))
     assert one / 8 < eight < one
+
+
+def test_decoding_reads_dialogues_too_and_a_gpu_has_no_more_than_its_share(scaling):
+    small, large = scaling.SIZES
+    assert scaling.decoding_seconds(large, 1) is None  # 138 GB of weights in 141 GB
+    reading = 1_000 * 557_563 / 999 * 2 * small.weights / (989e12 * 0.35)
+    one, many = scaling.decoding_seconds(small, 1), scaling.decoding_seconds(small, 64)
+    assert one > reading > 15  # seconds
+    assert many > one / 64  # 16 dialogues a GPU read the weights as often as 64 would

@@ -562,9 +562,11 @@ for sign in ("[", "]", "?", "."):
 # does. The LoRA paper adapted q and v alone, in models of billions of weights; in this small one that is far too little.
 #
 # Its sister `lora-rank-cpu` asks for the rank, with α = 16 and 100 dialogues (`results/lora-rank-cpu/summary.md`). Scaled by
-# α / rank, the ranks 4, 32 and 256 have a Combined of 19.0, 19.8 and 19.7: 64 times as many weights and nothing learnt, since
-# what is multiplied by 4 at rank 4 is multiplied by 0.06 at rank 256. Scaled by α / √rank (rsLoRA: 8, 2.8, 1) they have 25.0
-# (3.2–46.8), 52.0 (36.4–67.6) and 63.8 (38.0–89.7). So a rank is never compared alone: α / rank goes with it.
+# α / rank (4, 0.5, 0.06), the ranks 4, 32 and 256 have a Combined of 19.0, 19.8 and 19.7: 64 times as many weights and nothing
+# learnt. Scaled by α / √rank (rsLoRA: 8, 2.8, 1) they have 25.0
+# (3.2–46.8), 52.0 (36.4–67.6) and 63.8 (38.0–89.7). The scale alone does not explain it: scale 1 at rank 256 does better than
+# scales 4 and 8 at rank 4. At one α and one learning rate rank and scale move together, and this table cannot part them; a
+# grid over α for each rank could.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+FILES_BY_NAME = {path.stem: path for path in FILES}
 EVENT_TEXT = re.compile(r"\$\{\{[^}]*github\.(?:event|head_ref|base_ref)[^}]*\}\}")
 
 
@@ -49,16 +51,80 @@ def test_no_secret_and_no_text_of_an_event_in_a_script(path):
 
 
 def test_the_job_that_writes_runs_no_code_of_the_repository():
-    job = read(ROOT / ".github" / "workflows" / "results.yml")["jobs"]["comment"]
+    job = read(FILES_BY_NAME["results"])["jobs"]["comment"]
     assert not any("checkout" in step.get("uses", "") for step in job["steps"])
     assert not any(word in step.get("run", "") for step in job["steps"] for word in ("lab ", "pip ", "python"))
 
 
-def test_of_a_pull_request_only_rows_and_pages_are_fetched():
-    scripts = [step.get("run", "") for step in steps(read(ROOT / ".github" / "workflows" / "results.yml"))]
-    (fetch,) = [script for script in scripts if "git fetch" in script]
-    assert "--no-checkout" in fetch and fetch.strip().endswith("FETCH_HEAD -- results README.md")
-    assert "-c core.symlinks=false checkout" in fetch  # a link could lead to rows of ours, which are right
+def git(folder: Path, *arguments: str) -> None:
+    who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def upstream(tmp_path) -> Path:
+    """A repository that somebody asks to pull: rows, and links, code and attributes beside them."""
+    folder = tmp_path / "upstream"
+    (folder / "results").mkdir(parents=True)
+    for name in ("README.md", "results/README.md", "program.py"):
+        (folder / name).write_text(f"{name} of main\n", encoding="utf-8")
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "main")
+    (folder / "results" / "link.json").symlink_to("/etc/passwd")
+    for name in ("results/row.json", "evil.py", "program.py"):
+        (folder / name).write_text(f"{name} of the pull request\n", encoding="utf-8")
+    (folder / ".gitattributes").write_text("*.json text eol=crlf\n", encoding="utf-8")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "pull")
+    git(folder, "update-ref", "refs/pull/1/head", "HEAD")
+    git(folder, "reset", "-q", "--hard", "HEAD~")
+    return folder
+
+
+def test_of_a_pull_request_only_rows_and_pages_are_fetched(upstream, tmp_path):
+    """The step's own script, run as a runner does: no code comes, and a link comes as a plain file."""
+    (script,) = [s["run"] for s in steps(read(FILES_BY_NAME["results"])) if "git fetch" in s.get("run", "")]
+    work = tmp_path / "work"
+    git(tmp_path, "clone", "-q", str(upstream), "work")
+    environment = {**os.environ, "NUMBER": "1"}
+    subprocess.run(["bash", "-e", "-c", script], cwd=work, env=environment, check=True, capture_output=True)
+    pull = tmp_path / "pull"
+    found = {str(path.relative_to(pull)) for path in pull.rglob("*") if path.is_file()} - {".git"}
+    assert found == {"README.md", "results/README.md", "results/row.json", "results/link.json"}
+    assert (pull / "results" / "row.json").read_bytes() == b"results/row.json of the pull request\n"
+    link = pull / "results" / "link.json"
+    assert not link.is_symlink() and link.read_text(encoding="utf-8") == "/etc/passwd"
+    assert (work / "program.py").read_text(encoding="utf-8") == "program.py of main\n"
+
+
+def test_a_comment_that_is_cut_keeps_the_verdict(tmp_path):
+    """With a stand-in for the program, whose tables and faults are longer than a comment may be."""
+    (script,) = [s["run"] for s in steps(read(FILES_BY_NAME["results"])) if "lab results check" in s.get("run", "")]
+    lab = tmp_path / "lab"
+    check = "for i in $(seq 2000); do echo 'wrong: `##[set-output name=status]0' >&2; done; echo '7 faults' >&2; exit 1"
+    table = "for i in $(seq 40000); do printf 'é|'; done"
+    lab.write_text(f"#!/bin/bash\nif [ $2 = check ]; then {check}; else {table}; fi\n", encoding="utf-8")
+    lab.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "BASE": "main", "AUTHOR": "ann"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=tmp_path,
+        env=environment | {"GITHUB_OUTPUT": "out"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    comment = (tmp_path / "comment.md").read_text(encoding="utf-8")
+    assert comment.startswith("```\n7 faults\nwrong: ") and len(comment) < 65_536
+    assert comment.count("```") == 2 and comment.count("`") == 6 and comment.endswith("|")  # the fence is closed
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "status=1\n"
+    log = done.stdout.splitlines()
+    assert log[0].startswith("::stop-commands::") and log[-1] == f"::{log[0].split('::')[-1]}::"
+
+
+def test_nothing_is_run_where_the_pull_request_lies():
+    scripts = [step.get("run", "") for step in steps(read(FILES_BY_NAME["results"]))]
     assert not any("cd ../pull" in script or "../pull/.ci" in script for script in scripts)
 
 

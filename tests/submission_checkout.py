@@ -11,9 +11,10 @@ from typing import Any
 
 from lab_lib.corpora.load import load_corpus
 from lab_lib.evaluation.baselines import random_replies
-from lab_lib.files import read_json, write_json
+from lab_lib.files import read_json, sha256, write_json
+from lab_lib.submissions.form import packed_path, row_name
 from lab_lib.submissions.render import write
-from lab_lib.submissions.submit import packed_path, row_name, submit_run, submit_speed
+from lab_lib.submissions.submit import submit_run, submit_speed
 from lab_lib.submissions.tasks import TASKS
 
 Spoil = Callable[[Path], Any]
@@ -48,8 +49,14 @@ def a_run(folder: Path) -> Path:
     (folder / "predictions").mkdir(parents=True)
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "predictions" / "finetuned.jsonl").write_text(text, encoding="utf-8")
-    write_json(folder / "record.json", RECORD)
+    recorded(folder)
     return folder
+
+
+def recorded(folder: Path, **changes: Any) -> Path:
+    """Write the record of a run, as `lab evaluate` would now; `changes` are other than usual."""
+    hashes = {path.stem: sha256(path) for path in (folder / "predictions").glob("*.jsonl")}
+    return write_json(folder / "record.json", RECORD | {"predictions_sha256": hashes} | changes)
 
 
 def checkout(top: Path) -> Path:

@@ -13,7 +13,7 @@ from submission_checkout import add, checkout, edit, in_place, in_text, only, pa
 from lab_lib.files import read_json, write_json
 from lab_lib.submissions import safe
 from lab_lib.submissions.check import check_all
-from lab_lib.submissions.submit import packed_path, row_name
+from lab_lib.submissions.form import packed_path, row_name
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from submission_checkout import RECORD, checkout, edit, only
+from submission_checkout import checkout, edit, only
 from typer.testing import CliRunner
 
 from lab_lib.cli.results import app
@@ -20,9 +20,9 @@ from lab_lib.submissions import check, safe, scoring
 from lab_lib.submissions.changes import MOST, find_changes
 from lab_lib.submissions.check import check_all, of_others
 from lab_lib.submissions.comment import comment
+from lab_lib.submissions.form import packed_path
 from lab_lib.submissions.references import references
 from lab_lib.submissions.render import stale, write
-from lab_lib.submissions.submit import packed_path, submit_run
 
 
 @pytest.fixture(scope="module")
@@ -242,48 +242,6 @@ def test_the_command_line(root, monkeypatch):
     assert isinstance(bad.exception, LabError) and set(root.rglob("*")) == before  # nothing is left of a bad row
 
 
-@pytest.mark.parametrize(
-    "changes, message",
-    [
-        ({"corpus": "mine"}, "not one that everybody can have"),
-        ({"reported": {"split": "dev"}}, "tables take test, once"),
-    ],
-)
-def test_runs_that_cannot_be_compared_are_refused(root, changes, message):
-    write_json(root.parent / "run" / "record.json", RECORD | changes)
-    with pytest.raises(LabError, match=message):
-        submit_run(root.parent / "run", "training", "ann", root, "finetuned", None, None)
-
-
-@pytest.mark.parametrize(
-    "reply, message", [("\ud800", "half of a surrogate pair"), ("a " * 10_001, "line 1: .* at most")]
-)
-def test_replies_that_the_check_would_refuse_are_not_submitted(root, reply, message):
-    path = root.parent / "run" / "predictions" / "finetuned.jsonl"
-    first, *rest = path.read_text(encoding="utf-8").splitlines()
-    path.write_text("\n".join([json.dumps(json.loads(first) | {"response": reply}), *rest]) + "\n", encoding="utf-8")
-    before = set(root.rglob("*"))
-    with pytest.raises(LabError, match=message):
-        submit_run(root.parent / "run", "training", "ann", root, "finetuned", None, None)
-    assert set(root.rglob("*")) == before
-
-
 def test_a_reply_may_hold_what_unicode_calls_a_line_end():
     text = scoring.to_lines({"a": [{"response": "one\u2028two\x85three"}]})
     assert scoring.from_lines(text.encode(), "x") == {"a": [{"response": "one\u2028two\x85three"}]}
-
-
-def test_names_and_systems_are_checked_before_anything_is_written(root):
-    run = root.parent / "run"
-    for arguments, message in (
-        (("speed", "ann", root, "finetuned"), "has no predictions"),
-        (("trainin", "ann", root, "finetuned"), "did you mean 'training'"),
-        (("training", "../ann", root, "finetuned"), "GitHub name"),
-        (("training", "ann", root, "base"), "no such predictions"),
-        (("training", "ann", root, "tuned"), "unknown"),
-    ):
-        with pytest.raises(LabError, match=message):
-            submit_run(run, *arguments, None, None)
-    os.remove(run / "record.json")
-    with pytest.raises(LabError, match=r"no record\.json"):
-        submit_run(run, "training", "ann", root, "finetuned", None, None)

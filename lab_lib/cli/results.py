@@ -19,24 +19,22 @@ HERE = Path("results")
 def submit(
     run: Annotated[Path, typer.Argument(help="A run folder, or a file of 'lab speed --out FILE'.")],
     who: Annotated[str, typer.Option(help="Your GitHub name, in lower case.")],
-    task: Annotated[str, typer.Option(help="off-the-shelf, decoding or training; speed for a file.")] = "training",
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="off-the-shelf, decoding or training. Default: off-the-shelf for --system base, else training."
+        ),
+    ] = None,
     system: Annotated[str, typer.Option(help="base or finetuned.")] = "finetuned",
     name: Annotated[str | None, typer.Option(help="What the table calls it. Default: base model, fine-tuned.")] = None,
     note: Annotated[str | None, typer.Option(help="One sentence for readers of the row.")] = None,
     results: Results = HERE,
 ) -> None:
     """Write a row with its predictions under results/, checked as the pull request's check will."""
-    from lab_lib.submissions.form import read_checked
-    from lab_lib.submissions.submit import packed_path, submit_run, submit_speed
+    from lab_lib.submissions.submit import submit_run, submit_speed
 
     root = _folder(results)
     path = submit_speed(run, who, root, note) if run.is_file() else submit_run(run, task, who, root, system, name, note)
-    try:
-        read_checked(path)
-    except LabError:
-        path.unlink()
-        packed_path(path).unlink(missing_ok=True)
-        raise
     console.print("commit this row and its predictions, run 'lab results render', and open a pull request")
     print(path)
 

@@ -13,10 +13,9 @@ from typing import Any
 from lab_lib.errors import LabError, nearest
 from lab_lib.runs.config import recipe_names
 from lab_lib.submissions import scoring
-from lab_lib.submissions.form import POINTS, read_checked
+from lab_lib.submissions.form import POINTS, packed_path, read_checked
 from lab_lib.submissions.references import references
 from lab_lib.submissions.safe import read_packed
-from lab_lib.submissions.submit import packed_path
 from lab_lib.submissions.tasks import CORPORA, TASKS
 
 INTERVAL_POINTS = 0.3  # bootstrap bounds may move a little with the version of numpy
@@ -107,22 +106,12 @@ def check_scores(path: Path, row: Mapping[str, Any]) -> list[str]:
     if row["references_sha256"] != scoring.references_hash(corpus):
         raise LabError(f"{path}: scored against other references than those of {CORPORA[corpus]} here")
     predictions = scoring.from_lines(text, packed)
-    _check_whole(packed, predictions, corpus)
+    scoring.check_whole(packed, predictions, corpus)
     found = scoring.figures(scoring.score(predictions, corpus))
     _compare(path, row, found)
     gold = references(corpus)["gold replies"]["metrics"]
     above = [name for name in ("bleu", "inform", "success") if found["metrics"][name] > gold[name]]
     return [f"{path}: {name} {found['metrics'][name]} is above the gold replies' {gold[name]}" for name in above]
-
-
-def _check_whole(path: Path, predictions: Mapping[str, Any], corpus: str) -> None:
-    """Raise LabError unless all test dialogues are answered, every turn: parts of a test set cannot be compared."""
-    wanted = {dialogue.key: len(dialogue.system_turns) for dialogue in scoring.corpus(corpus).splits["test"]}
-    if unknown := sorted(set(predictions) - set(wanted)):
-        raise LabError(f"{path}: dialogue {unknown[0][:40]!r} is not in the test split ({len(unknown)} such)")
-    for key, turns in wanted.items():
-        if len(predictions.get(key, [])) != turns:
-            raise LabError(f"{path}: dialogue {key}: {len(predictions.get(key, []))} of {turns} replies")
 
 
 def _compare(path: Path, row: Mapping[str, Any], found: Mapping[str, Any]) -> None:

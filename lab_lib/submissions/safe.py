@@ -30,13 +30,20 @@ SHOWN = ("who", "date", "system", "note", "recipe", "model", "machine", "version
 
 
 def read_row(path: Path) -> dict[str, Any]:
-    """Return a row's JSON object.
+    """Return the row in a file. Raises LabError for a link, a file that is too large, no UTF-8, or as `parse_row`."""
+    return parse_row(_text(path, ROW_BYTES), path)
 
-    Raises LabError, one line, for a link, a file that is too large, no UTF-8, JSON that `loads` refuses, nesting deeper
-    than 12, anything but an object, or a text that could act where it is shown.
+
+def parse_row(text: str, path: Path) -> dict[str, Any]:
+    """Return a row's JSON object; `path` is where it stands, or will.
+
+    Raises LabError, one line, for a text that is too large, JSON that `loads` refuses, nesting deeper than 12, anything
+    but an object, or a text that could act where it is shown.
     """
+    if (size := len(text.encode("utf-8", "surrogatepass"))) > ROW_BYTES:
+        raise LabError(f"{path}: {size:,} bytes, at most {ROW_BYTES:,} are taken")
     try:
-        row = loads(_text(path, ROW_BYTES))
+        row = loads(text)
     except (ValueError, RecursionError) as error:
         raise LabError(f"{path}: {str(error).splitlines()[0]}") from None
     if not isinstance(row, dict):

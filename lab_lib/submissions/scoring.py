@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from lab_lib.corpora.delex import delexicalise
@@ -55,6 +56,16 @@ def score(predictions: Predictions, name: str) -> MwzScores:
     keys = [dialogue.key for dialogue in corpus(name).splits[SPLIT]]
     known = {key: predictions[key] for key in keys if key in predictions}
     return scorer(name).score(known | predictions, SETTINGS.resamples, SETTINGS.seed)
+
+
+def check_whole(path: Path, predictions: Mapping[str, Any], name: str) -> None:
+    """Raise LabError unless all test dialogues are answered, every turn: parts of a test set cannot be compared."""
+    wanted = {dialogue.key: len(dialogue.system_turns) for dialogue in corpus(name).splits[SPLIT]}
+    if unknown := sorted(set(predictions) - set(wanted)):
+        raise LabError(f"{path}: dialogue {unknown[0][:40]!r} is not in the test split ({len(unknown)} such)")
+    for key, turns in wanted.items():
+        if len(predictions.get(key, [])) != turns:
+            raise LabError(f"{path}: dialogue {key}: {len(predictions.get(key, []))} of {turns} replies")
 
 
 def figures(scores: MwzScores) -> dict[str, Any]:

@@ -7,42 +7,50 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, nearest
-from lab_lib.files import atomic_open, read_json, write_json
+from lab_lib.files import atomic_open, read_json, sha256, write_text
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.record import without_folder
 from lab_lib.runs.score import SYSTEMS
 from lab_lib.submissions import scoring
-from lab_lib.submissions.safe import PACKED_BYTES
+from lab_lib.submissions.form import check_form, packed_path, row_name
+from lab_lib.submissions.safe import PACKED_BYTES, parse_row
 from lab_lib.submissions.tasks import CORPORA, SPLIT, find_task
 
+HEAD_NEEDS = ("recipe", "command", "commit", "machine", "versions")
+SPEED_NEEDS = (*HEAD_NEEDS, "train_its", "infer_its")
+SEEDED = ("training", "decoding")  # the parts of a config with a seed that a row names
+RUN_NEEDS = (
+    *(*HEAD_NEEDS, "corpus", "stage_seconds", "peak_memory_gb", "predictions_sha256"),
+    *("config.model.name", "config.model.revision", *(f"config.{part}.seed" for part in SEEDED)),
+)
 WHO = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,37}[a-z0-9])?")
 
 
-def submit_run(run: Path, task: str, who: str, root: Path, system: str, name: str | None, note: str | None) -> Path:
+def submit_run(
+    run: Path, task: str | None, who: str, root: Path, system: str, name: str | None, note: str | None
+) -> Path:
     """Write the row of one system of a finished run under `root` (results/) and return its path.
 
-    `system` is `base` or `finetuned`; `name` is what the table calls the row. Raises LabError for a run that is not
-    finished, was not scored on the test dialogues of a common corpus, or whose predictions are not those recorded.
+    `task` None is off-the-shelf for the base model, else training; `system` is `base` or `finetuned`; `name` is what
+    the table calls the row. Raises LabError, before anything is written, for a run that is not finished, was not scored
+    on all test dialogues of a common corpus, or whose predictions are not those recorded; for a row that the check
+    would refuse; and for one that is there already.
     """
+    if system not in SYSTEMS:
+        raise LabError(f"system {system!r}: unknown{nearest(system, SYSTEMS)}")
+    task = task or ("off-the-shelf" if system == "base" else "training")
     if not find_task(task).scored:
         raise LabError(f"task {task}: has no predictions; submit the file that 'lab speed --out FILE' writes")
     record = _record(run)
     corpus = _corpus(record, run)
-    if system not in SYSTEMS:
-        raise LabError(f"system {system!r}: unknown{nearest(system, SYSTEMS)}")
-    path = RunFolder(run).predictions(system)
-    if not path.exists():
-        raise LabError(f"{path}: no such predictions; 'lab decode' makes them")
-    predictions = read_predictions(path)
-    packed = gzip.compress(_text(predictions, path), compresslevel=9, mtime=0)
-    if len(packed) > PACKED_BYTES:
-        raise LabError(f"{path}: {len(packed):,} bytes packed, at most {PACKED_BYTES:,} are taken")
+    predictions = _predictions(run, record, system, corpus)
+    packed = _pack(predictions, RunFolder(run).predictions(system))
     row = {
         **_head(task, who, record, note),
         "system": name or SYSTEMS[system][0],
@@ -53,10 +61,39 @@ def submit_run(run: Path, task: str, who: str, root: Path, system: str, name: st
         **scoring.figures(scoring.score(predictions, corpus)),
         "predictions_sha256": hashlib.sha256(packed).hexdigest(),
     }
-    target = root / task / f"{row_name(row)}.json"
-    with atomic_open(packed_path(target), "wb") as stream:
-        stream.write(packed)
-    return write_json(target, row)
+    return _write(root, row, packed)
+
+
+def _predictions(run: Path, record: Mapping[str, Any], system: str, corpus: str) -> scoring.Predictions:
+    """Return the predictions of a system. Raises LabError unless they are those that were scored, and whole."""
+    path = RunFolder(run).predictions(system)
+    if not path.exists():
+        raise LabError(f"{path}: no such predictions; 'lab decode' makes them")
+    if record["predictions_sha256"].get(system) != sha256(path):
+        raise LabError(f"{path}: not the predictions that were scored; 'lab evaluate {run}' scores them")
+    predictions = read_predictions(path)
+    scoring.check_whole(path, predictions, corpus)
+    return predictions
+
+
+def _pack(predictions: Mapping[str, Any], path: Path) -> bytes:
+    packed = gzip.compress(_text(predictions, path), compresslevel=9, mtime=0)
+    if len(packed) > PACKED_BYTES:
+        raise LabError(f"{path}: {len(packed):,} bytes packed, at most {PACKED_BYTES:,} are taken")
+    return packed
+
+
+def _write(root: Path, row: Mapping[str, Any], packed: bytes | None = None) -> Path:
+    """Check a row as a stranger's, then write its predictions and the row. Raises LabError and writes nothing else."""
+    target = root / row["task"] / f"{row_name(row)}.json"
+    text = json.dumps(row, indent=1, ensure_ascii=False) + "\n"
+    check_form(target, parse_row(text, target))
+    if target.exists():
+        raise LabError(f"{target}: is there already; remove it first if it should be made anew")
+    if packed is not None:
+        with atomic_open(packed_path(target), "wb") as stream:
+            stream.write(packed)
+    return write_text(target, text)
 
 
 def _text(predictions: Mapping[str, Any], path: Path) -> bytes:
@@ -70,25 +107,26 @@ def _text(predictions: Mapping[str, Any], path: Path) -> bytes:
 
 
 def submit_speed(measured: Path, who: str, root: Path, note: str | None) -> Path:
-    """Write the Task 0 row of a file of `lab speed --out`, and return its path. Raises LabError for another file."""
+    """Write the Task 0 row of a file of `lab speed --out`, and return its path.
+
+    Raises LabError, before anything is written, for another file, a row that the check would refuse, and one that is
+    there already.
+    """
     found = read_json(measured)
-    if not isinstance(found, dict) or not {"train_its", "infer_its", "machine"} <= set(found):
-        raise LabError(f"{measured}: expected the file that 'lab speed --out FILE' writes")
+    _need(measured, found, SPEED_NEEDS, "the file that 'lab speed --out FILE' writes")
     row = {**_head("speed", who, found, note), "system": found["recipe"], "recipe": found["recipe"]}
     row |= {"train_its": found["train_its"], "infer_its": found["infer_its"]}
-    return write_json(root / "speed" / f"{row_name(row)}.json", row)
+    return _write(root, row)
 
 
-def row_name(row: Mapping[str, Any]) -> str:
-    """Return the file name of a row, without ending: WHO-DATE-HASH, the hash of what it rests on."""
-    content = row.get("predictions_sha256") or json.dumps(row, sort_keys=True)
-    digest = hashlib.sha256(f"{row['task']} {content}".encode()).hexdigest()
-    return f"{row['who']}-{row['date']}-{digest[:8]}"
-
-
-def packed_path(row: Path) -> Path:
-    """Return where the predictions of a row lie."""
-    return row.with_suffix(".predictions.jsonl.gz")
+def _need(path: Path, found: Any, names: Sequence[str], what: str) -> None:
+    """Raise LabError unless the object of a file has every one of `names`; dots lead inside."""
+    for name in names:
+        inner = found
+        for part in name.split("."):
+            if not isinstance(inner, dict) or part not in inner:
+                raise LabError(f"{path}: no {name!r}; expected {what}")
+            inner = inner[part]
 
 
 def _head(task: str, who: str, record: Mapping[str, Any], note: str | None) -> dict[str, Any]:
@@ -129,6 +167,7 @@ def _record(run: Path) -> dict[str, Any]:
     if not path.exists():
         raise LabError(f"{run}: no record.json; 'lab evaluate {run}' scores the run and writes it")
     record: dict[str, Any] = read_json(path)
+    _need(path, record, RUN_NEEDS, f"the record of a run, as 'lab evaluate {run}' writes it")
     return record
 
 
@@ -157,7 +196,7 @@ def _about_run(record: Mapping[str, Any], system: str) -> dict[str, Any]:
             "revision": config["model"]["revision"],
             "parameters": training.get("total"),
         },
-        "seeds": {"training": config["training"]["seed"], "decoding": config["decoding"]["seed"]},
+        "seeds": {part: config[part]["seed"] for part in SEEDED},
         "minutes": round(sum(known) / 60, 1) if len(known) == len(stages) else None,
         "peak_memory_gb": record["peak_memory_gb"],
     }

@@ -1,0 +1,133 @@
+"""`lab results submit`: a row is checked before anything is written, and nothing is written over."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from submission_checkout import RECORD, checkout, only, recorded
+from typer.testing import CliRunner
+
+from lab_lib.cli.results import app
+from lab_lib.errors import LabError
+from lab_lib.files import read_json, write_json
+from lab_lib.submissions.submit import submit_run, submit_speed
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> Path:
+    return checkout(tmp_path_factory.mktemp("checkout")).parent
+
+
+@pytest.fixture
+def root(good, tmp_path) -> Path:
+    return shutil.copytree(good, tmp_path / "copy") / "results"
+
+
+def submit(root: Path, task: str | None = "training", system: str = "finetuned", note: str | None = None) -> Path:
+    return submit_run(root.parent / "run", task, "ann", root, system, None, note)
+
+
+def contents(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("note, message", [("<b>", "note: '<' is not allowed"), ("another", "is there already")])
+def test_a_row_that_is_there_stays_as_it_is(root, note, message):
+    before = contents(root)
+    command = ["submit", str(root.parent / "run"), "--who", "ann", "--note", note, "--results", str(root)]
+    done = CliRunner().invoke(app, command)
+    assert isinstance(done.exception, LabError) and message in str(done.exception)
+    assert contents(root) == before
+
+
+def test_a_speed_is_not_submitted_twice(root):
+    before = contents(root)
+    with pytest.raises(LabError, match="is there already"):
+        submit_speed(root.parent / "speed.json", "bob", root, None)
+    assert contents(root) == before
+
+
+def test_the_base_model_goes_to_the_models_off_the_shelf(root):
+    predictions = root.parent / "run" / "predictions"
+    shutil.copy(predictions / "finetuned.jsonl", predictions / "base.jsonl")
+    recorded(root.parent / "run")
+    assert submit(root, None, "base").parent.name == "off-the-shelf"
+    only(root).unlink()
+    assert submit(root, None).parent.name == "training"
+
+
+def test_predictions_made_after_the_run_was_scored_are_refused(root):
+    path = root.parent / "run" / "predictions" / "finetuned.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace("the", "a", 1), encoding="utf-8")
+    with pytest.raises(LabError, match=r"not the predictions that were scored; 'lab evaluate .*run' scores them"):
+        submit(root)
+
+
+def test_part_of_a_test_set_is_refused(root):
+    path = root.parent / "run" / "predictions" / "finetuned.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]), encoding="utf-8")
+    recorded(root.parent / "run")
+    with pytest.raises(LabError, match=r"dialogue \S+: \d+ of \d+ replies"):
+        submit(root)
+
+
+@pytest.mark.parametrize("name", ["versions", "stage_seconds", "predictions_sha256", "config"])
+def test_a_record_without_a_part_is_named(root, name):
+    path = root.parent / "run" / "record.json"
+    write_json(path, {key: value for key, value in read_json(path).items() if key != name})
+    with pytest.raises(LabError, match=f"record.json: no '{name}[a-z.]*'; expected the record of a run"):
+        submit(root)
+
+
+def test_a_file_of_no_speed_is_refused(root):
+    for found in ({}, [], {key: RECORD[key] for key in ("recipe", "machine")} | {"train_its": 1, "infer_its": 1}):
+        with pytest.raises(LabError, match=r"no '(recipe|command)'; expected the file that 'lab speed"):
+            submit_speed(write_json(root.parent / "speed.json", found), "ann", root, None)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"corpus": "mine"}, "not one that everybody can have"),
+        ({"reported": {"split": "dev"}}, "tables take test, once"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_refused(root, changes, message):
+    recorded(root.parent / "run", **changes)
+    with pytest.raises(LabError, match=message):
+        submit(root)
+
+
+@pytest.mark.parametrize(
+    "reply, message", [("\ud800", "half of a surrogate pair"), ("a " * 10_001, "line 1: .* at most")]
+)
+def test_replies_that_the_check_would_refuse_are_not_submitted(root, reply, message):
+    path = root.parent / "run" / "predictions" / "finetuned.jsonl"
+    first, *rest = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([json.dumps(json.loads(first) | {"response": reply}), *rest]) + "\n", encoding="utf-8")
+    recorded(root.parent / "run")
+    before = contents(root)
+    with pytest.raises(LabError, match=message):
+        submit(root)
+    assert contents(root) == before
+
+
+def test_names_and_systems_are_checked_before_anything_is_written(root):
+    run = root.parent / "run"
+    for arguments, message in (
+        (("speed", "ann", root, "finetuned"), "has no predictions"),
+        (("trainin", "ann", root, "finetuned"), "did you mean 'training'"),
+        (("training", "../ann", root, "finetuned"), "GitHub name"),
+        (("training", "ann", root, "base"), "no such predictions"),
+        (("training", "ann", root, "tuned"), "unknown"),
+    ):
+        with pytest.raises(LabError, match=message):
+            submit_run(run, *arguments, None, None)
+    os.remove(run / "record.json")
+    with pytest.raises(LabError, match=r"no record\.json"):
+        submit_run(run, "training", "ann", root, "finetuned", None, None)

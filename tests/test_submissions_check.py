@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,6 @@ from lab_lib.cli.results import app
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json
 from lab_lib.submissions import check, safe, scoring
-from lab_lib.submissions.changes import MOST, find_changes
 from lab_lib.submissions.check import check_all, of_others
 from lab_lib.submissions.comment import comment
 from lab_lib.submissions.form import packed_path
@@ -90,94 +87,6 @@ def test_a_higher_score_than_gold_is_a_remark(root, monkeypatch):
     monkeypatch.setattr(check, "references", lambda corpus: low)
     verdict = check_all(root)
     assert verdict.faults == [] and len(verdict.remarks) == 1 and "bleu" in verdict.remarks[0]
-
-
-def git(folder: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
-    return subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
-
-
-@pytest.fixture
-def pull(root) -> Path:
-    """A pull request's branch, as it was when it left main."""
-    git(root.parent, "init", "-q", "-b", "main")
-    commit(root)
-    git(root.parent, "checkout", "-qb", "pull")
-    return root
-
-
-def commit(root: Path) -> None:
-    git(root.parent, "add", "-A", ".")
-    git(root.parent, "commit", "-qm", "rows")
-
-
-def test_a_branch_without_changes_has_none(pull):
-    changes = find_changes(pull, "main")
-    assert (changes.new, changes.faults, changes.remarks) == (set(), [], [])
-    with pytest.raises(LabError, match="--base nowhere: git cannot compare"):
-        find_changes(pull, "nowhere")
-
-
-def test_rows_of_others_stay_as_they_are(pull):
-    only(pull, "speed").write_text("{}", encoding="utf-8")
-    packed_path(only(pull)).unlink()
-    row = only(pull)
-    row.rename(row.with_name("eve-2026-11-20-00000000.json"))  # a row renamed is a row removed
-    commit(pull)
-    changes = find_changes(pull, "main")
-    assert [path.name for path in changes.new] == ["eve-2026-11-20-00000000.json"]
-    ends = [(fault.split(": ")[0].split("/")[1], fault.split(": ")[1].split(";")[0]) for fault in changes.faults]
-    assert ends == [
-        ("speed", "changes a row that was merged"),
-        ("training", "removes a row that was merged"),
-        ("training", "removes a row that was merged"),
-    ]
-
-
-def test_a_row_that_becomes_a_program_or_a_link_was_changed(pull):
-    only(pull, "speed").chmod(0o755)
-    row = only(pull)
-    row.rename(pull.parent / "outside.json")
-    row.symlink_to(pull.parent / "outside.json")
-    commit(pull)
-    assert [fault.split(": ")[1] for fault in find_changes(pull, "main").faults] == [
-        "changes a row that was merged; add a new one instead",
-        "changes the kind of a row that was merged; add a new one instead",
-    ]
-
-
-def test_what_changes_beside_the_rows_is_told(pull):
-    """The check is that of the target branch, whatever a pull request does to it; a reader should know that it does."""
-    for name in ("lab_lib/submissions/schema.json", ".github/workflows/results.yml"):
-        path = pull.parent / name
-        path.parent.mkdir(parents=True)
-        path.write_text("{}", encoding="utf-8")
-    page = pull.parent / "README.md"
-    page.write_text(page.read_text(encoding="utf-8") + "\n[A better lab](elsewhere.md)\n", encoding="utf-8")
-    commit(pull)
-    done = CliRunner().invoke(app, ["check", "--results", str(pull), "--base", "main"])
-    said = " ".join(done.output.split())
-    assert done.exit_code == 0 and "2 faults" not in said and "2 remarks" in said
-    assert "changes 2 files that are no rows, the first is" in said and ".github/workflows/results.yml;" in said
-    assert "README.md: changes outside its tables" in said
-
-
-def test_more_rows_than_can_be_scored_again_are_refused(pull):
-    for number in range(MOST + 1):
-        (pull / "training" / f"eve-2026-11-20-{number:08d}.json").write_text("{}", encoding="utf-8")
-    commit(pull)
-    assert find_changes(pull, "main").faults == [f"{MOST + 1} new rows, at most {MOST} are taken at once"]
-
-
-def test_names_of_files_cannot_speak_to_the_terminal_or_to_a_runner(pull):
-    """A line that begins with `::` is an order to the machine that runs a workflow."""
-    name = b"x\n::set-output name=status::0\n\x1b[2J\xff.json"
-    Path(os.fsdecode(os.fsencode(pull / "training") + b"/" + name)).write_text("{}", encoding="utf-8")
-    commit(pull)
-    for command in (["check"], ["comment"]):
-        done = CliRunner().invoke(app, [*command, "--results", str(pull), "--base", "main"])
-        said = done.output + str(done.exception or "")
-        assert done.exit_code != 0 and "\n::" not in said and "\x1b" not in said and "::set-output" in said
 
 
 def test_a_row_by_somebody_else_is_a_remark(root):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,22 @@ WHAT = {"M": "changes", "D": "removes", "R": "renames", "T": "changes the kind o
 MOST = 20  # new rows of one pull request; each is scored again
 
 
+PLAIN = ("100644", "000000")  # modes of git: a plain file, or none any more
+MODES = {"100755": "a program", "120000": "a link", "160000": "a submodule"}
+
+
 @dataclass(frozen=True)
 class Changes:
-    """`new` files of rows, `faults` (rows of others that changed, too many rows) and `remarks` (what else changed)."""
+    """`new` files of rows, `faults` (rows of others that changed, links, too many), `remarks` (what else changed)."""
 
     new: set[Path]
     faults: list[str]
     remarks: list[str]
+
+    @property
+    def too_many(self) -> bool:
+        """Whether there are more new rows than are scored again at once."""
+        return sum(path.suffix == ".json" for path in self.new) > MOST
 
 
 def find_changes(root: Path, base: str) -> Changes:
@@ -33,20 +42,50 @@ def find_changes(root: Path, base: str) -> Changes:
     Raises LabError where git does not know it.
     """
     start = _git(root, base, "merge-base", base, "HEAD").strip()
-    top = Path(_git(root, base, "rev-parse", "--show-toplevel").strip())
-    words = _git(root, base, "diff", "--name-status", "-z", "--no-renames", start, "HEAD").split("\0")[:-1]
-    changed = {top / name: status for status, name in zip(words[::2], words[1::2], strict=True)}
+    top = _top(root, base)
+    modes, statuses = _changed(root, base, start, top)
     folders = {root / task for task in TASKS}
-    rows = {path: status for path, status in changed.items() if path.parent in folders or path in folders}
+    rows = {path: status for path, status in statuses.items() if path.parent in folders or path in folders}
     faults = [
         f"{path.relative_to(top)}: {WHAT.get(status[0], 'changes')} a row that was merged; add a new one instead"
         for path, status in rows.items()
         if status != "A"
     ]
-    new = {path for path, status in rows.items() if status == "A"}
-    if (count := sum(path.suffix == ".json" for path in new)) > MOST:
-        faults.append(f"{count} new rows, at most {MOST} are taken at once")
-    return Changes(new, faults, [*_beside(root, changed.keys() - rows), *_by_hand(root, top, start, changed)])
+    faults += _no_plain_files(root, top, modes)
+    changes = Changes({path for path, status in rows.items() if status == "A"}, faults, [])
+    if changes.too_many:
+        faults.append(f"more than {MOST} new rows; at most {MOST} are taken at once, and none of these was scored")
+    changes.remarks.extend([*_beside(root, statuses.keys() - rows), *_by_hand(root, top, start, statuses)])
+    return changes
+
+
+def merged_since(root: Path, base: str) -> Iterator[tuple[Path, bytes]]:
+    """Yield (path, packed predictions) of the rows that `base` has and the folder `root` has not."""
+    top = _top(root, base)
+    names = _git(
+        root, base, "ls-tree", "-r", "-z", "--name-only", "--full-tree", base, "--", f"{root.relative_to(top)}/"
+    )
+    for path in (top / name for name in names.split("\0")[:-1]):
+        if path.parent.name in TASKS and path.suffix == ".gz" and not path.exists():
+            yield path, _bytes(root, base, "cat-file", "blob", f"{base}:{path.relative_to(top)}")
+
+
+def _changed(root: Path, base: str, start: str, top: Path) -> tuple[dict[Path, str], dict[Path, str]]:
+    """Return {path: its mode now} and {path: how it changed} of everything that changed since `start`."""
+    # Not --name-status: how a file is checked out here does not say what git keeps, a plain file or a link.
+    options = ("--raw", "-z", "--no-renames", "--ignore-submodules=none")
+    words = _git(root, base, "diff", *options, start, "HEAD").split("\0")[:-1]
+    # Pairs of ":OLD_MODE NEW_MODE OLD_HASH NEW_HASH STATUS" and a name.
+    found = [(top / name, about.split(" ")) for about, name in zip(words[::2], words[1::2], strict=True)]
+    return {path: about[1] for path, about in found}, {path: about[4] for path, about in found}
+
+
+def _no_plain_files(root: Path, top: Path, modes: Mapping[Path, str]) -> Iterator[str]:
+    """Yield a fault for everything under results/, and a README.md, that git would not check out as a plain file."""
+    for path, mode in modes.items():
+        ours = path in (root, root.parent / "README.md") or root in path.parents
+        if ours and mode not in PLAIN:
+            yield f"{path.relative_to(top)}: {MODES.get(mode, mode)}, expected a plain file"
 
 
 def _beside(root: Path, paths: Iterable[Path]) -> Iterator[str]:
@@ -65,10 +104,17 @@ def _by_hand(root: Path, top: Path, start: str, changed: Iterable[Path]) -> Iter
             yield f"{page}: changes outside its tables"
 
 
+def _top(root: Path, base: str) -> Path:
+    return Path(_git(root, base, "rev-parse", "--show-toplevel").strip())
+
+
 def _git(root: Path, base: str, *words: str) -> str:
+    return os.fsdecode(_bytes(root, base, *words))  # names of files are bytes: what is no UTF-8 stays visible as such
+
+
+def _bytes(root: Path, base: str, *words: str) -> bytes:
     try:
-        done = subprocess.run(["git", *words], cwd=root.parent, capture_output=True, check=True)
+        return subprocess.run(["git", *words], cwd=root.parent, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
         reason = (os.fsdecode(getattr(error, "stderr", b"") or b"") or str(error)).strip().splitlines()
         raise LabError(f"--base {base}: git cannot compare with it: {reason[-1] if reason else error}") from None
-    return os.fsdecode(done.stdout)  # names of files are bytes: what is no UTF-8 stays visible as such

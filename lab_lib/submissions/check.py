@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from lab_lib.runs.config import recipe_names
 from lab_lib.submissions import scoring
 from lab_lib.submissions.form import POINTS, packed_path, read_checked
 from lab_lib.submissions.references import references
-from lab_lib.submissions.safe import read_packed
+from lab_lib.submissions.safe import read_packed, unpack
 from lab_lib.submissions.tasks import CORPORA, TASKS
 
 INTERVAL_POINTS = 0.3  # bootstrap bounds may move a little with the version of numpy
+# Shares of replies that are the gold ones, word for word. Rows of this repository have 0.003 to 0.09.
+COPIED, SUSPICIOUS = 0.9, 0.3
 NAME = re.compile(r"[a-z0-9-]+-20\d\d-\d\d-\d\d-[0-9a-f]{8}\.(?:json|predictions\.jsonl\.gz)", re.ASCII)
 OF_NO_RECIPE = ("lab-tiny", "structure-multiwoz22")  # recorded runs of other commands
 RECORDS = {".json", ".md", ".png", ".svg"}  # what is kept of a recipe's run
@@ -28,7 +30,7 @@ RECORDS = {".json", ".md", ".png", ".svg"}  # what is kept of a recipe's run
 class Verdict:
     """What was found: faults, each one line, which refuse; remarks, which do not; and the rows that are right.
 
-    `texts` is {row: a hash of its predictions, unpacked}.
+    `texts` is {row: a hash of what its replies say}.
     """
 
     faults: list[str] = field(default_factory=list)
@@ -86,8 +88,8 @@ def _check_row(path: Path, verdict: Verdict, rescore: bool) -> None:
     try:
         row = read_checked(path)
         if TASKS[row["task"]].scored:
-            verdict.texts[path] = hashlib.sha256(read_packed(packed_path(path))).hexdigest()
             verdict.remarks += check_scores(path, row) if rescore else []
+            verdict.texts[path] = said(read_packed(packed_path(path)), packed_path(path))
         verdict.rows[path] = row
     except LabError as error:
         verdict.faults.append(str(error))
@@ -96,7 +98,8 @@ def _check_row(path: Path, verdict: Verdict, rescore: bool) -> None:
 def check_scores(path: Path, row: Mapping[str, Any]) -> list[str]:
     """Score a row's predictions again; raise LabError when they give other numbers. Returns remarks.
 
-    A remark says that a score is above the gold replies': possible, and worth a look for a leak or a trick.
+    A remark says that a score is above the gold replies', or that many replies are the gold ones: possible, and worth a
+    look for a leak or a trick. Replies that are nearly all gold are no system's, and a fault.
     """
     packed = packed_path(path)
     text = read_packed(packed)
@@ -107,11 +110,24 @@ def check_scores(path: Path, row: Mapping[str, Any]) -> list[str]:
         raise LabError(f"{path}: scored against other references than those of {CORPORA[corpus]} here")
     predictions = scoring.from_lines(text, packed)
     scoring.check_whole(packed, predictions, corpus)
-    found = scoring.figures(scoring.score(predictions, corpus))
+    scores = scoring.score(predictions, corpus)
+    found = scoring.figures(scores)
     _compare(path, row, found)
+    return [*_gold(path, scoring.gold_share(scores.replies, corpus)), *_above(path, found["metrics"], corpus)]
+
+
+def _gold(path: Path, share: float) -> list[str]:
+    """Return a remark where many replies are the gold ones; raise LabError where nearly all are."""
+    said = f"{share:.0%} of the replies are the gold replies, word for word"
+    if share > COPIED:
+        raise LabError(f"{path}: {said}: these are the gold replies, which every table has")
+    return [f"{path}: {said}"] if share > SUSPICIOUS else []
+
+
+def _above(path: Path, metrics: Mapping[str, float], corpus: str) -> list[str]:
     gold = references(corpus)["gold replies"]["metrics"]
-    above = [name for name in ("bleu", "inform", "success") if found["metrics"][name] > gold[name]]
-    return [f"{path}: {name} {found['metrics'][name]} is above the gold replies' {gold[name]}" for name in above]
+    above = [name for name in ("bleu", "inform", "success") if metrics[name] > gold[name]]
+    return [f"{path}: {name} {metrics[name]} is above the gold replies' {gold[name]}" for name in above]
 
 
 def _compare(path: Path, row: Mapping[str, Any], found: Mapping[str, Any]) -> None:
@@ -134,13 +150,36 @@ def _compare(path: Path, row: Mapping[str, Any], found: Mapping[str, Any]) -> No
             raise LabError(f"{path}: {name} is {value}, its predictions give {ours}")
 
 
+def said(text: bytes, path: Path) -> str:
+    """Return a hash of what predictions say: their words as the scorer reads them, dialogues in one order.
+
+    Whoever spaces or orders a copy anew, or adds states to it, has copied. Raises LabError as `from_lines` does.
+    """
+    words = {
+        key: [{"response": scoring.words(str(turn.get("response")))} for turn in turns]
+        for key, turns in scoring.from_lines(text, path).items()
+    }
+    return hashlib.sha256(scoring.to_lines(words).encode("utf-8")).hexdigest()
+
+
 def _twice(verdict: Verdict) -> list[str]:
-    """Return a fault for predictions that are submitted twice to one table, also where they were packed anew."""
+    """Return a fault for predictions that are submitted twice to one table, also where they were written anew."""
     known: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for path in verdict.rows:
         if path in verdict.texts:
             known[path.parent.name, verdict.texts[path]].append(path)
-    return [f"{paths[1]}: the same predictions as {paths[0].name}" for paths in known.values() if len(paths) > 1]
+    return [_same(paths[1], paths[0]) for paths in known.values() if len(paths) > 1]
+
+
+def of_merged(verdict: Verdict, new: Collection[Path], merged: Iterable[tuple[Path, bytes]]) -> list[str]:
+    """Return a fault for every new row that says what one of its table says that was `merged`: (path, packed)."""
+    known = {(path.parent.name, said(unpack(packed, path), path)): path for path, packed in merged}
+    here = {path: (path.parent.name, text) for path, text in verdict.texts.items() if path in new}
+    return [_same(path, known[text]) for path, text in here.items() if text in known]
+
+
+def _same(path: Path, other: Path) -> str:
+    return f"{path}: the same predictions as {other.name}"
 
 
 def of_others(verdict: Verdict, new: Collection[Path], author: str) -> list[str]:

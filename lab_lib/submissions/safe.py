@@ -85,8 +85,12 @@ def one_line(text: str) -> str:
 
 
 def read_packed(path: Path) -> bytes:
-    """Return the text of a gzip file, unpacked in memory, never beyond its limit. Raises LabError for other files."""
-    packed = _bytes(path, PACKED_BYTES)
+    """Return the text of a gzip file, never beyond its limit. Raises LabError for other files."""
+    return unpack(_bytes(path, PACKED_BYTES), path)
+
+
+def unpack(packed: bytes, path: Path) -> bytes:
+    """Return the text that a gzip file at `path` holds, unpacked in memory. Raises LabError where it is none."""
     unpacker = zlib.decompressobj(wbits=31)  # 31: a gzip header is expected
     try:
         text = unpacker.decompress(packed, UNPACKED_BYTES + 1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.types import Corpus
 from lab_lib.errors import LabError
 from lab_lib.evaluation.mwz import MwzScorer, MwzScores
+from lab_lib.evaluation.normalise import normalise_reply
 from lab_lib.runs.config import EvaluateConfig
 from lab_lib.runs.score import bounds, score_rows
 from lab_lib.submissions.safe import loads
@@ -80,6 +82,31 @@ def figures(scores: MwzScores) -> dict[str, Any]:
         "intervals": intervals,
         "richness": {key: round(value, 3) for key, value in scores.richness.items()},
     }
+
+
+def words(reply: str) -> str:
+    """Return the words of a reply as the scorer reads it: spacing, case and marks are not what it says.
+
+    >>> words("Call  the [hotel_name] , please !")
+    'call the name please'
+    """
+    return _only_words(normalise_reply(reply)[0])
+
+
+def gold_share(replies: Mapping[str, Sequence[str]], name: str) -> float:
+    """Return the share of replies, as the scorer gives them, that say word for word what the gold reply says."""
+    gold = _gold_words(name)
+    same = [_only_words(reply) == gold[key][turn] for key, turns in replies.items() for turn, reply in enumerate(turns)]
+    return sum(same) / len(same)
+
+
+@cache
+def _gold_words(name: str) -> dict[str, list[str]]:
+    return {d.key: [words(delexicalise(turn)) for turn in d.system_turns] for d in corpus(name).splits[SPLIT]}
+
+
+def _only_words(normalised: str) -> str:
+    return " ".join(re.findall(r"\w+", normalised.lower()))
 
 
 def fixed_rows(name: str) -> dict[str, dict[str, Any]]:

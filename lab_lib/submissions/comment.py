@@ -28,5 +28,5 @@ def comment(root: Path, new: Collection[Path]) -> str:
             where = f" on {CORPORA[corpus]}" if corpus else ""
             ranks = ", ".join(str(place + 1) for place in places)
             parts.append(f"### {TASKS[task].title}{where}: place {ranks} of {len(order)}\n")
-            parts.append(table(task, corpus, shown, below=f"{root.name}/"))
+            parts.append(table(task, corpus, shown, below=None))
     return "\n".join(parts) or "No new rows.\n"

@@ -16,7 +16,9 @@ from lab_lib.submissions.safe import read_page
 from lab_lib.submissions.tasks import CORPORA, TASKS
 
 METRICS = {"bleu": "BLEU", "inform": "Inform", "success": "Success", "combined": "Combined"}
-MARKERS = re.compile(r"(<!-- rows (\S+) -->\n).*?(<!-- end rows -->)", re.DOTALL)
+# A table ends where another begins at the latest, so that a page of many beginnings is read once, not once for each.
+MARKERS = re.compile(r"(<!-- rows (\S+) -->\n)(?:(?!<!-- rows ).)*?(<!-- end rows -->)", re.DOTALL)
+SETTINGS = 120  # characters of a cell; the row has them all
 PLAIN = re.compile(r"[^A-Za-z0-9 .,:;/()%+=-]")
 
 
@@ -110,19 +112,22 @@ def _rank(row: Mapping[str, Any]) -> float:
     return float(row.get("train_its") or 0)
 
 
-def table(task: str, corpus: str, rows: Mapping[str, Mapping[str, Any]], below: str) -> str:
-    """Return one table in Markdown; `below` is the way from the page to results/, with a slash at its end."""
+def table(task: str, corpus: str, rows: Mapping[str, Mapping[str, Any]], below: str | None) -> str:
+    """Return one table in Markdown; `below` is the way from the page to results/, with a slash at its end.
+
+    None: there is no way, as from a comment, and rows are no links.
+    """
     if not TASKS[task].scored:
         head = ["GPU", "CUDA", "train [it/s]", "infer [it/s]", "Recipe", "Machine", "By"]
-        lines = [_speed(row, below + path) for path, row in rows.items()]
+        lines = [_speed(row, _by(row, below, path)) for path, row in rows.items()]
         return _grid(head, lines, numbers=(2, 3))
     head = ["System", "Model", "Settings", *METRICS.values(), "Length", "Words", "3-grams", "By"]
     fixed = references(corpus)
     lines = [_fixed(name, row) for name, row in fixed.items()]
-    lines += [_scored(row, below + path, fixed["gold replies"]["metrics"]) for path, row in rows.items()]
+    lines += [_scored(row, _by(row, below, path), fixed["gold replies"]["metrics"]) for path, row in rows.items()]
     title = f"{CORPORA[corpus]}, {next(iter(fixed.values()))['dialogues']} test dialogues:\n\n"
     notes = "\nRanges: 95 % intervals (bootstrap over dialogues). ↑ above the gold replies.\n"
-    figure = "" if below else f"\n![{TASKS[task].title}: Combined with intervals](figures/{task}-{corpus}.svg)\n"
+    figure = "" if below != "" else f"\n![{TASKS[task].title}: Combined with intervals](figures/{task}-{corpus}.svg)\n"
     return title + _grid(head, lines, numbers=range(3, 10)) + notes + figure
 
 
@@ -131,21 +136,22 @@ def _grid(head: Sequence[str], lines: Sequence[Sequence[str]], numbers: Any) -> 
     return "".join(f"| {' | '.join(line)} |\n" for line in [head, rule, *lines])
 
 
-def _speed(row: Mapping[str, Any], path: str) -> list[str]:
+def _speed(row: Mapping[str, Any], by: str) -> list[str]:
     its = ["-" if row[name] is None else f"{row[name]:.2f}" for name in ("train_its", "infer_its")]
     machine = row["machine"]
     shown = [plain(machine["gpu"] or "none"), plain(machine["cuda"] or "-"), *its]
-    return [*shown, plain(row["recipe"] or "-"), plain(machine["text"]), _by(row, path)]
+    return [*shown, plain(row["recipe"] or "-"), plain(machine["text"]), by]
 
 
 def _fixed(name: str, row: Mapping[str, Any]) -> list[str]:
     return [name, "", "", *_figures(row, None), ""]
 
 
-def _scored(row: Mapping[str, Any], path: str, gold: Mapping[str, float]) -> list[str]:
+def _scored(row: Mapping[str, Any], by: str, gold: Mapping[str, float]) -> list[str]:
     system = plain(row["system"]) + (", own states" if row["states"] == "own" else "")
-    settings = " ".join(plain(setting) for setting in row.get("settings", [])) or plain(row.get("recipe") or "-")
-    return [system, plain(row["model"]["name"]), settings, *_figures(row, gold), _by(row, path)]
+    settings = " ".join(row.get("settings", [])) or row.get("recipe") or "-"
+    shown = settings if len(settings) <= SETTINGS else settings[:SETTINGS] + "…"
+    return [system, plain(row["model"]["name"]), plain(shown), *_figures(row, gold), by]
 
 
 def _figures(row: Mapping[str, Any], gold: Mapping[str, float] | None) -> list[str]:
@@ -160,5 +166,6 @@ def _figures(row: Mapping[str, Any], gold: Mapping[str, float] | None) -> list[s
     return [*cells, "-" if length is None else f"{length:.1f}", *("-" if c is None else f"{c:.0f}" for c in counts)]
 
 
-def _by(row: Mapping[str, Any], path: str) -> str:
-    return f"[{plain(row['who'])}, {row['date']}]({path})"
+def _by(row: Mapping[str, Any], below: str | None, path: str) -> str:
+    said = f"{plain(row['who'])}, {row['date']}"
+    return said if below is None else f"[{said}]({below}{path})"

@@ -7,7 +7,7 @@ import math
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,25 @@ from lab_lib.errors import LabError
 ROW_BYTES = 100_000  # of a row's JSON; ours have 6,000
 PACKED_BYTES = 2_000_000  # of a predictions file; 1,000 dialogues of MultiWOZ take 250,000
 UNPACKED_BYTES = 50_000_000  # 25 times as much: text packs 5 times, a bomb 1,000 times
-PAGE_BYTES = 200_000  # of a page with tables; ours have 20,000
+# Of a page with tables; ours have 20,000. The longest row that is taken: a name of 80 and a model of 120 characters,
+# 6 bytes each once escaped, settings of 121, 10 bytes each since they may be of any script, and 400 bytes of figures
+# and link: 480 + 720 + 1,210 + 400 = 2,810. So 350 such rows, and 3,000 usual ones of 330.
+PAGE_BYTES = 1_000_000
 DEPTH = 12  # of nested objects; a resolved config has 4
 DIGITS = 15  # of a whole number: a float holds every one of them
 # What becomes a link, or calls somebody, where a row is shown, however it is escaped there.
-LINK = re.compile(r"\w+://|www\.|(?:https?|javascript|data|mailto|xmpp):|@\w", re.IGNORECASE)
+# The pattern has no repeated part that another may begin in: it reads a text once, also a long one.
+LINK = re.compile(r"://|www\.|(?:https?|javascript|data|mailto|xmpp):|@\w", re.IGNORECASE)
+# What GitHub makes a reference or a small picture of, again however it is escaped: #1, owner/name#1, GH-1, :smile:.
+REFERENCE = re.compile(r"#\d|\bGH-\d|:[\w+-]+:", re.IGNORECASE)
+# What people would not have published: their folder, a key. Only how it begins is matched, so only that is told.
+PRIVATE = re.compile(
+    r"[/\\](?:home|Users)[/\\](?=\w)|\bhf_(?=[A-Za-z0-9]{20})|(?:token|secret|password|api_key)=(?=[^\s;])",
+    re.IGNORECASE,
+)
 # Characters that mean something to Markdown, HTML or a template there.
 MARKUP = re.compile(r"[<>@`|\\\[\]{}$!]")
+INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")  # Unicode's controls, and its separators of lines
 FORMULA = re.compile(r"^\s*[=+@\t\r-]")  # how a spreadsheet knows a formula
 # What a table shows. Settings may hold any of these characters (lora.modules=regexp:(q|v)_proj$); what is rendered is
 # escaped all the same.
@@ -161,13 +173,19 @@ def _texts(value: Any, where: str, depth: int, path: Path) -> Iterator[tuple[str
 def _check_text(where: str, text: str, path: Path) -> None:
     """Raise LabError for a text that could act where it is shown."""
     name = one_line(where.lstrip("."))
-    odd = next((c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cs", "Cn")), None)
+    odd = next((c for c in text if unicodedata.category(c) in INVISIBLE), None)
     if odd is not None:
         raise LabError(f"{path}: {name}: holds the control character U+{ord(odd):04X}")
+    if found := PRIVATE.search(text):
+        raise LabError(f"{path}: {name}: {found[0]!r} looks private (a home folder or a key); it would be published")
     part = name.split(".")[0]
-    found = MARKUP.search(text) if part in SHOWN else None
-    found = found or (LINK.search(text) if part in (*SHOWN, "settings") else None)
-    if found:
-        raise LabError(f"{path}: {name}: {found[0]!r} is not allowed in a text that is shown")
-    if part in (*SHOWN, "settings") and text != "-" and FORMULA.match(text):
+    if part in (*SHOWN, "settings"):
+        _check_shown(name, text, path, (LINK, REFERENCE) if part == "settings" else (MARKUP, LINK, REFERENCE))
+
+
+def _check_shown(name: str, text: str, path: Path, patterns: Iterable[re.Pattern[str]]) -> None:
+    for found in (pattern.search(text) for pattern in patterns):
+        if found:
+            raise LabError(f"{path}: {name}: {found[0]!r} is not allowed in a text that is shown")
+    if text != "-" and FORMULA.match(text):
         raise LabError(f"{path}: {name}: begins like a spreadsheet formula: {text[:20]!r}")

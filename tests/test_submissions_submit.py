@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -65,6 +66,27 @@ def test_predictions_made_after_the_run_was_scored_are_refused(root):
     path.write_text(path.read_text(encoding="utf-8").replace("the", "a", 1), encoding="utf-8")
     with pytest.raises(LabError, match=r"not the predictions that were scored; 'lab evaluate .*run' scores them"):
         submit(root)
+
+
+def test_a_row_has_the_whole_settings_of_its_command_and_no_home(root, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    words = ["lab", "run", "town-qlora-cpu", "prompt.instruction=You are a clerk; help", "training.seed=0"]
+    config = RECORD["config"] | {"model": {"name": "/home/ann/models/m", "revision": None}}
+    recorded(
+        root.parent / "run", command=f"{shlex.join([*words, '--out', '/home/ann/r'])}; lab decode RUN", config=config
+    )
+    only(root).unlink()
+    row = read_json(submit(root))
+    assert row["settings"] == ["prompt.instruction=You are a clerk; help", "training.seed=0"]
+    assert row["command"] == f"{shlex.join(words)}; lab decode RUN"
+    assert row["model"]["name"] == row["config"]["model"]["name"] == "~/models/m"
+
+
+def test_a_processor_whose_name_has_an_at_sign_can_be_submitted(root):
+    recorded(root.parent / "run", machine="Intel(R) Xeon(R) CPU @ 2.20GHz, 2 cores, 13 GiB, Tesla T4 (CUDA 12.4)")
+    only(root).unlink()
+    machine = read_json(submit(root))["machine"]
+    assert machine["text"].startswith("Intel(R) Xeon(R) CPU at 2.20GHz, ") and machine["gpu"] == "Tesla T4"
 
 
 def test_part_of_a_test_set_is_refused(root):

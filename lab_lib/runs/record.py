@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import resource
+import shlex
 import subprocess
 import sys
 import time
@@ -15,12 +17,14 @@ from typing import Any
 from lab_lib import __version__
 
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "sacrebleu", "sacremoses", "rapidfuzz")
+# A word of a shell's command, quotes and all, or a `;` that ends one.
+WORD = re.compile(r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s;]|;(?!\s|$))+|;""")
 
 
 def environment() -> dict[str, Any]:
-    """Return command, commit, machine, date and package versions of this process."""
+    """Return command (as a shell takes it), commit, machine, date and package versions of this process."""
     return {
-        "command": " ".join(["lab", *sys.argv[1:]]),
+        "command": shlex.join(["lab", *sys.argv[1:]]),
         "commit": commit(),
         "date": time.strftime("%Y-%m-%d %H:%M"),
         "machine": machine(),
@@ -32,17 +36,37 @@ def environment() -> dict[str, Any]:
 def without_folder(command: str) -> str:
     """Return a command without `--out FOLDER`: where a run was put does not matter for what it found.
 
-    >>> without_folder("lab sweep town --out /a/b --jobs 2")
-    'lab sweep town --jobs 2'
+    >>> without_folder("lab sweep town --out '/a b/c' --jobs 2; lab decode RUN")
+    'lab sweep town --jobs 2; lab decode RUN'
+    >>> without_folder("lab train town '--out=/a b'; lab train town training.seed=1 --out RUN; lab decode RUN")
+    'lab train town; lab train town training.seed=1; lab decode RUN'
     """
-    words, kept = command.split(" "), []
-    while words:
-        word = words.pop(0)
-        if word == "--out":
-            words = words[1:]
-        elif not word.startswith("--out="):
+    kept: list[str] = []
+    dropped = False  # whether the word before was an --out, whose folder comes now
+    for word in WORD.findall(command):
+        if word == ";":  # belongs to the word before it, also where that one was dropped
+            kept[-1:] = ["".join(kept[-1:]) + word]
+        elif not dropped and word != "--out" and not unquoted(word).startswith("--out="):
             kept.append(word)
+        dropped = word == "--out"
     return " ".join(kept)
+
+
+def words(command: str) -> list[str]:
+    """Return the words of a command without their quotes; a `;` between commands is one.
+
+    >>> words("lab train town 'prompt.instruction=You are' training.seed=2; lab decode RUN")
+    ['lab', 'train', 'town', 'prompt.instruction=You are', 'training.seed=2', ';', 'lab', 'decode', 'RUN']
+    """
+    return [unquoted(word) for word in WORD.findall(command)]
+
+
+def unquoted(word: str) -> str:
+    """Return a word as a shell hands it on; where its quotes are not closed it stays as it is."""
+    try:
+        return "".join(shlex.split(word))
+    except ValueError:
+        return word
 
 
 def versions() -> dict[str, str]:

@@ -15,7 +15,7 @@ from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import atomic_open, read_json, sha256, write_text
 from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.record import without_folder
+from lab_lib.runs.record import without_folder, words
 from lab_lib.runs.score import SYSTEMS
 from lab_lib.submissions import scoring
 from lab_lib.submissions.form import check_form, packed_path, row_name
@@ -85,6 +85,7 @@ def _pack(predictions: Mapping[str, Any], path: Path) -> bytes:
 
 def _write(root: Path, row: Mapping[str, Any], packed: bytes | None = None) -> Path:
     """Check a row as a stranger's, then write its predictions and the row. Raises LabError and writes nothing else."""
+    row = without_home(row, str(Path.home()))
     target = root / row["task"] / f"{row_name(row)}.json"
     text = json.dumps(row, indent=1, ensure_ascii=False) + "\n"
     check_form(target, parse_row(text, target))
@@ -119,6 +120,19 @@ def submit_speed(measured: Path, who: str, root: Path, note: str | None) -> Path
     return _write(root, row)
 
 
+def without_home(value: Any, home: str) -> Any:
+    """Return a value with `~` for the home folder in every text: who somebody is, is no setting.
+
+    >>> without_home({"command": ["lab decode /home/ann/run"], "seed": 0}, "/home/ann")
+    {'command': ['lab decode ~/run'], 'seed': 0}
+    """
+    if isinstance(value, str):
+        return re.sub(rf"{re.escape(home)}(?![\w.-])", "~", value) if len(home) > 1 else value
+    if isinstance(value, dict):
+        return {key: without_home(inner, home) for key, inner in value.items()}
+    return [without_home(inner, home) for inner in value] if isinstance(value, list) else value
+
+
 def _need(path: Path, found: Any, names: Sequence[str], what: str) -> None:
     """Raise LabError unless the object of a file has every one of `names`; dots lead inside."""
     for name in names:
@@ -132,7 +146,7 @@ def _need(path: Path, found: Any, names: Sequence[str], what: str) -> None:
 def _head(task: str, who: str, record: Mapping[str, Any], note: str | None) -> dict[str, Any]:
     if not WHO.fullmatch(who):
         raise LabError(f"who {who!r}: expected a GitHub name in lower case: letters, digits and inner hyphens")
-    text = record["machine"] if isinstance(record["machine"], str) else record["machine"]["text"]
+    text = ascii_line(record["machine"] if isinstance(record["machine"], str) else record["machine"]["text"])
     gpu, cuda = split_gpu(text)
     return {
         "format": 1,
@@ -145,6 +159,15 @@ def _head(task: str, who: str, record: Mapping[str, Any], note: str | None) -> d
         "machine": {"gpu": gpu, "cuda": cuda, "text": text, "precision": _precision(record)},
         "versions": record["versions"],
     }
+
+
+def ascii_line(machine: str) -> str:
+    """Return a record's line about its machine as a row takes it: plain characters, and no @, which calls people.
+
+    >>> ascii_line("Intel® Xeon® CPU @ 2.20GHz, 2 cores, 13 GiB, no GPU")
+    'Intel Xeon CPU at 2.20GHz, 2 cores, 13 GiB, no GPU'
+    """
+    return re.sub(r"[^ -~]", "", machine.replace("@", "at")).strip()
 
 
 def split_gpu(machine: str) -> tuple[str | None, str | None]:
@@ -190,7 +213,7 @@ def _about_run(record: Mapping[str, Any], system: str) -> dict[str, Any]:
     return {
         "recipe": record["recipe"],
         "config": config,
-        "settings": [word for word in record["command"].split() if re.match(r"[a-z]+\.[a-z_]+=", word)],
+        "settings": [word for word in words(record["command"]) if re.match(r"[a-z]+\.[a-z_]+=", word)],
         "model": {
             "name": config["model"]["name"],
             "revision": config["model"]["revision"],

@@ -17,7 +17,11 @@ from lab_lib.submissions.safe import read_row
 from lab_lib.submissions.tasks import TASKS
 
 FIRST_DAY = datetime.date(2023, 7, 1)  # the lab on which this course stands
-POINTS = 0.05  # scores are kept with two decimals; more than this is another number
+# Combined against (Inform + Success) / 2 + BLEU. Rates have one decimal, so half of their sum is exact with two; BLEU
+# and Combined are rounded to two, each off by up to 0.005: 0.01 together. What floats add is below 1e-9.
+POINTS = 0.01 + 1e-9
+# A score against its bounds: a rate is off by up to 0.05, a bound by up to 0.005.
+WITHIN = 0.055 + 1e-9
 
 
 def row_name(row: Mapping[str, Any]) -> str:
@@ -91,6 +95,16 @@ def _check_possible(path: Path, row: Mapping[str, Any]) -> None:
     combined = (scores["inform"] + scores["success"]) / 2 + scores["bleu"]
     if abs(combined - scores["combined"]) > POINTS:
         raise LabError(f"{path}: combined is {scores['combined']}; (Inform + Success) / 2 + BLEU is {combined:.2f}")
+    _check_seeds(path, row)
     for name, (low, high) in row["intervals"].items():
-        if not low - POINTS <= scores[name] <= high + POINTS:
+        if not low - WITHIN <= scores[name] <= high + WITHIN:
             raise LabError(f"{path}: {name} {scores[name]} is outside its own interval {low}–{high}")
+
+
+def _check_seeds(path: Path, row: Mapping[str, Any]) -> None:
+    """Raise LabError for a seed that is another one in the row's config, where that has one."""
+    config = row.get("config") or {}
+    for name, seed in row["seeds"].items():
+        part = config.get(name)
+        if isinstance(part, dict) and part.get("seed", seed) != seed:
+            raise LabError(f"{path}: seeds.{name} is {seed}, its config has {part['seed']!r}")

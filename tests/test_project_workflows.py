@@ -123,6 +123,13 @@ def test_a_comment_that_is_cut_keeps_the_verdict(tmp_path):
     assert log[0].startswith("::stop-commands::") and log[-1] == f"::{log[0].split('::')[-1]}::"
 
 
+def test_the_job_that_refuses_is_not_skipped_when_the_check_breaks():
+    """GitHub takes a skipped job for a passed one."""
+    job = read(FILES_BY_NAME["results"])["jobs"]["comment"]
+    assert job["needs"] == "check" and job["if"] == "always()"
+    assert job["steps"][-1]["run"] == 'exit "$STATUS"'
+
+
 def test_nothing_is_run_where_the_pull_request_lies():
     scripts = [step.get("run", "") for step in steps(read(FILES_BY_NAME["results"]))]
     assert not any("cd ../pull" in script or "../pull/.ci" in script for script in scripts)

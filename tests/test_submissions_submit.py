@@ -82,6 +82,14 @@ def test_a_row_has_the_whole_settings_of_its_command_and_no_home(root, monkeypat
     assert row["model"]["name"] == row["config"]["model"]["name"] == "~/models/m"
 
 
+def test_a_long_setting_is_cut_in_the_row_and_whole_in_the_command(root):
+    long = "prompt.instruction=" + "help " * 60
+    recorded(root.parent / "run", command=shlex.join(["lab", "run", "town-qlora-cpu", long]))
+    only(root).unlink()
+    row = read_json(submit(root))
+    assert row["settings"] == [long[:199] + "…"] and long in row["command"]
+
+
 def test_a_processor_whose_name_has_an_at_sign_can_be_submitted(root):
     recorded(root.parent / "run", machine="Intel(R) Xeon(R) CPU @ 2.20GHz, 2 cores, 13 GiB, Tesla T4 (CUDA 12.4)")
     only(root).unlink()

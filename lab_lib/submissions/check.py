@@ -175,8 +175,9 @@ def _twice(verdict: Verdict) -> list[str]:
 
 def of_merged(verdict: Verdict, new: Collection[Path], merged: Iterable[tuple[Path, bytes]]) -> list[str]:
     """Return a fault for every new row that says what one of its table says that was `merged`: (path, packed)."""
-    known = {(path.parent.name, said(unpack(packed, path), path)): path for path, packed in merged}
     here = {path: (path.parent.name, text) for path, text in verdict.texts.items() if path in new}
+    # Without new rows nothing is unpacked: a branch may have left main hundreds of rows ago.
+    known = {(path.parent.name, said(unpack(packed, path), path)): path for path, packed in merged if here}
     return [_same(path, known[text]) for path, text in here.items() if text in known]
 
 

@@ -29,6 +29,8 @@ RUN_NEEDS = (
     *(*HEAD_NEEDS, "corpus", "stage_seconds", "peak_memory_gb", "predictions_sha256"),
     *("config.model.name", "config.model.revision", *(f"config.{part}.seed" for part in SEEDED)),
 )
+RECORDED = "the record of a run, as 'lab evaluate {run}' writes it"
+SETTING = 200  # characters of a setting in a row; the command has all of them
 WHO = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,37}[a-z0-9])?")
 
 
@@ -69,7 +71,8 @@ def _predictions(run: Path, record: Mapping[str, Any], system: str, corpus: str)
     path = RunFolder(run).predictions(system)
     if not path.exists():
         raise LabError(f"{path}: no such predictions; 'lab decode' makes them")
-    if record["predictions_sha256"].get(system) != sha256(path):
+    _need(run / "record.json", record, [f"predictions_sha256.{system}"], RECORDED.format(run=run))
+    if record["predictions_sha256"][system] != sha256(path):
         raise LabError(f"{path}: not the predictions that were scored; 'lab evaluate {run}' scores them")
     predictions = read_predictions(path)
     scoring.check_whole(path, predictions, corpus)
@@ -127,7 +130,7 @@ def without_home(value: Any, home: str) -> Any:
     {'command': ['lab decode ~/run'], 'seed': 0}
     """
     if isinstance(value, str):
-        return re.sub(rf"{re.escape(home)}(?![\w.-])", "~", value) if len(home) > 1 else value
+        return re.sub(rf"(?<![\w.-]){re.escape(home)}(?![\w.-])", "~", value) if len(home) > 1 else value
     if isinstance(value, dict):
         return {key: without_home(inner, home) for key, inner in value.items()}
     return [without_home(inner, home) for inner in value] if isinstance(value, list) else value
@@ -146,7 +149,7 @@ def _need(path: Path, found: Any, names: Sequence[str], what: str) -> None:
 def _head(task: str, who: str, record: Mapping[str, Any], note: str | None) -> dict[str, Any]:
     if not WHO.fullmatch(who):
         raise LabError(f"who {who!r}: expected a GitHub name in lower case: letters, digits and inner hyphens")
-    text = ascii_line(record["machine"] if isinstance(record["machine"], str) else record["machine"]["text"])
+    text = ascii_line(str(record["machine"]))
     gpu, cuda = split_gpu(text)
     return {
         "format": 1,
@@ -190,7 +193,7 @@ def _record(run: Path) -> dict[str, Any]:
     if not path.exists():
         raise LabError(f"{run}: no record.json; 'lab evaluate {run}' scores the run and writes it")
     record: dict[str, Any] = read_json(path)
-    _need(path, record, RUN_NEEDS, f"the record of a run, as 'lab evaluate {run}' writes it")
+    _need(path, record, RUN_NEEDS, RECORDED.format(run=run))
     return record
 
 
@@ -213,7 +216,7 @@ def _about_run(record: Mapping[str, Any], system: str) -> dict[str, Any]:
     return {
         "recipe": record["recipe"],
         "config": config,
-        "settings": [word for word in words(record["command"]) if re.match(r"[a-z]+\.[a-z_]+=", word)],
+        "settings": _settings(record["command"]),
         "model": {
             "name": config["model"]["name"],
             "revision": config["model"]["revision"],
@@ -223,3 +226,9 @@ def _about_run(record: Mapping[str, Any], system: str) -> dict[str, Any]:
         "minutes": round(sum(known) / 60, 1) if len(known) == len(stages) else None,
         "peak_memory_gb": record["peak_memory_gb"],
     }
+
+
+def _settings(command: str) -> list[str]:
+    """Return what a command changed of its recipe, each cut to the length that a row takes."""
+    found = [word for word in words(command) if re.match(r"[a-z]+\.[a-z_]+=", word)]
+    return [word if len(word) <= SETTING else word[: SETTING - 1] + "…" for word in found]

@@ -15,7 +15,7 @@ from typing import Any
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json
 from lab_lib.results.sweep_figure import UNITS
-from lab_lib.results.sweep_table import Estimate, SweepPoint, SweepRow, merge_seeds
+from lab_lib.results.sweep_table import SweepPoint, SweepRow, merge_seeds
 from lab_lib.results.table import SCORES
 from lab_lib.runs.record import without_folder
 
@@ -55,7 +55,7 @@ def _of_sweep(summary: Mapping[str, Any]) -> list[str]:
         f"# cost: {len(runs)} runs{jobs}, {_minutes(seconds)} in all, up to {summary['peak_memory_gb']:.1f} GB",
         f"# on: {short_machine(summary['machine'])}",
         f"# measured: {UNITS.get(metric, metric)}, {dialogues} dev dialogues, {_range(points)}:",
-        *(f"#   {point.name}: {_score(point.estimates[metric])}" for point in points),
+        *(f"#   {point.name}: {_score(point, metric, most=max(len(p.seeds) for p in points))}" for point in points),
     ]
 
 
@@ -75,9 +75,12 @@ def _minutes(seconds: Mapping[str, float]) -> str:
     return f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 
-def _score(estimate: Estimate) -> str:
+def _score(point: SweepPoint, metric: str, most: int) -> str:
+    """Return a score with its interval; where others have `most` seeds and this has one, with what it is taken over."""
+    estimate = point.estimates[metric]
+    kind = "; one run, over dialogues" if len(point.seeds) == 1 < most else ""
     low_high = estimate.interval
-    return f"{estimate.mean:.1f}" + (f" ({low_high[0]:.1f}–{low_high[1]:.1f})" if low_high else "")
+    return f"{estimate.mean:.1f}" + (f" ({low_high[0]:.1f}–{low_high[1]:.1f}{kind})" if low_high else "")
 
 
 def short_machine(machine: str) -> str:

@@ -1,4 +1,4 @@
-"""The translation of a config for vLLM, and what is refused. vLLM itself was not at hand: nothing is run here."""
+"""The translation of a config for vLLM, and what is refused; vLLM itself is not run here (docs/decoding.md)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_llama, tiny_tokenizer
 
@@ -15,6 +16,9 @@ from lab_lib.decoding.sampling import row_seed
 from lab_lib.decoding.vllm import engine_arguments, sampling_arguments
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
+from lab_lib.runs.config import RunConfig, load_recipe
+from lab_lib.runs.folder import open_folder
+from lab_lib.runs.run import run
 
 PROMPT = Prompt((1, 5, 6), "d1", 2)
 
@@ -74,19 +78,28 @@ def test_vllm_accepts_the_arguments(tokenizer):
         vllm.SamplingParams(**sampling_arguments(config, tokenizer, PROMPT))
 
 
-def test_a_run_without_the_package_is_refused_in_one_line(tmp_path):
-    from rich.console import Console
-
-    from lab_lib.runs.config import load_recipe
-    from lab_lib.runs.folder import open_folder
-    from lab_lib.runs.run import run
-
-    if importlib.util.find_spec("vllm"):
-        pytest.skip("vllm is installed")
+def tiny_run(folder: Path) -> RunConfig:
+    """A run that vLLM is to decode, of a tiny corpus and model."""
     settings = [
-        f"data.corpus={write_tiny_corpus(tmp_path / 'corpus')}", f"model.name={tiny_llama(tmp_path / 'model')}",
+        f"data.corpus={write_tiny_corpus(folder / 'corpus')}", f"model.name={tiny_llama(folder / 'model')}",
         "model.quantisation=none", "prompt.max_tokens=400", "decoding.backend=vllm", "decoding.max_new_tokens=4",
     ]  # fmt: skip
-    config = load_recipe("town-qlora-cpu", settings)
-    with pytest.raises(LabError, match="needs the package vllm and a GPU"):
+    return load_recipe("town-qlora-cpu", settings)
+
+
+def test_a_run_without_the_package_is_refused_in_one_line(tmp_path):
+    if importlib.util.find_spec("vllm") is not None:
+        pytest.skip("vllm is installed")
+    config = tiny_run(tmp_path)
+    with pytest.raises(LabError, match="needs the package vllm: "):
         run(config, open_folder(config, tmp_path / "run").path, Console(quiet=True), ("base",))
+
+
+def test_token_vectors_in_an_adapter_are_refused_before_anything_is_loaded(tmp_path):
+    """vLLM itself ends its engine with a traceback there."""
+    config = tiny_run(tmp_path)
+    assert config.lora.embeddings
+    folder = open_folder(config, tmp_path / "run")
+    folder.adapter.mkdir()
+    with pytest.raises(LabError, match=r"token vectors in an adapter .* 'lab merge"):
+        run(config, folder.path, Console(quiet=True), ("finetuned",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,10 +59,13 @@ def _walk_member(found: Sweep, number: int, out: Path | None) -> None:
 
 def _gather(found: Sweep, out: Path | None) -> None:
     """Write and print the summary of what is finished, and print the sweep's folder. Raises LabError for the rest."""
+    from lab_lib.runs.folder import require_same
     from lab_lib.runs.sweep import find_workers, unfinished
     from lab_lib.runs.sweep_summary import summarise
 
     path = folder_of(found, out)
+    for member in found.members:
+        require_same(member.config, path / member.name)
     left = unfinished(found, path)
     summarise(found, path, find_workers(1), left, console)
     print(path)
@@ -73,7 +77,10 @@ def _gather(found: Sweep, out: Path | None) -> None:
 
 def refuse_decoding_alone(found: Sweep) -> None:
     """Raise LabError for a grid of decoding settings: it would train the same adapter again and again."""
-    if all(key.startswith("decoding.") for key in found.members[0].settings):
+    first = found.members[0]
+    ways = [member.config for member in found.members if member.seed == first.seed]
+    same_training = all(replace(way, decoding=first.config.decoding) == first.config for way in ways)
+    if all(key.startswith("decoding.") for key in first.settings) or (len(ways) > 1 and same_training):
         raise LabError(f"{found.recipe}: varies decoding alone; train one run and give it to 'lab decode RUN --sweep'")
 
 

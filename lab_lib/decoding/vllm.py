@@ -91,7 +91,7 @@ class Engine:
 def start_engine(arguments: dict[str, Any], adapter: Path | None) -> Engine:
     """Load the model into vLLM. Raises LabError when the package is not installed."""
     if importlib.util.find_spec("vllm") is None:
-        raise LabError("decoding.backend=vllm needs the package vllm and a GPU: pip install 'lab_lib[vllm]'")
+        raise LabError("decoding.backend=vllm needs the package vllm: pip install -e '.[vllm]' (for GPUs)")
     from vllm import LLM
     from vllm.lora.request import LoRARequest
 

@@ -59,19 +59,24 @@ def open_folder(config: RunConfig, path: Path) -> RunFolder:
 
     Raises LabError naming the first differing key when the folder belongs to another run.
     """
-    target = path / "config.yaml"
-    if target.exists():
-        # Through the dataclass: a folder from before a knob existed ran with that knob's default.
-        old, new = _flat(as_dict(load_run_config(path))), _flat(as_dict(config))
-        differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-        if differing:
-            key = differing[0]
-            raise LabError(
-                f"{path}: this run was started with {key}={old.get(key)}, not {new.get(key)}; choose another --out"
-            )
-    else:
-        write_text(target, to_yaml(config))
+    require_same(config, path)
+    if not (path / "config.yaml").exists():
+        write_text(path / "config.yaml", to_yaml(config))
     return RunFolder(path)
+
+
+def require_same(config: RunConfig, path: Path) -> None:
+    """Raise LabError naming the first differing key when a folder has the config of another run."""
+    if not (path / "config.yaml").exists():
+        return
+    # Through the dataclass: a folder from before a knob existed ran with that knob's default.
+    old, new = _flat(as_dict(load_run_config(path))), _flat(as_dict(config))
+    differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    if differing:
+        key = differing[0]
+        raise LabError(
+            f"{path}: this run was started with {key}={old.get(key)}, not {new.get(key)}; choose another --out"
+        )
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

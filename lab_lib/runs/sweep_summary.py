@@ -94,7 +94,7 @@ def sentences(sweep: Sweep, path: Path, failed: Mapping[str, str]) -> list[str]:
     config, record = sweep.members[0].config, read_json(first / "record.json")
     bounds = ", ".join(f"{name} {record['scores'][name]['combined']:.1f}" for name in TRIVIAL)
     found = ["Scored on dev dialogues, because a sweep is there to choose; no test dialogue was decoded."]
-    if not any(key.startswith("data.") for key in sweep.members[0].settings):
+    if all(member.config.data == config.data for member in sweep.members):
         count = record["dialogues"]["train"]
         found.append(f"Every run learns from the same {count} dialogues (data.seed={config.data.seed}).")
     found.append(f"Combined on the same dialogues: {bounds}.")

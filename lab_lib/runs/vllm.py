@@ -27,6 +27,11 @@ def decode_with_vllm(
     if config.prompt.predict_state:
         raise LabError("decoding.backend=vllm takes prompts that are known beforehand, not prompt.predict_state")
     model = model_config(config, folder, system)
+    if model.adapter and config.lora.embeddings:
+        raise LabError(
+            "decoding.backend=vllm cannot read token vectors in an adapter (lora.embeddings): use transformers, or "
+            f"merge it ('lab merge {folder.path} OUT') and decode that as a base model (model.name=OUT, --base)"
+        )
     if has_encoder(model):
         raise LabError(f"decoding.backend=vllm is for decoder-only models, and {model.name} has an encoder")
     source = find_source(model.name, model.revision)

@@ -101,5 +101,5 @@ def test_token_vectors_in_an_adapter_are_refused_before_anything_is_loaded(tmp_p
     assert config.lora.embeddings
     folder = open_folder(config, tmp_path / "run")
     folder.adapter.mkdir()
-    with pytest.raises(LabError, match=r"token vectors in an adapter .* 'lab merge"):
+    with pytest.raises(LabError, match=r"token vectors in an adapter .*'lab merge"):
         run(config, folder.path, Console(quiet=True), ("finetuned",))

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from tiny_corpus import write_tiny_corpus
-from tiny_models import tiny_llama, tiny_t5
+from tiny_models import tiny_adapter, tiny_llama, tiny_t5
 
 from lab_lib.cli import main
 from lab_lib.corpora.load import load_corpus
 from lab_lib.files import read_json, read_jsonl
 from lab_lib.runs.batch_size import search
 from lab_lib.runs.config import load_recipe
+from lab_lib.runs.decode_sweep import NAMES
 from lab_lib.runs.folder import open_folder
 
 QUICK = ["decoding.max_new_tokens=6", "prompt.max_tokens=400", "evaluation.resamples=20", "model.quantisation=none"]
@@ -59,7 +60,7 @@ def test_a_sweep_decodes_dev_in_every_way_and_scores_it(run, corpus, cli):
         "decode", run, "--base", "--sweep", "--grid", "decoding.strategy=greedy,top-p,contrastive", "--seeds", "0,1"
     )
     assert code == 0, err
-    path = run / "sweeps" / "strategy"
+    path = run / "sweeps" / "base-strategy"
     assert out == f"{path}\n"
     found = read_json(path / "summary.json")
     names = [row["name"] for row in found["runs"]]
@@ -71,6 +72,8 @@ def test_a_sweep_decodes_dev_in_every_way_and_scores_it(run, corpus, cli):
     dev = {dialogue.key for dialogue in load_corpus(str(corpus)).splits["dev"]}
     assert all({row["dialogue"] for row in found} == dev for found in rows.values())
     assert len({json.dumps(found) for found in rows.values()}) == 4  # every way says something else
+    assert found["system"] == "base"
+    assert (path / "summary.md").read_text().startswith("# town-qlora-cpu, base model: dev dialogues")
     assert "top-p" in (path / "summary.md").read_text() and "no test dialogue was decoded" in err
     assert (path / "figure.png").read_bytes().startswith(b"\x89PNG") and "top-p" in (path / "figure.svg").read_text()
     assert not (run / "predictions").exists()
@@ -91,6 +94,26 @@ def test_a_sweep_goes_on_where_it_stopped_and_keeps_what_is_there(run, cli):
     assert (kept / "scores.json").stat().st_mtime_ns == when
     code, _, err = cli("decode", run, "--base", "--sweep", "--out", out, *grid, "decoding.max_new_tokens=5")
     assert code == 2 and "started with decoding.max_new_tokens=6, not 5" in err
+
+
+@pytest.mark.parametrize("first", ["base", "finetuned"])
+def test_base_and_adapter_never_share_a_folder_or_a_score(corpus, tmp_path, cli, first):
+    """By default each has its own; in a folder that both are told to use the second one is refused."""
+    run = start_run(tmp_path, corpus, tiny_llama(tmp_path / "model"))
+    tiny_adapter(tmp_path / "model", run / "adapter", scale=1.0)
+    ways, grid = {"base": ["--base"], "finetuned": []}, ["--sweep", "--grid", "decoding.beams=1,2"]
+    for system, folder in (("finetuned", "beams"), ("base", "base-beams")):
+        code, out, err = cli("decode", run, *grid, *ways[system])
+        assert code == 0 and out == f"{run / 'sweeps' / folder}\n", err
+        assert read_json(run / "sweeps" / folder / "summary.json")["system"] == system
+        assert list((run / "sweeps" / folder).glob(f"*/predictions/{system}.jsonl"))
+    shared, (second,) = ["--out", tmp_path / "shared"], ways.keys() - {first}
+    assert cli("decode", run, *grid, *ways[first], *shared)[0] == 0
+    for task in ([], ["--member", "1"], ["--gather"]):
+        code, out, err = cli("decode", run, *grid, *ways[second], *shared, *task)
+        assert code == 2 and out == "" and f"was decoded with the {NAMES[first]}, not the {NAMES[second]}" in err
+    assert not list((tmp_path / "shared").glob(f"*/predictions/{second}*"))
+    assert cli("decode", run, *grid, *ways[first], *shared, "--gather")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -132,7 +155,7 @@ def test_a_strategy_that_the_model_cannot_do_is_refused_before_anything_is_decod
     encoder = start_run(tmp_path, corpus, tiny_t5(tmp_path / "model"), "prompt.format=pairs")
     code, _, err = cli("decode", encoder, "--base", "--sweep", "--grid", "decoding.strategy=greedy,contrastive")
     assert code == 2 and "contrastive is written for decoder-only models" in err
-    assert not list(encoder.glob("sweeps/strategy/*/predictions"))
+    assert not list(encoder.glob("sweeps/*/*/predictions"))
 
 
 def test_the_largest_batch_is_found_by_decoding(run, cli):

@@ -49,7 +49,7 @@ def test_ways_of_decoding_are_an_array_and_give_the_replies_of_one_process(clust
     array, gather = cluster.submit("decode", "runs/base", *WAYS)
     assert cluster.ended(gather) == "COMPLETED", log(cluster, "decode-gather", gather)
     assert cluster.ended(array) == "COMPLETED"
-    folder = cluster.folder / "runs" / "base" / "sweeps" / "strategy"
+    folder = cluster.folder / "runs" / "base" / "sweeps" / "base-strategy"
     assert [run["name"] for run in read_json(folder / "summary.json")["runs"]] == NAMES
     assert (folder / "figure.png").exists() and "top-p" in log(cluster, "decode-gather", gather)
     for task, name in enumerate(NAMES):

@@ -32,7 +32,9 @@ def decode(
         typer.Option(help="With --sweep: decoding.key=v1,v2,...; again for more keys. Default: the strategies."),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="With --sweep: seeds of sampling, for example 0,1,2.")] = None,
-    out: Annotated[Path | None, typer.Option(help="With --sweep: its folder. Default: RUN/sweeps/KEYS")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With --sweep: its folder. Default: RUN/sweeps/KEYS, or base-KEYS with --base")
+    ] = None,
     member: Annotated[
         int | None, typer.Option(help="With --sweep: only this setting, counted from 0; a task of an array of jobs.")
     ] = None,
@@ -58,7 +60,7 @@ def decode(
         from lab_lib.runs.decode_sweep import default_out, load_decode_sweep
 
         found = load_decode_sweep(folder, overrides or [], grid or [], seeds)
-        _sweep(folder, found, system, out or default_out(folder, found), member, gather)
+        _sweep(folder, found, system, out or default_out(folder, found, system), member, gather)
     else:
         _decode(folder, system)
 
@@ -83,7 +85,7 @@ def _sweep(folder: Path, found: Sweep, system: str, path: Path, member: int | No
     if member is not None:
         print(decode_member(folder, found, member, system, path, console))
     elif gather:
-        print(gather_decoding(found, path, console))
+        print(gather_decoding(found, system, path, console))
     else:
         print(sweep_decoding(folder, found, system, path, console))
 

@@ -31,6 +31,7 @@ from lab_lib.runs.splits import Splits, load_splits, report_split
 from lab_lib.runs.sweep_config import Member, Sweep, load_sweep
 
 RECIPE = "decoding-strategies"  # its grid is the default one
+NAMES = {"base": "base model", "finetuned": "fine-tuned model"}  # of the systems, in titles and errors
 # Columns of the table beside the scores.
 COSTS = {"seconds": "Seconds", "words": "Length", "unique_trigrams": "3-grams"}
 
@@ -68,13 +69,14 @@ def sweep_decoding(folder: Path, sweep: Sweep, system: str, out: Path, console: 
     Returns `out`, which then has a folder for each setting, summary.json, summary.md, figure.png and figure.svg.
     """
     splits = load_splits(sweep.members[0].config.data)
+    refuse_other_system(sweep, system, out)
     folders = {member.name: open_folder(member.config, out / member.name) for member in sweep.members}
-    todo = [member for member in sweep.members if not (folders[member.name].path / "scores.json").exists()]
+    todo = [member for member in sweep.members if not is_decoded(folders[member.name], system)]
     if done := len(sweep.members) - len(todo):
         console.print(f"{done} of {len(sweep.members)} settings are decoded already")
     if todo:
         _decode(folder, todo, folders, splits, system, console)
-    summarise(sweep, splits, out, console)
+    summarise(sweep, splits, system, out, console)
     return out
 
 
@@ -82,20 +84,37 @@ def decode_member(folder: Path, sweep: Sweep, number: int, system: str, out: Pat
     """Decode and score one setting of a sweep, counted from 0, unless that is done; return its folder."""
     if not 0 <= number < len(sweep.members):
         raise LabError(f"--member {number}: there are {len(sweep.members)} settings, 0 to {len(sweep.members) - 1}")
+    refuse_other_system(sweep, system, out)
     member = sweep.members[number]
     splits, own = load_splits(member.config.data), open_folder(member.config, out / member.name)
-    if not (own.path / "scores.json").exists():
+    if not is_decoded(own, system):
         _decode(folder, [member], {member.name: own}, splits, system, console)
     return own.path
 
 
-def gather_decoding(sweep: Sweep, out: Path, console: Console) -> Path:
+def gather_decoding(sweep: Sweep, system: str, out: Path, console: Console) -> Path:
     """Write and print the summary of a sweep that is decoded. Raises LabError naming the settings that are not."""
-    missing = [member.name for member in sweep.members if not (out / member.name / "scores.json").exists()]
+    refuse_other_system(sweep, system, out)
+    missing = [member.name for member in sweep.members if not is_decoded(RunFolder(out / member.name), system)]
     if missing:
         raise LabError(f"{out}: {len(missing)} of {len(sweep.members)} settings are not decoded: {', '.join(missing)}")
-    summarise(sweep, load_splits(sweep.members[0].config.data), out, console)
+    summarise(sweep, load_splits(sweep.members[0].config.data), system, out, console)
     return out
+
+
+def is_decoded(folder: RunFolder, system: str) -> bool:
+    """Return whether a setting is decoded with `system` and scored."""
+    return (folder.path / "scores.json").exists() and folder.predictions(system).exists()
+
+
+def refuse_other_system(sweep: Sweep, system: str, out: Path) -> None:
+    """Raise LabError where a setting was decoded, or begun, with the other system: its scores stand in the same place.
+
+    The files of replies bear the name of their system, so folders of any age tell.
+    """
+    (other,) = NAMES.keys() - {system}
+    if any(any((out / m.name / "predictions").glob(f"{other}.jsonl*")) for m in sweep.members):
+        raise LabError(f"{out}: was decoded with the {NAMES[other]}, not the {NAMES[system]}; choose another --out")
 
 
 def _decode(
@@ -138,13 +157,14 @@ def score(scorer: MwzScorer, path: Path, config: Any) -> dict[str, Any]:
     return {**scores, "cut": round(cut, 2), "replies": len(rows), "predictions_sha256": sha256(path)}
 
 
-def summarise(sweep: Sweep, splits: Splits, out: Path, console: Console) -> None:
+def summarise(sweep: Sweep, splits: Splits, system: str, out: Path, console: Console) -> None:
     """Write summary.json, summary.md, figure.png and figure.svg, and print the table."""
     rows = [row for member in sweep.members for row in to_rows(member, out / member.name, sweep.seeds)]
     facts = sentences(sweep, splits)
-    title = f"{sweep.recipe}: dev dialogues of {Path(sweep.members[0].config.data.corpus).name}"
+    corpus = Path(sweep.members[0].config.data.corpus).name
+    title = f"{sweep.recipe}, {NAMES[system]}: dev dialogues of {corpus}"
     write_json(out / "summary.json", {
-        "recipe": sweep.recipe, **environment(), "command": without_folder(environment()["command"]),
+        "recipe": sweep.recipe, "system": system, **environment(), "command": without_folder(environment()["command"]),
         "seeds": list(sweep.seeds), "settings": corner(merge_seeds(rows)), "notes": facts,
         "runs": [{"name": m.name, "settings": dict(m.settings), "seed": m.seed, **_read(out / m.name)}
                  for m in sweep.members],
@@ -188,6 +208,7 @@ def sentences(sweep: Sweep, splits: Splits) -> list[str]:
     return [*found, f"Combined on the same dialogues: {combined}."]
 
 
-def default_out(folder: Path, sweep: Sweep) -> Path:
-    """Return where a sweep goes: below its run, named by its keys."""
-    return folder / "sweeps" / ",".join(key.rsplit(".", 1)[-1] for key in sweep.members[0].settings)
+def default_out(folder: Path, sweep: Sweep, system: str) -> Path:
+    """Return where a sweep goes: below its run, named by its keys, with `base-` before them for the base model."""
+    keys = ",".join(key.rsplit(".", 1)[-1] for key in sweep.members[0].settings)
+    return folder / "sweeps" / (f"base-{keys}" if system == "base" else keys)

@@ -137,6 +137,7 @@ def beam_search(plan: BeamPlan) -> Callable[..., Any]:
         cache.batch_repeat_interleave(beams)
         mask, place = mask.repeat_interleave(beams, 0), (places[:, -1:] + 1).repeat_interleave(beams, 0)
         prompt, eos = input_ids.repeat_interleave(beams, 0), generation_config.eos_token_id
+        _repeat_padding(logits_processor, beams)
         wide = logits.dtype if logits.dtype == torch.float64 else torch.float32
         found = Search(plan, len(input_ids), logits.device, wide)
         for length in range(start + 1, generation_config.max_length + 1):
@@ -151,6 +152,15 @@ def beam_search(plan: BeamPlan) -> Callable[..., Any]:
         return _with_replies(input_ids, [found.best(row) for row in range(len(input_ids))], generation_config)
 
     return search
+
+
+def _repeat_padding(processors: Any, beams: int) -> None:
+    """Tell the penalty of repetition how much padding each beam has; generate() has counted it for each prompt."""
+    import torch
+
+    for processor in processors:
+        if torch.is_tensor(padding := getattr(processor, "prompt_ignore_length", None)):
+            processor.prompt_ignore_length = padding.repeat_interleave(beams)
 
 
 def _with_replies(prompts: Any, replies: list[list[int]], settings: Any) -> Any:

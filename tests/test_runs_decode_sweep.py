@@ -126,6 +126,12 @@ def test_base_and_adapter_never_share_a_folder_or_a_score(corpus, tmp_path, cli,
         (["--sweep", "--grid", "decoding.beams=1,2", "training.steps=3"], "varies decoding.* alone"),
         (["--grid", "decoding.top_p=0.5"], "go with --sweep"),
         (["decoding.top_p=0.5"], "go with --sweep"),
+        (["--sweep", "--grid", "decoding.seed=0,1"], "decoding.seed: set by the sweep itself; use --seeds"),
+        (["--sweep", "decoding.seed=7"], "decoding.seed: set by the sweep itself; use --seeds"),
+        (["--sweep", "decoding.backend=vllm"], "add decoding.backend=transformers"),
+        (["--sweep", "--grid", "decoding.backend=transformers,vllm"], "add decoding.backend=transformers"),
+        (["--sweep", "--find-batch-size"], "leave out --sweep"),
+        (["--grid", "decoding.top_p=0.5", "--find-batch-size"], "go with --sweep"),
         ([], "no adapter here"),
     ],
 )
@@ -133,6 +139,33 @@ def test_bad_arguments_give_one_line(run, cli, words, message):
     code, out, err = cli("decode", run, *words)
     assert code == 2 and out == "" and message in err and "Traceback" not in err
     assert len([line for line in err.splitlines() if line.startswith("error:")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--sweep"], "use an array: scripts/jobs.sh submit decode RUN --sweep"),
+        (["--sweep", "--gather"], "lab decode --sweep is for one process, and 2 were started"),
+        (["--find-batch-size"], "start it without torchrun"),
+    ],
+)
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_what_one_process_does_is_refused_to_several(run, cli, monkeypatch, words, message, rank):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", rank)
+    code, out, err = cli("decode", run, "--base", *words)
+    assert code == 2 and out == "" and message in err
+
+
+def test_vllm_is_for_one_process_and_for_neither_a_sweep_nor_a_batch_size(corpus, tmp_path, cli, monkeypatch):
+    folder = start_run(tmp_path, corpus, tiny_llama(tmp_path / "model"), "decoding.backend=vllm")
+    assert "uses no decoding.batch_size" in cli("decode", folder, "--base", "--find-batch-size")[2]
+    grid = ("--sweep", "--grid", "decoding.top_p=0.5", "decoding.sample=true")
+    assert "a sweep decodes with transformers" in cli("decode", folder, "--base", *grid)[2]
+    assert cli("decode", folder, "--base", *grid, "decoding.backend=transformers")[0] == 0
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    code, _, err = cli("decode", folder, "--base")
+    assert code == 2 and "decoding.backend=vllm is for one process, and 2 were started" in err
 
 
 def test_a_recipe_that_varies_decoding_alone_is_for_lab_decode(cli, tmp_path):

@@ -17,8 +17,11 @@ from tiny_models import tiny_llama
 from lab_lib.cli import main
 from lab_lib.errors import LabError
 from lab_lib.files import read_json
+from lab_lib.runs.config import load_recipe
+from lab_lib.runs.decode_sweep import load_decode_sweep
+from lab_lib.runs.folder import open_folder
 from lab_lib.runs.sweep import choose_workers
-from lab_lib.runs.sweep_config import load_sweep, parse_grid
+from lab_lib.runs.sweep_config import Member, load_sweep, parse_grid
 
 RECIPE = """
 data: {{corpus: {corpus}}}
@@ -250,6 +253,25 @@ def test_keys_that_belong_together_are_varied_under_a_name(tmp_path):
     assert (sweep.picture.x, sweep.picture.series) == ("method", "training.steps")
     with pytest.raises(LabError, match=r"the sweep varies lora.rank"):
         load_sweep(str(tmp_path / "named.yaml"), ["lora.rank=4"])
+
+
+@pytest.mark.parametrize("kind", ["lab sweep", "lab decode"])
+def test_keys_named_beside_a_strategy_win_whatever_the_order(kind, tmp_path):
+    def sweep(given: list[str], grid: list[str]) -> list[Member]:
+        if kind == "lab sweep":
+            return list(load_sweep("town-qlora-cpu", given, grid, "0").members)
+        open_folder(load_recipe("town-qlora-cpu"), tmp_path / "run")
+        return list(load_decode_sweep(tmp_path / "run", given, grid).members)
+
+    strategies = "decoding.strategy=multinomial,top-p"
+    first, second = (m.config.decoding for m in sweep(["decoding.temperature=0.5"], [strategies]))
+    assert (first.temperature, first.top_p, second.temperature, second.top_p) == (0.5, 1.0, 0.5, 0.9)
+    grids = ["decoding.top_p=0.5,0.8", strategies]
+    found, turned = sweep([], grids), sweep([], grids[::-1])
+    assert [m.config.decoding.top_p for m in found] == [0.5, 0.5, 0.8, 0.8]
+    assert [m.config.decoding.top_p for m in turned] == [0.5, 0.8, 0.5, 0.8]
+    with pytest.raises(LabError, match=r"decoding\.top_p has no effect without decoding\.sample"):
+        sweep(["decoding.top_p=0.8"], ["decoding.strategy=greedy,top-p"])
 
 
 def test_the_machine_is_shared_with_a_reason():

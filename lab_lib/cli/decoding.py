@@ -53,12 +53,16 @@ def decode(
         raise LabError("lab decode needs a run folder; 'lab decode --strategies' lists the strategies without one")
     if not sweep and (overrides or grid or seeds or out or gather or member is not None):
         raise LabError("a run's replies follow its config; settings and all other options but --base go with --sweep")
+    if find_batch_size and sweep:
+        raise LabError("--find-batch-size goes by the run's config; leave out --sweep and what goes with it")
     system = "base" if base else "finetuned"
     if find_batch_size:
         _find_batch_size(folder, system)
     elif sweep:
+        from lab_lib.decoding.processes import require_one
         from lab_lib.runs.decode_sweep import default_out, load_decode_sweep
 
+        require_one("lab decode --sweep", "use an array: scripts/jobs.sh submit decode RUN --sweep")
         found = load_decode_sweep(folder, overrides or [], grid or [], seeds)
         _sweep(folder, found, system, out or default_out(folder, found, system), member, gather)
     else:
@@ -103,6 +107,8 @@ def _list_strategies(folder: Path | None) -> None:
 
 
 def _find_batch_size(folder: Path, system: str) -> None:
+    from lab_lib.decoding.processes import require_one
     from lab_lib.runs.batch_size import find_batch_size
 
+    require_one("lab decode --find-batch-size")
     print(find_batch_size(folder, system, console))

@@ -159,7 +159,8 @@ def _repeat_padding(processors: Any, beams: int) -> None:
     import torch
 
     for processor in processors:
-        if torch.is_tensor(padding := getattr(processor, "prompt_ignore_length", None)):
+        padding = getattr(processor, "prompt_ignore_length", None)
+        if isinstance(padding, torch.Tensor):
             processor.prompt_ignore_length = padding.repeat_interleave(beams)
 
 

@@ -61,6 +61,12 @@ class Processes:
         return path.with_name(f"{path.name}.partial" + (f"-{self.rank}" if self.rank else ""))
 
 
+def require_one(what: str, instead: str = "start it without torchrun") -> None:
+    """Raise LabError when several processes were started for what one does: all would write the same files."""
+    if (count := of_environment().count) > 1:
+        raise LabError(f"{what} is for one process, and {count} were started; {instead}")
+
+
 def partials(path: Path) -> list[Path]:
     """Return the files of replies that any number of processes have left before `path` was complete."""
     return sorted(path.parent.glob(f"{path.name}.partial*"))

@@ -141,13 +141,15 @@ def search(fits: Callable[[int], bool], most: int, safe: Callable[[], int]) -> i
 def find_batch_size(folder: Path, system: str, console: Console) -> int:
     """Return the largest `decoding.batch_size` for a run's `system` on this machine, printing every attempt.
 
-    Raises LabError when not even one prompt fits.
+    Raises LabError when not even one prompt fits, and for vLLM.
     """
     from lab_lib.runs.stages import ask, model_config
     from lab_lib.training.folded import folded
     from lab_lib.training.model import generation_mode, load_model
 
     config = load_run_config(folder)
+    if config.decoding.backend == "vllm":
+        raise LabError("decoding.backend=vllm batches by itself and uses no decoding.batch_size: there is none to find")
     splits = load_splits(config.data)
     loaded = load_model(model_config(config, RunFolder(folder), system))
     generation_mode(loaded.model)

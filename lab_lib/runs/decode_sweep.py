@@ -42,7 +42,7 @@ def load_decode_sweep(
     """Return what to decode with the model of a run folder: its config, a grid of decoding.* keys, and seeds.
 
     Without `grid` it is that of the bundled recipe. The seeds are those of sampling; a setting that does not sample is
-    there once. Raises LabError for a key that is not decoding's.
+    there once. Raises LabError for a key that is not decoding's, for decoding.seed, and for vLLM.
     """
     run = load_run_config(folder)
     section = {} if grid else recipe_values(RECIPE)["sweep"]
@@ -52,6 +52,10 @@ def load_decode_sweep(
     for key in (*found.members[0].settings, *(a.partition("=")[0] for a in assignments)):
         if not key.startswith("decoding.") and key != "data.max_test":
             raise LabError(f"{key}: this sweep decodes one model, so it varies decoding.* alone; see 'lab sweep'")
+        if key == "decoding.seed":
+            raise LabError("decoding.seed: set by the sweep itself; use --seeds")
+    if any(member.config.decoding.backend == "vllm" for member in found.members):
+        raise LabError("decoding.backend=vllm: a sweep decodes with transformers; add decoding.backend=transformers")
     members = [_member(member, run) for member in found.members]
     return replace(found, members=tuple(m for m in members if m.seed == found.seeds[0] or m.config.decoding.sample))
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from lab_lib.corpora.types import Dialogue
 from lab_lib.decoding.generate import Conversations, generate_replies
 from lab_lib.decoding.predictions import decode_to_file
-from lab_lib.decoding.processes import of_environment
+from lab_lib.decoding.processes import of_environment, require_one
 from lab_lib.errors import LabError
 from lab_lib.files import write_json, writing
 from lab_lib.prompts.conversation import converse, prompts
@@ -90,6 +90,7 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
     if config.decoding.backend == "vllm":
         from lab_lib.runs.vllm import decode_with_vllm
 
+        require_one("decoding.backend=vllm")
         decode_with_vllm(config, folder, splits, system, missing[0], console)
         return
     loaded = load_model(model_config(config, folder, system), for_training=False)

@@ -173,10 +173,14 @@ def _refuse_twice_set(given: Sequence[str], choices: Sequence[Choice]) -> None:
 
 
 def _member(recipe: str, given: Sequence[str], chosen: Sequence[Choice], seed: int) -> Member:
-    """Return one run: the recipe, what the user gave, what the grid chose, the seed, and dev as what is scored."""
+    """Return one run: the recipe, what the user gave, what the grid chose, the seed, and dev as what is scored.
+
+    A strategy that the grid chose comes first: it sets many keys, and those that are named beside it win.
+    """
     varied = [assignment for choice in chosen for assignment in choice.assignments]
+    first = [assignment for assignment in varied if _key(assignment) == "decoding.strategy"]
     ours = [f"training.seed={seed}", f"model.seed={seed}", "data.report=dev"]
-    config = load_recipe(recipe, [*given, *varied, *ours])
+    config = load_recipe(recipe, [*first, *given, *(a for a in varied if a not in first), *ours])
     settings = {choice.key: choice.label or _held(config, choice) for choice in chosen}
     parts = [f"{key.rsplit('.', 1)[-1]}={_file_name(show(value))}" for key, value in settings.items()]
     return Member(",".join([*parts, f"seed={seed}"]), settings, seed, config)

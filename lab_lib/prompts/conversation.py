@@ -46,11 +46,11 @@ def question(
     bos, end = beginning(tokenizer), source_end(tokenizer, config)
     room = config.max_tokens - len(bos) - len(end) - reply_tokens
     try:
-        kept, dropped = fit([*before, Piece(piece.before, (), (), piece.message)], room)
+        fitted = fit([*before, Piece(piece.before, (), (), piece.message)], room)
     except LabError as error:
         raise LabError(f"dialogue {dialogue.id}, system turn {piece.message.turn}: {error}") from None
-    ids = [*bos, *(i for p in kept for i in (*p.before, *p.learnt, *p.after)), *end]
-    return Prompt(tuple(ids), dialogue.key, piece.message.turn, dropped)
+    ids = [*bos, *(i for p in fitted.pieces for i in (*p.before, *p.learnt, *p.after)), *end]
+    return Prompt(tuple(ids), dialogue.key, piece.message.turn, fitted.dropped, fitted.cut)
 
 
 def answered(piece: Piece, ids: Sequence[int], tokenizer: Any) -> Piece:

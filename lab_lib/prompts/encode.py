@@ -26,7 +26,8 @@ class Example:
     """Token ids of one training example and, token by token, whether it is learnt.
 
     System turns `first` to `last` (indices among the dialogue's system turns, inclusive) are learnt.
-    `dropped_turns` counts the oldest turns that did not fit as context.
+    `dropped_turns` counts the oldest turns that did not fit as context, `cut_tokens` the tokens of the last turn's user
+    that did not fit either.
     """
 
     ids: tuple[int, ...]
@@ -35,6 +36,7 @@ class Example:
     first: int
     last: int
     dropped_turns: int = 0
+    cut_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,15 @@ class Prompt:
     """Token ids up to and including the prefix of what system turn `turn` needs: its reply, the calls or the plan.
 
     In format `pairs` EOS comes behind the prefix: the ids are all that the encoder reads. `facts` are what the
-    prediction of a reply says beside its text: the belief state it was made from.
+    prediction of a reply says beside its text: the belief state it was made from. `dropped_turns` and `cut_tokens` are
+    those of Example.
     """
 
     ids: tuple[int, ...]
     key: str
     turn: int
     dropped_turns: int = 0
+    cut_tokens: int = 0
     asks: Asks = "reply"
     facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
@@ -93,18 +97,27 @@ def answer_text(ids: Sequence[int], tokenizer: Any) -> str:
     return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
 
 
-def fit(pieces: Sequence[Piece], room: int) -> tuple[list[Piece], int]:
+@dataclass(frozen=True)
+class Fitted:
+    """The pieces that fit: without the `dropped` oldest turns, and without `cut` tokens of the last turn's user."""
+
+    pieces: list[Piece]
+    dropped: int
+    cut: int = 0
+
+
+def fit(pieces: Sequence[Piece], room: int) -> Fitted:
     """Drop whole oldest turns (user, context, calls and bot together) until the rest fits in `room` tokens.
 
-    The instruction and the last turn always stay. Returns the pieces kept and the number of turns dropped.
-    Raises LabError when the instruction and the last turn alone do not fit.
+    The instruction and the last turn always stay; where they alone do not fit, its user's text is cut from the left.
+    Raises LabError when that is not enough.
     """
     first, last = pieces[0].message.turn, pieces[-1].message.turn
     for dropped in range(last - first + 1):
         kept = [p for p in pieces if p.message.role == "instruction" or p.message.turn >= first + dropped]
         if sum(map(len, kept)) <= room:
-            return kept, dropped
-    return _shorten(kept, room), last - first
+            return Fitted(kept, dropped)
+    return Fitted(_shorten(kept, room), last - first, sum(map(len, kept)) - room)
 
 
 def _shorten(pieces: Sequence[Piece], room: int) -> list[Piece]:
@@ -132,19 +145,18 @@ def source_end(tokenizer: Any, config: PromptConfig) -> tuple[int, ...]:
 
 
 def _example(
-    pieces: Sequence[Piece],
+    fitted: Fitted,
     bos: tuple[int, ...],
     end: tuple[int, ...],
     key: str,
     first: int,
-    dropped: int,
     everything: bool = False,
 ) -> Example:
-    """Join pieces, `end` before the last reply; learn what the model writes in turns `first` and later.
+    """Join the pieces that fit, `end` before the last reply; learn what the model writes in turns `first` and later.
 
     With `everything` that is every token of those turns.
     """
-    ids, learnt = list(bos), [False] * len(bos)
+    ids, learnt, pieces = list(bos), [False] * len(bos), fitted.pieces
     for piece in pieces:
         before = (*piece.before, *end) if piece is pieces[-1] else piece.before
         ids += [*before, *piece.learnt, *piece.after]
@@ -152,7 +164,8 @@ def _example(
         around = learn and everything
         learnt += [around] * len(before) + [learn] * len(piece.learnt) + [around] * len(piece.after)
     size = len(ids) - len(pieces[-1].after)  # nothing is learnt from what follows the last reply: do not compute it
-    return Example(tuple(ids[:size]), tuple(learnt[:size]), key, first, pieces[-1].message.turn, dropped)
+    last = pieces[-1].message.turn
+    return Example(tuple(ids[:size]), tuple(learnt[:size]), key, first, last, fitted.dropped, fitted.cut)
 
 
 def _ended(example: Example, last: Piece, eos: int) -> Example:
@@ -161,14 +174,14 @@ def _ended(example: Example, last: Piece, eos: int) -> Example:
     return replace(example, ids=example.ids + closing, learnt=example.learnt + (True,) * len(closing))
 
 
-def _windows(pieces: Sequence[Piece], room: int, format: str) -> Iterator[tuple[list[Piece], int, int]]:
-    """Yield (pieces, dropped turns, first learnt turn) so that every reply is learnt exactly once.
+def _windows(pieces: Sequence[Piece], room: int, format: str) -> Iterator[tuple[Fitted, int]]:
+    """Yield (what fits, first learnt turn) so that every reply is learnt exactly once.
 
     A dialogue that fits is one window. A longer one is continued in a second window, which begins with as many
     turns of context as fit before the replies that are still to be learnt.
     """
 
-    def upto(turn: int) -> tuple[list[Piece], int]:
+    def upto(turn: int) -> Fitted:
         return fit([p for p in pieces if p.message.turn <= turn], room)
 
     last = max(piece.message.turn for piece in pieces if piece.message.role == "bot")
@@ -176,8 +189,8 @@ def _windows(pieces: Sequence[Piece], room: int, format: str) -> Iterator[tuple[
     while first <= last:
         end = first
         if format == "dialogues":  # the furthest end whose window still holds every reply not yet learnt
-            end = next(turn for turn in range(last, first - 1, -1) if upto(turn)[1] <= first)
-        yield *upto(end), first
+            end = next(turn for turn in range(last, first - 1, -1) if upto(turn).dropped <= first)
+        yield upto(end), first
         first = end + 1
 
 
@@ -202,7 +215,7 @@ def training_examples(
         windows = list(_windows(pieces, room, config.format))
     except LabError as error:
         raise LabError(f"dialogue {dialogue.id}: {error}") from None
-    examples = [_example(kept, bos, end, dialogue.key, first, dropped, everything) for kept, dropped, first in windows]
+    examples = [_example(fitted, bos, end, dialogue.key, first, everything) for fitted, first in windows]
     if everything:
-        examples[-1] = _ended(examples[-1], windows[-1][0][-1], tokenizer.eos_token_id)
+        examples[-1] = _ended(examples[-1], windows[-1][0].pieces[-1], tokenizer.eos_token_id)
     return examples

@@ -17,7 +17,7 @@ from lab_lib.prompts.conversation import converse
 from lab_lib.runs.chat_end_to_end import Answer, Guide
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.stages import model_config
+from lab_lib.runs.stages import model_config, say_backend
 
 
 def chat(config: RunConfig, folder: Path, system: str, console: Console, read: Callable[[], str] | None = None) -> None:
@@ -31,6 +31,7 @@ def chat(config: RunConfig, folder: Path, system: str, console: Console, read: C
 
     loaded = load_model(model_config(config, RunFolder(folder), system), for_training=False)
     generation_mode(loaded.model)
+    say_backend(config.decoding, "the chat decodes", console)
     console.print("Write to the model; an empty line ends.")
     read = read or (lambda: console.input("[bold]user>[/] "))
     turns: list[Turn] = []

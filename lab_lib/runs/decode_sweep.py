@@ -27,6 +27,7 @@ from lab_lib.runs.folder import RunFolder, open_folder, stage
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.run import summary
 from lab_lib.runs.score import bounds, score_rows
+from lab_lib.runs.shortened import say_shortened
 from lab_lib.runs.splits import Splits, load_splits, report_split
 from lab_lib.runs.sweep_config import Member, Sweep, load_sweep
 
@@ -143,6 +144,7 @@ def _decode(
         own, config = folders[member.name], member.config
         path, title = own.predictions(system), f"{number} of {len(todo)}: {member.name}"
         prompts = ask(splits.reported, loaded.tokenizer, config, splits)
+        say_shortened(prompts, config, console)
         converse = talks(splits.reported, loaded.tokenizer, config, splits)
         bar = DecodingProgress(console, title, len(prompts))
         with stage(own, system), folded(loaded.model, config.decoding.exact), bar as advance:

@@ -12,6 +12,7 @@ from lab_lib.config import to_yaml
 from lab_lib.prompts.encode import Example
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.pairs import fit_prompt
+from lab_lib.runs.shortened import say_split
 from lab_lib.runs.splits import load_splits
 from lab_lib.runs.stages import encode, token_line
 
@@ -37,6 +38,7 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     encoded = encode(splits.train, loaded.tokenizer, config, splits)
     steps = step_count(config.training, len(encoded))
     console.print(f"{token_line(encoded)}; {steps} steps of {config.training.batch_size}")
+    say_split(encoded, config, console)
     longest, micro = max(len(e.ids) for e in encoded), config.training.micro_batch_size
     few = model.config.is_encoder_decoder or choose_positions(model).value == SHORT
     most = max(sum(e.learnt) for e in encoded) if few else longest

@@ -1,9 +1,11 @@
-"""The prompt format follows the model: an encoder-decoder learns pairs of source and reply, a decoder whole texts."""
+"""The prompt follows the model: an encoder-decoder learns pairs of source and reply, a decoder whole texts, and neither
+reads more than it has positions for.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab_lib.errors import LabError
 from lab_lib.runs.config import RunConfig
@@ -18,10 +20,14 @@ if TYPE_CHECKING:
 def fit_prompt(config: RunConfig, console: Console) -> RunConfig:
     """Return the config with a prompt format that its model can learn; `console` is told when it is another one.
 
-    Reads the model's config.json only; a hub model is downloaded, since it will be needed. Raises LabError when there
-    is no such model, or when `pairs` is asked for and it has no encoder.
+    It is also told when prompts may be longer than the model's context. Reads the model's config.json only; a hub model
+    is downloaded, since it will be needed. Raises LabError when there is no such model, when `pairs` is asked for and
+    it has no encoder, and when it has fewer positions than `prompt.max_tokens`.
     """
-    choice = choose_format(config.prompt.format, has_encoder(config.model), config.model.name)
+    shape = model_shape(config.model)
+    if line := beyond_context(config.prompt.max_tokens, shape, config.model.name):
+        console.print(line, highlight=False)
+    choice = choose_format(config.prompt.format, bool(shape.is_encoder_decoder), config.model.name)
     if choice.value == config.prompt.format:
         return config
     print_choices({"prompt format": choice}, console)
@@ -38,11 +44,30 @@ def choose_format(wanted: str, encoder: bool, name: str) -> Choice:
     return Choice(wanted, "asked for")
 
 
+def beyond_context(tokens: int, shape: Any, name: str) -> str | None:
+    """Return a line when texts of so many tokens are longer than any a model was trained on; None when they are not.
+
+    A model that counts positions relatively (rotary, ALiBi) reads on beyond them; T5 has no limit at all. Raises
+    LabError for one whose positions are a table: there are none beyond its end.
+    """
+    limit = getattr(shape, "max_position_embeddings", None)
+    if limit is None or tokens <= limit:
+        return None
+    if getattr(shape, "rope_parameters", None) or getattr(shape, "alibi", False):
+        return f"prompt.max_tokens={tokens}: {name} was made for {limit} tokens at most; positions beyond are new to it"
+    raise LabError(f"prompt.max_tokens={tokens}: {name} has {limit} positions; set it to {limit} or less")
+
+
 def has_encoder(config: ModelConfig) -> bool:
     """Return whether the model of a config is an encoder-decoder."""
+    return bool(model_shape(config).is_encoder_decoder)
+
+
+def model_shape(config: ModelConfig) -> Any:
+    """Return the transformers config of a model. Raises LabError when there is no such model."""
     from lab_lib.training.hub import check_folder, find_source
     from lab_lib.training.weights import read_shape
 
     source = find_source(config.name, config.revision, code=config.trust_remote_code)
     check_folder(source, weights=False)
-    return bool(read_shape(source, config).is_encoder_decoder)
+    return read_shape(source, config)

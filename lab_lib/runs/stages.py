@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lab_lib.corpora.types import Dialogue
+from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import Conversations, generate_replies
 from lab_lib.decoding.predictions import decode_to_file
 from lab_lib.decoding.processes import of_environment, require_one
@@ -22,6 +23,7 @@ from lab_lib.prompts.encode import Example, Prompt, training_examples
 from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.shortened import say_shortened, say_split
 from lab_lib.runs.splits import Splits, dev_split, draw
 from lab_lib.training.stopping import Notice
 
@@ -96,6 +98,7 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
     loaded = load_model(model_config(config, folder, system), for_training=False)
     generation_mode(loaded.model)
     todo = ask(splits.reported, loaded.tokenizer, config, splits)
+    say_shortened(todo, config, console)
     if system == "finetuned" and config.lora.method == "lora":
         change = require_adapter_effect(loaded.model, todo[0].ids)
         console.print(f"the saved adapter changes the logits by up to {change:.3f}")
@@ -107,6 +110,12 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
         bar = DecodingProgress(console, f"decoding {path.stem}", share)
         with folded(loaded.model, config.decoding.exact), bar as advance:
             decode_to_file(loaded.model, loaded.tokenizer, todo, config.decoding, path, advance, converse, processes)
+
+
+def say_backend(config: DecodeConfig, what: str, console: Console) -> None:
+    """Print that `what` (`... decodes`) is not done by vLLM, where that is asked for."""
+    if config.backend == "vllm":
+        console.print(f"decoding.backend=vllm: {what} with transformers all the same", highlight=False)
 
 
 def model_config(config: RunConfig, folder: RunFolder, system: str) -> Any:
@@ -173,6 +182,7 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     training_mode(model, config.training.gradient_checkpointing)
     examples = encode(splits.train, loaded.tokenizer, config, splits)
     console.print(token_line(examples))
+    say_split(examples, config, console)
     figures = train(
         model,
         examples,
@@ -225,6 +235,8 @@ def dev_evaluation(config: RunConfig, folder: RunFolder, splits: Splits, tokeniz
 
     sample = draw(splits.dev, config.training.evaluate_dialogues, config.training.seed)
     todo, start = ask(sample, tokenizer, config, splits), talks(sample, tokenizer, config, splits)
+    say_shortened(todo, config, console)
+    say_backend(config.decoding, "dev evaluations decode", console)
     scorer = MwzScorer.from_corpus(splits.corpus, dev_split(config.data), config.evaluation.rules)
 
     def evaluate(model: Any, step: int) -> Mapping[str, float]:

@@ -12,6 +12,7 @@ from lab_lib.errors import LabError
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.pairs import has_encoder
+from lab_lib.runs.shortened import say_shortened
 from lab_lib.runs.splits import Splits
 
 
@@ -39,5 +40,6 @@ def decode_with_vllm(
     engine = start_engine(engine_arguments(source.folder, model.quantisation, adapter, config.lora.rank), adapter)
     tokenizer, _ = load_tokenizer(source)
     todo = ask(splits.reported, tokenizer, config, splits)
+    say_shortened(todo, config, console)
     with DecodingProgress(console, f"decoding {path.stem} with vLLM", len(todo)) as advance:
         decode_to_file(engine, tokenizer, todo, config.decoding, path, advance)

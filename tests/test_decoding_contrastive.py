@@ -75,6 +75,14 @@ def test_alpha_zero_is_greedy_search_and_alpha_matters(loaded):
     assert generate_batch(model, tokenizer, prompt_ids(6), CONTRASTIVE) != greedy
 
 
+def test_more_candidates_than_tokens_are_all_tokens(loaded):
+    model, tokenizer = loaded
+    few = {"penalty_alpha": 0.6, "max_new_tokens": 2}
+    everything = DecodeConfig(top_k=model.config.vocab_size, **few)
+    wanted = generate_batch(model, tokenizer, prompt_ids(1), everything)
+    assert generate_batch(model, tokenizer, prompt_ids(1), replace(everything, top_k=10_000)) == wanted
+
+
 def test_a_batch_with_left_padding_gives_what_single_prompts_give(loaded):
     model, tokenizer = loaded
     rows = prompt_ids(6)

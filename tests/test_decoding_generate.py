@@ -142,6 +142,10 @@ def test_sampling_draws_each_token_as_often_as_the_model_says(loaded):
         ({"min_new_tokens": 9, "max_new_tokens": 3}, "at most max_new_tokens"),
         ({"batch_size": 0}, "at least 1"),
         ({"sample": True, "top_p": 1.5}, "lie in"),
+        ({"plan_bias": {"name": "abc"}}, "plan_bias: name: abc: expected a word and a finite number"),
+        ({"plan_bias": {"name": True}}, "plan_bias: name: True: expected a word and a finite number"),
+        ({"plan_bias": {3: 1.0}}, "plan_bias: 3: 1.0: expected a word and a finite number"),
+        ({"slot_bias": float("nan")}, "slot_bias and length_penalty are finite"),
     ],
 )
 def test_settings_that_would_be_ignored_are_refused(settings, message):

@@ -18,7 +18,9 @@ from lab_lib.errors import LabError
 from lab_lib.files import read_jsonl
 from lab_lib.runs.config import load_recipe
 from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.plan_words import check_plan_bias
 from lab_lib.runs.run import run
+from lab_lib.runs.splits import load_splits
 from lab_lib.runs.stages import save_whole
 
 QUICK = [
@@ -117,3 +119,21 @@ def test_scoring_needs_no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", no_network)
     town = load_corpus("town")
     assert MwzScorer.from_corpus(town, "test").score(gold_replies(town, "test"), resamples=0).success == 100.0
+
+
+@pytest.mark.parametrize(
+    ("bias", "message"),
+    [
+        ("{nmae: 3}", "'nmae' is in no plan of .*; did you mean 'name'"),
+        ("{restaurant nmae: 3}", "'nmae' is in no plan"),
+        ("{'': 3}", "'' is in no plan"),
+    ],
+)
+def test_a_bias_on_a_word_that_no_plan_has_is_refused(tmp_path, bias, message):
+    places = [f"data.corpus={write_tiny_corpus(tmp_path / 'corpus')}", "prompt.plan=true", "decoding.history=own"]
+    config = load_recipe("town-qlora-cpu", [*places, f"decoding.plan_bias={bias}"])
+    with pytest.raises(LabError, match=message):
+        run(config, tmp_path / "run", Console(quiet=True), ("base",))
+    assert not (tmp_path / "run").exists()
+    right = replace(config, decoding=replace(config.decoding, plan_bias={"restaurant name": 3, "end": -1}))
+    check_plan_bias(right, load_splits(right.data))

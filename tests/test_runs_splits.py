@@ -85,3 +85,10 @@ def test_copies_in_real_multiwoz_are_found(lab_data, monkeypatch):
     splits = load_splits(DataConfig("multiwoz22", train="dev", hold_out=99))
     assert sorted(ids(splits.leaked)) == ["PMUL1831.json", "PMUL4686.json"]
     assert (len(splits.train), len(splits.dev), len(splits.test)) == (898, 99, 1000)
+
+
+@pytest.mark.parametrize("settings", [{"max_train": 0}, {"max_test": -1}, {"hold_out": -2}])
+def test_sets_of_no_dialogues_are_refused(settings):
+    ((key, value),) = settings.items()
+    with pytest.raises(LabError, match=rf"data\.{key}={value}: expected "):
+        DataConfig(**settings)

@@ -119,6 +119,7 @@ def test_refused_selectors_name_the_nearest(models):
     [
         ({"method": "lorra"}, "lora.method: unknown value 'lorra'; did you mean 'lora'"),
         ({"rank": 0}, "lora.rank: 0, expected at least 1"),
+        ({"alpha": float("nan")}, "lora.alpha: nan, expected more than 0, and finite"),
         ({"alpha": 0}, "lora.alpha: 0, expected more than 0"),
         ({"dropout": 1.0}, "lora.dropout: 1.0, expected at least 0 and less than 1"),
     ],

@@ -186,6 +186,15 @@ def test_a_model_with_nothing_to_train_is_refused(tmp_path):
         ({"warmup": 3.0}, "between 0 and 1"),
         ({"loggers": ("wandbb",)}, "wandbb"),
         ({"keep_checkpoints": 0}, "at least 1"),
+        ({"micro_batch_size": 0}, "training.micro_batch_size must be at least 1"),
+        ({"evaluate_every": 5, "evaluate_dialogues": 0}, "training.evaluate_dialogues must be at least 1"),
+        ({"evaluate_every": -1}, "training.evaluate_every must be 0"),
+        ({"learning_rate": math.nan}, "learning_rate, epochs and steps must be above 0, and finite"),
+        ({"epochs": math.inf}, "learning_rate, epochs and steps must be above 0, and finite"),
+        ({"steps": -3}, "learning_rate, epochs and steps must be above 0"),
+        ({"weight_decay": -0.1}, "weight_decay and clip must be 0 or more"),
+        ({"clip": math.nan}, "weight_decay and clip must be 0 or more"),
+        ({"seed": -1}, "training.seed must be at least 0"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings, message):

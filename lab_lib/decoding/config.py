@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any, Literal
 
 from lab_lib.errors import LabError
@@ -81,6 +82,10 @@ class DecodeConfig:
         _check(self.beams >= 1 and self.batch_size >= 1, "beams and batch_size are at least 1")
         _check(0 <= self.min_new_tokens <= self.max_new_tokens, "min_new_tokens is at most max_new_tokens")
         _check(self.max_new_tokens >= 1, "max_new_tokens is at least 1")
+        _check(isfinite(self.slot_bias) and isfinite(self.length_penalty), "slot_bias and length_penalty are finite")
+        for word, bias in self.plan_bias.items():
+            number = type(bias) in (int, float) and isfinite(bias)
+            _check(isinstance(word, str) and number, f"plan_bias: {word}: {bias}: expected a word and a finite number")
 
     def writing(self, asked: str) -> DecodeConfig:
         """Return how a `reply`, a `call` or a `plan` is written.

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 
-def contrastive_search(alpha: float, k: int) -> Callable[..., Any]:
+def contrastive_search(alpha: float, most: int) -> Callable[..., Any]:
     """Return the function for `model.generate(custom_generate=...)`: batched, with KV cache, left padding allowed.
 
-    `alpha` weighs the penalty (0 to 1), `k` is the number of candidates. Logits processors and stopping criteria of
-    generate() apply; beams and sampling do not.
+    `alpha` weighs the penalty (0 to 1), `most` is the number of candidates (where there are so many tokens). Logits
+    processors and stopping criteria of generate() apply; beams and sampling do not.
     """
 
     def search(
@@ -38,7 +38,7 @@ def contrastive_search(alpha: float, k: int) -> Callable[..., Any]:
         places = (mask.cumsum(-1) - 1).clamp(min=0)
         out = _forward(model, input_ids, mask, places, model_kwargs.get("past_key_values"))
         cache, logits, seen = out.past_key_values, out.logits[:, -1], _unit(out.hidden_states[-1])
-        place = places[:, -1:] + 1
+        place, k = places[:, -1:] + 1, min(most, logits.shape[-1])
         running = torch.ones(len(input_ids), dtype=torch.bool, device=input_ids.device)
         pad = generation_config.pad_token_id
         while True:

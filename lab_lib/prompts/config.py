@@ -31,8 +31,8 @@ class PromptConfig:
     # plan> hotel recommend name area; hotel request stars. Better replies for about 15 more learnt tokens a turn; needs
     # a corpus with annotated acts, and decoding answers twice a turn.
     plan: bool = False
-    # Longest example in tokens; whole oldest turns are dropped beyond it, never the reply, and a line says how many. 768
-    # is what lab-tiny saw; more than the positions a model has is refused, more than it was trained on is said.
+    # Longest example in tokens; whole oldest turns are dropped beyond it, never the reply, and a line says how often.
+    # 768 is what lab-tiny saw; more than the positions a model has is refused, more than it was trained on is said.
     max_tokens: int = 768
     # replies: the loss is on what the system says. all: on the whole dialogue, users' turns and its end too (the
     # "standard mlm" of the 2023 lab): such a model can write dialogues from nothing. Needs format dialogues.

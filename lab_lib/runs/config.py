@@ -35,14 +35,28 @@ class DataConfig:
     max_test: int | None = None  # the same for the dialogues that are reported
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse sets of no dialogues, which nothing can be learnt from or scored on."""
+        for name in ("max_train", "max_test"):
+            if (size := getattr(self, name)) is not None and size < 1:
+                raise LabError(f"data.{name}={size}: expected at least 1, or null for all dialogues")
+        if self.hold_out < 0:
+            raise LabError(f"data.hold_out={self.hold_out}: expected 0 (use data.dev) or more")
+
 
 @dataclass(frozen=True)
 class EvaluateConfig:
     """How scores and their 95 % intervals are computed."""
 
     rules: str = "2022"  # 2022: the scorer every published row used; 2023: with the later rule for hotel names
-    resamples: int = 1000  # bootstrap resamples over dialogues
+    resamples: int = 1000  # bootstrap resamples over dialogues; 0: no intervals
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what the bootstrap cannot do."""
+        for name in ("resamples", "seed"):
+            if getattr(self, name) < 0:
+                raise LabError(f"evaluation.{name}={getattr(self, name)}: expected 0 or more")
 
 
 @dataclass(frozen=True)

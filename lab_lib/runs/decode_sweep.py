@@ -24,6 +24,7 @@ from lab_lib.results.sweep_table import SweepRow, corner, merge_seeds, to_markdo
 from lab_lib.results.table import SCORES
 from lab_lib.runs.config import load_run_config, recipe_values
 from lab_lib.runs.folder import RunFolder, open_folder, stage
+from lab_lib.runs.plan_words import check_plan_bias
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.run import summary
 from lab_lib.runs.score import bounds, score_rows
@@ -138,6 +139,7 @@ def _decode(
     loaded = load_model(model_config(todo[0].config, RunFolder(folder), system))
     generation_mode(loaded.model)
     for member in todo:
+        check_plan_bias(member.config, splits)
         check_model(member.config.decoding, loaded.model.config.is_encoder_decoder)
     scorer = MwzScorer.from_corpus(splits.corpus, report_split(todo[0].config.data), todo[0].config.evaluation.rules)
     for number, member in enumerate(todo, 1):

@@ -13,6 +13,7 @@ from lab_lib.files import read_json, read_jsonl, sha256, write_json
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder, open_folder, stage
 from lab_lib.runs.pairs import fit_prompt
+from lab_lib.runs.plan_words import check_plan_bias
 from lab_lib.runs.record import environment, peak_memory
 from lab_lib.runs.splits import Splits, load_splits, report_split
 from lab_lib.training.stopping import noticing_signals
@@ -27,6 +28,7 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
     """
     splits = load_splits(config.data)
     if set(stages) != {"report"}:  # scoring needs no model
+        check_plan_bias(config, splits)
         config = fit_prompt(config, console)
     folder = open_folder(config, path)
     console.print(f"[bold]{config.recipe}[/] in {folder.path}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from lab_lib.errors import LabError
@@ -32,7 +33,7 @@ class TrainConfig:
     # torch | liger: liger (GPUs only, `pip install -e '.[liger]'`) computes norms, rotary positions and feed-forward
     # gates in one kernel each: the same numbers to rounding, less memory for activations.
     kernels: Literal["torch", "liger"] = "torch"
-    evaluate_every: int = 0  # steps between dev evaluations, each with a checkpoint; 0: only a checkpoint at the end
+    evaluate_every: int = 0  # steps between dev evaluations, each with a checkpoint; 0: none, see save_every
     evaluate_dialogues: int = 30  # dev dialogues decoded at each evaluation, sampled once with the seed
     best_metric: Literal["combined", "bleu", "inform", "success"] = "combined"  # what chooses the checkpoint, on dev
     save_every: int = 100  # steps between checkpoints when evaluate_every is 0
@@ -43,16 +44,24 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be meant."""
+        for name in ("batch_size", "micro_batch_size", "log_every", "save_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise LabError(f"training.{name} must be at least 1")
         if self.batch_size % self.micro_batch_size:
             raise LabError(
                 f"training.batch_size={self.batch_size} is not a multiple of "
                 f"training.micro_batch_size={self.micro_batch_size}"
             )
-        for name in ("batch_size", "micro_batch_size", "log_every", "save_every", "keep_checkpoints"):
-            if getattr(self, name) < 1:
-                raise LabError(f"training.{name} must be at least 1")
-        if self.learning_rate <= 0 or self.epochs <= 0 or (self.steps is not None and self.steps < 1):
-            raise LabError("training.learning_rate, epochs and steps must be above 0")
+        if self.evaluate_every < 0:
+            raise LabError("training.evaluate_every must be 0 (never) or more")
+        if self.evaluate_every and self.evaluate_dialogues < 1:
+            raise LabError("training.evaluate_dialogues must be at least 1; for no evaluation set evaluate_every=0")
+        if not (0 < self.learning_rate < inf and 0 < self.epochs < inf) or (self.steps is not None and self.steps < 1):
+            raise LabError("training.learning_rate, epochs and steps must be above 0, and finite")
+        if not (0 <= self.weight_decay < inf and 0 <= self.clip < inf):
+            raise LabError("training.weight_decay and clip must be 0 or more, and finite")
+        if not 0 <= self.seed < 1 << 32:
+            raise LabError("training.seed must be at least 0 and below 2 ** 32")
         if not 0 <= self.warmup <= 1:
             raise LabError("training.warmup is a share of the steps, between 0 and 1")
         unknown = set(self.loggers) - {"tensorboard", "wandb", "trackio"}

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -68,8 +69,8 @@ def check_lora(config: LoraConfig) -> None:
         raise LabError(f"lora.method: unknown value {config.method!r}{nearest(config.method, METHODS)}")
     if config.rank < 1:
         raise LabError(f"lora.rank: {config.rank}, expected at least 1")
-    if config.alpha <= 0:
-        raise LabError(f"lora.alpha: {config.alpha}, expected more than 0")
+    if not 0 < config.alpha < inf:
+        raise LabError(f"lora.alpha: {config.alpha}, expected more than 0, and finite")
     if not 0 <= config.dropout < 1:
         raise LabError(f"lora.dropout: {config.dropout}, expected at least 0 and less than 1")
     choose(config.modules)

@@ -158,7 +158,10 @@ def test_an_empty_prompt_is_refused(loaded):
         generate_batch(*loaded, [[1], []], DecodeConfig())
 
 
-def test_an_interrupted_prediction_file_goes_on_to_the_same_file(loaded, tmp_path):
+@pytest.mark.parametrize(
+    "line", ['{"dialogue": "d1", "tur', "1\n", "{}\n", '{"dialogue": [], "turn": 0, "response": ""}\n']
+)
+def test_an_interrupted_prediction_file_goes_on_to_the_same_file(loaded, tmp_path, line):
     model, tokenizer = loaded
     todo = [Prompt(tuple(ids), f"d{n // 2}", n % 2) for n, ids in enumerate(prompt_ids(6))]
     config = DecodeConfig(sample=True, max_new_tokens=5, batch_size=2)
@@ -176,7 +179,7 @@ def test_an_interrupted_prediction_file_goes_on_to_the_same_file(loaded, tmp_pat
     partial = tmp_path / "broken.jsonl.partial"
     assert not broken.exists() and len(partial.read_text().splitlines()) == 1
     with open(partial, "a") as stream:
-        stream.write('{"dialogue": "d1", "tur')  # the line that was being written
+        stream.write(line)  # the line that was being written
     assert decode_to_file(model, tokenizer, todo, config, broken).read_text() == whole
     assert not partial.exists() and len(whole.splitlines()) == 6
     assert decode_to_file(model, tokenizer, [], config, broken).read_text() == whole  # finished files are kept

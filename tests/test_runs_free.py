@@ -79,6 +79,16 @@ def test_more_dialogues_and_other_batches_leave_the_first_ones_as_they_were(run:
     assert "was made with seed=0, not 1; choose another --out" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("line", ["1\n", "{}\n", '{"dialogue": ["free"]}\n'])
+def test_a_line_of_json_that_is_no_row_is_made_again_or_named(run: Path, tmp_path: Path, capsys, line: str) -> None:
+    out = tmp_path / "free.jsonl"
+    options = ["generate", run, "--turns", 2, "--force", "--judge", "none", "--out", out, "-n", 1]
+    out.with_name("free.jsonl.partial").write_text(line)
+    assert lab(*options) == 0 and len(read_jsonl(out)) == 1
+    out.write_text(out.read_text() + line)
+    assert lab(*options) == 2 and "free.jsonl: row 2: expected a generated dialogue" in capsys.readouterr().err
+
+
 def test_a_killed_call_goes_on_where_it_was(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "free.jsonl"
     options = ["generate", run, "--turns", 2, "--force", "--judge", "none", "--out", out]

@@ -7,7 +7,6 @@ writes into it.
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from transformers import DynamicCache
@@ -56,14 +55,3 @@ def new_cache(config: Any) -> Any:
     cache = DynamicCache(config=config)
     cache.layers = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
-
-
-def shallow_copy(cache: Any) -> Any:
-    """Return a cache to write on while the original stays as it was.
-
-    Both share what was read. The copy writes behind it, where the original has nothing yet; the original may then
-    overwrite that, so a copy must not be used any more once the original has grown.
-    """
-    twin = copy.copy(cache)
-    twin.layers = [copy.copy(layer) for layer in cache.layers]
-    return twin

@@ -46,7 +46,7 @@ def decode_to_file(
     processes.wait()  # until all have read what is there, since each now rewrites its own file
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_jsonl(partial, read_partial(partial))  # without the half line a killed process may have left
+        write_jsonl(partial, read_partial(partial, _is_row))  # without the half line a killed process may have left
         with open(partial, "a", encoding="utf-8") as stream:
             for reply in generate_replies(model, tokenizer, share, config, progress, frozenset(done), converse):
                 stream.write(json.dumps(_row(reply), ensure_ascii=False) + "\n")
@@ -65,7 +65,7 @@ def decode_to_file(
 
 def _finished(path: Path) -> dict[tuple[str, int], dict[str, Any]]:
     """Return {(dialogue, turn): row} of everything that was decoded before `path` was complete."""
-    return {(row["dialogue"], row["turn"]): row for part in partials(path) for row in read_partial(part)}
+    return {(row["dialogue"], row["turn"]): row for part in partials(path) for row in read_partial(part, _is_row)}
 
 
 def _row(reply: Reply) -> dict[str, Any]:
@@ -74,16 +74,22 @@ def _row(reply: Reply) -> dict[str, Any]:
     return {"dialogue": row.pop("key"), **row, **facts}
 
 
-def read_partial(path: Path) -> list[dict[str, Any]]:
-    """Return the complete rows of an interrupted file; a half-written last line is left out, to be made again."""
+def read_partial(path: Path, is_row: Callable[[Any], bool] = lambda row: isinstance(row, dict)) -> list[dict[str, Any]]:
+    """Return the rows of an interrupted file before the first line that is none; what it had is to be made again.
+
+    That is the half-written last line, or one that a full disk left. `is_row` tells rows from other JSON.
+    """
     if not path.exists():
         return []
     rows = []
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except json.JSONDecodeError:
             break
+        if not is_row(row):
+            break
+        rows.append(row)
     return rows
 
 

@@ -138,7 +138,7 @@ def generate(writer: Writer, order: Order, config: FreeConfig, path: Path, conso
     """
     config = replace(config, max_tokens=min(config.max_tokens, writer.prompt.max_tokens))
     check_settings(path, settings(writer, order, config))
-    rows = {row["dialogue"]: row for row in [*stored(path), *read_partial(partial(path))]}
+    rows = {row["dialogue"]: row for row in [*stored(path), *read_partial(partial(path), is_named)]}
     wanted = [key for key, _ in names(order)]
     if path.exists() and all(key in rows for key in wanted):
         console.print(f"the dialogues are there ({path})")
@@ -203,8 +203,17 @@ def check_settings(path: Path, wanted: dict[str, Any]) -> None:
 
 
 def stored(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file that may not be there yet."""
-    return read_jsonl(path) if path.exists() else []
+    """Return the rows of a file that may not be there yet. Raises LabError for a line that names no dialogue."""
+    rows = read_jsonl(path) if path.exists() else []
+    for number, row in enumerate(rows, 1):
+        if not is_named(row):
+            raise LabError(f"{path}: row {number}: expected a generated dialogue with its name under 'dialogue'")
+    return rows
+
+
+def is_named(row: Any) -> bool:
+    """Return whether a parsed line has the name of a dialogue."""
+    return isinstance(row, dict) and isinstance(row.get("dialogue"), str)
 
 
 def partial(path: Path) -> Path:

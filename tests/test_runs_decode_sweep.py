@@ -96,6 +96,13 @@ def test_a_sweep_goes_on_where_it_stopped_and_keeps_what_is_there(run, cli):
     assert code == 2 and "started with decoding.max_new_tokens=6, not 5" in err
 
 
+def test_what_prompts_lost_is_said_once_for_settings_that_share_them(corpus, tmp_path, cli):
+    tight = ("prompt.max_tokens=150", "decoding.max_new_tokens=70")
+    folder = start_run(tmp_path, corpus, tiny_llama(tmp_path / "model"), *tight)
+    code, _, err = cli("decode", folder, "--base", "--sweep", "--grid", "decoding.beams=1,2", "data.max_test=1")
+    assert code == 0 and " ".join(err.split()).count("1 a part of the last user turn: prompt.max_tokens=150") == 1, err
+
+
 @pytest.mark.parametrize("first", ["base", "finetuned"])
 def test_base_and_adapter_never_share_a_folder_or_a_score(corpus, tmp_path, cli, first):
     """By default each has its own; in a folder that both are told to use the second one is refused."""

@@ -28,7 +28,7 @@ from lab_lib.runs.plan_words import check_plan_bias
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.run import summary
 from lab_lib.runs.score import bounds, score_rows
-from lab_lib.runs.shortened import say_shortened
+from lab_lib.runs.shortened import shortened
 from lab_lib.runs.splits import Splits, load_splits, report_split
 from lab_lib.runs.sweep_config import Member, Sweep, load_sweep
 
@@ -142,11 +142,14 @@ def _decode(
         check_plan_bias(member.config, splits)
         check_model(member.config.decoding, loaded.model.config.is_encoder_decoder)
     scorer = MwzScorer.from_corpus(splits.corpus, report_split(todo[0].config.data), todo[0].config.evaluation.rules)
+    said = set[str]()  # most settings have the same prompts
     for number, member in enumerate(todo, 1):
         own, config = folders[member.name], member.config
         path, title = own.predictions(system), f"{number} of {len(todo)}: {member.name}"
         prompts = ask(splits.reported, loaded.tokenizer, config, splits)
-        say_shortened(prompts, config, console)
+        if (line := shortened(prompts, "prompts", config)) and line not in said:
+            console.print(line, highlight=False)
+            said.add(line)
         converse = talks(splits.reported, loaded.tokenizer, config, splits)
         bar = DecodingProgress(console, title, len(prompts))
         with stage(own, system), folded(loaded.model, config.decoding.exact), bar as advance:

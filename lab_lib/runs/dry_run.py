@@ -12,6 +12,7 @@ from lab_lib.config import to_yaml
 from lab_lib.prompts.encode import Example
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.pairs import fit_prompt
+from lab_lib.runs.plan_words import check_plan_bias
 from lab_lib.runs.shortened import say_split
 from lab_lib.runs.splits import load_splits
 from lab_lib.runs.stages import encode, token_line
@@ -29,6 +30,7 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     from lab_lib.training.trainer import step_count
 
     splits = load_splits(config.data)
+    check_plan_bias(config, splits)
     config = fit_prompt(config, console)
     console.print(to_yaml(config), markup=False, highlight=False)
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")

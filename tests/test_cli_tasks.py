@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -54,6 +55,11 @@ def small_bfcl(folder: Path) -> Path:
     return folder
 
 
+def visible(page: str) -> str:
+    """What a person can read of the page before its data and script; hrefs and ids are left out."""
+    return re.sub(r"<style>.*?</style>|<[^>]*>", "", page.split('<script type="application/json"')[0], flags=re.S)
+
+
 def test_calls_are_scored_by_category_with_typed_failures(lab, tmp_path):
     (tmp_path / "bfcl").mkdir()
     folder = small_bfcl(tmp_path / "bfcl")
@@ -70,7 +76,14 @@ def test_calls_are_scored_by_category_with_typed_failures(lab, tmp_path):
     assert len(report["predictions_sha256"]["out.jsonl"]) == 64 and report["signature"]
     page = (tmp_path / "out.report.html").read_text()
     assert "ferry.find(port='Skellig')" in page and report["per_item"]["simple_python_0"]["cause"] in page
-    assert '"labels":["Best assignment","Official"]' in page and "Nothing was scored" not in page
+    assert (
+        '"verdicts":["Best assignment","Official"]' in page and "Items (2)" in page and "dialogues" not in visible(page)
+    )
+    top = page[: page.index("Items (2)")]  # the terminal's table stands over the items
+    assert (
+        '<th scope="row">simple_python</th><td class="n">0.0 <small>0.0–0.0</small></td><td class="n">0.0</td>' in top
+    )
+    assert "95 % intervals (bootstrap over items)" in top and "Failures: " in top
 
 
 @pytest.mark.parametrize(

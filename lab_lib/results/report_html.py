@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +21,38 @@ from lab_lib.results.state_table import html_values as state_values
 from lab_lib.results.table import ScoreRow, html_values, ordered
 
 # A placeholder, a word or a single sign, each with the white space before it; then white space at the end.
-LABELS = ("Inform", "Success")  # the verdicts under `match` and `success`, each with a `total`
 TOKEN = re.compile(r"\s*(?:\[[^\[\]\s]+\]|\w+|[^\w\s])|\s+")
 # In a call a value in quotes is one token: "12:22" for "11:59" is another value, not two other numbers.
 CALL_TOKEN = re.compile(r'\s*(?:"(?:\\.|[^"\\])*"|\w+|[^\w\s])|\s+')
 
 
+@dataclass(frozen=True)
+class Task:
+    """What the page calls the things of a task."""
+
+    verdicts: tuple[str, str] = ("Inform", "Success")  # those under `match` and `success`, each with a `total`
+    item: str = "dialogue"  # what is scored one by one
+    answer: str = "reply"
+    answers: str = "replies"
+
+
+DIALOGUES = Task()
+
+
 def write_report(
     path: Path,
     header: Mapping[str, Any],
-    rows: Sequence[ScoreRow] | None,
+    rows: Sequence[ScoreRow],
     dialogues: Sequence[Mapping[str, Any]],
     curve_svg: str | None = None,
-    labels: tuple[str, str] = LABELS,
     states: Rows | None = None,
+    task: Task = DIALOGUES,
+    table: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write report.html (atomically) and return its path.
 
-    Tasks other than dialogue replies have no such table (`rows` is None) and other names for the two verdicts.
+    Tasks other than dialogue replies have no `rows` but a `table` of their own (what `table.html` needs), and other
+    words (`task`).
 
     `header` says what was run, in the order to show it: plain values, mappings, and under `choices` a list
     of (name, value, reason); `recipe` is the title. `dialogues` holds {key, goal, turns: [{user, state,
@@ -49,16 +64,17 @@ def write_report(
     Text of models and users is only ever put in as text. Raises LabError when two rows share a name or the
     file cannot be written.
     """
-    return write_text(path, report_html(header, rows, dialogues, curve_svg, labels, states))
+    return write_text(path, report_html(header, rows, dialogues, curve_svg, states, task, table))
 
 
 def report_html(
     header: Mapping[str, Any],
-    rows: Sequence[ScoreRow] | None,
+    rows: Sequence[ScoreRow],
     dialogues: Sequence[Mapping[str, Any]],
     curve_svg: str | None = None,
-    labels: tuple[str, str] = LABELS,
     states: Rows | None = None,
+    task: Task = DIALOGUES,
+    table: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the page that `write_report` writes."""
     from markupsafe import Markup
@@ -70,12 +86,13 @@ def report_html(
         facts=_facts(header),
         choices=[tuple(map(str, choice)) for choice in header.get("choices", ())],
         groups={_label(key): value for key, value in header.items() if isinstance(value, Mapping)},
-        scored=rows is not None,
-        **html_values(rows or ()),
+        task=task,
+        own_table=table is not None,
+        **(table or html_values(rows)),
         states=state_values(states) if states else None,
         curve=Markup(curve_svg[curve_svg.index("<svg") :]) if curve_svg else None,
         count=len(dialogues),
-        data=Markup(embed({**page_data(rows or (), dialogues), "labels": list(labels)})),
+        data=Markup(embed({**page_data(rows, dialogues), "task": asdict(task)})),
         style=Markup(asset("report.css")),
         script=Markup(script),
         # The browser runs this one script and no other, so even a hole in the escaping would stay harmless.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,17 @@ from lab_lib.evaluation.calls_types import Verdict
 from lab_lib.evaluation.sgd import SgdScorer
 from lab_lib.evaluation.sgd_dialogues import read_dialogues
 from lab_lib.files import read_json, read_jsonl, sha256, write_json
-from lab_lib.results.report_html import write_report
+from lab_lib.results.calls_table import call_notes, html_values, to_terminal
+from lab_lib.results.report_html import Task, write_report
 from lab_lib.results.table import number
 from lab_lib.runs.config import EvaluateConfig
 from lab_lib.runs.record import environment
 
 TASKS = ("sgd", "calls")
+Found = tuple[dict[str, Any], list[Any], dict[str, Any]]  # scores; what the page shows one by one; its table
+CALLS = Task(("Best assignment", "Official"), item="item", answer="output", answers="outputs")
+# What the page's head shows of the report.
+HEAD = ("command", "commit", "date", "machine", "corpus", "seed", "signature", "predictions_sha256", "versions")
 
 
 def evaluate_task(task: str, target: Path, corpus: str, settings: EvaluateConfig, out: Path, console: Console) -> Path:
@@ -36,19 +41,18 @@ def evaluate_task(task: str, target: Path, corpus: str, settings: EvaluateConfig
     folder = Path(corpus)
     if not folder.is_dir():
         raise LabError(f"--corpus {corpus}: metrics {task} needs the folder of the official files")
-    scores, page = (_sgd if task == "sgd" else _calls)(target, folder, settings, console)
+    scores, page, table = (_sgd if task == "sgd" else _calls)(target, folder, settings, console)
     files = sorted(target.iterdir()) if target.is_dir() else [target]
     hashes = {path.name: sha256(path) for path in files if path.is_file()}
     record = {"task": task, "predictions": str(target), "predictions_sha256": hashes, "corpus": corpus}
     whole = {**record, **environment(), "seed": settings.seed, **scores}
     if page:
-        head = {name: whole[name] for name in ("command", "commit", "date", "seed", "signature", "accuracy")}
-        head = {"recipe": f"{target.name}: function calls", **head}
-        write_report(out.with_suffix(".html"), head, None, page, labels=("Best assignment", "Official"))
+        head = {"recipe": f"{target.name}: function calls", **{name: whole[name] for name in HEAD}}
+        write_report(out.with_suffix(".html"), head, (), page, task=CALLS, table=table)
     return write_json(out, whole)
 
 
-def _sgd(target: Path, folder: Path, settings: EvaluateConfig, console: Console) -> tuple[dict[str, Any], list[Any]]:
+def _sgd(target: Path, folder: Path, settings: EvaluateConfig, console: Console) -> Found:
     scorer = SgdScorer.from_folder(folder, folder.parent / "train" / "schema.json")
     scores = scorer.score(read_dialogues(target), resamples=settings.resamples, seed=settings.seed)
     table = Table(title=f"{target.name}: {scores.backend} matching, {len(scores.dialogues)} dialogues")
@@ -59,7 +63,7 @@ def _sgd(target: Path, folder: Path, settings: EvaluateConfig, console: Console)
         cells = (_cell(scores.metrics[key].get(metric), scores.intervals.get(key, {}).get(metric)) for key in shown)
         table.add_row(metric, *cells)
     _show(table, scores.notes, console)
-    return scores.as_json(), []  # frames by the thousand: the JSON has the cause of each
+    return scores.as_json(), [], {}  # frames by the thousand: the JSON has the cause of each
 
 
 def _cell(value: float | None, interval: Any) -> str:
@@ -70,7 +74,7 @@ def _cell(value: float | None, interval: Any) -> str:
     return f"{text} ({number(100 * interval[0])}–{number(100 * interval[1])})" if interval else text
 
 
-def _calls(target: Path, folder: Path, settings: EvaluateConfig, console: Console) -> tuple[dict[str, Any], list[Any]]:
+def _calls(target: Path, folder: Path, settings: EvaluateConfig, console: Console) -> Found:
     outputs = read_outputs(target)
     items = [item for category in categories(folder) for item in read_bfcl(folder, category)]
     scored = {item.category for item in items if item.key in outputs}
@@ -78,17 +82,9 @@ def _calls(target: Path, folder: Path, settings: EvaluateConfig, console: Consol
     if not kept:
         raise LabError(f"{target}: no row has the id of an item in {folder}")
     scores = score_calls(kept, outputs, resamples=settings.resamples, seed=settings.seed)
-    table = Table("category", title=f"{target.name}: {scores.items} items, official rules")
-    table.add_column("accuracy", justify="right")
-    table.add_column("with the best assignment", justify="right")
-    for name, value in scores.accuracy.items():
-        low, high = scores.intervals.get(name, (None, None))
-        interval = f" ({number(low)}–{number(high)})" if low is not None else ""
-        table.add_row(name, number(value) + interval, number(scores.accuracy_exact[name]))
-    failures = ", ".join(f"{name} {count}" for name, count in scores.error_types.items())
-    _show(table, (f"failures: {failures or 'none'}", *scores.notes), console)
+    _show(to_terminal(scores, f"{target.name}: function calls, official rules"), call_notes(scores), console)
     page = [_page_item(item, outputs[item.key], scores.per_item[item.key], target.name) for item in kept]
-    return scores.as_json(), page
+    return scores.as_json(), page, html_values(scores)
 
 
 def _page_item(item: CallItem, output: Any, verdict: Verdict, system: str) -> dict[str, Any]:
@@ -124,7 +120,7 @@ def read_outputs(path: Path) -> dict[str, Any]:
     return outputs
 
 
-def _show(table: Table, notes: tuple[str, ...], console: Console) -> None:
+def _show(table: Table, notes: Sequence[str], console: Console) -> None:
     console.print(table)
     for note in notes:
         console.print(note, markup=False, highlight=False)

@@ -3,7 +3,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const names = data.names; // names[0] is the reference; every list of a dialogue runs parallel to it
-  const [first, second] = data.labels; // what the two verdicts are called
+  const { item: kind, answer, answers, verdicts: [first, second] } = data.task; // what things are called
   const at = (id) => document.getElementById(id);
   const shownColumns = new Set(names.keys());
 
@@ -49,9 +49,10 @@
 
   function goalLine(goal) {
     const line = make("div", { class: "goal", "aria-label": "Goal" }, make("span", {}, "Goal"));
+    if (Object.values(goal).every((wishes) => spoken(wishes || {}) === "")) return null;
     for (const [domain, wishes] of Object.entries(goal)) {
       const part = Object.entries(wishes || {}).filter(([, value]) => spoken(value) !== "")
-        .map(([kind, value]) => (kind === "informable" ? "" : kind === "requestable" ? "asks " : kind + " ") + spoken(value));
+        .map(([what, value]) => (what === "informable" ? "" : what === "requestable" ? "asks " : what + " ") + spoken(value));
       line.append(make("span", {}, make("b", {}, domain), " " + part.join(" \u00b7 ")));
     }
     return line;
@@ -73,8 +74,8 @@
 
   // parts: same, missing, extra, same, missing, extra, ...
   function reply(parts) {
-    if (!parts) return make("span", { class: "missing" }, "no reply");
-    if (parts.join("") === "") return make("span", { class: "missing" }, "empty reply");
+    if (!parts) return make("span", { class: "missing" }, "no " + answer);
+    if (parts.join("") === "") return make("span", { class: "missing" }, "empty " + answer);
     const text = make("span", { class: "said" });
     const different = parts.length === 3 && parts[0] === ""; // nothing shared: the reference need not be repeated
     parts.forEach((part, place) => {
@@ -102,7 +103,7 @@
       { scope: "col", role: "columnheader" }, names[system], verdictBadges(dialogue, system),
       causes(dialogue, system).length
         ? make("ul", { class: "causes" }, ...causes(dialogue, system).map((cause) => make("li", {}, cause))) : null)));
-    const table = make("table", { class: "turns", role: "table", "aria-label": "Dialogue " + dialogue.key },
+    const table = make("table", { class: "turns", role: "table", "aria-label": kind + " " + dialogue.key },
       make("thead", { role: "rowgroup" }, head));
     dialogue.turns.forEach((turn, number) => {
       const before = number ? dialogue.turns[number - 1].state : {};
@@ -136,7 +137,7 @@
       make("span", { class: "key" }, item.dialogue.key),
       make("span", { class: "domains" }, Object.keys(item.dialogue.goal).join(", ")),
       badge(first, total(item.dialogue, focus(), "match")), badge(second, total(item.dialogue, focus(), "success")),
-      make("span", { class: "overlap" }, overlap === null ? "no replies" : "overlap " + overlap.toFixed(0) + " %"));
+      make("span", { class: "overlap" }, overlap === null ? "no " + answers : "overlap " + overlap.toFixed(0) + " %"));
   }
 
   function words(item) {
@@ -175,7 +176,7 @@
       item.row.hidden = !keep(item);
       count += item.row.hidden ? 0 : 1;
     }
-    at("status").textContent = count + " of " + items.length + " dialogues shown";
+    at("status").textContent = count + " of " + items.length + " " + kind + "s shown";
   }
 
   // ---- controls ----------------------------------------------------------------------------------------------

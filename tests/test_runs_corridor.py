@@ -78,7 +78,11 @@ def test_a_run_leaves_everything_needed_to_believe_it(finished):
     )
     assert (finished / "adapter" / "adapter_model.safetensors").stat().st_size > 1000
     assert (finished / "curve.png").read_bytes().startswith(b"\x89PNG")
-    assert "<title>" in (finished / "report.html").read_text()
+    page = (finished / "report.html").read_text()
+    corpus = record["config"]["data"]["corpus"]
+    assert f"<dt>Scored</dt><dd>{corpus}, test: 1 of 1 dialogues</dd>" in page
+    assert ", 4bit; LoRA, rank 4, on linear layers" in page
+    assert "<dt>Notes</dt><dd>" in page and "the model has not learnt placeholders" in page
     assert read_json(finished / "status.json")["state"] == "completed"
     log = read_jsonl(finished / "log.jsonl")
     assert [row["step"] for row in log if "loss" in row] == [1, 2, 3, 4]

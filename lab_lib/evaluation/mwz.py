@@ -195,7 +195,8 @@ class MwzScorer:
             return []
         return [
             f"placeholders such as [name]: {own} in the replies, {theirs} in the references; Inform and Success count "
-            "placeholders only, and BLEU compares with them: delexicalise the replies first"
+            "placeholders only, and BLEU compares with them: either the replies must be delexicalised first, or the "
+            "model has not learnt placeholders"
         ]
 
     def _signature(self, checked: Checked, source: Active, resamples: int, seed: int) -> str:

@@ -67,6 +67,7 @@ def report(config: RunConfig, folder: RunFolder, splits: Splits, console: Consol
     from lab_lib.results.report_html import write_report
     from lab_lib.results.state_table import to_terminal as state_table
     from lab_lib.results.table import to_terminal
+    from lab_lib.runs.header import header
     from lab_lib.runs.score import score_row, score_run, side_by_side
     from lab_lib.runs.states import score_states, with_calls
 
@@ -81,15 +82,24 @@ def report(config: RunConfig, folder: RunFolder, splits: Splits, console: Consol
     svg = draw_curve(log, config.recipe, folder.path / "curve.png", folder.path / "curve.svg", best) if log else None
     page = side_by_side(splits.reported, scored)
     page = with_calls(page, splits.reported, scored, states) if states else page
-    write_report(folder.path / "report.html", header(record), rows, page, svg, states=states)
+    notes = warnings(scored)
+    head = header(record, config, splits, notes)
+    write_report(folder.path / "report.html", head, rows, page, svg, states=states)
     title = f"{config.recipe}: {config.data.corpus} {report_split(config.data)}"
     console.print(to_terminal(rows, title))
     if states:
         console.print(state_table(states, f"{title}: belief states and calls"))
-    systems = {name: scores for name, (kind, scores, _) in scored.items() if kind in ("base", "finetuned")}
-    for name, scores in systems.items():
-        for note in scores.notes:
-            console.print(f"{name}: {note}", markup=False, highlight=False)
+    for note in notes:
+        console.print(note, markup=False, highlight=False)
+
+
+def warnings(scored: Mapping[str, Any]) -> list[str]:
+    """Return what the scorer says of the systems' replies, each with the names of the systems."""
+    said: dict[str, list[str]] = {}
+    for name, (kind, scores, _predictions) in scored.items():
+        for note in scores.notes if kind in ("base", "finetuned") else ():
+            said.setdefault(note, []).append(name)
+    return [f"{', '.join(names)}: {note}" for note, names in said.items()]
 
 
 def make_record(
@@ -139,10 +149,3 @@ def summary(scores: Any) -> dict[str, Any]:
     intervals = {name: [round(low, 2), round(high, 2)] for name, (low, high) in scores.intervals.items()}
     richness = {name: round(value, 3) for name, value in scores.richness.items()}
     return {**main, "intervals": intervals, **richness, "dialogues": scores.dialogues, "turns": scores.turns}
-
-
-def header(record: dict[str, Any]) -> dict[str, Any]:
-    """Return what the head of report.html shows of a record."""
-    shown = ("recipe", "command", "commit", "date", "machine", "seed", "scorer", "versions", "predictions_sha256")
-    choices = (record["training"] or {}).get("choices", {})
-    return {**{name: record[name] for name in shown}, "choices": [(name, *pair) for name, pair in choices.items()]}

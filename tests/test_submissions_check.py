@@ -17,6 +17,7 @@ from lab_lib.files import read_json, write_json
 from lab_lib.submissions import check, safe, scoring
 from lab_lib.submissions.check import check_all, of_others
 from lab_lib.submissions.comment import comment
+from lab_lib.submissions.figure import draw
 from lab_lib.submissions.form import packed_path
 from lab_lib.submissions.references import references
 from lab_lib.submissions.render import stale, write
@@ -72,6 +73,14 @@ def test_tables_show_rows_beside_ceiling_and_floor(root):
     assert "[ann, " in text and "figures/training-town.svg" in text
     figure = (root / "figures" / "training-town.svg").read_text(encoding="utf-8")
     assert "random replies (ann)" in figure and figure.count("<circle") == 1
+    assert "on the bundled town: Combined" in figure and "higher is better" in figure
+
+
+def test_long_names_in_a_figure_are_cut_where_they_do_not_differ():
+    scores = {"metrics": {"combined": 50.0}, "intervals": {}}
+    rows = {str(seed): {"system": f"{'every weight, ' * 5}seed {seed}", "who": "ann", **scores} for seed in (0, 1)}
+    figure = draw(rows, {}, "Fine-tuning", "MultiWOZ 2.2")
+    assert "…" in figure and "seed 0 (ann)</text>" in figure and "seed 1 (ann)</text>" in figure
 
 
 def test_what_is_rendered_is_escaped_even_if_a_check_was_missed():

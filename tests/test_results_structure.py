@@ -11,7 +11,7 @@ import pytest
 from lab_lib.errors import LabError
 from lab_lib.results.act_map import draw_act_map
 from lab_lib.results.structure_dot import dot_text, draw_dot, find_dot, quote
-from lab_lib.results.structure_graph import HEIGHT, WIDTH, draw_graph, lay_out
+from lab_lib.results.structure_graph import HEIGHT, LABELLED, NUMBER, WIDTH, draw_graph, free_place, lay_out
 from lab_lib.results.structure_page import Walk, agreement_lines, structure_html
 from lab_lib.structure.describe import Card
 from lab_lib.structure.quality import Agreement
@@ -79,6 +79,23 @@ def test_our_own_picture_shows_words_and_shares(tmp_path: Path) -> None:
         assert f">{text}<" in svg or f" {text}" in svg, text
     assert "<script" not in svg and "<image" not in svg
     assert svg == draw_graph(CARDS, WAYS, 0.2, "a$b$", None, None)
+
+
+def test_the_number_of_an_arrow_stands_in_no_box_and_on_no_other_number() -> None:
+    curve = ((0.0, 0.0), (0.0, 3.0), 0.0)  # straight upwards, through a box in its middle
+    nodes = [(0.0, 0.0), (0.0, 1.5), (0.0, 3.0)]
+    x, y = free_place(curve, nodes, [])
+    assert x == 0 and all(abs(y - high) >= (HEIGHT + NUMBER[1]) / 2 for _, high in nodes)
+    assert abs(free_place(curve, nodes, [(x, y)])[1] - y) >= NUMBER[1]
+    assert free_place(curve, nodes, [(0.0, place / 20) for place in range(60)]) == (x, y)  # nothing is free
+
+
+def test_every_way_that_lab_22_draws_has_its_number() -> None:
+    """Its text names them, down to 18 %."""
+    pytest.importorskip("matplotlib")
+    counts = np.array([[0, 15, 85, 0], [0, 0, 0, 9], [0, 0, 0, 9], [9, 0, 0, 0]])
+    svg = draw_graph([card(1, 0.0), card(2, 1.0), card(3, 1.0)], Transitions(counts), 0.15, "t", None, None)
+    assert LABELLED <= 0.15 and " 15%" in svg.replace(">15%", "> 15%")
 
 
 def test_the_map_writes_each_larger_share_as_a_number(tmp_path: Path) -> None:

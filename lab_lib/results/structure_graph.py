@@ -19,12 +19,18 @@ from lab_lib.structure.transitions import Transitions
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROW = 1.05  # distance of one row of nodes from the next
-STEP = 0.62  # distance in the width from one cluster to the next in time
-WIDTH, HEIGHT = 0.95, 0.62  # of a node
+ROW = 1.25  # distance of one row of nodes from the next
+STEP = 0.56  # distance in the width from one cluster to the next in time
+WIDTH, HEIGHT = 0.98, 0.74  # of a node
 INCHES = 1.55  # of one unit of width or height
-LABELLED = 0.2  # arrows of this share or more carry their number; more numbers than that would hide each other
+POINTS = 12  # of all text but the title: a notebook shows the picture at about two fifths of its size
+LABELLED = 0.15  # arrows of this share or more carry their number; more numbers than that would hide each other
+NUMBER = (0.3, 0.15)  # width and height of such a number
+# Where along an arrow its number may stand: the first place that is free. Not the middle, so that numbers of there and
+# back stand apart; behind a box in the way rather than before it, where other arrows go to that box.
+ALONG = (0.36, 0.5, 0.64, 0.7, 0.76, 0.82, 0.28, 0.22, 0.16, 0.88)
 Place = tuple[float, float]
+Curve = tuple[Place, Place, float]  # from, to, and how much it bends, as `_along` takes them
 
 
 def draw_graph(
@@ -45,11 +51,15 @@ def draw_graph(
         axes.set_axis_off()
         boxes = {card.number - 1: _node(axes, places[card.number - 1], card) for card in cards}
         boxes |= {-1: _ending(axes, places[-1], "start"), -2: _ending(axes, places[-2], "end")}
+        numbers: list[Place] = []
         for source, target, share in ways.arcs(smallest):
             begin = -1 if source == ways.clusters else source
             end = -2 if target == ways.clusters else target
             colour = ARROWS["start" if begin < 0 else cards[begin].speaker]
-            _arrow(axes, boxes[begin], boxes[end], (places[begin], places[end]), share, colour)
+            curve = _arrow(axes, boxes[begin], boxes[end], (places[begin], places[end]), share, colour)
+            if share >= LABELLED:
+                numbers.append(free_place(curve, list(places.values()), numbers))
+                _number(axes, numbers[-1], share, colour)
         return save(figure, png, svg)
 
 
@@ -103,9 +113,9 @@ def _node(axes: Axes, place: Place, card: Card) -> Any:
     box = FancyBboxPatch(corner, WIDTH, HEIGHT, boxstyle=style, **looks)
     axes.add_patch(box)
     head, *words = node_lines(card)
-    text: dict[str, Any] = {"ha": "center", "va": "top", "zorder": 4, "parse_math": False, "fontsize": 9}
+    text: dict[str, Any] = {"ha": "center", "va": "top", "zorder": 4, "parse_math": False, "fontsize": POINTS}
     axes.text(x, y + HEIGHT / 2 - 0.03, head, fontweight="bold", **text)
-    axes.text(x, y + HEIGHT / 2 - 0.14, "\n".join(words), linespacing=1.1, **text)
+    axes.text(x, y + HEIGHT / 2 - 0.17, "\n".join(words), linespacing=1.1, **text)
     return box
 
 
@@ -114,14 +124,14 @@ def _ending(axes: Axes, place: Place, name: str) -> Any:
     from matplotlib.patches import Circle
 
     fill, ink = ("black", "white") if name == "start" else ("white", "black")
-    disc = Circle(place, 0.22, facecolor=fill, edgecolor="black", lw=2, zorder=3)
+    disc = Circle(place, 0.24, facecolor=fill, edgecolor="black", lw=2, zorder=3)
     axes.add_patch(disc)
-    axes.text(*place, name, ha="center", va="center", fontsize=10, color=ink, zorder=4)
+    axes.text(*place, name, ha="center", va="center", fontsize=POINTS, color=ink, zorder=4)
     return disc
 
 
-def _arrow(axes: Axes, box: Any, other: Any, ends: tuple[Place, Place], share: float, colour: str) -> None:
-    """Draw one way from box to box, as wide as its share; the larger shares are written beside it."""
+def _arrow(axes: Axes, box: Any, other: Any, ends: tuple[Place, Place], share: float, colour: str) -> Curve:
+    """Draw one way from box to box, as wide as its share, and return its curve."""
     from matplotlib.patches import FancyArrowPatch
 
     begin, end = ends
@@ -144,10 +154,30 @@ def _arrow(axes: Axes, box: Any, other: Any, ends: tuple[Place, Place], share: f
         zorder=2,
     )
     axes.add_patch(arrow)
-    if share >= LABELLED:
-        place = _along(begin, end, bend, 0.5 if loop else 0.36)
-        ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
-        axes.text(*place, f"{share:.0%}", fontsize=8, ha="center", va="center", color=colour, bbox=ground, zorder=2.5)
+    return begin, end, bend
+
+
+def _number(axes: Axes, place: Place, share: float, colour: str) -> None:
+    """Write a share over everything else that is drawn there."""
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+    text: dict[str, Any] = {"fontsize": POINTS - 1, "ha": "center", "va": "center", "bbox": ground, "zorder": 5}
+    axes.text(*place, f"{share:.0%}", color=colour, **text)
+
+
+def free_place(curve: Curve, nodes: Sequence[Place], numbers: Sequence[Place]) -> Place:
+    """Return where along its curve the number of an arrow stands: in no node and on no other number, if there is room.
+
+    Where there is none, it stands on another number rather than in a node, whose text it would hide.
+    """
+    places = [_along(*curve, t) for t in ALONG]
+    outside = [place for place in places if not _covered(place, nodes, (WIDTH, HEIGHT))] or places
+    return next((place for place in outside if not _covered(place, numbers, NUMBER)), outside[0])
+
+
+def _covered(place: Place, others: Sequence[Place], size: tuple[float, float]) -> bool:
+    """Say whether a number at `place` would touch one of the boxes of some size around `others`."""
+    wide, high = ((own + other) / 2 for own, other in zip(NUMBER, size, strict=True))
+    return any(abs(place[0] - x) < wide and abs(place[1] - y) < high for x, y in others)
 
 
 def _bend(begin: Place, end: Place) -> float:

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from lab_lib.errors import LabError
-from lab_lib.results.sweep_figure import Picture, draw_sweep
+from lab_lib.results.sweep_figure import Around, Picture, caption, draw_sweep, points_of
 from lab_lib.results.sweep_table import SweepRow, mean_interval, merge_seeds, student, to_markdown, to_terminal
 
 COSTS = {"trainable": "Trained", "seconds": "Train s"}
@@ -113,6 +113,33 @@ def test_series_have_colours_of_their_own_and_numbers_a_scale_of_their_own(tmp_p
     for colour in ("0072B2", "D55E00"):
         wanted = [int(colour[place : place + 2], 16) / 255 for place in (0, 2, 4)]
         assert (abs(image[:, :, :3] - wanted).max(axis=2) < 0.01).sum() > 100, colour
+
+
+def test_the_question_stands_above_and_free_scores_are_lines():
+    around = Around("Which layers?", {"random reply": 36.6})
+    text = words(draw_sweep(ROWS, Picture("lora.modules"), "modules: dev", None, None, around))
+    for wanted in ("Which layers?", "modules: dev mean of 3 seeds", "random reply"):
+        assert wanted in text
+    assert "random" not in words(draw_sweep(ROWS, Picture("lora.modules"), "modules: dev", None, None))
+
+
+def test_where_seeds_do_not_differ_the_bar_is_the_interval_over_dialogues():
+    """Greedy replies are the same for every seed: a bar of no width would say that the score is certain."""
+    alike = [row("greedy", seed, 50.0) for seed in range(3)]
+    (point,) = points_of(alike, "combined")
+    assert point.estimates["combined"].interval == (44.0, 58.0) and point.estimates["combined"].values == (50.0,)
+    assert caption(alike) == "one seed with 95 % interval over dialogues, 99 dialogues"
+    mixed = "mean of 3 seeds with 95 % interval (seeds alike: over dialogues), dots: single runs, 99 dialogues"
+    assert caption([*ROWS, *alike]) == mixed
+    assert merge_seeds(alike)[0].estimates["combined"].interval == (50.0, 50.0)  # the table says what seeds do
+
+
+def test_a_recipe_names_what_the_settings_call_otherwise():
+    picture = Picture("lora.rank", series="lora.rslora", names={"no": "alpha / rank"})
+    text = words(draw_sweep(grid(), picture, "ranks", None, None))
+    assert "alpha / rank" in text and "rslora no" not in text and "rslora yes" in text
+    text = words(draw_sweep(ROWS, Picture("lora.modules", names={"linear": "all of them"}), "t", None, None))
+    assert "all of them" in text and "linear" not in text
 
 
 def test_a_cost_can_stand_under_the_names_of_one_series():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json
 from lab_lib.results.recipe_header import NOT_MEASURED, header, keep
 from lab_lib.runs.config import RunConfig, load_recipe, recipe_names, recipe_path
+from lab_lib.runs.redraw import floors, redraw
 from lab_lib.runs.sweep_config import load_sweep
+from lab_lib.runs.sweep_summary import question
 from lab_lib.training.hub import BUNDLED, SHAPES
 from lab_lib.training.model import check_config
 
@@ -79,6 +82,28 @@ SUMMARY = {
               "scores": {**SCORES, "combined": combined}}
              for seed, combined in enumerate((60.0, 62.0, 64.0))],
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [path.parent.name for path in sorted((ROOT / "results").glob("*/summary.json"))])
+def test_the_figure_of_a_record_can_be_drawn_again_from_it(name, tmp_path):
+    """Drawn as it was: the description in summary.md is the one that is there."""
+    pytest.importorskip("matplotlib")
+    folder = shutil.copytree(ROOT / "results" / name, tmp_path / name)
+    (folder / "figure.png").unlink()
+    assert redraw(folder) == folder / "figure.png" and (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "summary.md").read_text() == (ROOT / "results" / name / "summary.md").read_text()
+    found = floors(read_json(folder / "summary.json"), "combined")
+    assert set(found) == {"random reply", "most frequent reply"} and min(found.values()) > 0
+
+
+def test_a_folder_that_is_no_sweep_of_a_recipe_cannot_be_drawn_again(tmp_path):
+    with pytest.raises(LabError, match="no recipe 'mine'"):
+        redraw(shutil.copytree(ROOT / "results" / "lora-rank-cpu", tmp_path / "mine"))
+
+
+def test_a_question_is_that_of_the_grid_that_was_run():
+    assert question("lora-rank-cpu", ["lora.rslora", "lora.rank"]).startswith("How wide should an adapter be")
+    assert question("lora-rank-cpu", ["lora.alpha"]) is None and question("mine", ["lora.rank"]) is None
 
 
 def test_the_record_of_a_sweep_is_kept_and_gives_the_lines_of_the_header(tmp_path):

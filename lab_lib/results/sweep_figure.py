@@ -8,7 +8,7 @@ It draws the rows of `sweep_table.py`, so whatever makes such rows can be drawn:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import atomic_open, write_text
 from lab_lib.results.curve import DOTS_PER_INCH, STYLE
-from lab_lib.results.sweep_table import SweepPoint, SweepRow, amount, merge_seeds, show
+from lab_lib.results.sweep_table import Estimate, SweepPoint, SweepRow, amount, merge_seeds, show
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,6 +35,7 @@ LINES = (
 UNITS = {"bleu": "BLEU (points)", "inform": "Inform (%)", "success": "Success (%)", "combined": "Combined (points)"}
 SIZE_INCHES = (7.2, 4.5)
 WIDE = 72  # small characters that fit side by side below it
+BOLD, SMALL = 62, 75  # bold and small characters of a line above it
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,42 @@ class Picture:
     series: str | None = None  # a key of the settings: a line for each of its values
     metric: str = "combined"  # what is drawn upwards
     y_label: str | None = None  # with its unit; known for the four scores
+    names: dict = field(default_factory=dict)  # {a value as the table shows it: what the figure calls it}
+
+    def called(self, value: Any) -> str | None:
+        """Return the figure's own name of a value, if it has one."""
+        return self.names.get(show(value))
 
 
-def draw_sweep(rows: Sequence[SweepRow], picture: Picture, title: str, png: Path | None, svg: Path | None) -> str:
+@dataclass(frozen=True)
+class Around:
+    """What stands around the points: the question above them, and the scores that any system gets for free."""
+
+    question: str | None = None
+    floors: Mapping[str, float] = field(default_factory=dict)  # {"random reply": points of the picture's metric}
+
+
+NOTHING = Around()
+
+
+def draw_sweep(
+    rows: Sequence[SweepRow],
+    picture: Picture,
+    title: str,
+    png: Path | None,
+    svg: Path | None,
+    around: Around = NOTHING,
+) -> str:
     """Draw the rows, write the picture to the paths that are given (atomically), and return the SVG text.
 
-    Markers are means over seeds with their 95 % intervals, dots the single runs. `title` says what was
-    measured; how many seeds and dialogues is added from the rows. Raises LabError for a name no row has.
+    Markers are means over seeds with their 95 % intervals, dots the single runs; a setting whose seeds do not differ
+    has the interval over dialogues. `title` says what was measured; how many seeds and dialogues is added from the
+    rows. Raises LabError for a name no row has.
     """
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
-        figure = _figure(rows, picture, title)
+        figure = _figure(rows, picture, title, around)
         image, text = BytesIO(), StringIO()
         figure.savefig(image, format="png", dpi=DOTS_PER_INCH)
         figure.savefig(text, format="svg", metadata={"Date": None})
@@ -72,40 +97,75 @@ def draw_sweep(rows: Sequence[SweepRow], picture: Picture, title: str, png: Path
     return text.getvalue()
 
 
-def caption(rows: Sequence[SweepRow]) -> str:
+def caption(rows: Sequence[SweepRow], metric: str = "combined") -> str:
     """Return what the numbers in the picture are: `mean of 3 seeds with 95 % interval, ..., 99 dialogues`."""
-    counts = sorted({len(point.seeds) for point in merge_seeds(rows)})
+    points = points_of(rows, metric)
+    counts = sorted({len(point.estimates[metric].values) for point in points} - {1})
     dialogues = sorted({row.dialogues for row in rows if row.dialogues})
-    seeds = f"mean of {' or '.join(map(str, counts))} seeds" if counts[-1] > 1 else "one seed"
-    parts = [f"{seeds} with 95 % interval" + (" over dialogues" if counts == [1] else "")]
-    if counts[-1] > 1:
+    seeds = f"mean of {' or '.join(map(str, counts))} seeds" if counts else "one seed"
+    parts = [f"{seeds} with 95 % interval" + ("" if counts else " over dialogues")]
+    if counts:
+        alone = any(len(point.estimates[metric].values) == 1 for point in points)
+        parts[0] += " (seeds alike: over dialogues)" if alone else ""
         parts.append("dots: single runs")
     if dialogues:
         parts.append(f"{' or '.join(map(str, dialogues))} dialogues")
     return ", ".join(parts)
 
 
-def _figure(rows: Sequence[SweepRow], picture: Picture, title: str) -> Figure:
+def points_of(rows: Sequence[SweepRow], metric: str) -> list[SweepPoint]:
+    """Return the points of the picture; where all seeds give one value, they count as one run with its interval."""
+    return [_as_one_run(point, rows, metric) for point in merge_seeds(rows)]
+
+
+def _as_one_run(point: SweepPoint, rows: Sequence[SweepRow], metric: str) -> SweepPoint:
+    found = point.estimates.get(metric)
+    own = next((row.intervals.get(metric) for row in rows if row.settings == point.settings), None)
+    if found is None or own is None or len(set(found.values)) > 1:
+        return point
+    return replace(point, estimates={**point.estimates, metric: Estimate(found.mean, own, found.values[:1])})
+
+
+def _figure(rows: Sequence[SweepRow], picture: Picture, title: str, around: Around) -> Figure:
     from matplotlib.figure import Figure
 
-    points = merge_seeds(rows)
+    points = points_of(rows, picture.metric)
     _check(points, picture)
     figure = Figure(figsize=SIZE_INCHES, layout="constrained")
     axes = figure.subplots()
-    # parse_math=False everywhere: a regular expression may hold a $, and is no formula.
-    axes.set_title(f"{title}\n", parse_math=False, loc="left", fontweight="bold", fontsize="medium")
-    axes.text(0, 1.02, caption(rows), transform=axes.transAxes, fontsize="small", color="#444444", parse_math=False)
+    _head(axes, title, caption(rows, picture.metric), around.question)
     below = Below(points, picture)
-    groups = _series(points, picture.series)
+    groups = _series(points, picture)
     for number, (label, members) in enumerate(groups.items()):
         # Series stand 2 % of the width apart, so that no interval hides another.
         aside = 0.02 * (number - (len(groups) - 1) / 2)
         _draw_series(axes, members, below, picture.metric, aside, label, LINES[number % len(LINES)])
+    for floor, value in around.floors.items():
+        _floor(axes, floor, value)
     axes.set_ylabel(picture.y_label or UNITS.get(picture.metric, picture.metric), parse_math=False)
     below.label(axes)
     if picture.series is not None:
         figure.legend(loc="outside lower center", ncols=len(groups), fontsize="small", frameon=False)
     return figure
+
+
+def _head(axes: Axes, title: str, small: str, question: str | None) -> None:
+    """Write the question, or the title if there is none, in bold, and what the numbers are in small letters."""
+    import textwrap
+
+    bold = "\n".join(textwrap.wrap(question or title, BOLD))
+    small = "\n".join([title] * bool(question) + textwrap.wrap(small, SMALL))
+    # parse_math=False everywhere: a regular expression may hold a $, and is no formula.
+    space = "\n" * (1 + small.count("\n"))
+    axes.set_title(bold + space, parse_math=False, loc="left", fontweight="bold", fontsize="medium")
+    axes.text(0, 1.02, small, transform=axes.transAxes, fontsize="small", color="#444444", parse_math=False)
+
+
+def _floor(axes: Axes, name: str, value: float) -> None:
+    """Draw a dashed line at what a system gets for free, and write its name over its right end."""
+    axes.axhline(value, color="#555555", linewidth=1, linestyle=(0, (6, 4)), zorder=1)
+    place = axes.get_yaxis_transform()
+    axes.text(1, value, name, transform=place, ha="right", va="bottom", fontsize="x-small", color="#555555")
 
 
 def _check(points: Sequence[SweepPoint], picture: Picture) -> None:
@@ -130,13 +190,19 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _series(points: Sequence[SweepPoint], key: str | None) -> dict[str, list[SweepPoint]]:
-    """Return {label: points} in the order the labels appear; one unnamed line without a key."""
+def _series(points: Sequence[SweepPoint], picture: Picture) -> dict[str, list[SweepPoint]]:
+    """Return {label: points} in the order the labels appear; one unnamed line without a series."""
     groups: dict[str, list[SweepPoint]] = {}
     for point in points:
-        label = "" if key is None else f"{key.rsplit('.', 1)[-1]} {show(point.settings[key])}"
-        groups.setdefault(label, []).append(point)
+        groups.setdefault(_label(point, picture), []).append(point)
     return groups
+
+
+def _label(point: SweepPoint, picture: Picture) -> str:
+    if picture.series is None:
+        return ""
+    value = point.settings[picture.series]
+    return picture.called(value) or f"{picture.series.rsplit('.', 1)[-1]} {show(value)}"
 
 
 class Below:
@@ -167,7 +233,7 @@ class Below:
         """Write name and unit, and ticks at the values that were chosen."""
         axes.set_xlabel(self.picture.x_label or self.picture.x, parse_math=False)
         if not self.numeric:
-            names = _wrapped(self.ticks, self.under)
+            names = _wrapped(self.ticks, self.under, self.picture)
             longest = max(len(line) for name in names for line in name.split("\n"))
             size = "small" if longest * len(names) <= WIDE else "x-small"
             axes.set_xticks(range(len(self.ticks)), names, parse_math=False, fontsize=size)
@@ -208,10 +274,11 @@ def _draw_series(
             axes.plot(xs, estimate.values, ".", color=colour, markersize=4)
 
 
-def _wrapped(names: Sequence[str], under: Mapping[str, str]) -> list[str]:
+def _wrapped(names: Sequence[str], under: Mapping[str, str], picture: Picture) -> list[str]:
     """Break long names between their words, so that they stand side by side."""
     import textwrap
 
     width = max(8, WIDE // len(names))
-    lines = [textwrap.wrap(name, width, break_long_words=False) or [name] for name in names]
+    shown = [picture.called(name) or name for name in names]
+    lines = [textwrap.wrap(name, width, break_long_words=False) or [name] for name in shown]
     return ["\n".join([*parts, *([under[name]] if under else [])]) for name, parts in zip(names, lines, strict=True)]

@@ -95,6 +95,11 @@ def recipe_path(name: str) -> Path:
     raise LabError(f"no recipe '{name}'{nearest(name, recipe_names())}")
 
 
+def recipe_title(name: str) -> str:
+    """Return the first line of a recipe's header: what it is, or the question it asks."""
+    return read_text(recipe_path(name)).split("\n", 1)[0].lstrip("# ")
+
+
 def load_recipe(name: str, assignments: Sequence[str] = ()) -> RunConfig:
     """Read a recipe, apply `key=value` assignments, check every key and value, and return the config.
 

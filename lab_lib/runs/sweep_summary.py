@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ from rich.console import Console
 
 from lab_lib.config import as_dict
 from lab_lib.files import read_json, read_jsonl, write_json, write_text
-from lab_lib.results.sweep_figure import caption, draw_sweep
+from lab_lib.results.sweep_figure import Around, caption, draw_sweep
 from lab_lib.results.sweep_table import SweepRow, corner, merge_seeds, to_markdown, to_terminal
 from lab_lib.results.table import SCORES
+from lab_lib.runs.config import recipe_names, recipe_title, recipe_values
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.splits import report_split
 from lab_lib.runs.sweep import Workers, finished
@@ -22,6 +23,7 @@ from lab_lib.runs.sweep_config import Sweep
 # Columns of the table beside the scores: what a setting costs.
 COSTS = {"trainable": "Trained", "seconds": "Train s", "tokens_per_second": "Tokens/s"}
 TRIVIAL = ("gold replies", "random reply", "most frequent reply")
+FLOORS = TRIVIAL[1:]  # drawn as lines
 
 
 def summarise(sweep: Sweep, path: Path, workers: Workers, failed: Mapping[str, str], console: Console) -> None:
@@ -36,11 +38,26 @@ def summarise(sweep: Sweep, path: Path, workers: Workers, failed: Mapping[str, s
     rows = [to_row(run) for run in runs]
     facts = sentences(sweep, path, failed)
     title = f"{sweep.recipe}: dev dialogues of {Path(sweep.members[0].config.data.corpus).name}"
-    write_json(path / "summary.json", summary(sweep, runs, rows, workers, failed, path))
-    draw_sweep(rows, sweep.picture, title, path / "figure.png", path / "figure.svg")
+    whole, metric = summary(sweep, runs, rows, workers, failed, path), sweep.picture.metric
+    write_json(path / "summary.json", whole)
+    around = Around(question(sweep.recipe, runs[0]["settings"]), floors_of(whole["bounds"], metric))
+    draw_sweep(rows, sweep.picture, title, path / "figure.png", path / "figure.svg", around)
     table = to_markdown(rows, COSTS, more=facts)
-    write_text(path / "summary.md", f"# {title}\n\n{table}\n![{title}: {caption(rows)}](figure.png)\n")
+    write_text(path / "summary.md", f"# {title}\n\n{table}\n![{title}: {caption(rows, metric)}](figure.png)\n")
     console.print(to_terminal(rows, COSTS, more=facts, title=title))
+
+
+def question(recipe: str, settings: Collection[str]) -> str | None:
+    """Return what a bundled recipe asks, if these settings are the ones its own grid varies; None for any other."""
+    if recipe not in recipe_names():
+        return None
+    section = recipe_values(recipe).get("sweep") or {}
+    return recipe_title(recipe) if set(section.get("grid", ())) == set(settings) else None
+
+
+def floors_of(bounds: Mapping[str, Mapping[str, Any]], metric: str) -> dict[str, float]:
+    """Return what trivial replies score in a metric; nothing for what is no score (seconds, weights)."""
+    return {name: bounds[name][metric] for name in FLOORS if metric in bounds[name]}
 
 
 def run_entry(folder: Path, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -80,10 +97,10 @@ def tokens_per_second(folder: Path) -> float | None:
 
 
 def to_row(run: Mapping[str, Any]) -> SweepRow:
-    """Return a run as a row of the table."""
+    """Return a run of a summary as a row of the table; one that only decoded has no costs of training."""
     scores = run["scores"]
     names = ("trainable", "total", "steps", "tokens", "seconds", "tokens_per_second")
-    values = {**{name: scores[name] for name in SCORES}, **{name: run[name] for name in names}}
+    values = {**{name: scores[name] for name in SCORES}, **{name: run[name] for name in names if name in run}}
     intervals = {name: (low, high) for name, (low, high) in scores["intervals"].items()}
     return SweepRow(run["settings"], run["seed"], values, intervals, scores["dialogues"])
 

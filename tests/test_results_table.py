@@ -92,6 +92,16 @@ def test_a_name_cannot_break_out_of_html():
     assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;&amp;" in page
 
 
+def test_no_name_of_a_run_is_broken_at_80_columns():
+    widest = {name: (100.0, 100.0) for name in ("bleu", "inform", "success")} | {"combined": (200.0, 200.0)}
+    names = {"gold replies": "reference", "most frequent reply": "trivial", "fine-tuned": "finetuned"}
+    rows = [row(name, kind, 200.0, intervals=widest, unique_trigrams=25212) for name, kind in names.items()]
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(to_terminal(rows, "t"))
+    lines = console.export_text().splitlines()
+    assert any(line.startswith("fine-tuned ") for line in lines) and max(map(len, lines)) <= 80
+
+
 def test_the_terminal_table_fits_80_columns_and_reads_no_markup_in_names():
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(to_terminal([*ROWS, row("[red]é 中[/red]", "other")], "run [bold]1"))

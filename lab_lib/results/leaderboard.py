@@ -52,7 +52,7 @@ class Entry:
 
 def to_terminal(entries: Sequence[Entry], notes: Sequence[str], title: str) -> Table:
     """Return the four scores, each with its difference, as a rich table of 80 columns."""
-    # 10 for names + 4 scores x (9 + 5), Combined 2 more, + 8 gaps and 2 edges = 78 of 80 columns.
+    # 10 for names + 4 scores x (9 + 5), Combined 2 more, + 8 gaps = 76 of 80 columns.
     return terminal_table(_headings(MAIN), _lines(entries, MAIN), notes, title)
 
 

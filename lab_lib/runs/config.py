@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -100,13 +101,36 @@ def recipe_title(name: str) -> str:
     return read_text(recipe_path(name)).split("\n", 1)[0].lstrip("# ")
 
 
+def recipe_cost(name: str) -> str:
+    """Return what running a recipe cost where it was measured, from the line of its header; else `not measured`."""
+    lines = read_text(recipe_path(name)).split("\n")
+    return next((line.removeprefix("# cost: ") for line in lines if line.startswith("# cost: ")), "not measured")
+
+
 def load_recipe(name: str, assignments: Sequence[str] = ()) -> RunConfig:
     """Read a recipe, apply `key=value` assignments, check every key and value, and return the config.
 
     A `sweep` section is left to `sweep_config.load_sweep`: it says which runs are made, not how one is.
     """
-    values = {key: value for key, value in recipe_values(name, assignments).items() if key != "sweep"}
-    return build(RunConfig, values, recipe_path(name).name)
+    return _checked(partial(recipe_values, name), assignments, recipe_path(name).name)
+
+
+def _checked(read: Callable[[Sequence[str]], dict[str, Any]], assignments: Sequence[str], where: str) -> RunConfig:
+    """Build the config `read` gives with some assignments; a complaint that one of them causes names that one."""
+    last = _attempt(read(assignments), where)
+    if isinstance(last, RunConfig):
+        return last
+    # The fewest assignments that bring it about: none, if the file does.
+    first = next(count for count in range(len(assignments) + 1) if _attempt(read(assignments[:count]), where) == last)
+    raise LabError(f"{assignments[first - 1]}: {last.removeprefix(f'{where}: ')}" if first else last)
+
+
+def _attempt(values: Mapping[str, Any], where: str) -> RunConfig | str:
+    """Return the config, or what is wrong with it."""
+    try:
+        return build(RunConfig, {key: value for key, value in values.items() if key != "sweep"}, where)
+    except LabError as error:
+        return str(error)
 
 
 def recipe_values(name: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
@@ -123,4 +147,4 @@ def load_run_config(folder: Path, assignments: Sequence[str] = ()) -> RunConfig:
     if not path.exists():
         raise LabError(f"{folder}: not a run folder (it has no config.yaml)")
     values = parse_yaml(read_text(path), str(path))
-    return build(RunConfig, override(values, expand_assignments(assignments)), str(path))
+    return _checked(lambda given: override(values, expand_assignments(given)), assignments, str(path))

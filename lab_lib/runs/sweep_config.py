@@ -18,7 +18,11 @@ from lab_lib.results.sweep_table import show
 from lab_lib.runs.config import RunConfig, load_recipe, recipe_values
 
 # What a sweep sets itself: the seed of a run, and that it is scored on dev.
-OURS = {"training.seed": "--seeds", "model.seed": "--seeds", "data.report": "nothing: a sweep chooses, so it uses dev"}
+OURS = {
+    "training.seed": "use --seeds",
+    "model.seed": "use --seeds",
+    "data.report": "leave it out: a sweep chooses, so it uses dev",
+}
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,7 @@ def _refuse_twice_set(given: Sequence[str], choices: Sequence[Choice]) -> None:
             raise LabError(f"{assignment}: the sweep varies {key}; set it with --grid, or leave it out")
     for key in (*varied, *map(_key, given)):
         if key in OURS:
-            raise LabError(f"{key}: set by the sweep itself; use {OURS[key]}")
+            raise LabError(f"{key}: set by the sweep itself; {OURS[key]}")
 
 
 def _member(recipe: str, given: Sequence[str], chosen: Sequence[Choice], seed: int) -> Member:

@@ -11,6 +11,7 @@ import pytest
 
 from lab_lib.errors import LabError
 from lab_lib.results.curve import best_step, dev_points, draw_curve, loss_points
+from lab_lib.results.free_figure import _shares
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
@@ -27,6 +28,22 @@ def pixels(path):
     from matplotlib.image import imread
 
     return imread(path)
+
+
+def test_the_dev_scores_say_what_they_are_taken_on():
+    about = "dev: 40 dialogues, seed 0"
+    assert about in draw_curve([*LOSSES, *DEV], "recipe", None, None, dev=about)
+    assert about not in draw_curve(LOSSES, "recipe", None, None, dev=about)  # none were taken
+
+
+def test_numbers_of_turns_have_even_ticks():
+    from matplotlib.figure import Figure
+
+    for longest in (4, 22, 60):
+        axes = Figure().subplots()
+        _shares(axes, [2, longest], [longest])
+        ticks = list(axes.get_xticks())
+        assert ticks[0] == 2 and all(tick % 2 == 0 for tick in ticks) and 2 <= len(ticks) <= 10
 
 
 def test_the_png_has_its_size_and_shows_every_line(tmp_path):

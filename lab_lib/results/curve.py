@@ -72,18 +72,24 @@ def _finite(value: Any) -> float:
 
 
 def draw_curve(
-    log: Sequence[Mapping[str, Any]], recipe: str, png: Path | None, svg: Path | None, best: int | None = None
+    log: Sequence[Mapping[str, Any]],
+    recipe: str,
+    png: Path | None,
+    svg: Path | None,
+    best: int | None = None,
+    dev: str = "",
 ) -> str:
     """Draw the curve, write it to the paths that are given (atomically), and return the SVG text.
 
     `log` holds the lines of a run's log: {"step", "loss"} and {"step", "dev": {metric: points}}; other keys
-    are ignored. The loss is in nats per learnt token. `best` is the step of the kept checkpoint (`best_step`).
-    An empty log gives a picture that says so. Raises LabError when a path cannot be written.
+    are ignored. The loss is in nats per learnt token. `best` is the step of the kept checkpoint (`best_step`),
+    `dev` says what the dev scores are taken on. An empty log gives a picture that says so. Raises LabError when a path
+    cannot be written.
     """
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
-        figure = _figure(log, recipe, best)
+        figure = _figure(log, recipe, best, dev=dev)
         image, text = BytesIO(), StringIO()
         figure.savefig(image, format="png", dpi=DOTS_PER_INCH)
         figure.savefig(text, format="svg", metadata={"Date": None})
@@ -107,7 +113,9 @@ def curve_png(
     return image.getvalue()
 
 
-def _figure(log: Sequence[Mapping[str, Any]], recipe: str, best: int | None, at: int | None = None) -> Figure:
+def _figure(
+    log: Sequence[Mapping[str, Any]], recipe: str, best: int | None, at: int | None = None, dev: str = ""
+) -> Figure:
     """Return the figure: the loss panel, and a second one when dev scores were logged.
 
     A bare Figure draws with Agg, whatever backend a notebook has chosen, and leaves no global state behind.
@@ -122,6 +130,7 @@ def _figure(log: Sequence[Mapping[str, Any]], recipe: str, best: int | None, at:
     _draw_loss(panels[0], log)
     if has_dev:
         _draw_dev(panels[1], log)
+        panels[1].set_title(dev, loc="left", fontsize="small", color="#444444")
     for panel in panels if best is not None else ():
         panel.axvline(best, color=BEST_COLOUR, linewidth=2, zorder=1.5, label=f"best checkpoint ({best})")
     for panel in panels if at is not None else ():

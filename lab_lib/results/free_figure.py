@@ -41,8 +41,6 @@ def draw_lengths(
 
 def _shares(axes: Axes, real: Sequence[int], written: Sequence[int]) -> None:
     """Draw two histograms side by side, in steps of two turns: a dialogue is made of pairs."""
-    from matplotlib.ticker import MaxNLocator
-
     edges = np.arange(1, max([*real, *written]) + 4, 2)  # 2 (or 1 more), 4, 6, ... turns
     middle = edges[:-1] + 1
     both = ((real, REAL, f"real ({len(real)})", "", -0.4), (written, WRITTEN, "generated", "//", 0.4))
@@ -51,7 +49,7 @@ def _shares(axes: Axes, real: Sequence[int], written: Sequence[int]) -> None:
         share = 100 * np.histogram(lengths, edges)[0] / len(lengths)
         axes.bar(middle + shift, share, 0.8, color=colour, label=name, hatch=hatch, edgecolor="white")
     axes.set(xlabel="turns of a dialogue (users and system)", ylabel="dialogues (%)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xticks(middle[:: -(-len(middle) // 10)])  # even numbers, ten at most
     axes.grid(axis="x", visible=False)
     axes.legend(frameon=False, fontsize="small")
 

@@ -79,7 +79,8 @@ def report(config: RunConfig, folder: RunFolder, splits: Splits, console: Consol
     write_json(folder.path / "record.json", record)
     log = read_jsonl(folder.log) if folder.log.exists() else []
     best = best_step(log, config.training.best_metric)
-    svg = draw_curve(log, config.recipe, folder.path / "curve.png", folder.path / "curve.svg", best) if log else None
+    places = folder.path / "curve.png", folder.path / "curve.svg"
+    svg = draw_curve(log, config.recipe, *places, best, dev_line(config, splits)) if log else None
     page = side_by_side(splits.reported, scored)
     page = with_calls(page, splits.reported, scored, states) if states else page
     notes = warnings(scored)
@@ -93,13 +94,19 @@ def report(config: RunConfig, folder: RunFolder, splits: Splits, console: Consol
         console.print(note, markup=False, highlight=False)
 
 
+def dev_line(config: RunConfig, splits: Splits) -> str:
+    """Say how many dialogues the dev scores of the curve are taken on, and which seed drew them and the adapter."""
+    count = min(config.training.evaluate_dialogues, len(splits.dev))
+    return f"dev: {count} dialogues, seed {config.training.seed}"
+
+
 def warnings(scored: Mapping[str, Any]) -> list[str]:
     """Return what the scorer says of the systems' replies, each with the names of the systems."""
     said: dict[str, list[str]] = {}
     for name, (kind, scores, _predictions) in scored.items():
         for note in scores.notes if kind in ("base", "finetuned") else ():
             said.setdefault(note, []).append(name)
-    return [f"{', '.join(names)}: {note}" for note, names in said.items()]
+    return [f"{' / '.join(names)}: {note}" for note, names in said.items()]
 
 
 def make_record(

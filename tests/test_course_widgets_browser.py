@@ -156,11 +156,13 @@ class Notebook:
         self.page.screenshot(path=self.shots / f"widget-{self.name}-{kind}.png")
 
     def dark(self) -> None:
-        """Switch JupyterLab's theme through its menu."""
+        """Switch JupyterLab's theme through its menu, and wait until the screen that hides the change is gone."""
         self.page.get_by_role("menuitem", name="Settings", exact=True).click()
         self.page.locator(".lm-Menu-itemLabel").get_by_text("Theme", exact=True).click()
         self.page.locator(".lm-Menu-itemLabel").get_by_text("JupyterLab Dark", exact=True).click()
         self.page.locator("body[data-jp-theme-light=false]").wait_for(state="attached")
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=PATIENCE)
+        self.view.first.wait_for(timeout=PATIENCE)
 
 
 @pytest.fixture

@@ -112,10 +112,11 @@ def token_text(id: int, tokenizer: Any) -> str:
 
 
 def answer_html(answer: Answer) -> Markup:
-    """Return a reply, its tokens as chips with their probabilities in per cent, and one line about the whole."""
+    """Return a reply, its tokens as chips with their probabilities in per cent, and a line about the whole and them."""
     logs = [math.log(max(token.p, 1e-30)) for token in answer.tokens]
     ending = "ended by itself" if answer.ended else "cut at max_new_tokens"
     line = f"{len(logs)} tokens, {ending}; log probability {sum(logs):.2f} nats, {sum(logs) / len(logs):.2f} a token"
+    line += ". Below each token: its probability in per cent; the less likely, the more orange."
     chips = Markup("").join(map(chip, answer.tokens))
     said = Markup("<b>{}</b>").format(answer.text) if answer.text else Markup("<i>empty reply</i>")
     return Markup("<p>{}</p><div class='chips'>{}</div>{}").format(said, chips, paragraph(line, "soft"))

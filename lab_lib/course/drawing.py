@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -32,10 +32,20 @@ def panels(width: float, height: float, count: int = 1) -> Iterator[list[Axes]]:
     with matplotlib.rc_context({**STYLE, "font.size": 11}):
         # A bare Figure draws whatever backend the notebook has chosen, and leaves no state behind.
         figure = Figure(figsize=(width, height), layout="constrained")
-        yield list(figure.subplots(1, count, squeeze=False)[0])
+        axes = list(figure.subplots(1, count, squeeze=False)[0])
+        yield axes
         image = BytesIO()
         figure.savefig(image, format="png", dpi=DOTS_PER_INCH)
-    display(Image(image.getvalue()))
+    display(Image(image.getvalue(), alt=description(axes)))
+
+
+def description(axes: Sequence[Axes]) -> str:
+    """Return what a picture shows, for those who do not see it: of each part its title and what its axes are."""
+    parts = [
+        ": ".join(filter(None, (one.get_title(), " against ".join(filter(None, (one.get_ylabel(), one.get_xlabel()))))))
+        for one in axes
+    ]
+    return "; ".join(" ".join(part.split()) for part in parts if part) or "figure"
 
 
 def write(text: Any) -> None:

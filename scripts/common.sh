@@ -66,8 +66,10 @@ lab() {
 lab_together() {
   local machines=${SLURM_NNODES:-1} processes=${LAB_PROCESSES:-${SLURM_GPUS_ON_NODE:-1}} first
   export LAB_WORLD_SIZE=$((machines * processes))
-  # torchrun hands these on to its processes; of USR1 it would die.
-  export TORCHELASTIC_SIGNALS_TO_HANDLE=SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1
+  # torchrun and accelerate read this as --signals-to-handle and hand these on to their processes: without it USR1 stays
+  # as ignored as it was above, or ends them. Then the processes have the time that Slurm leaves, not 30 seconds.
+  export PET_SIGNALS_TO_HANDLE=SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1
+  export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=${TORCH_ELASTIC_SHUTDOWN_TIMEOUT:-3600}
   # What comes after `||` does not come back: it is exec.
   [ "$1" != train ] || [ -z "${LAB_ACCELERATE:-}" ] || lab_accelerated "$machines" "$processes" "$@"
   [ "$LAB_WORLD_SIZE" -gt 1 ] || lab "$@"

@@ -54,6 +54,7 @@ def test_status_tells_memory_from_failures_and_interruptions(tmp_path, error, st
     [
         (signal.SIGUSR1, {}, "timeout"),  # warned, and not to be requeued: this was the end of its time
         (signal.SIGUSR1, {"LAB_REQUEUE": "1"}, "interrupted"),
+        (signal.SIGUSR1, {"LAB_REQUEUE": "1", "RANK": "1"}, "interrupted"),  # the first process puts the job back
         (signal.SIGUSR1, {"LAB_REQUEUE": "1", "SLURM_RESTART_COUNT": "100"}, "timeout"),
         (signal.SIGUSR1, {"LAB_REQUEUE": "1", "SLURM_RESTART_COUNT": "3", "LAB_MAX_RESTARTS": "3"}, "timeout"),
         (signal.SIGTERM, {"LAB_REQUEUE": "1"}, "interrupted"),  # cancelled, or preempted: Slurm requeues by itself

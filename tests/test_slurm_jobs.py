@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from slurm_cluster import ASKS, ROOT, SLURM, SMALL, Cluster, checkpoints, started, steps, wait_for
+from slurm_cluster import ASKS, ENDED, ROOT, SLURM, SMALL, Cluster, checkpoints, started, steps, wait_for
 
 from lab_lib.files import read_json, read_jsonl
 
 pytestmark = SLURM
 TRAIN = ["town-qlora-cpu", *SMALL, "training.steps=24", "training.save_every=8", "lora.dropout=0.1"]
+PAIRS = "training.micro_batch_size=2"  # what each of two processes takes of a batch of four
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,14 @@ def whole(cluster, limited) -> dict:
     assert done.returncode == 0, done.stderr
     assert done.stdout == "runs/whole\n"
     return adapter(cluster.folder / "runs" / "whole")
+
+
+@pytest.fixture(scope="module")
+def whole_of_two(cluster, limited) -> dict:
+    """The adapter of two processes that nothing interrupts."""
+    done = cluster.script("train_qlora.sh", *TRAIN, PAIRS, "--out", "runs/whole-of-two", LAB_PROCESSES="2")
+    assert done.returncode == 0, done.stderr
+    return adapter(cluster.folder / "runs" / "whole-of-two")
 
 
 def adapter(run: Path) -> dict:
@@ -70,6 +79,22 @@ def test_a_warned_job_writes_a_checkpoint_requeues_itself_and_ends_in_the_same_a
     log = (cluster.folder / f"slurm-train_qlora-{job}.log").read_text()  # both lives of the job in one log
     assert "stopped by SIGUSR1" in log and "going on from the checkpoint of step" in log
     assert same(run, whole)
+
+
+def test_a_warned_job_of_two_processes_does_the_same(cluster, whole_of_two):
+    """torchrun is what Slurm signals; it hands the warning on."""
+    job = cluster.sbatch("train_qlora.sh", *TRAIN, PAIRS, LAB_PROCESSES="2")
+    run = cluster.folder / "runs" / f"town-qlora-cpu-{job}"
+    wait_for(lambda: steps(run) >= 3, "the third step")
+    cluster.ask("scancel", "--batch", "--signal=USR1", job)
+    wait_for(lambda: cluster.state(job) in ("PENDING", *ENDED), "the job to be back in the queue")
+    status = read_json(run / "status.json")
+    assert cluster.state(job) == "PENDING" and 3 <= checkpoints(run)[-1] < 24
+    assert (status["state"], status["reason"]) == ("interrupted", "stopped by SIGUSR1")
+    cluster.start(job)
+    assert cluster.ended(job) == "COMPLETED"
+    assert "Restarts=1" in cluster.ask("scontrol", "show", "job", job)
+    assert same(run, whole_of_two)
 
 
 def test_a_preempted_job_leaves_a_checkpoint_and_goes_on_from_it(cluster):

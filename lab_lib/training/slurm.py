@@ -28,12 +28,11 @@ def job_id() -> str | None:
 
 
 def may_requeue(stop: Stopped) -> bool:
-    """Return whether this process puts its job back: at the warning before the time limit, as its first process."""
+    """Return whether a job goes back into the queue: at the warning before the time limit, not too often."""
     restarts, most = (
         int(os.environ.get(name, other)) for name, other in (("SLURM_RESTART_COUNT", "0"), (MAX_RESTARTS, "100"))
     )
-    first = os.environ.get("RANK", "0") == "0"
-    return stop.number == signal.SIGUSR1 and first and os.environ.get(REQUEUE) == "1" and restarts < most
+    return stop.number == signal.SIGUSR1 and os.environ.get(REQUEUE) == "1" and restarts < most
 
 
 def out_of_time(stop: Stopped) -> bool:
@@ -44,9 +43,12 @@ def out_of_time(stop: Stopped) -> bool:
 
 
 def requeue(stop: Stopped) -> None:
-    """Put this job back into the queue if it may be; Slurm then ends this process. Raises LabError when Slurm won't."""
-    job = job_id()
-    if job is not None and may_requeue(stop):
+    """Put this job back into the queue if it may be; Slurm then ends this process. Raises LabError when Slurm won't.
+
+    Of several processes the first one asks.
+    """
+    job, first = job_id(), os.environ.get("RANK", "0") == "0"
+    if job is not None and first and may_requeue(stop):
         ask(["scontrol", "requeue", job])
 
 

@@ -118,7 +118,9 @@ def started(folder: Path, *options: str) -> Iterator[Cluster]:
     """Start a Slurm with a folder for jobs; end it afterwards. `options` are those of slurm-up.sh."""
     up = ROOT / "scripts" / "dev" / "slurm-up.sh"
     done = subprocess.run([str(up), str(folder / "cluster"), *options], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    (folder / "jobs").mkdir()
-    yield Cluster(done.stdout.strip(), folder / "jobs")
-    subprocess.run([str(up), str(folder / "cluster"), "--down"], check=True)
+    try:
+        assert done.returncode == 0, done.stderr
+        (folder / "jobs").mkdir()
+        yield Cluster(done.stdout.strip(), folder / "jobs")
+    finally:
+        subprocess.run([str(up), str(folder / "cluster"), "--down"], check=True)

@@ -1,66 +1,22 @@
-"""Run folders as jobs: how each ended, what is requeued, handed in again or refused; without a Slurm."""
+"""Run folders as jobs: how each stands or ended, and handing in again; without a Slurm."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import slurm_stubs
+from slurm_stubs import FORGOTTEN, run_folder
 
-from lab_lib.cli import main
+from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json
-from lab_lib.runs.config import load_recipe
-from lab_lib.runs.folder import open_folder
 from lab_lib.runs.jobs import find_jobs
 from lab_lib.training import slurm
 
-SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_END_TIME", "SLURM_RESTART_COUNT")
-
-
-@pytest.fixture(autouse=True)
-def outside_slurm(monkeypatch):
-    for name in (*SLURM, slurm.REQUEUE, slurm.MAX_RESTARTS):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def cluster(tmp_path, monkeypatch):
-    """Programs in the place of Slurm's: `cluster(squeue="echo RUNNING")` says what one prints."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
-
-    def install(**bodies: str) -> Path:
-        for name, body in bodies.items():
-            (programs / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {tmp_path}/asked\n{body}\n')
-            (programs / name).chmod(0o755)
-        return tmp_path / "asked"
-
-    install(squeue="exit 1", sacct="exit 1", sbatch="echo 77", sinfo="echo gpu; echo cpu", scontrol="exit 1")
-    return install
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    def lab(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lab", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
-
-    return lab
-
-
-def run_folder(path: Path, state: str, **more) -> Path:
-    command = {"command": ["train", "town-qlora-cpu", "training.steps=4"], "folder": str(path.parent)}
-    status = {"stage": "train", "state": state, "host": os.uname().nodename, "pid": os.getpid(), **command, **more}
-    write_json(path / "status.json", status)
-    return path
+# The fixtures of this file.
+cluster, cli, outside_slurm = slurm_stubs.cluster, slurm_stubs.cli, slurm_stubs.outside_slurm
 
 
 @pytest.mark.parametrize(
@@ -99,13 +55,13 @@ def test_a_requeued_run_waits_and_one_that_wrote_how_it_ended_is_believed(tmp_pa
     ("queue", "accounts", "state"),
     [
         # sacct has a line for the job, then one for each step: the script, what srun started, the rest.
-        ("exit 1", "OUT_OF_MEMORY\nOUT_OF_MEMORY\nCOMPLETED", "oom"),
-        ("exit 1", "FAILED\nFAILED\nCOMPLETED\nOUT_OF_MEMORY", "oom"),
+        (FORGOTTEN, "OUT_OF_MEMORY\nOUT_OF_MEMORY\nCOMPLETED", "oom"),
+        (FORGOTTEN, "FAILED\nFAILED\nCOMPLETED\nOUT_OF_MEMORY", "oom"),
         ("echo FAILED", "FAILED\nFAILED\nCOMPLETED\nOUT_OF_MEMORY", "oom"),  # the queue knows no steps
         ("echo FAILED", "", "failed"),
-        ("exit 1", "TIMEOUT\nCANCELLED\nCOMPLETED", "timeout"),
-        ("exit 1", "CANCELLED by 1000\nCANCELLED\n", "interrupted"),
-        ("exit 1", "FAILED\nFAILED\nCOMPLETED", "failed"),
+        (FORGOTTEN, "TIMEOUT\nCANCELLED\nCOMPLETED", "timeout"),
+        (FORGOTTEN, "CANCELLED by 1000\nCANCELLED\n", "interrupted"),
+        (FORGOTTEN, "FAILED\nFAILED\nCOMPLETED", "failed"),
     ],
 )
 def test_the_steps_of_a_job_tell_memory_from_failures(tmp_path, cluster, queue, accounts, state):
@@ -118,6 +74,66 @@ def test_a_run_whose_job_nobody_remembers_has_failed(tmp_path, cluster):
     run_folder(tmp_path / "run", "running", job="12")
     (job,) = find_jobs([tmp_path])
     assert job.state == "failed" and "job 12 is gone" in job.status["reason"]
+
+
+@pytest.mark.parametrize(
+    ("programs", "reason"),
+    [
+        (
+            {"squeue": "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1"},
+            "Unable to contact",
+        ),
+        ({"squeue": "echo 'error: Job IDs come from another planet' >&2; exit 1"}, "another planet"),
+        ({"sacct": "echo 'sacct: error: slurmdbd: Connection refused' >&2; exit 1"}, "Connection refused"),
+    ],
+)
+def test_while_slurm_does_not_answer_nothing_is_known_written_or_handed_in_again(
+    tmp_path, cluster, cli, programs, reason
+):
+    """The run may well be running: it must not be started a second time."""
+    asked, run = cluster(**programs), run_folder(tmp_path / "run", "running", job="12")
+    before = (run / "status.json").read_bytes()
+    code, out, _ = cli("jobs", "ls", tmp_path)
+    assert code == 0 and out.split("\t")[1] == "unknown" and reason in out
+    assert cli("jobs", "resubmit", tmp_path, "--only", "failed,interrupted")[:2] == (0, "")
+    assert (run / "status.json").read_bytes() == before and "sbatch" not in asked.read_text()
+
+
+def test_on_a_machine_without_slurm_nothing_is_known(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    run = run_folder(tmp_path / "run", "running", job="12")
+    (job,) = find_jobs([tmp_path])
+    assert job.state == "unknown" and "squeue: not found" in job.status["reason"]
+    assert read_json(run / "status.json")["state"] == "running"
+
+
+@pytest.mark.parametrize("said", ["PENDING", "RUNNING", "COMPLETING"])
+def test_what_is_still_in_the_queue_is_not_handed_in_again(tmp_path, cluster, cli, said):
+    """A run that wrote `failed` and whose job goes on, as that of a sweep does."""
+    asked = cluster(squeue=f"echo {said}")
+    run = run_folder(tmp_path / "run", "failed", job="12")
+    code, out, err = cli("jobs", "resubmit", tmp_path, "--only", "failed")
+    assert (code, out) == (2, "") and f"{run}: its job 12 is still in the queue ({said})" in err
+    assert "sbatch" not in asked.read_text()
+
+
+@pytest.mark.parametrize(
+    ("programs", "state"),
+    [
+        ({"squeue": "echo PENDING"}, "waiting"),
+        ({"squeue": "echo RUNNING"}, "running"),
+        ({"squeue": "echo FAILED"}, "failed"),
+        ({"sacct": "echo OUT_OF_MEMORY"}, "oom"),
+        ({}, "failed"),
+    ],
+)
+def test_a_run_that_was_handed_in_again_and_never_began_is_settled(tmp_path, cluster, cli, programs, state):
+    cluster()
+    run = run_folder(tmp_path / "run", "oom", job="5")
+    assert cli("jobs", "resubmit", tmp_path, "--only", "oom")[0] == 0
+    cluster(**programs)
+    assert [job.state for job in find_jobs([tmp_path])] == [state]
+    assert read_json(run / "status.json")["state"] == ("submitted" if state in ("waiting", "running") else state)
 
 
 def test_outside_slurm_a_run_lives_as_long_as_its_process(tmp_path):
@@ -150,6 +166,30 @@ def test_ls_shows_one_line_a_run(tmp_path, cli):
     assert out == f"{tmp_path}/a\tcompleted\treport\t-\t61.2\n{tmp_path}/b\toom\ttrain\t-\t-\tout of memory: halve\n"
 
 
+def test_ls_leaves_out_what_is_not_a_run_with_a_line_each(tmp_path, cli):
+    for number, text in enumerate(
+        ["[1]", '{"ok": true}', '{"stage": "train", "sta', "", '{"stage":1,"state":1,"command":1}']
+    ):
+        (tmp_path / f"foreign{number}").mkdir()
+        (tmp_path / f"foreign{number}" / "status.json").write_text(text)
+    for number, record in enumerate([{"scores": None}, {"scores": {"fine-tuned": {"combined": "high"}}}, [1]]):
+        write_json(run_folder(tmp_path / f"run{number}", "completed") / "record.json", record)
+    write_json(tmp_path / "young" / "status.json", {"stage": "train", "state": "running", "command": []})
+    code, out, err = cli("jobs", "ls", tmp_path)
+    assert code == 0 and [line.split("\t")[1] for line in out.splitlines()] == ["completed"] * 3 + ["running"]
+    assert err.count("\n") == err.count("; skipped\n") == 5
+
+
+def test_a_folder_that_cannot_be_written_is_shown_as_it_stands(tmp_path, cluster, monkeypatch):
+    def full(path, status):
+        raise LabError(f"{path}: cannot write: Read-only file system")
+
+    cluster(squeue="echo TIMEOUT")
+    run_folder(tmp_path / "run", "running", job="12")
+    monkeypatch.setattr("lab_lib.runs.jobs.write_json", full)
+    assert [job.state for job in find_jobs([tmp_path])] == ["timeout"]
+
+
 def test_only_what_is_asked_for_is_handed_in_again_and_goes_on_in_its_folder(tmp_path, cluster, cli):
     asked = cluster()
     for state in ("oom", "timeout", "failed", "completed"):
@@ -160,10 +200,11 @@ def test_only_what_is_asked_for_is_handed_in_again_and_goes_on_in_its_folder(tmp
     first = (
         f"sbatch --parsable --chdir={tmp_path} --mem=64G --time=1:00 {script} town-qlora-cpu training.steps=4 --out oom"
     )
-    assert asked.read_text().split("\n")[0] == first
+    assert first in asked.read_text().split("\n")
     status = read_json(tmp_path / "oom" / "status.json")
-    assert (status["state"], status["job"]) == ("interrupted", "77")
+    assert (status["state"], status["job"]) == ("submitted", "77")
     assert read_json(tmp_path / "failed" / "status.json")["state"] == "failed"
+    cluster(squeue="echo PENDING")
     assert cli("jobs", "resubmit", tmp_path, "--only", "oom")[1] == ""  # it is on its way
 
 
@@ -173,128 +214,4 @@ def test_a_run_that_does_not_say_where_it_came_from_stops_all(tmp_path, cluster,
     run_folder(tmp_path / "b", "oom", job="5", command=["-f", "kernel.json"])  # a notebook's
     code, out, err = cli("jobs", "resubmit", tmp_path, "--only", "oom")
     assert (code, out) == (2, "") and f"{tmp_path}/b/status.json: does not say which launcher" in err.replace("\n", "")
-    assert not asked.exists()
-
-
-SWEEP = ("--grid", "lora.rank=2,4", "--seeds", "0,1")
-
-
-def test_a_sweep_becomes_an_array_and_a_job_that_gathers(tmp_path, cluster, cli, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    asked = cluster()
-    code, out, _ = cli("jobs", "submit", "--sbatch", "--gres=gpu:1 --time=5", "sweep", "town-qlora-cpu", *SWEEP)
-    assert (code, out) == (0, "77 77\n")
-    array, gather = asked.read_text().strip().split("\n")
-    assert "--array=0-3 --output=slurm-%x-%A_%a.log --gres=gpu:1 --time=5 " in array and array.endswith(" ".join(SWEEP))
-    assert "--dependency=afterany:77 --gres=none" in gather and gather.endswith("--seeds 0,1 --gather")
-    assert "gpu:1" not in gather and "--array" not in gather
-
-
-def test_ways_of_decoding_become_an_array_and_a_job_that_gathers(tmp_path, cluster, cli):
-    asked = cluster()
-    run = open_folder(load_recipe("town-qlora-cpu"), tmp_path / "run").path
-    ways = ("--base", "--sweep", "--grid", "decoding.strategy=greedy,top-p", "--seeds", "0,1")
-    assert cli("jobs", "submit", "decode", run, *ways)[:2] == (0, "77 77\n")
-    array, gather = asked.read_text().strip().split("\n")
-    assert "--array=0-2 " in array and array.endswith(
-        f"decode.sh {run} {' '.join(ways)}"
-    )  # greedy needs no second seed
-    assert "--dependency=afterany:77" in gather and gather.endswith(f"{' '.join(ways)} --gather")
-    asked.unlink()
-    code, out, err = cli("jobs", "submit", "decode", run, "--sweep", "--grid", "decoding.strategy=greedy,bean")
-    assert (code, out) == (2, "") and "did you mean 'beam'" in err and not asked.exists()
-
-
-def test_several_runs_become_an_array(tmp_path, cluster, cli):
-    asked = cluster()
-    folders = [run_folder(tmp_path / name, "completed") for name in ("a", "b")]
-    assert cli("jobs", "submit", "decode", *folders, "--base")[:2] == (0, "77 77\n")
-    array, gather = asked.read_text().strip().split("\n")
-    assert "--array=0-1 " in array and array.endswith(f"decode.sh {folders[0]} {folders[1]} --base")
-    assert gather.endswith(f"jobs.sh ls {folders[0]} {folders[1]}")
-
-
-@pytest.mark.parametrize(
-    ("complaint", "line"),
-    [
-        (
-            "sbatch: error: invalid partition specified: nope\n"
-            "sbatch: error: Batch job submission failed: Invalid partition name specified",
-            "known partitions: cpu, gpu",
-        ),
-        (
-            "sbatch: error: Batch job submission failed: Requested node configuration is not available",
-            "SBATCH_GRES=none",
-        ),
-        ("sbatch: error: Batch job submission failed: Invalid generic resource (gres) specification", "SBATCH_GRES in"),
-        (
-            "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates "
-            "accounting/QOS policy (job submit limit, user's size and/or time limits)",
-            "your share of jobs is used up",
-        ),
-        (
-            "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified",
-            "set SBATCH_ACCOUNT in",
-        ),
-        ("sbatch: error: Batch job submission failed: Invalid qos specification", "set SBATCH_QOS in"),
-        (
-            "sbatch: error: Batch job submission failed: Requested time limit is invalid (missing or exceeds "
-            "some limit)",
-            "SBATCH_TIMELIMIT",
-        ),
-        (
-            "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates "
-            "accounting/QOS policy (job submit limit, user's size and/or time limits)",
-            "your share of jobs is used up",
-        ),
-        ("sbatch: error: Batch job submission failed: Unable to contact slurm controller", "Unable to contact"),
-    ],
-)
-def test_a_refusal_of_the_cluster_is_one_line(cluster, cli, complaint, line):
-    cluster(sbatch=f"cat >&2 <<'END'\n{complaint}\nEND\nexit 1")
-    code, out, err = cli("jobs", "submit", "train_qlora", "town-qlora-cpu")
-    assert (code, out) == (2, "") and err.count("\n") == 1
-    assert err.startswith("error: sbatch: ") and line in err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (["submit", "train_qlroa", "town"], "no such launcher"),
-        (["submit", "sweep", "town-qlora-cpu"], "has no section 'sweep'"),
-        (["submit", "sweep", "town-qlora-cpu", "--grid", "lora.rnak=2"], "rnak"),
-        (["submit", "sweep", "town-qlora-cpu", "--grid", "decoding.max_new_tokens=4,8"], "varies decoding alone"),
-        (["submit", "decode", "--sweep"], "decode --sweep needs a run folder"),
-        (["submit", "decode", "/no/such/run", "--sweep"], "/no/such/run"),
-        (["submit", "--sbatch", "-p gpu", "run", "town-qlora-cpu"], "expected --option=value"),
-        (["submit", "--sbatch", "'--time", "run", "town-qlora-cpu"], "No closing quotation"),
-        (["ls", "/no/such/place"], "/no/such/place: no such folder"),
-        (["resubmit", "/", "--only", "omm"], "did you mean 'oom'"),
-    ],
-)
-def test_bad_input_is_one_line_and_hands_in_nothing(cluster, cli, arguments, line):
-    asked = cluster()
-    code, out, err = cli("jobs", *arguments)
-    assert (code, out) == (2, "") and err.count("\n") == 1 and line in err
-    assert not asked.exists()
-
-
-def test_a_machine_without_slurm_is_one_line(tmp_path, cli, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    code, _, err = cli("jobs", "submit", "train_qlora", "town-qlora-cpu")
-    assert code == 2 and err == "error: sbatch: not found; is this a machine of a Slurm cluster?\n"
-
-
-@pytest.mark.parametrize("arguments", [["--member", "4"], ["--member", "-1"]])
-def test_a_sweep_has_no_run_beyond_its_last(tmp_path, cli, arguments):
-    code, _, err = cli("sweep", "town-qlora-cpu", *SWEEP, *arguments, "--out", tmp_path / "out")
-    assert code == 2 and "the sweep has 4 runs, 0 to 3" in err and not (tmp_path / "out").exists()
-
-
-def test_gathering_names_what_is_not_finished(tmp_path, cli):
-    out = tmp_path / "out"
-    run_folder(out / "rank=2,seed=0", "oom", reason="out of memory")
-    code, stdout, err = cli("sweep", "town-qlora-cpu", *SWEEP, "--gather", "--out", out)
-    assert (code, stdout) == (2, f"{out}\n")
-    assert "rank=2,seed=0: train: oom: out of memory\n" in err and "rank=4,seed=1: never started\n" in err
-    assert "4 of 4 runs are not finished" in err
+    assert "sbatch" not in asked.read_text()

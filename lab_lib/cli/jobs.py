@@ -25,8 +25,8 @@ def submit(
 
     Prints the number of the job, alone, on stdout; of an array and its second job both.
     """
-    from lab_lib.runs.jobs import sbatch_options, submit_runs
-    from lab_lib.runs.jobs import submit as hand_in
+    from lab_lib.runs.sbatch import sbatch_options, submit_runs
+    from lab_lib.runs.sbatch import submit as hand_in
 
     name, given, options = launcher.removesuffix(".sh"), arguments or [], sbatch_options(sbatch)
     if name == "sweep" and "--member" not in given:
@@ -42,7 +42,7 @@ def submit(
 def _submit_sweep(given: list[str], options: list[str]) -> tuple[str, str]:
     """Hand in a sweep: its grid is built here, so that a mistake is found before anything waits in a queue."""
     from lab_lib.cli import sweeps
-    from lab_lib.runs.jobs import submit_array
+    from lab_lib.runs.sbatch import submit_array
     from lab_lib.runs.sweep_config import load_sweep
 
     values = _parsed(sweeps.sweep, given)
@@ -57,7 +57,7 @@ def _submit_sweep(given: list[str], options: list[str]) -> tuple[str, str]:
 def _submit_decode_sweep(given: list[str], options: list[str]) -> tuple[str, str]:
     from lab_lib.cli import decoding
     from lab_lib.runs.decode_sweep import load_decode_sweep
-    from lab_lib.runs.jobs import submit_array
+    from lab_lib.runs.sbatch import submit_array
 
     values = _parsed(decoding.decode, given)
     if values["folder"] is None:
@@ -99,8 +99,9 @@ def resubmit(
 
     Prints the number of the job and the run folder, a line each, on stdout.
     """
-    from lab_lib.runs.jobs import ENDINGS, find_jobs, origin, sbatch_options
+    from lab_lib.runs.jobs import ENDINGS, find_jobs, origin, require_ended
     from lab_lib.runs.jobs import resubmit as hand_in
+    from lab_lib.runs.sbatch import sbatch_options
 
     wanted, options = only.split(","), sbatch_options(sbatch)
     for name in wanted:
@@ -109,6 +110,7 @@ def resubmit(
     jobs = [job for job in find_jobs(places or [Path("runs")]) if job.state in wanted]
     for job in jobs:
         origin(job)  # one that cannot be handed in again is an error before any is
+        require_ended(job)
     for job in jobs:
         print(hand_in(job, options), job.folder)
     console.print(f"{len(jobs)} handed in again", highlight=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class LabError(Exception):
@@ -27,6 +27,7 @@ class Stopped(BaseException):
 
     def __init__(self, number: int):
         self.number, self.name = number, signal.Signals(number).name
+        self.for_good: Callable[[str], None] = lambda reason: None  # told why, when the job is not put back after all
         super().__init__(f"stopped by {self.name}")
 
 

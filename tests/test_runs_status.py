@@ -80,6 +80,30 @@ def test_the_first_failure_of_several_processes_is_the_one_that_stays(tmp_path, 
     assert read_json(tmp_path / "status.json")["state"] == "oom"
 
 
+def test_of_several_processes_only_the_first_speaks_of_a_signal(tmp_path, monkeypatch):
+    """All are sent it; and what ends because the first one may not write has nothing to say about the run."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with stage(RunFolder(tmp_path), "train"), monkeypatch.context() as other:
+        other.setenv("RANK", "1")
+        assert ended(tmp_path, Stopped(signal.SIGTERM))["state"] == "running"
+    assert read_json(tmp_path / "status.json")["state"] == "completed"
+
+
+def test_a_warned_job_that_slurm_does_not_put_back_was_out_of_time(tmp_path, monkeypatch):
+    (tmp_path / "scontrol").write_text(
+        "#!/bin/sh\necho 'scontrol: error: Requested operation is disabled' >&2; exit 1\n"
+    )
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    monkeypatch.setenv(slurm.REQUEUE, "1")
+    with pytest.raises(LabError, match="is disabled"), stopping_cleanly(), stage(RunFolder(tmp_path), "train"):
+        os.kill(os.getpid(), signal.SIGUSR1)
+    status = read_json(tmp_path / "status.json")
+    assert status["state"] == "timeout"
+    assert status["reason"].startswith("stopped by SIGUSR1; not put back into the queue: scontrol: ")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_the_command_line_ends_with_the_number_of_the_signal(number, capsys):
     with pytest.raises(SystemExit) as end, stopping_cleanly():

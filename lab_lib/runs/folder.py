@@ -4,6 +4,7 @@ config.yaml        the resolved config            adapter/            the fine-t
 status.json        stage and state, with reason   predictions/*.jsonl one row a system turn
 log.jsonl          training and dev metrics       report.json, report.html, curve.png, curve.svg
 checkpoints/       to resume training from        record.json         command, commit, machine, versions, scores
+.lock              held by the command that writes, see lock.py
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from lab_lib.decoding.processes import of_environment
 from lab_lib.errors import LabError, OutOfMemory, Stopped
 from lab_lib.files import read_json, write_json, write_text
 from lab_lib.runs.config import RunConfig, load_run_config
+from lab_lib.runs.lock import writing_alone
 from lab_lib.runs.record import peak_memory
 from lab_lib.training import slurm
 
@@ -92,7 +95,15 @@ def stage(folder: RunFolder, name: str) -> Iterator[None]:
 
     A full disk or a read-only folder becomes a LabError, from whichever library it comes. Of several processes
     (torchrun) the first one records, and each its own failure unless another one's is there: that was the cause.
+    Raises LabError, and records nothing, while another command writes this run.
     """
+    alone = writing_alone(folder.path) if of_environment().first else nullcontext()
+    with alone, _recording(folder, name):
+        yield
+
+
+@contextmanager
+def _recording(folder: RunFolder, name: str) -> Iterator[None]:
     first = of_environment().first
     path = folder.path / "status.json"
     status: dict[str, Any] = {"stage": name, "state": "running", "host": platform.node(), "pid": os.getpid(), **call()}
@@ -103,8 +114,10 @@ def stage(folder: RunFolder, name: str) -> Iterator[None]:
         yield
     except BaseException as error:
         with suppress(LabError):  # when the disk is full, the reason to report is the first one
-            if of_environment().count == 1 or not path.exists() or read_json(path)["state"] == "running":
-                write_json(path, {**status, "state": ending(error), "reason": str(error) or repr(error)})
+            if _is_cause(error, path):
+                _write_ending(path, status, ending(error), str(error) or repr(error))
+        if isinstance(error, Stopped):
+            error.for_good = partial(_write_ending, path, status, "timeout")
         if (reason := _cannot_write(error)) is not None:
             raise LabError(f"{folder.path}: cannot write: {reason}") from error
         raise
@@ -112,6 +125,24 @@ def stage(folder: RunFolder, name: str) -> Iterator[None]:
         write_json(path, {**status, "state": "completed"})
         _add_seconds(folder.path / "seconds.json", name, time.time() - started)
         _keep_peak(folder.path / "memory.json", name)
+
+
+def _is_cause(error: BaseException, path: Path) -> bool:
+    """Return whether a stage ended by what ended this process.
+
+    Alone it did. Of several processes the first failure that was written did; all are sent a signal, so only the first
+    process speaks of one.
+    """
+    processes = of_environment()
+    if processes.count == 1:
+        return True
+    if not processes.first and isinstance(error, (Stopped, KeyboardInterrupt)):
+        return False
+    return not path.exists() or read_json(path)["state"] == "running"
+
+
+def _write_ending(path: Path, status: dict[str, Any], state: str, reason: str) -> None:
+    write_json(path, {**status, "state": state, "reason": reason})
 
 
 def ending(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from lab_lib.errors import Stopped
+from lab_lib.errors import LabError, Stopped
 from lab_lib.training import slurm
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
@@ -43,11 +43,20 @@ def stopping_cleanly() -> Iterator[None]:
         yield
     except Stopped as stop:
         print(f"{stop}; the same command goes on from here", file=sys.stderr)
-        slurm.requeue(stop)
+        _put_back(stop)
         sys.exit(128 + stop.number)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _put_back(stop: Stopped) -> None:
+    """Put this job back into the queue if it may be. Raises LabError when Slurm won't: then it was out of time."""
+    try:
+        slurm.requeue(stop)
+    except LabError as error:
+        stop.for_good(f"{stop}; not put back into the queue: {error}")
+        raise
 
 
 def _handle(handler: Callable[[int, Any], None]) -> dict[int, Any]:

@@ -1,0 +1,64 @@
+"""The lock of a run folder: one command at a time writes it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lab_lib.errors import LabError
+from lab_lib.training import slurm
+
+LOCK = ".lock"  # stays in the folder: to remove it would let two in, one with the old file and one with the new
+
+
+@contextmanager
+def writing_alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder inside the `with`. Raises LabError, naming the holder, when another process does.
+
+    A process that ends, however it does, holds nothing any more. Where there are no such locks (Windows, some file
+    systems) or the folder cannot be written, nothing is held and nothing is raised.
+    """
+    file = _take(folder)
+    try:
+        yield
+    finally:
+        if file is not None:
+            _give_back(file)
+
+
+def _take(folder: Path) -> int | None:
+    """Return the number of the locked file, or None where there is none to be had."""
+    try:
+        import fcntl
+
+        file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.read(file, 1000).decode(errors="replace").strip()
+        os.close(file)
+        if isinstance(error, BlockingIOError):
+            raise LabError(f"{folder}: {holder or 'another process'} is writing this run") from None
+        return None  # this file system has no locks
+    with suppress(OSError):  # a full disk: what is written next says so
+        os.ftruncate(file, 0)
+        os.write(file, _this_process().encode())
+    return file
+
+
+def _give_back(file: int) -> None:
+    """Free the lock, also where a child process still has the file open."""
+    import fcntl
+
+    fcntl.flock(file, fcntl.LOCK_UN)
+    os.close(file)
+
+
+def _this_process() -> str:
+    job = slurm.job_id()
+    return f"job {job}\n" if job else f"process {os.getpid()} on {platform.node()}\n"

@@ -1,5 +1,5 @@
-# Shared lines of the launchers; sourced, not run. Gives `lab`, `lab_together` and `launch_python`, reads site.env,
-# answers --help.
+# Shared lines of the launchers; sourced, not run. Gives `lab`, `lab_alone`, `lab_together` and `launch_python`,
+# reads site.env, answers --help.
 # shellcheck shell=bash
 
 # --help anywhere: the comment at the top of the script.
@@ -15,10 +15,11 @@ done
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # What is so on this site: the interpreter, folders, and as SBATCH_* what jobs ask for. See site.env.example.
 if [ -f "$root/scripts/site.env" ]; then
-  set +u # `module load` and its like read variables that are not set
+  # `module load` and its like read variables that are not set, and `[ -d /scratch ] && export ...` may end in false.
+  set +eu
   # shellcheck source=/dev/null
   . "$root/scripts/site.env"
-  set -u
+  set -eu
 fi
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 # Threads that spin while they wait fall to a tenth of their speed when anything else runs on the machine.
@@ -61,6 +62,21 @@ lab() {
   launch_python -m lab_lib "$@"
 }
 
+# Where one process does it: says so, and ends, when several were asked for.
+require_alone() {
+  local asked=""
+  [ "${LAB_PROCESSES:-1}" = 1 ] || asked="LAB_PROCESSES=$LAB_PROCESSES"
+  [ -z "${LAB_ACCELERATE:-}" ] || asked="LAB_ACCELERATE=$LAB_ACCELERATE"
+  [ -n "$asked" ] || return 0
+  echo "$1: one process does this, and $asked asks for several; unset it (train, decode and run take several)" >&2
+  exit 2
+}
+
+lab_alone() {
+  require_alone "$1"
+  lab "$@"
+}
+
 # `lab` by one process for each GPU of the job, or as many a machine as LAB_PROCESSES says, on all machines of the job.
 # LAB_WORLD_SIZE is how many there must be in the end: with fewer, training refuses to start.
 lab_together() {
@@ -73,12 +89,19 @@ lab_together() {
   # What comes after `||` does not come back: it is exec.
   [ "$1" != train ] || [ -z "${LAB_ACCELERATE:-}" ] || lab_accelerated "$machines" "$processes" "$@"
   [ "$LAB_WORLD_SIZE" -gt 1 ] || lab "$@"
+  [ "$1" != run ] || require_one_run "${@:2}"
   [ "$machines" -gt 1 ] || launch_python -m torch.distributed.run --standalone --nproc-per-node "$processes" -m lab_lib "$@"
   find_python
   first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
   exec srun --ntasks="$machines" --ntasks-per-node=1 "$python" -m torch.distributed.run --nnodes "$machines" \
     --nproc-per-node "$processes" --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" \
     --rdzv-endpoint "$first:$((20000 + SLURM_JOB_ID % 20000))" -m lab_lib "$@"
+}
+
+# `lab run` by several processes: not a sweep.
+require_one_run() {
+  find_python
+  "$python" -m lab_lib.cli.one_run "$@" || exit
 }
 
 # The same by accelerate, with the configuration that LAB_ACCELERATE names: first the machines of the job and the

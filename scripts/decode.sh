@@ -29,6 +29,6 @@ if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
   esac
 fi
 case " $* " in
-  *" --sweep "* | *" --find-batch-size "* | *" --strategies "*) lab decode "$@" ;;
+  *" --sweep "* | *" --find-batch-size "* | *" --strategies "*) lab_alone decode "$@" ;;
   *) lab_together decode "$@" ;; # each process takes whole dialogues; the file is that of one
 esac

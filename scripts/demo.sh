@@ -10,4 +10,4 @@ here=$(dirname "$0")
 # shellcheck source=scripts/common.sh
 . "$here/common.sh"
 
-lab demo "$@"
+lab_alone demo "$@"

@@ -24,4 +24,6 @@ here=$(dirname "$0")
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
   pick_run "$@" && set -- "${picked[@]}"
 fi
+# No reason to end: with LAB_PROCESSES set for a whole shell, train, decode and evaluate follow one another.
+[ "${LAB_PROCESSES:-1}" = 1 ] || echo "evaluate: LAB_PROCESSES=$LAB_PROCESSES changes nothing: one process scores" >&2
 lab evaluate "$@"

@@ -19,4 +19,4 @@ here=$(dirname "$0")
 # shellcheck source=scripts/common.sh
 . "$here/common.sh"
 
-lab generate "$@"
+lab_alone generate "$@"

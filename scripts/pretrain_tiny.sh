@@ -30,4 +30,5 @@ if [ -z "$sgd" ] || [ ! -d "$sgd/train" ] || [ ! -d "$sgd/dev" ]; then
   echo "pretrain_tiny.sh: ${sgd:-LAB_DATA is not set}: expected LAB_DATA to name a folder with sgd/train and sgd/dev" >&2
   exit 2
 fi
+require_alone pretrain
 launch_python -m lab_lib.training.pretrain --train "$sgd/train" --dev "$sgd/dev" --out "$out" "$@"

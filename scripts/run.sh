@@ -4,6 +4,8 @@
 # Base model scored, adapter fine-tuned and scored, report written. RECIPE is a name from `lab recipes ls` or a YAML
 # file. A run folder that exists is gone on with. Prints the run folder, alone, on stdout; progress goes to stderr.
 #
+# Each GPU of a job gets a process, as with train_qlora.sh; a recipe that is a sweep wants one.
+#
 #   RUN=$(scripts/run.sh town-qlora-cpu training.steps=100)
 #   sbatch scripts/run.sh RECIPE
 #SBATCH --job-name=run
@@ -22,4 +24,11 @@ here=$(dirname "$0")
 # shellcheck source=scripts/common.sh
 . "$here/common.sh"
 
-lab run "$@"
+if [ -n "${LAB_ACCELERATE:-}" ]; then
+  echo "run.sh: LAB_ACCELERATE=$LAB_ACCELERATE is for training alone: train_qlora.sh, then decode.sh and evaluate.sh" >&2
+  exit 2
+fi
+case " $* " in
+  *" --dry-run "*) lab run "$@" ;;
+  *) lab_together run "$@" ;;
+esac

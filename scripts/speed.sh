@@ -9,4 +9,4 @@ here=$(dirname "$0")
 # shellcheck source=scripts/common.sh
 . "$here/common.sh"
 
-lab speed "$@"
+lab_alone speed "$@"

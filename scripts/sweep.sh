@@ -24,4 +24,4 @@ here=$(dirname "$0")
 . "$here/common.sh"
 
 # A task of an array makes one run of the grid.
-lab sweep "$@" ${SLURM_ARRAY_TASK_ID:+--member "$SLURM_ARRAY_TASK_ID"}
+lab_alone sweep "$@" ${SLURM_ARRAY_TASK_ID:+--member "$SLURM_ARRAY_TASK_ID"}

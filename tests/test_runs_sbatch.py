@@ -123,6 +123,9 @@ def test_a_refusal_of_the_cluster_is_one_line(cluster, cli, complaint, line):
     ("arguments", "line"),
     [
         (["submit", "train_qlroa", "town"], "no such launcher"),
+        (["submit", "train_qlora", "town-qlroa"], "no recipe 'town-qlroa'"),
+        (["submit", "train_qlora", "town-qlora-cpu", "trainig.steps=3"], "did you mean 'training'"),
+        (["submit", "run", "lora-rank-cpu", "training.steps=many"], "expected int"),
         (["submit", "sweep", "town-qlora-cpu"], "has no section 'sweep'"),
         (["submit", "sweep", "town-qlora-cpu", "--grid", "lora.rnak=2"], "rnak"),
         (["submit", "sweep", "town-qlora-cpu", "--grid", "decoding.max_new_tokens=4,8"], "varies decoding alone"),

@@ -60,7 +60,9 @@ def test_what_a_partition_does_not_take_is_one_line(cluster, limit, before, opti
 def test_a_cluster_without_gpus_says_what_to_set_and_then_runs_the_job(tmp_path):
     with started(tmp_path, "--no-gpus") as plain:
         assert "set SBATCH_GRES" in refused(plain)
-        done = plain.run(JOBS, "submit", "--sbatch", "--hold --mem=1G", "train_qlora", "town", SBATCH_GRES="none")
+        done = plain.run(
+            JOBS, "submit", "--sbatch", "--hold --mem=1G", "train_qlora", "town-qlora-cpu", SBATCH_GRES="none"
+        )
         assert done.returncode == 0, done.stderr
         plain.ask("scancel", done.stdout.strip())
 

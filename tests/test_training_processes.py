@@ -93,6 +93,19 @@ def test_copies_learn_what_one_learns(places, tmp_path, settings, rows):
     require_the_same(one, tmp_path / "two", rows)
 
 
+def test_two_processes_walk_the_whole_corridor_and_one_of_them_reports(places, tmp_path):
+    settings = [*places, *NF4[:2], "data.max_test=2", "decoding.max_new_tokens=6", "evaluation.resamples=0"]
+    one = run(load_recipe("town-qlora-cpu", settings), tmp_path / "one", Console(quiet=True)).path
+    done = by_two(["-m", "lab_lib", "run"], settings, tmp_path / "two")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path / 'two'}\n" and done.stderr.count("gold replies") == 1
+    for name in ("base", "finetuned"):
+        assert (tmp_path / "two" / f"predictions/{name}.jsonl").read_bytes() == (
+            one / f"predictions/{name}.jsonl"
+        ).read_bytes()
+    assert read_json(tmp_path / "two" / "status.json")["state"] == "completed"
+
+
 @pytest.mark.parametrize(
     ("program", "quantisation"),
     [(SHARDED, "4bit"), (SHARDED, "none"), (ZERO3, "none")],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from lab_lib.cli import runs
+from lab_lib.cli.arguments import parsed, require_recipe
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError, nearest
 
@@ -36,6 +38,8 @@ def submit(
     elif name in ("decode", "evaluate") and sum(Path(word).is_dir() for word in given) > 1:
         _print_array(*submit_runs(f"{name}.sh", given, options))
     else:
+        if name in ("run", "train_qlora"):
+            require_recipe(parsed(runs.run if name == "run" else runs.train, given))
         print(hand_in(f"{name}.sh", given, options))
 
 
@@ -45,7 +49,7 @@ def _submit_sweep(given: list[str], options: list[str]) -> tuple[str, str]:
     from lab_lib.runs.sbatch import submit_array
     from lab_lib.runs.sweep_config import load_sweep
 
-    values = _parsed(sweeps.sweep, given)
+    values = parsed(sweeps.sweep, given)
     found = load_sweep(values["recipe"], values["overrides"] or [], values["grid"] or [], values["seeds"])
     if found is None:
         raise LabError(f"{values['recipe']}: the recipe has no section 'sweep'; give --grid key=v1,v2,...")
@@ -59,18 +63,11 @@ def _submit_decode_sweep(given: list[str], options: list[str]) -> tuple[str, str
     from lab_lib.runs.decode_sweep import load_decode_sweep
     from lab_lib.runs.sbatch import submit_array
 
-    values = _parsed(decoding.decode, given)
+    values = parsed(decoding.decode, given)
     if values["folder"] is None:
         raise LabError("decode --sweep needs a run folder")
     found = load_decode_sweep(values["folder"], values["overrides"] or [], values["grid"] or [], values["seeds"])
     return submit_array("decode.sh", given, len(found.members), options)
-
-
-def _parsed(verb: Any, given: list[str]) -> dict[str, Any]:
-    """Return the arguments of a verb as its own command line would read them; it ends with its usage for bad ones."""
-    own = typer.Typer(add_completion=False)
-    own.command()(verb)
-    return dict(typer.main.get_command(own).make_context(verb.__name__, list(given)).params)
 
 
 def _print_array(array: str, gather: str) -> None:

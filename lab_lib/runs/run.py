@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from lab_lib.config import as_dict
+from lab_lib.decoding.processes import of_environment
 from lab_lib.files import read_json, read_jsonl, sha256, write_json
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder, open_folder, stage
@@ -35,6 +36,8 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
     console.print(plan(config, splits))
     for dialogue in splits.leaked:
         console.print(f"{dialogue.id} is word for word in the test split: left out of training and dev")
+    if "train" in stages:
+        _meet()
     for name in stages:
         with stage(folder, name):
             _walk(name, config, folder, splits, console)
@@ -49,6 +52,14 @@ def plan(config: RunConfig, splits: Splits) -> str:
     return f"{counts}; scored on {len(splits.reported)} dev dialogues (data.report=dev), the test split stays untouched"
 
 
+def _meet() -> None:
+    """Connect several processes as training will want it (nccl on GPUs); decoding, which may come before, takes any."""
+    if of_environment().count > 1:
+        from accelerate import PartialState
+
+        PartialState()
+
+
 def _walk(name: str, config: RunConfig, folder: RunFolder, splits: Splits, console: Console) -> None:
     from lab_lib.runs.stages import decode, learn
 
@@ -56,7 +67,8 @@ def _walk(name: str, config: RunConfig, folder: RunFolder, splits: Splits, conso
         with noticing_signals() as notice:
             learn(config, folder, splits, console, notice)
     elif name == "report":
-        report(config, folder, splits, console)
+        if of_environment().first:  # of several processes
+            report(config, folder, splits, console)
     else:
         decode(config, folder, splits, name, console)
 

@@ -1,0 +1,31 @@
+"""The arguments of a verb, read before it is started: as a job that may wait for hours, or by several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lab_lib.runs.sweep_config import Sweep
+
+
+def parsed(verb: Any, given: list[str]) -> dict[str, Any]:
+    """Return the arguments of a verb as its own command line would read them; it ends with its usage for bad ones."""
+    own = typer.Typer(add_completion=False)
+    own.command()(verb)
+    return dict(typer.main.get_command(own).make_context(verb.__name__, list(given)).params)
+
+
+def require_recipe(values: Mapping[str, Any]) -> Sweep | None:
+    """Return the sweep of the recipe that these arguments of `run` or `train` name; None when it is a single run.
+
+    Raises LabError for a recipe, a key or a value that is not there.
+    """
+    from lab_lib.runs.config import load_recipe
+    from lab_lib.runs.sweep_config import load_sweep
+
+    recipe, overrides = values["recipe"], values["overrides"] or []
+    load_recipe(recipe, overrides)
+    return load_sweep(recipe, overrides)

@@ -30,7 +30,8 @@ if [ "$(basename "$0")" = slurm_script ]; then
   export LAB_REQUEUE=1
   trap '' USR1 # until Python listens; the default would be to end
   # Older versions of Slurm do not say when the job must end; a run that is ended then knows that it was the time.
-  if [ -z "${SLURM_JOB_END_TIME:-}" ] && end=$(squeue -h -j "$SLURM_JOB_ID" -o %e 2>/dev/null) &&
+  task=${SLURM_ARRAY_JOB_ID:-${SLURM_JOB_ID:-}}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID} # not its number: see slurm.py
+  if [ -z "${SLURM_JOB_END_TIME:-}" ] && end=$(squeue -h -j "$task" -o %e 2>/dev/null) &&
     end=$(date -d "$end" +%s 2>/dev/null); then
     export SLURM_JOB_END_TIME=$end
   fi

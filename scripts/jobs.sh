@@ -9,9 +9,11 @@
 #   scripts/jobs.sh submit --sbatch '--time=8:00:00' sweep lora-rank-cpu
 #   scripts/jobs.sh resubmit --only oom --sbatch '--mem=64G'
 set -euo pipefail
-# Under sbatch this file is a copy elsewhere; the folder of submission leads back.
+# Under sbatch this file is a copy elsewhere; the folder of submission leads back, or Slurm knows the way.
 here=$(dirname "$0")
 [ -f "$here/common.sh" ] || here=${SLURM_SUBMIT_DIR:-.}/scripts
+[ -f "$here/common.sh" ] ||
+  here=$(scontrol show job "${SLURM_JOB_ID:-}" | sed -n 's,^ *Command=\(/[^ ]*\)/.*,\1,p' | sort -u)
 # shellcheck source=scripts/common.sh
 . "$here/common.sh"
 

@@ -5,9 +5,11 @@
 # LAB_RESULTS names) and prints the lines that belong into the recipe's header in lab_lib/recipes/. RECIPE is the one the
 # record names unless it is given.
 set -euo pipefail
-# Under sbatch this file is a copy elsewhere; the folder of submission leads back.
+# Under sbatch this file is a copy elsewhere; the folder of submission leads back, or Slurm knows the way.
 here=$(dirname "$0")
 [ -f "$here/common.sh" ] || here=${SLURM_SUBMIT_DIR:-.}/scripts
+[ -f "$here/common.sh" ] ||
+  here=$(scontrol show job "${SLURM_JOB_ID:-}" | sed -n 's,^ *Command=\(/[^ ]*\)/.*,\1,p' | sort -u)
 # shellcheck source=scripts/common.sh
 . "$here/common.sh"
 

@@ -139,6 +139,46 @@ def test_a_copy_under_sbatch_finds_its_way_back(tmp_path: Path) -> None:
     assert done.returncode == 2 and "no-such-run" in done.stderr
 
 
+def stub(folder: Path, name: str, body: str) -> str:
+    """Put a program of Slurm in front of PATH; return that PATH."""
+    (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+    (folder / name).chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def test_a_copy_that_was_handed_in_from_another_folder_asks_slurm(tmp_path: Path) -> None:
+    copy = shutil.copy(ROOT / "scripts" / "evaluate.sh", tmp_path / "slurm_script")
+    shown = f"   JobId=7 JobName=evaluate\n   Command={ROOT}/scripts/evaluate.sh runs/a/b.sh\n   WorkDir=/somewhere"
+    path = stub(tmp_path, "scontrol", f"cat <<'END'\n{shown}\n\n{shown}\nEND")  # of an array each task is shown
+    job = {"SLURM_SUBMIT_DIR": str(tmp_path), "SLURM_JOB_ID": "7", "SLURM_JOB_END_TIME": "9", "PATH": path}
+    done = launch(Path(copy), "no-such-run", **job)
+    assert done.returncode == 2 and "no-such-run" in done.stderr
+
+
+def test_a_task_of_an_array_asks_for_its_own_end(tmp_path: Path) -> None:
+    """The number of the last task is that of the array: all would answer."""
+    copy = shutil.copy(ROOT / "scripts" / "evaluate.sh", tmp_path / "slurm_script")
+    path = stub(tmp_path, "squeue", f'echo "$@" >> {tmp_path}/asked; exit 1')
+    job = {"SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_ID": "12", "SLURM_JOB_END_TIME": None, "PATH": path}
+    for task in ({}, {"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3"}):
+        launch(Path(copy), "run", LAB_PYTHON=spy_on(tmp_path), **job, **task)
+    assert (tmp_path / "asked").read_text() == "-h -j 12 -o %e\n-h -j 12_3 -o %e\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="no /proc here")
+def test_taking_the_test_cluster_down_ends_no_other_process(tmp_path: Path) -> None:
+    """After a crash the number in an old file may have been given to another process."""
+    other = subprocess.Popen(["sleep", "60"])
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "slurmd.pid").write_text(f"{other.pid}\n")
+    try:
+        assert launch(ROOT / "scripts" / "dev" / "slurm-up.sh", str(tmp_path), "--down").returncode == 0
+        assert other.poll() is None and not (tmp_path / "run" / "slurmd.pid").exists()
+    finally:
+        other.kill()
+        other.wait()
+
+
 @pytest.mark.parametrize("data", [None, "/nowhere"])
 def test_pretraining_says_what_it_needs(data: str | None) -> None:
     done = launch(ROOT / "scripts" / "pretrain_tiny.sh", LAB_DATA=data)

@@ -18,23 +18,25 @@ folder=$(cd "$1" && pwd)
 export SLURM_CONF=$folder/slurm.conf
 PATH=$PATH:/usr/sbin
 
-# End a daemon by the number it wrote itself, and wait until it is gone.
+# End a daemon by the number it wrote itself, and wait until it is gone. After a crash the number may be another's.
 down() {
   local file=$folder/run/$1.pid number
   [ -f "$file" ] || return 0
   number=$(cat "$file")
-  kill "$number" 2>/dev/null || true
-  for _ in $(seq 100); do
-    kill -0 "$number" 2>/dev/null || break
-    sleep 0.1
-  done
+  if [ "$(cat "/proc/$number/comm" 2>/dev/null)" = "$1" ]; then
+    kill "$number" 2>/dev/null || true
+    for _ in $(seq 100); do
+      kill -0 "$number" 2>/dev/null || break
+      sleep 0.1
+    done
+  fi
   rm -f "$file"
 }
 if [ "${2:-}" = --down ]; then
   # First the jobs: without slurmd nobody would end them.
-  scancel --user=root 2>/dev/null || true
+  [ ! -f "$SLURM_CONF" ] || scancel --user=root 2>/dev/null || true
   for _ in $(seq 100); do
-    [ -n "$(squeue --noheader 2>/dev/null)" ] || break
+    [ -f "$SLURM_CONF" ] && [ -n "$(squeue --noheader 2>/dev/null)" ] || break
     sleep 0.2
   done
   for daemon in slurmd slurmctld munged; do down "$daemon"; done

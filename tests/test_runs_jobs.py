@@ -194,11 +194,11 @@ def test_only_what_is_asked_for_is_handed_in_again_and_goes_on_in_its_folder(tmp
     asked = cluster()
     for state in ("oom", "timeout", "failed", "completed"):
         run_folder(tmp_path / state, state, job="5")
-    code, out, err = cli("jobs", "resubmit", tmp_path, "--only", "oom,timeout", "--sbatch", "--mem=64G --time=1:00")
+    code, out, err = cli("jobs", "resubmit", tmp_path, "--only", "oom,timeout", "--sbatch", "--mem=64G --time=8:00")
     assert (code, out) == (0, f"77 {tmp_path}/oom\n77 {tmp_path}/timeout\n") and "2 handed in again" in err
     script = Path(__file__).parent.parent / "scripts" / "train_qlora.sh"
     first = (
-        f"sbatch --parsable --chdir={tmp_path} --mem=64G --time=1:00 {script} town-qlora-cpu training.steps=4 --out oom"
+        f"sbatch --parsable --chdir={tmp_path} --mem=64G --time=8:00 {script} town-qlora-cpu training.steps=4 --out oom"
     )
     assert first in asked.read_text().split("\n")
     status = read_json(tmp_path / "oom" / "status.json")
@@ -206,6 +206,20 @@ def test_only_what_is_asked_for_is_handed_in_again_and_goes_on_in_its_folder(tmp
     assert read_json(tmp_path / "failed" / "status.json")["state"] == "failed"
     cluster(squeue="echo PENDING")
     assert cli("jobs", "resubmit", tmp_path, "--only", "oom")[1] == ""  # it is on its way
+
+
+def test_a_run_is_handed_in_again_as_it_was_but_for_what_is_said_now(tmp_path, cluster, cli, monkeypatch):
+    """sbatch hands its own environment on to the job, which notes LAB_* in its status."""
+    asked = cluster(sbatch=f"env | grep ^LAB_ | sort >> {tmp_path}/asked; echo 77")
+    for name in ("LAB_PYTHON", "LAB_DATA", "LAB_ACCELERATE", "LAB_PROCESSES"):
+        monkeypatch.delenv(name, raising=False)
+    before = {"LAB_PROCESSES": "2", "LAB_DATA": "/old", "LAB_SBATCH": "--mem=8G '--comment=two words'"}
+    run_folder(tmp_path / "run", "oom", job="5", set=before)
+    monkeypatch.setenv("LAB_DATA", "/new")
+    assert cli("jobs", "resubmit", tmp_path, "--only", "oom", "--sbatch", "--mem=64G")[0] == 0
+    said = asked.read_text()
+    assert " --mem=8G --comment=two words --mem=64G " in said  # of two, sbatch takes the last
+    assert "LAB_DATA=/new\nLAB_PROCESSES=2\nLAB_SBATCH=--mem=8G '--comment=two words' --mem=64G\n" in said
 
 
 def test_a_run_that_does_not_say_where_it_came_from_stops_all(tmp_path, cluster, cli):

@@ -19,10 +19,11 @@ SWEEP = ("--grid", "lora.rank=2,4", "--seeds", "0,1")
 def test_a_sweep_becomes_an_array_and_a_job_that_gathers(tmp_path, cluster, cli, monkeypatch):
     monkeypatch.chdir(tmp_path)
     asked = cluster()
-    code, out, _ = cli("jobs", "submit", "--sbatch", "--gres=gpu:1 --time=5", "sweep", "town-qlora-cpu", *SWEEP)
+    code, out, _ = cli("jobs", "submit", "--sbatch", "--gres=gpu:1 --time=50", "sweep", "town-qlora-cpu", *SWEEP)
     assert (code, out) == (0, "77 77\n")
     array, gather = asked.read_text().strip().split("\n")
-    assert "--array=0-3 --output=slurm-%x-%A_%a.log --gres=gpu:1 --time=5 " in array and array.endswith(" ".join(SWEEP))
+    assert "--array=0-3 --output=slurm-%x-%A_%a.log --gres=gpu:1 --time=50 " in array
+    assert array.endswith(" ".join(SWEEP))
     assert "--dependency=afterany:77 --gres=none" in gather and gather.endswith("--seeds 0,1 --gather")
     assert "gpu:1" not in gather and "--array" not in gather
 
@@ -30,9 +31,9 @@ def test_a_sweep_becomes_an_array_and_a_job_that_gathers(tmp_path, cluster, cli,
 def test_an_array_of_ones_own_is_that_of_the_tasks_alone(tmp_path, cluster, cli, monkeypatch):
     monkeypatch.chdir(tmp_path)
     asked = cluster()
-    assert cli("jobs", "submit", "--sbatch", "--array=0-3%1 --time=5", "sweep", "town-qlora-cpu", *SWEEP)[0] == 0
+    assert cli("jobs", "submit", "--sbatch", "--array=0-3%1 --time=50", "sweep", "town-qlora-cpu", *SWEEP)[0] == 0
     array, gather = asked.read_text().strip().split("\n")
-    assert "--array=0-3%1 --time=5 " in array and "--array" not in gather and "--time=5 " in gather
+    assert "--array=0-3%1 --time=50 " in array and "--array" not in gather and "--time=50 " in gather
 
 
 REFUSED = "case \"$*\" in *afterany*) echo 'sbatch: error: no more' >&2; exit 1;; esac; echo 77"
@@ -109,6 +110,7 @@ def test_several_runs_become_an_array(tmp_path, cluster, cli):
             "accounting/QOS policy (job submit limit, user's size and/or time limits)",
             "your share of jobs is used up",
         ),
+        ("sbatch: error: Batch job submission failed: Invalid job array specification", "MaxArraySize"),
         ("sbatch: error: Batch job submission failed: Unable to contact slurm controller", "Unable to contact"),
     ],
 )
@@ -142,6 +144,32 @@ def test_bad_input_is_one_line_and_hands_in_nothing(cluster, cli, arguments, lin
     code, out, err = cli("jobs", *arguments)
     assert (code, out) == (2, "") and err.count("\n") == 1 and line in err
     assert not asked.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "refused"),
+    [
+        ("--time=5", None, True),  # minutes; the launcher's lines ask for a warning 300 seconds before
+        ("--time=5:01", None, False),
+        ("", "00:04:59", True),
+        ("--time=6", "00:04:59", False),
+        ("--time=5 --signal=B:USR1@60", None, False),
+        ("--time=0-1 --signal=B:USR1@3600", None, True),
+        ("--time=UNLIMITED", "5", False),
+    ],
+)
+def test_a_job_that_would_be_warned_as_soon_as_it_begins_is_not_handed_in(
+    tmp_path, cluster, cli, monkeypatch, options, environment, refused
+):
+    """It would make one step a life, a hundred times."""
+    asked = cluster()
+    monkeypatch.delenv("SBATCH_SIGNAL", raising=False)
+    monkeypatch.delenv("SBATCH_TIMELIMIT", raising=False)
+    if environment:
+        monkeypatch.setenv("SBATCH_TIMELIMIT", environment)
+    code, _, err = cli("jobs", "submit", "--sbatch", options, "train_qlora", "town-qlora-cpu")
+    assert (code, asked.exists()) == ((2, False) if refused else (0, True))
+    assert not refused or ("error: train_qlora: a time limit of" in err and err.count("\n") == 1)
 
 
 def test_a_machine_without_slurm_is_one_line(tmp_path, cli, monkeypatch):

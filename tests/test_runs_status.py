@@ -69,6 +69,15 @@ def test_status_of_a_job_tells_its_time_limit_from_preemption(tmp_path, monkeypa
     assert (status["state"], status["job"]) == (state, "12")
 
 
+def test_a_job_notes_what_was_set_for_it(tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("LAB_")]:
+        monkeypatch.delenv(name)
+    given = {"LAB_PROCESSES": "2", "LAB_SBATCH": "--mem=8G"}
+    for name, value in {**given, "SLURM_JOB_ID": "12", "LAB_REQUEUE": "1", "LAB_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert ended(tmp_path, LabError("no"))["set"] == given
+
+
 def test_the_first_failure_of_several_processes_is_the_one_that_stays(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(LabError), stage(RunFolder(tmp_path), "train"):

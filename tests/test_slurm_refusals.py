@@ -45,7 +45,7 @@ def test_what_this_cluster_does_not_have_is_one_line(cluster, options, line):
     [
         ("AllowAccounts=course", "AllowAccounts=ALL", "--account=nope", "set SBATCH_ACCOUNT in scripts/site.env"),
         ("MaxTime=10", "MaxTime=INFINITE", "--time=11", "set SBATCH_TIMELIMIT in scripts/site.env"),
-        ("State=DRAIN", "State=UP", "--time=1", "known partitions: gpu, urgent"),
+        ("State=DRAIN", "State=UP", "--time=9", "known partitions: gpu, urgent"),
     ],
 )
 def test_what_a_partition_does_not_take_is_one_line(cluster, limit, before, option, line):

@@ -156,9 +156,9 @@ def ending(error: BaseException) -> str:
 
 
 def call() -> dict[str, Any]:
-    """Return how this process was called, and the Slurm job it is, if it is one: `lab jobs` reads them."""
+    """Return how this process was called and, if it is a Slurm job, its number and LAB_*: `lab jobs` reads them."""
     job = slurm.job_id()
-    return {"command": sys.argv[1:], "folder": os.getcwd()} | ({"job": job} if job else {})
+    return {"command": sys.argv[1:], "folder": os.getcwd()} | ({"job": job, "set": slurm.settings()} if job else {})
 
 
 def _cannot_write(error: BaseException) -> str | None:

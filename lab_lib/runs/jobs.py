@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json
 from lab_lib.runs.queue import ended, queued
 from lab_lib.runs.sbatch import submit
+from lab_lib.training.slurm import OPTIONS
 
 LAUNCHERS = {  # of a verb of `lab`
     "demo": "demo.sh",
@@ -117,11 +119,16 @@ def require_ended(job: Job) -> None:
 
 
 def resubmit(job: Job, options: Sequence[str]) -> str:
-    """Hand in again what a run folder came from, and return the number of the job. It goes on from its checkpoint."""
+    """Hand in again what a run folder came from, and return the number of the job. It goes on from its checkpoint.
+
+    It is asked for as it was before, with the same LAB_*, but for `options` and for what is set otherwise now.
+    """
     words, folder = origin(job), Path(job.status["folder"])
+    given = {str(name): str(value) for name, value in dict(job.status.get("set", {})).items()}
     if words[0] in NAMING and not any(word.split("=")[0] == "--out" for word in words):
         words += ["--out", os.path.relpath(job.folder.resolve(), folder)]
-    number = submit(LAUNCHERS[words[0]], words[1:], options, folder)
+    asked = [*shlex.split(given.pop(OPTIONS, "")), *options]
+    number = submit(LAUNCHERS[words[0]], words[1:], asked, folder, given)
     handed = {"state": SUBMITTED, "job": number, "reason": f"handed in again as job {number}"}
     write_json(job.folder / "status.json", {**job.status, **handed})
     return number

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab_lib.errors import LabError, nearest
-from lab_lib.training.slurm import ask
+from lab_lib.runs.time_limit import require_time_to_work
+from lab_lib.training import slurm
 
 ROOT = Path(__file__).resolve().parents[2]  # of the checkout: the launchers are not part of an installed package
 ARRAY_LOG = "--output=slurm-%x-%A_%a.log"
+OF_ARRAYS = ("--array", ARRAY_LOG, "--dependency")  # a task that is handed in again is a job of its own
 
 # What sbatch complains of, and what to do about it.
 ADVICE = (
     ("nvalid account", "set SBATCH_ACCOUNT in scripts/site.env; 'sacctmgr show associations user=$USER' lists yours"),
     ("nvalid qos", "set SBATCH_QOS in scripts/site.env; 'sacctmgr show associations user=$USER' lists yours"),
     ("time limit is invalid", "set SBATCH_TIMELIMIT in scripts/site.env to less; a job at its end goes on in the next"),
+    ("array specification", "'scontrol show config' has MaxArraySize; split the grid, or 'sbatch scripts/sweep.sh'"),
     ("artition", "known partitions: "),
     ("generic resource", "no such GPUs here; set SBATCH_GRES in scripts/site.env, to none where there are none"),
     ("node configuration", "no node has that much; on a cluster without GPUs set SBATCH_GRES=none in scripts/site.env"),
@@ -25,22 +29,35 @@ ADVICE = (
 )  # fmt: skip
 
 
-def submit(launcher: str, arguments: Sequence[str], options: Sequence[str] = (), folder: Path | None = None) -> str:
+def submit(
+    launcher: str,
+    arguments: Sequence[str],
+    options: Sequence[str] = (),
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Hand a launcher of scripts/ to sbatch, to run in `folder` (default: this one); return the number of the job.
 
-    `options` are sbatch's and win over SBATCH_* of scripts/site.env, which win over the launcher's own lines.
+    `options` are sbatch's and win over SBATCH_* of scripts/site.env, which win over the launcher's own lines. The job
+    is told them, and has the variables of `environment` that are not set here.
     """
-    script = ROOT / "scripts" / launcher
-    if not script.exists():
-        names = (path.stem for path in (ROOT / "scripts").glob("*.sh"))
-        raise LabError(
-            f"{launcher.removesuffix('.sh')}: no such launcher in {script.parent}{nearest(script.stem, names)}"
-        )
+    script = require_launcher(launcher)
+    require_time_to_work(script, options)
+    told = {slurm.OPTIONS: shlex.join(option for option in options if not option.startswith(OF_ARRAYS))}
     command = ["sbatch", "--parsable", f"--chdir={folder or Path.cwd()}", *options, str(script), *arguments]
     try:
-        return ask(command, ROOT).strip().split(";")[0]
+        return slurm.ask(command, ROOT, {**(environment or {}), **os.environ, **told}).strip().split(";")[0]
     except LabError as error:
         raise LabError(f"{error}{advice(str(error))}") from None
+
+
+def require_launcher(name: str) -> Path:
+    """Return a launcher of scripts/. Raises LabError when there is none of this name."""
+    script = ROOT / "scripts" / name
+    if not script.exists():
+        names = (path.stem for path in script.parent.glob("*.sh"))
+        raise LabError(f"{script.stem}: no such launcher in {script.parent}{nearest(script.stem, names)}")
+    return script
 
 
 def advice(complaint: str) -> str:
@@ -53,7 +70,7 @@ def advice(complaint: str) -> str:
 
 def partitions() -> list[str]:
     """Return the names of the partitions of this cluster."""
-    return sorted(set(ask(["sinfo", "-h", "-o", "%R"]).split()))
+    return sorted(set(slurm.ask(["sinfo", "-h", "-o", "%R"]).split()))
 
 
 def submit_array(launcher: str, arguments: Sequence[str], count: int, options: Sequence[str]) -> tuple[str, str]:
@@ -83,7 +100,7 @@ def gathering(array: str, launcher: str, script: str, arguments: Sequence[str], 
 def cancelled(array: str) -> str:
     """Cancel an array and say so, or why that could not be."""
     try:
-        ask(["scancel", array])
+        slurm.ask(["scancel", array])
     except LabError as error:
         return f"its array {array} is still in the queue ({error})"
     return f"its array {array} was cancelled"

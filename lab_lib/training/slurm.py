@@ -11,13 +11,20 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab_lib.errors import LabError, Stopped
 
 REQUEUE = "LAB_REQUEUE"  # 1 where the launchers run as a batch job: this process may put the job back
 MAX_RESTARTS = "LAB_MAX_RESTARTS"  # scripts/site.env: so that a job that never gets anywhere does not run for ever
+OPTIONS = "LAB_SBATCH"  # what `lab jobs submit` gave sbatch, for when the run is handed in again
+OWN = (REQUEUE, "LAB_WORLD_SIZE")  # the launchers set them anew
+
+
+def settings() -> dict[str, str]:
+    """Return the variables LAB_* that a user or a site has set for this process."""
+    return {name: value for name, value in os.environ.items() if name.startswith("LAB_") and name not in OWN}
 
 
 def job_id() -> str | None:
@@ -52,10 +59,10 @@ def requeue(stop: Stopped) -> None:
         ask(["scontrol", "requeue", job])
 
 
-def ask(command: Sequence[str], folder: Path | None = None) -> str:
+def ask(command: Sequence[str], folder: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
     """Run a command of Slurm in `folder` and return what it prints. Raises LabError with its complaint, in one line."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
     except FileNotFoundError:
         raise LabError(f"{command[0]}: not found; is this a machine of a Slurm cluster?") from None
     if done.returncode:

@@ -124,7 +124,8 @@ def resubmit(job: Job, options: Sequence[str]) -> str:
     It is asked for as it was before, with the same LAB_*, but for `options` and for what is set otherwise now.
     """
     words, folder = origin(job), Path(job.status["folder"])
-    given = {str(name): str(value) for name, value in dict(job.status.get("set", {})).items()}
+    noted = job.status.get("set")
+    given = {str(name): str(value) for name, value in noted.items()} if isinstance(noted, dict) else {}
     if words[0] in NAMING and not any(word.split("=")[0] == "--out" for word in words):
         words += ["--out", os.path.relpath(job.folder.resolve(), folder)]
     asked = [*shlex.split(given.pop(OPTIONS, "")), *options]

@@ -143,6 +143,19 @@ def test_a_job_that_may_not_be_requeued_has_run_out_of_time_and_only_it_is_hande
     assert cluster.ended(again) == "COMPLETED" and same(run, whole)
 
 
+def test_a_job_that_slurm_does_not_requeue_is_out_of_time_and_nobody_else_writes_its_run(cluster):
+    endless = [*TRAIN, "training.steps=100000", "--out", "runs/once"]
+    job = cluster.sbatch("train_qlora.sh", *endless, options=("--no-requeue",))
+    run = cluster.folder / "runs" / "once"
+    wait_for(lambda: steps(run) >= 3, "the third step")
+    second = cluster.script("train_qlora.sh", *endless)
+    assert second.returncode == 2 and f"runs/once: job {job} is writing this run" in second.stderr
+    cluster.ask("scancel", "--batch", "--signal=USR1", job)
+    assert cluster.ended(job) == "FAILED"
+    status = read_json(run / "status.json")
+    assert (status["state"], status["job"]) == ("timeout", job) and "not put back into the queue" in status["reason"]
+
+
 def test_a_job_at_its_time_limit_has_timed_out(cluster, limited):
     assert cluster.ended(limited) == "TIMEOUT"
     line = cluster.ask(ROOT / "scripts" / "jobs.sh", "ls", "runs/limited")

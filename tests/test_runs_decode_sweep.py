@@ -96,6 +96,24 @@ def test_a_sweep_goes_on_where_it_stopped_and_keeps_what_is_there(run, cli):
     assert code == 2 and "started with decoding.max_new_tokens=6, not 5" in err
 
 
+def test_gathering_refuses_what_was_decoded_with_other_settings(run, cli, tmp_path):
+    ways = ("decode", run, "--base", "--sweep", "--grid", "decoding.beams=1,2", "--out", tmp_path / "out")
+    assert cli(*ways, "--member", "1")[0] == 0
+    code, _, err = cli(*ways, "decoding.max_new_tokens=5", "--gather")
+    assert code == 2 and "was started with decoding.max_new_tokens=6, not 5" in " ".join(err.split())
+
+
+def test_a_setting_that_cannot_be_scored_has_failed(run, cli, tmp_path, monkeypatch):
+    def full(*_):
+        raise MemoryError("no room for the scores")
+
+    monkeypatch.setattr("lab_lib.runs.decode_sweep.score", full)
+    with pytest.raises(MemoryError):
+        cli("decode", run, "--base", "--sweep", "--grid", "decoding.beams=1,2", "--out", tmp_path, "--member", "0")
+    status = read_json(tmp_path / "beams=1,seed=0" / "status.json")
+    assert (status["state"], status["reason"]) == ("oom", "no room for the scores")
+
+
 def test_what_prompts_lost_is_said_once_for_settings_that_share_them(corpus, tmp_path, cli):
     tight = ("prompt.max_tokens=150", "decoding.max_new_tokens=70")
     folder = start_run(tmp_path, corpus, tiny_llama(tmp_path / "model"), *tight)

@@ -23,7 +23,7 @@ from lab_lib.results.sweep_figure import caption, draw_sweep
 from lab_lib.results.sweep_table import SweepRow, corner, merge_seeds, to_markdown, to_terminal
 from lab_lib.results.table import SCORES
 from lab_lib.runs.config import load_run_config, recipe_values
-from lab_lib.runs.folder import RunFolder, open_folder, stage
+from lab_lib.runs.folder import RunFolder, open_folder, require_same, stage
 from lab_lib.runs.plan_words import check_plan_bias
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.run import summary
@@ -99,8 +99,13 @@ def decode_member(folder: Path, sweep: Sweep, number: int, system: str, out: Pat
 
 
 def gather_decoding(sweep: Sweep, system: str, out: Path, console: Console) -> Path:
-    """Write and print the summary of a sweep that is decoded. Raises LabError naming the settings that are not."""
+    """Write and print the summary of a sweep that is decoded.
+
+    Raises LabError naming the settings that are not, or a key by which what was decoded differs.
+    """
     refuse_other_system(sweep, system, out)
+    for member in sweep.members:
+        require_same(member.config, out / member.name)
     missing = [member.name for member in sweep.members if not is_decoded(RunFolder(out / member.name), system)]
     if missing:
         raise LabError(f"{out}: {len(missing)} of {len(sweep.members)} settings are not decoded: {', '.join(missing)}")
@@ -152,10 +157,11 @@ def _decode(
             said.add(line)
         converse = talks(splits.reported, loaded.tokenizer, config, splits)
         bar = DecodingProgress(console, title, len(prompts))
-        with stage(own, system), folded(loaded.model, config.decoding.exact), bar as advance:
-            decode_to_file(loaded.model, loaded.tokenizer, prompts, config.decoding, path, advance, converse)
-        scores = score(scorer, path, config)
-        write_json(own.path / "scores.json", scores)
+        with stage(own, system):
+            with folded(loaded.model, config.decoding.exact), bar as advance:
+                decode_to_file(loaded.model, loaded.tokenizer, prompts, config.decoding, path, advance, converse)
+            scores = score(scorer, path, config)
+            write_json(own.path / "scores.json", scores)
         console.print(f"{title}: Combined {scores['combined']:.1f}", markup=False, highlight=False)
 
 

@@ -18,6 +18,7 @@ from lab_lib.runs.config import DataConfig
 from lab_lib.runs.free import Order, Writer, beginning_of, find_writer, settle
 from lab_lib.runs.free_scores import choose_judge, groups, refuse_itself, score_group, wishes_met
 from lab_lib.runs.splits import Splits
+from lab_lib.training.hub import BUNDLED
 from lab_lib.training.model import ModelConfig
 
 SMALL = ["training.steps=2", "training.batch_size=2", "training.micro_batch_size=2", "training.save_every=2"]
@@ -153,9 +154,10 @@ def test_what_a_dialogue_begins_with(tmp_path: Path) -> None:
 
 
 def test_nobody_judges_what_it_wrote() -> None:
-    tiny, other = find_writer("lab-tiny"), find_writer("lab-else")
-    with pytest.raises(LabError, match="it wrote the dialogues itself"):
-        refuse_itself(tiny, tiny)
+    tiny, other = find_writer("lab-tiny"), find_writer("llama-1m")
+    for same in (tiny, find_writer(str(BUNDLED["lab-tiny"])), find_writer(f"{BUNDLED['lab-tiny']}/")):
+        with pytest.raises(LabError, match="it wrote the dialogues itself"):
+            refuse_itself(same, tiny)
     refuse_itself(tiny, other)
     assert choose_judge(None, tiny).value == "none" and choose_judge(None, other).value == "lab-tiny"
     assert choose_judge("none", other).value == "none" and choose_judge("x", tiny).value == "x"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from lab_lib.prompts.template import PLAIN, Role
 from lab_lib.runs.free import Writer
 from lab_lib.runs.splits import Splits, draw
 from lab_lib.training.hardware import Choice
+from lab_lib.training.hub import find_source
 from lab_lib.training.model import generation_mode, load_model
 
 Plain = list[tuple[str, str]]  # (speaker, text) a turn
@@ -163,10 +166,15 @@ def choose_judge(wanted: str | None, writer: Writer, base: str = "lab-tiny") -> 
 
 
 def refuse_itself(judge: Writer, writer: Writer) -> None:
-    """Raise LabError when judge and writer are one model."""
-    same = ("name", "revision", "adapter")
-    if all(getattr(judge.model, key) == getattr(writer.model, key) for key in same):
+    """Raise LabError when judge and writer are one model, by whatever name or path."""
+    if _weights(judge) == _weights(writer):
         raise LabError(f"--judge {judge.name}: it wrote the dialogues itself; take another model or another seed's run")
+
+
+def _weights(writer: Writer) -> tuple[Path, str]:
+    """Return where the weights of a model and its adapter lie."""
+    model = writer.model
+    return find_source(model.name, model.revision).folder.resolve(), os.path.realpath(model.adapter or "")
 
 
 def wishes_met(written: Sequence[FreeDialogue]) -> list[dict[str, Any]]:

@@ -429,7 +429,9 @@ print("taken:", first_available(WANTED).name)
 # <!-- BEGIN SOLUTION -->
 # On 75 dialogues of the town, three seeds (`results/t5-vs-decoder-cpu/summary.md`): T5 35.3 (15.1–55.5) Combined, the decoder
 # with one reply an example 36.3 (21.5–51.2), with whole dialogues 56.7 (41.7–71.7) in a third of the time. Between the
-# architectures nothing is decided; how the examples are cut moved more. All three are poor: random replies have 36.1.
+# architectures nothing is decided. The twenty points to the third are no matter of how examples are cut: when this was measured
+# a step held replies of one length, which is one place of the dialogue, so the first two learnt greetings in one step and goodbyes
+# in another (`docs/lab-log.md`, 2026-11-28; today every step is a random draw). All three are poor: random replies have 36.1.
 #
 # Equal are corpus, dialogues, tokenizer, number of weights and the order of the replies. What cannot be equal: the T5 reads
 # the history in both directions and anew for every reply, so a dialogue cannot be learnt in one pass (151,024 tokens an epoch

@@ -1,7 +1,7 @@
 """Decoding by vLLM on a GPU, behind the same config: `decoding.backend=vllm`, with the extra `vllm` installed.
 
-Written against vLLM's documentation (0.11 to 0.22) and NOT RUN HERE: no machine with vLLM was at hand. What is tested
-is the translation of the config. vLLM batches by itself and keeps the cache of prompts that begin alike, as the turns
+Run once, in vLLM's build for CPUs (docs/lab-log.md, 2026-11-28), never on a GPU. The tests are of the translation of the
+config, since vLLM wants an environment of its own. vLLM batches by itself and keeps the cache of prompts that begin alike, as the turns
 of a dialogue do; `decoding.batch_size` is not used. It computes in 16 bits, so near ties fall otherwise than here.
 """
 

@@ -1,4 +1,4 @@
-"""Decoding a run by vLLM (`decoding.backend=vllm`): the same prompts and files, another engine. Not run here."""
+"""Decoding a run by vLLM (`decoding.backend=vllm`): the same prompts and files, another engine."""
 
 from __future__ import annotations
 

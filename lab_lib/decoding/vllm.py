@@ -1,8 +1,9 @@
 """Decoding by vLLM on a GPU, behind the same config: `decoding.backend=vllm`, with the extra `vllm` installed.
 
-Run once, in vLLM's build for CPUs (docs/lab-log.md, 2026-11-28), never on a GPU. The tests are of the translation of the
-config, since vLLM wants an environment of its own. vLLM batches by itself and keeps the cache of prompts that begin alike, as the turns
-of a dialogue do; `decoding.batch_size` is not used. It computes in 16 bits, so near ties fall otherwise than here.
+Run once, in vLLM's build for CPUs (docs/lab-log.md, 2026-11-28), never on a GPU. The tests are of the translation of
+the config, since vLLM wants an environment of its own. vLLM batches by itself and keeps the cache of prompts that begin
+alike, as the turns of a dialogue do; `decoding.batch_size` is not used. It computes in 16 bits, so near ties fall
+otherwise than here.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from lab_lib.decoding.strategies import check_model
 from lab_lib.errors import LabError
 from lab_lib.evaluation.mwz import MwzScorer
 from lab_lib.files import read_json, read_jsonl, sha256, write_json, write_text
-from lab_lib.results.sweep_figure import caption, draw_sweep
+from lab_lib.results.sweep_figure import Around, caption, draw_sweep
 from lab_lib.results.sweep_table import SweepRow, corner, merge_seeds, to_markdown, to_terminal
 from lab_lib.results.table import SCORES
 from lab_lib.runs.config import load_run_config, recipe_values
@@ -31,6 +31,7 @@ from lab_lib.runs.score import bounds, score_rows
 from lab_lib.runs.shortened import shortened
 from lab_lib.runs.splits import Splits, load_splits, report_split
 from lab_lib.runs.sweep_config import Member, Sweep, load_sweep
+from lab_lib.runs.sweep_summary import FLOORS, question
 
 RECIPE = "decoding-strategies"  # its grid is the default one
 NAMES = {"base": "base model", "finetuned": "fine-tuned model"}  # of the systems, in titles and errors
@@ -177,7 +178,8 @@ def score(scorer: MwzScorer, path: Path, config: Any) -> dict[str, Any]:
 def summarise(sweep: Sweep, splits: Splits, system: str, out: Path, console: Console) -> None:
     """Write summary.json, summary.md, figure.png and figure.svg, and print the table."""
     rows = [row for member in sweep.members for row in to_rows(member, out / member.name, sweep.seeds)]
-    facts = sentences(sweep, splits)
+    trivial, metric = trivial_scores(sweep, splits), sweep.picture.metric
+    facts = sentences(sweep, trivial)
     corpus = Path(sweep.members[0].config.data.corpus).name
     title = f"{sweep.recipe}, {NAMES[system]}: dev dialogues of {corpus}"
     write_json(out / "summary.json", {
@@ -186,9 +188,11 @@ def summarise(sweep: Sweep, splits: Splits, system: str, out: Path, console: Con
         "runs": [{"name": m.name, "settings": dict(m.settings), "seed": m.seed, **_read(out / m.name)}
                  for m in sweep.members],
     })  # fmt: skip
-    draw_sweep(rows, sweep.picture, title, out / "figure.png", out / "figure.svg")
+    floors = {name: getattr(trivial[name], metric) for name in FLOORS if hasattr(trivial[name], metric)}
+    around = Around(question(RECIPE, sweep.members[0].settings), floors)
+    draw_sweep(rows, sweep.picture, title, out / "figure.png", out / "figure.svg", around)
     table = to_markdown(rows, COSTS, more=facts)
-    write_text(out / "summary.md", f"# {title}\n\n{table}\n![{title}: {caption(rows)}](figure.png)\n")
+    write_text(out / "summary.md", f"# {title}\n\n{table}\n![{title}: {caption(rows, metric)}](figure.png)\n")
     console.print(to_terminal(rows, COSTS, more=facts, title=title))
 
 
@@ -210,18 +214,25 @@ def to_rows(member: Member, folder: Path, seeds: Sequence[int]) -> list[SweepRow
     return [SweepRow(member.settings, seed, values, intervals, scores["dialogues"]) for seed in own]
 
 
-def sentences(sweep: Sweep, splits: Splits) -> list[str]:
-    """Return what stands under the table: which dialogues, what the seeds are, and the bounds."""
+def trivial_scores(sweep: Sweep, splits: Splits) -> dict[str, Any]:
+    """Return the scores of gold, random and most frequent replies on the dialogues that were decoded."""
     config = sweep.members[0].config
     split = report_split(config.data)
     keys = {dialogue.key for dialogue in splits.reported}
     scorer = MwzScorer.from_corpus(splits.corpus, split, config.evaluation.rules)
     quick = replace(config.evaluation, resamples=0)
-    trivial = score_rows(scorer, bounds(splits.corpus, split, config.data.train, quick.seed), keys, quick)
+    found = score_rows(scorer, bounds(splits.corpus, split, config.data.train, quick.seed), keys, quick)
+    return {name: scores for name, (_, scores, _p) in found.items()}
+
+
+def sentences(sweep: Sweep, trivial: Mapping[str, Any]) -> list[str]:
+    """Return what stands under the table: which dialogues, what the seeds are, and the bounds."""
     found = ["Scored on dev, which a sweep may choose by; no test dialogue was decoded."]
+    if sweep.members[0].config.training.evaluate_every:
+        found.append("The run's checkpoint was chosen on dialogues that may be scored here too.")
     if len(sweep.seeds) > 1 and any(not member.config.decoding.sample for member in sweep.members):
         found.append("What does not sample is the same for every seed: its ranges over seeds have no width.")
-    combined = ", ".join(f"{name} {scores.combined:.1f}" for name, (_, scores, _p) in trivial.items())
+    combined = ", ".join(f"{name} {scores.combined:.1f}" for name, scores in trivial.items())
     return [*found, f"Combined on the same dialogues: {combined}."]
 
 

@@ -2,7 +2,7 @@
 
 Needs LAB_DATA for the MultiWOZ dev dialogues. Both ways read the same words (replies with their values, no states):
 
-    ours            one example a dialogue, batches of similar length, as `lab train` does
+    ours            one example a dialogue, micro batches of similar length, as `lab train` does
     origin, cut     see origin.py; batches of one, 16 an optimiser step, each part cut as its script cuts it
     origin, whole   the same, nothing cut
     ... batched     its examples in our batches: what is left is the format alone

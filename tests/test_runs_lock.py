@@ -31,8 +31,9 @@ def outside_slurm(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.parametrize(("job", "holder"), [(None, f"process {os.getpid()} on {platform.node()}"), ("4", "job 4")])
-def test_a_second_command_on_a_run_is_told_who_writes_it_and_leaves_it_alone(tmp_path, monkeypatch, job, holder):
+@pytest.mark.parametrize("job", [None, "4"])
+def test_a_second_command_on_a_run_is_told_who_writes_it_and_leaves_it_alone(tmp_path, monkeypatch, job):
+    holder = f"job {job}" if job else f"process {os.getpid()} on {platform.node()}"
     if job:
         monkeypatch.setenv("SLURM_JOB_ID", job)
     with stage(RunFolder(tmp_path), "train"):

@@ -98,7 +98,7 @@ def test_a_sweep_goes_on_where_it_stopped_and_keeps_what_is_there(run, cli):
 
 def test_gathering_refuses_what_was_decoded_with_other_settings(run, cli, tmp_path):
     ways = ("decode", run, "--base", "--sweep", "--grid", "decoding.beams=1,2", "--out", tmp_path / "out")
-    assert cli(*ways, "--member", "1")[0] == 0
+    assert cli(*ways)[0] == 0
     code, _, err = cli(*ways, "decoding.max_new_tokens=5", "--gather")
     assert code == 2 and "was started with decoding.max_new_tokens=6, not 5" in " ".join(err.split())
 

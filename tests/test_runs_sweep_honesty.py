@@ -25,7 +25,8 @@ def with_choices(folder: Path, choices: str) -> Sweep:
 def test_gathering_refuses_runs_that_were_made_with_other_settings(tmp_path):
     made = load_sweep("town-qlora-cpu", ["training.steps=2"], ["lora.rank=2,4"])
     asked = load_sweep("town-qlora-cpu", ["training.steps=5000"], ["lora.rank=2,4"])
-    open_folder(made.members[1].config, tmp_path / made.members[1].name)
+    one = open_folder(made.members[1].config, tmp_path / made.members[1].name)
+    write_json(one.path / "status.json", {"stage": "report", "state": "completed"})
     with pytest.raises(LabError, match=r"started with training\.steps=2, not 5000"):
         _gather(asked, tmp_path)
 

@@ -64,9 +64,10 @@ def _gather(found: Sweep, out: Path | None) -> None:
     from lab_lib.runs.sweep_summary import summarise
 
     path = folder_of(found, out)
-    for member in found.members:
-        require_same(member.config, path / member.name)
     left = unfinished(found, path)
+    for member in found.members:
+        if member.name not in left:
+            require_same(member.config, path / member.name)
     summarise(found, path, find_workers(1), left, console)
     print(path)
     for name, reason in left.items():

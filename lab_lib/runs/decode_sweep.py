@@ -105,11 +105,11 @@ def gather_decoding(sweep: Sweep, system: str, out: Path, console: Console) -> P
     Raises LabError naming the settings that are not, or a key by which what was decoded differs.
     """
     refuse_other_system(sweep, system, out)
-    for member in sweep.members:
-        require_same(member.config, out / member.name)
     missing = [member.name for member in sweep.members if not is_decoded(RunFolder(out / member.name), system)]
     if missing:
         raise LabError(f"{out}: {len(missing)} of {len(sweep.members)} settings are not decoded: {', '.join(missing)}")
+    for member in sweep.members:
+        require_same(member.config, out / member.name)
     summarise(sweep, load_splits(sweep.members[0].config.data), system, out, console)
     return out
 

@@ -38,6 +38,12 @@ def test_the_interval_of_three_seeds_is_the_mean_plus_and_minus_what_a_hand_comp
     assert mean_interval([8, 8, 8, 8]) == (8, 8)
 
 
+def test_no_interval_reaches_beyond_what_a_score_can_be():
+    rows = [SweepRow({"lora.rank": 4}, seed, {"inform": inform}, {}) for seed, inform in enumerate((30.0, 80.0, 91.0))]
+    (point,) = merge_seeds(rows)
+    assert point.estimates["inform"].interval == (0.0, 100.0)
+
+
 def test_students_t_falls_from_two_values_on_and_is_kept_where_the_table_ends():
     factors = [student(count) for count in range(2, 40)]
     assert factors[:3] == [12.706, 4.303, 3.182] and factors == sorted(factors, reverse=True)

@@ -29,6 +29,8 @@ STUDENT = {
     **{11: 2.201, 12: 2.179, 13: 2.160, 14: 2.145, 15: 2.131, 16: 2.120, 17: 2.110, 18: 2.101, 19: 2.093, 20: 2.086},
 }
 
+MOST = {"bleu": 100.0, "inform": 100.0, "success": 100.0, "combined": 200.0}  # no score can be above
+
 
 @dataclass(frozen=True)
 class SweepRow:
@@ -90,18 +92,18 @@ def student(count: int) -> float:
     return STUDENT[min(count - 1, max(STUDENT))]
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+def mean_interval(values: Sequence[float], most: float = math.inf) -> tuple[float, float]:
     """Return the 95 % interval of the mean of `values` (2 or more): mean ± t(n - 1) x s / sqrt(n).
 
     s is the standard deviation with n - 1 below the fraction. Three seeds, 60, 62, 64: mean 62, s = 2, t(2) = 4.303,
-    so 62 ± 4.303 x 2 / 1.732 = 62 ± 4.97. Nothing measured here is below 0, so neither is the interval.
+    so 62 ± 4.303 x 2 / 1.732 = 62 ± 4.97. Nothing measured here is below 0 or above `most`, so neither is the interval.
 
     >>> [round(end, 2) for end in mean_interval([60, 62, 64])]
     [57.03, 66.97]
     """
     mean = statistics.fmean(values)
     half = student(len(values)) * statistics.stdev(values) / math.sqrt(len(values))
-    return max(0.0, mean - half), mean + half
+    return max(0.0, mean - half), min(most, mean + half)
 
 
 def merge_seeds(rows: Iterable[SweepRow]) -> list[SweepPoint]:
@@ -126,7 +128,7 @@ def _point(rows: Sequence[SweepRow]) -> SweepPoint:
 
 def _estimate(rows: Sequence[SweepRow], name: str) -> Estimate:
     values = tuple(float(row.values[name]) for row in rows)
-    interval = mean_interval(values) if len(values) > 1 else rows[0].intervals.get(name)
+    interval = mean_interval(values, MOST.get(name, math.inf)) if len(values) > 1 else rows[0].intervals.get(name)
     return Estimate(statistics.fmean(values), interval, values)
 
 

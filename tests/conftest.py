@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,3 +21,20 @@ def lab_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("LAB_DATA is not set to a folder with the real corpora")
     return Path(folder)
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in this process: `cli("jobs", "ls")` returns exit code, stdout and stderr."""
+    from lab_lib.cli import main
+
+    def lab(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lab", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code, *capsys.readouterr()
+
+    return lab

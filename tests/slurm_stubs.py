@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
-from lab_lib.cli import main
 from lab_lib.files import write_json
 from lab_lib.training import slurm
 
@@ -39,20 +37,6 @@ def cluster(tmp_path, monkeypatch):
 
     install(squeue=FORGOTTEN, sacct=NO_ACCOUNTS, sbatch="echo 77", sinfo="echo gpu; echo cpu", scontrol="exit 1")
     return install
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    def lab(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lab", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
-
-    return lab
 
 
 def run_folder(path: Path, state: str, **more) -> Path:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from lab_lib.corpora.load import load_corpus
 from lab_lib.evaluation.baselines import random_replies
@@ -16,6 +19,19 @@ from lab_lib.submissions.form import packed_path, row_name
 from lab_lib.submissions.render import write
 from lab_lib.submissions.submit import submit_run, submit_speed
 from lab_lib.submissions.tasks import TASKS
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> Path:
+    """A checkout that is in order, made once; tests spoil a copy of it: `root`."""
+    return checkout(tmp_path_factory.mktemp("checkout")).parent
+
+
+@pytest.fixture
+def root(good, tmp_path) -> Path:
+    """The folder results/ of a copy of it."""
+    return shutil.copytree(good, tmp_path / "copy") / "results"
+
 
 Spoil = Callable[[Path], Any]
 PAGE = "# Results\n" + "".join(f"\n<!-- rows {task} -->\n<!-- end rows -->\n" for task in TASKS)

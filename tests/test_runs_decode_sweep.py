@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_adapter, tiny_llama, tiny_t5
 
-from lab_lib.cli import main
 from lab_lib.corpora.load import load_corpus
 from lab_lib.files import read_json, read_jsonl
 from lab_lib.runs.batch_size import search
@@ -36,23 +34,6 @@ def run(corpus, tmp_path_factory) -> Path:
 def start_run(folder: Path, corpus: Path, model: Path, *more: str) -> Path:
     settings = [f"data.corpus={corpus}", f"model.name={model}", *QUICK, *more]
     return open_folder(load_recipe("town-qlora-cpu", settings), folder / "run").path
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    """Run the command line in this process; return exit code, stdout and stderr."""
-
-    def lab(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lab", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return lab
 
 
 def test_a_sweep_decodes_dev_in_every_way_and_scores_it(run, corpus, cli):

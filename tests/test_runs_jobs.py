@@ -16,7 +16,7 @@ from lab_lib.runs.jobs import find_jobs
 from lab_lib.training import slurm
 
 # The fixtures of this file.
-cluster, cli, outside_slurm = slurm_stubs.cluster, slurm_stubs.cli, slurm_stubs.outside_slurm
+cluster, outside_slurm = slurm_stubs.cluster, slurm_stubs.outside_slurm
 
 
 @pytest.mark.parametrize(

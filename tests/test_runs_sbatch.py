@@ -10,7 +10,7 @@ from lab_lib.runs.config import load_recipe
 from lab_lib.runs.folder import open_folder
 
 # The fixtures of this file.
-cluster, cli, outside_slurm = slurm_stubs.cluster, slurm_stubs.cli, slurm_stubs.outside_slurm
+cluster, outside_slurm = slurm_stubs.cluster, slurm_stubs.outside_slurm
 
 
 SWEEP = ("--grid", "lora.rank=2,4", "--seeds", "0,1")

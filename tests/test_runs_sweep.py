@@ -14,7 +14,6 @@ import pytest
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_llama
 
-from lab_lib.cli import main
 from lab_lib.errors import LabError
 from lab_lib.files import read_json
 from lab_lib.runs.config import load_recipe
@@ -137,20 +136,6 @@ def test_a_killed_sweep_takes_its_runs_with_it_and_goes_on_to_the_same_replies(s
     mine = out / "rank=2,seed=0" / "predictions" / "finetuned.jsonl"
     theirs = swept[0] / "rank=2,modules=linear,seed=0" / "predictions" / "finetuned.jsonl"
     assert mine.read_text() == theirs.read_text()
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    def lab(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lab", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return code, *capsys.readouterr()
-
-    return lab
 
 
 def test_finished_runs_are_not_made_again_and_a_recipe_with_a_grid_is_run_by_lab_run(swept, recipe, tmp_path, cli):

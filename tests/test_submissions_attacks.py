@@ -8,17 +8,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-from submission_checkout import add, checkout, edit, in_place, in_text, only, pack, repack, replace_row
+import submission_checkout
+from submission_checkout import add, edit, in_place, in_text, only, pack, repack, replace_row
 
 from lab_lib.files import read_json, write_json
 from lab_lib.submissions import safe
 from lab_lib.submissions.check import check_all
 from lab_lib.submissions.form import packed_path, row_name
 
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory) -> Path:
-    return checkout(tmp_path_factory.mktemp("checkout")).parent
+good = submission_checkout.good
 
 
 @pytest.fixture

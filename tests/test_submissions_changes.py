@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from submission_checkout import checkout, only
+import submission_checkout
+from submission_checkout import only
 from typer.testing import CliRunner
 
 from lab_lib.cli.results import app
@@ -18,15 +19,7 @@ from lab_lib.submissions.changes import MOST, find_changes
 from lab_lib.submissions.form import packed_path, row_name
 from lab_lib.submissions.render import write
 
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory) -> Path:
-    return checkout(tmp_path_factory.mktemp("checkout")).parent
-
-
-@pytest.fixture
-def root(good, tmp_path) -> Path:
-    return shutil.copytree(good, tmp_path / "copy") / "results"
+good, root = submission_checkout.good, submission_checkout.root
 
 
 def git(folder: Path, *arguments: str) -> str:

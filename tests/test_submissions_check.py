@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
-from pathlib import Path
 
 import pytest
-from submission_checkout import checkout, edit, only
+import submission_checkout
+from submission_checkout import edit, only
 from typer.testing import CliRunner
 
 from lab_lib.cli.results import app
@@ -22,15 +21,7 @@ from lab_lib.submissions.form import packed_path
 from lab_lib.submissions.references import references
 from lab_lib.submissions.render import stale, write
 
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory) -> Path:
-    return checkout(tmp_path_factory.mktemp("checkout")).parent
-
-
-@pytest.fixture
-def root(good, tmp_path) -> Path:
-    return shutil.copytree(good, tmp_path / "copy") / "results"
+good, root = submission_checkout.good, submission_checkout.root
 
 
 def test_our_rows_pass(root):

@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from submission_checkout import checkout, edit, only, repack
+import submission_checkout
+from submission_checkout import edit, only, repack
 
 from lab_lib.corpora.load import load_corpus
 from lab_lib.evaluation.baselines import gold_replies
@@ -17,15 +18,7 @@ from lab_lib.submissions import safe, scoring
 from lab_lib.submissions.check import check_all
 from lab_lib.submissions.form import packed_path
 
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory) -> Path:
-    return checkout(tmp_path_factory.mktemp("checkout")).parent
-
-
-@pytest.fixture
-def root(good, tmp_path) -> Path:
-    return shutil.copytree(good, tmp_path / "copy") / "results"
+good, root = submission_checkout.good, submission_checkout.root
 
 
 def gold(root: Path, every: int) -> None:

@@ -9,7 +9,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from submission_checkout import RECORD, checkout, only, recorded
+import submission_checkout
+from submission_checkout import RECORD, only, recorded
 from typer.testing import CliRunner
 
 from lab_lib.cli.results import app
@@ -17,15 +18,7 @@ from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json
 from lab_lib.submissions.submit import submit_run, submit_speed
 
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory) -> Path:
-    return checkout(tmp_path_factory.mktemp("checkout")).parent
-
-
-@pytest.fixture
-def root(good, tmp_path) -> Path:
-    return shutil.copytree(good, tmp_path / "copy") / "results"
+good, root = submission_checkout.good, submission_checkout.root
 
 
 def submit(root: Path, task: str | None = "training", system: str = "finetuned", note: str | None = None) -> Path:

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from submission_checkout import checkout, edit, in_place, only
+import submission_checkout
+from submission_checkout import edit, in_place, only
 
 from lab_lib.errors import LabError
 from lab_lib.submissions.form import read_checked
 from lab_lib.submissions.render import outside, table
 from lab_lib.submissions.safe import parse_row
 
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory) -> Path:
-    return checkout(tmp_path_factory.mktemp("checkout")).parent
-
-
-@pytest.fixture
-def root(good, tmp_path) -> Path:
-    return shutil.copytree(good, tmp_path / "copy") / "results"
+good, root = submission_checkout.good, submission_checkout.root
 
 
 TEXTS = {

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import as_lab
+import as_lab  # noqa: F401  (for what it sets)
 
 from lab_lib.corpora.database import Database
 from lab_lib.corpora.load import load_corpus
@@ -170,7 +170,6 @@ def main() -> None:
     given = parser.parse_args()
     if not os.environ.get("LAB_DATA"):
         sys.exit("benchmarks: set LAB_DATA to the folder of the real corpora")
-    as_lab.keep_freed_memory()
     corpus = load_corpus("multiwoz22")
     chosen = draw(corpus.splits["dev"], ROUNDS * given.dialogues, 0)
     config = DecodeConfig(max_new_tokens=given.new_tokens, batch_size=64)

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import as_lab
+import as_lab  # noqa: F401  (for what it sets)
 import decoding
 import origin
 
@@ -283,7 +283,6 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
     parser.add_argument("--part", nargs=4, help=argparse.SUPPRESS)  # TASK WAY SIZE FOLDER
     given = parser.parse_args()
-    as_lab.keep_freed_memory()
     import torch
 
     if given.part:

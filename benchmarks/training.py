@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import as_lab
+import as_lab  # noqa: F401  (for what it sets)
 import origin
 
 from lab_lib.corpora.load import load_corpus
@@ -273,7 +273,6 @@ def main() -> None:
         sys.exit("benchmarks: set LAB_DATA to the folder of the real corpora")
     import torch
 
-    as_lab.keep_freed_memory()
     dialogues = load_corpus("multiwoz22").splits["dev"]
     loaded = load_model(ModelConfig(), for_training=True)
     tokenizers = {"BPE of 4,096, dev utterances": small_tokenizer(dialogues), "lab-tiny's own": loaded.tokenizer}

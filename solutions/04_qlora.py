@@ -145,8 +145,8 @@ print(f"{len(told.ids) - len(untold.ids)} tokens more, {sum(told.learnt) - sum(u
 # It is there: `prompt.instruction`, written as `task> ...` before the first turn, counted in the window, never cut, never
 # learnt (04.2 is how). It tells a model that has not been trained for the task what to do. A fine-tuned model sees the
 # same sentence before every dialogue, so it carries no information. `formats-cpu`, 100 dialogues of real MultiWOZ, three
-# seeds, 99 dev dialogues: Combined 51.9 (30.4–73.5) without and 53.7 (43.5–63.8) with it. No difference that could be told
-# from the seeds. What the other formats gave: history alone 47.7 (39.0–56.3), with the state 54.8 (38.3–71.2).
+# seeds, 99 dev dialogues: Combined 54.6 (32.4–76.8) without and 48.8 (16.7–80.8) with it. No difference that could be told
+# from the seeds. What the other formats gave: history alone 46.6 (36.9–56.4), with the state 47.4 (39.3–55.4).
 # <!-- END SOLUTION -->
 
 # %% [markdown]

@@ -34,6 +34,7 @@ LINES = (
 )
 UNITS = {"bleu": "BLEU (points)", "inform": "Inform (%)", "success": "Success (%)", "combined": "Combined (points)"}
 SIZE_INCHES = (7.2, 4.5)
+ASIDE_INCHES = 0.8  # more width where names stand beside the axes
 WIDE = 72  # small characters that fit side by side below it
 BOLD, SMALL = 62, 75  # bold and small characters of a line above it
 
@@ -131,7 +132,8 @@ def _figure(rows: Sequence[SweepRow], picture: Picture, title: str, around: Arou
 
     points = points_of(rows, picture.metric)
     _check(points, picture)
-    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+    width = SIZE_INCHES[0] + ASIDE_INCHES * bool(around.floors)
+    figure = Figure(figsize=(width, SIZE_INCHES[1]), layout="constrained")
     axes = figure.subplots()
     _head(axes, title, caption(rows, picture.metric), around.question)
     below = Below(points, picture)
@@ -141,7 +143,7 @@ def _figure(rows: Sequence[SweepRow], picture: Picture, title: str, around: Arou
         aside = 0.02 * (number - (len(groups) - 1) / 2)
         _draw_series(axes, members, below, picture.metric, aside, label, LINES[number % len(LINES)])
     for floor, value in around.floors.items():
-        _floor(axes, floor, value)
+        _floor(axes, floor, value, least=value == min(around.floors.values()))
     axes.set_ylabel(picture.y_label or UNITS.get(picture.metric, picture.metric), parse_math=False)
     below.label(axes)
     if picture.series is not None:
@@ -161,11 +163,16 @@ def _head(axes: Axes, title: str, small: str, question: str | None) -> None:
     axes.text(0, 1.02, small, transform=axes.transAxes, fontsize="small", color="#444444", parse_math=False)
 
 
-def _floor(axes: Axes, name: str, value: float) -> None:
-    """Draw a dashed line at what a system gets for free, and write its name over its right end."""
+def _floor(axes: Axes, name: str, value: float, least: bool) -> None:
+    """Draw a dashed line at what a system gets for free, and write its name beside its right end.
+
+    The name of the `least` hangs below its line and the others stand above theirs, so that near ones do not meet.
+    """
     axes.axhline(value, color="#555555", linewidth=1, linestyle=(0, (6, 4)), zorder=1)
-    place = axes.get_yaxis_transform()
-    axes.text(1, value, name, transform=place, ha="right", va="bottom", fontsize="x-small", color="#555555")
+    # "most frequent\nreply": a narrow column.
+    first, _, last = name.rpartition(" ")
+    place, over = axes.get_yaxis_transform(), "top" if least else "bottom"
+    axes.text(1.01, value, f"{first}\n{last}", transform=place, va=over, fontsize="x-small", color="#555555")
 
 
 def _check(points: Sequence[SweepPoint], picture: Picture) -> None:

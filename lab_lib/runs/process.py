@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 
-from lab_lib.runs.c_library import flush_denormals, keep_freed_memory
+from lab_lib.runs.c_library import keep_freed_memory
 
 
 def prepare_process() -> None:
@@ -20,6 +19,3 @@ def prepare_process() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     keep_freed_memory()
-    # numpy 1 remarks on it wherever a float's limits are asked for.
-    warnings.filterwarnings("ignore", "The value of the smallest subnormal", UserWarning)
-    flush_denormals()

@@ -427,11 +427,11 @@ print("taken:", first_available(WANTED).name)
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# On 75 dialogues of the town, three seeds (`results/t5-vs-decoder-cpu/summary.md`): T5 35.3 (15.1–55.5) Combined, the decoder
-# with one reply an example 36.3 (21.5–51.2), with whole dialogues 56.7 (41.7–71.7) in a third of the time. Between the
-# architectures nothing is decided. The twenty points to the third are no matter of how examples are cut: when this was measured
-# a step held replies of one length, which is one place of the dialogue, so the first two learnt greetings in one step and goodbyes
-# in another (`docs/lab-log.md`, 2026-11-28; today every step is a random draw). All three are poor: random replies have 36.1.
+# On 75 dialogues of the town, three seeds (`results/t5-vs-decoder-cpu/summary.md`): T5 43.7 (0.0–90.1) Combined, the decoder
+# with one reply an example 63.9 (56.7–71.1), with whole dialogues 55.1 (47.6–62.6) in about a third of the time. The T5's
+# three runs have 22.8, 49.8 and 58.6, all below the decoder's three; three seeds that lie so far apart are no proof. BLEU is
+# clearer: 11.8 (6.7–16.8) against 20.6 (16.9–24.2). Random replies have 36.1. An earlier measurement had the decoder at 36.3:
+# its steps held replies of one length, which is one place of the dialogue (`docs/lab-log.md`, 2026-11-28).
 #
 # Equal are corpus, dialogues, tokenizer, number of weights and the order of the replies. What cannot be equal: the T5 reads
 # the history in both directions and anew for every reply, so a dialogue cannot be learnt in one pass (151,024 tokens an epoch

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import as_lab  # noqa: F401  (for what it sets)
+import as_lab
 import decoding
 import origin
 
@@ -276,6 +276,7 @@ def lines(name: str, folder: Path) -> list[tuple[str, ...]]:
     return rows
 
 
+@as_lab.denormals_as_zero()
 def main() -> None:
     """Measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

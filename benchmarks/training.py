@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import as_lab  # noqa: F401  (for what it sets)
+import as_lab
 import origin
 
 from lab_lib.corpora.load import load_corpus
@@ -263,6 +263,7 @@ def seconds_table(found: dict[str, list[float]], dialogues: int) -> str:
     return markdown(("way", "seconds an epoch", "ours takes this many times less", "goal"), rows)
 
 
+@as_lab.denormals_as_zero()
 def main() -> None:
     """Count, compare, measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -1,7 +1,7 @@
 """Measure as the command `lab` runs: import this before torch is loaded, and decorate main with denormals_as_zero."""
 
-from lab_lib.runs.c_library import denormals_as_zero
-from lab_lib.runs.process import prepare_process
+from lab_lib.machine.process import prepare_process
+from lab_lib.models.fast_cpu.c_library import denormals_as_zero
 
 prepare_process()
 

@@ -28,16 +28,18 @@ import as_lab
 from lab_lib.corpora.database import Database
 from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.types import Dialogue
-from lab_lib.decoding.config import DecodeConfig, generation_config
+from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import by_length, generate_batch, generate_replies, reply_text
+from lab_lib.decoding.generation_config import generation_config
 from lab_lib.files import read_text, write_text
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.fast_cpu.merged_for_decoding import folded
+from lab_lib.models.model import generation_mode, load_model
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
 from lab_lib.prompts.encode import Prompt
 from lab_lib.runs.record import commit, machine, versions
 from lab_lib.runs.splits import draw
-from lab_lib.training.folded import folded
-from lab_lib.training.model import ModelConfig, generation_mode, load_model
 
 README = Path(__file__).resolve().parent / "README.md"
 START, END = "<!-- table: decoding.py --write -->", "<!-- end of table -->"

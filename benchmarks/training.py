@@ -32,16 +32,17 @@ import origin
 from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.types import Dialogue
 from lab_lib.files import read_text, write_text
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.hardware import autocast
+from lab_lib.models.model import Loaded, load_model, training_mode
+from lab_lib.pretraining.tiny import train_tokenizer
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.encode import Example, training_examples
 from lab_lib.runs.record import commit, machine, versions
 from lab_lib.training.batches import Collator, to_rows
 from lab_lib.training.config import TrainConfig
-from lab_lib.training.hardware import autocast
 from lab_lib.training.lora import LoraConfig, attach_lora
 from lab_lib.training.loss import batching_for, learnt_loss
-from lab_lib.training.model import Loaded, ModelConfig, load_model, training_mode
-from lab_lib.training.pretrain import train_tokenizer
 from lab_lib.training.trainer import epoch_order
 
 README = Path(__file__).resolve().parent / "README.md"

@@ -110,7 +110,7 @@ require_one_run() {
 lab_accelerated() {
   local file first launch
   find_python
-  file=$("$python" -m lab_lib.training.launching "$root/scripts/accelerate" "$LAB_ACCELERATE" "$LAB_WORLD_SIZE") || exit
+  file=$("$python" -m lab_lib.cluster.launching "$root/scripts/accelerate" "$LAB_ACCELERATE" "$LAB_WORLD_SIZE") || exit
   launch=(--config_file "$file" --num_processes "$LAB_WORLD_SIZE" --num_machines "$1")
   if [ "$1" -eq 1 ]; then
     exec "$python" -m accelerate.commands.launch "${launch[@]}" --machine_rank 0 --main_process_port 0 -m lab_lib "${@:3}"

@@ -4,7 +4,7 @@
 # Reads the Schema-Guided Dialogue data in LAB_DATA/sgd/{train,dev} (github.com/google-research-datasets/
 # dstc8-schema-guided-dialogue, CC BY-SA 4.0); an hour or two on two cores. Kill it at any moment: the same command goes
 # on from its last checkpoint. OUT (default runs/lab-tiny) is printed, alone, on stdout; progress goes to stderr. Every
-# further --knob is listed by `python -m lab_lib.training.pretrain --help`.
+# further --knob is listed by `python -m lab_lib.pretraining.tiny --help`.
 #SBATCH --job-name=pretrain_tiny
 #SBATCH --output=slurm-%x-%j.log
 #SBATCH --open-mode=append
@@ -33,4 +33,4 @@ if [ -z "$sgd" ] || [ ! -d "$sgd/train" ] || [ ! -d "$sgd/dev" ]; then
   exit 2
 fi
 require_alone pretrain
-launch_python -m lab_lib.training.pretrain --train "$sgd/train" --dev "$sgd/dev" --out "$out" "$@"
+launch_python -m lab_lib.pretraining.tiny --train "$sgd/train" --dev "$sgd/dev" --out "$out" "$@"

@@ -17,4 +17,4 @@ if [ $# -eq 0 ]; then
   echo "record.sh: expected the folder of a run or sweep" >&2
   exit 2
 fi
-launch_python -m lab_lib.results.recipe_header "$1" "${LAB_RESULTS:-$root/results}" "${@:2}"
+launch_python -m lab_lib.submissions.recipe_header "$1" "${LAB_RESULTS:-$root/results}" "${@:2}"

@@ -39,7 +39,7 @@ corridor("corpus", "dialogue", "example", "model", "prediction", "report")
 # `warning` (something is missing that you may not need) or `failure` (the course stops here), each problem with its fix.
 
 # %%
-from lab_lib.runs.doctor import checkup
+from lab_lib.machine.doctor import checkup
 
 checks = checkup()
 for item in checks:
@@ -103,8 +103,8 @@ from lab_lib.runs.config import load_recipe
 from lab_lib.runs.dry_run import render_tokens
 from lab_lib.runs.splits import load_splits
 from lab_lib.runs.stages import encode
-from lab_lib.training.hub import find_source
-from lab_lib.training.tokenizer import load_tokenizer
+from lab_lib.models.hub import find_source
+from lab_lib.models.tokenizer import load_tokenizer
 
 config = load_recipe("town-qlora-cpu", [f"data.max_test={DIALOGUES}"] if DIALOGUES else [])
 splits = load_splits(config.data)
@@ -189,7 +189,7 @@ check("00.2", iterations_per_second)
 # to wait for it: a GPU is given work and answers at once, long before the work is done.
 
 # %%
-from lab_lib.runs.speed import measure, table
+from lab_lib.machine.speed import measure, table
 
 measured = measure(load_recipe("town-qlora-cpu"), quiet)
 print(table(measured))

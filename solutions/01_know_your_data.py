@@ -334,8 +334,8 @@ from lab_lib.corpora.database import Database
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.encode import training_examples
 from lab_lib.runs.dry_run import render_tokens
-from lab_lib.training.hub import find_source
-from lab_lib.training.tokenizer import load_tokenizer
+from lab_lib.models.hub import find_source
+from lab_lib.models.tokenizer import load_tokenizer
 
 tokenizer, _ = load_tokenizer(find_source("lab-tiny"))
 database = Database(corpus.database)

@@ -405,7 +405,7 @@ from rich.console import Console
 from lab_lib.runs.config import load_recipe
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.run import run
-from lab_lib.training.hub import find_source
+from lab_lib.models.hub import find_source
 
 folder = RunFolder(Path("runs/town"))
 shutil.copytree(find_source("town-adapter").folder, folder.adapter, dirs_exist_ok=True)

@@ -34,9 +34,9 @@ from lab_lib.decoding.generate import generate_batch, generate_replies
 from lab_lib.runs.config import load_recipe
 from lab_lib.runs.splits import draw, load_splits
 from lab_lib.runs.stages import ask
-from lab_lib.training.checks import logits as logits_of
-from lab_lib.training.folded import folded
-from lab_lib.training.model import generation_mode, load_model
+from lab_lib.models.checks import logits as logits_of
+from lab_lib.models.fast_cpu.merged_for_decoding import folded
+from lab_lib.models.model import generation_mode, load_model
 
 say = Console(force_terminal=False, force_jupyter=False, width=96)  # plain lines below a cell
 corridor("model", "prediction")
@@ -412,7 +412,7 @@ with folded(model):
     print(tokenizer.decode(generate_batch(model, tokenizer, [prompt.ids], forced)[0]))
 
 # %%
-from lab_lib.runs.batch_size import largest, longest, longest_reply
+from lab_lib.machine.batch_size import largest, longest, longest_reply
 
 print(longest_reply([len(prompt.ids) for prompt in prompts], config))
 
@@ -571,7 +571,7 @@ from pathlib import Path
 
 from IPython.display import Image
 
-from lab_lib.runs.decode_sweep import load_decode_sweep, sweep_decoding
+from lab_lib.sweeps.decoding import load_decode_sweep, sweep_decoding
 from lab_lib.runs.folder import open_folder
 
 folder = open_folder(config, Path("runs/decoding")).path

@@ -40,9 +40,10 @@ from lab_lib.prompts.encode import training_examples
 from lab_lib.runs.config import load_recipe
 from lab_lib.runs.splits import load_splits
 from lab_lib.runs.stages import encode
-from lab_lib.training.checks import logits as logits_of
+from lab_lib.models.checks import logits as logits_of
 from lab_lib.training.lora import attach_lora
-from lab_lib.training.model import ModelConfig, load_model
+from lab_lib.models.model import load_model
+from lab_lib.models.config import ModelConfig
 from lab_lib.training.selectors import match_modules
 
 say = Console(force_terminal=False, force_jupyter=False, width=96)  # plain lines below a cell
@@ -295,7 +296,7 @@ def bits_a_weight(bits, block, scale_bits, second_block=None):
 check("04.5", bits_a_weight)
 
 # %%
-from lab_lib.training.quantised import parameter_count, quantised_modules, weight_bytes
+from lab_lib.models.quantised import parameter_count, quantised_modules, weight_bytes
 
 for double in (False, True):
     loaded = load_model(ModelConfig(name="lab-tiny", quantisation="4bit", double_quant=double))
@@ -382,7 +383,7 @@ check("04.7", merge)
 # %%
 from safetensors.numpy import load_file
 
-from lab_lib.training.hub import find_source
+from lab_lib.models.hub import find_source
 
 stored = load_file(find_source("town-adapter").folder / "adapter_model.safetensors")
 a, b = (next(v for k, v in stored.items() if f"layers.0.mlp.up_proj.lora_{n}" in k).astype(float) for n in "AB")

@@ -24,9 +24,10 @@ from lab_lib.corpora.load import load_corpus
 from lab_lib.course import check, corridor, show
 from lab_lib.errors import LabError
 from lab_lib.files import read_json
-from lab_lib.training.hub import find_source
-from lab_lib.training.model import ModelConfig, load_model
-from lab_lib.training.quantised import count_parameters, linear_modules, weight_bytes
+from lab_lib.models.hub import find_source
+from lab_lib.models.model import load_model
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.quantised import count_parameters, linear_modules, weight_bytes
 
 corridor("model")
 
@@ -244,7 +245,7 @@ import torch
 
 from lab_lib.runs.config import load_recipe
 from lab_lib.runs.dry_run import memory_estimate
-from lab_lib.training.hardware import autocast
+from lab_lib.models.hardware import autocast
 from lab_lib.training.lora import LoraConfig, attach_lora
 
 
@@ -551,7 +552,7 @@ check("20.8", merge)
 # bundled adapter adds to its weights, and by how much the merged weights are off when they are kept in bf16 and in NF4.
 
 # %%
-from lab_lib.training.lora import read_adapter_config
+from lab_lib.models.adapter import read_adapter_config
 
 plain = load_model(ModelConfig(name="lab-tiny", quantisation="none", dtype="fp32", adapter=ADAPTER))
 settings = read_adapter_config(find_source(ADAPTER))
@@ -566,7 +567,7 @@ show("20.8", merge, layer.base_layer.weight.detach(), a, b, settings["lora_alpha
 # %%
 from pathlib import Path
 
-from lab_lib.training.merge import merge_adapter
+from lab_lib.models.merge import merge_adapter
 
 merged = merge_adapter(ModelConfig(name="lab-tiny"), ADAPTER, "runs/merged")
 print(f"rounding moves a logit by at most {merged.max_difference:.3f}, the adapter {merged.effect:.3f}")
@@ -578,7 +579,7 @@ print(f"rounding moves a logit by at most {merged.max_difference:.3f}, the adapt
 # %%
 from lab_lib.runs.splits import load_splits
 from lab_lib.runs.stages import encode
-from lab_lib.training.checks import logits
+from lab_lib.models.checks import logits
 
 splits = load_splits(recipe.data)
 examples = encode(splits.test[:12], loaded.tokenizer, recipe, splits)

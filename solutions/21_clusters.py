@@ -339,8 +339,9 @@ check("21.5", nf4_gigabytes)
 # Is the formula true? Ask a model that is really quantised. (On a CPU the other weights have 32 bits.)
 
 # %%
-from lab_lib.training.model import ModelConfig, load_model
-from lab_lib.training.quantised import count_parameters, parameter_count, quantised_modules, weight_bytes
+from lab_lib.models.model import load_model
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.quantised import count_parameters, parameter_count, quantised_modules, weight_bytes
 
 loaded = load_model(ModelConfig(name="lab-tiny", quantisation="4bit"))
 linear = sum(parameter_count(module.weight) for module in quantised_modules(loaded.model).values())

@@ -294,7 +294,7 @@ check("22.6", transitions)
 # %%
 from IPython.display import Image
 
-from lab_lib.results.structure_graph import draw_graph
+from lab_lib.structure.graph import draw_graph
 from lab_lib.structure.config import StructureConfig
 from lab_lib.structure.describe import describe
 from lab_lib.structure.transitions import Transitions
@@ -379,8 +379,8 @@ for name, labels in clusterings.items():
 # %%
 from rich.console import Console
 
-from lab_lib.runs.structure import Source, explore
-from lab_lib.runs.structure_files import table as agreement_table
+from lab_lib.structure.run import Source, explore
+from lab_lib.structure.files import table as agreement_table
 
 quiet = Console(quiet=True, force_jupyter=False)
 config = StructureConfig(embeddings=EMBEDDINGS, clusters=CLUSTERS, resamples=300)
@@ -403,7 +403,7 @@ write(agreement_table(explored))
 # Which act is in which cluster, in full:
 
 # %%
-from lab_lib.results.act_map import draw_act_map
+from lab_lib.structure.act_map import draw_act_map
 from lab_lib.structure.describe import act_shares
 
 draw_act_map(*act_shares(said, found), "Gold acts by cluster: town, train", Path("acts.png"), None)

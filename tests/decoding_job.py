@@ -14,8 +14,8 @@ from pathlib import Path
 from lab_lib.config import build, override
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.predictions import decode_to_file
-from lab_lib.decoding.processes import of_environment
 from lab_lib.errors import LabError
+from lab_lib.processes.rank import this_process
 from lab_lib.prompts.encode import Prompt
 
 
@@ -40,9 +40,7 @@ def main(folder: str, out: str, *settings: str) -> None:
         configs[Path(out.replace(".jsonl", "-greedy.jsonl"))] = DecodeConfig(max_new_tokens=6, batch_size=2)
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
     for path, config in configs.items():
-        decode_to_file(
-            model, tokenizer, prompts(), config, path, lambda _: time.sleep(pause), processes=of_environment()
-        )
+        decode_to_file(model, tokenizer, prompts(), config, path, lambda _: time.sleep(pause), processes=this_process())
 
 
 if __name__ == "__main__":

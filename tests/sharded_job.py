@@ -16,8 +16,8 @@ from typing import Any
 from rich.console import Console
 
 from lab_lib.errors import LabError
+from lab_lib.machine.process import prepare_process
 from lab_lib.runs.config import load_recipe
-from lab_lib.runs.process import prepare_process
 from lab_lib.runs.run import run
 
 
@@ -26,8 +26,8 @@ def pretend_gpus() -> None:
     from accelerate.state import PartialState
     from accelerate.utils import DistributedType
 
+    from lab_lib.models.hardware import Machine
     from lab_lib.training import sharding
-    from lab_lib.training.hardware import Machine
     from lab_lib.training.trainer import DialogueTrainer
 
     sharding.find_machine = lambda: Machine("none", (8, 0))

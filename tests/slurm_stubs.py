@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab_lib.files import write_json
-from lab_lib.training import slurm
+from lab_lib.processes import slurm
 
 SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_END_TIME", "SLURM_RESTART_COUNT")
 # What the real ones print on stderr for a job that is long over.

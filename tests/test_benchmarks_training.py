@@ -10,7 +10,8 @@ from tiny_models import tiny_llama, tiny_tokenizer
 
 from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.types import Dialogue, Turn
-from lab_lib.training.model import ModelConfig, load_model
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.model import load_model
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lab_lib.calls.call import Call, ParseError, render_call
 from lab_lib.calls.parse import parse_calls
-from lab_lib.calls.tree import MAX_BITS, MAX_CHARACTERS, MAX_DEPTH, MAX_SIZE, Folder, parse_expression, size
+from lab_lib.calls.safe_ast import MAX_BITS, MAX_CHARACTERS, MAX_DEPTH, MAX_SIZE, Folder, parse_expression, size
 
 BOTH = pytest.mark.parametrize("strict_bfcl", [True, False])
 

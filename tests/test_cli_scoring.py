@@ -18,8 +18,8 @@ from lab_lib.corpora.multiwoz import read_multiwoz
 from lab_lib.errors import LabError
 from lab_lib.evaluation.baselines import gold_replies
 from lab_lib.files import read_json, write_json, write_jsonl
-from lab_lib.results.leaderboard import Entry, table_notes
-from lab_lib.runs.cross_check import INSTALL
+from lab_lib.scoring.cross_check import INSTALL
+from lab_lib.scoring.leaderboard_table import Entry, table_notes
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +231,7 @@ def mwzeval(tmp_path_factory, monkeypatch):
 
 
 def figures(predictions: dict[str, Any], active: str) -> dict[str, float]:
-    from lab_lib.runs.cross_check import mwzeval_figures
+    from lab_lib.scoring.cross_check import mwzeval_figures
 
     return mwzeval_figures(predictions, active)
 

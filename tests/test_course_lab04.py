@@ -274,7 +274,8 @@ def test_the_adapter_is_that_of_peft() -> None:
 
 
 def test_the_selectors_are_those_of_the_library() -> None:
-    from lab_lib.training.model import ModelConfig, load_model
+    from lab_lib.models.config import ModelConfig
+    from lab_lib.models.model import load_model
     from lab_lib.training.selectors import match_modules
 
     model = load_model(ModelConfig(name="llama-1m", quantisation="none", from_scratch=True)).model

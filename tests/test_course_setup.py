@@ -19,8 +19,8 @@ from lab_lib.course import setup
 from lab_lib.course.setup import RestartNeeded, imported_in_another_version, machine_lines, ready, token_state
 from lab_lib.course.setup_cell import setup_cell
 from lab_lib.errors import LabError
-from lab_lib.runs import doctor
-from lab_lib.training import hardware
+from lab_lib.machine import doctor
+from lab_lib.models import hardware
 
 
 @pytest.fixture(autouse=True)

@@ -133,7 +133,8 @@ def test_browse_refuses(arguments: dict, message: str) -> None:
 @pytest.fixture(scope="module")
 def desk() -> decoding.Desk:
     """lab-tiny with the bundled adapter, asked about the town's test dialogues."""
-    from lab_lib.training.model import ModelConfig, load_model
+    from lab_lib.models.config import ModelConfig
+    from lab_lib.models.model import load_model
 
     loaded = load_model(ModelConfig(quantisation="none", adapter="town-adapter"))
     return decoding.Desk(loaded, TOWN.splits["test"], PROMPT, Database(TOWN.database))
@@ -175,7 +176,8 @@ def test_drawing_among_fewer_tokens_makes_each_likelier(desk: decoding.Desk) -> 
 
 
 def test_a_model_with_an_encoder_reads_its_history_once() -> None:
-    from lab_lib.training.model import ModelConfig, load_model
+    from lab_lib.models.config import ModelConfig
+    from lab_lib.models.model import load_model
 
     loaded = load_model(ModelConfig(name="t5-tiny", quantisation="none", from_scratch=True))
     asked = decoding.Desk(loaded, TOWN.splits["test"], PromptConfig(format="pairs"), None)

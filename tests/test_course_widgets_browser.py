@@ -38,7 +38,7 @@ NOTEBOOKS = {
     "browse": [START, "widgets.browse(load_corpus('town'), split='test')"],
     "playground": [
         START + "from lab_lib.corpora.database import Database\nfrom lab_lib.prompts.config import PromptConfig\n"
-        "from lab_lib.training.model import ModelConfig, load_model\ntown = load_corpus('town')\n"
+        "from lab_lib.models.model import ModelConfig, load_model\ntown = load_corpus('town')\n"
         "loaded = load_model(ModelConfig(quantisation='none', adapter='town-adapter'))",
         "widgets.playground(loaded, town.splits['test'], PromptConfig(state=True, database=True), "
         "Database(town.database))",

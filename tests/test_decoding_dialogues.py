@@ -9,13 +9,13 @@ from functools import partial
 import pytest
 from tiny_models import tiny_falcon, tiny_llama, tiny_neox
 
+from lab_lib.decoding.cached_decoder import PASS
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.dialogues import Reader, chains, recite, write_dialogues
 from lab_lib.decoding.generate import generate_batch, generate_replies, reads_once, reply_text
-from lab_lib.decoding.reader import PASS
 from lab_lib.errors import LabError
+from lab_lib.models.fast_cpu.chunked_attention import use_strips
 from lab_lib.prompts.encode import Prompt
-from lab_lib.training.strips import use_strips
 
 
 @pytest.fixture(scope="module", params=[tiny_llama, tiny_neox, tiny_falcon], ids=["llama", "neox", "falcon"])
@@ -128,7 +128,7 @@ def test_long_texts_are_read_in_pieces(loaded, monkeypatch):
     model, tokenizer = loaded
     prompts, config = dialogues(5), DecodeConfig(max_new_tokens=5)
     whole = {(r.key, r.turn): r.response for r in generate_replies(model, tokenizer, prompts, config)}
-    monkeypatch.setattr("lab_lib.decoding.reader.PIECE", 3)
+    monkeypatch.setattr("lab_lib.decoding.cached_decoder.PIECE", 3)
     assert {(r.key, r.turn): r.response for r in generate_replies(model, tokenizer, prompts, config)} == whole
 
 

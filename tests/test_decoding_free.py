@@ -7,10 +7,10 @@ import json
 import pytest
 from tiny_models import tiny_llama, tiny_t5, tiny_tokenizer
 
-from lab_lib.decoding.free import Ask, FreeConfig, Growing, batches, choose, generate_free
-from lab_lib.decoding.free_dialogue import FreeDialogue, FreeTurn, Marks, from_row, parse
 from lab_lib.decoding.sampling import GumbelNoise, row_seed
 from lab_lib.errors import LabError
+from lab_lib.free.dialogue import FreeDialogue, FreeTurn, Marks, from_row, parse
+from lab_lib.free.generate import Ask, FreeConfig, Growing, batches, choose, generate_free
 
 BOS, EOS = "<s>", "</s>"
 DIALOGUE = f"user> hi\nstate> hotel stars=4\nbot> which one ?{EOS}\nuser> any\nbot> goodbye{EOS}\n{EOS}"
@@ -209,7 +209,7 @@ def test_the_tokens_are_those_of_a_plain_loop_without_cache(loaded):
         row.add(token)
         text.append(token)
         rows.append(token)
-    from lab_lib.decoding.free import write
+    from lab_lib.free.generate import write
 
     (made,) = write(model, [Growing(ask, Marks.of(tokenizer))], config)
     assert made.ids == row.ids and len(made.ids) > 5

@@ -7,8 +7,9 @@ import json
 import pytest
 from tiny_models import tiny_llama
 
-from lab_lib.decoding.config import DecodeConfig, generation_config
+from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import generate_batch, generate_replies
+from lab_lib.decoding.generation_config import generation_config
 from lab_lib.decoding.predictions import (
     decode_to_file,
     export_mwzeval,

@@ -11,9 +11,10 @@ from tiny_models import FAMILIES, tiny_adapter, tiny_llama
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import generate_batch, generate_replies, reply_text
 from lab_lib.files import read_json
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.merge import merge_adapter
+from lab_lib.models.model import load_model
 from lab_lib.prompts.encode import Prompt
-from lab_lib.training.merge import merge_adapter
-from lab_lib.training.model import ModelConfig, load_model
 
 CAUSAL = [family for family in FAMILIES if family != "t5"]
 # What a checkpoint may carry: each of these would change the replies, the last two also in greedy search.

@@ -13,9 +13,9 @@ import decoding_job
 import pytest
 from tiny_models import tiny_llama
 
-from lab_lib.decoding.predictions import partials
-from lab_lib.decoding.processes import Processes
+from lab_lib.decoding.shares import partial_file, partial_files, share
 from lab_lib.errors import LabError
+from lab_lib.processes.rank import Processes
 from lab_lib.prompts.encode import Prompt
 
 JOB = Path(decoding_job.__file__)
@@ -63,7 +63,7 @@ def test_two_processes_write_the_file_of_one(model_folder, tmp_path):
     wanted = alone(model_folder, tmp_path / "one.jsonl", *sampling), alone(model_folder, tmp_path / "one-greedy.jsonl")
     found = (tmp_path / "two.jsonl").read_bytes(), (tmp_path / "two-greedy.jsonl").read_bytes()
     assert found == wanted and wanted[0] != wanted[1] and wanted[0].count(b"\n") == 28
-    assert partials(tmp_path / "two.jsonl") == []
+    assert partial_files(tmp_path / "two.jsonl") == []
 
 
 def pair(folder: Path, out: Path, *settings: tuple[str, ...]) -> list[subprocess.Popen[str]]:
@@ -87,9 +87,9 @@ def test_processes_that_were_killed_are_gone_on_with_by_any_number(model_folder,
         wait_for(lambda rank=rank: rows(out, rank) > 0, jobs[rank])
     for job in jobs:
         kill(job)
-    assert len(partials(out)) == 2 and not out.exists()
+    assert len(partial_files(out)) == 2 and not out.exists()
     assert alone(model_folder, out, "sample=true") == wanted
-    assert partials(out) == []
+    assert partial_files(out) == []
 
 
 def test_a_process_that_ends_is_an_error_of_the_others_and_no_hang(model_folder, tmp_path):
@@ -104,7 +104,7 @@ def test_a_process_that_ends_is_an_error_of_the_others_and_no_hang(model_folder,
 
 def rows(out: Path, rank: int) -> int:
     """Return how many replies a process has written so far."""
-    part = Processes(rank, 2).partial(out)
+    part = partial_file(Processes(rank, 2), out)
     return part.read_text().count("\n") if part.exists() else 0
 
 
@@ -118,12 +118,12 @@ def wait_for(holds, job: subprocess.Popen[str]) -> None:
 
 def test_shares_are_whole_dialogues_of_similar_size_and_cover_everything():
     prompts = [Prompt((1,) * (5 + d), f"d{d}", turn) for d in range(7) for turn in range(3)]
-    shares = [Processes(rank, 3).share(prompts) for rank in range(3)]
-    keys = [{prompt.key for prompt in share} for share in shares]
+    shares = [share(Processes(rank, 3), prompts) for rank in range(3)]
+    keys = [{prompt.key for prompt in part} for part in shares]
     assert [len(found) for found in keys] == [3, 2, 2] and not keys[0] & keys[1] and not keys[1] & keys[2]
-    assert sorted((p.key, p.turn) for share in shares for p in share) == sorted((p.key, p.turn) for p in prompts)
+    assert sorted((p.key, p.turn) for part in shares for p in part) == sorted((p.key, p.turn) for p in prompts)
     assert keys[0] == {"d6", "d3", "d0"}  # dealt from the longest down
-    assert Processes().share(prompts) == prompts
+    assert share(Processes(), prompts) == prompts
 
 
 def test_a_single_process_waits_for_nobody():

@@ -9,10 +9,10 @@ from tiny_models import tiny_llama, tiny_neox
 
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import generate_batch, generate_replies, write_batch
-from lab_lib.decoding.slots import biases, opening_tokens
+from lab_lib.decoding.logit_bias import biases, opening_tokens
+from lab_lib.models.hub import find_source
+from lab_lib.models.tokenizer import load_tokenizer
 from lab_lib.prompts.encode import Prompt
-from lab_lib.training.hub import find_source
-from lab_lib.training.tokenizer import load_tokenizer
 
 
 @pytest.fixture(scope="module", params=[tiny_llama, tiny_neox], ids=["llama", "neox"])

@@ -9,8 +9,8 @@ import pytest
 from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.types import Corpus
 from lab_lib.evaluation.baselines import gold_replies
-from lab_lib.evaluation.canonical import DIFFERENT, digest
 from lab_lib.evaluation.mwz import MwzScorer
+from lab_lib.evaluation.reference_hash import DIFFERENT, digest
 
 
 def notes(corpus: Corpus) -> tuple[str, ...]:

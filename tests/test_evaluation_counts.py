@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lab_lib.errors import LabError
 from lab_lib.evaluation.bleu import BleuCounter, bleu, corpus_bleu
 from lab_lib.evaluation.bootstrap import compare, intervals, pool, resample
-from lab_lib.evaluation.richness import richness, tokens
+from lab_lib.evaluation.diversity import richness, tokens
 
 
 def test_bleu_counts_of_one_reply_by_hand() -> None:

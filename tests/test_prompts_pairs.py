@@ -8,11 +8,11 @@ from tiny_models import t5_tokenizer, tiny_tokenizer
 
 from lab_lib.corpora.types import Dialogue, Turn
 from lab_lib.errors import LabError
+from lab_lib.models.hub import Source
+from lab_lib.models.tokenizer import load_tokenizer
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import converse, prompts
 from lab_lib.prompts.encode import answer_text, training_examples
-from lab_lib.training.hub import Source
-from lab_lib.training.tokenizer import load_tokenizer
 
 PAIRS = PromptConfig(format="pairs", instruction="Help.", state=True)
 TURNS = PromptConfig(format="turns", instruction="Help.", state=True)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from lab_lib.corpora.types import Dialogue, Turn
+from lab_lib.models.hub import Source
+from lab_lib.models.tokenizer import load_tokenizer
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
 from lab_lib.prompts.encode import training_examples
 from lab_lib.training.batches import IGNORED, Collator, to_rows
-from lab_lib.training.hub import Source
-from lab_lib.training.tokenizer import load_tokenizer
 
 DIALOGUE = Dialogue(
     "D1",

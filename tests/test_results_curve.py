@@ -10,8 +10,8 @@ import xml.etree.ElementTree as xml
 import pytest
 
 from lab_lib.errors import LabError
+from lab_lib.free.figure import _shares
 from lab_lib.results.curve import best_step, dev_points, draw_curve, loss_points
-from lab_lib.results.free_figure import _shares
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from lab_lib.errors import LabError
-from lab_lib.results.act_map import draw_act_map
-from lab_lib.results.structure_dot import dot_text, draw_dot, find_dot, quote
-from lab_lib.results.structure_graph import HEIGHT, LABELLED, NUMBER, WIDTH, draw_graph, free_place, lay_out
-from lab_lib.results.structure_page import Walk, agreement_lines, structure_html
+from lab_lib.structure.act_map import draw_act_map
 from lab_lib.structure.describe import Card
+from lab_lib.structure.dot import dot_text, draw_dot, find_dot, quote
+from lab_lib.structure.graph import HEIGHT, LABELLED, NUMBER, WIDTH, draw_graph, free_place, lay_out
+from lab_lib.structure.page import Walk, agreement_lines, structure_html
 from lab_lib.structure.quality import Agreement
 from lab_lib.structure.transitions import Transitions
 

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from lab_lib.errors import LabError
-from lab_lib.results.sweep_figure import Around, Picture, caption, draw_sweep, points_of
-from lab_lib.results.sweep_table import SweepRow, mean_interval, merge_seeds, student, to_markdown, to_terminal
+from lab_lib.sweeps.figure import Around, Picture, caption, draw_sweep, points_of
+from lab_lib.sweeps.table import SweepRow, mean_interval, merge_seeds, student, to_markdown, to_terminal
 
 COSTS = {"trainable": "Trained", "seconds": "Train s"}
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 LEFT = """
 import sys
 from contextlib import nullcontext
-from lab_lib.runs.c_library import denormals_as_zero
+from lab_lib.models.fast_cpu.c_library import denormals_as_zero
 with denormals_as_zero() if sys.argv[1] == "as zero" else nullcontext():
     import torch
     torch.set_num_threads(2)
@@ -30,7 +30,7 @@ def test_denormals_are_zero_in_every_thread():
 
 
 def test_the_command_computes_so_and_its_caller_as_before(cli, monkeypatch):
-    from lab_lib.runs import doctor
+    from lab_lib.machine import doctor
 
     tiny, seen = float("1e-310"), []
     monkeypatch.setattr(doctor, "checkup", lambda: seen.append(tiny * 1.0) or [])

@@ -7,10 +7,10 @@ from rich.console import Console
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_falcon, tiny_gpt2, tiny_llama, tiny_neox, tiny_t5
 
+from lab_lib.chat.chat import chat
 from lab_lib.errors import LabError
-from lab_lib.runs.chat import chat
 from lab_lib.runs.config import RunConfig, load_recipe
-from lab_lib.runs.pairs import fit_prompt
+from lab_lib.runs.prompt_format import fit_prompt
 from lab_lib.runs.run import run
 
 QUICK = [

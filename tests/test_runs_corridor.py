@@ -163,7 +163,7 @@ def test_predictions_export_and_merge(finished, tmp_path, cli):
 def test_chat_answers_in_a_terminal(finished):
     from rich.console import Console
 
-    from lab_lib.runs.chat import chat
+    from lab_lib.chat.chat import chat
     from lab_lib.runs.config import load_run_config
 
     lines = iter(["Hello there", ""])

@@ -11,10 +11,10 @@ from tiny_models import tiny_adapter, tiny_llama, tiny_t5
 
 from lab_lib.corpora.load import load_corpus
 from lab_lib.files import read_json, read_jsonl
-from lab_lib.runs.batch_size import search
+from lab_lib.machine.batch_size import search
 from lab_lib.runs.config import load_recipe
-from lab_lib.runs.decode_sweep import NAMES
 from lab_lib.runs.folder import open_folder
+from lab_lib.sweeps.decoding import NAMES
 
 QUICK = ["decoding.max_new_tokens=6", "prompt.max_tokens=400", "evaluation.resamples=20", "model.quantisation=none"]
 
@@ -88,7 +88,7 @@ def test_a_setting_that_cannot_be_scored_has_failed(run, cli, tmp_path, monkeypa
     def full(*_):
         raise MemoryError("no room for the scores")
 
-    monkeypatch.setattr("lab_lib.runs.decode_sweep.score", full)
+    monkeypatch.setattr("lab_lib.sweeps.decoding.score", full)
     with pytest.raises(MemoryError):
         cli("decode", run, "--base", "--sweep", "--grid", "decoding.beams=1,2", "--out", tmp_path, "--member", "0")
     status = read_json(tmp_path / "beams=1,seed=0" / "status.json")
@@ -230,8 +230,8 @@ def test_a_batch_that_does_not_fit_is_seen_and_other_errors_are_not_hidden(run, 
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from lab_lib.decoding.config import DecodeConfig
+    from lab_lib.machine.batch_size import Memory, attempt
     from lab_lib.prompts.encode import Prompt
-    from lab_lib.runs.batch_size import Memory, attempt
 
     folder = tiny_llama(tmp_path)
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
@@ -259,7 +259,7 @@ def test_a_batch_that_does_not_fit_is_seen_and_other_errors_are_not_hidden(run, 
 
 
 def test_a_cpu_keeps_a_margin_and_never_grows_past_its_budget():
-    from lab_lib.runs.batch_size import Memory
+    from lab_lib.machine.batch_size import Memory
 
     memory = Memory(gpu=False, budget=1000)
     memory.taken = {4: 50, 8: 100}
@@ -277,8 +277,8 @@ def test_what_is_tried_needs_as_much_as_the_longest_reply_does(tmp_path, changes
 
     from lab_lib.decoding.config import DecodeConfig
     from lab_lib.decoding.row_cache import ROOM
+    from lab_lib.machine.batch_size import GAP, write
     from lab_lib.prompts.encode import Prompt
-    from lab_lib.runs.batch_size import GAP, write
 
     assert GAP > ROOM
     folder = tiny_llama(tmp_path)

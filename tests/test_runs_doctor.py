@@ -14,9 +14,9 @@ import pytest
 from faulty_server import FaultyServer, free_port
 from rich.console import Console
 
-from lab_lib.runs import doctor
-from lab_lib.runs.doctor import Check, checkup, print_checks
-from lab_lib.training.hardware import Machine
+from lab_lib.machine import doctor
+from lab_lib.machine.doctor import Check, checkup, print_checks
+from lab_lib.models.hardware import Machine
 
 
 def test_checks_are_numbered_and_every_problem_has_a_fix() -> None:

@@ -11,14 +11,14 @@ from rich.console import Console
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_llama, tiny_t5
 
+from lab_lib.chat.chat import chat
+from lab_lib.chat.end_to_end import Guide
 from lab_lib.corpora.load import load_corpus
 from lab_lib.errors import LabError
 from lab_lib.evaluation.baselines import gold_replies
 from lab_lib.evaluation.state_calls import gold_calls
 from lab_lib.files import read_json, read_jsonl, write_jsonl
 from lab_lib.prompts.belief import Belief
-from lab_lib.runs.chat import chat
-from lab_lib.runs.chat_end_to_end import Guide
 from lab_lib.runs.config import RunConfig, load_recipe, load_run_config
 from lab_lib.runs.run import run
 
@@ -118,7 +118,7 @@ def test_gold_answers_reach_the_ceiling_in_every_column(finished, config, tmp_pa
 
 def test_a_prediction_file_with_calls_is_scored_as_text_state_and_call_at_once(finished, config, tmp_path):
     from lab_lib.runs.config import EvaluateConfig
-    from lab_lib.runs.evaluate import Plan, evaluate_file
+    from lab_lib.scoring.prediction_file import Plan, evaluate_file
 
     console = Console(record=True, width=120)
     plan = Plan(config.data.corpus, "test", ("mwz", "states", "text"), settings=EvaluateConfig(resamples=20))

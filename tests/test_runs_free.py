@@ -10,16 +10,16 @@ from tiny_corpus import write_tiny_corpus
 
 from lab_lib.cli import main
 from lab_lib.corpora.types import Corpus, Dialogue, Turn
-from lab_lib.decoding.free_dialogue import FreeDialogue, FreeTurn
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl
+from lab_lib.free.dialogue import FreeDialogue, FreeTurn
+from lab_lib.free.run import Order, Writer, beginning_of, find_writer, settle
+from lab_lib.free.scores import choose_judge, groups, refuse_itself, score_group, wishes_met
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.hub import BUNDLED
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.runs.config import DataConfig
-from lab_lib.runs.free import Order, Writer, beginning_of, find_writer, settle
-from lab_lib.runs.free_scores import choose_judge, groups, refuse_itself, score_group, wishes_met
 from lab_lib.runs.splits import Splits
-from lab_lib.training.hub import BUNDLED
-from lab_lib.training.model import ModelConfig
 
 SMALL = ["training.steps=2", "training.batch_size=2", "training.micro_batch_size=2", "training.save_every=2"]
 FIGURES = ["real", "random turns", "generated"]

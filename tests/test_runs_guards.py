@@ -75,7 +75,7 @@ def test_a_run_without_adapter_does_not_pass_for_the_base_model(trained, tmp_pat
 
 def test_an_adapter_that_is_saved_empty_is_not_left_behind(trained, tmp_path):
     """PEFT writes what state_dict() gives; where that is replaced, or the weights are sharded, it may be nothing."""
-    from lab_lib.training.model import load_model
+    from lab_lib.models.model import load_model
 
     config, folder, _ = trained
     loaded = load_model(replace(config.model, adapter=str(folder / "adapter")))

@@ -10,10 +10,10 @@ import pytest
 import slurm_stubs
 from slurm_stubs import FORGOTTEN, run_folder
 
+from lab_lib.cluster.jobs import find_jobs
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json
-from lab_lib.runs.jobs import find_jobs
-from lab_lib.training import slurm
+from lab_lib.processes import slurm
 
 # The fixtures of this file.
 cluster, outside_slurm = slurm_stubs.cluster, slurm_stubs.outside_slurm
@@ -186,7 +186,7 @@ def test_a_folder_that_cannot_be_written_is_shown_as_it_stands(tmp_path, cluster
 
     cluster(squeue="echo TIMEOUT")
     run_folder(tmp_path / "run", "running", job="12")
-    monkeypatch.setattr("lab_lib.runs.jobs.write_json", full)
+    monkeypatch.setattr("lab_lib.cluster.jobs.write_json", full)
     assert [job.state for job in find_jobs([tmp_path])] == ["timeout"]
 
 

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from lab_lib.cli import app
 from lab_lib.errors import LabError
+from lab_lib.machine.profile import Operation, by_part, part_of, profile, speed_lines, top_operators
 from lab_lib.prompts.encode import Example
 from lab_lib.runs.config import load_recipe
-from lab_lib.runs.profile import Operation, by_part, part_of, profile, speed_lines, top_operators
 from lab_lib.training.config import TrainConfig
 
 

@@ -14,13 +14,13 @@ import pytest
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json
-from lab_lib.results.recipe_header import NOT_MEASURED, header, keep
+from lab_lib.models.hub import BUNDLED, SHAPES
+from lab_lib.models.model import check_config
 from lab_lib.runs.config import RunConfig, load_recipe, recipe_names, recipe_path
-from lab_lib.runs.redraw import floors, redraw
-from lab_lib.runs.sweep_config import load_sweep
-from lab_lib.runs.sweep_summary import question
-from lab_lib.training.hub import BUNDLED, SHAPES
-from lab_lib.training.model import check_config
+from lab_lib.submissions.recipe_header import NOT_MEASURED, header, keep
+from lab_lib.sweeps.grid import load_sweep
+from lab_lib.sweeps.redraw import floors, redraw
+from lab_lib.sweeps.summary import question
 
 ROOT = Path(__file__).resolve().parent.parent
 SWEEPS = [name for name in recipe_names() if load_sweep(name)]

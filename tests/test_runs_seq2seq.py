@@ -14,7 +14,7 @@ from tiny_models import tiny_flan, tiny_llama, tiny_t5
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl
 from lab_lib.runs.config import load_run_config
-from lab_lib.runs.pairs import choose_format
+from lab_lib.runs.prompt_format import choose_format
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_the_run_goes_on_and_takes_its_verbs_one_by_one(finished, corpus, base, 
 def test_merge_and_chat(finished, tmp_path, cli):
     from rich.console import Console
 
-    from lab_lib.runs.chat import chat
+    from lab_lib.chat.chat import chat
 
     folder, _ = finished
     code, _out, err = cli("merge", folder, tmp_path / "merged")
@@ -131,11 +131,12 @@ def test_a_small_model_learns_the_replies_by_heart_and_when_to_stop(corpus, tmp_
     from lab_lib.corpora.load import load_corpus
     from lab_lib.decoding.config import DecodeConfig
     from lab_lib.decoding.generate import generate_batch
+    from lab_lib.models.config import ModelConfig
+    from lab_lib.models.model import generation_mode, load_model, training_mode
     from lab_lib.prompts.config import PromptConfig
     from lab_lib.prompts.conversation import prompts
     from lab_lib.prompts.encode import training_examples
     from lab_lib.training.config import TrainConfig
-    from lab_lib.training.model import ModelConfig, generation_mode, load_model, training_mode
     from lab_lib.training.trainer import train
 
     folder = tiny_t5(tmp_path / "model", dropout_rate=0.0)

@@ -7,10 +7,11 @@ from lab_lib.corpora.load import load_corpus
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import generate_replies
 from lab_lib.evaluation.mwz import MwzScorer
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.fast_cpu.merged_for_decoding import folded
+from lab_lib.models.model import generation_mode, load_model
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
-from lab_lib.training.folded import folded
-from lab_lib.training.model import ModelConfig, generation_mode, load_model
 
 
 def test_the_bundled_adapter_replies_as_in_the_town():

@@ -11,8 +11,8 @@ import pytest
 
 from lab_lib.errors import LabError, OutOfMemory, Stopped
 from lab_lib.files import read_json
+from lab_lib.processes import slurm
 from lab_lib.runs.folder import RunFolder, default_folder, stage
-from lab_lib.training import slurm
 from lab_lib.training.stopping import stopping_cleanly
 
 SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_END_TIME", "SLURM_RESTART_COUNT")

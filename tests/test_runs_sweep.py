@@ -17,10 +17,10 @@ from tiny_models import tiny_llama
 from lab_lib.errors import LabError
 from lab_lib.files import read_json
 from lab_lib.runs.config import load_recipe
-from lab_lib.runs.decode_sweep import load_decode_sweep
 from lab_lib.runs.folder import open_folder
-from lab_lib.runs.sweep import choose_workers
-from lab_lib.runs.sweep_config import Member, load_sweep, parse_grid
+from lab_lib.sweeps.decoding import load_decode_sweep
+from lab_lib.sweeps.grid import Member, load_sweep, parse_grid
+from lab_lib.sweeps.processes import choose_workers
 
 RECIPE = """
 data: {{corpus: {corpus}}}

@@ -10,8 +10,8 @@ from lab_lib.cli.sweeps import _gather, refuse_decoding_alone
 from lab_lib.errors import LabError
 from lab_lib.files import write_json, write_text
 from lab_lib.runs.folder import open_folder
-from lab_lib.runs.sweep_config import Sweep, load_sweep
-from lab_lib.runs.sweep_summary import TRIVIAL, sentences
+from lab_lib.sweeps.grid import Sweep, load_sweep
+from lab_lib.sweeps.summary import TRIVIAL, sentences
 
 
 def with_choices(folder: Path, choices: str) -> Sweep:

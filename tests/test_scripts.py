@@ -195,5 +195,5 @@ def test_pretraining_is_given_the_two_corpora_and_its_folder(tmp_path: Path) -> 
     script = ROOT / "scripts" / "pretrain_tiny.sh"
     done = launch(script, "my-out", "--steps", "3", LAB_DATA=str(tmp_path), LAB_PYTHON=str(spy))
     assert done.stdout == (  # the module itself prints the folder
-        f"-m lab_lib.training.pretrain --train {tmp_path}/sgd/train --dev {tmp_path}/sgd/dev --out my-out --steps 3\n"
+        f"-m lab_lib.pretraining.tiny --train {tmp_path}/sgd/train --dev {tmp_path}/sgd/dev --out my-out --steps 3\n"
     )

@@ -90,7 +90,7 @@ def test_on_several_machines_srun_starts_one_torchrun_on_each_and_they_meet_on_t
 def accelerated(folder: Path, *arguments: str, script: str = "train_qlora.sh", **changes: str | None) -> Any:
     """Run a launcher with LAB_ACCELERATE and an interpreter that prints what it is called with."""
     names = {"SLURM_GPUS_ON_NODE": None, "SLURM_NNODES": None, "LAB_PROCESSES": "2", "LAB_ACCELERATE": "fsdp2"}
-    names |= {"LAB_PYTHON": spy_on(folder, "lab_lib.training.launching"), "LAB_REQUEUE": "", **changes}
+    names |= {"LAB_PYTHON": spy_on(folder, "lab_lib.cluster.launching"), "LAB_REQUEUE": "", **changes}
     return launch(ROOT / "scripts" / script, *arguments, **names)
 
 

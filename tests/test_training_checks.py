@@ -8,15 +8,16 @@ import pytest
 from tiny_models import IDS, tiny_adapter, tiny_llama, tiny_t5
 
 from lab_lib.errors import LabError
-from lab_lib.training.checks import (
+from lab_lib.models.checks import (
     adapter_changes_logits,
     adapter_norm,
     logits,
     require_adapter_effect,
     require_saved_adapter,
 )
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.model import load_model
 from lab_lib.training.lora import LoraConfig, attach_lora
-from lab_lib.training.model import ModelConfig, load_model
 
 
 @pytest.fixture(scope="module")

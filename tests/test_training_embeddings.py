@@ -8,11 +8,12 @@ import pytest
 from safetensors.torch import load_file
 from tiny_models import FAMILIES, IDS, tiny_llama
 
-from lab_lib.training.checks import adapter_changes_logits, logits, require_saved_adapter
-from lab_lib.training.folded import folded
+from lab_lib.models.checks import adapter_changes_logits, logits, require_saved_adapter
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.fast_cpu.merged_for_decoding import folded
+from lab_lib.models.merge import merge_adapter
+from lab_lib.models.model import load_model
 from lab_lib.training.lora import LoraConfig, attach_lora
-from lab_lib.training.merge import merge_adapter
-from lab_lib.training.model import ModelConfig, load_model
 
 UNSEEN = 77  # a token that IDS does not have: its vector moves as an output, never as an input
 

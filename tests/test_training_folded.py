@@ -6,9 +6,10 @@ import pytest
 from tiny_models import FAMILIES, forward, tiny_llama
 
 from lab_lib.errors import LabError
-from lab_lib.training.folded import fold_choice, fold_layer, folded, in_float64
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.fast_cpu.merged_for_decoding import fold_choice, fold_layer, folded, in_float64
+from lab_lib.models.model import generation_mode, load_model, training_mode
 from lab_lib.training.lora import LoraConfig, attach_lora
-from lab_lib.training.model import ModelConfig, generation_mode, load_model, training_mode
 
 
 def adapted(folder, quantisation: str, dtype: str = "fp32"):

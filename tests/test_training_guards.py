@@ -12,11 +12,12 @@ from tiny_models import FAMILIES, forward, tiny_llama
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_jsonl
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.model import load_model, training_mode
 from lab_lib.runs.config import load_recipe, recipe_names
 from lab_lib.training.batches import IGNORED
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.lora import LoraConfig, attach_lora
-from lab_lib.training.model import ModelConfig, load_model, training_mode
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from lab_lib.errors import LabError
-from lab_lib.training.hardware import (
+from lab_lib.models.hardware import (
     Machine,
     autocast,
     choose_attention,
@@ -98,10 +98,10 @@ def test_attention():
 
 
 def test_flash_attention_needs_its_package(monkeypatch):
-    monkeypatch.setattr("lab_lib.training.hardware.find_spec", lambda name: None)
+    monkeypatch.setattr("lab_lib.models.hardware.find_spec", lambda name: None)
     with pytest.raises(LabError, match="package flash-attn is not installed"):
         choose_attention("flash_attention_2", A100)
-    monkeypatch.setattr("lab_lib.training.hardware.find_spec", lambda name: object())
+    monkeypatch.setattr("lab_lib.models.hardware.find_spec", lambda name: object())
     assert choose_attention("flash_attention_2", A100).value == "flash_attention_2"
 
 

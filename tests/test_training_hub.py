@@ -14,13 +14,13 @@ from hub_server import HubRepo, HubServer, commit_of
 from tiny_models import tiny_llama
 
 from lab_lib.errors import LabError
-from lab_lib.training import hub
-from lab_lib.training.hub import Source, check_folder, check_safetensors, find_source
+from lab_lib.models import hub
+from lab_lib.models.hub import Source, check_folder, check_safetensors, find_source
 
 FIND = """
 import json, sys
 from lab_lib.errors import LabError
-from lab_lib.training.hub import find_source
+from lab_lib.models.hub import find_source
 try:
     source = find_source(*sys.argv[1:])
     print(json.dumps([source.name, str(source.folder), source.revision]))
@@ -29,8 +29,9 @@ except LabError as error:
 """
 LOAD = """
 import json, sys
-from lab_lib.training.lora import adapted_modules
-from lab_lib.training.model import ModelConfig, load_model
+from lab_lib.models.adapter import adapted_modules
+from lab_lib.models.model import load_model
+from lab_lib.models.config import ModelConfig
 loaded = load_model(ModelConfig(sys.argv[1], quantisation="none", adapter=sys.argv[2]))
 loaded.model.save_pretrained(sys.argv[3])
 print(json.dumps([loaded.base_name, loaded.revision, len(adapted_modules(loaded.model))]))
@@ -112,8 +113,9 @@ def test_offline_and_unreachable_without_a_cached_copy(tmp_path):
 
 
 def test_a_model_and_an_adapter_load_by_hub_name(tiny, tmp_path):
+    from lab_lib.models.config import ModelConfig
+    from lab_lib.models.model import load_model
     from lab_lib.training.lora import LoraConfig, attach_lora
-    from lab_lib.training.model import ModelConfig, load_model
 
     loaded = load_model(ModelConfig(str(tiny), quantisation="none"), for_training=True)
     loaded.model.name_or_path = "lab/tiny"

@@ -10,8 +10,8 @@ import torch
 from tiny_models import tiny_llama
 
 from lab_lib.errors import LabError
+from lab_lib.models.hardware import Machine
 from lab_lib.training import kernels
-from lab_lib.training.hardware import Machine
 from lab_lib.training.kernels import choose_kernels, use_liger
 
 GPU, CPU = Machine("NVIDIA A100", (8, 0)), Machine()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sharded_job import FSDP2, ZERO3
 
+from lab_lib.cluster.launching import configuration
 from lab_lib.errors import LabError
-from lab_lib.training.launching import configuration
 
 FOLDER = Path(__file__).resolve().parent.parent / "scripts" / "accelerate"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -85,7 +85,7 @@ def test_a_name_is_found() -> None:
 
 
 def test_a_missing_package_is_said_before_anything_starts(monkeypatch) -> None:
-    from lab_lib.training import launching
+    from lab_lib.cluster import launching
 
     monkeypatch.setattr(launching, "find_spec", lambda name: None)
     with pytest.raises(LabError, match="the package deepspeed is not installed; `pip install deepspeed`"):

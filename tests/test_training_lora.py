@@ -10,9 +10,11 @@ import pytest
 from tiny_models import FAMILIES, IDS, tiny_adapter, tiny_llama
 
 from lab_lib.errors import LabError
-from lab_lib.training.checks import logits
-from lab_lib.training.lora import LoraConfig, LoraSummary, adapted_modules, attach_lora
-from lab_lib.training.model import ModelConfig, load_model
+from lab_lib.models.adapter import adapted_modules
+from lab_lib.models.checks import logits
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.model import load_model
+from lab_lib.training.lora import LoraConfig, LoraSummary, attach_lora
 from lab_lib.training.selectors import match_modules
 
 # What each selector chooses in one block of each family; T5's first encoder and decoder block.

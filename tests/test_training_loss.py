@@ -10,9 +10,9 @@ import pytest
 import training_job
 from tiny_models import FAMILIES, tiny_falcon, tiny_llama, tiny_neox, tiny_t5
 
+from lab_lib.models.hardware import Choice
 from lab_lib.training.batches import IGNORED, Collator, to_rows
 from lab_lib.training.config import TrainConfig
-from lab_lib.training.hardware import Choice
 from lab_lib.training.loss import LONG, SHORT, Batching, batching_for, choose_positions
 from lab_lib.training.seq2seq import loss_for
 

@@ -9,9 +9,10 @@ import pytest
 from tiny_models import FAMILIES, IDS, tiny_adapter
 
 from lab_lib.errors import LabError
-from lab_lib.training.checks import logits
-from lab_lib.training.merge import merge_adapter
-from lab_lib.training.model import ModelConfig, load_model
+from lab_lib.models.checks import logits
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.merge import merge_adapter
+from lab_lib.models.model import load_model
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_a_merge_that_went_wrong_is_noticed(models, tmp_path, monkeypatch):
         untouched.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
 
-    monkeypatch.setattr("lab_lib.training.merge._save", save_the_base)
+    monkeypatch.setattr("lab_lib.models.merge._save", save_the_base)
     with pytest.raises(LabError, match=r"merge: .*_proj\.weight on disk is not what was saved"):
         merge_adapter(ModelConfig(str(base)), str(adapter), tmp_path / "merged", "fp32", IDS)
     assert list(tmp_path.iterdir()) == []
@@ -118,7 +119,7 @@ def test_a_full_disk_leaves_nothing(models, tmp_path, monkeypatch):
     def no_space(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("lab_lib.training.merge._save", no_space)
+    monkeypatch.setattr("lab_lib.models.merge._save", no_space)
     with pytest.raises(LabError, match="merged: cannot write: No space left on device"):
         merge_adapter(ModelConfig(str(base)), str(adapter), tmp_path / "merged")
     assert list(tmp_path.iterdir()) == []

@@ -10,9 +10,10 @@ import pytest
 from tiny_models import FAMILIES, forward, tiny_llama
 
 from lab_lib.errors import LabError
-from lab_lib.training.hardware import Machine
-from lab_lib.training.model import ModelConfig, load_model
-from lab_lib.training.quantised import count_parameters, quantised_modules, weight_bytes
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.hardware import Machine
+from lab_lib.models.model import load_model
+from lab_lib.models.quantised import count_parameters, quantised_modules, weight_bytes
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from tiny_models import FAMILIES, forward, tiny_llama
 
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.model import generation_mode, load_model, training_mode
 from lab_lib.training.lora import LoraConfig, attach_lora
-from lab_lib.training.model import ModelConfig, generation_mode, load_model, training_mode
 
 
 @pytest.fixture(scope="module")

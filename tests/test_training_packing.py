@@ -68,7 +68,8 @@ def test_strips_obey_the_mask_of_packed_rows(tmp_path: Path):
     """bf16 on a CPU: the loss of a long packed row is that of its examples, within the rounding of bf16."""
     import torch
 
-    from lab_lib.training.model import ModelConfig, load_model, training_mode
+    from lab_lib.models.config import ModelConfig
+    from lab_lib.models.model import load_model, training_mode
 
     folder = tiny_llama(tmp_path)
     made = [{n: ids * 9 for n, ids in row.items()} for row in rows(4)]

@@ -13,8 +13,8 @@ from pretrain_job import ARGUMENTS, STEPS, log_steps, same, write_sgd
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json, write_jsonl
-from lab_lib.training.pretrain import PretrainConfig, check_size, learning_rate, main
-from lab_lib.training.pretrain_folder import cut_log, open_folder
+from lab_lib.pretraining.folder import cut_log, open_folder
+from lab_lib.pretraining.tiny import PretrainConfig, check_size, learning_rate, main
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,14 +26,14 @@ def call(data: Path, out: Path, *more: str) -> list[str]:
 
 def pretrain(data: Path, out: Path, *more: str) -> tuple[int, str]:
     """Start the command and wait for its end; return exit code and stderr."""
-    command = [sys.executable, "-m", "lab_lib.training.pretrain", *call(data, out, *more)]
+    command = [sys.executable, "-m", "lab_lib.pretraining.tiny", *call(data, out, *more)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     return done.returncode, done.stderr
 
 
 def interrupted(data: Path, out: Path, number: signal.Signals) -> int:
     """Start the command, send it a signal (kill -9 after a checkpoint, others after ten steps); return its code."""
-    command = [sys.executable, "-m", "lab_lib.training.pretrain", *call(data, out)]
+    command = [sys.executable, "-m", "lab_lib.pretraining.tiny", *call(data, out)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
     sign = out / ("latest.json" if number == signal.SIGKILL else "log.jsonl")
     while not sign.exists():

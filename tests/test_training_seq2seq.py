@@ -10,11 +10,12 @@ from tiny_models import IDS, tiny_flan, tiny_t5, tiny_tokenizer
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_jsonl
-from lab_lib.training.checks import logits
+from lab_lib.models.checks import logits
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.hardware import Machine, choose_dtype
+from lab_lib.models.model import load_model, training_mode
 from lab_lib.training.config import TrainConfig
-from lab_lib.training.hardware import Machine, choose_dtype
 from lab_lib.training.lora import LoraConfig, attach_lora
-from lab_lib.training.model import ModelConfig, load_model, training_mode
 from lab_lib.training.selectors import match_modules
 from lab_lib.training.seq2seq import PairCollator, collator_for, rows_for
 

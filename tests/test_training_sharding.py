@@ -126,8 +126,9 @@ def test_four_bit_weights_are_kept_as_numbers_of_the_computations_only_for_shard
     import torch
     from tiny_models import tiny_llama
 
-    from lab_lib.training.model import ModelConfig, load_model
-    from lab_lib.training.quantised import count_parameters, quantised_modules
+    from lab_lib.models.config import ModelConfig
+    from lab_lib.models.model import load_model
+    from lab_lib.models.quantised import count_parameters, quantised_modules
     from lab_lib.training.sharding import byte_sums
 
     config = ModelConfig(name=str(tiny_llama(tmp_path)), dtype="fp32")
@@ -158,9 +159,10 @@ def test_a_four_bit_weight_that_sharing_out_changed_stops_the_run(tmp_path, alon
     from tiny_models import tiny_llama
     from torch.distributed.fsdp import fully_shard
 
+    from lab_lib.models.config import ModelConfig
+    from lab_lib.models.model import load_model
+    from lab_lib.models.quantised import quantised_modules
     from lab_lib.training.callbacks import KeepBytes
-    from lab_lib.training.model import ModelConfig, load_model
-    from lab_lib.training.quantised import quantised_modules
     from lab_lib.training.sharding import is_sharded, unsharded_sums
 
     def sharded(change):

@@ -22,8 +22,9 @@ def learn(model_folder, run, signal_at: int | None = None, settings=(), **option
     from peft import get_peft_model_state_dict
     from transformers import TrainerCallback
 
+    from lab_lib.models.config import ModelConfig
+    from lab_lib.models.model import load_model, training_mode
     from lab_lib.training.lora import LoraConfig, attach_lora
-    from lab_lib.training.model import ModelConfig, load_model, training_mode
     from lab_lib.training.trainer import train
 
     class Signal(TrainerCallback):

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lab_lib.training.checks import adapter_norm, logits, require_adapter_effect, require_saved_adapter
-from lab_lib.training.hardware import autocast
+from lab_lib.models.checks import adapter_norm, logits, require_adapter_effect, require_saved_adapter
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.hardware import autocast
+from lab_lib.models.merge import merge_adapter
+from lab_lib.models.model import generation_mode, load_model, training_mode
 from lab_lib.training.lora import LoraConfig, attach_lora
-from lab_lib.training.merge import merge_adapter
-from lab_lib.training.model import ModelConfig, generation_mode, load_model, training_mode
 
 pytestmark = pytest.mark.real
 STORY = "Once upon a time, there was a little girl named Lily."

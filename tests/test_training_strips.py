@@ -9,9 +9,10 @@ import training_job
 from tiny_models import tiny_falcon, tiny_llama, tiny_neox, tiny_t5
 
 from lab_lib.errors import LabError
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.model import load_model, training_mode
 from lab_lib.training.batches import to_rows
 from lab_lib.training.loss import batching_for
-from lab_lib.training.model import ModelConfig, load_model, training_mode
 
 
 @pytest.mark.parametrize("tokens", [1, 127, 128, 129, 300])
@@ -19,7 +20,7 @@ def test_strips_are_attention_in_value_and_gradient(tokens: int):
     """In float64, against PyTorch's own kernel; 300 tokens are two whole strips and a part."""
     import torch
 
-    from lab_lib.training.strips import StripAttention
+    from lab_lib.models.fast_cpu.chunked_attention import StripAttention
 
     torch.manual_seed(0)
     query, key, value = (torch.randn(2, 3, tokens, 8, dtype=torch.float64, requires_grad=True) for _ in range(3))

@@ -6,8 +6,8 @@ import pytest
 from tiny_models import tiny_tokenizer
 
 from lab_lib.errors import LabError
-from lab_lib.training.hub import Source
-from lab_lib.training.tokenizer import load_tokenizer
+from lab_lib.models.hub import Source
+from lab_lib.models.tokenizer import load_tokenizer
 
 
 def load(tmp_path, pad="<pad>", special=(), **changes):

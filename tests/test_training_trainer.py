@@ -207,8 +207,9 @@ def test_the_best_checkpoint_on_dev_is_what_remains(tmp_path):
     from peft import get_peft_model_state_dict
     from safetensors.torch import load_file
 
+    from lab_lib.models.config import ModelConfig
+    from lab_lib.models.model import load_model, training_mode
     from lab_lib.training.lora import LoraConfig, attach_lora
-    from lab_lib.training.model import ModelConfig, load_model, training_mode
     from lab_lib.training.trainer import train
 
     loaded = load_model(ModelConfig(name=str(tiny_llama(tmp_path / "model"))), for_training=True)
@@ -236,8 +237,9 @@ def test_the_best_checkpoint_on_dev_is_what_remains(tmp_path):
 def test_gradient_checkpointing_changes_memory_not_the_gradients(tmp_path):
     import torch
 
+    from lab_lib.models.config import ModelConfig
+    from lab_lib.models.model import load_model, training_mode
     from lab_lib.training.lora import LoraConfig, attach_lora
-    from lab_lib.training.model import ModelConfig, load_model, training_mode
 
     folder, norms = str(tiny_llama(tmp_path / "model")), []
     for checkpointing in (False, True):

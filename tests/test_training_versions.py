@@ -11,8 +11,9 @@ from packaging.requirements import Requirement
 from tiny_models import tiny_llama
 
 from lab_lib.errors import LabError
-from lab_lib.training.model import ModelConfig, load_model
-from lab_lib.training.versions import require_versions
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.model import load_model
+from lab_lib.models.versions import require_versions
 
 PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
 

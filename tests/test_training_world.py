@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab_lib.errors import LabError
-from lab_lib.training.world import world_size
+from lab_lib.processes.rank import world_size
 
 
 @pytest.fixture(autouse=True)

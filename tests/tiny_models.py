@@ -152,8 +152,9 @@ def tiny_adapter(base: Path, folder: Path, scale: float = 0.05, **lora: Any) -> 
     """Save an adapter for a base as if it had been trained: its B matrices are random instead of zero."""
     import torch
 
+    from lab_lib.models.config import ModelConfig
+    from lab_lib.models.model import load_model
     from lab_lib.training.lora import LoraConfig, attach_lora
-    from lab_lib.training.model import ModelConfig, load_model
 
     loaded = load_model(ModelConfig(str(base), quantisation="none"), for_training=True)
     with torch.random.fork_rng():

@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.model import load_model, training_mode
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.lora import LoraConfig, attach_lora
-from lab_lib.training.model import ModelConfig, load_model, training_mode
 from lab_lib.training.trainer import train
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab_lib.calls.call import Call, ParseError
-from lab_lib.calls.own import read_own
 from lab_lib.calls.schema import Function
-from lab_lib.calls.strict import read_strict
+from lab_lib.calls.syntax_bfcl import read_strict
+from lab_lib.calls.syntax_lab import read_own
 
 
 def parse_calls(text: str, strict_bfcl: bool, functions: Sequence[Function] = ()) -> list[Call]:

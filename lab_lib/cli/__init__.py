@@ -25,8 +25,8 @@ from lab_lib.cli import (
 )
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
-from lab_lib.runs.c_library import denormals_as_zero
-from lab_lib.runs.process import prepare_process
+from lab_lib.machine.process import prepare_process
+from lab_lib.models.fast_cpu.c_library import denormals_as_zero
 from lab_lib.training.stopping import stopping_cleanly
 
 app = typer.Typer(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from lab_lib.runs.sweep_config import Sweep
+    from lab_lib.sweeps.grid import Sweep
 
 
 def parsed(verb: Any, given: list[str]) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def require_recipe(values: Mapping[str, Any]) -> Sweep | None:
     Raises LabError for a recipe, a key or a value that is not there.
     """
     from lab_lib.runs.config import load_recipe
-    from lab_lib.runs.sweep_config import load_sweep
+    from lab_lib.sweeps.grid import load_sweep
 
     recipe, overrides = values["recipe"], values["overrides"] or []
     load_recipe(recipe, overrides)

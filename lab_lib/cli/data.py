@@ -44,12 +44,12 @@ def show(
 def _as_tokens(corpus: Any, dialogues: Sequence[Any], recipe: str) -> list[Any]:
     """Return the dialogues' training examples token by token, as the recipe's model would see them."""
     from lab_lib.corpora.database import Database
+    from lab_lib.models.hub import find_source
+    from lab_lib.models.tokenizer import load_tokenizer
     from lab_lib.prompts.encode import training_examples
     from lab_lib.runs.config import load_recipe
     from lab_lib.runs.dry_run import render_tokens
-    from lab_lib.runs.pairs import fit_prompt
-    from lab_lib.training.hub import find_source
-    from lab_lib.training.tokenizer import load_tokenizer
+    from lab_lib.runs.prompt_format import fit_prompt
 
     config = fit_prompt(load_recipe(recipe), console)
     tokenizer, _ = load_tokenizer(find_source(config.model.name, config.model.revision))
@@ -80,8 +80,8 @@ def audit(
 
 def _token_counter(name: str) -> Callable[[str], int]:
     """Return text -> number of tokens, without special tokens."""
-    from lab_lib.training.hub import find_source
-    from lab_lib.training.tokenizer import load_tokenizer
+    from lab_lib.models.hub import find_source
+    from lab_lib.models.tokenizer import load_tokenizer
 
     tokenizer, _ = load_tokenizer(find_source(name))
     return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -12,7 +12,7 @@ from lab_lib.cli.console import console
 from lab_lib.errors import LabError
 
 if TYPE_CHECKING:
-    from lab_lib.runs.sweep_config import Sweep
+    from lab_lib.sweeps.grid import Sweep
 
 
 def decode(
@@ -59,8 +59,8 @@ def decode(
     if find_batch_size:
         _find_batch_size(folder, system)
     elif sweep:
-        from lab_lib.decoding.processes import require_one
-        from lab_lib.runs.decode_sweep import default_out, load_decode_sweep
+        from lab_lib.processes.rank import require_one
+        from lab_lib.sweeps.decoding import default_out, load_decode_sweep
 
         require_one("lab decode --sweep", "use an array: scripts/jobs.sh submit decode RUN --sweep")
         found = load_decode_sweep(folder, overrides or [], grid or [], seeds)
@@ -71,11 +71,11 @@ def decode(
 
 def _decode(folder: Path, system: str) -> None:
     """Decode; of several processes the first one speaks."""
-    from lab_lib.decoding.processes import of_environment
+    from lab_lib.processes.rank import this_process
     from lab_lib.runs.config import load_run_config
     from lab_lib.runs.run import run as walk
 
-    first = of_environment().first
+    first = this_process().first
     walk(load_run_config(folder), folder, console if first else Console(quiet=True), (system,))
     if first:
         print(folder)
@@ -83,7 +83,7 @@ def _decode(folder: Path, system: str) -> None:
 
 def _sweep(folder: Path, found: Sweep, system: str, path: Path, member: int | None, gather: bool) -> None:
     """Decode every setting of a sweep, or one of them, or write the table of what is there; print the folder."""
-    from lab_lib.runs.decode_sweep import decode_member, gather_decoding, sweep_decoding
+    from lab_lib.sweeps.decoding import decode_member, gather_decoding, sweep_decoding
 
     console.print(f"{len(found.members)} ways to decode {folder} in {path}; dev dialogues, test stays untouched")
     if member is not None:
@@ -98,7 +98,7 @@ def _list_strategies(folder: Path | None) -> None:
     """Print the strategies, two lines each; with a run folder, for its model."""
     from lab_lib.decoding.strategies import availability
     from lab_lib.runs.config import load_run_config
-    from lab_lib.runs.pairs import has_encoder
+    from lab_lib.runs.prompt_format import has_encoder
 
     encoder = folder is not None and has_encoder(load_run_config(folder).model)
     console.print("Ask by name with decoding.strategy=NAME; keys set after it win.", highlight=False)
@@ -107,8 +107,8 @@ def _list_strategies(folder: Path | None) -> None:
 
 
 def _find_batch_size(folder: Path, system: str) -> None:
-    from lab_lib.decoding.processes import require_one
-    from lab_lib.runs.batch_size import find_batch_size
+    from lab_lib.machine.batch_size import find_batch_size
+    from lab_lib.processes.rank import require_one
 
     require_one("lab decode --find-batch-size")
     print(find_batch_size(folder, system, console))

@@ -32,9 +32,9 @@ def generate(
 ) -> None:
     """Write whole dialogues, users and system, and score them beside real ones; goes on with a file that is there."""
     from lab_lib.config import build
-    from lab_lib.decoding.free import FreeConfig
-    from lab_lib.runs.free import Order
-    from lab_lib.runs.free_report import write_and_score
+    from lab_lib.free.generate import FreeConfig
+    from lab_lib.free.report import write_and_score
+    from lab_lib.free.run import Order
 
     given = {"seed": seed, "temperature": temperature, "top_p": top_p, "batch_size": batch_size}
     # Options left out keep the defaults of the config class, the one place where they are written.

@@ -27,8 +27,8 @@ def submit(
 
     Prints the number of the job, alone, on stdout; of an array and its second job both.
     """
-    from lab_lib.runs.sbatch import sbatch_options, submit_runs
-    from lab_lib.runs.sbatch import submit as hand_in
+    from lab_lib.cluster.sbatch import sbatch_options, submit_runs
+    from lab_lib.cluster.sbatch import submit as hand_in
 
     name, given, options = launcher.removesuffix(".sh"), arguments or [], sbatch_options(sbatch)
     if name == "sweep" and "--member" not in given:
@@ -46,8 +46,8 @@ def submit(
 def _submit_sweep(given: list[str], options: list[str]) -> tuple[str, str]:
     """Hand in a sweep: its grid is built here, so that a mistake is found before anything waits in a queue."""
     from lab_lib.cli import sweeps
-    from lab_lib.runs.sbatch import submit_array
-    from lab_lib.runs.sweep_config import load_sweep
+    from lab_lib.cluster.sbatch import submit_array
+    from lab_lib.sweeps.grid import load_sweep
 
     values = parsed(sweeps.sweep, given)
     found = load_sweep(values["recipe"], values["overrides"] or [], values["grid"] or [], values["seeds"])
@@ -60,8 +60,8 @@ def _submit_sweep(given: list[str], options: list[str]) -> tuple[str, str]:
 
 def _submit_decode_sweep(given: list[str], options: list[str]) -> tuple[str, str]:
     from lab_lib.cli import decoding
-    from lab_lib.runs.decode_sweep import load_decode_sweep
-    from lab_lib.runs.sbatch import submit_array
+    from lab_lib.cluster.sbatch import submit_array
+    from lab_lib.sweeps.decoding import load_decode_sweep
 
     values = parsed(decoding.decode, given)
     if values["folder"] is None:
@@ -78,7 +78,7 @@ def _print_array(array: str, gather: str) -> None:
 @app.command()
 def ls(places: Places = None) -> None:
     """List run folders: how each stands or ended, its stage, its job, its score, and why it failed."""
-    from lab_lib.runs.jobs import combined, find_jobs
+    from lab_lib.cluster.jobs import combined, find_jobs
 
     for job in find_jobs(places or [Path("runs")]):
         status = job.status
@@ -96,9 +96,9 @@ def resubmit(
 
     Prints the number of the job and the run folder, a line each, on stdout.
     """
-    from lab_lib.runs.jobs import ENDINGS, find_jobs, origin, require_ended
-    from lab_lib.runs.jobs import resubmit as hand_in
-    from lab_lib.runs.sbatch import sbatch_options
+    from lab_lib.cluster.jobs import ENDINGS, find_jobs, origin, require_ended
+    from lab_lib.cluster.jobs import resubmit as hand_in
+    from lab_lib.cluster.sbatch import sbatch_options
 
     wanted, options = only.split(","), sbatch_options(sbatch)
     for name in wanted:

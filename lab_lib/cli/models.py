@@ -15,9 +15,9 @@ Folder = Annotated[Path, typer.Argument(help="A run folder.")]
 
 def merge(folder: Folder, out: Annotated[Path, typer.Argument(help="Folder for the merged model.")]) -> None:
     """Merge a run's adapter into its 16-bit base model and check the logits."""
+    from lab_lib.models.merge import merge_adapter
     from lab_lib.runs.config import load_run_config
     from lab_lib.runs.folder import RunFolder
-    from lab_lib.training.merge import merge_adapter
 
     merged = merge_adapter(load_run_config(folder).model, str(RunFolder(folder).adapter), out)
     console.print(
@@ -32,7 +32,7 @@ def chat(
     base: Annotated[bool, typer.Option("--base", help="Talk to the base model instead of the adapter.")] = False,
 ) -> None:
     """Talk to a run's model in the terminal; an empty line ends. Placeholders stand for names and numbers."""
-    from lab_lib.runs.chat import chat as talk
+    from lab_lib.chat.chat import chat as talk
     from lab_lib.runs.config import load_run_config
 
     talk(load_run_config(folder), folder, "base" if base else "finetuned", console)
@@ -55,11 +55,11 @@ def speed(
     if trace is not None and not profile:
         raise LabError("--trace is the trace of a profile; add --profile")
     if profile:
-        from lab_lib.runs.profile import profile as profile_steps
+        from lab_lib.machine.profile import profile as profile_steps
 
         print(profile_steps(config, console, trace))
     else:
-        from lab_lib.runs.speed import measure, table
+        from lab_lib.machine.speed import measure, table
 
         measured = measure(config, console)
         if out is not None:
@@ -69,7 +69,7 @@ def speed(
 
 def doctor() -> None:
     """Check this machine: numbered checks, each failure with its fix. Exit code 1 when one fails."""
-    from lab_lib.runs.doctor import checkup, print_checks
+    from lab_lib.machine.doctor import checkup, print_checks
 
     if not print_checks(checkup(), console):
         raise typer.Exit(1)

@@ -48,7 +48,7 @@ def validate(name: Name, overrides: Annotated[list[str] | None, typer.Argument()
     """Check a recipe's keys, values and types, and print it with every default filled in."""
     from lab_lib.config import to_yaml
     from lab_lib.runs.config import load_recipe
-    from lab_lib.runs.sweep_config import load_sweep
+    from lab_lib.sweeps.grid import load_sweep
 
     sweep = load_sweep(name, overrides or [])
     print(to_yaml(load_recipe(name, overrides or [])), end="")

@@ -13,7 +13,7 @@ from lab_lib.cli.sweeps import walk_sweep
 from lab_lib.errors import LabError
 
 if TYPE_CHECKING:
-    from lab_lib.runs.sweep_config import Sweep
+    from lab_lib.sweeps.grid import Sweep
 
 Recipe = Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YAML file.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="section.key=value, for example training.steps=100")]
@@ -41,7 +41,7 @@ def run(
 
     A recipe with a section `sweep` is a grid of runs: it is run as `lab sweep` would.
     """
-    from lab_lib.runs.sweep_config import load_sweep
+    from lab_lib.sweeps.grid import load_sweep
 
     found = load_sweep(recipe, overrides or [])
     if dry_run:
@@ -69,7 +69,7 @@ def _show_plan(recipe: str, overrides: list[str], found: Sweep | None) -> None:
 
 def train(recipe: Recipe, overrides: Overrides = None, out: Out = None) -> None:
     """Fine-tune only: leave the adapter in a run folder."""
-    from lab_lib.runs.sweep_config import load_sweep
+    from lab_lib.sweeps.grid import load_sweep
 
     if found := load_sweep(recipe, overrides or []):
         console.print(f"one run with the recipe's own settings; 'lab run' makes its sweep of {found}")
@@ -83,13 +83,13 @@ def evaluate(folder: Folder) -> None:
 
 def _walk(recipe: str, overrides: list[str], out: Path | None, stages: tuple[str, ...]) -> Path:
     """Walk some stages; of several processes the first one speaks."""
-    from lab_lib.decoding.processes import of_environment
+    from lab_lib.processes import slurm
+    from lab_lib.processes.rank import this_process
     from lab_lib.runs.config import load_recipe
     from lab_lib.runs.folder import default_folder
     from lab_lib.runs.run import run as walk
-    from lab_lib.training import slurm
 
-    config, processes = load_recipe(recipe, overrides), of_environment()
+    config, processes = load_recipe(recipe, overrides), this_process()
     if out is None and processes.count > 1 and slurm.job_id() is None:
         raise LabError("several processes need --out: each would name a folder after its own time")
     folder = walk(config, out or default_folder(config), console if processes.first else Console(quiet=True), stages)

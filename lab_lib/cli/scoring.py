@@ -52,8 +52,8 @@ def evaluate(
         return
     if not target.exists():
         raise LabError(f"{target}: no such run folder or prediction file")
-    from lab_lib.runs.evaluate import Plan, evaluate_file
-    from lab_lib.runs.leaderboard import system_name
+    from lab_lib.scoring.leaderboard import system_name
+    from lab_lib.scoring.prediction_file import Plan, evaluate_file
 
     if not system_name(target):
         raise LabError(f"{target}: expected a prediction file called .json or .jsonl (also .gz)")
@@ -67,7 +67,7 @@ def evaluate(
 
 def _task(names: tuple[str, ...], target: Path, corpus: str, settings: EvaluateConfig, out: Path) -> Path:
     """Score a file of another task than dialogue replies."""
-    from lab_lib.runs.evaluate_tasks import evaluate_task
+    from lab_lib.scoring.other_tasks import evaluate_task
 
     if len(names) > 1:
         raise LabError(f"metrics: '{names[0]}' and '{names[1]}' do not score the same file; ask for one")
@@ -99,8 +99,8 @@ def leaderboard(
 ) -> None:
     """Score every prediction file of a folder alike; print and save one table, best Combined first."""
     from lab_lib.corpora.load import load_corpus
-    from lab_lib.results.leaderboard import to_terminal
-    from lab_lib.runs import leaderboard as board
+    from lab_lib.scoring import leaderboard as board
+    from lab_lib.scoring.leaderboard_table import to_terminal
 
     files = board.prediction_files(folder)
     if out.resolve().parent == folder.resolve():

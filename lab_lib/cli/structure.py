@@ -25,9 +25,9 @@ def structure(
 ) -> None:
     """Cluster utterances, draw which cluster follows which, and compare the clusters with the gold acts."""
     from lab_lib.config import build
-    from lab_lib.runs.structure import Source, explore
-    from lab_lib.runs.structure_files import write_all
     from lab_lib.structure.config import StructureConfig
+    from lab_lib.structure.files import write_all
+    from lab_lib.structure.run import Source, explore
 
     given = {"clusters": k, "history": history, "embeddings": embeddings, "seed": seed, "seeds": seeds}
     # Options left out keep the defaults of the config class, the one place where they are written.

@@ -12,7 +12,7 @@ from lab_lib.cli.console import console
 from lab_lib.errors import LabError
 
 if TYPE_CHECKING:
-    from lab_lib.runs.sweep_config import Sweep
+    from lab_lib.sweeps.grid import Sweep
 
 
 def sweep(
@@ -32,7 +32,7 @@ def sweep(
     ] = False,
 ) -> None:
     """Run a grid of settings and seeds, score them on dev, and show a table and a figure with intervals."""
-    from lab_lib.runs.sweep_config import load_sweep
+    from lab_lib.sweeps.grid import load_sweep
 
     found = load_sweep(recipe, overrides or [], grid or [], seeds)
     if found is None:
@@ -60,8 +60,8 @@ def _walk_member(found: Sweep, number: int, out: Path | None) -> None:
 def _gather(found: Sweep, out: Path | None) -> None:
     """Write and print the summary of what is finished, and print the sweep's folder. Raises LabError for the rest."""
     from lab_lib.runs.folder import require_same
-    from lab_lib.runs.sweep import find_workers, unfinished
-    from lab_lib.runs.sweep_summary import summarise
+    from lab_lib.sweeps.processes import find_workers, unfinished
+    from lab_lib.sweeps.summary import summarise
 
     path = folder_of(found, out)
     left = unfinished(found, path)
@@ -92,9 +92,9 @@ def folder_of(found: Sweep, out: Path | None) -> Path:
 
 def walk_sweep(found: Sweep, jobs: int | None, out: Path | None) -> None:
     """Run a sweep, write and print its summary, and print its folder. Raises LabError when runs failed."""
-    from lab_lib.runs.sweep import find_workers, run_members
-    from lab_lib.runs.sweep_summary import summarise
-    from lab_lib.training.hardware import print_choices
+    from lab_lib.models.hardware import print_choices
+    from lab_lib.sweeps.processes import find_workers, run_members
+    from lab_lib.sweeps.summary import summarise
 
     refuse_decoding_alone(found)
     path = folder_of(found, out)

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.errors import LabError
-from lab_lib.runs.process import prepare_process
+from lab_lib.machine.process import prepare_process
+from lab_lib.models.versions import needed_packages, version_problem
 from lab_lib.training.loggers import has_wandb_key
-from lab_lib.training.versions import needed_packages, version_problem
 
 EXTRAS = ("train", "structure")  # of pyproject.toml: what the labs import
 # A machine that comes with torch has it built for its driver, and everything compiled against numpy breaks in a kernel
@@ -134,8 +134,8 @@ def imported_in_another_version(before: Mapping[str, str], after: Mapping[str, s
 
 def machine_lines(needed: Iterable[Any]) -> list[str]:
     """Return the checks: versions; device and number format with reasons; memory, disk and hub token; then problems."""
-    from lab_lib.runs import doctor
-    from lab_lib.training.hardware import choose_device, choose_dtype, find_cpu, find_machine
+    from lab_lib.machine import doctor
+    from lab_lib.models.hardware import choose_device, choose_dtype, find_cpu, find_machine
 
     # Only torch can say whether it can use a GPU; where there is no driver, nobody has to wait for its import.
     driver = shutil.which("nvidia-smi") is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import Any, Literal
+from typing import Literal
 
 from lab_lib.errors import LabError
 
@@ -113,36 +113,3 @@ class DecodeConfig:
 def _check(holds: bool, message: str) -> None:
     if not holds:
         raise LabError(f"decoding: {message}")
-
-
-def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
-    """Return the complete transformers GenerationConfig: nothing is left to the checkpoint's own defaults.
-
-    EOS and pad are always set (the 2023 lab left them out, so that no reply ever stopped early).
-    """
-    from transformers import GenerationConfig
-
-    from lab_lib.decoding.slots import biases
-
-    library_beams = config.beams > 1 and config.beam_groups == 1 and not config.sample
-    knobs: dict[str, Any] = {
-        # Sampling is done by the noise of `sampling.py`, which follows the dialogue, not the batch.
-        "do_sample": False,
-        "num_beams": config.beams if library_beams else 1,
-        "repetition_penalty": config.repetition_penalty,
-        "no_repeat_ngram_size": config.no_repeat_ngram,
-        "max_new_tokens": config.max_new_tokens,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-        "bos_token_id": tokenizer.bos_token_id,
-        "use_cache": True,
-    }
-    if bias := biases(config, tokenizer):
-        knobs["sequence_bias"] = bias
-    if config.min_new_tokens:
-        knobs["min_new_tokens"] = config.min_new_tokens
-    if library_beams:
-        knobs |= {"length_penalty": config.length_penalty, "early_stopping": True}
-    if config.prompt_lookup:
-        knobs["prompt_lookup_num_tokens"] = config.prompt_lookup
-    return GenerationConfig(**knobs)

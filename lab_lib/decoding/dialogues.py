@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from lab_lib.decoding.reader import Answers, Reader
+from lab_lib.decoding.cached_decoder import Answers, Reader
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Prompt
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab_lib.decoding.beams import BeamPlan, beam_search
-from lab_lib.decoding.config import DecodeConfig, generation_config
+from lab_lib.decoding.cached_decoder import Reader, base_model
+from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.contrastive import contrastive_search
 from lab_lib.decoding.dialogues import Chain, chains, recite, write_dialogues
-from lab_lib.decoding.reader import Reader, base_model
+from lab_lib.decoding.generation_config import generation_config
 from lab_lib.decoding.sampling import GumbelNoise, row_seed, sampling_processors, warpers
 from lab_lib.decoding.strategies import check_model
 from lab_lib.decoding.vllm import Engine, write_replies

@@ -10,9 +10,10 @@ from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import Conversations, Reply, generate_replies
-from lab_lib.decoding.processes import Processes, partials
+from lab_lib.decoding.shares import partial_file, partial_files, share
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl, write_json, write_jsonl
+from lab_lib.processes.rank import Processes
 from lab_lib.prompts.encode import Prompt
 
 Predictions = dict[str, list[dict[str, Any]]]
@@ -40,7 +41,7 @@ def decode_to_file(
     """
     if path.exists():
         return path
-    partial, share = processes.partial(path), processes.share(prompts)
+    partial, mine = partial_file(processes, path), share(processes, prompts)
     processes.connect()
     done = _finished(path)
     processes.wait()  # until all have read what is there, since each now rewrites its own file
@@ -48,7 +49,7 @@ def decode_to_file(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_jsonl(partial, read_partial(partial, _is_row))  # without the half line a killed process may have left
         with open(partial, "a", encoding="utf-8") as stream:
-            for reply in generate_replies(model, tokenizer, share, config, progress, frozenset(done), converse):
+            for reply in generate_replies(model, tokenizer, mine, config, progress, frozenset(done), converse):
                 stream.write(json.dumps(_row(reply), ensure_ascii=False) + "\n")
                 stream.flush()
     except OSError as error:
@@ -57,7 +58,7 @@ def decode_to_file(
     if processes.first:
         done = _finished(path)
         write_jsonl(path, (done[prompt.key, prompt.turn] for prompt in prompts))
-        for part in partials(path):
+        for part in partial_files(path):
             part.unlink()
     processes.wait()
     return path
@@ -65,7 +66,7 @@ def decode_to_file(
 
 def _finished(path: Path) -> dict[tuple[str, int], dict[str, Any]]:
     """Return {(dialogue, turn): row} of everything that was decoded before `path` was complete."""
-    return {(row["dialogue"], row["turn"]): row for part in partials(path) for row in read_partial(part, _is_row)}
+    return {(row["dialogue"], row["turn"]): row for part in partial_files(path) for row in read_partial(part, _is_row)}
 
 
 def _row(reply: Reply) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig
+from lab_lib.decoding.logit_bias import biases
 from lab_lib.decoding.sampling import row_seed
-from lab_lib.decoding.slots import biases
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
 

@@ -42,7 +42,7 @@ def score_calls(
 
     An output is text, or calls that were decoded elsewhere: [{name: {argument: value}}]. `strict_bfcl` reads text
     as the leaderboard does and counts its greedy assignment of parallel calls; off, for our own skills, positional
-    arguments count, text is read as in `lab_lib.calls.own`, and the best assignment counts. `underscore_to_dot`:
+    arguments count, text is read as in `lab_lib.calls.syntax_lab`, and the best assignment counts. `underscore_to_dot`:
     expected names have "_" for ".". The interval of an accuracy is over the items; 0 `resamples` gives none.
 
     Raises LabError for no items, an item without a prediction, a prediction without an item (with the nearest

@@ -14,7 +14,7 @@ import numpy as np
 
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.bootstrap import Comparison, Pooled, compare, intervals, pool
-from lab_lib.evaluation.groups import group_names, require_one_each, require_same_groups, sum_by_group
+from lab_lib.evaluation.grouped import group_names, require_one_each, require_same_groups, sum_by_group
 
 # The order of DailyDialog's numbers 0 to 6.
 EMOTIONS = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")

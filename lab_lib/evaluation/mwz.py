@@ -22,7 +22,7 @@ from lab_lib.corpora.values import Rules, normalise_state
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation import bleu
 from lab_lib.evaluation.bootstrap import intervals
-from lab_lib.evaluation.canonical import reference_notes
+from lab_lib.evaluation.diversity import richness
 from lab_lib.evaluation.inform import (
     DialogueVerdict,
     States,
@@ -31,10 +31,10 @@ from lab_lib.evaluation.inform import (
     rates,
     slot_name_domains,
 )
-from lab_lib.evaluation.inputs import Checked, Turns, check_predictions
 from lab_lib.evaluation.mwz_scores import RESAMPLES, MwzScores, main_scores
 from lab_lib.evaluation.normalise import count_placeholders, normalise_reply
-from lab_lib.evaluation.richness import richness
+from lab_lib.evaluation.prediction_checks import Checked, Turns, check_predictions
+from lab_lib.evaluation.reference_hash import reference_notes
 from lab_lib.evaluation.state_tracking import StateScores, count_turns, score_states
 
 # Where the domain of a turn comes from. given: the file's `active_domains` if every turn has them, otherwise

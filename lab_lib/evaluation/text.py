@@ -16,7 +16,7 @@ import numpy as np
 from lab_lib.errors import LabError
 from lab_lib.evaluation import bleu, chrf, rouge
 from lab_lib.evaluation.bootstrap import Comparison, Pooled, compare, intervals, pool
-from lab_lib.evaluation.groups import group_names, require_one_each, require_same_groups, sum_by_group
+from lab_lib.evaluation.grouped import group_names, require_one_each, require_same_groups, sum_by_group
 
 RESAMPLES = 1000
 # Columns of the counts: replies, exact matches, words of the replies; then BLEU, chrF and the four ROUGE sums.

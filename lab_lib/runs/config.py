@@ -13,10 +13,10 @@ from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.strategies import expand_assignments, expand_section
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_text
+from lab_lib.models.config import ModelConfig
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.lora import LoraConfig
-from lab_lib.training.model import ModelConfig
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 

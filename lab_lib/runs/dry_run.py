@@ -11,11 +11,11 @@ from rich.text import Text
 from lab_lib.config import to_yaml
 from lab_lib.prompts.encode import Example
 from lab_lib.runs.config import RunConfig
-from lab_lib.runs.pairs import fit_prompt
 from lab_lib.runs.plan_words import check_plan_bias
-from lab_lib.runs.shortened import say_split
+from lab_lib.runs.prompt_format import fit_prompt
 from lab_lib.runs.splits import load_splits
 from lab_lib.runs.stages import encode, token_line
+from lab_lib.runs.truncation import say_split
 
 
 def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
@@ -23,10 +23,10 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
 
     The model is loaded (a hub model is downloaded), since only it can say what would be trained.
     """
-    from lab_lib.training.hardware import print_choices
+    from lab_lib.models.hardware import print_choices
+    from lab_lib.models.model import load_model
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.loss import SHORT, choose_positions
-    from lab_lib.training.model import load_model
     from lab_lib.training.trainer import step_count
 
     splits = load_splits(config.data)
@@ -62,7 +62,7 @@ def memory_estimate(
     checkpointing every layer keeps its input alone, hidden values in 2 bytes, and one layer at a time the rest. With an
     encoder the tokens of the source pass through its layers, those of the reply through the decoder's.
     """
-    from lab_lib.training.quantised import weight_bytes
+    from lab_lib.models.quantised import weight_bytes
 
     shape = model.config  # type: ignore[attr-defined]
     weights = weight_bytes(model)

@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.config import as_dict, to_yaml
-from lab_lib.decoding.processes import of_environment
 from lab_lib.errors import LabError, OutOfMemory, Stopped
 from lab_lib.files import read_json, write_json, write_text
+from lab_lib.processes import slurm
+from lab_lib.processes.rank import this_process
 from lab_lib.runs.config import RunConfig, load_run_config
 from lab_lib.runs.lock import writing_alone
 from lab_lib.runs.record import peak_memory
-from lab_lib.training import slurm
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,14 @@ def stage(folder: RunFolder, name: str) -> Iterator[None]:
     (torchrun) the first one records, and each its own failure unless another one's is there: that was the cause.
     Raises LabError, and records nothing, while another command writes this run.
     """
-    alone = writing_alone(folder.path) if of_environment().first else nullcontext()
+    alone = writing_alone(folder.path) if this_process().first else nullcontext()
     with alone, _recording(folder, name):
         yield
 
 
 @contextmanager
 def _recording(folder: RunFolder, name: str) -> Iterator[None]:
-    first = of_environment().first
+    first = this_process().first
     path = folder.path / "status.json"
     status: dict[str, Any] = {"stage": name, "state": "running", "host": platform.node(), "pid": os.getpid(), **call()}
     started = time.time()
@@ -133,7 +133,7 @@ def _is_cause(error: BaseException, path: Path) -> bool:
     Alone it did. Of several processes the first failure that was written did; all are sent a signal, so only the first
     process speaks of one.
     """
-    processes = of_environment()
+    processes = this_process()
     if processes.count == 1:
         return True
     if not processes.first and isinstance(error, (Stopped, KeyboardInterrupt)):

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lab_lib.errors import LabError
-from lab_lib.training import slurm
+from lab_lib.processes import slurm
 
 LOCK = ".lock"  # stays in the folder: to remove it would let two in, one with the old file and one with the new
 

@@ -9,12 +9,12 @@ from typing import Any
 from rich.console import Console
 
 from lab_lib.config import as_dict
-from lab_lib.decoding.processes import of_environment
 from lab_lib.files import read_json, read_jsonl, sha256, write_json
+from lab_lib.processes.rank import this_process
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder, open_folder, stage
-from lab_lib.runs.pairs import fit_prompt
 from lab_lib.runs.plan_words import check_plan_bias
+from lab_lib.runs.prompt_format import fit_prompt
 from lab_lib.runs.record import environment, peak_memory
 from lab_lib.runs.splits import Splits, load_splits, report_split
 from lab_lib.training.stopping import noticing_signals
@@ -54,7 +54,7 @@ def plan(config: RunConfig, splits: Splits) -> str:
 
 def _meet() -> None:
     """Connect several processes as training will want it (nccl on GPUs); decoding, which may come before, takes any."""
-    if of_environment().count > 1:
+    if this_process().count > 1:
         from accelerate import PartialState
 
         PartialState()
@@ -67,7 +67,7 @@ def _walk(name: str, config: RunConfig, folder: RunFolder, splits: Splits, conso
         with noticing_signals() as notice:
             learn(config, folder, splits, console, notice)
     elif name == "report":
-        if of_environment().first:  # of several processes
+        if this_process().first:  # of several processes
             report(config, folder, splits, console)
     else:
         decode(config, folder, splits, name, console)

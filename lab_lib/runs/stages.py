@@ -15,16 +15,17 @@ from lab_lib.corpora.types import Dialogue
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import Conversations, generate_replies
 from lab_lib.decoding.predictions import decode_to_file
-from lab_lib.decoding.processes import of_environment, require_one
+from lab_lib.decoding.shares import share
 from lab_lib.errors import LabError
 from lab_lib.files import write_json, writing
+from lab_lib.processes.rank import require_one, this_process, world_size
 from lab_lib.prompts.conversation import converse, prompts
 from lab_lib.prompts.encode import Example, Prompt, training_examples
 from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.shortened import say_shortened, say_split
 from lab_lib.runs.splits import Splits, dev_split, draw
+from lab_lib.runs.truncation import say_shortened, say_split
 from lab_lib.training.stopping import Notice
 
 GOLD_STATE = "finetuned-gold-state"  # the file of a run that predicts states, decoded with the gold ones
@@ -77,10 +78,10 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
     Does nothing when the files are there. Raises LabError when the adapter changes nothing: its scores would be the
     base model's under another name.
     """
-    from lab_lib.training.checks import require_adapter_effect
-    from lab_lib.training.folded import fold_choice, folded
-    from lab_lib.training.hardware import print_choices
-    from lab_lib.training.model import generation_mode, load_model
+    from lab_lib.models.checks import require_adapter_effect
+    from lab_lib.models.fast_cpu.merged_for_decoding import fold_choice, folded
+    from lab_lib.models.hardware import print_choices
+    from lab_lib.models.model import generation_mode, load_model
 
     gold_calls = {folder.predictions(system): False}
     if system == "finetuned" and config.prompt.predict_state:
@@ -103,11 +104,11 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
         change = require_adapter_effect(loaded.model, todo[0].ids)
         console.print(f"the saved adapter changes the logits by up to {change:.3f}")
     print_choices({"fold weights": fold_choice(loaded.model)}, console)
-    processes = of_environment()
-    share = len(processes.share(todo))
+    processes = this_process()
+    mine = len(share(processes, todo))
     for path in missing:
         converse = talks(splits.reported, loaded.tokenizer, config, splits, gold_calls[path])
-        bar = DecodingProgress(console, f"decoding {path.stem}", share)
+        bar = DecodingProgress(console, f"decoding {path.stem}", mine)
         with folded(loaded.model, config.decoding.exact), bar as advance:
             decode_to_file(loaded.model, loaded.tokenizer, todo, config.decoding, path, advance, converse, processes)
 
@@ -152,14 +153,12 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     """
     from transformers import set_seed
 
-    from lab_lib.training.callbacks import first_process, wait_for_all
-    from lab_lib.training.hardware import find_machine, print_choices
+    from lab_lib.models.hardware import find_machine, print_choices
+    from lab_lib.models.model import load_model, training_mode
     from lab_lib.training.kernels import LIGER, choose_kernels, use_liger
     from lab_lib.training.lora import attach_lora
-    from lab_lib.training.model import load_model, training_mode
     from lab_lib.training.sharding import WHOLE, sharding_choice, whole_weights
     from lab_lib.training.trainer import train
-    from lab_lib.training.world import world_size
 
     if folder.adapter.exists():
         console.print(f"training is complete ({folder.adapter})")
@@ -194,17 +193,17 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
         dev=dev_evaluation(config, folder, splits, loaded.tokenizer, console)
         if config.training.evaluate_every
         else None,
-        say=lambda line: console.print(line, highlight=False) if first_process() else None,
+        say=lambda line: console.print(line, highlight=False) if this_process().first else None,
         notice=notice,
         sharding=sharding.value,
     )
     choices = {name: [choice.value, choice.reason] for name, choice in decided.items()}
     counts = {"modules": len(summary.modules), "trainable": summary.trainable, "total": summary.total}
     weights = whole_weights(model)  # every process gives its shares
-    if first_process():
+    if this_process().first:
         write_json(folder.path / "training.json", {**figures, **counts, "choices": choices})
         save_whole(model, loaded.tokenizer, folder, not full, weights)
-    wait_for_all()  # the next stage reads what the first process saved
+    this_process().wait()  # the next stage reads what the first process saved
 
 
 def save_whole(
@@ -214,7 +213,7 @@ def save_whole(
 
     `weights` are the trained ones where the model holds shares of them only.
     """
-    from lab_lib.training.checks import require_saved_adapter
+    from lab_lib.models.checks import require_saved_adapter
 
     temporary = folder.adapter.with_name("adapter.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -229,9 +228,9 @@ def save_whole(
 def dev_evaluation(config: RunConfig, folder: RunFolder, splits: Splits, tokenizer: Any, console: Console) -> Any:
     """Return the function training calls every `evaluate_every` steps: decode a dev sample, score it, keep samples."""
     from lab_lib.evaluation.mwz import MwzScorer
+    from lab_lib.models.fast_cpu.merged_for_decoding import folded
+    from lab_lib.models.model import generation_mode, training_mode
     from lab_lib.training.callbacks import append_row
-    from lab_lib.training.folded import folded
-    from lab_lib.training.model import generation_mode, training_mode
 
     sample = draw(splits.dev, config.training.evaluate_dialogues, config.training.seed)
     todo, start = ask(sample, tokenizer, config, splits), talks(sample, tokenizer, config, splits)

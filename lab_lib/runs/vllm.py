@@ -11,18 +11,18 @@ from lab_lib.decoding.vllm import engine_arguments, refuse, start_engine
 from lab_lib.errors import LabError
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.pairs import has_encoder
-from lab_lib.runs.shortened import say_shortened
+from lab_lib.runs.prompt_format import has_encoder
 from lab_lib.runs.splits import Splits
+from lab_lib.runs.truncation import say_shortened
 
 
 def decode_with_vllm(
     config: RunConfig, folder: RunFolder, splits: Splits, system: str, path: Path, console: Console
 ) -> None:
     """Write the replies of a run's `system` to `path`. Raises LabError, one line, for what vLLM cannot do or is not."""
+    from lab_lib.models.hub import find_source
+    from lab_lib.models.tokenizer import load_tokenizer
     from lab_lib.runs.stages import DecodingProgress, ask, model_config
-    from lab_lib.training.hub import find_source
-    from lab_lib.training.tokenizer import load_tokenizer
 
     refuse(config.decoding)
     if config.prompt.predict_state:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from lab_lib.errors import LabError
+from lab_lib.training.config import TrainConfig
 
 # Rows are padded to multiples of this. Each new shape costs the CPU's matrix library a compiled kernel and its memory:
 # 24 steps of the demo (micro batches of 8) peak at 2.75 GB instead of 4.83.
@@ -114,3 +115,14 @@ class EpochOrder:
             longest = max(range(full), key=lambda n: self.lengths[steps[n][0]])
             steps[0], steps[longest] = steps[longest], steps[0]
         return [i for step in steps for i in step]
+
+
+def batch_line(config: TrainConfig, world: int) -> str:
+    """Return one line on what a step learns from.
+
+    >>> batch_line(TrainConfig(batch_size=16, micro_batch_size=4), 2)
+    '2 processes x 4 examples at once x 2 times = 16 examples a step'
+    """
+    times = config.batch_size // (config.micro_batch_size * world)
+    count, often = f"{world} process{'es' if world > 1 else ''}", f"{times} time{'s' if times > 1 else ''}"
+    return f"{count} x {config.micro_batch_size} examples at once x {often} = {config.batch_size} examples a step"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from transformers import TrainerCallback
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_jsonl, write_jsonl, write_text
+from lab_lib.processes.rank import this_process
 from lab_lib.training.sharding import byte_sums, unsharded_sums
 from lab_lib.training.stopping import Notice
 
@@ -33,7 +33,7 @@ class RunLog(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock and drop rows beyond the step that training goes on from."""
-        if first_process():
+        if this_process().first:
             rows = read_jsonl(self.path) if self.path.exists() else []
             write_jsonl(self.path, [row for row in rows if row["step"] <= state.global_step])
         if state.global_step:
@@ -57,22 +57,9 @@ class RunLog(TrainerCallback):
         )
 
 
-def first_process() -> bool:
-    """Return whether this is the process that writes, where several train together (torchrun numbers them by RANK)."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-def wait_for_all() -> None:
-    """Wait until every process that trains has come here; with one process there is nothing to wait for."""
-    import torch.distributed as distributed
-
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.barrier()
-
-
 def append_row(path: Path, row: dict[str, Any]) -> None:
     """Append one JSON row, in the first process. Raises LabError when the disk is full or the folder read-only."""
-    if not first_process():
+    if not this_process().first:
         return
     try:
         with open(path, "a", encoding="utf-8") as stream:
@@ -193,7 +180,7 @@ class MarkComplete(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Runs after the trainer wrote weights, optimiser, scheduler, random state and its own state."""
-        wait_for_all()  # each process writes its own random state
+        this_process().wait()  # each process writes its own random state
         write_text(Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE, f"{state.global_step}\n")
 
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from lab_lib.errors import LabError
-from lab_lib.training.hardware import Choice, Machine
+from lab_lib.models.hardware import Choice, Machine
 
 LIGER = "liger"
 OUR_LOSS = {"cross_entropy": False, "fused_linear_cross_entropy": False}

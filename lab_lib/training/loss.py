@@ -12,8 +12,8 @@ from inspect import signature
 from typing import Any
 
 from lab_lib.errors import LabError
+from lab_lib.models.hardware import Choice
 from lab_lib.training.batches import IGNORED, Collator
-from lab_lib.training.hardware import Choice
 from lab_lib.training.packing import PackedCollator, require_apart
 from lab_lib.training.seq2seq import collator_for, loss_for
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from lab_lib.errors import LabError, nearest
-from lab_lib.training.quantised import linear_modules
+from lab_lib.models.quantised import linear_modules
 
 # A selector looks at the components of a layer's full name. Attention is asked first: `attention.dense` of
 # GPT-NeoX is attention although its last name says nothing.

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab_lib.errors import LabError
-from lab_lib.training.hardware import Choice, find_machine
-from lab_lib.training.quantised import quantised_modules
+from lab_lib.models.hardware import Choice, find_machine
+from lab_lib.models.quantised import quantised_modules
 
 if TYPE_CHECKING:
     from lab_lib.training.config import TrainConfig

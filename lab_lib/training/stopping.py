@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab_lib.errors import LabError, Stopped
-from lab_lib.training import slurm
+from lab_lib.processes import slurm
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 

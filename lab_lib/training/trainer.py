@@ -12,7 +12,8 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from lab_lib.errors import LabError, OutOfMemory, Stopped
 from lab_lib.files import writing
-from lab_lib.training.batches import Encoded, EpochOrder, blank_row
+from lab_lib.processes.rank import world_size
+from lab_lib.training.batches import Encoded, EpochOrder, batch_line, blank_row
 from lab_lib.training.callbacks import (
     KeepBytes,
     MarkComplete,
@@ -29,7 +30,6 @@ from lab_lib.training.loss import batching_for
 from lab_lib.training.seq2seq import rows_for
 from lab_lib.training.sharding import WHOLE, require_same_kind, require_sharded
 from lab_lib.training.stopping import Notice
-from lab_lib.training.world import batch_line, world_size
 
 # Called with the model in the middle of training and the step; returns dev metrics, and may write samples itself.
 DevEvaluation = Callable[[Any, int], Mapping[str, float]]

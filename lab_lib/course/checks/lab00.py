@@ -9,7 +9,7 @@ from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equa
 
 
 def blockers(answer: Any) -> None:
-    from lab_lib.runs.doctor import Check
+    from lab_lib.machine.doctor import Check
 
     states = (
         ("Python", "warning"),

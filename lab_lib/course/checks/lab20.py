@@ -88,7 +88,7 @@ def bytes_of_weights(answer: Any) -> None:
 
 
 def adapter_weights(answer: Any) -> None:
-    from lab_lib.training.quantised import linear_modules
+    from lab_lib.models.quantised import linear_modules
 
     for shape, rank in (
         (llama(), 2),

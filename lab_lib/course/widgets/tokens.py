@@ -48,8 +48,8 @@ def decode(loaded: Any, prompt: Prompt, config: DecodeConfig) -> Answer:
     `loaded` is what `load_model` returned; its model is left in the mode for generating. Raises LabError for a
     strategy the model cannot do.
     """
-    from lab_lib.training.folded import folded
-    from lab_lib.training.model import generation_mode
+    from lab_lib.models.fast_cpu.merged_for_decoding import folded
+    from lab_lib.models.model import generation_mode
 
     generation_mode(loaded.model)
     with folded(loaded.model, config.exact):

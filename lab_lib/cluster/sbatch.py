@@ -1,0 +1,129 @@
+"""Launchers as jobs of Slurm: one, or an array with a job that gathers; and what to do about what sbatch refuses."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab_lib.cluster.time_limit import require_time_to_work
+from lab_lib.errors import LabError, nearest
+from lab_lib.processes import slurm
+
+ROOT = Path(__file__).resolve().parents[2]  # of the checkout: the launchers are not part of an installed package
+ARRAY_LOG = "--output=slurm-%x-%A_%a.log"
+OF_ARRAYS = ("--array", ARRAY_LOG, "--dependency")  # a task that is handed in again is a job of its own
+
+# What sbatch complains of, and what to do about it.
+ADVICE = (
+    ("nvalid account", "set SBATCH_ACCOUNT in scripts/site.env; 'sacctmgr show associations user=$USER' lists yours"),
+    ("nvalid qos", "set SBATCH_QOS in scripts/site.env; 'sacctmgr show associations user=$USER' lists yours"),
+    ("time limit is invalid", "set SBATCH_TIMELIMIT in scripts/site.env to less; a job at its end goes on in the next"),
+    ("array specification", "'scontrol show config' has MaxArraySize; split the grid, or 'sbatch scripts/sweep.sh'"),
+    ("artition", "known partitions: "),
+    ("generic resource", "no such GPUs here; set SBATCH_GRES in scripts/site.env, to none where there are none"),
+    ("node configuration", "no node has that much; on a cluster without GPUs set SBATCH_GRES=none in scripts/site.env"),
+    ("Limit", "your share of jobs is used up; see 'squeue --me', or ask for less"),
+    ("policy", "your share of jobs is used up; see 'squeue --me', or ask for less"),
+)  # fmt: skip
+
+
+def submit(
+    launcher: str,
+    arguments: Sequence[str],
+    options: Sequence[str] = (),
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Hand a launcher of scripts/ to sbatch, to run in `folder` (default: this one); return the number of the job.
+
+    `options` are sbatch's and win over SBATCH_* of scripts/site.env, which win over the launcher's own lines. The job
+    is told them, and has the variables of `environment` that are not set here.
+    """
+    script = require_launcher(launcher)
+    require_time_to_work(script, options)
+    told = {slurm.OPTIONS: shlex.join(option for option in options if not option.startswith(OF_ARRAYS))}
+    command = ["sbatch", "--parsable", f"--chdir={folder or Path.cwd()}", *options, str(script), *arguments]
+    try:
+        return slurm.ask(command, ROOT, {**(environment or {}), **os.environ, **told}).strip().split(";")[0]
+    except LabError as error:
+        raise LabError(f"{error}{advice(str(error))}") from None
+
+
+def require_launcher(name: str) -> Path:
+    """Return a launcher of scripts/. Raises LabError when there is none of this name."""
+    script = ROOT / "scripts" / name
+    if not script.exists():
+        names = (path.stem for path in script.parent.glob("*.sh"))
+        raise LabError(f"{script.stem}: no such launcher in {script.parent}{nearest(script.stem, names)}")
+    return script
+
+
+def advice(complaint: str) -> str:
+    """Return what to do about a complaint of sbatch, in the same line."""
+    for words, what in ADVICE:
+        if words in complaint:
+            return f"; {what}" + (", ".join(partitions()) if what.endswith(": ") else "")
+    return ""
+
+
+def partitions() -> list[str]:
+    """Return the names of the partitions of this cluster."""
+    return sorted(set(slurm.ask(["sinfo", "-h", "-o", "%R"]).split()))
+
+
+def submit_array(launcher: str, arguments: Sequence[str], count: int, options: Sequence[str]) -> tuple[str, str]:
+    """Hand in an array of `count` tasks and the job that gathers what they found; return both numbers.
+
+    The second one runs when every task has ended, however: what finished is shown, and what did not is named.
+    """
+    array = submit(launcher, arguments, [f"--array=0-{count - 1}", ARRAY_LOG, *options])
+    return array, gathering(array, launcher, launcher, [*arguments, "--gather"], options)
+
+
+def submit_runs(launcher: str, arguments: Sequence[str], options: Sequence[str]) -> tuple[str, str]:
+    """Hand in a launcher for each of the run folders among `arguments`, and a job that lists them afterwards."""
+    folders = [word for word in arguments if Path(word).is_dir()]
+    array = submit(launcher, arguments, [f"--array=0-{len(folders) - 1}", ARRAY_LOG, *options])
+    return array, gathering(array, launcher, "jobs.sh", ["ls", *folders], options)
+
+
+def gathering(array: str, launcher: str, script: str, arguments: Sequence[str], options: Sequence[str]) -> str:
+    """Hand in the job that gathers what an array found; when that is refused, cancel the array: all or nothing."""
+    try:
+        return submit(script, arguments, after(array, launcher, options))
+    except LabError as error:
+        raise LabError(f"{error}; {cancelled(array)}") from None
+
+
+def cancelled(array: str) -> str:
+    """Cancel an array and say so, or why that could not be."""
+    try:
+        slurm.ask(["scancel", array])
+    except LabError as error:
+        return f"its array {array} is still in the queue ({error})"
+    return f"its array {array} was cancelled"
+
+
+def after(array: str, launcher: str, options: Sequence[str]) -> list[str]:
+    """Return sbatch's options of a job that waits for an array. It is one job, and computes nothing, so no GPU."""
+    left_out = ("--array", "--gres", "--gpus", "--job-name", "--output")
+    kept = [option for option in options if not option.startswith(left_out)]
+    return [*kept, f"--dependency=afterany:{array}", "--gres=none", f"--job-name={Path(launcher).stem}-gather"]
+
+
+def sbatch_options(text: str) -> list[str]:
+    """Read options of sbatch as a user writes them: `--time=8:00:00 --mem=64G`, each one word.
+
+    >>> sbatch_options("--time=8:00:00 --comment='two words'")
+    ['--time=8:00:00', '--comment=two words']
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise LabError(f"--sbatch '{text}': {error}") from None
+    for word in words:
+        if not word.startswith("--"):
+            raise LabError(f"--sbatch '{text}': '{word}': expected --option=value, for example --time=8:00:00")
+    return words

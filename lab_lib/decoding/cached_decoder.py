@@ -1,0 +1,163 @@
+"""The model with what it has read of some dialogues, and how it writes answers after that: each token is read once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args
+
+from lab_lib.decoding.config import DecodeConfig
+from lab_lib.decoding.logit_bias import biases
+from lab_lib.decoding.sampling import ReplyProcessors, row_seed
+from lab_lib.prompts.encode import Asks, Prompt
+
+Answers = list[list[int]]  # token ids, one list a prompt
+PIECE = 512  # tokens of a row read at once: bounds the memory of masks and activations
+# How many tokens of padding cost as much as another pass of the model.
+PASS = {"cpu": 64, "cuda": 4096}
+
+
+def base_model(model: Any) -> Any:
+    """Return the transformers model inside a PEFT model."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+class Reader:
+    """One row a dialogue: a cache in which each has its own length, and the logits after its last token.
+
+    Writes by greedy search or sampling, the same answers as `generate_batch` gives one by one.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, config: DecodeConfig, rows: int):
+        from lab_lib.decoding.row_cache import RowCache
+
+        self.model = model
+        self.pad, self.eos = tokenizer.pad_token_id, tokenizer.eos_token_id
+        base = base_model(model)
+        # The logits of one position are needed; those of a whole prompt may be larger than the model.
+        keep = "logits_to_keep" in inspect.signature(base.forward).parameters
+        self.options = {"use_cache": True, **({"logits_to_keep": 1} if keep else {})}
+        # The fused attention is told where to look; the plain one adds a number to each score.
+        self.added = base.get_input_embeddings().weight.dtype if base.config._attn_implementation == "eager" else None
+        self.device = model.device
+        self.cache = RowCache(base.config, rows, config.max_new_tokens)
+        self.lengths = [0] * rows
+        self.logits: Any = None
+        self.settings = {asked: config.writing(asked) for asked in get_args(Asks)}
+        self.biases = {asked: biases(settings, tokenizer) for asked, settings in self.settings.items()}
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with some of the rows, in the order given."""
+        if list(rows) != list(range(len(self.lengths))):
+            self.cache.keep(self._tensor(rows))
+            self.lengths = [self.lengths[row] for row in rows]
+
+    def read(self, chunks: Sequence[Sequence[int]]) -> None:
+        """Feed one chunk of new tokens a row. Cheapest when neighbours are about equally long (see `groups`)."""
+        import torch
+
+        parts = groups([len(chunk) for chunk in chunks], PASS.get(self.device.type, PASS["cuda"]))
+        self.logits = torch.cat([self._read_part(part, chunks[part]) for part in parts])
+        self.lengths = [length + len(chunk) for length, chunk in zip(self.lengths, chunks, strict=True)]
+
+    def _read_part(self, part: slice, chunks: Sequence[Sequence[int]]) -> Any:
+        """Feed neighbouring rows, padded on the left, in pieces; return the logits after the last tokens."""
+        width = max(map(len, chunks))
+        ids = self._tensor([[self.pad] * (width - len(c)) + list(c) for c in chunks])
+        # The column each token goes to, -1 for padding.
+        places = self._tensor(
+            [
+                [-1] * (width - len(c)) + list(range(n, n + len(c)))
+                for c, n in zip(chunks, self.lengths[part], strict=True)
+            ]
+        )
+        end = max(len(c) + n for c, n in zip(chunks, self.lengths[part], strict=True))
+        for start in range(0, width, PIECE):
+            piece = slice(start, start + PIECE)
+            logits = self._forward(self.cache, part, ids[:, piece], places[:, piece], end)
+        return logits
+
+    def write(self, asked: Sequence[Prompt]) -> Answers:
+        """Write one answer a row after what was read, on a fork of the cache, and return the token ids.
+
+        All rows ask for the same: conversations that ask for calls do so at every turn, so they keep step.
+        """
+        config, bias = self.settings[asked[0].asks], self.biases[asked[0].asks]
+        seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in asked]
+        texts = [prompt.ids for prompt in asked]
+        process = ReplyProcessors(config, texts, seeds, self.pad, self.eos, self.device, bias)
+        cache, logits, lengths = self.cache.fork(), self.logits, list(self.lengths)
+        answers: Answers = [[] for _ in asked]
+        rows = list(range(len(asked)))  # which answer each row of the computation writes
+        for step in range(1, config.max_new_tokens + 1):
+            tokens = process(logits).argmax(-1)
+            for row, token in zip(rows, tokens.tolist(), strict=True):
+                if not ended(answers[row], self.eos):
+                    answers[row].append(token)
+            left = [n for n, row in enumerate(rows) if not ended(answers[row], self.eos)]
+            if not left or step == config.max_new_tokens:
+                break
+            # Leaving out ended rows copies the cache, so it waits until half of them have ended.
+            if 2 * len(left) <= len(rows):
+                kept = self._tensor(left)
+                cache.keep(kept)
+                process.keep(left)
+                tokens, rows, lengths = tokens[kept], [rows[n] for n in left], [lengths[n] for n in left]
+            process.append(tokens)
+            places, end = self._tensor(lengths)[:, None], max(lengths) + 1
+            logits = self._forward(cache, slice(0, len(rows)), tokens[:, None], places, end)
+            lengths = [length + 1 for length in lengths]
+        return answers
+
+    def _tensor(self, numbers: Any) -> Any:
+        import torch
+
+        return torch.tensor(numbers, dtype=torch.long, device=self.device)
+
+    def _forward(self, cache: Any, part: slice, ids: Any, places: Any, end: int) -> Any:
+        """Run the model on `ids` (rows of `part`, tokens) that go to the columns `places`, -1 for padding.
+
+        `end` is the number of columns in use afterwards. Return the logits of the last token of each row.
+        """
+        import torch
+
+        cache.places.set(part, places, end)
+        seen = places.clamp(min=0)
+        # A token sees the columns up to its own; padding sees column 0, and nobody sees padding.
+        mask = torch.arange(end, device=self.device) <= seen[:, None, :, None]
+        out = self.model(
+            input_ids=ids,
+            attention_mask=self._as_attention(mask),
+            position_ids=seen,
+            past_key_values=cache,
+            **self.options,
+        )
+        return out.logits[:, -1]
+
+    def _as_attention(self, mask: Any) -> Any:
+        """Return the mask as the model's attention takes it: as it is, or as numbers to add to the scores."""
+        import torch
+
+        if self.added is None:
+            return mask
+        return torch.zeros_like(mask, dtype=self.added).masked_fill(~mask, torch.finfo(self.added).min)
+
+
+def groups(lengths: Sequence[int], cost: int) -> Iterator[slice]:
+    """Yield the neighbouring rows that are read in one pass, padded to the longest.
+
+    A row joins its neighbours unless the padding this adds is more than `cost` tokens. Lengths go up.
+
+    >>> [(part.start, part.stop) for part in groups([10, 10, 12, 100, 110, 300], cost=64)]
+    [(0, 3), (3, 5), (5, 6)]
+    """
+    start = 0
+    for row in range(1, len(lengths) + 1):
+        if row == len(lengths) or (row - start) * (lengths[row] - lengths[row - 1]) > cost:
+            yield slice(start, row)
+            start = row
+
+
+def ended(reply: list[int], eos: int) -> bool:
+    """Return whether a reply has its EOS."""
+    return bool(reply) and reply[-1] == eos

@@ -1,0 +1,1 @@
+"""Dialogues written from nothing: generation, scores, table and figure."""

@@ -1,0 +1,71 @@
+"""`lab generate` from end to end: dialogues written, printed, scored beside real ones, recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lab_lib.config import as_dict
+from lab_lib.files import sha256, write_json
+from lab_lib.free.figure import draw_lengths
+from lab_lib.free.generate import FreeConfig
+from lab_lib.free.run import Order, find_writer, generate, how, settle
+from lab_lib.free.scores import Judge, choose_judge, groups, refuse_itself, score_groups, wishes_met
+from lab_lib.free.table import render, table, wishes_table
+from lab_lib.runs.record import environment
+from lab_lib.runs.splits import load_splits
+
+SHOWN = 2  # dialogues printed
+
+
+def write_and_score(
+    target: str,
+    order: Order,
+    config: FreeConfig,
+    judge: str | None,
+    corpus: str | None,
+    out: Path | None,
+    console: Console,
+) -> Path:
+    """Write dialogues of a run or model, print some, score them, and return the path of the file.
+
+    Beside the file: NAME.report.json (settings, figures, where they come from) and NAME.lengths.png and .svg.
+    Raises LabError for bad input, also before anything is written when the judge is no use.
+    """
+    writer = find_writer(target, corpus)
+    order = settle(writer, order)
+    chosen = choose_judge(judge, writer)
+    judging = None if chosen.value == "none" else find_writer(chosen.value)
+    if judging:
+        refuse_itself(judging, writer)
+    splits = load_splits(writer.data)
+    path = out or (Path(target) / "free.jsonl" if writer.run else Path(f"free-{Path(target).name}.jsonl"))
+    written = generate(writer, order, config, path, console)
+    for dialogue in written[:SHOWN]:
+        console.print(render(dialogue), soft_wrap=True)
+    console.print(f"judge: {chosen}", highlight=False)
+    found = score_groups(groups(written, splits, config.seed), splits, Judge(judging) if judging else None, config.seed)
+    met = wishes_met(written)
+    console.print(
+        table(found, f"{len(written)} dialogues of {writer.name}; real: {writer.data.corpus} {writer.data.report}")
+    )
+    if met:
+        console.print(wishes_table(met))
+    pictures = (path.with_suffix(".lengths.png"), path.with_suffix(".lengths.svg"))
+    real, free = found["real"].turns, found["generated"].turns
+    draw_lengths(real, free, met, f"Length of dialogues: {writer.name}", *pictures)
+    about: dict[str, Any] = {
+        **environment(),
+        "writer": {"name": writer.name, "model": as_dict(writer.model), "prompt": as_dict(writer.prompt)},
+        "compared_with": [writer.data.corpus, writer.data.report],
+        "judge": [chosen.value, chosen.reason],
+        "sampling": as_dict(config),
+        "order": as_dict(order),
+        "choices": {name: [choice.value, choice.reason] for name, choice in how(writer, order).items()},
+        "dialogues_sha256": sha256(path),
+    }
+    scores = {name: row.as_json() for name, row in found.items()}
+    write_json(path.with_suffix(".report.json"), {**about, "scores": scores, "wishes": met})
+    return path

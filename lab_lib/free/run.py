@@ -1,0 +1,222 @@
+"""`lab generate`: whole dialogues from a run's model, or from any model, written to a file that can be gone on with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from lab_lib.config import parse_yaml
+from lab_lib.decoding.predictions import read_partial
+from lab_lib.errors import LabError
+from lab_lib.files import read_jsonl, read_text, write_jsonl, write_text
+from lab_lib.free.dialogue import FreeDialogue, from_row
+from lab_lib.free.generate import Ask, FreeConfig, generate_free
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.hardware import Choice
+from lab_lib.models.model import generation_mode, load_model
+from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.encode import beginning, encode_pieces
+from lab_lib.prompts.messages import Message
+from lab_lib.prompts.template import PLAIN
+from lab_lib.runs.config import DataConfig, RunConfig, load_run_config
+from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.stages import DecodingProgress, model_config
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Who writes (or judges): the model settings, the prompt it was trained with, and the data to compare with.
+
+    `prompt` is that of a run; a bare model gets the defaults.
+    """
+
+    name: str
+    model: ModelConfig
+    prompt: PromptConfig
+    data: DataConfig
+    run: bool
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to write: `count` dialogues for each wished number of turns (None: any length)."""
+
+    count: int = 10
+    wishes: tuple[int | None, ...] = (None,)
+    forced: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse wishes that no dialogue can meet."""
+        if self.count < 1:
+            raise LabError("--n: at least 1 dialogue")
+        for wish in self.wishes:
+            if wish is not None and (wish < 2 or wish % 2):
+                raise LabError(f"--turns {wish}: a dialogue is made of pairs, user and system; ask for 2, 4, 6, ...")
+
+
+def find_writer(target: str, corpus: str | None = None) -> Writer:
+    """Return the run in folder `target`, else the model of that name (bundled, folder or hub), unquantised.
+
+    `corpus` is what to compare with: the run's own unless given, town for a bare model.
+    """
+    if (Path(target) / "config.yaml").exists():
+        config = load_run_config(Path(target))
+        data = replace(config.data, corpus=corpus) if corpus else config.data
+        system = model_config(config, RunFolder(Path(target)), "finetuned")
+        return Writer(target, system, config.prompt, data, run=True)
+    config = RunConfig(model=ModelConfig(name=target, quantisation="none"))
+    return Writer(target, config.model, config.prompt, replace(config.data, corpus=corpus or "town"), run=False)
+
+
+def how(writer: Writer, order: Order) -> dict[str, Choice]:
+    """Return how lengths are met and what the model has learnt of users, each with its reason."""
+    found = {}
+    if order.wishes != (None,):
+        if order.forced:
+            found["length"] = Choice("forced", "no end before the wished number of turns, and a stop there")
+        else:
+            found["length"] = Choice(
+                "told", "before each user's turn stands how many turns are left; the model ends by itself"
+            )
+    if writer.run and writer.prompt.learn == "replies":
+        found["users"] = Choice("not learnt", "prompt.learn=replies: what users say is left of the base model")
+    return found
+
+
+def settle(writer: Writer, order: Order) -> Order:
+    """Return the order with `forced` set where the model cannot be told a length: it never saw one in training."""
+    return order if writer.prompt.countdown else replace(order, forced=True)
+
+
+def names(order: Order) -> list[tuple[str, int | None]]:
+    """Return (name, wish) of every dialogue asked for; a name is what its random numbers depend on."""
+    return [
+        (f"free-{'any' if wish is None else f'{wish:02d}'}-{number:04d}", wish)
+        for wish in order.wishes
+        for number in range(order.count)
+    ]
+
+
+def asks(order: Order, prompt: PromptConfig, tokenizer: Any) -> list[Ask]:
+    """Return what is to be written, each with its name and the ids it begins with."""
+    start = {wish: beginning_of(prompt, wish, tokenizer) for wish in order.wishes}
+    counts = {wish: countdown(wish, tokenizer) if wish and prompt.countdown else () for wish in order.wishes}
+    return [Ask(key, start[wish], wish, order.forced and wish is not None, counts[wish]) for key, wish in names(order)]
+
+
+def countdown(wish: int, tokenizer: Any) -> tuple[tuple[int, ...], ...]:
+    """Return the ids of the lines before the second user's turn and later ones: `wish` - 2 turns left, then - 4, ..."""
+    left = [Message("left", str(turns), 0) for turns in range(wish - 2, 0, -2)]
+    return tuple(piece.before for piece in encode_pieces(left, tokenizer))
+
+
+def beginning_of(prompt: PromptConfig, wish: int | None, tokenizer: Any) -> tuple[int, ...]:
+    """Return the ids a dialogue begins with: BOS, the instruction and how many turns are left; without all of these
+    the prefix of the first line.
+
+    Without a wish a model that counts down begins with a number of its own.
+    """
+    given = [Message("instruction", prompt.instruction, 0)] if prompt.instruction else []
+    if wish and prompt.countdown:
+        given.append(Message("left", str(wish), 0))
+    ids = [*beginning(tokenizer), *(i for piece in encode_pieces(given, tokenizer) for i in piece.before)]
+    if ids:
+        return tuple(ids)
+    first = PLAIN.prefix["left" if prompt.countdown else "user"]
+    return tuple(tokenizer(first, add_special_tokens=False)["input_ids"])
+
+
+def generate(writer: Writer, order: Order, config: FreeConfig, path: Path, console: Console) -> list[FreeDialogue]:
+    """Write the dialogues into `path` (JSONL) unless they are there, and return them in the order asked for.
+
+    A file that is there is gone on with: a killed call, or more dialogues of the same settings. What the settings
+    were stands beside it. Raises LabError naming the first setting that differs.
+    """
+    config = replace(config, max_tokens=min(config.max_tokens, writer.prompt.max_tokens))
+    check_settings(path, settings(writer, order, config))
+    rows = {row["dialogue"]: row for row in [*stored(path), *read_partial(partial(path), is_named)]}
+    wanted = [key for key, _ in names(order)]
+    if path.exists() and all(key in rows for key in wanted):
+        console.print(f"the dialogues are there ({path})")
+    else:
+        write_missing(writer, order, config, path, rows, console)
+    return [from_row(rows[key], f"{path}: {key}") for key in wanted]
+
+
+def write_missing(
+    writer: Writer, order: Order, config: FreeConfig, path: Path, rows: dict[str, Any], console: Console
+) -> None:
+    """Write the dialogues that are not in `rows` and add them; then write the whole file, in order of names.
+
+    Until then rows are kept in `<path>.partial`, as they come.
+    """
+    from lab_lib.models.fast_cpu.merged_for_decoding import folded
+    from lab_lib.models.hardware import print_choices
+
+    loaded = load_model(writer.model)
+    generation_mode(loaded.model)
+    print_choices({**loaded.choices, **how(writer, order)}, console)
+    todo = asks(order, writer.prompt, loaded.tokenizer)
+    write_jsonl(partial(path), rows.values())
+    with folded(loaded.model), DecodingProgress(console, "writing dialogues", len(todo)) as advance:
+        try:
+            with open(partial(path), "a", encoding="utf-8") as stream:
+                for dialogue in generate_free(loaded.model, loaded.tokenizer, todo, config, set(rows), advance):
+                    rows[dialogue.key] = dialogue.as_row()
+                    stream.write(json.dumps(rows[dialogue.key], ensure_ascii=False) + "\n")
+                    stream.flush()
+        except OSError as error:
+            raise LabError(f"{partial(path)}: cannot write: {error.strerror}") from None
+    write_jsonl(path, (rows[key] for key in sorted(rows)))
+    partial(path).unlink(missing_ok=True)
+
+
+def settings(writer: Writer, order: Order, config: FreeConfig) -> dict[str, Any]:
+    """Return everything a dialogue depends on but its name."""
+    sampling = {"temperature": config.temperature, "top_p": config.top_p, "top_k": config.top_k}
+    return {
+        "model": writer.name,
+        **sampling,
+        "max_tokens": config.max_tokens,
+        "seed": config.seed,
+        "forced": order.forced,
+    }
+
+
+def check_settings(path: Path, wanted: dict[str, Any]) -> None:
+    """Write the settings beside the file, or refuse a file that was made with others."""
+    beside = path.with_name(path.name + ".settings.yaml")
+    if not beside.exists():
+        if path.exists():
+            raise LabError(f"{path}: exists, and nothing says how it was made; choose another --out")
+        write_text(beside, yaml.safe_dump(wanted, sort_keys=False))
+        return
+    old = parse_yaml(read_text(beside), str(beside))
+    differing = [key for key in wanted if old.get(key) != wanted[key]]
+    if differing:
+        key = differing[0]
+        raise LabError(f"{path}: was made with {key}={old.get(key)}, not {wanted[key]}; choose another --out")
+
+
+def stored(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file that may not be there yet. Raises LabError for a line that names no dialogue."""
+    rows = read_jsonl(path) if path.exists() else []
+    for number, row in enumerate(rows, 1):
+        if not is_named(row):
+            raise LabError(f"{path}: row {number}: expected a generated dialogue with its name under 'dialogue'")
+    return rows
+
+
+def is_named(row: Any) -> bool:
+    """Return whether a parsed line has the name of a dialogue."""
+    return isinstance(row, dict) and isinstance(row.get("dialogue"), str)
+
+
+def partial(path: Path) -> Path:
+    """Return where rows are kept until all are there."""
+    return path.with_name(path.name + ".partial")

@@ -1,0 +1,199 @@
+"""What generated dialogues are worth: perplexity under another model, richness, copies, lengths, beside real ones."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab_lib.corpora.delex import delexicalise
+from lab_lib.corpora.types import Dialogue
+from lab_lib.errors import LabError
+from lab_lib.evaluation.diversity import richness
+from lab_lib.evaluation.normalise import normalise_reply
+from lab_lib.evaluation.novelty import Copies, copies
+from lab_lib.evaluation.perplexity import Perplexity, Text, model_log_probs, perplexity
+from lab_lib.free.dialogue import FreeDialogue
+from lab_lib.free.run import Writer
+from lab_lib.models.hardware import Choice
+from lab_lib.models.hub import find_source
+from lab_lib.models.model import generation_mode, load_model
+from lab_lib.prompts.encode import beginning
+from lab_lib.prompts.messages import clean
+from lab_lib.prompts.template import PLAIN, Role
+from lab_lib.runs.splits import Splits, draw
+
+Plain = list[tuple[str, str]]  # (speaker, text) a turn
+ROLES: dict[str, Role] = {"user": "user", "system": "bot"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Dialogues of one origin, and how many of them ended and are well formed (None: they are real)."""
+
+    kind: str
+    dialogues: list[Plain]
+    ended: int | None = None
+    well_formed: int | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The figures of a group. `turns` are the lengths of its dialogues; words are counted at white space.
+
+    `perplexity` is None without a judge. `richness` holds the figures of `evaluation.richness` over all utterances.
+    """
+
+    group: Group
+    turns: list[int]
+    user_words: float | None
+    system_words: float | None
+    perplexity: Perplexity | None
+    richness: dict[str, float]
+    copies: Copies
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON values, without the dialogues."""
+        figures = {name: value for name, value in vars(self).items() if name not in ("group", "perplexity", "copies")}
+        judged = asdict(self.perplexity) if self.perplexity else None
+        about = {"kind": self.group.kind, "dialogues": len(self.group.dialogues)}
+        about |= {"ended": self.group.ended, "well_formed": self.group.well_formed}
+        return {**about, **figures, "perplexity": judged, "copies": asdict(self.copies)}
+
+
+def groups(written: Sequence[FreeDialogue], splits: Splits, seed: int) -> dict[str, Group]:
+    """Return the rows of the table: as many real dialogues, random turns of training dialogues, the generated ones.
+
+    The random turns have the speakers of the real ones, each utterance drawn from the training set: right words in no
+    order. The real ones are those a run reports on (test, or dev); where there are fewer, all of them are taken.
+    """
+    real = [real_dialogue(dialogue) for dialogue in draw(splits.reported, len(written), seed)]
+    rng = random.Random(seed)
+    said: dict[str, list[str]] = {"user": [], "system": []}
+    for dialogue in splits.train:
+        for speaker, text in real_dialogue(dialogue):
+            said[speaker].append(text)
+    shuffled = [[(speaker, rng.choice(said[speaker])) for speaker, _ in dialogue] for dialogue in real]
+    plain: list[Plain] = [[(turn.speaker, turn.text) for turn in one.turns] for one in written]
+    ended = sum(one.ended != "cut" for one in written)
+    return {
+        "real": Group("reference", real),
+        "random turns": Group("trivial", shuffled),
+        "generated": Group("other", plain, ended, sum(one.well_formed for one in written)),
+    }
+
+
+def real_dialogue(dialogue: Dialogue) -> Plain:
+    """Return a corpus dialogue as a model is shown it: system turns delexicalised, single spaces."""
+    return [(t.speaker, clean(t.text if t.speaker == "user" else delexicalise(t))) for t in dialogue.turns]
+
+
+def score_groups(found: dict[str, Group], splits: Splits, judge: Judge | None, seed: int) -> dict[str, Scores]:
+    """Return the figures of every group. Raises LabError when a group has no words at all."""
+    training = [[text for _, text in real_dialogue(dialogue)] for dialogue in splits.train]
+    return {name: score_group(name, group, training, judge, seed) for name, group in found.items()}
+
+
+def score_group(name: str, group: Group, training: Sequence[Sequence[str]], judge: Judge | None, seed: int) -> Scores:
+    """Return the figures of one group of dialogues."""
+    said = [[text for _, text in dialogue] for dialogue in group.dialogues]
+    every = [text for dialogue in said for text in dialogue]
+    if not any(text.split() for text in every):
+        raise LabError(f"{name}: not one word was said; there is nothing to score")
+    return Scores(
+        group,
+        [len(dialogue) for dialogue in group.dialogues],
+        _words(group, "user"),
+        _words(group, "system"),
+        judge.perplexity(group.dialogues, seed) if judge else None,
+        richness([normalise_reply(text)[0] for text in every]),
+        copies(said, training),
+    )
+
+
+def _words(group: Group, speaker: str) -> float | None:
+    """Return the mean number of words of a speaker's turns."""
+    counts = [len(text.split()) for dialogue in group.dialogues for who, text in dialogue if who == speaker]
+    return float(np.mean(counts)) if counts else None
+
+
+class Judge:
+    """A model that says how likely dialogues are: only what users and system say counts, not who says it."""
+
+    def __init__(self, writer: Writer):
+        loaded = load_model(writer.model)
+        generation_mode(loaded.model)
+        if loaded.model.config.is_encoder_decoder:
+            raise LabError(f"judge {writer.name}: an encoder-decoder; expected a decoder-only model")
+        self.tokenizer = loaded.tokenizer
+        self.limit = writer.prompt.max_tokens
+        self.log_probs = model_log_probs(loaded.model)
+
+    def perplexity(self, dialogues: Sequence[Plain], seed: int) -> Perplexity:
+        """Return the perplexity of the words, each judged after the whole dialogue before it."""
+        return perplexity([self.text(dialogue) for dialogue in dialogues], self.log_probs, self.limit, seed=seed)
+
+    def text(self, dialogue: Plain) -> Text:
+        """Return a dialogue in the lines every model of ours is trained on; prefixes and ends are read, not judged."""
+        ids, counted = list(beginning(self.tokenizer)), [False] * len(beginning(self.tokenizer))
+        for speaker, text in dialogue:
+            role = ROLES[speaker]
+            before, said, end = (self._ids(part) for part in (PLAIN.prefix[role], f" {text}", PLAIN.end[role]))
+            if role == "bot":
+                end = [self.tokenizer.eos_token_id, *end]
+            ids += [*before, *said, *end]
+            counted += [False] * len(before) + [True] * len(said) + [False] * len(end)
+        return Text(tuple(ids), tuple(counted), sum(len(text.split()) for _, text in dialogue))
+
+    def _ids(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def choose_judge(wanted: str | None, writer: Writer, base: str = "lab-tiny") -> Choice:
+    """Return who judges (a run folder, a model, or `none`) and why. Raises LabError when it would judge itself."""
+    if wanted == "none":
+        return Choice("none", "asked for: no perplexity")
+    if wanted is None:
+        if writer.model.name == base and writer.model.adapter is None:
+            return Choice("none", f"{base} wrote the dialogues itself; name another model by --judge")
+        return Choice(base, "the bundled model, which did not write them; a run of another seed judges better")
+    return Choice(wanted, "asked for")
+
+
+def refuse_itself(judge: Writer, writer: Writer) -> None:
+    """Raise LabError when judge and writer are one model, by whatever name or path."""
+    if _weights(judge) == _weights(writer):
+        raise LabError(f"--judge {judge.name}: it wrote the dialogues itself; take another model or another seed's run")
+
+
+def _weights(writer: Writer) -> tuple[Path, str]:
+    """Return where the weights of a model and its adapter lie."""
+    model = writer.model
+    return find_source(model.name, model.revision).folder.resolve(), os.path.realpath(model.adapter or "")
+
+
+def wishes_met(written: Sequence[FreeDialogue]) -> list[dict[str, Any]]:
+    """Return for each wished length what was obtained: mean, share exactly so, mean distance; cut ones count too."""
+    rows = []
+    for wish in sorted({one.wished for one in written if one.wished is not None}):
+        lengths = [len(one.turns) for one in written if one.wished == wish]
+        found = [one.end_share for one in written if one.wished == wish and one.end_share is not None]
+        off = [abs(length - wish) for length in lengths]
+        rows.append(
+            {
+                "wished": wish,
+                "dialogues": len(lengths),
+                "mean": float(np.mean(lengths)),
+                "low": float(np.percentile(lengths, 10)),
+                "high": float(np.percentile(lengths, 90)),
+                "exact": 100 * float(np.mean([distance == 0 for distance in off])),
+                "distance": float(np.mean(off)),
+                "end_share": 100 * float(np.mean(found)) if found else None,
+            }
+        )
+    return rows

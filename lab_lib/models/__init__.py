@@ -1,0 +1,1 @@
+"""Which model? Loading, quantisation, tokenizer, adapters, the hub, and hardware choices with their reasons."""

@@ -1,0 +1,154 @@
+"""Merging an adapter into its base, so that the result is an ordinary model folder: W becomes W + s x B A."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from lab_lib.errors import LabError
+from lab_lib.models.checks import logits, require_adapter_effect
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.hardware import Machine, torch_dtype
+from lab_lib.models.model import Loaded, load_model
+
+Precision = Literal["bf16", "fp16", "fp32"]
+# Two fp32 computations of the same thing differ in the order of their sums. One operation rounds by 2^-24 = 6e-8
+# of its value; some thousand of them one after another, errors mostly cancelling: 1e-4 of the largest logit is ample.
+SAME = 1e-4
+PROBE = "user> hello , i need a cheap place to stay in the north , and a taxi .\nbot>"
+
+
+@dataclass(frozen=True)
+class Merge:
+    """A merge that passed its checks; both figures are largest differences of logits on one text.
+
+    `max_difference` is the merged folder against base + adapter: the rounding to 16 bits. `effect` is what the
+    adapter changes, base against base + adapter.
+    """
+
+    folder: Path
+    max_difference: float
+    effect: float
+
+
+def merge_adapter(
+    config: ModelConfig,
+    adapter: str,
+    out: str | Path,
+    dtype: Precision = "bf16",
+    input_ids: Sequence[int] | None = None,
+    machine: Machine | None = None,
+) -> Merge:
+    """Merge `adapter` into the unquantised base of `config`, save model and tokenizer in `out`, reload and compare.
+
+    The base is read in fp32 whatever `config.quantisation` says: an update rounded to 4-bit levels is mostly lost.
+    An adapter trained on a 4-bit base was fitted to that base's rounding errors too, so scores may move slightly;
+    the unmerged adapter stays the exact result. Needs 4 bytes of memory a weight, twice while comparing.
+
+    Three checks, with logits of one text (`input_ids`, or a short dialogue of ours) computed in fp32: merged in
+    fp32, the model answers as base + adapter; what is read back from disk is what was saved, weight for weight;
+    and rounding to `dtype` moves no logit by more than half of what the adapter moves at all, or it drowned in the
+    rounding. Raises LabError, leaving nothing at `out`, when one fails, when `out` is there already, and as
+    load_model does.
+    """
+    out = Path(out)
+    if dtype not in get_args(Precision):
+        raise LabError(f"merge: dtype {dtype!r}, expected one of {', '.join(get_args(Precision))}")
+    if out.exists():
+        raise LabError(f"{out}: exists already; choose a folder that does not")
+    loaded = load_model(replace(config, quantisation="none", dtype="fp32", adapter=adapter), machine=machine)
+    ids = list(input_ids or loaded.tokenizer(PROBE)["input_ids"])
+    effect = require_adapter_effect(loaded.model, ids)
+    wanted = logits(loaded.model, ids)
+    merged = _merged(loaded.model)
+    _require_same(logits(merged, ids), wanted)
+    temporary = _temporary_beside(out)
+    try:
+        _save(merged.to(torch_dtype(dtype)), loaded, temporary)
+        read = load_model(ModelConfig(str(temporary), quantisation="none", dtype="fp32"), machine=machine).model
+        _require_saved(merged, read)
+        difference = (logits(read, ids) - wanted).abs().max().item()
+        _require_small(difference, effect, dtype)
+        os.replace(temporary, out)
+    except OSError as error:
+        raise LabError(f"{out}: cannot write: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return Merge(out, difference, effect)
+
+
+def _merged(adapted: Any) -> Any:
+    """Return the model with the adapter in its weights; vectors that are also the output layer stay one matrix.
+
+    PEFT holds trained vectors once for each of the two, unties the config, and warns. Whether they were one is seen by
+    their values: a Flan-T5 says it in its config and has two.
+    """
+    import torch
+
+    tied = adapted.get_base_model().config.tie_word_embeddings
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Input and output embeddings are no longer tied")
+        merged = adapted.merge_and_unload(safe_merge=True)
+    vectors, output = merged.get_input_embeddings(), merged.get_output_embeddings()
+    if tied and torch.equal(vectors.weight, output.weight):
+        merged.config.tie_word_embeddings = True
+        output.weight = vectors.weight
+    return merged
+
+
+def _require_same(got: Any, wanted: Any) -> None:
+    """Raise LabError unless the logits merged in fp32 are those of base + adapter, to SAME of the largest one."""
+    difference, limit = (got - wanted).abs().max().item(), SAME * wanted.abs().max().item()
+    if not difference <= limit:
+        raise LabError(
+            f"merge: merging changed the model: a logit differs by {difference:.3g}, at most {limit:.3g} is rounding"
+        )
+
+
+def _require_saved(saved: Any, read: Any) -> None:
+    """Raise LabError unless every weight read back (as fp32) has the value that was saved."""
+    import torch
+
+    weights = read.state_dict()
+    for name, value in saved.state_dict().items():
+        if not torch.equal(value.float(), weights[name]):
+            raise LabError(f"merge: {name} on disk is not what was saved")
+
+
+def _require_small(difference: float, effect: float, dtype: str) -> None:
+    """Raise LabError unless rounding to `dtype` moved the logits by less than half of what the adapter does."""
+    if not difference <= effect / 2:
+        raise LabError(
+            f"merge: rounding to {dtype} moves a logit by {difference:.3g}, the adapter by {effect:.3g}: "
+            "it would be lost; merge with a finer dtype (fp16, fp32)"
+        )
+
+
+def _temporary_beside(out: Path) -> Path:
+    """Return a new empty folder beside `out`, on the same disk, so that renaming it is atomic."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp"))
+        folder.chmod(0o777 & ~_umask())  # mkdtemp makes folders private
+        return folder
+    except OSError as error:
+        raise LabError(f"{out}: cannot write: {error.strerror}") from None
+
+
+def _umask() -> int:
+    """Return the process's umask (the only way to read it is to set it)."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _save(model: Any, loaded: Loaded, folder: Path) -> None:
+    """Write model and tokenizer; the tokenizer is the one of the base, with the padding token we chose."""
+    model.save_pretrained(folder)
+    loaded.tokenizer.save_pretrained(folder)

@@ -1,0 +1,65 @@
+"""The tokenizer of a base model, with a padding token that is never the end token."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from lab_lib.errors import LabError
+from lab_lib.models.hardware import Choice
+from lab_lib.models.hub import Source
+
+# The byte 0xFF, which no UTF-8 text contains, as byte-level vocabularies (GPT-2 and its kin) write it.
+NEVER_IN_TEXT = "ÿ"
+# Spare tokens that vocabularies keep for such uses, the best first: a padding token that was not declared
+# (<|padding|> of Pythia, <|finetune_right_pad_id|> of Llama 3), then reserved and unused ones, then unk.
+SPARE = (r"pad", r"reserved|unused|extra_id|extra_\d", r"^(<unk>|\[UNK\]|<\|unk\|>|unk)$")
+
+
+def load_tokenizer(source: Source, trust_remote_code: bool = False) -> tuple[Any, Choice]:
+    """Return (tokenizer padding on the left, how its padding token was chosen).
+
+    Padding on the left keeps the last token of every prompt next to the first one generated. No token is ever
+    added, so embeddings are never resized. Raises LabError when the files cannot be read, when there is no end
+    token, or when the vocabulary has no token to spare for padding.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source.tokenizer, trust_remote_code=trust_remote_code)
+    except Exception as error:  # a damaged tokenizer file raises whatever its parser raises
+        line = str(error).strip().split("\n")[0]
+        raise LabError(f"{source.name}: cannot load the tokenizer: {line}") from error
+    if tokenizer.eos_token_id is None:
+        raise LabError(f"{source.name}: the tokenizer has no end-of-sequence token, so a reply could never end")
+    tokenizer.padding_side = "left"
+    return tokenizer, choose_pad(tokenizer, source.name)
+
+
+def choose_pad(tokenizer: Any, name: str) -> Choice:
+    """Make sure that the tokenizer's pad token exists and is not EOS; return which it is and why.
+
+    With pad == EOS a collator that masks padding masks the end of every reply too, and the model never learns to
+    stop. We mask by position, so the token only has to be a valid id that is not EOS, and never occur in text.
+    """
+    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id != tokenizer.eos_token_id:
+        return Choice(tokenizer.pad_token, "the tokenizer's own padding token")
+    why = "pad was EOS" if tokenizer.pad_token_id is not None else "the tokenizer has no padding token"
+    spare = spare_tokens(tokenizer)
+    if not spare:
+        raise LabError(f"{name}: {why}, and its vocabulary has no token to spare for padding; choose another model")
+    tokenizer.pad_token = spare[0]
+    return Choice(spare[0], f"{why}; this token of the vocabulary is not used, and no embedding is added")
+
+
+def spare_tokens(tokenizer: Any) -> list[str]:
+    """Return the tokens of the vocabulary that can pad, best first: special, neither EOS nor BOS; or an unused byte."""
+    taken = {tokenizer.eos_token, tokenizer.bos_token}
+    special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    special |= {token for token in (tokenizer.unk_token,) if token}
+    vocabulary = tokenizer.get_vocab()
+    free = sorted((token for token in special - taken if token in vocabulary), key=vocabulary.__getitem__)
+    spare = [token for pattern in SPARE for token in free if re.search(pattern, token, re.IGNORECASE)]
+    # GPT-2 has one special token, its EOS. In a vocabulary that is not byte-level the letter would be just a letter.
+    byte = NEVER_IN_TEXT in vocabulary and tokenizer.convert_tokens_to_string([NEVER_IN_TEXT]) == "\ufffd"
+    return spare or ([NEVER_IN_TEXT] if byte else [])

@@ -1,0 +1,146 @@
+"""Building the model object: its class, random or stored weights, quantised while they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from lab_lib.errors import LabError
+from lab_lib.models.hardware import Machine, torch_dtype
+from lab_lib.models.hub import Source, weight_files
+from lab_lib.models.quantised import use_one_kernel
+
+if TYPE_CHECKING:
+    from lab_lib.models.config import ModelConfig
+
+
+def read_shape(source: Source, config: ModelConfig) -> Any:
+    """Return the transformers config of a folder. Raises LabError for an unknown architecture."""
+    from transformers import AutoConfig
+
+    try:
+        shape = AutoConfig.from_pretrained(source.folder, trust_remote_code=config.trust_remote_code)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise LabError(f"{source.name}: config.json is not usable: {_first_line(error)}") from error
+    if getattr(shape, "quantization_config", None) is not None:
+        raise LabError(f"{source.name}: the stored weights are quantised already; use the 16-bit original")
+    if shape.is_encoder_decoder and getattr(shape, "decoder_start_token_id", None) is None:
+        raise LabError(f"{source.name}: config.json has no decoder_start_token_id, so a reply could not begin")
+    return shape
+
+
+def model_class(shape: Any, source: Source) -> Any:
+    """Return AutoModelForSeq2SeqLM for an encoder-decoder, else AutoModelForCausalLM."""
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    auto = AutoModelForSeq2SeqLM if shape.is_encoder_decoder else AutoModelForCausalLM
+    custom = auto.__name__ in (getattr(shape, "auto_map", None) or {})
+    if type(shape) not in auto._model_mapping and not custom:
+        raise LabError(f"{source.name}: a {shape.model_type} model cannot generate text")
+    return auto
+
+
+def supports_sdpa(auto: Any, shape: Any) -> bool:
+    """Return whether the code of the model's class has fused attention (assumed for code from the repository)."""
+    if type(shape) not in auto._model_mapping:
+        return True
+    return bool(auto._model_mapping[type(shape)]._supports_sdpa)
+
+
+def random_model(auto: Any, shape: Any, seed: int, options: dict[str, Any]) -> Any:
+    """Return a model with random weights, leaving the global random state as it was."""
+    import torch
+
+    _show_progress(False)  # saving such a model is quick
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return auto.from_config(shape, **options)
+
+
+def stored_model(
+    auto: Any,
+    source: Source,
+    config: ModelConfig,
+    dtype: str,
+    machine: Machine,
+    options: dict[str, Any],
+    sharded: bool = False,
+) -> Any:
+    """Return the model with its stored weights, all of them, quantised while loading if asked for.
+
+    One that is going to be `sharded` need not fit a GPU: unquantised it is read into the machine's memory, from where
+    it goes to the GPUs layer by layer.
+    """
+    device = "cpu" if sharded and config.quantisation == "none" else machine.device
+    options = options | {"device_map": {"": device}, "use_safetensors": True, "output_loading_info": True}
+    if config.quantisation != "none":
+        options["quantization_config"] = _quantisation(config, dtype, sharded)
+    _show_progress(sum(path.stat().st_size for path in weight_files(source)) > 1e9)
+    try:
+        with _plain_linear_layers():
+            model, info = auto.from_pretrained(source.folder, **options)
+    except (ValueError, RuntimeError, OSError, KeyError, ImportError) as error:
+        raise LabError(f"{source.name}: cannot load the weights: {_first_line(error)}") from error
+    # transformers fills a missing weight with random numbers and only warns.
+    if info["missing_keys"]:
+        missing = sorted(info["missing_keys"])
+        raise LabError(f"{source.name}: the weights lack {len(missing)} tensors config.json asks for: {missing[0]}")
+    use_one_kernel(model)
+    return model
+
+
+def _show_progress(on: bool) -> None:
+    """Switch transformers' progress bars: wanted for gigabytes of weights, flicker for anything less."""
+    from transformers.utils import logging
+
+    (logging.enable_progress_bar if on else logging.disable_progress_bar)()
+
+
+@contextmanager
+def _plain_linear_layers() -> Iterator[None]:
+    """Build Falcon from torch's own linear layers, which compute the same.
+
+    transformers 5 quantises layers of exactly that class and would leave all of Falcon's subclass in 16 bits.
+    """
+    from torch.nn import Linear
+    from transformers.models.falcon import modeling_falcon
+
+    theirs = modeling_falcon.FalconLinear
+    modeling_falcon.FalconLinear = Linear
+    try:
+        yield
+    finally:
+        modeling_falcon.FalconLinear = theirs
+
+
+def _quantisation(config: ModelConfig, dtype: str, sharded: bool) -> Any:
+    """Return the bitsandbytes settings of a ModelConfig; `dtype` is the format of the computations.
+
+    Sharding takes numbers apart, not bytes, and converts those that are not of the format of the computations: then
+    each of them holds two 4-bit weights a byte, so 4 of them in bf16.
+    """
+    from transformers import BitsAndBytesConfig
+
+    if config.quantisation == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=config.quant_type,
+        bnb_4bit_use_double_quant=config.double_quant,
+        bnb_4bit_compute_dtype=torch_dtype(dtype),
+        bnb_4bit_quant_storage=torch_dtype(dtype) if sharded else None,
+    )
+
+
+def check_vocabulary(model: Any, tokenizer: Any, source: Source) -> None:
+    """Raise LabError when the tokenizer makes ids the model has no embedding for; spare rows are fine."""
+    rows = model.get_input_embeddings().weight.shape[0]
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= rows:
+        raise LabError(f"{source.name}: the tokenizer has ids up to {highest}, the model embeds {rows} only")
+
+
+def _first_line(error: Exception) -> str:
+    """Return the first line of an error's message; its class when it has none."""
+    return str(error).strip().split("\n")[0] or type(error).__name__

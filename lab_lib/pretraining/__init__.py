@@ -1,0 +1,1 @@
+"""How lab-tiny was made: a seeded, resumable pretraining script."""

@@ -1,0 +1,74 @@
+"""This process as a job of Slurm: its number, its time limit, and how it asks to be started again.
+
+The launchers in scripts/ ask Slurm for SIGUSR1 some minutes before the time limit. A run then leaves a checkpoint and
+puts its own job back into the queue; Slurm starts the same script again, and the run folder, named after the job, goes
+on. What Slurm preempts with SIGTERM it requeues by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab_lib.errors import LabError, Stopped
+from lab_lib.processes.rank import this_process
+
+REQUEUE = "LAB_REQUEUE"  # 1 where the launchers run as a batch job: this process may put the job back
+MAX_RESTARTS = "LAB_MAX_RESTARTS"  # scripts/site.env: so that a job that never gets anywhere does not run for ever
+OPTIONS = "LAB_SBATCH"  # what `lab jobs submit` gave sbatch, for when the run is handed in again
+OWN = (REQUEUE, "LAB_WORLD_SIZE")  # the launchers set them anew
+
+
+def settings() -> dict[str, str]:
+    """Return the variables LAB_* that a user or a site has set for this process."""
+    return {name: value for name, value in os.environ.items() if name.startswith("LAB_") and name not in OWN}
+
+
+def job_id() -> str | None:
+    """Return the number of this job, `12`, or `12_3` for the third task of an array; None outside Slurm."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    # A task has a job number too, but the last one's is that of the whole array: requeueing it would requeue all.
+    return f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID")
+
+
+def may_requeue(stop: Stopped) -> bool:
+    """Return whether a job goes back into the queue: at the warning before the time limit, not too often."""
+    restarts, most = (
+        int(os.environ.get(name, other)) for name, other in (("SLURM_RESTART_COUNT", "0"), (MAX_RESTARTS, "100"))
+    )
+    return stop.number == signal.SIGUSR1 and os.environ.get(REQUEUE) == "1" and restarts < most
+
+
+def out_of_time(stop: Stopped) -> bool:
+    """Return whether a job ends for good because of its time limit."""
+    end = float(os.environ.get("SLURM_JOB_END_TIME", "inf"))
+    warned = stop.number == signal.SIGUSR1 and job_id() is not None and not may_requeue(stop)
+    return warned or time.time() >= end
+
+
+def requeue(stop: Stopped) -> None:
+    """Put this job back into the queue if it may be; Slurm then ends this process. Raises LabError when Slurm won't.
+
+    Of several processes the first one asks.
+    """
+    job = job_id()
+    if job is not None and this_process().first and may_requeue(stop):
+        ask(["scontrol", "requeue", job])
+
+
+def ask(command: Sequence[str], folder: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
+    """Run a command of Slurm in `folder` and return what it prints. Raises LabError with its complaint, in one line."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    except FileNotFoundError:
+        raise LabError(f"{command[0]}: not found; is this a machine of a Slurm cluster?") from None
+    if done.returncode:
+        lines = [
+            line.removeprefix(f"{command[0]}: ").removeprefix("error: ") for line in done.stderr.strip().split("\n")
+        ]
+        raise LabError(f"{command[0]}: {': '.join(filter(None, lines)) or f'exit code {done.returncode}'}")
+    return done.stdout

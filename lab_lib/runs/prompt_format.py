@@ -1,0 +1,73 @@
+"""The prompt follows the model: an encoder-decoder learns pairs of source and reply, a decoder whole texts, and neither
+reads more than it has positions for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lab_lib.errors import LabError
+from lab_lib.models.hardware import Choice, print_choices
+from lab_lib.runs.config import RunConfig
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lab_lib.models.config import ModelConfig
+
+
+def fit_prompt(config: RunConfig, console: Console) -> RunConfig:
+    """Return the config with a prompt format that its model can learn; `console` is told when it is another one.
+
+    It is also told when prompts may be longer than the model's context. Reads the model's config.json only; a hub model
+    is downloaded, since it will be needed. Raises LabError when there is no such model, when `pairs` is asked for and
+    it has no encoder, and when it has fewer positions than `prompt.max_tokens`.
+    """
+    shape = model_shape(config.model)
+    if line := beyond_context(config.prompt.max_tokens, shape, config.model.name):
+        console.print(line, highlight=False)
+    choice = choose_format(config.prompt.format, bool(shape.is_encoder_decoder), config.model.name)
+    if choice.value == config.prompt.format:
+        return config
+    print_choices({"prompt format": choice}, console)
+    return replace(config, prompt=replace(config.prompt, format="pairs"))
+
+
+def choose_format(wanted: str, encoder: bool, name: str) -> Choice:
+    """Return the format for a model with or without an encoder. Raises LabError for pairs without one."""
+    if not encoder and wanted == "pairs":
+        raise LabError(f"prompt.format=pairs: {name} has no encoder to read a source; use dialogues or turns")
+    if encoder and wanted != "pairs":
+        why = f"{name} is an encoder-decoder: it reads the history and learns one reply an example, not {wanted}"
+        return Choice("pairs", why)
+    return Choice(wanted, "asked for")
+
+
+def beyond_context(tokens: int, shape: Any, name: str) -> str | None:
+    """Return a line when texts of so many tokens are longer than any a model was trained on; None when they are not.
+
+    A model that counts positions relatively (rotary, ALiBi) reads on beyond them; T5 has no limit at all. Raises
+    LabError for one whose positions are a table: there are none beyond its end.
+    """
+    limit = getattr(shape, "max_position_embeddings", None)
+    if limit is None or tokens <= limit:
+        return None
+    if getattr(shape, "rope_parameters", None) or getattr(shape, "alibi", False):
+        return f"prompt.max_tokens={tokens}: {name} was made for {limit} tokens at most; positions beyond are new to it"
+    raise LabError(f"prompt.max_tokens={tokens}: {name} has {limit} positions; set it to {limit} or less")
+
+
+def has_encoder(config: ModelConfig) -> bool:
+    """Return whether the model of a config is an encoder-decoder."""
+    return bool(model_shape(config).is_encoder_decoder)
+
+
+def model_shape(config: ModelConfig) -> Any:
+    """Return the transformers config of a model. Raises LabError when there is no such model."""
+    from lab_lib.models.hub import check_folder, find_source
+    from lab_lib.models.weights import read_shape
+
+    source = find_source(config.name, config.revision, code=config.trust_remote_code)
+    check_folder(source, weights=False)
+    return read_shape(source, config)

@@ -1,0 +1,1 @@
+"""Prediction files of anybody: one file with its report, or a folder as a leaderboard."""

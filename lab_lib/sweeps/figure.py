@@ -1,0 +1,291 @@
+"""The figure of a sweep: a score against a setting, one line a series, intervals drawn, as PNG and SVG.
+
+It draws the rows of `sweep_table.py`, so whatever makes such rows can be drawn:
+
+    draw_sweep(rows, Picture(x="lora.rank", log_x=True, series="lora.rslora"), "lora-rank-cpu", png, svg)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab_lib.errors import LabError, nearest
+from lab_lib.files import atomic_open, write_text
+from lab_lib.results.curve import DOTS_PER_INCH, STYLE
+from lab_lib.sweeps.table import Estimate, SweepPoint, SweepRow, amount, merge_seeds, show
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito (2008) without the yellow, which is faint on white; a marker and a dash each, for grey print.
+LINES = (
+    ("#0072B2", "o", "-"),
+    ("#D55E00", "s", "--"),
+    ("#009E73", "^", "-."),
+    ("#CC79A7", "D", ":"),
+    ("#000000", "v", "-"),
+    ("#E69F00", "P", "--"),
+    ("#56B4E9", "X", "-."),
+)
+UNITS = {"bleu": "BLEU (points)", "inform": "Inform (%)", "success": "Success (%)", "combined": "Combined (points)"}
+SIZE_INCHES = (7.2, 4.5)
+ASIDE_INCHES = 0.8  # more width where names stand beside the axes
+WIDE = 72  # small characters that fit side by side below it
+BOLD, SMALL = 62, 75  # bold and small characters of a line above it
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a sweep's figure shows."""
+
+    # Below: a key of the settings, or the name of a value ("trainable"). Numbers get a scale, all else its own place.
+    x: str
+    x_label: str | None = None  # with its unit; the key when left out
+    log_x: bool = False  # for values that are multiples of each other
+    under: str | None = None  # the name of a value ("trainable") written under each name below; without series
+    series: str | None = None  # a key of the settings: a line for each of its values
+    metric: str = "combined"  # what is drawn upwards
+    y_label: str | None = None  # with its unit; known for the four scores
+    names: dict = field(default_factory=dict)  # {a value as the table shows it: what the figure calls it}
+
+    def called(self, value: Any) -> str | None:
+        """Return the figure's own name of a value, if it has one."""
+        return self.names.get(show(value))
+
+
+@dataclass(frozen=True)
+class Around:
+    """What stands around the points: the question above them, and the scores that any system gets for free."""
+
+    question: str | None = None
+    floors: Mapping[str, float] = field(default_factory=dict)  # {"random reply": points of the picture's metric}
+
+
+NOTHING = Around()
+
+
+def draw_sweep(
+    rows: Sequence[SweepRow],
+    picture: Picture,
+    title: str,
+    png: Path | None,
+    svg: Path | None,
+    around: Around = NOTHING,
+) -> str:
+    """Draw the rows, write the picture to the paths that are given (atomically), and return the SVG text.
+
+    Markers are means over seeds with their 95 % intervals, dots the single runs; a setting whose seeds do not differ
+    has the interval over dialogues. `title` says what was measured; how many seeds and dialogues is added from the
+    rows. Raises LabError for a name no row has.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        figure = _figure(rows, picture, title, around)
+        image, text = BytesIO(), StringIO()
+        figure.savefig(image, format="png", dpi=DOTS_PER_INCH)
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    if png is not None:
+        with atomic_open(png, "wb") as stream:
+            stream.write(image.getvalue())
+    if svg is not None:
+        write_text(svg, text.getvalue())
+    return text.getvalue()
+
+
+def caption(rows: Sequence[SweepRow], metric: str = "combined") -> str:
+    """Return what the numbers in the picture are: `mean of 3 seeds with 95 % interval, ..., 99 dialogues`."""
+    points = points_of(rows, metric)
+    counts = sorted({len(point.estimates[metric].values) for point in points} - {1})
+    dialogues = sorted({row.dialogues for row in rows if row.dialogues})
+    seeds = f"mean of {' or '.join(map(str, counts))} seeds" if counts else "one seed"
+    parts = [f"{seeds} with 95 % interval" + ("" if counts else " over dialogues")]
+    if counts:
+        alone = any(len(point.estimates[metric].values) == 1 for point in points)
+        parts[0] += " (seeds alike: over dialogues)" if alone else ""
+        parts.append("dots: single runs")
+    if dialogues:
+        parts.append(f"{' or '.join(map(str, dialogues))} dialogues")
+    return ", ".join(parts)
+
+
+def points_of(rows: Sequence[SweepRow], metric: str) -> list[SweepPoint]:
+    """Return the points of the picture; where all seeds give one value, they count as one run with its interval."""
+    return [_as_one_run(point, rows, metric) for point in merge_seeds(rows)]
+
+
+def _as_one_run(point: SweepPoint, rows: Sequence[SweepRow], metric: str) -> SweepPoint:
+    found = point.estimates.get(metric)
+    own = next((row.intervals.get(metric) for row in rows if row.settings == point.settings), None)
+    if found is None or own is None or len(set(found.values)) > 1:
+        return point
+    return replace(point, estimates={**point.estimates, metric: Estimate(found.mean, own, found.values[:1])})
+
+
+def _figure(rows: Sequence[SweepRow], picture: Picture, title: str, around: Around) -> Figure:
+    from matplotlib.figure import Figure
+
+    points = points_of(rows, picture.metric)
+    _check(points, picture)
+    width = SIZE_INCHES[0] + ASIDE_INCHES * bool(around.floors)
+    figure = Figure(figsize=(width, SIZE_INCHES[1]), layout="constrained")
+    axes = figure.subplots()
+    _head(axes, title, caption(rows, picture.metric), around.question)
+    below = Below(points, picture)
+    groups = _series(points, picture)
+    for number, (label, members) in enumerate(groups.items()):
+        # Series stand 2 % of the width apart, so that no interval hides another.
+        aside = 0.02 * (number - (len(groups) - 1) / 2)
+        _draw_series(axes, members, below, picture.metric, aside, label, LINES[number % len(LINES)])
+    for floor, value in around.floors.items():
+        _floor(axes, floor, value, least=value == min(around.floors.values()))
+    axes.set_ylabel(picture.y_label or UNITS.get(picture.metric, picture.metric), parse_math=False)
+    below.label(axes)
+    if picture.series is not None:
+        figure.legend(loc="outside lower center", ncols=len(groups), fontsize="small", frameon=False)
+    return figure
+
+
+def _head(axes: Axes, title: str, small: str, question: str | None) -> None:
+    """Write the question, or the title if there is none, in bold, and what the numbers are in small letters."""
+    import textwrap
+
+    bold = "\n".join(textwrap.wrap(question or title, BOLD))
+    small = "\n".join([title] * bool(question) + textwrap.wrap(small, SMALL))
+    # parse_math=False everywhere: a regular expression may hold a $, and is no formula.
+    space = "\n" * (1 + small.count("\n"))
+    axes.set_title(bold + space, parse_math=False, loc="left", fontweight="bold", fontsize="medium")
+    axes.text(0, 1.02, small, transform=axes.transAxes, fontsize="small", color="#444444", parse_math=False)
+
+
+def _floor(axes: Axes, name: str, value: float, least: bool) -> None:
+    """Draw a dashed line at what a system gets for free, and write its name beside its right end.
+
+    The name of the `least` hangs below its line and the others stand above theirs, so that near ones do not meet.
+    """
+    axes.axhline(value, color="#555555", linewidth=1, linestyle=(0, (6, 4)), zorder=1)
+    # "most frequent\nreply": a narrow column.
+    first, _, last = name.rpartition(" ")
+    place, over = axes.get_yaxis_transform(), "top" if least else "bottom"
+    axes.text(1.01, value, f"{first}\n{last}", transform=place, va=over, fontsize="x-small", color="#555555")
+
+
+def _check(points: Sequence[SweepPoint], picture: Picture) -> None:
+    if not points:
+        raise LabError("sweep figure: there is no finished run to draw")
+    settings = set(points[0].settings)
+    values = set.intersection(*(set(point.estimates) for point in points))
+    known_names = ((picture.x, settings | values), (picture.series, settings), (picture.metric, values))
+    for name, known in (*known_names, (picture.under, values)):
+        if name is not None and name not in known:
+            raise LabError(f"sweep figure: the runs have no '{name}'{nearest(name, known)}")
+    if picture.under and picture.series:
+        raise LabError("sweep figure: 'under' has room for one value a name; leave out 'series'")
+
+
+def _x(point: SweepPoint, name: str) -> Any:
+    """Return where a point stands: its setting of that name, else the mean of its value of that name."""
+    return point.settings[name] if name in point.settings else point.estimates[name].mean
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _series(points: Sequence[SweepPoint], picture: Picture) -> dict[str, list[SweepPoint]]:
+    """Return {label: points} in the order the labels appear; one unnamed line without a series."""
+    groups: dict[str, list[SweepPoint]] = {}
+    for point in points:
+        groups.setdefault(_label(point, picture), []).append(point)
+    return groups
+
+
+def _label(point: SweepPoint, picture: Picture) -> str:
+    if picture.series is None:
+        return ""
+    value = point.settings[picture.series]
+    return picture.called(value) or f"{picture.series.rsplit('.', 1)[-1]} {show(value)}"
+
+
+class Below:
+    """The axis below: numbers on a scale, or names side by side at 0, 1, 2, ..."""
+
+    def __init__(self, points: Sequence[SweepPoint], picture: Picture):
+        self.picture = picture
+        self.chosen = picture.x in points[0].settings
+        values = [_x(point, picture.x) for point in points]
+        self.numeric = all(map(_is_number, values))
+        self.log = picture.log_x and self.numeric
+        self.ticks: list[Any] = sorted(set(values)) if self.numeric else list(dict.fromkeys(map(show, values)))
+        self.under = {}
+        if picture.under is not None:
+            self.under = {show(_x(point, picture.x)): amount(point.estimates[picture.under].mean) for point in points}
+        if self.log and self.ticks[0] <= 0:
+            raise LabError(f"sweep figure: {picture.x}={self.ticks[0]} has no place on a logarithmic scale")
+
+    def place(self, point: SweepPoint, aside: float = 0.0) -> float:
+        """Return where a point stands, moved `aside` by a share of the axis."""
+        value = _x(point, self.picture.x)
+        if not self.numeric:
+            return self.ticks.index(show(value)) + aside * len(self.ticks)
+        low, high = self.ticks[0], self.ticks[-1]
+        return value * (high / low) ** aside if self.log else value + aside * (high - low)
+
+    def label(self, axes: Axes) -> None:
+        """Write name and unit, and ticks at the values that were chosen."""
+        axes.set_xlabel(self.picture.x_label or self.picture.x, parse_math=False)
+        if not self.numeric:
+            names = _wrapped(self.ticks, self.under, self.picture)
+            longest = max(len(line) for name in names for line in name.split("\n"))
+            size = "small" if longest * len(names) <= WIDE else "x-small"
+            axes.set_xticks(range(len(self.ticks)), names, parse_math=False, fontsize=size)
+            axes.set_xlim(-0.5, len(self.ticks) - 0.5)
+            axes.grid(axis="x", visible=False)
+            return
+        if self.log:
+            axes.set_xscale("log")
+        if self.chosen:
+            axes.set_xticks(self.ticks, [show(value) for value in self.ticks])
+            axes.set_xticks([], minor=True)
+
+
+def _draw_series(
+    axes: Axes,
+    points: Sequence[SweepPoint],
+    below: Below,
+    metric: str,
+    aside: float,
+    label: str,
+    look: tuple[str, str, str],
+) -> None:
+    """Draw one series: means with intervals, a line between them where x is a number, and the single runs as dots."""
+    colour, marker, dash = look
+    points = sorted(points, key=below.place)
+    estimates = [point.estimates[metric] for point in points]
+    means = [estimate.mean for estimate in estimates]
+    low_high = [estimate.interval or (estimate.mean, estimate.mean) for estimate in estimates]
+    lower = [mean - low for mean, (low, _) in zip(means, low_high, strict=True)]
+    upper = [high - mean for mean, (_, high) in zip(means, low_high, strict=True)]
+    axes.errorbar(
+        [below.place(point, aside) for point in points], means, yerr=[lower, upper], color=colour, marker=marker,
+        markersize=7, capsize=4, linewidth=1.6, linestyle=dash if below.numeric else "none", label=label or None,
+    )  # fmt: skip
+    for point, estimate in zip(points, estimates, strict=True):
+        if len(estimate.values) > 1:  # 1 % further, or the interval would hide the dots
+            xs = [below.place(point, aside + 0.01)] * len(estimate.values)
+            axes.plot(xs, estimate.values, ".", color=colour, markersize=4)
+
+
+def _wrapped(names: Sequence[str], under: Mapping[str, str], picture: Picture) -> list[str]:
+    """Break long names between their words, so that they stand side by side."""
+    import textwrap
+
+    width = max(8, WIDE // len(names))
+    shown = [picture.called(name) or name for name in names]
+    lines = [textwrap.wrap(name, width, break_long_words=False) or [name] for name in shown]
+    return ["\n".join([*parts, *([under[name]] if under else [])]) for name, parts in zip(names, lines, strict=True)]

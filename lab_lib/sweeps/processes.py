@@ -1,0 +1,208 @@
+"""Running a sweep: one ordinary run folder a member, several processes at once, nothing lost when one fails.
+
+The folder of the sweep is its whole state: what is finished there is not made again, what was cut short goes on from
+its checkpoint, and what failed is tried again. So the same command goes on after a kill.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lab_lib.errors import LabError
+from lab_lib.files import read_json
+from lab_lib.models.hardware import Choice
+from lab_lib.processes import slurm
+from lab_lib.runs.folder import open_folder
+from lab_lib.runs.prompt_format import fit_prompt
+from lab_lib.runs.splits import load_splits
+from lab_lib.sweeps.grid import Member, Sweep
+
+MEMORY = 4.0  # GiB a run on a CPU is given room for; lab-tiny on MultiWOZ peaks at 3.3
+GIB = 1 << 30
+OUTPUT = "output.txt"  # in a run's folder: what it would have printed on the terminal
+SECONDS = 0.2  # between two looks at the processes
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many runs at once, and how many threads each is given."""
+
+    jobs: Choice
+    threads: Choice
+
+    @property
+    def count(self) -> int:
+        return int(self.jobs.value)
+
+
+def choose_workers(wanted: int | None, gpu: bool, cores: int, memory: float, omp: str | None) -> Workers:
+    """Return how to share the machine; `memory` in GiB, `omp` what the user set OMP_NUM_THREADS to.
+
+    Runs come before threads: small matrices do not keep two threads busy.
+    Raises LabError for less than one run.
+    """
+    if wanted is not None and wanted < 1:
+        raise LabError(f"--jobs {wanted}: expected at least 1")
+    if wanted is not None:
+        jobs = Choice(str(wanted), "asked for")
+    elif gpu:
+        jobs = Choice("1", "one run has the GPU to itself")
+    else:
+        fit = max(1, int(memory // MEMORY))
+        jobs = Choice(str(min(cores, fit)), f"one run a core, {MEMORY:.0f} of {memory:.0f} GiB each")
+    if omp:
+        return Workers(jobs, Choice(omp, "OMP_NUM_THREADS is set"))
+    share = max(1, cores // int(jobs.value))
+    return Workers(jobs, Choice(str(share), f"{cores} cores shared by {jobs.value} runs"))
+
+
+def find_workers(wanted: int | None) -> Workers:
+    """Ask the machine and choose. Imports torch, only it knows of a GPU, unless the number of runs is given."""
+    gpu = False
+    if wanted is None:
+        from lab_lib.models.hardware import find_machine
+
+        gpu = find_machine().capability is not None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    return choose_workers(wanted, gpu, cores, memory, os.environ.get("OMP_NUM_THREADS"))
+
+
+def finished(folder: Path) -> bool:
+    """Return whether a run folder has come to the end of its last stage."""
+    path = folder / "status.json"
+    status = read_json(path) if path.exists() else {}
+    return status.get("stage") == "report" and status.get("state") == "completed"
+
+
+def unfinished(sweep: Sweep, path: Path) -> dict[str, str]:
+    """Return {name: how it stands} of the runs below `path` that are not finished."""
+    found = {}
+    for member in (m for m in sweep.members if not finished(path / m.name)):
+        file = path / member.name / "status.json"
+        status = read_json(file) if file.exists() else {"state": "never started"}
+        found[member.name] = ": ".join(str(status[key]) for key in ("stage", "state", "reason") if key in status)
+    return found
+
+
+def run_members(sweep: Sweep, path: Path, workers: Workers, console: Console) -> dict[str, str]:
+    """Run what is not finished below `path`; return {name: reason} of the runs that failed.
+
+    Raises LabError, before anything is run, for a corpus or model that is not there or a folder that belongs to another
+    config.
+    """
+    for data in {member.config.data for member in sweep.members}:
+        load_splits(data)
+    for member in sweep.members:
+        open_folder(fit_prompt(member.config, console), path / member.name)
+    todo = [member for member in sweep.members if not finished(path / member.name)]
+    if done := len(sweep.members) - len(todo):
+        console.print(f"{done} of {len(sweep.members)} runs are finished already")
+    return _work(todo, path, workers, Progress(len(todo), console))
+
+
+def _work(todo: Sequence[Member], path: Path, workers: Workers, progress: Progress) -> dict[str, str]:
+    """Keep `workers.count` processes busy until nothing is left; end those that run when this is interrupted."""
+    waiting, running, failed = list(todo), dict[str, tuple[subprocess.Popen, float]](), dict[str, str]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers.count:
+                name = waiting.pop(0).name
+                running[name] = (start(path / name, workers), time.monotonic())
+                progress.started(name)
+            for name, (process, begun) in list(running.items()):
+                if process.poll() is None:
+                    continue
+                del running[name]
+                reason = None if process.returncode == 0 else why(path / name, process.returncode)
+                failed |= {name: reason} if reason else {}
+                progress.ended(name, path / name, time.monotonic() - begun, reason)
+            time.sleep(SECONDS)
+    finally:
+        for process, _ in running.values():
+            process.terminate()
+        for process, _ in running.values():
+            process.wait()
+    return failed
+
+
+def start(folder: Path, workers: Workers) -> subprocess.Popen:
+    """Start `lab run` on a run folder, its output in a file there.
+
+    A process of its own: when it is killed for its memory, only this run is lost.
+    """
+    command = [sys.executable, "-m", "lab_lib", "run", str(folder / "config.yaml"), "--out", str(folder), "--no-base"]
+    # The sweep as a whole is the job of a cluster; a run in it must not requeue it.
+    environment = {**os.environ, "OMP_NUM_THREADS": workers.threads.value, slurm.REQUEUE: "0"}
+    with open(folder / OUTPUT, "ab") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            preexec_fn=_end_with_parent(),
+        )
+
+
+def _end_with_parent() -> Callable[[], Any] | None:
+    """Return what makes a child end when this process is killed: otherwise two would soon write one run folder."""
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl, set_death_signal = ctypes.CDLL(None).prctl, 1  # PR_SET_PDEATHSIG in linux/prctl.h
+    return lambda: prctl(set_death_signal, signal.SIGKILL)  # at once: another SIGTERM would wait for a checkpoint
+
+
+def why(folder: Path, code: int) -> str:
+    """Return in one line why a run failed: its last line of output, or the signal that ended it."""
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"ended by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    lines = (folder / OUTPUT).read_text(encoding="utf-8", errors="replace").strip().split("\n")
+    return lines[-1].removeprefix("error: ").strip() or f"exit code {code}"
+
+
+class Progress:
+    """Says what starts and ends, and about how long the rest will take."""
+
+    def __init__(self, total: int, console: Console):
+        self.total, self.console = total, console
+        self.done, self.begun = 0, time.monotonic()
+
+    def started(self, name: str) -> None:
+        """A run was started."""
+        self.console.print(f"start   {name}", markup=False, highlight=False)
+
+    def ended(self, name: str, folder: Path, seconds: float, reason: str | None) -> None:
+        """A run has ended, with `reason` when it failed."""
+        self.done += 1
+        left = (time.monotonic() - self.begun) / self.done * (self.total - self.done)
+        what = f"FAILED  {name}: {reason}" if reason else f"done    {name}  {_combined(folder)}"
+        rest = f"about {_minutes(left)} left" if self.done < self.total else "nothing left"
+        line = f"{what}  ({_minutes(seconds)}; {self.done} of {self.total}, {rest})"
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _combined(folder: Path) -> str:
+    scores: Mapping[str, Any] = read_json(folder / "record.json")["scores"]["fine-tuned"]
+    return f"Combined {scores['combined']:.1f}"
+
+
+def _minutes(seconds: float) -> str:
+    """Write a duration.
+
+    >>> _minutes(125)
+    '2:05'
+    """
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,64 @@
+"""Draw the figures of recorded sweeps again, from what their summaries hold: nothing is trained, nothing is scored.
+
+    python -m lab_lib.sweeps.redraw results/lora-rank-cpu results/decoding-strategies
+
+For what only changes looks. The folder is called as the recipe whose grid was run.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab_lib.errors import LabError
+from lab_lib.files import read_json, read_text, write_text
+from lab_lib.sweeps.figure import Around, caption, draw_sweep
+from lab_lib.sweeps.grid import load_sweep
+from lab_lib.sweeps.summary import FLOORS, floors_of, question, to_row
+
+ALT = re.compile(r"!\[(?P<title>.+?): [^:]* 95 % interval.*\]\(figure\.png\)")
+
+
+def redraw(folder: Path) -> Path:
+    """Write figure.png of a recorded sweep and its description in summary.md anew; return the picture's path.
+
+    Raises LabError where the folder has no summary, or is not called as the recipe of a sweep.
+    """
+    summary, page = read_json(folder / "summary.json"), read_text(folder / "summary.md")
+    sweep = load_sweep(folder.name)
+    title = ALT.search(page)
+    if sweep is None or title is None:
+        raise LabError(f"{folder}: expected the record of a sweep, in a folder called as its recipe")
+    rows = [to_row(run) for run in summary["runs"]]
+    around = Around(question(folder.name, summary["runs"][0]["settings"]), floors(summary, sweep.picture.metric))
+    path = folder / "figure.png"
+    draw_sweep(rows, sweep.picture, title["title"], path, None, around)
+    said = f"![{title['title']}: {caption(rows, sweep.picture.metric)}](figure.png)"
+    write_text(folder / "summary.md", page.replace(title[0], said))
+    return path
+
+
+def floors(summary: Mapping[str, Any], metric: str) -> dict[str, float]:
+    """Return what trivial replies score: of a sweep of training its `bounds`, of one of decoding what its notes say."""
+    if "bounds" in summary:
+        return floors_of(summary["bounds"], metric)
+    notes = " ".join(summary["notes"]) if metric == "combined" else ""
+    found = {name: re.search(rf"{name} (\d+\.\d)", notes) for name in FLOORS}
+    return {name: float(match[1]) for name, match in found.items() if match}
+
+
+def main(folders: Sequence[str]) -> None:
+    """Draw the figure of each folder."""
+    for folder in folders:
+        print(redraw(Path(folder)))
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -33,7 +33,7 @@ from lab_lib.decoding.generate import by_length, generate_batch, generate_replie
 from lab_lib.decoding.generation_config import generation_config
 from lab_lib.files import read_text, write_text
 from lab_lib.models.config import ModelConfig
-from lab_lib.models.fast_cpu.merged_for_decoding import folded
+from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 from lab_lib.models.model import generation_mode, load_model
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
@@ -53,7 +53,7 @@ Way = Callable[[Any, Any, Sequence[Prompt], DecodeConfig], Replies]
 
 def ours(model: Any, tokenizer: Any, todo: Sequence[Prompt], config: DecodeConfig) -> Replies:
     """Decode as `lab decode` does."""
-    with folded(model):
+    with merged_for_decoding(model):
         return {(reply.key, reply.turn): reply.response for reply in generate_replies(model, tokenizer, todo, config)}
 
 

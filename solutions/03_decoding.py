@@ -35,7 +35,7 @@ from lab_lib.runs.config import load_recipe
 from lab_lib.runs.splits import draw, load_splits
 from lab_lib.runs.stages import ask
 from lab_lib.models.checks import logits as logits_of
-from lab_lib.models.fast_cpu.merged_for_decoding import folded
+from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 from lab_lib.models.model import generation_mode, load_model
 
 say = Console(force_terminal=False, force_jupyter=False, width=96)  # plain lines below a cell
@@ -220,7 +220,7 @@ for name, settings, refused, what in availability(encoder=False):
 def reply(prompt, strategy, **more):
     """Return what the model answers to one prompt under a strategy."""
     decoding = replace(config.decoding, **(strategy_values(strategy) | more))
-    with folded(model):
+    with merged_for_decoding(model):
         ids = generate_batch(model, tokenizer, [prompt.ids], decoding)[0]
     return tokenizer.decode(ids, skip_special_tokens=True).strip()
 
@@ -358,7 +358,7 @@ def all_replies(batch_size, **settings):
     decoding = replace(config.decoding, batch_size=batch_size, max_new_tokens=20, **settings)
     chosen = {dialogue.key for dialogue in dialogues[:2]}
     asked = [prompt for prompt in prompts if prompt.key in chosen]
-    with folded(model):
+    with merged_for_decoding(model):
         return {(r.key, r.turn): r.response for r in generate_replies(model, tokenizer, asked, decoding)}
 
 
@@ -408,7 +408,7 @@ for token, p in list(zip(written, after[:, tokenizer.eos_token_id].tolist(), str
 
 # %%
 forced = replace(config.decoding, min_new_tokens=120, max_new_tokens=120)
-with folded(model):
+with merged_for_decoding(model):
     print(tokenizer.decode(generate_batch(model, tokenizer, [prompt.ids], forced)[0]))
 
 # %%
@@ -466,7 +466,7 @@ check("03.8", largest_batch)
 # `lab decode RUN --find-batch-size` does this with the longest dialogues, as if each reply were as long as it may get:
 
 # %%
-with folded(model):
+with merged_for_decoding(model):
     largest(model, tokenizer, longest(prompts), config.decoding, say)
 
 # %% [markdown]

@@ -41,7 +41,7 @@ def pretend_gpus() -> None:
     DialogueTrainer.create_accelerator_and_postprocess = created
 
 
-# What `accelerate launch --config_file scripts/accelerate/fsdp2.yaml` sets; test_training_launching.py compares.
+# What `accelerate launch --config_file scripts/accelerate/fsdp2.yaml` sets; test_cluster_launching.py compares.
 FSDP2 = {
     "ACCELERATE_USE_FSDP": "true",
     "FSDP_VERSION": "2",

@@ -11,10 +11,10 @@ from tiny_models import tiny_falcon, tiny_llama, tiny_neox
 
 from lab_lib.decoding.cached_decoder import PASS
 from lab_lib.decoding.config import DecodeConfig
-from lab_lib.decoding.dialogues import Reader, chains, recite, write_dialogues
+from lab_lib.decoding.dialogues import CachedDecoder, chains, recite, write_dialogues
 from lab_lib.decoding.generate import generate_batch, generate_replies, reads_once, reply_text
 from lab_lib.errors import LabError
-from lab_lib.models.fast_cpu.chunked_attention import use_strips
+from lab_lib.models.fast_cpu.chunked_attention import use_chunks
 from lab_lib.prompts.encode import Prompt
 
 
@@ -74,7 +74,7 @@ def test_rows_that_end_early_leave_and_the_others_go_on_unchanged(loaded):
     model, tokenizer = loaded
     config, prompts = DecodeConfig(max_new_tokens=25, sample=True, top_k=12), dialogues(8)
     talks = [recite(chain) for chain in chains(prompts)]
-    free = [ids for _, ids in write_dialogues(talks, Reader(model, tokenizer, config, len(talks)), alone=None)]
+    free = [ids for _, ids in write_dialogues(talks, CachedDecoder(model, tokenizer, config, len(talks)), alone=None)]
     places = {token: {ids.index(token) for ids in free if token in ids} for ids in free for token in ids}
     changed = copy.deepcopy(tokenizer)
     changed.eos_token = changed.convert_ids_to_tokens(max(places, key=lambda token: len(places[token])))
@@ -111,7 +111,7 @@ def test_no_row_holds_a_gap_and_little_padding_is_read(loaded, monkeypatch):
     monkeypatch.setitem(PASS, "cpu", 6)
     prompts = dialogues(8)
     talks = [recite(chain) for chain in chains(prompts)]
-    reader = Reader(model, tokenizer, DecodeConfig(max_new_tokens=1), len(talks))
+    reader = CachedDecoder(model, tokenizer, DecodeConfig(max_new_tokens=1), len(talks))
     widths, fed = [], []
     handle = model.get_input_embeddings().register_forward_hook(lambda m, args, out: fed.append(args[0].numel()))
     try:
@@ -147,21 +147,21 @@ def other_models() -> dict:
     wide = {**shape, "intermediate_size": 128, "initializer_range": 0.2}
     return {
         "eager": (LlamaForCausalLM, LlamaConfig(**wide, attn_implementation="eager"), True),
-        "strips": (LlamaForCausalLM, LlamaConfig(**wide), True),
+        "chunked": (LlamaForCausalLM, LlamaConfig(**wide), True),
         "sliding window": (MistralForCausalLM, MistralConfig(**wide, num_key_value_heads=2, sliding_window=8), False),
         "alibi": (FalconForCausalLM, FalconConfig(**shape, initializer_range=0.2, alibi=True), False),
     }
 
 
-@pytest.mark.parametrize("name", ["eager", "strips", "sliding window", "alibi"])
+@pytest.mark.parametrize("name", ["eager", "chunked", "sliding window", "alibi"])
 def test_models_of_other_kinds_answer_as_generate_does(loaded, name):
     import torch
 
     kind, config, once = other_models()[name]
     torch.manual_seed(0)
     model, tokenizer = kind(config).double().eval(), loaded[1]
-    if name == "strips":
-        assert use_strips(model, "bf16").value == "strips" and model.config._attn_implementation == "strips"
+    if name == "chunked":
+        assert use_chunks(model, "bf16").value == "chunked" and model.config._attn_implementation == "chunked"
     prompts, config = dialogues(5), DecodeConfig(max_new_tokens=8)
     assert reads_once(model, config) is once
     found = {(r.key, r.turn): r.response for r in generate_replies(model, tokenizer, prompts, config)}
@@ -209,7 +209,7 @@ def test_an_answer_is_written_in_the_room_that_reading_left(loaded):
 
     model, tokenizer = loaded
     read, config = (*range(3, 20),), DecodeConfig(max_new_tokens=200, min_new_tokens=200)
-    reader = Reader(model, tokenizer, config, 1)
+    reader = CachedDecoder(model, tokenizer, config, 1)
     with torch.inference_mode():
         reader.read([read])
         reader.write([Prompt(read, "d", 0)])

@@ -45,7 +45,13 @@ def test_no_module_imports_torch_or_its_like_when_imported() -> None:
     """Modules of the evaluation may import numpy, and the command line rich; nothing may import the rest."""
     # Trainer, callbacks and their like subclass classes of these; they are imported inside functions only.
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in PACKAGE]
-    classes = ("training.trainer", "training.callbacks", "models.fast_cpu.chunked_attention", "free.cache", "decoding.row_cache")
+    classes = (
+        "training.trainer",
+        "training.callbacks",
+        "models.fast_cpu.chunked_attention",
+        "free.cache",
+        "decoding.row_cache",
+    )
     allowed = {f"lab_lib.{name}" for name in classes}
     # Metrics of Hugging Face `evaluate` are scripts that it loads; nothing of ours imports them.
     scripts = {n for n in names if n.startswith("lab_lib.evaluation.metrics.")}

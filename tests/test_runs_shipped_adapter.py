@@ -8,7 +8,7 @@ from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import generate_replies
 from lab_lib.evaluation.mwz import MwzScorer
 from lab_lib.models.config import ModelConfig
-from lab_lib.models.fast_cpu.merged_for_decoding import folded
+from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 from lab_lib.models.model import generation_mode, load_model
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
@@ -21,7 +21,7 @@ def test_the_bundled_adapter_replies_as_in_the_town():
     generation_mode(loaded.model)
     shown, database = PromptConfig(state=True, database=True), Database(town.database)
     asked = [prompt for d in dialogues for prompt in prompts(d, loaded.tokenizer, shown, database, 60)]
-    with folded(loaded.model):
+    with merged_for_decoding(loaded.model):
         replies = generate_replies(loaded.model, loaded.tokenizer, asked, DecodeConfig(max_new_tokens=60))
     rows: dict[str, list[dict[str, str]]] = {}
     for reply in sorted(replies, key=lambda r: (r.key, r.turn)):

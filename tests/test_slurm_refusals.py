@@ -49,7 +49,7 @@ def test_what_this_cluster_does_not_have_is_one_line(cluster, options, line):
     ],
 )
 def test_what_a_partition_does_not_take_is_one_line(cluster, limit, before, option, line):
-    """What needs an accounting database (a QOS, a share of jobs) is in test_runs_jobs.py, in Slurm's words."""
+    """What needs an accounting database (a QOS, a share of jobs) is in test_cluster_jobs.py, in Slurm's words."""
     cluster.ask("scontrol", "update", "PartitionName=urgent", limit)
     try:
         assert line in refused(cluster, "--partition=urgent", "--gres=none", "--mem=1G", option)

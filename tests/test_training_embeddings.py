@@ -10,7 +10,7 @@ from tiny_models import FAMILIES, IDS, tiny_llama
 
 from lab_lib.models.checks import adapter_changes_logits, logits, require_saved_adapter
 from lab_lib.models.config import ModelConfig
-from lab_lib.models.fast_cpu.merged_for_decoding import folded
+from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 from lab_lib.models.merge import merge_adapter
 from lab_lib.models.model import load_model
 from lab_lib.training.lora import LoraConfig, attach_lora
@@ -88,7 +88,7 @@ def test_only_with_embeddings_does_a_token_never_read_get_another_logit_by_its_o
 def test_folded_for_generating_it_is_the_same_model(models):
     model, _ = trained(models["tied llama"], "4bit")
     wanted = logits(model, IDS)
-    with folded(model):
+    with merged_for_decoding(model):
         difference = (logits(model, IDS) - wanted).abs().max()
     # Unpacked and folded, sums are rounded elsewhere (bf16 against fp32: 1 part in 256); without the new vectors it
     # is another model.

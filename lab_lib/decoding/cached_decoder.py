@@ -22,7 +22,7 @@ def base_model(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-class Reader:
+class CachedDecoder:
     """One row a dialogue: a cache in which each has its own length, and the logits after its last token.
 
     Writes by greedy search or sampling, the same answers as `generate_batch` gives one by one.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from lab_lib.decoding.cached_decoder import Answers, Reader
+from lab_lib.decoding.cached_decoder import Answers, CachedDecoder
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Prompt
 
@@ -58,7 +58,7 @@ class Talk:
 
 
 def write_dialogues(
-    conversations: Sequence[Conversation], reader: Reader | None, alone: Callable[[Sequence[Prompt]], Answers]
+    conversations: Sequence[Conversation], reader: CachedDecoder | None, alone: Callable[[Sequence[Prompt]], Answers]
 ) -> Iterator[tuple[Prompt, list[int]]]:
     """Yield (prompt, new token ids) for every prompt of some conversations, round by round.
 

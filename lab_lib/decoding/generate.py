@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab_lib.decoding.beams import BeamPlan, beam_search
-from lab_lib.decoding.cached_decoder import Reader, base_model
+from lab_lib.decoding.cached_decoder import CachedDecoder, base_model
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.contrastive import contrastive_search
 from lab_lib.decoding.dialogues import Chain, chains, recite, write_dialogues
@@ -194,7 +194,7 @@ def write_batch(
         return plain(model, tokenizer, asked, config)
 
     talks = [converse[chain[0].key]() if converse else recite(chain) for chain in batch]
-    reader = Reader(model, tokenizer, config, len(talks)) if reads_once(model, config) else None
+    reader = CachedDecoder(model, tokenizer, config, len(talks)) if reads_once(model, config) else None
     written = write_dialogues(talks, reader, alone)
     while True:
         try:

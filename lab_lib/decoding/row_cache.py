@@ -13,7 +13,7 @@ from typing import Any
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-ATTENTIONS = ("eager", "sdpa", "strips")  # strips: training's on CPUs, which is sdpa while decoding
+ATTENTIONS = ("eager", "sdpa", "chunked")  # chunked: training's on CPUs, which is sdpa while decoding
 ROOM = 128  # columns kept free; a longer growth allocates again
 
 

@@ -155,7 +155,7 @@ def write_missing(
 
     Until then rows are kept in `<path>.partial`, as they come.
     """
-    from lab_lib.models.fast_cpu.merged_for_decoding import folded
+    from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.hardware import print_choices
 
     loaded = load_model(writer.model)
@@ -163,7 +163,7 @@ def write_missing(
     print_choices({**loaded.choices, **how(writer, order)}, console)
     todo = asks(order, writer.prompt, loaded.tokenizer)
     write_jsonl(partial(path), rows.values())
-    with folded(loaded.model), DecodingProgress(console, "writing dialogues", len(todo)) as advance:
+    with merged_for_decoding(loaded.model), DecodingProgress(console, "writing dialogues", len(todo)) as advance:
         try:
             with open(partial(path), "a", encoding="utf-8") as stream:
                 for dialogue in generate_free(loaded.model, loaded.tokenizer, todo, config, set(rows), advance):

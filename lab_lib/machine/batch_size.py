@@ -143,7 +143,7 @@ def find_batch_size(folder: Path, system: str, console: Console) -> int:
 
     Raises LabError when not even one prompt fits, and for vLLM.
     """
-    from lab_lib.models.fast_cpu.merged_for_decoding import folded
+    from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.model import generation_mode, load_model
     from lab_lib.runs.stages import ask, model_config
 
@@ -156,7 +156,7 @@ def find_batch_size(folder: Path, system: str, console: Console) -> int:
     prompts = ask(splits.reported, loaded.tokenizer, config, splits)
     whole = ask(splits.reported, loaded.tokenizer, without_limit(config), splits)
     console.print(longest_reply([len(prompt.ids) for prompt in whole], config), highlight=False)
-    with folded(loaded.model, config.decoding.exact):
+    with merged_for_decoding(loaded.model, config.decoding.exact):
         found = largest(loaded.model, loaded.tokenizer, longest(prompts), config.decoding, console)
     return found
 

@@ -27,7 +27,7 @@ TOP = 8  # operators named below the table
 CALLED_FROM: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("optimiser", ("Optimizer.", "clip_grad")),
     ("data", ("DataLoader",)),
-    ("attention", ("StripAttention", "scaled_dot_product", "flash_attn", "bmm", "aten::_softmax")),
+    ("attention", ("ChunkedAttention", "scaled_dot_product", "flash_attn", "bmm", "aten::_softmax")),
 )
 OUTPUT, ADAPTER, PRODUCTS, REST = "output layer and loss", "adapter's products", "matrix products", "other"
 OWN_NAME: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -51,7 +51,7 @@ class Operation:
 def part_of(operation: Operation, vocabulary: int, rank: int | None) -> str:
     """Return the part of the step an operation belongs to; `rank` is the adapter's, None when no size tells it.
 
-    >>> part_of(Operation(("aten::mm", "StripAttentionBackward"), frozenset({64}), 1.0), 4096, None)
+    >>> part_of(Operation(("aten::mm", "ChunkedAttentionBackward"), frozenset({64}), 1.0), 4096, None)
     'attention'
     """
     for part, words in CALLED_FROM:

@@ -28,7 +28,7 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
     """
     import torch
 
-    from lab_lib.models.fast_cpu.merged_for_decoding import folded
+    from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.hardware import autocast
     from lab_lib.models.model import generation_mode, load_model, training_mode
     from lab_lib.training.lora import attach_lora
@@ -58,7 +58,7 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
     # Exactly `tokens` new tokens for every row: min = max.
     fixed = replace(config.decoding, min_new_tokens=tokens, max_new_tokens=tokens)
     todo = [p.ids for p in ask(splits.reported, loaded.tokenizer, config, splits)][: fixed.batch_size]
-    with folded(model):
+    with merged_for_decoding(model):
         infer = tokens / seconds(lambda: generate(model, loaded.tokenizer, todo, fixed))
     console.print(f"{len(examples)} examples a training iteration, {len(todo)} prompts a decoding iteration")
     cuda = torch.version.cuda if torch.cuda.is_available() else None

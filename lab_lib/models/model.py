@@ -114,9 +114,9 @@ def load_model(
 
 def _training_attention(model: Any, config: ModelConfig, dtype: str) -> Choice | None:
     """Return the faster attention a CPU trains with, where the choice was left to us; None where there is none."""
-    from lab_lib.models.fast_cpu.chunked_attention import use_strips
+    from lab_lib.models.fast_cpu.chunked_attention import use_chunks
 
-    return use_strips(model, dtype) if config.attention == "auto" else None
+    return use_chunks(model, dtype) if config.attention == "auto" else None
 
 
 def forget_generation_settings(model: Any, tokenizer: Any) -> None:

@@ -79,7 +79,7 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
     base model's under another name.
     """
     from lab_lib.models.checks import require_adapter_effect
-    from lab_lib.models.fast_cpu.merged_for_decoding import fold_choice, folded
+    from lab_lib.models.fast_cpu.merged_for_decoding import merge_choice, merged_for_decoding
     from lab_lib.models.hardware import print_choices
     from lab_lib.models.model import generation_mode, load_model
 
@@ -103,13 +103,13 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
     if system == "finetuned" and config.lora.method == "lora":
         change = require_adapter_effect(loaded.model, todo[0].ids)
         console.print(f"the saved adapter changes the logits by up to {change:.3f}")
-    print_choices({"fold weights": fold_choice(loaded.model)}, console)
+    print_choices({"merge for decoding": merge_choice(loaded.model)}, console)
     processes = this_process()
     mine = len(share(processes, todo))
     for path in missing:
         converse = talks(splits.reported, loaded.tokenizer, config, splits, gold_calls[path])
         bar = DecodingProgress(console, f"decoding {path.stem}", mine)
-        with folded(loaded.model, config.decoding.exact), bar as advance:
+        with merged_for_decoding(loaded.model, config.decoding.exact), bar as advance:
             decode_to_file(loaded.model, loaded.tokenizer, todo, config.decoding, path, advance, converse, processes)
 
 
@@ -228,7 +228,7 @@ def save_whole(
 def dev_evaluation(config: RunConfig, folder: RunFolder, splits: Splits, tokenizer: Any, console: Console) -> Any:
     """Return the function training calls every `evaluate_every` steps: decode a dev sample, score it, keep samples."""
     from lab_lib.evaluation.mwz import MwzScorer
-    from lab_lib.models.fast_cpu.merged_for_decoding import folded
+    from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.model import generation_mode, training_mode
     from lab_lib.training.callbacks import append_row
 
@@ -240,7 +240,7 @@ def dev_evaluation(config: RunConfig, folder: RunFolder, splits: Splits, tokeniz
 
     def evaluate(model: Any, step: int) -> Mapping[str, float]:
         generation_mode(model)
-        with folded(model, config.decoding.exact):
+        with merged_for_decoding(model, config.decoding.exact):
             written = generate_replies(model, tokenizer, todo, config.decoding, converse=start)
             replies = {(reply.key, reply.turn): {"response": reply.response, **reply.facts} for reply in written}
         training_mode(model, config.training.gradient_checkpointing)

@@ -138,7 +138,7 @@ def _decode(
     console: Console,
 ) -> None:
     """Load the model once and decode the settings that are not there yet."""
-    from lab_lib.models.fast_cpu.merged_for_decoding import folded
+    from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.model import generation_mode, load_model
     from lab_lib.runs.stages import DecodingProgress, ask, model_config, talks
 
@@ -159,7 +159,7 @@ def _decode(
         converse = talks(splits.reported, loaded.tokenizer, config, splits)
         bar = DecodingProgress(console, title, len(prompts))
         with stage(own, system):
-            with folded(loaded.model, config.decoding.exact), bar as advance:
+            with merged_for_decoding(loaded.model, config.decoding.exact), bar as advance:
                 decode_to_file(loaded.model, loaded.tokenizer, prompts, config.decoding, path, advance, converse)
             scores = score(scorer, path, config)
             write_json(own.path / "scores.json", scores)

@@ -48,11 +48,11 @@ def decode(loaded: Any, prompt: Prompt, config: DecodeConfig) -> Answer:
     `loaded` is what `load_model` returned; its model is left in the mode for generating. Raises LabError for a
     strategy the model cannot do.
     """
-    from lab_lib.models.fast_cpu.merged_for_decoding import folded
+    from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.model import generation_mode
 
     generation_mode(loaded.model)
-    with folded(loaded.model, config.exact):
+    with merged_for_decoding(loaded.model, config.exact):
         ids = plain(loaded.model, loaded.tokenizer, [prompt], config)[0]
         logits = reply_logits(loaded.model, prompt.ids, ids)
     text, ended = answer_text(ids, loaded.tokenizer), ids[-1] == loaded.tokenizer.eos_token_id

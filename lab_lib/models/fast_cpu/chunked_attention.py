@@ -18,11 +18,11 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from lab_lib.models.hardware import Choice
 
-STRIP = 128  # queries; with 256 a strip's scores of a long row leave the cache, with 64 products are small again
-NAME = "strips"
+CHUNK = 128  # queries; with 256 a strip's scores of a long row leave the cache, with 64 products are small again
+NAME = "chunked"
 
 
-class StripAttention(torch.autograd.Function):
+class ChunkedAttention(torch.autograd.Function):
     """softmax(Q K^T) V, causal; Q, K, V of shape (rows, heads, tokens, width), Q scaled beforehand.
 
     `mask`, (rows, 1, tokens, tokens), is true where a query may look; never beyond the diagonal. None: all up to it.
@@ -33,8 +33,8 @@ class StripAttention(torch.autograd.Function):
         """Return the mixed values, same shape as `value`."""
         ctx.save_for_backward(query, key, value, mask)
         mixed = torch.empty_like(value)
-        for start in range(0, query.shape[2], STRIP):
-            end = start + STRIP
+        for start in range(0, query.shape[2], CHUNK):
+            end = start + CHUNK
             mixed[:, :, start:end] = _shares(query, key, mask, start) @ value[:, :, :end]
         return mixed
 
@@ -48,8 +48,8 @@ class StripAttention(torch.autograd.Function):
         wide = torch.promote_types(key.dtype, torch.float32)
         to_query = torch.empty_like(query)
         to_key, to_value = torch.zeros_like(key, dtype=wide), torch.zeros_like(value, dtype=wide)
-        for start in range(0, query.shape[2], STRIP):
-            end = start + STRIP
+        for start in range(0, query.shape[2], CHUNK):
+            end = start + CHUNK
             shares, part = _shares(query, key, mask, start), gradient[:, :, start:end]
             to_value[:, :, :end] += shares.transpose(-1, -2) @ part
             to_shares = part @ value[:, :, :end].transpose(-1, -2)
@@ -61,7 +61,7 @@ class StripAttention(torch.autograd.Function):
 
 def _shares(query: Any, key: Any, mask: Any, start: int) -> Any:
     """Return what each query of the strip from `start` takes of each key up to the strip's end; each row sums to 1."""
-    strip = query[:, :, start : start + STRIP]
+    strip = query[:, :, start : start + CHUNK]
     count = strip.shape[2]
     scores = strip @ key[:, :, : start + count].transpose(-1, -2)
     if mask is None:
@@ -72,7 +72,7 @@ def _shares(query: Any, key: Any, mask: Any, start: int) -> Any:
     return scores.softmax(-1)
 
 
-def strip_attention(
+def chunked_attention(
     module: Any,
     query: Any,
     key: Any,
@@ -103,16 +103,16 @@ def strip_attention(
         dtype = torch.get_autocast_dtype(query.device.type)
         query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return StripAttention.apply(query * scale, key, value, attention_mask).transpose(1, 2).contiguous(), None
+    return ChunkedAttention.apply(query * scale, key, value, attention_mask).transpose(1, 2).contiguous(), None
 
 
-def use_strips(model: Any, dtype: str) -> Choice | None:
+def use_chunks(model: Any, dtype: str) -> Choice | None:
     """Switch a decoder that is to be trained in bf16 on a CPU to strips; None, and no change, for any other."""
     if model.device.type != "cpu" or dtype != "bf16" or model.config.is_encoder_decoder:
         return None
-    AttentionInterface.register(NAME, strip_attention)
+    AttentionInterface.register(NAME, chunked_attention)
     AttentionMaskInterface.register(NAME, AttentionMaskInterface()["sdpa"])
     model.set_attn_implementation(NAME)
     if model.config._attn_implementation != NAME:  # model code that does not take attention from the registry
         return None
-    return Choice(NAME, "on a CPU in bf16 strips of queries are twice as fast as the fused kernel; decoding uses that")
+    return Choice(NAME, "on a CPU in bf16 chunks of queries are twice as fast as the fused kernel; decoding uses that")

@@ -18,7 +18,7 @@ from lab_lib.models.quantised import count_parameters
 LARGEST = 250_000_000  # weights; in fp32 1 GB beside the model itself
 
 
-def fold_choice(model: Any) -> Choice:
+def merge_choice(model: Any) -> Choice:
     """Return whether to fold, and why."""
     if model.device.type != "cpu":
         return Choice("no", "folding is for CPUs; on a GPU it was not tried")
@@ -28,8 +28,8 @@ def fold_choice(model: Any) -> Choice:
 
 
 @contextmanager
-def folded(model: Any, exact: bool = False) -> Iterator[None]:
-    """Replace linear layers that are quantised or adapted by plain ones inside the `with`, if `fold_choice` says so.
+def merged_for_decoding(model: Any, exact: bool = False) -> Iterator[None]:
+    """Replace linear layers that are quantised or adapted by plain ones inside the `with`, if `merge_choice` says so.
 
     With `exact` the model computes in float64 there (see `in_float64`). It is the same object with the same
     attributes; leaving puts every layer and weight back as it was.
@@ -37,10 +37,10 @@ def folded(model: Any, exact: bool = False) -> Iterator[None]:
     swapped: list[tuple[Any, str, Any]] = []
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     try:
-        if fold_choice(model).value == "yes":
+        if merge_choice(model).value == "yes":
             for parent in list(base.modules()):
                 for name, layer in list(parent.named_children()):
-                    if (plain := fold_layer(layer)) is not None:
+                    if (plain := merged_layer(layer)) is not None:
                         setattr(parent, name, plain)
                         swapped.append((parent, name, layer))
         with in_float64(model) if exact else nullcontext():
@@ -74,7 +74,7 @@ def in_float64(model: Any) -> Iterator[None]:
             tensor.data = data
 
 
-def fold_layer(layer: Any) -> Any:
+def merged_layer(layer: Any) -> Any:
     """Return a plain fp32 Linear that computes what `layer` does; None for one that is neither 4-bit nor LoRA."""
     import torch
     from peft.tuners.lora import LoraLayer

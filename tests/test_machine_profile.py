@@ -34,7 +34,7 @@ def operation(*names: str, sizes: tuple[int, ...] = (), milliseconds: float = 1.
         (operation("aten::mm", "MatMul4Bit", sizes=(512, 256, 640)), "matrix products"),
         (operation("bitsandbytes::dequantize_4bit", "MatMul4Bit"), "4-bit weights"),
         (operation("aten::_scaled_dot_product_flash_attention_for_cpu_backward", sizes=(8, 4, 64)), "attention"),
-        (operation("aten::copy_", "StripAttention"), "attention"),
+        (operation("aten::copy_", "ChunkedAttention"), "attention"),
         (operation("aten::mul", "Optimizer.step#AdamW.step", sizes=(64, 256)), "optimiser"),
         (operation("aten::mul", "MulBackward0", sizes=(8, 512, 640)), "element by element"),
         (operation("aten::copy_", "enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__"), "data"),
@@ -70,7 +70,9 @@ def test_a_real_run_is_profiled_and_nothing_of_it_is_kept(tmp_path: Path, monkey
     assert 100 - len(shares) <= sum(shares) <= 100 + len(shares)  # each is rounded
     assert re.search(r"s a step of [\d,]+ tokens, [\d,]+ tokens a second\npadding: \d+% of the", table)
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
-    assert any("StripAttention" in str(event.get("name")) or "scaled_dot" in str(event.get("name")) for event in events)
+    assert any(
+        "ChunkedAttention" in str(event.get("name")) or "scaled_dot" in str(event.get("name")) for event in events
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "trace.json"]
 
 

@@ -7,7 +7,7 @@ from tiny_models import FAMILIES, forward, tiny_llama
 
 from lab_lib.errors import LabError
 from lab_lib.models.config import ModelConfig
-from lab_lib.models.fast_cpu.merged_for_decoding import fold_choice, fold_layer, folded, in_float64
+from lab_lib.models.fast_cpu.merged_for_decoding import in_float64, merge_choice, merged_layer
 from lab_lib.models.model import generation_mode, load_model, training_mode
 from lab_lib.training.lora import LoraConfig, attach_lora
 
@@ -36,7 +36,7 @@ def test_folded_logits_are_those_of_base_and_adapter(tmp_path, quantisation):
         wanted = model(ids).logits
         with model.disable_adapter():
             base = model(ids).logits
-        with folded(model):
+        with merged_for_decoding(model):
             found = model(ids).logits
     assert (found - wanted).abs().max() < 1e-4 * wanted.abs().max()
     assert (base - wanted).abs().max() > 100 * (found - wanted).abs().max()
@@ -48,7 +48,7 @@ def test_afterwards_every_layer_is_back_and_training_goes_on(tmp_path):
     model = adapted(tiny_llama(tmp_path), "4bit", "auto")
     before = {name: module for name, module in model.named_modules()}
     generation_mode(model)
-    with pytest.raises(RuntimeError, match="in the middle"), folded(model):
+    with pytest.raises(RuntimeError, match="in the middle"), merged_for_decoding(model):
         assert any(module is not before[name] for name, module in model.named_modules() if name in before)
         raise RuntimeError("in the middle")
     assert all(module is before[name] for name, module in model.named_modules())
@@ -66,7 +66,7 @@ def test_every_family_folds_to_the_same_logits(family, tmp_path):
     generation_mode(model)
     with torch.no_grad():
         wanted = forward(model).logits
-        with folded(model):
+        with merged_for_decoding(model):
             found = forward(model).logits
     assert (found - wanted).abs().max() < 1e-3 * wanted.abs().max()
 
@@ -74,8 +74,8 @@ def test_every_family_folds_to_the_same_logits(family, tmp_path):
 def test_what_is_neither_quantised_nor_adapted_is_left_alone(tmp_path):
     import torch
 
-    assert fold_layer(torch.nn.Linear(4, 4)) is None and fold_layer(torch.nn.LayerNorm(4)) is None
-    assert fold_choice(adapted(tiny_llama(tmp_path), "4bit")).value == "yes"
+    assert merged_layer(torch.nn.Linear(4, 4)) is None and merged_layer(torch.nn.LayerNorm(4)) is None
+    assert merge_choice(adapted(tiny_llama(tmp_path), "4bit")).value == "yes"
 
 
 @pytest.mark.parametrize("quantisation", ["4bit", "none"])
@@ -86,7 +86,7 @@ def test_exact_computes_in_float64_and_every_weight_comes_back_to_the_bit(tmp_pa
     generation_mode(model)
     ids = torch.tensor([[1, 20, 30, 40, 50, 60]])
     before = {name: tensor.clone() for name, tensor in model.state_dict().items() if isinstance(tensor, torch.Tensor)}
-    with torch.no_grad(), folded(model, exact=True):
+    with torch.no_grad(), merged_for_decoding(model, exact=True):
         logits = model(ids).logits
         padded = model(torch.cat([ids, ids])).logits[1:]
     assert logits.dtype == torch.float64 and (logits - padded).abs().max() < 1e-13

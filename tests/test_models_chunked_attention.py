@@ -20,14 +20,14 @@ def test_strips_are_attention_in_value_and_gradient(tokens: int):
     """In float64, against PyTorch's own kernel; 300 tokens are two whole strips and a part."""
     import torch
 
-    from lab_lib.models.fast_cpu.chunked_attention import StripAttention
+    from lab_lib.models.fast_cpu.chunked_attention import ChunkedAttention
 
     torch.manual_seed(0)
     query, key, value = (torch.randn(2, 3, tokens, 8, dtype=torch.float64, requires_grad=True) for _ in range(3))
     upstream = torch.randn(2, 3, tokens, 8, dtype=torch.float64)
     found = []
     for attend in (
-        lambda: StripAttention.apply(query * 8**-0.5, key, value),
+        lambda: ChunkedAttention.apply(query * 8**-0.5, key, value),
         lambda: torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True),
     ):
         out = attend()
@@ -50,7 +50,7 @@ def test_a_model_learns_the_same_with_strips_as_with_the_fused_kernel(tmp_path: 
     found = []
     for attention in ("auto", "sdpa"):
         model = loaded(folder, attention).model.requires_grad_(True)
-        assert model.config._attn_implementation == ("strips" if attention == "auto" else "sdpa")
+        assert model.config._attn_implementation == ("chunked" if attention == "auto" else "sdpa")
         training_mode(model, gradient_checkpointing=False)
         batching = batching_for(model, 0)
         assert made[2]["input_ids"].__len__() > 128  # more than one strip
@@ -61,7 +61,7 @@ def test_a_model_learns_the_same_with_strips_as_with_the_fused_kernel(tmp_path: 
 
 def test_strips_are_for_decoders_in_bf16_on_a_cpu_and_say_so(tmp_path: Path):
     choice = loaded(tiny_llama(tmp_path / "llama")).choices["attention"]
-    assert choice.value == "strips" and "decoding" in choice.reason
+    assert choice.value == "chunked" and "decoding" in choice.reason
     assert loaded(tmp_path / "llama", dtype="fp32").choices["attention"].value == "sdpa"
     assert load_model(ModelConfig(str(tmp_path / "llama"), dtype="bf16")).choices["attention"].value == "sdpa"
     for name, tiny in (
@@ -91,9 +91,9 @@ def test_a_saved_model_does_not_name_strips(tmp_path: Path):
     """Another program that loads the folder knows no such attention."""
     model = loaded(tiny_llama(tmp_path / "base")).model
     model.save_pretrained(tmp_path / "saved")
-    assert "strips" not in (tmp_path / "saved" / "config.json").read_text()
+    assert "chunked" not in (tmp_path / "saved" / "config.json").read_text()
 
 
 def test_strips_cannot_be_asked_for_by_name(tmp_path: Path):
-    with pytest.raises(LabError, match=r"model\.attention: unknown value 'strips'"):
-        loaded(tiny_llama(tmp_path), attention="strips")
+    with pytest.raises(LabError, match=r"model\.attention: unknown value 'chunked'"):
+        loaded(tiny_llama(tmp_path), attention="chunked")

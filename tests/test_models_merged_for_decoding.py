@@ -7,7 +7,7 @@ from tiny_models import FAMILIES, forward, tiny_llama
 
 from lab_lib.errors import LabError
 from lab_lib.models.config import ModelConfig
-from lab_lib.models.fast_cpu.merged_for_decoding import in_float64, merge_choice, merged_layer
+from lab_lib.models.fast_cpu.merged_for_decoding import in_float64, merge_choice, merged_for_decoding, merged_layer
 from lab_lib.models.model import generation_mode, load_model, training_mode
 from lab_lib.training.lora import LoraConfig, attach_lora
 

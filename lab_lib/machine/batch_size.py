@@ -19,7 +19,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lab_lib.decoding.cached_decoder import Reader
+from lab_lib.decoding.cached_decoder import CachedDecoder
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import OUT_OF_MEMORY, generate_batch, reads_once
 from lab_lib.errors import LabError
@@ -220,7 +220,7 @@ def write(model: Any, tokenizer: Any, prompts: Sequence[Prompt], config: DecodeC
         if not reads_once(model, config):
             generate_batch(model, tokenizer, rows, short)
             return
-        reader = Reader(model, tokenizer, short, len(rows))
+        reader = CachedDecoder(model, tokenizer, short, len(rows))
         for left in (PIECE + GAP, PIECE):  # as if all before had been read; the cache grows, as it does now and then
             reader.lengths = [max(len(row) - left, 0) for row in rows]
             reader.read([row[-PIECE:] if left == PIECE else row[:1] for row in rows])

@@ -1,0 +1,50 @@
+"""What is the task? Each file says what is a task's own; training, decoding, sweeps, reports, submissions are shared.
+
+`TASKS` lists the tasks of this project. A task of your own needs no change here: name its class in the environment,
+`LAB_TASKS=my_task:MyTask` (several joined by commas), with its file where Python finds it.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from lab_lib.errors import LabError, nearest
+
+if TYPE_CHECKING:
+    from lab_lib.tasks.base import Task
+
+TASKS = {
+    "response": "lab_lib.tasks.response:ResponseTask",
+}
+OWN = "LAB_TASKS"
+
+
+def find_task(name: str) -> type[Task[Any]]:
+    """Return the class of a task. Raises LabError naming the nearest task, or saying what LAB_TASKS lacks."""
+    known = {**TASKS, **_own()}
+    if name not in known:
+        raise LabError(f"task.name: no task '{name}'{nearest(name, known)}")
+    return _load(known[name])
+
+
+def _own() -> dict[str, str]:
+    """Return {name: module:Class} of the tasks that the environment names."""
+    places = [place.strip() for place in os.environ.get(OWN, "").split(",") if place.strip()]
+    found = {_load(place).name: place for place in places}
+    if taken := sorted(found.keys() & TASKS.keys()):
+        raise LabError(f"{OWN}: '{taken[0]}' is the name of a task of this project; choose another")
+    return found
+
+
+def _load(place: str) -> type[Task[Any]]:
+    """Import `module:Class`."""
+    module, colon, name = place.partition(":")
+    try:
+        found: type[Task[Any]] = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise LabError(f"{OWN}={place}: expected module:Class; {error}") from None
+    if not colon:
+        raise LabError(f"{OWN}={place}: expected module:Class")
+    return found

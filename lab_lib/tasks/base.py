@@ -1,0 +1,184 @@
+"""The contract of a task: what a lab says about its data, its prompts and its scores. Everything else is shared.
+
+A task is made of a config section (`task:` in a recipe) and seven methods: `load` and `text` (data), `examples` and
+`converse` (what the model sees), `score`, `baselines` and `view` (judgement). The rest has defaults that do nothing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from lab_lib.corpora.config import DataConfig
+from lab_lib.decoding.config import DecodeConfig
+from lab_lib.errors import LabError
+from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
+from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.conversation import Conversation
+from lab_lib.prompts.encode import Example
+
+Log = Callable[[str], None]  # is told one line at a time
+
+
+class Keyed(Protocol):
+    """What an item needs to be: something with a key that no other item of the corpus has."""
+
+    @property
+    def key(self) -> str:
+        """The key under which predictions and scores name it."""
+
+
+Item = TypeVar("Item", bound=Keyed)
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """The section `task` of a recipe; each task adds its own settings."""
+
+    name: str = "response"
+
+
+@dataclass(frozen=True)
+class Public:
+    """A corpus that everybody can have: rows of result tables are scored on its test split.
+
+    `trivial_from` is the split that the trivial baselines learn from, the same on every machine.
+    """
+
+    heading: str
+    trivial_from: str = "train"
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the things of a task are called in reports."""
+
+    item: str = "dialogue"
+    items: str = "dialogues"
+    answer: str = "reply"
+    answers: str = "replies"
+
+
+@dataclass(frozen=True)
+class Splits(Generic[Item]):
+    """The items of a run. `train`, `dev` and `test` share no item, by key or by text.
+
+    `reported` are the items that answers are generated for and scored on: test, or dev with `data.report=dev`.
+    `leaked` are items of the training and dev splits whose text stands in the test split (or of training, in dev):
+    they are left out.
+    """
+
+    train: tuple[Item, ...]
+    dev: tuple[Item, ...]
+    test: tuple[Item, ...]
+    reported: tuple[Item, ...]
+    leaked: tuple[Item, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """What was written before an answer (a call): the right text, each row's, and whether a row's is wrong."""
+
+    reference: str
+    answers: Mapping[str, str]
+    wrong: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TurnView:
+    """One answer as the report shows it: what was asked, what holds then, the reference and the rows' answers."""
+
+    prompt: str
+    reference: str
+    answers: Mapping[str, str]  # row name -> answer; a row that has none is left out
+    state: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    step: Step | None = None
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """An item as the report shows it; `facts` is what holds for all of it (the user's goal, by domain)."""
+
+    key: str
+    turns: tuple[TurnView, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Task(ABC, Generic[Item]):
+    """What is a task's own. An instance belongs to one config; it may cache what it reads and prepares.
+
+    Class facts: `name` (`task.name` in recipes), `Config` (the dataclass of the section), `metrics` (the columns of
+    its tables, in order), `main` (the metric that chooses checkpoints and sorts sweeps), `variants` (more ways to
+    decode the trained model, for example with gold states), `public` (corpora of the result tables), `words`.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[TaskConfig]] = TaskConfig
+    metrics: tuple[Metric, ...]
+    main: str
+    variants: tuple[str, ...] = ()
+    public: ClassVar[Mapping[str, Public]] = {}
+    words: ClassVar[Words] = Words()
+
+    def __init__(self, config: Any, data: DataConfig, prompt: PromptConfig, decoding: DecodeConfig) -> None:
+        """Keep the settings. A subclass raises LabError here for settings that cannot work together."""
+        self.config, self.data, self.prompt, self.decoding = config, data, prompt, decoding
+        self.prepared: Path | None = None  # the folder that `prepare` filled; set by the run
+
+    # ---- data --------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def load(self) -> Mapping[str, Sequence[Item]]:
+        """Return {split: items} of `self.data.corpus`. Raises LabError for a corpus that is not here or is damaged."""
+
+    @abstractmethod
+    def text(self, item: Item) -> str:
+        """Return the words that a leaked copy of an item would share; case and spacing do not count."""
+
+    def dropped(self) -> Sequence[str]:
+        """Return one line for everything that `load` left out, with the reason."""
+        return ()
+
+    # ---- model -------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def examples(self, item: Item, tokenizer: Any) -> list[Example]:
+        """Return the training examples of an item."""
+
+    @abstractmethod
+    def converse(self, item: Item, tokenizer: Any, variant: str = "") -> Conversation:
+        """Yield the prompts of an item and be sent the model's answers; None stands for the gold answer."""
+
+    def interactive(self, variant: str = "") -> bool:
+        """Return whether prompts depend on the answers to earlier ones."""
+        return False
+
+    def check(self) -> None:
+        """Raise LabError for settings that the loaded data show to be impossible. Called before any weight is loaded."""
+
+    def prepare(self, splits: Splits[Item], path: Path, log: Log) -> None:
+        """Make in the new folder `path` what examples or prompts need: an index, an embedder, preference pairs."""
+
+    @property
+    def prepares(self) -> bool:
+        """Whether `prepare` makes anything."""
+        return type(self).prepare is not Task.prepare
+
+    def item_from(self, request: Mapping[str, Any]) -> Item:
+        """Return the item that a request of `lab chat` or a server stands for. Raises LabError for a bad request."""
+        raise LabError(f"task {self.name}: there is no conversation about its items")
+
+    # ---- judgement ---------------------------------------------------------------------------------------------
+    @abstractmethod
+    def score(self, items: Sequence[Item], predictions: Predictions, settings: EvaluateConfig) -> Scores:
+        """Score predictions of some items. Raises LabError for predictions that cannot be scored."""
+
+    @abstractmethod
+    def baselines(self, items: Sequence[Item], source: Sequence[Item], seed: int) -> list[Row]:
+        """Return the oracle and trivial rows of every table, unscored. Trivial rows learn from `source` alone."""
+
+    @abstractmethod
+    def view(self, item: Item, rows: Sequence[Row]) -> ItemView:
+        """Return what the report shows of an item beside the verdicts that `rows` (scored systems) carry."""

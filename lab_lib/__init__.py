@@ -4,7 +4,7 @@ Importing this package is cheap: torch, transformers, bitsandbytes and plotting 
 functions that use them, so reading data and scoring need neither.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def metric_path(name: str) -> str:

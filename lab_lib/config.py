@@ -42,6 +42,8 @@ def build(cls: type[Config], values: Mapping[str, Any], where: str = "config") -
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """Return `value` as the annotated type, or raise a LabError that says what was expected."""
     if dataclasses.is_dataclass(hint):
+        if isinstance(value, hint):  # type: ignore[arg-type]
+            return value
         return build(hint, value or {}, where)  # type: ignore[arg-type]
     origin, options = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):

@@ -135,7 +135,7 @@ from lab_lib.corpora.delex import delexicalise
 from lab_lib.evaluation.baselines import gold_replies, most_frequent_reply, random_replies
 from lab_lib.evaluation.normalise import normalise_reply
 
-drawn = random_replies(corpus, "test", "train")
+drawn = random_replies(corpus.splits["test"], corpus.splits["train"])
 pairs = [
     (normalise_reply(reply["response"])[0], normalise_reply(delexicalise(turn))[0])
     for dialogue in test
@@ -168,7 +168,7 @@ from lab_lib.corpora.database import Database
 from lab_lib.course.reading import read_replies
 
 database = Database(corpus.database)
-gold = gold_replies(corpus, "test")
+gold = gold_replies(corpus.splits["test"])
 
 
 def readings_of(dialogue, predictions):

@@ -398,7 +398,7 @@ import random
 from lab_lib.evaluation.baselines import gold_replies
 from lab_lib.evaluation.mwz import MwzScorer
 
-scorer, replies = MwzScorer.from_corpus(corpus, "test"), gold_replies(corpus, "test")
+scorer, replies = MwzScorer.from_corpus(corpus, "test"), gold_replies(corpus.splits["test"])
 RATES = (0, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 
@@ -617,7 +617,7 @@ for text, calls in examples[:4]:
 # ## What to try next
 #
 # * `lab chat RUN` on an end-to-end run: say what you want, and watch the calls.
-# * `lab run town-end-to-end-cpu prompt.database=false`: the model is not told what its calls found. Which score falls?
+# * `lab run town-end-to-end-cpu task.database=false`: the model is not told what its calls found. Which score falls?
 # * `decoding.history=own`: the model then sees the names that its own replies offered. Do states get better or worse?
 # * With `lab data fetch multiwoz22`: `lab run multiwoz22-end-to-end-cpu`. Count how many names in the gold state were never
 #   said by the user, before you blame the model.

@@ -30,7 +30,7 @@ def make_run(path: Path) -> Path:
     config = load_recipe("town-qlora-cpu", [f"data.max_test={DIALOGUES}", "evaluation.resamples=20"])
     open_folder(config, path)
     keys = [dialogue.key for dialogue in load_splits(config.data).reported]
-    gold = {key: turns for key, turns in gold_replies(load_corpus("town"), "test").items() if key in keys}
+    gold = {key: turns for key, turns in gold_replies(load_corpus("town").splits["test"]).items() if key in keys}
     gold[keys[0]] = [{"response": EVIL} for _ in gold[keys[0]]]
     gold[keys[1]] = [{"response": turn["response"].replace("[phone]", "")} for turn in gold[keys[1]]]
     write_predictions(gold, path / "predictions" / "finetuned.jsonl")

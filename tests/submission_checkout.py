@@ -59,7 +59,7 @@ def a_run(folder: Path) -> Path:
     town = load_corpus("town")
     rows = [
         {"dialogue": key, "turn": turn, "response": said["response"], "prompt_tokens": 9}
-        for key, turns in random_replies(town, "test", "train", 1).items()
+        for key, turns in random_replies(town.splits["test"], town.splits["train"], 1).items()
         for turn, said in enumerate(turns)
     ]
     (folder / "predictions").mkdir(parents=True)

@@ -31,7 +31,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gold(corpus: Path) -> dict[str, list[dict[str, Any]]]:
     """The gold replies of the two train dialogues."""
     return {
-        key: list(map(dict, turns)) for key, turns in gold_replies(read_multiwoz(corpus, corpus, "t"), "train").items()
+        key: list(map(dict, turns))
+        for key, turns in gold_replies(read_multiwoz(corpus, corpus, "t").splits["train"]).items()
     }
 
 

@@ -257,7 +257,7 @@ def test_messages_of_an_exercise_differ():
 
 def test_the_functions_of_the_lab_give_the_scorers_verdicts(names, town):
     """On random replies, in the domains where venues are offered by name."""
-    database, replies = Database(town.database), random_replies(town, "test", "train")
+    database, replies = Database(town.database), random_replies(town.splits["test"], town.splits["train"])
     verdicts = MwzScorer.from_corpus(town, "test").score(replies, resamples=0).per_dialogue
     judged = 0
     for dialogue in town.splits["test"]:
@@ -286,7 +286,9 @@ def test_the_pictures_are_drawn_with_the_students_function(names, town, capsys):
     show("02.1", names["matched"], "a b c d", "a b c e")
     show("02.2", names["brevity_penalty"])
     show("02.7", names["interval"], counts, lambda sums: sums[0] / sums[1], draws)
-    scored = MwzScorer.from_corpus(town, "dev").score(random_replies(town, "dev", "train"), resamples=0)
+    scored = MwzScorer.from_corpus(town, "dev").score(
+        random_replies(town.splits["dev"], town.splits["train"]), resamples=0
+    )
     rows = scored.counts[:3]
     show("02.8", names["paired"], rows, rows, main_scores, draws)
     assert capsys.readouterr().out.count("Image") == 4

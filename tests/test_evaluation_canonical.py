@@ -14,7 +14,7 @@ from lab_lib.evaluation.reference_hash import DIFFERENT, digest
 
 
 def notes(corpus: Corpus) -> tuple[str, ...]:
-    return MwzScorer.from_corpus(corpus, "test").score(gold_replies(corpus, "test"), resamples=0).notes
+    return MwzScorer.from_corpus(corpus, "test").score(gold_replies(corpus.splits["test"]), resamples=0).notes
 
 
 def test_the_order_of_dialogues_does_not_matter_but_every_reply_does():

@@ -52,7 +52,7 @@ def test_models_that_are_not_there(name: str, message: str) -> None:
 
 def test_lab_evaluate_says_how_near_replies_are_to_the_users_words(model, tmp_path, monkeypatch, capsys) -> None:
     corpus = write_tiny_corpus(tmp_path / "corpus")
-    gold = gold_replies(read_multiwoz(corpus, corpus, "tiny"), "test")
+    gold = gold_replies(read_multiwoz(corpus, corpus, "tiny").splits["test"])
     gold["tin0004"] = [{"response": "where the inn is"}, {"response": "south"}]
     target = write_json(tmp_path / "p.json", gold)
     monkeypatch.chdir(tmp_path)

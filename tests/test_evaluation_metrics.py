@@ -63,7 +63,7 @@ def mwz():
 
 def test_mwz_takes_rows_and_text(mwz, corpus):
     read = read_multiwoz(corpus, corpus, "tiny")
-    gold = gold_replies(read, "train")
+    gold = gold_replies(read.splits["train"])
     gold["tin0001"][0]["response"] = "[name] is [rating]"
     wanted = MwzScorer.from_corpus(read, "train").score(gold, resamples=10)
     place = {"corpus": str(corpus), "split": "train", "resamples": 10}
@@ -78,7 +78,7 @@ def test_mwz_takes_rows_and_text(mwz, corpus):
 
 
 def test_mwz_text_may_hold_states(mwz, corpus):
-    gold = gold_replies(read_multiwoz(corpus, corpus, "tiny"), "train")
+    gold = gold_replies(read_multiwoz(corpus, corpus, "tiny").splits["train"])
     blind = {key: [{**turn, "state": {}} for turn in turns] for key, turns in gold.items()}
     found = mwz.compute(predictions=json.dumps(blind), corpus=str(corpus), split="train")
     assert found["inform"] == 0 and "states:given" in found["signature"]

@@ -253,28 +253,31 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 def test_gold_replies_of_a_corpus_score_by_hand(tiny: Corpus) -> None:
     for split in ("train", "dev", "test"):
-        scores = MwzScorer.from_corpus(tiny, split).score(gold_replies(tiny, split), resamples=0)
+        scores = MwzScorer.from_corpus(tiny, split).score(gold_replies(tiny.splits[split]), resamples=0)
         assert (scores.inform, scores.success, scores.notes) == (100.0, 100.0, ())
         assert scores.bleu == pytest.approx(100)
     assert scores.replies["tin0004"] == ("at the NAME in the AREA.", "it is at ADDRESS, POST.")
 
 
 def test_bookings_and_the_state_before_each_reply_come_from_the_corpus(tiny: Corpus) -> None:
-    predictions = gold_replies(tiny, "train")
+    predictions = gold_replies(tiny.splits["train"])
     predictions["tin0001"].reverse()  # the reference comes before the booking, and the name is offered last
     verdict = MwzScorer.from_corpus(tiny, "train").score(predictions, resamples=0).per_dialogue["tin0001"]
     assert verdict.match["total"] and verdict.causes == ("restaurant: premature reference",)
 
 
 def test_trivial_rows(tiny: Corpus) -> None:
-    shape = {key: len(turns) for key, turns in gold_replies(tiny, "train").items()}
-    pool = {turn["response"] for turns in gold_replies(tiny, "dev").values() for turn in turns}
-    for made in (random_replies(tiny, "train", "dev", 1), most_frequent_reply(tiny, "train", "dev")):
+    shape = {key: len(turns) for key, turns in gold_replies(tiny.splits["train"]).items()}
+    pool = {turn["response"] for turns in gold_replies(tiny.splits["dev"]).values() for turn in turns}
+    for made in (
+        random_replies(tiny.splits["train"], tiny.splits["dev"], 1),
+        most_frequent_reply(tiny.splits["train"], tiny.splits["dev"]),
+    ):
         assert {key: len(turns) for key, turns in made.items()} == shape
         assert {turn["response"] for turns in made.values() for turn in turns} == pool
-    drawn = random_replies(tiny, "test", "train", 7)
-    assert drawn == random_replies(tiny, "test", "train", 7)
-    assert any(drawn != random_replies(tiny, "test", "train", seed) for seed in range(8, 12))
+    drawn = random_replies(tiny.splits["test"], tiny.splits["train"], 7)
+    assert drawn == random_replies(tiny.splits["test"], tiny.splits["train"], 7)
+    assert any(drawn != random_replies(tiny.splits["test"], tiny.splits["train"], seed) for seed in range(8, 12))
 
 
 def corpus(*dialogues: Dialogue) -> Corpus:
@@ -287,13 +290,13 @@ def said(text: str) -> tuple[Turn, Turn]:
 
 def test_the_most_frequent_reply_is_the_first_of_several() -> None:
     made = corpus(Dialogue("a", said("b") + said("a") + said("a") + said("b")))
-    assert {turn["response"] for turn in most_frequent_reply(made, "test", "test")["a"]} == {"b"}
+    assert {turn["response"] for turn in most_frequent_reply(made.splits["test"], made.splits["test"])["a"]} == {"b"}
 
 
 def test_dialogues_without_goal_count_for_bleu_only() -> None:
     goal = {"hotel": DomainGoal({"name": "oak"}, ())}
     made = corpus(Dialogue("A.json", said("yes"), goal=goal), Dialogue("B.json", said("no")))
-    scores = MwzScorer.from_corpus(made, "test").score(gold_replies(made, "test"), resamples=20)
+    scores = MwzScorer.from_corpus(made, "test").score(gold_replies(made.splits["test"]), resamples=20)
     assert (scores.inform, scores.success, scores.dialogues) == (100.0, 100.0, 2)
     assert scores.per_dialogue["b"].match == {} and scores.per_dialogue["b"].causes == (
         "no goal: left out of Inform and Success",
@@ -308,6 +311,6 @@ def test_a_corpus_without_goals_or_split_or_replies_is_refused() -> None:
     with pytest.raises(LabError, match="no split 'tests'; did you mean 'test'"):
         MwzScorer.from_corpus(made, "tests")
     with pytest.raises(LabError, match="no split 'tset'"):
-        gold_replies(made, "tset")
+        gold_replies(made.splits["tset"])
     with pytest.raises(LabError, match="no system reply to draw from"):
         random_replies(corpus(Dialogue("a", said("x")[:1])), "test", "test")

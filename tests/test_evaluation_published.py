@@ -111,7 +111,7 @@ def test_the_corpus_reader_gives_the_official_references_goals_bookings_and_stat
 ) -> None:
     monkeypatch.setenv("LAB_DATA", str(lab_data))
     corpus = load_corpus("multiwoz22")
-    gold = gold_replies(corpus, "test")
+    gold = gold_replies(corpus.splits["test"])
     ours, theirs = MwzScorer.from_corpus(corpus, "test").score(gold), scorer.score(gold)
     official = fixture["references"]["mwz22"]
     assert {key: list(turns) for key, turns in ours.replies.items()} == official

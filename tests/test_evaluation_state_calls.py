@@ -153,7 +153,7 @@ def test_gold_calls_reach_every_gold_state_of_real_dev_and_score_as_gold_states_
     functions = state_functions(corpus.schema)
     scores = score_state_calls(scorer, corpus.splits["dev"], functions, calls, resamples=0)
     assert (scores.joint_accuracy, scores.calls, scores.same_text, scores.turns) == (100, 100, 100, 7365)
-    for replies in (gold_replies(corpus, "dev"), random_replies(corpus, "dev", "dev")):
+    for replies in (gold_replies(corpus.splits["dev"]), random_replies(corpus.splits["dev"], corpus.splits["dev"])):
         own = {
             key: [{**reply, "state": turn["state"]} for reply, turn in zip(turns, calls[key], strict=True)]
             for key, turns in replies.items()

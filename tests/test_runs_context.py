@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from lab_lib.runs.prompt_format import fit_prompt
 from rich.console import Console
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_falcon, tiny_gpt2, tiny_llama, tiny_neox, tiny_t5
@@ -10,7 +11,6 @@ from tiny_models import tiny_falcon, tiny_gpt2, tiny_llama, tiny_neox, tiny_t5
 from lab_lib.chat.chat import chat
 from lab_lib.errors import LabError
 from lab_lib.runs.config import RunConfig, load_recipe
-from lab_lib.runs.prompt_format import fit_prompt
 from lab_lib.runs.run import run
 
 QUICK = [
@@ -49,7 +49,7 @@ def test_lost_turns_are_said_where_prompts_are_decoded_and_examples_made(told):
 
 
 def test_a_cut_user_turn_is_counted_and_dev_evaluation_names_its_backend(told):
-    plain = ("prompt.state=false", "prompt.database=false", "decoding.max_new_tokens=70")
+    plain = ("task.state=false", "task.database=false", "decoding.max_new_tokens=70")
     said = told(("train",), "prompt.max_tokens=100", "decoding.backend=vllm", *plain)
     assert "0 of 1 prompts lost their oldest turns, 1 a part of the last user turn: prompt.max_tokens=100" in said
     assert "decoding.backend=vllm: dev evaluations decode with transformers all the same" in said

@@ -101,7 +101,7 @@ def test_gold_answers_reach_the_ceiling_in_every_column(finished, config, tmp_pa
     """A run whose prediction file holds gold calls and gold replies: end to end equals the row of the gold replies."""
     folder, corpus = tmp_path / "run", load_corpus(config.data.corpus)
     run(config, folder, Console(quiet=True), ())
-    calls, replies = gold_calls(corpus.splits["test"]), gold_replies(corpus, "test")
+    calls, replies = gold_calls(corpus.splits["test"]), gold_replies(corpus.splits["test"])
     rows = [
         {"dialogue": key, "turn": number, **turn, "response": replies[key][number]["response"]}
         for key, turns in calls.items()

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lab_lib.runs.plan_words import check_plan_bias
 from rich.console import Console
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_llama
@@ -18,7 +19,6 @@ from lab_lib.errors import LabError
 from lab_lib.files import read_jsonl
 from lab_lib.runs.config import load_recipe
 from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.plan_words import check_plan_bias
 from lab_lib.runs.run import run
 from lab_lib.runs.splits import load_splits
 from lab_lib.runs.stages import save_whole
@@ -118,7 +118,7 @@ def test_scoring_needs_no_network(monkeypatch):
 
     monkeypatch.setattr(socket.socket, "connect", no_network)
     town = load_corpus("town")
-    assert MwzScorer.from_corpus(town, "test").score(gold_replies(town, "test"), resamples=0).success == 100.0
+    assert MwzScorer.from_corpus(town, "test").score(gold_replies(town.splits["test"]), resamples=0).success == 100.0
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_scoring_needs_no_network(monkeypatch):
     ],
 )
 def test_a_bias_on_a_word_that_no_plan_has_is_refused(tmp_path, bias, message):
-    places = [f"data.corpus={write_tiny_corpus(tmp_path / 'corpus')}", "prompt.plan=true", "decoding.history=own"]
+    places = [f"data.corpus={write_tiny_corpus(tmp_path / 'corpus')}", "task.plan=true", "decoding.history=own"]
     config = load_recipe("town-qlora-cpu", [*places, f"decoding.plan_bias={bias}"])
     with pytest.raises(LabError, match=message):
         run(config, tmp_path / "run", Console(quiet=True), ("base",))

@@ -23,7 +23,7 @@ good, root = submission_checkout.good, submission_checkout.root
 
 def gold(root: Path, every: int) -> None:
     """Replace every so-manyth reply by the gold one, written as nobody writes, and score what comes out."""
-    path, town = only(root), gold_replies(load_corpus("town"), "test")
+    path, town = only(root), gold_replies(load_corpus("town").splits["test"])
     predictions = scoring.from_lines(safe.read_packed(packed_path(path)), path)
     for place, key in enumerate(predictions):
         if place % every == 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +10,40 @@ from rich.console import Console
 from rich.text import Text
 
 from lab_lib.chat.end_to_end import Answer, Guide
-from lab_lib.corpora.load import load_corpus
-from lab_lib.corpora.types import Dialogue, State, Turn
 from lab_lib.decoding.generate import generate_batch, reply_text
-from lab_lib.prompts.conversation import converse
-from lab_lib.runs.config import RunConfig
+from lab_lib.runs.config import RunConfig, make_task
 from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.stages import model_config, say_backend
+from lab_lib.runs.steps import backend_line, model_config
+from lab_lib.tasks.base import Task
+from lab_lib.tasks.response import ResponseTask
+
+Messages = list[dict[str, str]]  # {"role": "user" or "assistant", "content": text}
 
 
 def chat(config: RunConfig, folder: Path, system: str, console: Console, read: Callable[[], str] | None = None) -> None:
     """Read user utterances until an empty line or end of input, and print the model's replies.
 
-    Replies are delexicalised (`[name]`). A model trained with `prompt.predict_state` calls functions: its calls, the
+    Replies are delexicalised (`[name]`). A model trained with `task.predict_state` calls functions: its calls, the
     database's answer and the reply with a venue's data are shown too. There is no other belief tracker: a model trained
-    with `prompt.state` is shown an empty state, and says less than it could. `read` replaces the keyboard in tests.
+    with `task.state` is shown an empty state, and says less than it could. `read` replaces the keyboard in tests.
     """
     from lab_lib.models.model import generation_mode, load_model
 
     loaded = load_model(model_config(config, RunFolder(folder), system), for_training=False)
     generation_mode(loaded.model)
-    say_backend(config.decoding, "the chat decodes", console)
+    if line := backend_line(config.decoding, "the chat decodes"):
+        console.print(line, highlight=False)
     console.print("Write to the model; an empty line ends.")
     read = read or (lambda: console.input("[bold]user>[/] "))
-    turns: list[Turn] = []
-    said: list[list[int]] = []
-    guide = Guide(loaded, config, load_corpus(config.data.corpus)) if config.prompt.predict_state else None
+    messages: Messages = []
+    written: list[list[int]] = []
+    task = make_task(config)
+    end_to_end = isinstance(task, ResponseTask) and task.config.predict_state
+    guide = Guide(loaded, task) if end_to_end else None
     while text := _line(read):
-        turns.append(Turn("user", text, state=State()))
-        reply = show(guide.answer(turns), console) if guide else answer(turns, loaded, config, said)
-        turns.append(Turn("system", reply))
+        messages.append({"role": "user", "content": text})
+        reply = show(guide.answer(messages), console) if guide else answer(messages, loaded, task.for_chat(), written)
+        messages.append({"role": "assistant", "content": reply})
         _say(console, "green", "bot>", reply)
 
 
@@ -60,23 +63,22 @@ def _say(console: Console, style: str, who: str, text: str) -> None:
     console.print(Text.assemble((f"{who} ", style), text), highlight=False)
 
 
-def answer(turns: list[Turn], loaded: Any, config: RunConfig, said: list[list[int]]) -> str:
-    """Return the model's reply to the turns so far (the last one is the user's).
+def answer(messages: Messages, loaded: Any, task: Task[Any], written: list[list[int]]) -> str:
+    """Return the model's reply to the messages so far (the last one is the user's).
 
-    `said` holds the token ids of all that it wrote before, plans and replies, and gets what it writes now.
+    `written` holds the token ids of all that it wrote before, intermediate steps and replies, and gets what it writes
+    now.
     """
-    dialogue = Dialogue("chat", (*turns, Turn("system", "")))
-    settings = replace(config.prompt, database=False)  # nothing is looked up here
-    talk = converse(dialogue, loaded.tokenizer, settings, None, config.decoding.max_new_tokens)
+    talk = task.converse(task.item_from({"messages": messages}), loaded.tokenizer)
     prompt = next(talk)
-    for ids in said:
+    for ids in written:
         prompt = talk.send(ids)
     while True:
-        settings_now = config.decoding.writing(prompt.asks)
-        said.append(generate_batch(loaded.model, loaded.tokenizer, [prompt.ids], settings_now)[0])
+        settings = task.decoding.writing(prompt.asks)
+        written += generate_batch(loaded.model, loaded.tokenizer, [prompt.ids], settings)
         if prompt.asks == "reply":
-            return reply_text(said[-1], loaded.tokenizer)
-        prompt = talk.send(said[-1])
+            return reply_text(written[-1], loaded.tokenizer)
+        prompt = talk.send(written[-1])
 
 
 def _line(read: Callable[[], str]) -> str:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab_lib.corpora.types import Corpus, Dialogue, Turn
 from lab_lib.corpora.values import normalise_slot
 from lab_lib.decoding.generate import generate_batch
 from lab_lib.prompts.belief import Belief, current_service, read_calls
 from lab_lib.prompts.encode import answer_text
-from lab_lib.prompts.end_to_end import BackEnd, answer, converse_end_to_end, offered
-from lab_lib.runs.config import RunConfig
+from lab_lib.prompts.end_to_end import BackEnd, answer, offered
+from lab_lib.tasks.response import ResponseTask
 
 PLACEHOLDER = re.compile(r"\[(\w+)\]")
 
@@ -35,16 +34,15 @@ class Answer:
 class Guide:
     """A model with its back end, and what it has written so far in one conversation."""
 
-    def __init__(self, loaded: Any, config: RunConfig, corpus: Corpus) -> None:
-        self.loaded, self.config = loaded, config
-        self.back_end, self.belief = BackEnd.of(corpus), Belief()
+    def __init__(self, loaded: Any, task: ResponseTask) -> None:
+        self.loaded, self.task = loaded, task.for_chat()
+        self.back_end, self.belief = BackEnd.of(task.corpus), Belief()
         self.written: list[list[int]] = []
 
-    def answer(self, turns: Sequence[Turn]) -> Answer:
-        """Return the model's turn after some turns, the last of which is a new one of the user."""
-        tokenizer, settings = self.loaded.tokenizer, self.config.decoding
-        dialogue, room = Dialogue("chat", (*turns, Turn("system", ""))), settings.max_new_tokens
-        talk = converse_end_to_end(dialogue, tokenizer, self.config.prompt, self.back_end, room, own_replies=True)
+    def answer(self, messages: Sequence[Mapping[str, str]]) -> Answer:
+        """Return the model's turn after some messages, the last of which is a new one of the user."""
+        tokenizer, settings = self.loaded.tokenizer, self.task.decoding
+        talk = self.task.converse(self.task.item_from({"messages": messages}), tokenizer)
         prompt = next(talk)
         for ids in self.written:  # what was said before
             prompt = talk.send(ids)

@@ -35,26 +35,24 @@ def show(
     out = Console(highlight=False)
     loaded = load_corpus(corpus)
     chosen = pick(loaded, split, n, id)
-    shown = _as_tokens(loaded, chosen, recipe) if tokens else [render(d, delexicalised) for d in chosen]
+    shown = _as_tokens(corpus, chosen, recipe) if tokens else [render(d, delexicalised) for d in chosen]
     for text in shown:
         out.print(text, soft_wrap=True)
         out.print()
 
 
-def _as_tokens(corpus: Any, dialogues: Sequence[Any], recipe: str) -> list[Any]:
+def _as_tokens(corpus: str, dialogues: Sequence[Any], recipe: str) -> list[Any]:
     """Return the dialogues' training examples token by token, as the recipe's model would see them."""
-    from lab_lib.corpora.database import Database
     from lab_lib.models.hub import find_source
     from lab_lib.models.tokenizer import load_tokenizer
-    from lab_lib.prompts.encode import training_examples
-    from lab_lib.runs.config import load_recipe
+    from lab_lib.runs.config import load_recipe, make_task
     from lab_lib.runs.dry_run import render_tokens
-    from lab_lib.runs.prompt_format import fit_prompt
+    from lab_lib.runs.preflight import fit_prompt
 
-    config = fit_prompt(load_recipe(recipe), console)
+    config = fit_prompt(load_recipe(recipe, [f"data.corpus={corpus}"]), console)
     tokenizer, _ = load_tokenizer(find_source(config.model.name, config.model.revision))
-    database = Database(corpus.database) if config.prompt.database else None
-    examples = [e for d in dialogues for e in training_examples(d, tokenizer, config.prompt, database)]
+    task = make_task(config)
+    examples = [example for dialogue in dialogues for example in task.examples(dialogue, tokenizer)]
     return [render_tokens(example, tokenizer) for example in examples]
 
 

@@ -98,7 +98,7 @@ def _list_strategies(folder: Path | None) -> None:
     """Print the strategies, two lines each; with a run folder, for its model."""
     from lab_lib.decoding.strategies import availability
     from lab_lib.runs.config import load_run_config
-    from lab_lib.runs.prompt_format import has_encoder
+    from lab_lib.runs.preflight import has_encoder
 
     encoder = folder is not None and has_encoder(load_run_config(folder).model)
     console.print("Ask by name with decoding.strategy=NAME; keys set after it win.", highlight=False)

@@ -37,7 +37,7 @@ class DecodeConfig:
     # Added to the logit of the token that opens a placeholder: above 0 the system offers venues and tells facts more
     # often. On real MultiWOZ Inform and Success rise, and BLEU falls when it is too much; choose it on dev.
     slot_bias: float = 0.0
-    # The same for words of the plan (with prompt.plan), for example {name: 3, end: -1}: offer venues more often, make
+    # The same for words of the plan (with task.plan), for example {name: 3, end: -1}: offer venues more often, make
     # plans longer (`end` is what ends a plan).
     plan_bias: dict = field(default_factory=dict)
     max_new_tokens: int = 80  # a reply is cut here; MultiWOZ replies have 17 words on average

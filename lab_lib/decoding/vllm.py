@@ -89,10 +89,15 @@ class Engine:
     lora: Any
 
 
-def start_engine(arguments: dict[str, Any], adapter: Path | None) -> Engine:
-    """Load the model into vLLM. Raises LabError when the package is not installed."""
+def require_package() -> None:
+    """Raise LabError when vLLM is not installed."""
     if importlib.util.find_spec("vllm") is None:
         raise LabError("decoding.backend=vllm needs the package vllm: pip install -e '.[vllm]' (for GPUs)")
+
+
+def start_engine(arguments: dict[str, Any], adapter: Path | None) -> Engine:
+    """Load the model into vLLM. Raises LabError when the package is not installed."""
+    require_package()
     from vllm import LLM
     from vllm.lora.request import LoRARequest
 

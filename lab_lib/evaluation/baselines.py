@@ -1,4 +1,4 @@
-"""The rows every table needs beside a system: the gold replies, random replies, the most frequent reply.
+"""The rows every table of replies needs beside a system: gold replies, random replies, the majority baseline.
 
 They bound what a number can mean: a system below the trivial rows has learnt nothing, and the gold replies
 do not reach 100 either. Each function returns a prediction mapping without states, so gold states are used.
@@ -8,50 +8,35 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterable
 
 from lab_lib.corpora.delex import delexicalise
-from lab_lib.corpora.types import Corpus, Dialogue
-from lab_lib.errors import LabError, nearest
+from lab_lib.corpora.types import Dialogue
+from lab_lib.errors import LabError
 
-Predictions = dict[str, list[dict[str, str]]]
-
-
-def gold_replies(corpus: Corpus, split: str) -> Predictions:
-    """Return the delexicalised system replies of a split: BLEU is 100, Inform and Success are not."""
-    return {
-        dialogue.key: [{"response": delexicalise(turn)} for turn in dialogue.system_turns]
-        for dialogue in _dialogues(corpus, split)
-    }
+Replies = dict[str, list[dict[str, str]]]
 
 
-def random_replies(corpus: Corpus, split: str, source_split: str, seed: int = 0) -> Predictions:
-    """Return for each turn of `split` a delexicalised system reply drawn from `source_split`."""
-    pool = _replies(corpus, source_split)
-    draw = random.Random(seed)
-    return {
-        dialogue.key: [{"response": draw.choice(pool)} for _ in dialogue.system_turns]
-        for dialogue in _dialogues(corpus, split)
-    }
+def gold_replies(dialogues: Iterable[Dialogue]) -> Replies:
+    """Return the delexicalised system replies of some dialogues: BLEU is 100, Inform and Success are not."""
+    return {d.key: [{"response": delexicalise(turn)} for turn in d.system_turns] for d in dialogues}
 
 
-def most_frequent_reply(corpus: Corpus, split: str, source_split: str) -> Predictions:
-    """Return for each turn of `split` the commonest delexicalised reply of `source_split`, first on ties."""
-    ((reply, _),) = Counter(_replies(corpus, source_split)).most_common(1)
-    return {
-        dialogue.key: [{"response": reply} for _ in dialogue.system_turns] for dialogue in _dialogues(corpus, split)
-    }
+def random_replies(dialogues: Iterable[Dialogue], source: Iterable[Dialogue], seed: int = 0) -> Replies:
+    """Return for each system turn, in order, a delexicalised system reply drawn from the dialogues of `source`."""
+    pool, draw = _replies(source), random.Random(seed)
+    return {d.key: [{"response": draw.choice(pool)} for _ in d.system_turns] for d in dialogues}
 
 
-def _dialogues(corpus: Corpus, split: str) -> tuple[Dialogue, ...]:
-    """Return the dialogues of a split, or raise LabError."""
-    if split not in corpus.splits:
-        raise LabError(f"corpus {corpus.name}: no split '{split}'{nearest(split, corpus.splits)}")
-    return corpus.splits[split]
+def most_frequent_reply(dialogues: Iterable[Dialogue], source: Iterable[Dialogue]) -> Replies:
+    """Return for each system turn the commonest delexicalised reply of `source`, the first on ties."""
+    ((reply, _),) = Counter(_replies(source)).most_common(1)
+    return {d.key: [{"response": reply} for _ in d.system_turns] for d in dialogues}
 
 
-def _replies(corpus: Corpus, split: str) -> list[str]:
-    """Return all delexicalised system replies of a split, or raise LabError if there are none."""
-    replies = [delexicalise(turn) for dialogue in _dialogues(corpus, split) for turn in dialogue.system_turns]
+def _replies(source: Iterable[Dialogue]) -> list[str]:
+    """Return all delexicalised system replies, or raise LabError if there are none."""
+    replies = [delexicalise(turn) for dialogue in source for turn in dialogue.system_turns]
     if not replies:
-        raise LabError(f"corpus {corpus.name}, split {split}: no system reply to draw from")
+        raise LabError("trivial baselines: the dialogues to draw from have no system reply")
     return replies

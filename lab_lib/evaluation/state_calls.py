@@ -35,7 +35,8 @@ class StateCallScores:
     """Per cent of turns: right state (`joint_accuracy`), right calls, right calls where some were due, same text.
 
     `slot_f1` is over slots. `malformed` counts texts that are no call, `problems` what was wrong with calls by kind.
-    `intervals` are 95 % bootstrap intervals over dialogues. `wrong` says for every turn whether its state is wrong.
+    `intervals` are 95 % bootstrap intervals over dialogues. `wrong` says for every turn whether its state is wrong;
+    `counts` has one row for each dialogue, in the order given.
     """
 
     joint_accuracy: float
@@ -49,6 +50,7 @@ class StateCallScores:
     dialogues: int
     turns: int
     wrong: Mapping[str, tuple[bool, ...]] = field(repr=False)
+    counts: np.ndarray = field(repr=False, compare=False)
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as plain JSON values, figures rounded to 1/100."""
@@ -96,6 +98,7 @@ def score_state_calls(
         dialogues=len(counts),
         turns=int(total[0]),
         wrong={key: tuple(not right for right, *_ in turns) for key, turns in states.items()},
+        counts=counts,
     )
 
 
@@ -144,14 +147,14 @@ def call_item(gold: GoldTurn, functions: Sequence[Function]) -> CallItem:
 
 
 def gold_calls(dialogues: Iterable[Dialogue]) -> dict[str, list[dict[str, Any]]]:
-    """Return predictions that call what is right: the ceiling."""
+    """Return oracle predictions, built from the gold calls (upper bound), with empty replies."""
     return {
         d.key: [_prediction(render_calls(gold.calls), gold.belief.state) for gold in gold_turns(d)] for d in dialogues
     }
 
 
 def no_calls(dialogues: Iterable[Dialogue]) -> dict[str, list[dict[str, Any]]]:
-    """Return predictions that never call anything, so that the state stays empty: the floor."""
+    """Return predictions that never call anything, so that the state stays empty (trivial), with empty replies."""
     return {d.key: [_prediction("[]", {}) for _ in d.system_turns] for d in dialogues}
 
 

@@ -14,6 +14,7 @@ from lab_lib.free.generate import FreeConfig
 from lab_lib.free.run import Order, find_writer, generate, how, settle
 from lab_lib.free.scores import Judge, choose_judge, groups, refuse_itself, score_groups, wishes_met
 from lab_lib.free.table import render, table, wishes_table
+from lab_lib.runs.config import RunConfig, make_task
 from lab_lib.runs.record import environment
 from lab_lib.runs.splits import load_splits
 
@@ -40,7 +41,7 @@ def write_and_score(
     judging = None if chosen.value == "none" else find_writer(chosen.value)
     if judging:
         refuse_itself(judging, writer)
-    splits = load_splits(writer.data)
+    splits = load_splits(make_task(RunConfig(data=writer.data)))
     path = out or (Path(target) / "free.jsonl" if writer.run else Path(f"free-{Path(target).name}.jsonl"))
     written = generate(writer, order, config, path, console)
     for dialogue in written[:SHOWN]:

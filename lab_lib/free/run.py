@@ -11,7 +11,9 @@ import yaml
 from rich.console import Console
 
 from lab_lib.config import parse_yaml
+from lab_lib.corpora.config import DataConfig
 from lab_lib.decoding.predictions import read_partial
+from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.errors import LabError
 from lab_lib.files import read_jsonl, read_text, write_jsonl, write_text
 from lab_lib.free.dialogue import FreeDialogue, from_row
@@ -23,9 +25,9 @@ from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.encode import beginning, encode_pieces
 from lab_lib.prompts.messages import Message
 from lab_lib.prompts.template import PLAIN
-from lab_lib.runs.config import DataConfig, RunConfig, load_run_config
+from lab_lib.runs.config import RunConfig, load_run_config
 from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.stages import DecodingProgress, model_config
+from lab_lib.runs.steps import model_config
 
 
 @dataclass(frozen=True)

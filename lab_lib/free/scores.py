@@ -26,7 +26,8 @@ from lab_lib.models.model import generation_mode, load_model
 from lab_lib.prompts.encode import beginning
 from lab_lib.prompts.messages import clean
 from lab_lib.prompts.template import PLAIN, Role
-from lab_lib.runs.splits import Splits, draw
+from lab_lib.runs.splits import draw
+from lab_lib.tasks.base import Splits
 
 Plain = list[tuple[str, str]]  # (speaker, text) a turn
 ROLES: dict[str, Role] = {"user": "user", "system": "bot"}
@@ -66,7 +67,7 @@ class Scores:
         return {**about, **figures, "perplexity": judged, "copies": asdict(self.copies)}
 
 
-def groups(written: Sequence[FreeDialogue], splits: Splits, seed: int) -> dict[str, Group]:
+def groups(written: Sequence[FreeDialogue], splits: Splits[Dialogue], seed: int) -> dict[str, Group]:
     """Return the rows of the table: as many real dialogues, random turns of training dialogues, the generated ones.
 
     The random turns have the speakers of the real ones, each utterance drawn from the training set: right words in no
@@ -93,7 +94,9 @@ def real_dialogue(dialogue: Dialogue) -> Plain:
     return [(t.speaker, clean(t.text if t.speaker == "user" else delexicalise(t))) for t in dialogue.turns]
 
 
-def score_groups(found: dict[str, Group], splits: Splits, judge: Judge | None, seed: int) -> dict[str, Scores]:
+def score_groups(
+    found: dict[str, Group], splits: Splits[Dialogue], judge: Judge | None, seed: int
+) -> dict[str, Scores]:
     """Return the figures of every group. Raises LabError when a group has no words at all."""
     training = [[text for _, text in real_dialogue(dialogue)] for dialogue in splits.train]
     return {name: score_group(name, group, training, judge, seed) for name, group in found.items()}

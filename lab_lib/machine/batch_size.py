@@ -24,7 +24,7 @@ from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import OUT_OF_MEMORY, generate_batch, reads_once
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
-from lab_lib.runs.config import load_run_config
+from lab_lib.runs.config import load_run_config, make_task
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.splits import load_splits
 
@@ -145,16 +145,17 @@ def find_batch_size(folder: Path, system: str, console: Console) -> int:
     """
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.model import generation_mode, load_model
-    from lab_lib.runs.stages import ask, model_config
+    from lab_lib.runs.steps import model_config, prompts_of
 
     config = load_run_config(folder)
     if config.decoding.backend == "vllm":
         raise LabError("decoding.backend=vllm batches by itself and uses no decoding.batch_size: there is none to find")
-    splits = load_splits(config.data)
+    task = make_task(config)
+    splits = load_splits(task)
     loaded = load_model(model_config(config, RunFolder(folder), system))
     generation_mode(loaded.model)
-    prompts = ask(splits.reported, loaded.tokenizer, config, splits)
-    whole = ask(splits.reported, loaded.tokenizer, without_limit(config), splits)
+    prompts = prompts_of(task, splits.reported, loaded.tokenizer)
+    whole = prompts_of(make_task(without_limit(config)), splits.reported, loaded.tokenizer)
     console.print(longest_reply([len(prompt.ids) for prompt in whole], config), highlight=False)
     with merged_for_decoding(loaded.model, config.decoding.exact):
         found = largest(loaded.model, loaded.tokenizer, longest(prompts), config.decoding, console)

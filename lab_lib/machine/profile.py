@@ -13,10 +13,10 @@ from rich.console import Console
 
 from lab_lib.files import writing
 from lab_lib.prompts.encode import Example
-from lab_lib.runs.config import RunConfig
-from lab_lib.runs.prompt_format import fit_prompt
+from lab_lib.runs.config import RunConfig, make_task
+from lab_lib.runs.preflight import fit_prompt
 from lab_lib.runs.splits import load_splits
-from lab_lib.runs.stages import encode
+from lab_lib.runs.steps import train_examples
 from lab_lib.training.config import TrainConfig
 
 WARM, TIMED, PROFILED = 1, 2, 2  # optimiser steps: thrown away, timed without the profiler, profiled
@@ -109,13 +109,14 @@ def profile(config: RunConfig, console: Console, trace: Path | None = None) -> s
 
     config = fit_prompt(config, console)
     steps = WARM + TIMED + PROFILED
-    splits = load_splits(replace(config.data, max_train=steps * config.training.batch_size))
+    task = make_task(replace(config, data=replace(config.data, max_train=steps * config.training.batch_size)))
+    splits = load_splits(task)
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
     widths = {getattr(module, "in_features", 0) for module in loaded.model.modules()}
     model, summary = attach_lora(loaded.model, config.lora)
     rank = config.lora.rank if summary.modules and config.lora.rank not in widths else None
     training_mode(model, config.training.gradient_checkpointing)
-    examples = encode(splits.train, loaded.tokenizer, config, splits)
+    examples = train_examples(task, splits.train, loaded.tokenizer)
     settings = replace(config.training, steps=steps, evaluate_every=0, save_every=steps + 1, loggers=())
     measured = ProfileSteps(WARM + TIMED, steps)
     ends = {"pad": loaded.tokenizer.pad_token_id, "eos": loaded.tokenizer.eos_token_id}

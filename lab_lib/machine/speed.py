@@ -10,11 +10,11 @@ from typing import Any
 
 from rich.console import Console
 
-from lab_lib.runs.config import RunConfig
-from lab_lib.runs.prompt_format import fit_prompt
+from lab_lib.runs.config import RunConfig, make_task
+from lab_lib.runs.preflight import fit_prompt
 from lab_lib.runs.record import environment
 from lab_lib.runs.splits import load_splits
-from lab_lib.runs.stages import ask, encode
+from lab_lib.runs.steps import prompts_of, train_examples
 
 HEADER = "| GPU | CUDA | train [it/s] | infer [it/s] |\n|---|---|---|---|"
 REPEATS = 5  # timed iterations of each kind, after one that is not counted
@@ -36,10 +36,12 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
     from lab_lib.training.seq2seq import rows_for
 
     config = fit_prompt(config, console)
-    splits = load_splits(replace(config.data, max_train=4 * config.training.micro_batch_size, max_test=8))
+    few = replace(config.data, max_train=4 * config.training.micro_batch_size, max_test=8)
+    task = make_task(replace(config, data=few))
+    splits = load_splits(task)
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
     model, _ = attach_lora(loaded.model, config.lora)
-    examples = encode(splits.train, loaded.tokenizer, config, splits)[: config.training.micro_batch_size]
+    examples = train_examples(task, splits.train, loaded.tokenizer)[: config.training.micro_batch_size]
     rows = rows_for(model, examples, loaded.tokenizer.eos_token_id)
     batching = batching_for(model, loaded.tokenizer.pad_token_id)
     batch = batching.collate(rows)
@@ -57,7 +59,7 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
     tokens = 16
     # Exactly `tokens` new tokens for every row: min = max.
     fixed = replace(config.decoding, min_new_tokens=tokens, max_new_tokens=tokens)
-    todo = [p.ids for p in ask(splits.reported, loaded.tokenizer, config, splits)][: fixed.batch_size]
+    todo = [p.ids for p in prompts_of(task, splits.reported, loaded.tokenizer)][: fixed.batch_size]
     with merged_for_decoding(model):
         infer = tokens / seconds(lambda: generate(model, loaded.tokenizer, todo, fixed))
     console.print(f"{len(examples)} examples a training iteration, {len(todo)} prompts a decoding iteration")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from lab_lib.errors import LabError
 
@@ -44,6 +45,16 @@ class Processes:
                 raise LabError(
                     "another process of this run has ended; what is written is kept, the same command resumes"
                 ) from None
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return every process's value, in the order of ranks, in each of them."""
+        if self.count == 1:
+            return [value]
+        import torch.distributed as distributed
+
+        values: list[Any] = [None] * self.count
+        distributed.all_gather_object(values, value)
+        return values
 
 
 def this_process() -> Processes:

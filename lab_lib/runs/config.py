@@ -1,4 +1,4 @@
-"""The config of a run: every room's knobs in one frozen dataclass, read from a recipe and overrides."""
+"""The config of a run: every room's settings in one frozen dataclass, read from a recipe and overrides."""
 
 from __future__ import annotations
 
@@ -6,58 +6,35 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from lab_lib.config import build, override, parse_yaml
+from lab_lib.corpora.config import DataConfig
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.strategies import expand_assignments, expand_section
 from lab_lib.errors import LabError, nearest
+from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.files import read_text
 from lab_lib.models.config import ModelConfig
 from lab_lib.prompts.config import PromptConfig
+from lab_lib.tasks import TaskConfig, find_task
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.lora import LoraConfig
 
+if TYPE_CHECKING:
+    from lab_lib.tasks.base import Task
+
 RECIPES = Path(__file__).parent.parent / "recipes"
+# Settings of before lab_lib 0.2 that stand in the section of their task now.
+MOVED = {
+    **{f"prompt.{name}": f"task.{name}" for name in ("state", "database", "predict_state", "plan", "countdown")},
+    "evaluation.rules": "task.rules",
+}
 
 
-@dataclass(frozen=True)
-class DataConfig:
-    """Which dialogues are learnt from, which choose the checkpoint, which are reported once."""
-
-    corpus: str = "town"  # town (bundled), multiwoz22 (LAB_DATA or fetched), or a folder in MultiWOZ 2.2 layout
-    train: str = "train"  # split to learn from
-    dev: str = "dev"  # split that chooses the checkpoint; not used when hold_out is above 0
-    test: str = "test"  # split of the final numbers; nothing is ever chosen on it
-    hold_out: int = 0  # dialogues of the training split kept out as dev set (when the real dev split is trained on)
-    # What replies are generated for and scored: test, or dev while settings are being chosen (sweeps always do).
-    report: Literal["test", "dev"] = "test"
-    max_train: int | None = None  # random training dialogues, whole ones, drawn with the seed; null: all
-    max_test: int | None = None  # the same for the dialogues that are reported
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse sets of no dialogues, which nothing can be learnt from or scored on."""
-        for name in ("max_train", "max_test"):
-            if (size := getattr(self, name)) is not None and size < 1:
-                raise LabError(f"data.{name}={size}: expected at least 1, or null for all dialogues")
-        if self.hold_out < 0:
-            raise LabError(f"data.hold_out={self.hold_out}: expected 0 (use data.dev) or more")
-
-
-@dataclass(frozen=True)
-class EvaluateConfig:
-    """How scores and their 95 % intervals are computed."""
-
-    rules: str = "2022"  # 2022: the scorer every published row used; 2023: with the later rule for hotel names
-    resamples: int = 1000  # bootstrap resamples over dialogues; 0: no intervals
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what the bootstrap cannot do."""
-        for name in ("resamples", "seed"):
-            if getattr(self, name) < 0:
-                raise LabError(f"evaluation.{name}={getattr(self, name)}: expected 0 or more")
+def default_task() -> TaskConfig:
+    """Return the settings of the task that recipes have which name none."""
+    return find_task(TaskConfig().name).Config()
 
 
 @dataclass(frozen=True)
@@ -65,6 +42,7 @@ class RunConfig:
     """Everything that determines a run. Saved as config.yaml in the run folder."""
 
     recipe: str = "custom"
+    task: TaskConfig = field(default_factory=default_task)  # of the class that the task called `name` has for it
     data: DataConfig = field(default_factory=DataConfig)
     prompt: PromptConfig = field(default_factory=PromptConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -72,13 +50,6 @@ class RunConfig:
     training: TrainConfig = field(default_factory=TrainConfig)
     decoding: DecodeConfig = field(default_factory=DecodeConfig)
     evaluation: EvaluateConfig = field(default_factory=EvaluateConfig)
-
-    def __post_init__(self) -> None:
-        """Refuse settings of one section that another one would ignore."""
-        if self.prompt.plan and self.decoding.history != "own":
-            raise LabError("prompt.plan needs decoding.history=own: plans are the model's own")
-        if self.decoding.plan_bias and not self.prompt.plan:
-            raise LabError("decoding.plan_bias has no effect without prompt.plan")
 
 
 def recipe_names() -> list[str]:
@@ -128,9 +99,33 @@ def _checked(read: Callable[[Sequence[str]], dict[str, Any]], assignments: Seque
 def _attempt(values: Mapping[str, Any], where: str) -> RunConfig | str:
     """Return the config, or what is wrong with it."""
     try:
-        return build(RunConfig, {key: value for key, value in values.items() if key != "sweep"}, where)
+        _refuse_moved(values, where)
+        known = {key: value for key, value in values.items() if key != "sweep"}
+        config = build(RunConfig, {**known, "task": task_config(values.get("task"), where)}, where)
+        make_task(config)
     except LabError as error:
         return str(error)
+    return config
+
+
+def task_config(section: Any, where: str) -> TaskConfig:
+    """Return a recipe's section `task` as the settings of the task it names."""
+    section = {} if section is None else section
+    name = section.get("name", TaskConfig().name) if isinstance(section, Mapping) else TaskConfig().name
+    return build(find_task(str(name)).Config, section, f"{where}: task")
+
+
+def make_task(config: RunConfig) -> Task[Any]:
+    """Return the task of a run, with nothing loaded yet. Raises LabError for settings that cannot work together."""
+    return find_task(config.task.name)(config.task, config.data, config.prompt, config.decoding)
+
+
+def _refuse_moved(values: Mapping[str, Any], where: str) -> None:
+    """Raise LabError for a setting that has another name since recipes name their task."""
+    for old, new in MOVED.items():
+        section, _, key = old.partition(".")
+        if isinstance(values.get(section), Mapping) and key in values[section]:
+            raise LabError(f"{where}: {old} is called {new} now")
 
 
 def recipe_values(name: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
@@ -147,4 +142,6 @@ def load_run_config(folder: Path, assignments: Sequence[str] = ()) -> RunConfig:
     if not path.exists():
         raise LabError(f"{folder}: not a run folder (it has no config.yaml)")
     values = parse_yaml(read_text(path), str(path))
+    if "task" not in values:
+        raise LabError(f"{path}: a run of lab_lib 0.1, whose config names no task; open it with that version")
     return _checked(lambda given: override(values, expand_assignments(given)), assignments, str(path))

@@ -10,12 +10,11 @@ from rich.text import Text
 
 from lab_lib.config import to_yaml
 from lab_lib.prompts.encode import Example
+from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.config import RunConfig
-from lab_lib.runs.plan_words import check_plan_bias
-from lab_lib.runs.prompt_format import fit_prompt
-from lab_lib.runs.splits import load_splits
-from lab_lib.runs.stages import encode, token_line
-from lab_lib.runs.truncation import say_split
+from lab_lib.runs.context import plan_run
+from lab_lib.runs.run import STAGES
+from lab_lib.runs.steps import token_line, train_examples
 
 
 def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
@@ -29,21 +28,24 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     from lab_lib.training.loss import SHORT, choose_positions
     from lab_lib.training.trainer import step_count
 
-    splits = load_splits(config.data)
-    check_plan_bias(config, splits)
-    config = fit_prompt(config, console)
+    config, task, splits = plan_run(config, STAGES, console)
     console.print(to_yaml(config), markup=False, highlight=False)
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
     print_choices(loaded.choices, console)
     model, summary = attach_lora(loaded.model, config.lora)
     console.print(str(summary))
-    encoded = encode(splits.train, loaded.tokenizer, config, splits)
+    if task.prepares:
+        console.print(f"task {task.name} prepares what its examples need first: they are not shown here")
+        return
+    encoded = train_examples(task, splits.train, loaded.tokenizer)
     steps = step_count(config.training, len(encoded))
     console.print(f"{token_line(encoded)}; {steps} steps of {config.training.batch_size}")
-    say_split(encoded, config, console)
+    for line in (shortened_line(encoded, "examples", config.prompt), split_line(encoded, config.prompt)):
+        if line:
+            console.print(line, highlight=False)
     longest, micro = max(len(e.ids) for e in encoded), config.training.micro_batch_size
     few = model.config.is_encoder_decoder or choose_positions(model).value == SHORT
-    most = max(sum(e.learnt) for e in encoded) if few else longest
+    most = max(sum(e.loss_mask) for e in encoded) if few else longest
     again = config.training.gradient_checkpointing
     console.print(memory_estimate(model, summary.trainable, micro * longest, micro * most, again))
     for example in encoded[:examples]:
@@ -77,11 +79,13 @@ def memory_estimate(
 
 
 def render_tokens(example: Example, tokenizer: Any) -> Text:
-    """Return an example as text: stretches of learnt tokens between guillemets and green, the others dim."""
-    text = Text().append(f"{example.key}: {len(example.ids)} tokens, {sum(example.learnt)} learnt\n", style="bold")
-    marked = zip(example.ids, example.learnt, strict=True)
-    for learnt, stretch in groupby(marked, key=lambda pair: pair[1]):
+    """Return an example as text: stretches of supervised tokens between guillemets and green, the others dim."""
+    text = Text().append(
+        f"{example.key}: {len(example.ids)} tokens, {sum(example.loss_mask)} supervised\n", style="bold"
+    )
+    marked = zip(example.ids, example.loss_mask, strict=True)
+    for supervised, stretch in groupby(marked, key=lambda pair: pair[1]):
         # Whole stretches are decoded: a token alone may be half a character.
         piece = tokenizer.decode([i for i, _ in stretch])
-        text.append(f"\u00ab{piece}\u00bb" if learnt else piece, style="green" if learnt else "dim")
+        text.append(f"\u00ab{piece}\u00bb" if supervised else piece, style="green" if supervised else "dim")
     return text

@@ -1,9 +1,10 @@
-"""The run folder is the whole state of a run. Killing a run at any moment leaves a folder that can be gone on with.
+"""The run folder is the whole state of a run. A run can be killed at any point and resumed from its folder.
 
-config.yaml        the resolved config            adapter/            the fine-tuned adapter (or model/)
-status.json        stage and state, with reason   predictions/*.jsonl one row a system turn
+config.yaml        the resolved config            adapter/            the fine-tuned adapter (or model)
+status.json        stage and state, with reason   predictions/*.jsonl one row for each answer
 log.jsonl          training and dev metrics       report.json, report.html, curve.png, curve.svg
-checkpoints/       to resume training from        record.json         command, commit, machine, versions, scores
+checkpoints/       to resume training from        record.json         where the numbers come from, and the numbers
+prepared/          what the task made beforehand  stages/*.json       command, commit, machine, versions of each stage
 .lock              held by the command that writes, see lock.py
 """
 
@@ -43,12 +44,21 @@ class RunFolder:
         return self.path / "adapter"
 
     def predictions(self, system: str) -> Path:
-        """Replies of one system (`base`, `finetuned`) to the test dialogues."""
+        """Answers of one system (`base`, `finetuned`) to the reported items."""
         return self.path / "predictions" / f"{system}.jsonl"
 
     @property
+    def prepared(self) -> Path:
+        """What the task's `prepare` made."""
+        return self.path / "prepared"
+
+    def stage(self, name: str) -> Path:
+        """Where a stage that has ended says by which command, commit, machine and versions it was made."""
+        return self.path / "stages" / f"{name}.json"
+
+    @property
     def log(self) -> Path:
-        """Training log, one JSON row a logging step or dev evaluation."""
+        """Training log, one JSON row for each logging step and dev evaluation."""
         return self.path / "log.jsonl"
 
 
@@ -58,7 +68,7 @@ def default_folder(config: RunConfig) -> Path:
 
 
 def open_folder(config: RunConfig, path: Path) -> RunFolder:
-    """Create the folder with its config, or go on with one that has the same config.
+    """Create the folder with its config, or take up one that has the same config.
 
     Raises LabError naming the first differing key when the folder belongs to another run.
     """

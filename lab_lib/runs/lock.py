@@ -12,19 +12,27 @@ from lab_lib.errors import LabError
 from lab_lib.processes import slurm
 
 LOCK = ".lock"  # stays in the folder: to remove it would let two in, one with the old file and one with the new
+_held: set[Path] = set()  # folders whose lock this process holds
 
 
 @contextmanager
 def writing_alone(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder inside the `with`. Raises LabError, naming the holder, when another process does.
 
-    A process that ends, however it does, holds nothing any more. Where there are no such locks (Windows, some file
-    systems) or the folder cannot be written, nothing is held and nothing is raised.
+    A command holds it from its first stage to its last; asked again by the same process, nothing happens. A process
+    that ends, however it does, holds nothing any more. Where there are no such locks (Windows, some file systems) or
+    the folder cannot be written, nothing is held and nothing is raised.
     """
+    place = folder.resolve()
+    if place in _held:
+        yield
+        return
     file = _take(folder)
+    _held.add(place)
     try:
         yield
     finally:
+        _held.discard(place)
         if file is not None:
             _give_back(file)
 

@@ -1,141 +1,83 @@
-"""Scores of systems: reference and trivial rows beside them, and every dialogue side by side for the report."""
+"""The rows of a run's table: baselines and every system that was decoded, all scored on the same items."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from lab_lib.corpora.delex import delexicalise
-from lab_lib.corpora.types import Corpus, Dialogue
-from lab_lib.decoding.predictions import Predictions, read_predictions
+from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
-from lab_lib.evaluation.baselines import gold_replies, most_frequent_reply, random_replies
-from lab_lib.evaluation.mwz import MwzScorer, MwzScores
-from lab_lib.results.table import ScoreRow
-from lab_lib.runs.config import EvaluateConfig, RunConfig
-from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.splits import Splits, report_split
-
-SYSTEMS = {  # file -> (row name, kind)
-    "base": ("base model", "base"),
-    "finetuned-gold-state": ("fine-tuned, gold state", "finetuned"),
-    "finetuned": ("fine-tuned", "finetuned"),
-}
-Scored = tuple[str, MwzScores, Predictions]  # kind of row, scores, the predictions that were scored
+from lab_lib.evaluation.scores import Predictions, Row
+from lab_lib.runs.context import Context
+from lab_lib.runs.steps import score_row
 
 
-def score_run(config: RunConfig, folder: RunFolder, splits: Splits) -> dict[str, Scored]:
-    """Return {row name: (kind, scores, predictions)}: reference, random, most frequent, and each system decoded."""
-    systems: dict[str, tuple[str, Predictions]] = {}
-    for system, (name, kind) in SYSTEMS.items():
-        if folder.predictions(system).exists():
-            systems[name] = (kind, whole(read_predictions(folder.predictions(system)), splits))
-    split = report_split(config.data)
-    rows = bounds(splits.corpus, split, config.data.train, config.evaluation.seed) | systems
-    scorer = MwzScorer.from_corpus(splits.corpus, split, config.evaluation.rules)
-    return score_rows(scorer, rows, {dialogue.key for dialogue in splits.reported}, config.evaluation)
+def score_run(context: Context) -> list[Row]:
+    """Return the scored rows: oracle, trivial, and each system decoded, in table order."""
+    items, settings = context.splits.reported, context.config.evaluation
+    baselines = baseline_rows(context)
+    due = {key: len(answers) for key, answers in oracle(baselines).predictions.items()}
+    rows = [*baselines, *decoded_rows(context, due)]
+    return [score_row(context.task, row, items, settings) for row in rows]
 
 
-def bounds(corpus: Corpus, split: str, source: str, seed: int) -> dict[str, tuple[str, Predictions]]:
-    """Return {row name: (kind, predictions)} of the rows every table has; trivial replies come from split `source`."""
-    return {
-        "gold replies": ("reference", gold_replies(corpus, split)),
-        "random reply": ("trivial", random_replies(corpus, split, source, seed)),
-        "most frequent reply": ("trivial", most_frequent_reply(corpus, split, source)),
-    }
+def baseline_rows(context: Context) -> list[Row]:
+    """Return the oracle and trivial rows, unscored; trivial ones learn from the training items alone."""
+    splits, settings = context.splits, context.config.evaluation
+    return context.task.baselines(splits.reported, splits.train, settings.seed)
 
 
-def score_rows(
-    scorer: MwzScorer,
-    rows: Mapping[str, tuple[str, Predictions]],
-    keys: Iterable[str],
-    settings: EvaluateConfig,
-    active: str = "given",
-) -> dict[str, Scored]:
-    """Score every row on the dialogues `keys`, all with the same settings; `active` as in `MwzScorer.score`."""
-    wanted, scored = set(keys), {}
-    for name, (kind, predictions) in rows.items():
-        kept = {key: turns for key, turns in predictions.items() if key in wanted}
-        scored[name] = (kind, scorer.score(kept, settings.resamples, settings.seed, active), kept)
-    return scored
+def oracle(rows: Sequence[Row]) -> Row:
+    """Return the first oracle row: the reference answers. Raises LabError when a task has none."""
+    found = next((row for row in rows if row.kind == "oracle"), None)
+    if found is None:
+        raise LabError("a task's baselines need a row of kind 'oracle': the reference answers")
+    return found
 
 
-def whole(predictions: Predictions, splits: Splits) -> Predictions:
-    """Return the predictions if they are whole reported dialogues; Success of a dialogue that is cut short is wrong."""
-    turns = {dialogue.key: len(dialogue.system_turns) for dialogue in splits.reported}
-    for key, replies in predictions.items():
-        if len(replies) != turns.get(key):
+def decoded_rows(context: Context, due: Mapping[str, int]) -> list[Row]:
+    """Return a row for each system whose predictions are in the run folder, unscored; see `require_whole`."""
+    rows = []
+    for system, (name, kind) in context.systems.items():
+        path = context.folder.predictions(system)
+        if path.exists():
+            rows.append(Row(name, kind, require_whole(read_predictions(path), due, path)))
+    return rows
+
+
+def require_whole(predictions: Predictions, due: Mapping[str, int], path: Path) -> Predictions:
+    """Return the predictions if they are of items that are due, every answer of each; `due` is {item key: answers}."""
+    for key, given in predictions.items():
+        if len(given) != due.get(key):
             raise LabError(
-                f"dialogue {key}: {len(replies)} predicted turns, the dialogues reported have {turns.get(key, 'none')}"
+                f"{path}: item {key}: {len(given)} predicted answers, the items reported have {due.get(key, 'none')}"
             )
     return predictions
 
 
-def signature(scored: Mapping[str, Scored]) -> str:
+def signature(rows: Sequence[Row]) -> str:
     """Return how the rows were scored: the first one's signature, and what is other in rows that differ from it.
 
     End to end a table has both kinds: `mwz|rules:2022|states:gold|...; fine-tuned: states:given`.
     """
-    first = next(iter(scored.values()))[1].signature
+    first = _signature(rows[0])
     others: dict[str, list[str]] = {}
-    for name, (_, scores, _predictions) in scored.items():
-        if own := [part for part in scores.signature.split("|") if part not in first.split("|")]:
-            others.setdefault("|".join(own), []).append(name)
+    for row in rows:
+        if own := [part for part in _signature(row).split("|") if part not in first.split("|")]:
+            others.setdefault("|".join(own), []).append(row.name)
     return "; ".join([first, *(f"{', '.join(names)}: {own}" for own, names in others.items())])
 
 
-def score_row(name: str, kind: str, scores: MwzScores) -> ScoreRow:
-    """Return the table row of some scores."""
-    return ScoreRow(
-        name,
-        kind,  # type: ignore[arg-type]
-        bleu=scores.bleu,
-        inform=scores.inform,
-        success=scores.success,
-        combined=scores.combined,
-        intervals=scores.intervals,
-        avg_length=scores.richness["avg_lengths"],
-        unique_words=int(scores.richness["num_unigrams"]),
-        unique_trigrams=int(scores.richness["num_trigrams"]),
-        dialogues=scores.dialogues,
-        turns=scores.turns,
-        own_state="states:given" in scores.signature,
-    )
+def _signature(row: Row) -> str:
+    assert row.scores is not None
+    return row.scores.signature
 
 
-def side_by_side(dialogues: Sequence[Dialogue], scored: Mapping[str, Scored]) -> list[dict[str, Any]]:
-    """Return each dialogue with the gold replies and every system's, as the HTML report wants them."""
-    systems = {name: entry for name, entry in scored.items() if entry[0] not in ("reference", "trivial")}
-    return [_dialogue(dialogue, systems) for dialogue in dialogues]
-
-
-def _dialogue(dialogue: Dialogue, systems: Mapping[str, Scored]) -> dict[str, Any]:
-    verdicts = {}
-    for name, (_, scores, _predictions) in systems.items():
-        verdict = scores.per_dialogue[dialogue.key]
-        verdicts[name] = {
-            "match": dict(verdict.match),
-            "success": dict(verdict.success),
-            "causes": list(verdict.causes),
-        }
-    goal = {
-        domain: {"informable": dict(wanted.informable), "requestable": list(wanted.requestable)}
-        for domain, wanted in (dialogue.goal or {}).items()
-    }
-    return {"key": dialogue.key, "goal": goal, "turns": _turns(dialogue, systems), "verdicts": verdicts}
-
-
-def _turns(dialogue: Dialogue, systems: Mapping[str, Scored]) -> list[dict[str, Any]]:
-    replies = {name: [turn["response"] for turn in entry[2][dialogue.key]] for name, entry in systems.items()}
-    turns: list[dict[str, Any]] = []
-    user = ""
-    state: dict[str, dict[str, str]] = {}
-    for turn in dialogue.turns:
-        if turn.speaker == "user":
-            user, state = turn.text, (turn.state.first() if turn.state else state)
-            continue
-        # A prediction file may end a dialogue early; the report shows that there is no reply.
-        here = {name: said[len(turns)] for name, said in replies.items() if len(turns) < len(said)}
-        turns.append({"user": user, "state": state, "reference": delexicalise(turn), "predictions": here})
-        user = ""
-    return turns
+def notes_of(rows: Sequence[Row]) -> list[str]:
+    """Return what the scorer notes about the systems' answers, each with the names of the systems."""
+    noted: dict[str, list[str]] = {}
+    for row in rows:
+        if row.kind not in ("oracle", "trivial") and row.scores is not None:
+            for note in row.scores.notes:
+                noted.setdefault(note, []).append(row.name)
+    return [f"{' / '.join(names)}: {note}" for note, names in noted.items()]

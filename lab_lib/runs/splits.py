@@ -1,98 +1,87 @@
-"""Which dialogues play which part in a run: learnt from, choosing the checkpoint, reported."""
+"""Which items play which part in a run: learnt from, choosing the checkpoint, reported."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from lab_lib.corpora.database import Database
-from lab_lib.corpora.load import load_corpus
-from lab_lib.corpora.types import Corpus, Dialogue
+from lab_lib.corpora.config import DataConfig
 from lab_lib.errors import LabError, nearest
-from lab_lib.runs.config import DataConfig
+from lab_lib.tasks.base import Item, Splits, Task
 
 
-@dataclass(frozen=True)
-class Splits:
-    """The dialogues of a run. `train`, `dev` and `test` share no dialogue.
+def load_splits(task: Task[Any]) -> Splits[Any]:
+    """Read a task's items and draw the sets of its run; see `draw_splits`."""
+    return draw_splits(task.load(), task.text, task.data)
 
-    `reported` are the dialogues that replies are generated for and scored on: test, or dev with `data.report=dev`.
-    `leaked` are dialogues of the training and dev splits that are word for word in the test split: MultiWOZ has
-    some, and they are left out of `train` and `dev`.
+
+def draw_splits(splits: Mapping[str, Sequence[Item]], text: Callable[[Item], str], config: DataConfig) -> Splits[Item]:
+    """Draw the sets of a run: whole items, at random with the seed, never the first N.
+
+    No item is in two of training, dev and test, by key or by text: of an item that is, the copy in test stays before
+    the one in dev, and that before the one in training; the others are `leaked`. Raises LabError for an unknown split,
+    for `hold_out` not below the training split's size, and for a split that is asked to play two parts.
     """
-
-    corpus: Corpus
-    database: Database
-    train: tuple[Dialogue, ...]
-    dev: tuple[Dialogue, ...]
-    test: tuple[Dialogue, ...]
-    reported: tuple[Dialogue, ...]
-    leaked: tuple[Dialogue, ...] = ()
-
-
-def load_splits(config: DataConfig) -> Splits:
-    """Read the corpus and draw the sets: whole dialogues, at random with the seed, never the first N.
-
-    Raises LabError for an unknown split, for `hold_out` not below the training split's size, and when the test
-    split is also learnt from or chosen on.
-    """
-    corpus = load_corpus(config.corpus)
-    test = _split(corpus, config.test)
-    tested = {_words(dialogue) for dialogue in test}
-    learn, leaked = _without(tested, _split(corpus, config.train))
-    if config.test in (config.train, config.dev if not config.hold_out else None):
-        raise LabError(f"data.test={config.test} is also used for training or for choosing a checkpoint")
+    _refuse_same_split(config)
+    test = _split(splits, config.test, config.corpus)
+    tested = Seen(test, text)
+    learn, leaked = tested.without(_split(splits, config.train, config.corpus))
     if config.hold_out:
         dev = draw(learn, config.hold_out, config.seed)
-        held = {dialogue.id for dialogue in dev}
-        learn = tuple(dialogue for dialogue in learn if dialogue.id not in held)
-        if not learn:
-            raise LabError(f"data.hold_out={config.hold_out} leaves nothing of split '{config.train}' to learn from")
+        held = {item.key for item in dev}
+        learn = tuple(item for item in learn if item.key not in held)
     else:
-        dev, more = _without(tested, _split(corpus, config.dev))
+        dev, more = tested.without(_split(splits, config.dev, config.corpus))
         leaked += more
+    learn, copies = Seen(dev, text).without(learn)
+    if not learn:
+        out = f"data.hold_out={config.hold_out}, copies of dev or test items {len(leaked) + len(copies)}"
+        raise LabError(f"split '{config.train}' has nothing left to learn from ({out})")
     return Splits(
-        corpus,
-        Database(corpus.database),
         train=draw(learn, config.max_train, config.seed),
         dev=dev,
         test=draw(test, config.max_test, config.seed),
         reported=draw(test if config.report == "test" else dev, config.max_test, config.seed),
-        leaked=leaked,
+        leaked=leaked + copies,
     )
 
 
-def _words(dialogue: Dialogue) -> str:
-    """Return the words of a dialogue without regard to case, spacing and its id: what a copy shares."""
-    return "\n".join(" ".join(turn.text.lower().split()) for turn in dialogue.turns)
+def _refuse_same_split(config: DataConfig) -> None:
+    """Raise LabError when one split would be learnt from or chosen on, and reported."""
+    if config.test in (config.train, config.dev if not config.hold_out else None):
+        raise LabError(f"data.test={config.test} is also used for training or for choosing a checkpoint")
+    if not config.hold_out and config.train == config.dev:
+        raise LabError(f"data.dev={config.dev} is learnt from too (data.train); keep some of it out with data.hold_out")
 
 
-def _without(tested: Set[str], dialogues: Sequence[Dialogue]) -> tuple[tuple[Dialogue, ...], tuple[Dialogue, ...]]:
-    """Return (dialogues whose words are not among `tested`, the others)."""
-    copies = tuple(dialogue for dialogue in dialogues if _words(dialogue) in tested)
-    return tuple(dialogue for dialogue in dialogues if dialogue not in copies), copies
+class Seen:
+    """The keys and texts of some items, to find copies of them elsewhere."""
+
+    def __init__(self, items: Sequence[Any], text: Callable[[Any], str]):
+        self._text = text
+        self._keys = {item.key for item in items}
+        self._texts = {self._words(item) for item in items}
+
+    def _words(self, item: Any) -> str:
+        return " ".join(self._text(item).lower().split())
+
+    def without(self, items: Sequence[Item]) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+        """Return (the items that are no copies, the copies)."""
+        copy = [item.key in self._keys or self._words(item) in self._texts for item in items]
+        pairs = list(zip(items, copy, strict=True))
+        return tuple(item for item, is_copy in pairs if not is_copy), tuple(item for item, is_copy in pairs if is_copy)
 
 
-def dev_split(config: DataConfig) -> str:
-    """Return the name of the corpus split the dev dialogues come from."""
-    return config.train if config.hold_out else config.dev
+def _split(splits: Mapping[str, Sequence[Item]], name: str, corpus: str) -> tuple[Item, ...]:
+    if name not in splits:
+        raise LabError(f"corpus {corpus} has no split '{name}'{nearest(name, splits)}")
+    return tuple(splits[name])
 
 
-def report_split(config: DataConfig) -> str:
-    """Return the name of the corpus split the reported dialogues come from."""
-    return config.test if config.report == "test" else dev_split(config)
-
-
-def _split(corpus: Corpus, name: str) -> tuple[Dialogue, ...]:
-    if name not in corpus.splits:
-        raise LabError(f"corpus {corpus.name} has no split '{name}'{nearest(name, corpus.splits)}")
-    return tuple(corpus.splits[name])
-
-
-def draw(dialogues: Sequence[Dialogue], count: int | None, seed: int) -> tuple[Dialogue, ...]:
-    """Return `count` dialogues drawn without replacement, in their original order; all of them for None."""
-    if count is None or count >= len(dialogues):
-        return tuple(dialogues)
-    chosen = sorted(random.Random(seed).sample(range(len(dialogues)), count))
-    return tuple(dialogues[i] for i in chosen)
+def draw(items: Sequence[Item], count: int | None, seed: int) -> tuple[Item, ...]:
+    """Return `count` items drawn without replacement, in their original order; all of them for None."""
+    if count is None or count >= len(items):
+        return tuple(items)
+    chosen = sorted(random.Random(seed).sample(range(len(items)), count))
+    return tuple(items[i] for i in chosen)

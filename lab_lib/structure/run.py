@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lab_lib.corpora.load import cache_folder, load_corpus
 from lab_lib.corpora.types import Dialogue
-from lab_lib.runs.stages import DecodingProgress
+from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.structure.cluster import Clustering, cluster, with_history
 from lab_lib.structure.config import StructureConfig
 from lab_lib.structure.describe import Card, describe

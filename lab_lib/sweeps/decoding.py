@@ -147,7 +147,7 @@ def _decode(
     for member in todo:
         check_plan_bias(member.config, splits)
         check_model(member.config.decoding, loaded.model.config.is_encoder_decoder)
-    scorer = MwzScorer.from_corpus(splits.corpus, report_split(todo[0].config.data), todo[0].config.evaluation.rules)
+    scorer = MwzScorer.from_corpus(splits.corpus, report_split(todo[0].config.data), todo[0].config.task.rules)
     said = set[str]()  # most settings have the same prompts
     for number, member in enumerate(todo, 1):
         own, config = folders[member.name], member.config
@@ -219,7 +219,7 @@ def trivial_scores(sweep: Sweep, splits: Splits) -> dict[str, Any]:
     config = sweep.members[0].config
     split = report_split(config.data)
     keys = {dialogue.key for dialogue in splits.reported}
-    scorer = MwzScorer.from_corpus(splits.corpus, split, config.evaluation.rules)
+    scorer = MwzScorer.from_corpus(splits.corpus, split, config.task.rules)
     quick = replace(config.evaluation, resamples=0)
     found = score_rows(scorer, bounds(splits.corpus, split, config.data.train, quick.seed), keys, quick)
     return {name: scores for name, (_, scores, _p) in found.items()}

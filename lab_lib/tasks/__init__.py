@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,13 @@ TASKS = {
     "response": "lab_lib.tasks.response:ResponseTask",
 }
 OWN = "LAB_TASKS"
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """The section `task` of a recipe; each task adds its own settings."""
+
+    name: str = "response"  # a task of this project, or one that LAB_TASKS names
 
 
 def find_task(name: str) -> type[Task[Any]]:

@@ -20,6 +20,7 @@ from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Example
+from lab_lib.tasks import TaskConfig
 
 Log = Callable[[str], None]  # is told one line at a time
 
@@ -33,13 +34,6 @@ class Keyed(Protocol):
 
 
 Item = TypeVar("Item", bound=Keyed)
-
-
-@dataclass(frozen=True)
-class TaskConfig:
-    """The section `task` of a recipe; each task adds its own settings."""
-
-    name: str = "response"
 
 
 @dataclass(frozen=True)
@@ -156,7 +150,7 @@ class Task(ABC, Generic[Item]):
         return False
 
     def check(self) -> None:
-        """Raise LabError for settings that the loaded data show to be impossible. Called before any weight is loaded."""
+        """Raise LabError for settings that the data show to be impossible. Called before any weight is loaded."""
 
     def prepare(self, splits: Splits[Item], path: Path, log: Log) -> None:
         """Make in the new folder `path` what examples or prompts need: an index, an embedder, preference pairs."""
@@ -169,6 +163,10 @@ class Task(ABC, Generic[Item]):
     def item_from(self, request: Mapping[str, Any]) -> Item:
         """Return the item that a request of `lab chat` or a server stands for. Raises LabError for a bad request."""
         raise LabError(f"task {self.name}: there is no conversation about its items")
+
+    def for_chat(self) -> Task[Item]:
+        """Return the task as a conversation with a person needs it: without what only a corpus knows."""
+        return self
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     @abstractmethod

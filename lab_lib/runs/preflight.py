@@ -1,5 +1,7 @@
-"""The prompt follows the model: an encoder-decoder learns pairs of source and reply, a decoder whole texts, and neither
-reads more than it has positions for.
+"""What cannot work is refused before any weight is loaded, and the prompt format follows the model.
+
+An encoder-decoder learns pairs of source and reply, a decoder whole texts, and neither reads more than it has positions
+for.
 """
 
 from __future__ import annotations
@@ -15,6 +17,36 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lab_lib.models.config import ModelConfig
+    from lab_lib.tasks.base import Task
+
+
+def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> None:
+    """Raise LabError for a combination of settings that one of the stages would fail with."""
+    find_metric(task.metrics, config.training.best_metric or task.main, "training.best_metric")
+    task.check()
+    if set(stages) == {"report"}:
+        return
+    check_model(config.decoding, has_encoder(config.model))
+    if "train" in stages:
+        _check_training(config)
+    if config.decoding.backend == "vllm" and set(stages) & {"base", "finetuned"}:
+        from lab_lib.runs.vllm import check_vllm
+
+        check_vllm(config, task, stages)
+
+
+def _check_training(config: RunConfig) -> None:
+    """Raise LabError for a model that cannot be trained as asked for."""
+    from lab_lib.models.model import check_config
+    from lab_lib.processes.rank import world_size
+    from lab_lib.training.lora import check_start
+    from lab_lib.training.sharding import sharding_choice
+
+    check_lora(config.lora)
+    check_start(config.model, config.lora)
+    check_config(config.model, full=config.lora.method == "full")
+    world_size()
+    sharding_choice(config.training, config.model.quantisation)
 
 
 def fit_prompt(config: RunConfig, console: Console) -> RunConfig:

@@ -1,0 +1,60 @@
+"""What every stage of a run needs: its config, task, items, folder and console."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lab_lib.evaluation.scores import Kind
+from lab_lib.runs.config import RunConfig, make_task
+from lab_lib.runs.folder import RunFolder, open_folder
+from lab_lib.runs.preflight import fit_prompt, preflight
+from lab_lib.runs.splits import load_splits
+from lab_lib.tasks.base import Splits, Task
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run: what it does, on which items, and where it is kept."""
+
+    config: RunConfig
+    task: Task[Any]
+    splits: Splits[Any]
+    folder: RunFolder
+    console: Console
+
+    @property
+    def systems(self) -> dict[str, tuple[str, Kind]]:
+        """{file of predictions: (row name, kind)} of the systems that a run may decode, in table order."""
+        start = self.config.model.adapter
+        found: dict[str, tuple[str, Kind]] = {"base": ("base model", "base")}
+        if start is not None:
+            found["base"] = (f"start: adapter {Path(start).name}", "start")
+        for variant in self.task.variants:
+            found[f"finetuned-{variant}"] = (f"fine-tuned, {variant.replace('-', ' ')}", "finetuned")
+        return {**found, "finetuned": ("fine-tuned", "finetuned")}
+
+
+def plan_run(config: RunConfig, stages: Sequence[str], console: Console) -> tuple[RunConfig, Task[Any], Splits[Any]]:
+    """Return the config with a prompt format that its model can learn, its task, and the items of the run.
+
+    Writes nothing, and loads no weights. Raises LabError for everything that is known to fail in one of the stages.
+    """
+    if set(stages) != {"report"}:  # scoring needs no model
+        config = fit_prompt(config, console)
+    task = make_task(config)
+    splits = load_splits(task)
+    preflight(config, task, stages)
+    return config, task, splits
+
+
+def open_context(config: RunConfig, task: Task[Any], splits: Splits[Any], path: Path, console: Console) -> Context:
+    """Open the folder of a run that `plan_run` has checked. Raises LabError for the folder of another run."""
+    folder = open_folder(config, path)
+    if folder.prepared.exists():
+        task.prepared = folder.prepared
+    return Context(config, task, splits, folder, console)

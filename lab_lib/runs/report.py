@@ -1,0 +1,136 @@
+"""The last stage: score what was decoded; write report.json, record.json, the curve and report.html; print the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lab_lib.config import as_dict
+from lab_lib.decoding.predictions import read_partial
+from lab_lib.evaluation.scores import Row, find_metric
+from lab_lib.files import read_json, sha256, write_json
+from lab_lib.runs.config import RunConfig
+from lab_lib.runs.context import Context
+from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.record import environment, peak_memory
+from lab_lib.runs.score import notes_of, score_run, signature
+
+# What the head of report.html shows of a record, in this order.
+SHOWN = ("recipe", "scored", "model", "notes", "command", "commit", "date", "machine", "seed", "scorer", "versions")
+
+
+def report(context: Context) -> bool:
+    """Score the run's predictions and write all that a person reads of it. Needs no model."""
+    from lab_lib.results.curve import best_step, draw_curve
+    from lab_lib.results.report_html import write_report
+    from lab_lib.results.table import to_terminal
+
+    config, folder, task, console = context.config, context.folder, context.task, context.console
+    rows = score_run(context)
+    write_json(folder.path / "report.json", {row.name: row.scores.as_json() for row in rows if row.scores})
+    record = make_record(context, rows)
+    write_json(folder.path / "record.json", record)
+    log = read_partial(folder.log)
+    chosen = find_metric(task.metrics, config.training.best_metric or task.main)
+    pictures = folder.path / "curve.png", folder.path / "curve.svg"
+    best = best_step(log, chosen)
+    svg = draw_curve(log, task.metrics, config.recipe, *pictures, best, dev_line(context)) if log else None
+    notes = notes_of(rows)
+    views = [task.view(item, rows) for item in context.splits.reported]
+    write_report(
+        folder.path / "report.html", header(record, context, notes), rows, task.metrics, views, task.words, svg
+    )
+    title = f"{config.recipe}: {config.data.corpus} {config.data.report_split}"
+    console.print(to_terminal(rows, task.metrics, title))
+    for note in notes:
+        console.print(note, markup=False, highlight=False)
+    return True
+
+
+def dev_line(context: Context) -> str:
+    """Say how many items the dev scores of the curve are taken on, and which seed drew them and the adapter."""
+    training = context.config.training
+    count = min(training.evaluate_dialogues, len(context.splits.dev))
+    return f"dev: {count} {context.task.words.items}, seed {training.seed}"
+
+
+def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the record of a run: where its numbers come from, and the numbers.
+
+    Command, commit, date, machine and versions are those of the stage that made the weights, or else of the first one
+    that ended; `stages` has them for each stage. The scorer's own are under `scored_by`.
+    """
+    config, folder, splits = context.config, context.folder, context.splits
+    training = folder.path / "training.json"
+    stages = {name: read_json(folder.stage(name)) for name in ("base", "prepare", "train", "finetuned")
+              if folder.stage(name).exists()}  # fmt: skip
+    made = stages.get("train") or next(iter(stages.values()), environment())
+    systems = [system for system in context.systems if folder.predictions(system).exists()]
+    return {
+        "recipe": config.recipe,
+        **made,
+        "task": config.task.name,
+        "seed": config.training.seed,
+        "corpus": config.data.corpus,
+        "items": {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)},
+        "reported": {"split": config.data.report_split, "items": len(splits.reported)},
+        "left_out_as_copies": [item.key for item in splits.leaked],
+        "training": read_json(training) if training.exists() else None,
+        "stage_seconds": by_stage(folder, "seconds.json"),
+        **peaks(folder),
+        "predictions_sha256": {system: sha256(folder.predictions(system)) for system in systems},
+        "metrics": [metric.as_json() for metric in context.task.metrics],
+        "main": context.task.main,
+        "rows": {row.name: row.summary() for row in rows},
+        "scorer": signature(rows),
+        "stages": stages,
+        "scored_by": environment(),
+        "config": as_dict(config),
+    }
+
+
+def by_stage(folder: RunFolder, name: str) -> dict[str, float]:
+    """Return {stage: number} from a file of the run folder; empty when no stage has ended yet."""
+    return read_json(folder.path / name) if (folder.path / name).exists() else {}
+
+
+def peaks(folder: RunFolder) -> dict[str, Any]:
+    """Return the peak memory of the run and of its stages, which may have been separate commands."""
+    found = by_stage(folder, "memory.json")
+    return {
+        "peak_memory_gb": max([round(peak_memory() / 1e9, 2), *found.values()]),
+        "stage_peak_memory_gb": found,
+    }
+
+
+def header(record: Mapping[str, Any], context: Context, notes: Sequence[str]) -> dict[str, Any]:
+    """Return what the head of report.html shows of a run; `notes` are the warnings printed under its table."""
+    about = {"scored": scored_line(context), "model": model_line(context.config), "notes": "; ".join(notes) or None}
+    whole = {**record, **about}
+    choices = (record["training"] or {}).get("choices", {})
+    shown = {name: whole[name] for name in (*SHOWN, "predictions_sha256")}
+    return {**shown, "choices": [(name, *pair) for name, pair in choices.items()]}
+
+
+def scored_line(context: Context) -> str:
+    """Say which items were scored, and of how many."""
+    data, splits = context.config.data, context.splits
+    whole = len(splits.dev) if data.report == "dev" else len(context.task.load()[data.report_split])
+    held = " held out" if data.report == "dev" and data.hold_out else ""
+    return f"{data.corpus}, {data.report_split}{held}: {len(splits.reported)} of {whole} {context.task.words.items}"
+
+
+def model_line(config: RunConfig) -> str:
+    """Say which model was fine-tuned, and how.
+
+    >>> model_line(RunConfig())
+    'lab-tiny, 4bit; LoRA, rank 16, on linear layers'
+    """
+    model, lora = config.model, config.lora
+    held = [model.name, "from random weights" if model.from_scratch else ""]
+    held += [
+        f"with {model.adapter}" if model.adapter else "",
+        "" if model.quantisation == "none" else model.quantisation,
+    ]
+    trained = "every weight" if lora.method == "full" else f"LoRA, rank {lora.rank}, on {lora.modules} layers"
+    return f"{', '.join(filter(None, held))}; {trained}" + (" and the tokens' vectors" if lora.embeddings else "")

@@ -1,0 +1,82 @@
+"""The pure steps that stages are made of: each takes what it needs and returns what it makes, and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from lab_lib.decoding.config import DecodeConfig
+from lab_lib.decoding.generate import Conversations, Reply
+from lab_lib.errors import LabError
+from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.scores import Predictions, Row
+from lab_lib.models.config import ModelConfig
+from lab_lib.prompts.encode import Example, Prompt
+from lab_lib.runs.config import RunConfig
+from lab_lib.runs.folder import RunFolder
+from lab_lib.tasks.base import Task
+
+
+def train_examples(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> list[Example]:
+    """Return the training examples of some items. Raises LabError when there are none."""
+    examples = [example for item in items for example in task.examples(item, tokenizer)]
+    if not examples:
+        raise LabError(f"task {task.name}: the training items make no example; there is nothing to learn from")
+    return examples
+
+
+def prompts_of(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> list[Prompt]:
+    """Return one prompt for each answer that is due, with the gold history before it."""
+    asked = (prompt for item in items for prompt in task.converse(item, tokenizer))
+    return [prompt for prompt in asked if prompt.asks == "reply"]
+
+
+def conversations_of(task: Task[Any], items: Iterable[Any], tokenizer: Any, variant: str = "") -> Conversations | None:
+    """Return how to start the conversation about each item; None where `prompts_of` gives all prompts there are."""
+    if not task.interactive(variant):
+        return None
+    return {item.key: partial(task.converse, item, tokenizer, variant) for item in items}
+
+
+def token_line(examples: Sequence[Example]) -> str:
+    """Return one line on how many examples and tokens there are and which share of them is supervised.
+
+    A share near 0 % or 100 % says that the loss mask is not what one thinks: the town and MultiWOZ recipes have 30 %.
+    """
+    tokens, supervised = sum(len(e.ids) for e in examples), sum(sum(e.loss_mask) for e in examples)
+    share = f"{supervised / max(tokens, 1):.1%}"
+    return f"{len(examples)} examples, {tokens} tokens, {supervised} of them supervised ({share})"
+
+
+def model_config(config: RunConfig, folder: RunFolder, system: str) -> ModelConfig:
+    """Return the model settings of a system: the base model, or with what training left in the run folder."""
+    if system == "base":
+        return config.model
+    if not folder.adapter.exists():
+        raise LabError(f"{folder.path}: no adapter here; train it first with 'lab train'")
+    if config.lora.method == "lora":
+        return replace(config.model, adapter=str(folder.adapter))
+    return replace(config.model, name=str(folder.adapter), from_scratch=False, revision=None)
+
+
+def gather(prompts: Iterable[Prompt], replies: Mapping[tuple[str, int], Reply]) -> Predictions:
+    """Return {item key: its answers in order} of what was generated for some prompts."""
+    predictions: dict[str, list[dict[str, Any]]] = {}
+    for prompt in prompts:
+        reply = replies[prompt.key, prompt.turn]
+        predictions.setdefault(prompt.key, []).append({"response": reply.response, **reply.facts})
+    return predictions
+
+
+def score_row(task: Task[Any], row: Row, items: Sequence[Any], settings: EvaluateConfig) -> Row:
+    """Return a row with its scores on some items; what it predicted of others is left out."""
+    wanted = {item.key for item in items}
+    kept = {key: answers for key, answers in row.predictions.items() if key in wanted}
+    return replace(row, predictions=kept, scores=task.score(items, kept, settings))
+
+
+def backend_line(config: DecodeConfig, what: str) -> str | None:
+    """Return a line that `what` (`... decodes`) is not done by vLLM, where that is asked for; else None."""
+    return f"decoding.backend=vllm: {what} with transformers all the same" if config.backend == "vllm" else None

@@ -1,0 +1,211 @@
+"""Replies in dialogues of the MultiWOZ kind: what the system says next, with the state given or as it predicts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+from lab_lib.calls.call import render_calls
+from lab_lib.corpora.database import Database
+from lab_lib.corpora.delex import delexicalise
+from lab_lib.corpora.load import load_corpus
+from lab_lib.corpora.types import Corpus, Dialogue, State, Turn, exchanges
+from lab_lib.errors import LabError, nearest
+from lab_lib.evaluation.baselines import gold_replies, most_frequent_reply, random_replies
+from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.mwz import MwzScorer
+from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
+from lab_lib.evaluation.state_calls import gold_calls, no_calls
+from lab_lib.prompts.belief import gold_turns
+from lab_lib.prompts.conversation import Conversation
+from lab_lib.prompts.dialogue import plan_text
+from lab_lib.prompts.dialogue_config import DialogueConfig, check_dialogue
+from lab_lib.prompts.encode import Example
+from lab_lib.tasks import TaskConfig
+from lab_lib.tasks.base import ItemView, Public, Step, Task, TurnView
+from lab_lib.tasks.response_scores import REPLY_METRICS, STATE_METRICS, check_combined, score_replies_and_states
+
+GOLD_STATE = "gold-state"  # the variant of a run that predicts states: decoded with the gold ones
+END = "end"  # in decoding.plan_bias, what ends a plan
+
+
+@dataclass(frozen=True)
+class ResponseConfig(DialogueConfig, TaskConfig):
+    """What the prompts of a dialogue hold, and by which rules its replies are scored."""
+
+    # 2022: the scorer that every published row used; 2023: with the later rule for hotel names.
+    rules: Literal["2022", "2023"] = "2022"
+    # Where the domain of a turn comes from. given: the predictions' active_domains if every turn has them, otherwise
+    # as estimated; estimated: from changes of the state; slot_names: from placeholders like [hotel_name].
+    active: Literal["given", "estimated", "slot_names"] = "given"
+
+
+class ResponseTask(Task[Dialogue]):
+    """One item is a dialogue; its answers are the delexicalised replies of its system turns."""
+
+    name = "response"
+    Config = ResponseConfig
+    main = "combined"
+    public = {"town": Public("The bundled town"), "multiwoz22": Public("MultiWOZ 2.2", trivial_from="dev")}
+    submitted = ("response", "state", "active_domains")
+
+    def __init__(self, *settings: Any) -> None:
+        """Keep the settings. Raises LabError for those of one section that another one would ignore."""
+        super().__init__(*settings)
+        check_dialogue(self.config, self.prompt)
+        if self.config.plan and self.decoding.history != "own":
+            raise LabError("task.plan needs decoding.history=own: plans are the model's own")
+        if self.decoding.plan_bias and not self.config.plan:
+            raise LabError("decoding.plan_bias has no effect without task.plan")
+        predicts = self.config.predict_state
+        self.metrics: tuple[Metric, ...] = REPLY_METRICS + (STATE_METRICS if predicts else ())
+        self.variants = (GOLD_STATE,) if predicts else ()
+        self._scorers: dict[str, MwzScorer] = {}
+
+    # ---- data --------------------------------------------------------------------------------------------------
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The corpus, read once."""
+        return load_corpus(self.data.corpus)
+
+    @cached_property
+    def database(self) -> Database:
+        """The corpus's database."""
+        return Database(self.corpus.database)
+
+    def load(self) -> Mapping[str, Sequence[Dialogue]]:
+        """Return the dialogues by split."""
+        return self.corpus.splits
+
+    def text(self, item: Dialogue) -> str:
+        """Return what both sides say."""
+        return "\n".join(turn.text for turn in item.turns)
+
+    def check(self) -> None:
+        """Raise LabError for plans without annotated acts, and for a word of `plan_bias` that no plan has."""
+        if not self.config.plan:
+            return
+        known = self._plan_words()
+        if known == {"none"}:
+            raise LabError(f"task.plan: corpus {self.data.corpus} has no annotated dialogue acts to learn plans from")
+        for bias in self.decoding.plan_bias:
+            for word in bias.split() or [bias]:
+                if word not in known | {END}:
+                    hint = nearest(word, known | {END})
+                    raise LabError(f"decoding.plan_bias: '{word}' is in no plan of {self.data.corpus}{hint}")
+
+    def _plan_words(self) -> set[str]:
+        """Return the words of all plans of the corpus: kinds of acts, services and slots."""
+        turns = (turn for split in self.corpus.splits.values() for d in split for turn in d.system_turns)
+        return {word for turn in turns for word in plan_text(turn).replace(";", " ").split()}
+
+    # ---- model -------------------------------------------------------------------------------------------------
+    def examples(self, item: Dialogue, tokenizer: Any) -> list[Example]:
+        """Return the dialogue's training examples, as `prompt.format` says."""
+        raise NotImplementedError
+
+    def converse(self, item: Dialogue, tokenizer: Any, variant: str = "") -> Conversation:
+        """Yield a prompt for each system turn; end to end, one for its calls before it."""
+        raise NotImplementedError
+
+    def interactive(self, variant: str = "") -> bool:
+        """Prompts depend on the model's calls, or with `decoding.history=own` on its earlier replies."""
+        return self._end_to_end(variant) or self.decoding.history == "own"
+
+    def _end_to_end(self, variant: str) -> bool:
+        return self.config.predict_state and variant != GOLD_STATE
+
+    def item_from(self, request: Mapping[str, Any]) -> Dialogue:
+        """Return a dialogue whose next system turn is due, from {"messages": [{"role", "content"}, ...]}.
+
+        Roles are user and assistant; the last message is the user's.
+        """
+        turns = [_turn(message, number) for number, message in enumerate(request.get("messages", ()))]
+        if not turns or turns[-1].speaker != "user":
+            raise LabError("messages: the last one has to be the user's")
+        return Dialogue("chat", (*turns, Turn("system", "")))
+
+    def for_chat(self) -> ResponseTask:
+        """Return the task with the model's own history; nothing is looked up unless the model calls for it."""
+        config = replace(self.config, database=self.config.database and self.config.predict_state)
+        return ResponseTask(config, self.data, self.prompt, replace(self.decoding, history="own"))
+
+    # ---- judgement ---------------------------------------------------------------------------------------------
+    def score(self, items: Sequence[Dialogue], predictions: Predictions, settings: EvaluateConfig) -> Scores:
+        """Score replies with the MultiWOZ scorer, and states and calls where the predictions have them."""
+        return score_replies_and_states(
+            self.scorer(items), items, self.corpus.schema, predictions, settings, self.config.active
+        )
+
+    def scorer(self, items: Sequence[Dialogue]) -> MwzScorer:
+        """Return the scorer of the split that some dialogues are from, prepared once."""
+        key = items[0].key if items else ""
+        split = next((name for name, found in self.corpus.splits.items() if any(d.key == key for d in found)), key)
+        if split not in self._scorers:
+            self._scorers[split] = MwzScorer.from_corpus(self.corpus, split, self.config.rules)
+        return self._scorers[split]
+
+    def baselines(self, items: Sequence[Dialogue], source: Sequence[Dialogue], seed: int) -> list[Row]:
+        """Return gold, random and most frequent replies; where states are predicted, gold calls and no calls too."""
+        rows = [
+            Row("gold replies", "oracle", gold_replies(items)),
+            Row("random reply", "trivial", random_replies(items, source, seed)),
+            Row("most frequent reply", "trivial", most_frequent_reply(items, source)),
+        ]
+        if self.config.predict_state:
+            rows.append(Row("gold calls", "oracle", _without_replies(gold_calls(items))))
+            rows.append(Row("no calls", "trivial", _without_replies(no_calls(items))))
+        return rows
+
+    def check_row(self, values: Mapping[str, float]) -> None:
+        """Raise LabError for submitted scores whose Combined does not follow from the others."""
+        check_combined(values)
+
+    def view(self, item: Dialogue, rows: Sequence[Row]) -> ItemView:
+        """Return the dialogue with the gold replies and every system's; the fact is the user's goal by domain."""
+        goal = {
+            domain: {"informable": dict(wanted.informable), "requestable": list(wanted.requestable)}
+            for domain, wanted in (item.goal or {}).items()
+        }
+        systems = [row for row in rows if row.kind not in ("oracle", "trivial")]
+        return ItemView(item.key, tuple(self._turns(item, systems)), goal)
+
+    def _turns(self, item: Dialogue, systems: Sequence[Row]) -> Iterator[TurnView]:
+        for exchange, gold in zip(exchanges(item), gold_turns(item), strict=True):
+            number = exchange.index
+            # A prediction file may end a dialogue early; the report shows that there is no reply.
+            here = {row.name: row.predictions[item.key][number] for row in systems
+                    if number < len(row.predictions.get(item.key, ()))}  # fmt: skip
+            called = {name: turn["call"] for name, turn in here.items() if "call" in turn}
+            step = None
+            if self.config.predict_state and called:
+                step = Step(render_calls(gold.calls), called, _wrong(systems, item.key, number))
+            replies = {name: turn["response"] for name, turn in here.items()}
+            state = exchange.state.first() if exchange.state else {}
+            yield TurnView(exchange.user, delexicalise(exchange.reply), replies, state, step)
+
+
+def _turn(message: Any, number: int) -> Turn:
+    speakers = {"user": "user", "assistant": "system"}
+    if not isinstance(message, Mapping) or message.get("role") not in speakers:
+        raise LabError(f"messages: {number}: expected an object with role user or assistant, and content")
+    if not isinstance(message.get("content"), str):
+        raise LabError(f"messages: {number}: content is {message.get('content')!r:.40}, expected text")
+    speaker = speakers[message["role"]]
+    return Turn(speaker, message["content"], state=State() if speaker == "user" else None)  # type: ignore[arg-type]
+
+
+def _without_replies(predictions: Predictions) -> Predictions:
+    """Return predictions of calls and states alone: such a row has no scores of replies."""
+    return {
+        key: [{name: value for name, value in turn.items() if name != "response"} for turn in turns]
+        for key, turns in predictions.items()
+    }
+
+
+def _wrong(rows: Sequence[Row], key: str, number: int) -> dict[str, bool]:
+    """Return {row name: whether its state of a turn is wrong} of the rows whose states were scored."""
+    wrong = {row.name: row.scores.extra.get("wrong_states", {}).get(key) for row in rows if row.scores}
+    return {name: turns[number] for name, turns in wrong.items() if turns and number < len(turns)}

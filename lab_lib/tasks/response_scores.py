@@ -1,0 +1,154 @@
+"""The scores of the task `response`: replies by the MultiWOZ scorer, and beside them predicted states and calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lab_lib.corpora.types import Dialogue
+from lab_lib.errors import LabError
+from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.inform import DialogueVerdict
+from lab_lib.evaluation.mwz import MwzScorer
+from lab_lib.evaluation.mwz_scores import MwzScores, main_scores
+from lab_lib.evaluation.scores import Metric, Predictions, Scores, Verdict
+from lab_lib.evaluation.state_calls import FIGURES, StateCallScores, figures, score_state_calls
+from lab_lib.prompts.belief import state_functions
+
+STATES = "Belief states and calls"  # the second table
+REPLY_METRICS = (
+    Metric("bleu", "BLEU"),
+    Metric("inform", "Inform", "%"),
+    Metric("success", "Success", "%"),
+    Metric("combined", "Combined", high=200.0),
+    Metric("avg_lengths", "Length", "words", high=None, descriptive=True),
+    Metric("num_unigrams", "Words", "words", high=None, decimals=0, descriptive=True),
+    Metric("num_trigrams", "3-grams", "3-grams", high=None, decimals=0, descriptive=True),
+)
+STATE_METRICS = (
+    Metric("joint_accuracy", "Joint goal", "%", group=STATES,
+           explanation="Joint goal: turns whose whole belief state is right."),
+    Metric("slot_f1", "Slot F1", "%", group=STATES),
+    Metric("calls", "Calls", "%", group=STATES,
+           explanation="Calls: turns whose calls are right (AST match); due: of the turns where something was to be "
+                       "called."),
+    Metric("calls_due", "Calls due", "%", group=STATES),
+    Metric("same_text", "Same text", "%", group=STATES,
+           explanation="Same text: calls written as in the training data."),
+    Metric("malformed", "Malformed", "calls", high=None, decimals=0, descriptive=True, group=STATES,
+           explanation="Malformed: texts that are no call; they change nothing."),
+)  # fmt: skip
+OWN_STATES = "Rows that predict belief states are judged with their own (end to end), the others with the gold states."
+WRONG = "belief state wrong"  # a cause of its own, also where the replies do not suffer
+MARKS = ("Inform", "Success")
+# Combined against (Inform + Success) / 2 + BLEU. Rates have one decimal, so half of their sum is exact with two; BLEU
+# and Combined are rounded to two, each off by up to 0.005: 0.01 together. What floats add is below 1e-9.
+POINTS = 0.01 + 1e-9
+
+
+def check_combined(values: Mapping[str, float]) -> None:
+    """Raise LabError unless Combined is (Inform + Success) / 2 + BLEU, up to rounding."""
+    combined = (values["inform"] + values["success"]) / 2 + values["bleu"]
+    if abs(combined - values["combined"]) > POINTS:
+        raise LabError(f"combined is {values['combined']}; (Inform + Success) / 2 + BLEU is {combined:.2f}")
+
+
+def score_replies_and_states(
+    scorer: MwzScorer,
+    items: Sequence[Dialogue],
+    schema: Sequence[Mapping[str, Any]],
+    predictions: Predictions,
+    settings: EvaluateConfig,
+    active: str,
+) -> Scores:
+    """Return the scores of the replies, of the states and calls, or of both, whichever every answer has."""
+    answers = [answer for turns in predictions.values() for answer in turns]
+    called = bool(answers) and all("call" in answer and "state" in answer for answer in answers)
+    replies = None
+    if not called or any("response" in answer for answer in answers):
+        replies = scorer.score(predictions, settings.resamples, settings.seed, active)
+    if not called:
+        assert replies is not None
+        return of_replies(replies)
+    whole = {key: [{"response": "", **answer} for answer in turns] for key, turns in predictions.items()}
+    functions = state_functions(schema)
+    states = score_state_calls(scorer, items, functions, whole, settings.resamples, settings.seed)
+    return of_states(states) if replies is None else both(of_replies(replies), of_states(states))
+
+
+def of_replies(found: MwzScores) -> Scores:
+    """Return the scores of replies as every table takes them."""
+    values = {name: getattr(found, name) for name in ("bleu", "inform", "success", "combined")}
+    return Scores(
+        values={**values, **found.richness},
+        intervals=dict(found.intervals),
+        counts=found.counts,
+        of_counts=main_scores,
+        per_item={key: verdict_of(verdict) for key, verdict in found.per_dialogue.items()},
+        items=found.dialogues,
+        answers=found.turns,
+        signature=found.signature,
+        notes=found.notes,
+        extra={
+            "inform_by_domain": dict(found.inform_by_domain),
+            "success_by_domain": dict(found.success_by_domain),
+            "unknown_placeholders": dict(found.unknown_placeholders),
+            "active_domains": {key: [list(names) for names in turns] for key, turns in found.active_domains.items()},
+            **({"table_notes": [OWN_STATES]} if "states:given" in found.signature else {}),
+        },
+    )
+
+
+def verdict_of(found: DialogueVerdict) -> Verdict:
+    """Return the verdict on a dialogue: its marks, and those of each domain; none for a dialogue without goal."""
+    by_domain = {
+        domain: dict(zip(MARKS, (found.match[domain], found.success.get(domain, False)), strict=True))
+        for domain in found.match
+    }
+    return Verdict(by_domain.pop("total", {}), found.causes, by_domain)
+
+
+def of_states(found: StateCallScores) -> Scores:
+    """Return the scores of states and calls as every table takes them."""
+    values: dict[str, float] = {name: getattr(found, name) for name in FIGURES}
+    causes = {key: (WRONG,) if any(turns) else () for key, turns in found.wrong.items()}
+    problems = ", ".join(f"{kind} {count}" for kind, count in found.problems.items())
+    return Scores(
+        values={**values, "malformed": found.malformed},
+        intervals=dict(found.intervals),
+        counts=found.counts,
+        of_counts=figures,
+        per_item={key: Verdict({}, cause) for key, cause in causes.items()},
+        items=found.dialogues,
+        answers=found.turns,
+        signature="",
+        notes=(f"calls: {problems}, of {found.turns}",) if problems else (),
+        extra={"problems": dict(found.problems), "wrong_states": {k: list(v) for k, v in found.wrong.items()}},
+    )
+
+
+def both(replies: Scores, states: Scores) -> Scores:
+    """Return one set of scores of two of the same items, in the order of the first."""
+    place = {key: number for number, key in enumerate(states.per_item)}
+    width = replies.counts.shape[1]
+
+    def of_counts(counts: np.ndarray) -> dict[str, float]:
+        return {**replies.of_counts(counts[:width]), **states.of_counts(counts[width:])}
+
+    return Scores(
+        values={**replies.values, **states.values},
+        intervals={**replies.intervals, **states.intervals},
+        counts=np.hstack([replies.counts, states.counts[[place[key] for key in replies.per_item]]]),
+        of_counts=of_counts,
+        per_item={
+            key: Verdict(verdict.marks, verdict.causes + states.per_item[key].causes, verdict.detail)
+            for key, verdict in replies.per_item.items()
+        },
+        items=replies.items,
+        answers=replies.answers,
+        signature=replies.signature,
+        notes=replies.notes + states.notes,
+        extra={**replies.extra, **states.extra},
+    )

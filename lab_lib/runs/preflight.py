@@ -6,12 +6,16 @@ for.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from lab_lib.decoding.strategies import check_model
 from lab_lib.errors import LabError
+from lab_lib.evaluation.scores import find_metric
 from lab_lib.models.hardware import Choice, print_choices
 from lab_lib.runs.config import RunConfig
+from lab_lib.training.lora import check_lora
 
 if TYPE_CHECKING:
     from rich.console import Console

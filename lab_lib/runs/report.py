@@ -1,4 +1,4 @@
-"""The last stage: score what was decoded; write report.json, record.json, the curve and report.html; print the table."""
+"""The last stage: score what was decoded; write report.json, record.json, curve and report.html; print the table."""
 
 from __future__ import annotations
 

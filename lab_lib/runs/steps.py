@@ -13,6 +13,7 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Predictions, Row
 from lab_lib.models.config import ModelConfig
+from lab_lib.prompts.conversation import prompts
 from lab_lib.prompts.encode import Example, Prompt
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
@@ -29,8 +30,7 @@ def train_examples(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> lis
 
 def prompts_of(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> list[Prompt]:
     """Return one prompt for each answer that is due, with the gold history before it."""
-    asked = (prompt for item in items for prompt in task.converse(item, tokenizer))
-    return [prompt for prompt in asked if prompt.asks == "reply"]
+    return [prompt for item in items for prompt in prompts(task.gold_conversation(item, tokenizer))]
 
 
 def conversations_of(task: Task[Any], items: Iterable[Any], tokenizer: Any, variant: str = "") -> Conversations | None:
@@ -61,10 +61,10 @@ def model_config(config: RunConfig, folder: RunFolder, system: str) -> ModelConf
     return replace(config.model, name=str(folder.adapter), from_scratch=False, revision=None)
 
 
-def gather(prompts: Iterable[Prompt], replies: Mapping[tuple[str, int], Reply]) -> Predictions:
+def gather(asked: Iterable[Prompt], replies: Mapping[tuple[str, int], Reply]) -> Predictions:
     """Return {item key: its answers in order} of what was generated for some prompts."""
     predictions: dict[str, list[dict[str, Any]]] = {}
-    for prompt in prompts:
+    for prompt in asked:
         reply = replies[prompt.key, prompt.turn]
         predictions.setdefault(prompt.key, []).append({"response": reply.response, **reply.facts})
     return predictions

@@ -145,6 +145,10 @@ class Task(ABC, Generic[Item]):
     def converse(self, item: Item, tokenizer: Any, variant: str = "") -> Conversation:
         """Yield the prompts of an item and be sent the model's answers; None stands for the gold answer."""
 
+    def gold_conversation(self, item: Item, tokenizer: Any) -> Conversation:
+        """Yield the prompts of an item as they are when every answer before them is the gold one."""
+        return self.converse(item, tokenizer)
+
     def interactive(self, variant: str = "") -> bool:
         """Return whether prompts depend on the answers to earlier ones."""
         return False

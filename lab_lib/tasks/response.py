@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from lab_lib.calls.call import render_calls
 from lab_lib.corpora.database import Database
@@ -18,11 +18,12 @@ from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.mwz import MwzScorer
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
 from lab_lib.evaluation.state_calls import gold_calls, no_calls
-from lab_lib.prompts.belief import gold_turns
+from lab_lib.prompts.belief import gold_turns, state_functions
 from lab_lib.prompts.conversation import Conversation
-from lab_lib.prompts.dialogue import plan_text
+from lab_lib.prompts.dialogue import dialogue_examples, gold_conversation, plan_text
 from lab_lib.prompts.dialogue_config import DialogueConfig, check_dialogue
 from lab_lib.prompts.encode import Example
+from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Public, Step, Task, TurnView
 from lab_lib.tasks.response_scores import REPLY_METRICS, STATE_METRICS, check_combined, score_replies_and_states
@@ -48,7 +49,7 @@ class ResponseTask(Task[Dialogue]):
     name = "response"
     Config = ResponseConfig
     main = "combined"
-    public = {"town": Public("The bundled town"), "multiwoz22": Public("MultiWOZ 2.2", trivial_from="dev")}
+    public: ClassVar = {"town": Public("The bundled town"), "multiwoz22": Public("MultiWOZ 2.2", trivial_from="dev")}
     submitted = ("response", "state", "active_domains")
 
     def __init__(self, *settings: Any) -> None:
@@ -74,6 +75,11 @@ class ResponseTask(Task[Dialogue]):
     def database(self) -> Database:
         """The corpus's database."""
         return Database(self.corpus.database)
+
+    @cached_property
+    def back_end(self) -> BackEnd:
+        """What answers the model's calls."""
+        return BackEnd(state_functions(self.corpus.schema), self.database)
 
     def load(self) -> Mapping[str, Sequence[Dialogue]]:
         """Return the dialogues by split."""
@@ -104,11 +110,19 @@ class ResponseTask(Task[Dialogue]):
     # ---- model -------------------------------------------------------------------------------------------------
     def examples(self, item: Dialogue, tokenizer: Any) -> list[Example]:
         """Return the dialogue's training examples, as `prompt.format` says."""
-        raise NotImplementedError
+        return dialogue_examples(item, tokenizer, self.prompt, self.config, self.database)
 
     def converse(self, item: Dialogue, tokenizer: Any, variant: str = "") -> Conversation:
         """Yield a prompt for each system turn; end to end, one for its calls before it."""
-        raise NotImplementedError
+        if not self._end_to_end(variant):
+            return self.gold_conversation(item, tokenizer)
+        room, own = self.decoding.max_new_tokens, self.decoding.history == "own"
+        return converse_end_to_end(item, tokenizer, self.prompt, self.config, self.back_end, room, own)
+
+    def gold_conversation(self, item: Dialogue, tokenizer: Any) -> Conversation:
+        """Yield a prompt for each system turn, after the gold states or calls."""
+        room = self.decoding.max_new_tokens
+        return gold_conversation(item, tokenizer, self.prompt, self.config, self.database, room)
 
     def interactive(self, variant: str = "") -> bool:
         """Prompts depend on the model's calls, or with `decoding.history=own` on its earlier replies."""

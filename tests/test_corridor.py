@@ -1,0 +1,150 @@
+"""The whole corridor for any task: recipe, training, resuming after a kill, decoding, scores, page, sweep, submission.
+
+Each task of `corridor_tasks/` stands in one file. Nothing else knows it, and this test is the same for all of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from lab_lib.evaluation.scores import read_metrics
+from lab_lib.files import read_json, read_jsonl, sha256
+
+TESTS = Path(__file__).parent
+QUICK = {
+    "training": {
+        "steps": 4, "batch_size": 4, "micro_batch_size": 4, "evaluate_every": 2, "evaluate_dialogues": 3, "log_every": 1,
+        "learning_rate": 3e-3,
+    },
+    "evaluation": {"resamples": 50},
+}  # fmt: skip
+PAGE = "# Results\n" + "".join(
+    f"\n<!-- rows {table} -->\n<!-- end rows -->\n" for table in ("speed", "off-the-shelf", "decoding", "training")
+)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A task's recipe and its finished run; `lab` runs a command that knows the task."""
+
+    module: ModuleType
+    recipe: Path
+    run: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        paths = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+        return {**os.environ, "LAB_TASKS": self.module.TASK, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+
+    def command(self, *arguments: object) -> list[str]:
+        return [sys.executable, "-m", "lab_lib", *map(str, arguments)]
+
+    def lab(self, *arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self.command(*arguments), env=self.environment, cwd=cwd, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done
+
+
+@pytest.fixture(scope="module", params=["echo", "preference", "calls", "sgd"])
+def walk(request, tmp_path_factory) -> Walk:
+    module = importlib.import_module(f"corridor_tasks.{request.param}")
+    folder = tmp_path_factory.mktemp(request.param)
+    recipe = folder / f"{request.param}.yaml"
+    merged = {key: {**QUICK.get(key, {}), **module.RECIPE.get(key, {})} for key in {**QUICK, **module.RECIPE}}
+    recipe.write_text(f"# {request.param}\n" + yaml.safe_dump(merged))
+    found = Walk(module, recipe, folder / "run")
+    found.lab("run", recipe, "--out", found.run)
+    return found
+
+
+def test_the_scores_are_those_of_the_task_and_every_row_has_them(walk):
+    record = read_json(walk.run / "record.json")
+    metrics = {metric.key: metric for metric in read_metrics(record["metrics"])}
+    assert record["main"] in metrics and record["task"] == record["config"]["task"]["name"]
+    kinds = [row["kind"] for row in record["rows"].values()]
+    assert kinds[0] == "oracle" and "trivial" in kinds and kinds[-1] == "finetuned"
+    for row in record["rows"].values():
+        for key, (low, high) in row["intervals"].items():
+            assert low <= high and metrics[key].clip(low, high) == (low, high)
+    assert {row["dialogue"] for row in read_jsonl(walk.run / "predictions" / "finetuned.jsonl")}
+    dev = [row["dev"] for row in read_jsonl(walk.run / "log.jsonl") if "dev" in row]
+    assert len(dev) == 2 and record["main"] in dev[0]
+    assert record["stages"]["train"]["command"].startswith("lab run")
+
+
+def test_a_run_that_starts_from_an_adapter_says_so(walk):
+    first = [row["kind"] for row in read_json(walk.run / "record.json")["rows"].values() if row["kind"] in ("base", "start")]
+    assert first == ["start" if "adapter" in walk.module.RECIPE.get("model", {}) else "base"]
+
+
+def test_a_killed_run_resumes_to_the_same_adapter_and_answers(walk, tmp_path):
+    out = tmp_path / "killed"
+    with subprocess.Popen(
+        walk.command("run", walk.recipe, "--out", out), env=walk.environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        while process.poll() is None and not list(out.glob("checkpoints/*/complete")):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert not (out / "adapter").exists(), "the run was not killed while it trained"
+    walk.lab("run", walk.recipe, "--out", out)
+    for name in ("adapter/adapter_model.safetensors", "predictions/finetuned.jsonl"):
+        assert sha256(out / name) == sha256(walk.run / name)
+    assert read_json(out / "record.json")["rows"] == read_json(walk.run / "record.json")["rows"]
+
+
+def test_what_cannot_work_is_refused_before_a_weight_is_loaded(walk, tmp_path):
+    for setting, message in (("training.best_metric=nonsense", "unknown metric"), ("task.nonsense=1", "unknown key")):
+        done = subprocess.run(
+            walk.command("run", walk.recipe, setting, "--out", tmp_path / "x"), env=walk.environment,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2 and message in done.stderr and not (tmp_path / "x").exists()
+
+
+def test_a_sweep_has_its_table_and_figure(walk, tmp_path):
+    out = tmp_path / "sweep"
+    walk.lab("sweep", walk.recipe, "--grid", "training.learning_rate=0.001,0.003", "--seeds", "0", "--jobs", "1", "--out", out)
+    summary = read_json(out / "summary.json")
+    assert summary["metric"] == summary["main"] == read_json(walk.run / "record.json")["main"]
+    assert len(summary["runs"]) == 2 and summary["points"][0]["estimates"][summary["main"]]
+    assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_row_can_be_submitted_and_is_checked(walk, tmp_path):
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "README.md").write_text(PAGE)
+    (tmp_path / "README.md").write_text("# Course\n")
+    shutil.copytree(walk.run, tmp_path / "run")
+    walk.lab("results", "submit", tmp_path / "run", "--who", "someone", "--name", "mine", cwd=tmp_path)
+    walk.lab("results", "render", cwd=tmp_path)
+    walk.lab("results", "check", cwd=tmp_path)
+    heading = read_metrics(read_json(walk.run / "record.json")["metrics"])[0].heading
+    assert heading in (results / "README.md").read_text() and "mine" in (results / "README.md").read_text()
+
+
+@pytest.mark.browser
+def test_a_person_can_read_the_page(walk):
+    from browser import open_page
+
+    with open_page(walk.run / "report.html") as page:
+        record = read_json(walk.run / "record.json")
+        text = page.inner_text("body")
+        assert all(metric["heading"] in text for metric in record["metrics"] if not metric["group"])
+        page.locator("details").first.locator("summary").click()
+        assert page.locator("details[open] table.turns").is_visible()

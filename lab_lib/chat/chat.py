@@ -14,7 +14,7 @@ from lab_lib.chat.end_to_end import Answer, Guide
 from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.types import Dialogue, State, Turn
 from lab_lib.decoding.generate import generate_batch, reply_text
-from lab_lib.prompts.conversation import converse
+from lab_lib.prompts.dialogue import gold_conversation
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.stages import model_config, say_backend
@@ -23,9 +23,9 @@ from lab_lib.runs.stages import model_config, say_backend
 def chat(config: RunConfig, folder: Path, system: str, console: Console, read: Callable[[], str] | None = None) -> None:
     """Read user utterances until an empty line or end of input, and print the model's replies.
 
-    Replies are delexicalised (`[name]`). A model trained with `prompt.predict_state` calls functions: its calls, the
+    Replies are delexicalised (`[name]`). A model trained with `task.predict_state` calls functions: its calls, the
     database's answer and the reply with a venue's data are shown too. There is no other belief tracker: a model trained
-    with `prompt.state` is shown an empty state, and says less than it could. `read` replaces the keyboard in tests.
+    with `task.state` is shown an empty state, and says less than it could. `read` replaces the keyboard in tests.
     """
     from lab_lib.models.model import generation_mode, load_model
 
@@ -36,7 +36,7 @@ def chat(config: RunConfig, folder: Path, system: str, console: Console, read: C
     read = read or (lambda: console.input("[bold]user>[/] "))
     turns: list[Turn] = []
     said: list[list[int]] = []
-    guide = Guide(loaded, config, load_corpus(config.data.corpus)) if config.prompt.predict_state else None
+    guide = Guide(loaded, config, load_corpus(config.data.corpus)) if config.task.predict_state else None
     while text := _line(read):
         turns.append(Turn("user", text, state=State()))
         reply = show(guide.answer(turns), console) if guide else answer(turns, loaded, config, said)
@@ -66,8 +66,9 @@ def answer(turns: list[Turn], loaded: Any, config: RunConfig, said: list[list[in
     `said` holds the token ids of all that it wrote before, plans and replies, and gets what it writes now.
     """
     dialogue = Dialogue("chat", (*turns, Turn("system", "")))
-    settings = replace(config.prompt, database=False)  # nothing is looked up here
-    talk = converse(dialogue, loaded.tokenizer, settings, None, config.decoding.max_new_tokens)
+    shown = replace(config.task.dialogue, database=False)  # nothing is looked up here
+    room = config.decoding.max_new_tokens
+    talk = gold_conversation(dialogue, loaded.tokenizer, config.prompt, shown, room=room)
     prompt = next(talk)
     for ids in said:
         prompt = talk.send(ids)

@@ -44,7 +44,8 @@ class Guide:
         """Return the model's turn after some turns, the last of which is a new one of the user."""
         tokenizer, settings = self.loaded.tokenizer, self.config.decoding
         dialogue, room = Dialogue("chat", (*turns, Turn("system", ""))), settings.max_new_tokens
-        talk = converse_end_to_end(dialogue, tokenizer, self.config.prompt, self.back_end, room, own_replies=True)
+        prompt_config, shown = self.config.prompt, self.config.task.dialogue
+        talk = converse_end_to_end(dialogue, tokenizer, prompt_config, shown, self.back_end, room, own_replies=True)
         prompt = next(talk)
         for ids in self.written:  # what was said before
             prompt = talk.send(ids)

@@ -46,15 +46,15 @@ def _as_tokens(corpus: Any, dialogues: Sequence[Any], recipe: str) -> list[Any]:
     from lab_lib.corpora.database import Database
     from lab_lib.models.hub import find_source
     from lab_lib.models.tokenizer import load_tokenizer
-    from lab_lib.prompts.encode import training_examples
+    from lab_lib.prompts.dialogue import dialogue_examples
     from lab_lib.runs.config import load_recipe
     from lab_lib.runs.dry_run import render_tokens
     from lab_lib.runs.prompt_format import fit_prompt
 
     config = fit_prompt(load_recipe(recipe), console)
     tokenizer, _ = load_tokenizer(find_source(config.model.name, config.model.revision))
-    database = Database(corpus.database) if config.prompt.database else None
-    examples = [e for d in dialogues for e in training_examples(d, tokenizer, config.prompt, database)]
+    shown, database = config.task.dialogue, Database(corpus.database)
+    examples = [e for d in dialogues for e in dialogue_examples(d, tokenizer, config.prompt, shown, database)]
     return [render_tokens(example, tokenizer) for example in examples]
 
 

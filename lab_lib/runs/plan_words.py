@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab_lib.errors import LabError, nearest
-from lab_lib.prompts.messages import plan_text
+from lab_lib.prompts.dialogue import plan_text
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.splits import Splits
 

@@ -25,8 +25,8 @@ from lab_lib.files import read_json, read_jsonl, sha256
 TESTS = Path(__file__).parent
 QUICK = {
     "training": {
-        "steps": 4, "batch_size": 4, "micro_batch_size": 4, "evaluate_every": 2, "evaluate_dialogues": 3, "log_every": 1,
-        "learning_rate": 3e-3,
+        "steps": 4, "batch_size": 4, "micro_batch_size": 4, "evaluate_every": 2, "evaluate_dialogues": 3,
+        "log_every": 1, "learning_rate": 3e-3,
     },
     "evaluation": {"resamples": 50},
 }  # fmt: skip
@@ -87,7 +87,9 @@ def test_the_scores_are_those_of_the_task_and_every_row_has_them(walk):
 
 
 def test_a_run_that_starts_from_an_adapter_says_so(walk):
-    first = [row["kind"] for row in read_json(walk.run / "record.json")["rows"].values() if row["kind"] in ("base", "start")]
+    first = [
+        row["kind"] for row in read_json(walk.run / "record.json")["rows"].values() if row["kind"] in ("base", "start")
+    ]
     assert first == ["start" if "adapter" in walk.module.RECIPE.get("model", {}) else "base"]
 
 
@@ -118,7 +120,18 @@ def test_what_cannot_work_is_refused_before_a_weight_is_loaded(walk, tmp_path):
 
 def test_a_sweep_has_its_table_and_figure(walk, tmp_path):
     out = tmp_path / "sweep"
-    walk.lab("sweep", walk.recipe, "--grid", "training.learning_rate=0.001,0.003", "--seeds", "0", "--jobs", "1", "--out", out)
+    walk.lab(
+        "sweep",
+        walk.recipe,
+        "--grid",
+        "training.learning_rate=0.001,0.003",
+        "--seeds",
+        "0",
+        "--jobs",
+        "1",
+        "--out",
+        out,
+    )
     summary = read_json(out / "summary.json")
     assert summary["metric"] == summary["main"] == read_json(walk.run / "record.json")["main"]
     assert len(summary["runs"]) == 2 and summary["points"][0]["estimates"][summary["main"]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -90,6 +90,40 @@ class Dialogue:
     def system_turns(self) -> tuple[Turn, ...]:
         """The turns a model has to produce, in order."""
         return tuple(turn for turn in self.turns if turn.speaker == "system")
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A system turn with what led to it.
+
+    `index` counts system turns from 0; `number` is the reply's place in `Dialogue.turns`. `users` are the user turns
+    right before the reply: one as a rule, none where the system speaks first or twice in a row. `before` and `state`
+    are the belief states before and after them; a user turn without a state changes nothing.
+    """
+
+    index: int
+    number: int
+    users: tuple[Turn, ...]
+    before: State
+    state: State
+    reply: Turn
+
+    @property
+    def user(self) -> str:
+        """The words of the last user turn before the reply; empty where there is none."""
+        return self.users[-1].text if self.users else ""
+
+
+def exchanges(dialogue: Dialogue) -> Iterator[Exchange]:
+    """Yield one exchange for each system turn, in order; user turns that get no reply are left out."""
+    index, users, before, state = 0, list[Turn](), State(), State()
+    for number, turn in enumerate(dialogue.turns):
+        if turn.speaker == "user":
+            users.append(turn)
+            state = turn.state or state
+            continue
+        yield Exchange(index, number, tuple(users), before, state, turn)
+        index, users, before = index + 1, [], state
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab_lib.corpora.database import Database
-from lab_lib.corpora.types import Dialogue, State
+from lab_lib.corpora.types import Dialogue, exchanges
 from lab_lib.corpora.values import normalise_state
 from lab_lib.errors import LabError
 from lab_lib.evaluation.inform import estimate_active_domains
@@ -35,21 +35,10 @@ def read_replies(dialogue: Dialogue, replies: Sequence[str], database: Database)
     turns = dialogue.system_turns
     if len(replies) != len(turns):
         raise LabError(f"dialogue {dialogue.id}: {len(replies)} replies for {len(turns)} system turns")
-    states = [normalise_state(state.first()) for state in _states(dialogue)]
+    states = [normalise_state(exchange.state.first()) for exchange in exchanges(dialogue)]
     read = []
     for turn, reply, state, about in zip(turns, replies, states, estimate_active_domains(states), strict=True):
         domain = about[0] if about else ""
         found = database.query(domain, state[domain]) if domain in state else frozenset()
         read.append(Reading(domain, normalise_reply(reply)[0], found, domain in turn.booked))
     return read
-
-
-def _states(dialogue: Dialogue) -> list[State]:
-    """Return the belief state before each system turn."""
-    states, state = [], State()
-    for turn in dialogue.turns:
-        if turn.speaker == "user":
-            state = turn.state or State()
-        else:
-            states.append(state)
-    return states

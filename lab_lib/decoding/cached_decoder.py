@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.logit_bias import biases
 from lab_lib.decoding.sampling import ReplyProcessors, row_seed
-from lab_lib.prompts.encode import Asks, Prompt
+from lab_lib.prompts.encode import Prompt
 
 Answers = list[list[int]]  # token ids, one list a prompt
 PIECE = 512  # tokens of a row read at once: bounds the memory of masks and activations
@@ -43,8 +43,8 @@ class CachedDecoder:
         self.cache = RowCache(base.config, rows, config.max_new_tokens)
         self.lengths = [0] * rows
         self.logits: Any = None
-        self.settings = {asked: config.writing(asked) for asked in get_args(Asks)}
-        self.biases = {asked: biases(settings, tokenizer) for asked, settings in self.settings.items()}
+        self.config, self.tokenizer = config, tokenizer
+        self.settings: dict[str, tuple[DecodeConfig, Any]] = {}  # by what prompts ask for, with the biases
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with some of the rows, in the order given."""
@@ -82,7 +82,11 @@ class CachedDecoder:
 
         All rows ask for the same: conversations that ask for calls do so at every turn, so they keep step.
         """
-        config, bias = self.settings[asked[0].asks], self.biases[asked[0].asks]
+        asks = asked[0].asks
+        if asks not in self.settings:
+            writing = self.config.writing(asks)
+            self.settings[asks] = (writing, biases(writing, self.tokenizer))
+        config, bias = self.settings[asks]
         seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in asked]
         texts = [prompt.ids for prompt in asked]
         process = ReplyProcessors(config, texts, seeds, self.pad, self.eos, self.device, bias)

@@ -17,7 +17,7 @@ import numpy as np
 
 from lab_lib.corpora.database import Database
 from lab_lib.corpora.delex import delexicalise
-from lab_lib.corpora.types import Corpus, Dialogue, DomainGoal
+from lab_lib.corpora.types import Corpus, Dialogue, DomainGoal, exchanges
 from lab_lib.corpora.values import Rules, normalise_state
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation import bleu
@@ -256,13 +256,7 @@ def _goals(goal: Mapping[str, Any] | None) -> dict[str, DomainGoal] | None:
 
 def _gold_states(dialogue: Dialogue, rules: Rules) -> list[dict[str, dict[str, Any]]]:
     """Return the normalised belief state before each system turn: first values, `dontcare` left out."""
-    states, state = [], {}
-    for turn in dialogue.turns:
-        if turn.speaker == "user":
-            state = normalise_state(turn.state.first(), rules) if turn.state else {}
-        else:
-            states.append(state)
-    return states
+    return [normalise_state(exchange.state.first(), rules) for exchange in exchanges(dialogue)]
 
 
 def _goal_notes(verdicts: Mapping[str, DialogueVerdict]) -> list[str]:

@@ -9,9 +9,11 @@ from typing import Any
 from lab_lib.corpora.types import Speaker
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import answer_text
-from lab_lib.prompts.template import PLAIN, Role
+from lab_lib.prompts.template import PLAIN
 
-SPEAKERS: dict[Role, Speaker] = {"user": "user", "bot": "system"}
+SPEAKERS: dict[str, Speaker] = {"user": "user", "assistant": "system"}
+# Kinds of messages (Message.kind) that a dialogue in plain lines has.
+KINDS = ("system", "user", "state", "call", "found", "plan", "assistant", "named", "left")
 
 
 @dataclass(frozen=True)
@@ -19,13 +21,13 @@ class Marks:
     """The token ids that give a dialogue its form.
 
     `eos` ends a reply; in the place of a new line it, or BOS, ends the dialogue (`ends`). `line_break` ends any other
-    line. `prefixes` are the ids each role's line begins with.
+    line. `prefixes` are the ids that the line of each kind of message begins with.
     """
 
     eos: int
     ends: frozenset[int]
     line_break: int
-    prefixes: Mapping[Role, tuple[int, ...]]
+    prefixes: Mapping[str, tuple[int, ...]]
 
     @classmethod
     def of(cls, tokenizer: Any) -> Marks:
@@ -34,16 +36,16 @@ class Marks:
         def ids(text: str) -> tuple[int, ...]:
             return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
 
-        breaks = ids(PLAIN.end["user"])
+        breaks = ids(PLAIN.end)
         if len(breaks) != 1:
             raise LabError(f"the tokenizer writes a line break as {len(breaks)} tokens; free generation needs one")
         eos, bos = tokenizer.eos_token_id, tokenizer.bos_token_id
         ends = frozenset({eos} if bos is None else {eos, bos})
-        return cls(eos, ends, breaks[0], {role: ids(prefix) for role, prefix in PLAIN.prefix.items()})
+        return cls(eos, ends, breaks[0], {kind: ids(PLAIN.before(kind)) for kind in KINDS})
 
-    def role(self, line: Sequence[int]) -> Role | None:
-        """Return whose line this is by the ids it begins with; None for a line of nobody."""
-        return next((role for role, ids in self.prefixes.items() if tuple(line[: len(ids)]) == ids), None)
+    def kind(self, line: Sequence[int]) -> str | None:
+        """Return the kind of message a line is by the ids it begins with; None for a line of no kind."""
+        return next((kind for kind, ids in self.prefixes.items() if tuple(line[: len(ids)]) == ids), None)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class FreeDialogue:
 
     `wished` is the number of turns that was asked for (None: any). `ended` is how it ended: `itself` (the model wrote
     its end), `stopped` (at the wished number of turns) or `cut` (at the greatest length; what was unfinished is not
-    among the turns). `stray` are lines of no known role. `tokens` counts what was written after the beginning.
+    among the turns). `stray` are lines of no known kind. `tokens` counts what was written after the beginning.
     `end_share` is how likely the model found the end where it was stopped (0 to 1; None for any other ending).
     """
 
@@ -109,17 +111,17 @@ def parse(
     stray: list[str] = []
     instruction: str | None = None
     for line in lines([*prompt, *ids], marks):
-        role = marks.role(line)
-        text = answer_text(line[len(marks.prefixes[role]) :] if role else line, tokenizer)
-        if role in SPEAKERS:
-            turns.append(FreeTurn(SPEAKERS[role], text, tuple(notes)))
+        kind = marks.kind(line)
+        text = answer_text(line[len(marks.prefixes[kind]) :] if kind else line, tokenizer)
+        if kind in SPEAKERS:
+            turns.append(FreeTurn(SPEAKERS[kind], text, tuple(notes)))
             notes = []
-        elif role == "instruction":
+        elif kind == "system":
             instruction = text
-        elif role is None:
+        elif kind is None:
             stray.append(text)
         else:
-            notes.append(f"{PLAIN.prefix[role]} {text}")
+            notes.append(f"{PLAIN.before(kind)} {text}")
     return tuple(turns), instruction, tuple([*stray, *notes])
 
 

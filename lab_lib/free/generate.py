@@ -14,7 +14,7 @@ from typing import Any
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.sampling import GumbelNoise, row_seed, warpers
 from lab_lib.errors import LabError, OutOfMemory
-from lab_lib.free.dialogue import FreeDialogue, Marks, open_line, parse
+from lab_lib.free.dialogue import SPEAKERS, FreeDialogue, Marks, open_line, parse
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ class Growing:
             self.line.append(token)
             self.due = False
             return
-        role = self.marks.role(self.line)
-        self.turns += role in ("user", "bot")
-        if role == "bot":
+        kind = self.marks.kind(self.line)
+        self.turns += kind in SPEAKERS
+        if kind == "assistant":
             self.due = True
             self.given = [self.marks.line_break] if token == self.marks.eos else []
         self.line = []

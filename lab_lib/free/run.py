@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from lab_lib.models.config import ModelConfig
 from lab_lib.models.hardware import Choice
 from lab_lib.models.model import generation_mode, load_model
 from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.dialogue_config import DialogueConfig
 from lab_lib.prompts.encode import beginning, encode_pieces
 from lab_lib.prompts.messages import Message
 from lab_lib.prompts.template import PLAIN
@@ -32,9 +33,9 @@ from lab_lib.runs.steps import model_config
 
 @dataclass(frozen=True)
 class Writer:
-    """Who writes (or judges): the model settings, the prompt it was trained with, and the data to compare with.
+    """Who writes (or judges): the model settings, the prompts it was trained with, and the data to compare with.
 
-    `prompt` is that of a run; a bare model gets the defaults.
+    `prompt` and `dialogue` are those of a run; a bare model gets the defaults.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Writer:
     prompt: PromptConfig
     data: DataConfig
     run: bool
+    dialogue: DialogueConfig = field(default_factory=DialogueConfig)
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,13 @@ def find_writer(target: str, corpus: str | None = None) -> Writer:
     """
     if (Path(target) / "config.yaml").exists():
         config = load_run_config(Path(target))
+        if not isinstance(config.task, DialogueConfig):
+            raise LabError(
+                f"{target}: a run of task {config.task.name}; 'lab generate' writes dialogues (task response)"
+            )
         data = replace(config.data, corpus=corpus) if corpus else config.data
         system = model_config(config, RunFolder(Path(target)), "finetuned")
-        return Writer(target, system, config.prompt, data, run=True)
+        return Writer(target, system, config.prompt, data, run=True, dialogue=config.task)
     config = RunConfig(model=ModelConfig(name=target, quantisation="none"))
     return Writer(target, config.model, config.prompt, replace(config.data, corpus=corpus or "town"), run=False)
 
@@ -92,7 +98,7 @@ def how(writer: Writer, order: Order) -> dict[str, Choice]:
 
 def settle(writer: Writer, order: Order) -> Order:
     """Return the order with `forced` set where the model cannot be told a length: it never saw one in training."""
-    return order if writer.prompt.countdown else replace(order, forced=True)
+    return order if writer.dialogue.countdown else replace(order, forced=True)
 
 
 def names(order: Order) -> list[tuple[str, int | None]]:
@@ -104,32 +110,33 @@ def names(order: Order) -> list[tuple[str, int | None]]:
     ]
 
 
-def asks(order: Order, prompt: PromptConfig, tokenizer: Any) -> list[Ask]:
+def asks(order: Order, writer: Writer, tokenizer: Any) -> list[Ask]:
     """Return what is to be written, each with its name and the ids it begins with."""
-    start = {wish: beginning_of(prompt, wish, tokenizer) for wish in order.wishes}
-    counts = {wish: countdown(wish, tokenizer) if wish and prompt.countdown else () for wish in order.wishes}
+    told = writer.dialogue.countdown
+    start = {wish: beginning_of(writer.prompt.instruction, told, wish, tokenizer) for wish in order.wishes}
+    counts = {wish: countdown(wish, tokenizer) if wish and told else () for wish in order.wishes}
     return [Ask(key, start[wish], wish, order.forced and wish is not None, counts[wish]) for key, wish in names(order)]
 
 
 def countdown(wish: int, tokenizer: Any) -> tuple[tuple[int, ...], ...]:
     """Return the ids of the lines before the second user's turn and later ones: `wish` - 2 turns left, then - 4, ..."""
-    left = [Message("left", str(turns), 0) for turns in range(wish - 2, 0, -2)]
+    left = [Message("system", str(turns), 0, "left") for turns in range(wish - 2, 0, -2)]
     return tuple(piece.before for piece in encode_pieces(left, tokenizer))
 
 
-def beginning_of(prompt: PromptConfig, wish: int | None, tokenizer: Any) -> tuple[int, ...]:
+def beginning_of(instruction: str | None, told: bool, wish: int | None, tokenizer: Any) -> tuple[int, ...]:
     """Return the ids a dialogue begins with: BOS, the instruction and how many turns are left; without all of these
     the prefix of the first line.
 
-    Without a wish a model that counts down begins with a number of its own.
+    `told` is whether the model was trained with a countdown. Without a wish it then begins with a number of its own.
     """
-    given = [Message("instruction", prompt.instruction, 0)] if prompt.instruction else []
-    if wish and prompt.countdown:
-        given.append(Message("left", str(wish), 0))
+    given = [Message("system", instruction, 0)] if instruction else []
+    if wish and told:
+        given.append(Message("system", str(wish), 0, "left"))
     ids = [*beginning(tokenizer), *(i for piece in encode_pieces(given, tokenizer) for i in piece.before)]
     if ids:
         return tuple(ids)
-    first = PLAIN.prefix["left" if prompt.countdown else "user"]
+    first = PLAIN.before("left" if told else "user")
     return tuple(tokenizer(first, add_special_tokens=False)["input_ids"])
 
 
@@ -163,7 +170,7 @@ def write_missing(
     loaded = load_model(writer.model)
     generation_mode(loaded.model)
     print_choices({**loaded.choices, **how(writer, order)}, console)
-    todo = asks(order, writer.prompt, loaded.tokenizer)
+    todo = asks(order, writer, loaded.tokenizer)
     write_jsonl(partial(path), rows.values())
     with merged_for_decoding(loaded.model), DecodingProgress(console, "writing dialogues", len(todo)) as advance:
         try:

@@ -25,12 +25,12 @@ from lab_lib.models.hub import find_source
 from lab_lib.models.model import generation_mode, load_model
 from lab_lib.prompts.encode import beginning
 from lab_lib.prompts.messages import clean
-from lab_lib.prompts.template import PLAIN, Role
+from lab_lib.prompts.template import PLAIN
 from lab_lib.runs.splits import draw
 from lab_lib.tasks.base import Splits
 
 Plain = list[tuple[str, str]]  # (speaker, text) a turn
-ROLES: dict[str, Role] = {"user": "user", "system": "bot"}
+KINDS = {"user": "user", "system": "assistant"}  # of messages, by speaker
 
 
 @dataclass(frozen=True)
@@ -145,9 +145,9 @@ class Judge:
         """Return a dialogue in the lines every model of ours is trained on; prefixes and ends are read, not judged."""
         ids, counted = list(beginning(self.tokenizer)), [False] * len(beginning(self.tokenizer))
         for speaker, text in dialogue:
-            role = ROLES[speaker]
-            before, said, end = (self._ids(part) for part in (PLAIN.prefix[role], f" {text}", PLAIN.end[role]))
-            if role == "bot":
+            parts = (PLAIN.before(KINDS[speaker]), f" {text}", PLAIN.end)
+            before, said, end = (self._ids(part) for part in parts)
+            if speaker == "system":
                 end = [self.tokenizer.eos_token_id, *end]
             ids += [*before, *said, *end]
             counted += [False] * len(before) + [True] * len(said) + [False] * len(end)

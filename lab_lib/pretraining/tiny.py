@@ -21,7 +21,7 @@ from lab_lib.corpora.types import Dialogue
 from lab_lib.errors import LabError, Stopped
 from lab_lib.files import write_json
 from lab_lib.pretraining.folder import cut_log, load_checkpoint, open_folder, save_checkpoint
-from lab_lib.prompts.template import PLAIN, Role
+from lab_lib.prompts.template import PLAIN
 from lab_lib.training.stopping import Notice, noticing_signals, stopping_cleanly
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
@@ -50,9 +50,9 @@ def dialogue_text(dialogue: Dialogue) -> str:
     """Render a dialogue exactly as fine-tuning will: `user> ...` and `bot> ...` lines, EOS after every bot reply."""
     lines = []
     for turn in dialogue.turns:
-        role: Role = "user" if turn.speaker == "user" else "bot"
-        end = EOS if role == "bot" else ""
-        lines.append(f"{PLAIN.prefix[role]} {turn.text.strip()}{end}{PLAIN.end[role]}")
+        prefix = PLAIN.before("user" if turn.speaker == "user" else "assistant")
+        end = EOS if turn.speaker == "system" else ""
+        lines.append(f"{prefix} {turn.text.strip()}{end}{PLAIN.end}")
     return BOS + "".join(lines)
 
 

@@ -18,7 +18,7 @@ from lab_lib.calls.call import Call, ParseError
 from lab_lib.calls.parse import parse_calls
 from lab_lib.calls.schema import Function, Parameter
 from lab_lib.corpora.database import FUZZY, Database
-from lab_lib.corpora.types import Dialogue, State, Turn
+from lab_lib.corpora.types import Dialogue, State, Turn, exchanges
 from lab_lib.errors import LabError
 
 Slots = Mapping[str, Mapping[str, str]]  # {service: {slot: value}}
@@ -52,7 +52,7 @@ def state_functions(schema: Iterable[Mapping[str, Any]]) -> tuple[Function, ...]
             names = [argument(slot)[1] for slot in slots if argument(slot)[0] == verb]
             for part in (name, *names):
                 if not part.isidentifier() or keyword.iskeyword(part):
-                    raise LabError(f"prompt.predict_state: '{part}' of service {name} cannot stand in a function call")
+                    raise LabError(f"task.predict_state: '{part}' of service {name} cannot stand in a function call")
             if names:
                 parameters = tuple(Parameter(n, "string", None, "", {}) for n in names)
                 functions.append(Function(f"{verb}_{name}", "", parameters, ()))
@@ -184,11 +184,8 @@ class GoldTurn:
 
 def gold_turns(dialogue: Dialogue) -> Iterator[GoldTurn]:
     """Yield one entry for each system turn of a dialogue; its calls turn the belief before into the gold one."""
-    belief, state = Belief(), State()
-    for turn in dialogue.turns:
-        if turn.speaker == "user":
-            state = turn.state or state
-            continue
-        calls = changed_calls(belief.state, state.first())
+    belief = Belief()
+    for exchange in exchanges(dialogue):
+        calls = changed_calls(belief.state, exchange.state.first())
         belief = belief.after(calls)
-        yield GoldTurn(tuple(calls), belief, state, turn)
+        yield GoldTurn(tuple(calls), belief, exchange.state, exchange.reply)

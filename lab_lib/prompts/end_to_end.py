@@ -19,8 +19,10 @@ from lab_lib.prompts.belief import (
 )
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import Conversation, answered, question
+from lab_lib.prompts.dialogue import dialogue_messages, title
+from lab_lib.prompts.dialogue_config import DialogueConfig
 from lab_lib.prompts.encode import Piece, answer_text, encode_pieces
-from lab_lib.prompts.messages import Message, dialogue_messages
+from lab_lib.prompts.messages import Message
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,10 @@ class BackEnd:
 def converse_end_to_end(
     dialogue: Dialogue,
     tokenizer: Any,
-    config: PromptConfig,
+    prompt: PromptConfig,
+    settings: DialogueConfig,
     back_end: BackEnd,
-    answer_tokens: int = 0,
+    room: int = 0,
     own_replies: bool = False,
 ) -> Conversation:
     """Yield two prompts for each system turn: one asks for the calls, the next for the reply.
@@ -50,36 +53,35 @@ def converse_end_to_end(
     cannot be read change nothing. The database answers with what it finds for that state, and books what can be
     booked; it also says which venues stand behind each `[name]` of an own reply. Nothing is used of the corpus but the
     user's words, and with `own_replies` off the earlier replies with the venues they named. An answer None stands for
-    the gold one. `answer_tokens` are kept free for each answer.
+    the gold one. `room` tokens are kept free for each answer.
 
     The prompt for a reply carries its facts: `call` (the text), `state` {service: {slot: value}} after it, and
     `problems`, see `read_calls`. Raises LabError naming dialogue and turn when a prompt cannot fit.
     """
     belief, facts, pieces = Belief(), dict[str, Any](), list[Piece]()
     replied = -1  # the last turn whose reply is the model's own
-    for message in dialogue_messages(dialogue, config, back_end.database):
-        if message.role == "named" and message.turn == replied + 1:
+    for message in dialogue_messages(dialogue, prompt, settings, back_end.database):
+        if message.name == "named" and message.turn == replied + 1:
             continue  # these are the names in a gold reply that was not given
-        if message.role == "found":
+        if message.name == "found":
             message = replace(message, text=answer(belief, back_end.database))
         (piece,) = encode_pieces([message], tokenizer)
-        if message.role == "call":
-            prompt = question(pieces, piece, dialogue, tokenizer, config, answer_tokens)
-            ids = yield replace(prompt, asks="call")
+        if message.name == "call":
+            ids = yield question(pieces, piece, dialogue.key, tokenizer, prompt, room, title(dialogue))
             text = message.text if ids is None else answer_text(ids, tokenizer)
             piece = piece if ids is None else answered(piece, ids, tokenizer)
             calls, problems = read_calls(text, back_end.functions)
             belief = belief.after(calls)
             facts = {"call": text, "state": belief.state, "problems": problems}
-        if message.role == "bot":
-            prompt = question(pieces, piece, dialogue, tokenizer, config, answer_tokens)
-            ids = yield replace(prompt, facts=facts)
+        if message.is_answer:
+            asked = question(pieces, piece, dialogue.key, tokenizer, prompt, room, title(dialogue))
+            ids = yield replace(asked, facts=facts)
             if own_replies and ids is not None:
                 piece, replied = answered(piece, ids, tokenizer), message.turn
         pieces.append(piece)
-        if message.role == "bot" and replied == message.turn:
-            names = offered(answer_text(piece.learnt, tokenizer), belief, back_end.database)
-            own = [Message("named", named_text(names), replied + 1)] if names else []
+        if message.is_answer and replied == message.turn:
+            names = offered(answer_text(piece.supervised, tokenizer), belief, back_end.database)
+            own = [Message("tool", named_text(names), replied + 1, "named")] if names else []
             pieces += encode_pieces(own, tokenizer)
 
 

@@ -1,44 +1,38 @@
-"""How a message is written: the few strings around each role's text."""
+"""How a message is written in plain lines: the few strings around its text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, field
 
-Role = Literal["instruction", "user", "context", "call", "found", "plan", "bot", "named", "left"]
-LEARNT: tuple[Role, ...] = ("call", "plan", "bot")  # what the model writes
+from lab_lib.prompts.messages import Message
 
 
 @dataclass(frozen=True)
 class Template:
-    """Strings before and after each role's text.
+    """Strings before and after the text of each kind of message (`Message.kind`).
 
-    A message becomes `prefix[role] + " " + text + end[role]`; a message that is learnt ends with the tokenizer's EOS
-    token (never a string that has to be searched for) followed by `end[role]`, which is not learnt.
+    A message becomes `prefix + " " + text + end`; a supervised message ends with the tokenizer's EOS token (never a
+    string that has to be searched for) followed by `end`, which is not supervised. A kind that `prefix` lacks is
+    written as its own name: `state> area=north`.
     """
 
     name: str
-    prefix: Mapping[Role, str]
-    end: Mapping[Role, str]
+    prefix: Mapping[str, str] = field(default_factory=dict)
+    end: str = "\n"
+
+    def before(self, kind: str) -> str:
+        """Return the string before a message's text.
+
+        >>> PLAIN.before("assistant"), PLAIN.before("state")
+        ('bot>', 'state>')
+        """
+        return self.prefix.get(kind, f"{kind}>")
+
+    def line(self, message: Message) -> str:
+        """Return a message that is not supervised as it is written."""
+        return f"{self.before(message.kind)} {message.text}{self.end}"
 
 
-# The prefixes of user and bot are those of the 2023 lab, so its prompts stay recognisable. `context` carries the
-# gold belief state and database result of the coming reply; `call` the state as the model writes it, `found` the
-# answer of the database to that; `plan` the dialogue acts of the coming reply; `named` the venues a reply
-# named, which stand in it as `[name]`; `left` how many turns are still to come.
-PLAIN = Template(
-    name="plain",
-    prefix={
-        "instruction": "task>",
-        "user": "user>",
-        "context": "state>",
-        "call": "call>",
-        "found": "found>",
-        "plan": "plan>",
-        "bot": "bot>",
-        "named": "named>",
-        "left": "left>",
-    },
-    end=dict.fromkeys(get_args(Role), "\n"),
-)
+# lab-tiny was pretrained on these strings; those of user and bot are the 2023 lab's, so its prompts stay recognisable.
+PLAIN = Template("plain", {"system": "task>", "user": "user>", "assistant": "bot>"})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab_lib.corpora.delex import delexicalise
-from lab_lib.corpora.types import Dialogue
+from lab_lib.corpora.types import Dialogue, exchanges
 from lab_lib.decoding.predictions import Predictions
 from lab_lib.evaluation.embedding import embedding_similarity
 from lab_lib.evaluation.text import TextScores, score_text
@@ -44,16 +44,11 @@ def reply_pairs(dialogues: Sequence[Dialogue], predictions: Predictions) -> Pair
     """Return what was predicted of the dialogues, as it is; the references are delexicalised system turns."""
     pairs = Pairs([], [], [], [])
     for dialogue in dialogues:
-        said = iter(predictions[dialogue.key])
-        user = ""
-        for turn in dialogue.turns:
-            if turn.speaker == "user":
-                user = turn.text
-            elif (reply := next(said, None)) is not None:
-                pairs.keys.append(dialogue.key)
-                pairs.users.append(user)
-                pairs.references.append(delexicalise(turn))
-                pairs.replies.append(reply["response"])
+        for exchange, reply in zip(exchanges(dialogue), predictions[dialogue.key], strict=False):
+            pairs.keys.append(dialogue.key)
+            pairs.users.append(exchange.user)
+            pairs.references.append(delexicalise(exchange.reply))
+            pairs.replies.append(reply["response"])
     return pairs
 
 

@@ -20,7 +20,7 @@ class Encoded(Protocol):
     @property
     def ids(self) -> tuple[int, ...]: ...
     @property
-    def learnt(self) -> tuple[bool, ...]: ...
+    def loss_mask(self) -> tuple[bool, ...]: ...
     @property
     def key(self) -> str: ...
 
@@ -33,10 +33,10 @@ def to_rows(examples: Sequence[Encoded], eos: int) -> list[dict[str, list[int]]]
     """
     rows = []
     for example in examples:
-        learnt = sum(example.learnt)
-        if learnt < 2 or not example.learnt[-1] or example.ids[-1] != eos:
+        learnt = sum(example.loss_mask)
+        if learnt < 2 or not example.loss_mask[-1] or example.ids[-1] != eos:
             raise LabError(f"dialogue {example.key}: {learnt} learnt tokens; expected a reply and its EOS at the end")
-        labels = [i if learn else IGNORED for i, learn in zip(example.ids, example.learnt, strict=True)]
+        labels = [i if learn else IGNORED for i, learn in zip(example.ids, example.loss_mask, strict=True)]
         rows.append({"input_ids": list(example.ids), "labels": labels})
     if not rows:
         raise LabError("no training examples: is the training split empty?")

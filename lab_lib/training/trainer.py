@@ -205,7 +205,7 @@ def train(
 
 def sizes(examples: Sequence[Encoded]) -> dict[str, int]:
     """Return how much there is to learn from: examples, tokens, learnt tokens."""
-    learnt = sum(sum(example.learnt) for example in examples)
+    learnt = sum(sum(example.loss_mask) for example in examples)
     return {"examples": len(examples), "tokens": sum(len(example.ids) for example in examples), "learnt_tokens": learnt}
 
 

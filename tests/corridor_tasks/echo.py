@@ -15,7 +15,7 @@ from lab_lib.prompts.encode import training_examples
 from lab_lib.prompts.messages import Message
 from lab_lib.tasks.base import ItemView, Public, Task, TurnView, Words
 
-NOUNS = "hotel train museum river garden market bridge castle tower school".split()
+NOUNS = ["hotel", "train", "museum", "river", "garden", "market", "bridge", "castle", "tower", "school"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ class EchoTask(Task[Request]):
         ranges = intervals(counts, exact, settings.resamples, settings.seed) if settings.resamples else {}
         verdicts = {key: Verdict({"Exact": good}, () if good else ("another word",)) for key, good in right.items()}
         length = {"length": float(counts[:, 2].mean())}
-        return Scores({**exact(counts.sum(0)), **length}, ranges, counts, exact, verdicts, len(found), len(found), "echo")
+        return Scores(
+            {**exact(counts.sum(0)), **length}, ranges, counts, exact, verdicts, len(found), len(found), "echo"
+        )
 
     def baselines(self, items: Sequence[Request], source: Sequence[Request], seed: int) -> list[Row]:
         gold = {item.key: [{"response": item.text.split()[-1]}] for item in items}

@@ -11,7 +11,7 @@ from lab_lib.corpora.delex import delexicalise as right_delexicalise
 from lab_lib.corpora.types import Dialogue, Span, State, Turn
 from lab_lib.course.checks.core import Exercise, Wrong, call, equal, refuses
 from lab_lib.course.checks.lab01_shows import SHOWS as SHOWS
-from lab_lib.prompts.messages import changed_domains
+from lab_lib.prompts.dialogue import changed_domains
 
 States = list[dict[str, dict[str, str]]]
 

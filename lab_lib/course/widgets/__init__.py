@@ -10,13 +10,14 @@
 In full, with everything that may be given by name:
 
     widgets.browse(corpus, split="test", search="hotel train", static=None)
-    widgets.playground(loaded, dialogues, prompt=PromptConfig(), database=None, first={}, second={...}, static=None)
+    widgets.playground(loaded, dialogues, prompt=PromptConfig(), database=None, first={}, second={...}, static=None,
+                       shown=DialogueConfig())
     widgets.watch(run_folder, every=2.0, static=None)
     widgets.errors(run_folder, system="fine-tuned", cause=None, static=None)
 
-`prompt` and `database` of the playground must be those the adapter was trained with: for the bundled town adapter
-`PromptConfig(state=True, database=True)` and `Database(corpus.database)`. `first` and `second` are the settings that
-the two sides begin with, for example {"strategy": "top-p", "top_p": 0.8, "seed": 1}.
+`prompt`, `shown` (what of a dialogue its prompts show) and `database` of the playground must be those the adapter was
+trained with: for the bundled town adapter `PromptConfig()`, `DialogueConfig(state=True, database=True)` and
+`Database(corpus.database)`. `first` and `second` are the settings that the two sides begin with, for example {"strategy": "top-p", "top_p": 0.8, "seed": 1}.
 
 Where nobody can move a slider the first view is shown as plain HTML and a picture instead. That is so
 - with `static=True`;

@@ -18,7 +18,8 @@ from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.strategies import STRATEGIES, expand_section
 from lab_lib.errors import LabError
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.conversation import prompts
+from lab_lib.prompts.dialogue import dialogue_prompts
+from lab_lib.prompts.dialogue_config import DialogueConfig
 from lab_lib.prompts.encode import Prompt
 
 SECOND = {"strategy": "top-p"}
@@ -33,10 +34,12 @@ def playground(
     first: Mapping[str, Any] | None = None,
     second: Mapping[str, Any] | None = None,
     static: bool | None = None,
+    shown: DialogueConfig | None = None,
 ) -> None:
     """Decode one reply with two settings below the cell, and show the probability of every token.
 
-    `loaded` is what `load_model` returned; `prompt` and `database` must be those of its training. `first` and `second`
+    `loaded` is what `load_model` returned; `prompt`, `shown` (what of a dialogue its prompts show) and `database` must
+    be those of its training. `first` and `second`
     are decoding settings, with `strategy` for a name (`lab decode --strategies`): greedy and top-p when left out.
     What does not go together is shown as the one line the library refuses it with. The replies are those of a run with
     the same settings. `static` as in the package's docstring: decodes the first turn of the first dialogue.
@@ -44,7 +47,7 @@ def playground(
     """
     if not dialogues:
         raise LabError("playground: no dialogues given, expected at least one")
-    desk = Desk(loaded, dialogues, prompt or PromptConfig(), database)
+    desk = Desk(loaded, dialogues, prompt or PromptConfig(), database, shown or DialogueConfig())
     first, second = first or {}, SECOND if second is None else second
     if static_view(static):
         sides = [Markup("<td>{}</td>").format(desk.answer(0, 0, settings)) for settings in (first, second)]
@@ -57,12 +60,20 @@ def playground(
 class Desk:
     """A model and the dialogues it is asked about; every method returns HTML."""
 
-    def __init__(self, loaded: Any, dialogues: Sequence[Dialogue], prompt: PromptConfig, database: Database | None):
-        self.loaded, self.dialogues, self.prompt, self.database = loaded, dialogues, prompt, database
+    def __init__(
+        self,
+        loaded: Any,
+        dialogues: Sequence[Dialogue],
+        prompt: PromptConfig,
+        database: Database | None,
+        shown: DialogueConfig,
+    ):
+        self.loaded, self.dialogues, self.prompt, self.database, self.shown = loaded, dialogues, prompt, database, shown
 
     def ask(self, place: int, turn: int, room: int) -> Prompt:
         """Return the prompt for a system turn (from 0) of dialogue `place`, with `room` tokens left for the reply."""
-        return prompts(self.dialogues[place], self.loaded.tokenizer, self.prompt, self.database, room)[turn]
+        dialogue, tokenizer = self.dialogues[place], self.loaded.tokenizer
+        return dialogue_prompts(dialogue, tokenizer, self.prompt, self.shown, self.database, room)[turn]
 
     def answer(self, place: int, turn: int, settings: Mapping[str, Any]) -> Markup:
         """Decode with some settings; for what the library refuses, return its reason."""

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from lab_lib.corpora.delex import delexicalise
 from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.show import pick
-from lab_lib.corpora.types import Corpus, Dialogue
+from lab_lib.corpora.types import Corpus, Dialogue, exchanges
 from lab_lib.course.widgets.page import UNDERLINED, marked, page, paragraph, problem, table
 from lab_lib.course.widgets.shell import Pager, show_static, show_widget, static_view
 from lab_lib.decoding.predictions import read_partial
@@ -121,12 +121,7 @@ def samples(run: Run, step: int) -> Markup:
 
 def spoken(dialogue: Dialogue) -> list[tuple[str, str]]:
     """Return (the user's words, delexicalised reply) of every system turn."""
-    pairs, user = [], ""
-    for turn in dialogue.turns:
-        if turn.speaker == "system":
-            pairs.append((user, delexicalise(turn)))
-        user = turn.text if turn.speaker == "user" else ""
-    return pairs
+    return [(exchange.user, delexicalise(exchange.reply)) for exchange in exchanges(dialogue)]
 
 
 def find_dialogue(folder: Path, id: str) -> Dialogue:

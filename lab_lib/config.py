@@ -1,12 +1,15 @@
 """YAML recipes and `key=value` overrides to frozen dataclasses, and back.
 
 The dataclasses hold every default; a recipe writes only what differs. Unknown keys, wrong types and values outside
-a `Literal` are errors that name the nearest valid one. Nothing is executed: values are parsed as YAML scalars.
+a `Literal` are errors that name the nearest valid one. Nothing is executed: values are read as YAML (yaml_values.py).
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -15,8 +18,10 @@ from typing import Any, TypeVar
 import yaml
 
 from lab_lib.errors import LabError, nearest
+from lab_lib.yaml_values import FLOAT, read_yaml
 
 Config = TypeVar("Config")
+TRUTH = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 def build(cls: type[Config], values: Mapping[str, Any], where: str = "config") -> Config:
@@ -42,39 +47,63 @@ def build(cls: type[Config], values: Mapping[str, Any], where: str = "config") -
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """Return `value` as the annotated type, or raise a LabError that says what was expected."""
     if dataclasses.is_dataclass(hint):
-        if isinstance(value, hint):  # type: ignore[arg-type]
-            return value
-        return build(hint, value or {}, where)  # type: ignore[arg-type]
+        section = {} if value is None else value
+        return value if isinstance(value, hint) else build(hint, section, where)  # type: ignore[arg-type]
     origin, options = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         inner = [option for option in options if option is not type(None)]
         return None if value is None and len(inner) < len(options) else _convert(inner[0], value, where)
     if origin is typing.Literal:
-        if value not in options:
-            raise LabError(f"{where}: '{value}' is not possible{nearest(value, map(str, options))}")
-        return value
+        return _option(options, value, where)
     if origin is tuple:
         items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
         return tuple(_convert(options[0], item, where) for item in items)
     return _scalar(hint, value, where)
 
 
+def _option(options: Sequence[Any], value: Any, where: str) -> Any:
+    """Return the option that `value` is. A whole number stands for an option that is its text (rules: 2023)."""
+    candidates = (value, str(value)) if type(value) is int else (value,)
+    for option in options:
+        if any(type(option) is type(candidate) and option == candidate for candidate in candidates):
+            return option
+    raise LabError(f"{where}: '{value}' is not possible{nearest(value, map(str, options))}")
+
+
 def _scalar(hint: type, value: Any, where: str) -> Any:
-    """Check one scalar. An integer may stand for a float; YAML reads `2e-4` as text, so numeric text may too."""
-    if hint is float and not isinstance(value, bool):
-        try:
-            return float(value)
-        except (TypeError, ValueError):
-            pass
+    """Check one scalar. A whole number may stand for a float or a text, and text for the finite float that it is."""
+    if hint is str and type(value) is int:
+        return str(value)
+    if hint is float and (type(value) in (int, float) or (type(value) is str and re.fullmatch(FLOAT, value))):
+        if math.isfinite(number := float(value)):
+            return number
     elif type(value) is hint:
         return value
-    raise LabError(f"{where}: expected {hint.__name__}, found '{value}' ({type(value).__name__})")
+    found = f"'{str(value).lower() if isinstance(value, bool) else value}' ({type(value).__name__})"
+    raise LabError(f"{where}: expected {hint.__name__}, found {found}{_way_out(hint, value)}")
+
+
+def _way_out(hint: type, value: Any) -> str:
+    """Return how to write what was probably meant, or nothing.
+
+    >>> [_way_out(int, text) for text in ("010", "1_000", "1e3", "1:30")], _way_out(bool, "off"), _way_out(str, True)
+    (['; write 10', '; write 1000', '; write 1000', ''], '; write false', '; put it in quotes')
+    """
+    if hint is str and isinstance(value, bool | float):
+        return "; put it in quotes"
+    if hint is bool and str(value).lower() in TRUTH:
+        return f"; write {TRUTH[str(value).lower()]}"
+    if hint in (int, float) and isinstance(value, str):
+        digits = value.replace("_", "").lstrip("0")
+        if re.fullmatch(FLOAT, digits) and float(digits).is_integer():
+            return f"; write {int(float(digits))}"
+    return ""
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:
     """Parse a YAML mapping safely. Raises LabError with file and line."""
     try:
-        value = yaml.safe_load(text)
+        value = read_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark else ""
@@ -92,7 +121,7 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
     >>> override({"training": {"steps": 10}}, ["training.steps=20", "seed=3"])
     {'training': {'steps': 20}, 'seed': 3}
     """
-    result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+    result = copy.deepcopy(dict(values))
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         if not equals or path.startswith("-"):
@@ -100,7 +129,9 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
         node = result
         *parents, last = path.split(".")
         for parent in parents:
-            node = node.setdefault(parent, {})
+            if node.get(parent) is None:  # absent, or a section whose every line is a comment
+                node[parent] = {}
+            node = node[parent]
             if not isinstance(node, dict):
                 raise LabError(f"'{assignment}': '{parent}' is a single value, not a section")
         node[last] = _yaml_scalar(text, assignment)
@@ -109,7 +140,7 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
 
 def _yaml_scalar(text: str, assignment: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return read_yaml(text)
     except yaml.YAMLError:
         raise LabError(f"'{assignment}': the value is not valid YAML") from None
 

@@ -16,6 +16,7 @@ from lab_lib.errors import LabError
 from lab_lib.runs.config import RunConfig, load_recipe, recipe_values
 from lab_lib.sweeps.figure import Picture
 from lab_lib.sweeps.table import show
+from lab_lib.yaml_values import read_yaml
 
 # What a sweep sets itself: the seed of a run, and that it is scored on dev.
 OURS = {
@@ -118,7 +119,7 @@ def parse_grid(given: Sequence[str]) -> dict[str, list[Any]]:
     for argument in given:
         key, equals, text = argument.partition("=")
         try:
-            values = yaml.safe_load(f"[{text}]")
+            values = read_yaml(f"[{text}]")
         except yaml.YAMLError:
             values = None
         if not equals or not key or not isinstance(values, list) or not values:

@@ -1,26 +1,17 @@
-"""Lab 03: every exercise's solution passes, and wrong answers that students give are told apart."""
+"""Wrong answers to the exercises of lab 03, each with what its message must say."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
-import pytest
 
-from lab_lib.course import check
-from lab_lib.course.checks.core import WrongAnswer
-from lab_lib.course.checks.lab03 import CHECKS
 from tests.course_answers import right_answers
 
-RIGHT = right_answers("03", np=np)
+RIGHT = right_answers("03")
+
+
 softmax, keep_top_k, keep_top_p = RIGHT["03.1"], RIGHT["03.2"], RIGHT["03.3"]
-
-
-def test_every_exercise_has_a_check_and_a_right_answer() -> None:
-    assert list(RIGHT) == list(CHECKS)
-    for name, answer in RIGHT.items():
-        check(name, answer)
 
 
 def wrong(change: Any) -> Any:
@@ -171,49 +162,3 @@ WRONG = [
     ("03.9", contrastive(sign=1), r"penalty is subtracted"),
     ("03.9", contrastive(swap=True), r"alpha 0 is greedy"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("exercise", "answer", "message"), WRONG)
-def test_a_wrong_answer_gets_its_own_message(exercise: str, answer: Any, message: str) -> None:
-    with np.errstate(all="ignore"), pytest.raises(WrongAnswer, match=message) as caught:
-        check(exercise, answer)
-    others = {other for name, _, other in WRONG if name == exercise and other != message}
-    assert not any(re.search(other, str(caught.value)) for other in others)
-
-
-def test_at_least_three_wrong_answers_an_exercise() -> None:
-    assert {name: sum(name == other for other, *_ in WRONG) >= 3 for name in CHECKS} == dict.fromkeys(CHECKS, True)
-
-
-def test_filters_are_those_of_transformers() -> None:
-    import torch
-
-    from lab_lib.decoding.config import DecodeConfig
-    from lab_lib.decoding.sampling import warpers
-
-    logits = np.random.default_rng(0).normal(scale=3, size=200)
-    for k, p, share, temperature in ((50, 0.9, 0.0, 0.7), (0, 0.5, 0.0, 1.0), (20, 1.0, 0.1, 1.3)):
-        scores = torch.tensor(logits)[None]
-        for warper in warpers(DecodeConfig(sample=True, temperature=temperature, top_k=k, top_p=p, min_p=share)):
-            scores = warper(None, scores)
-        ours = RIGHT["03.5"](logits, temperature, k, p, share)
-        np.testing.assert_allclose(ours, scores.softmax(-1)[0].numpy(), atol=1e-9)
-
-
-def test_one_step_is_that_of_the_library() -> None:
-    import torch
-
-    from lab_lib.decoding.contrastive import choose
-
-    random = np.random.default_rng(0)
-    for alpha in (0.0, 0.3, 0.6, 1.0):
-        p, states, seen = random.dirichlet(np.ones(5)), random.normal(size=(5, 8)), random.normal(size=(9, 8))
-        unit = [torch.nn.functional.normalize(torch.tensor(x), dim=-1)[None] for x in (states, seen)]
-        theirs = choose(torch.tensor(p)[None], *unit, torch.ones(1, 9), alpha)
-        assert RIGHT["03.9"](p, states, seen, alpha) == theirs.item()
-
-
-def test_the_seed_is_that_of_the_library() -> None:
-    from lab_lib.decoding.sampling import row_seed
-
-    assert RIGHT["03.7"](3, "town7", 2) == row_seed(3, "town7", 2)

@@ -1,43 +1,10 @@
-"""Lab 05: the solutions pass their checks, and what students get wrong is caught, each with its own message."""
+"""Wrong answers to the exercises of lab 05, each with what its message must say."""
 
 from __future__ import annotations
 
 import ast
 import json
 import re
-
-import pytest
-
-from lab_lib.corpora.load import load_corpus
-from lab_lib.course import check, show
-from lab_lib.course.checks.lab05 import CHECKS, RAN, SHOWS
-from tests.course_answers import complaint, require_own_messages, solved
-
-ANSWERS = {
-    "05.1": "write_call",
-    "05.2": "read_call",
-    "05.3": "after",
-    "05.4": "find",
-    "05.5": "joint_accuracy",
-    "05.6": "slot_scores",
-    "05.7": "match",
-    "05.8": "new_and_carried",
-}
-
-
-@pytest.fixture(scope="module")
-def names():
-    return solved("05")
-
-
-def test_every_exercise_is_checked():
-    assert list(CHECKS) == list(ANSWERS)
-
-
-@pytest.mark.parametrize("exercise", ANSWERS)
-def test_the_solution_is_right(exercise, names, capsys):
-    check(exercise, names[ANSWERS[exercise]])
-    assert capsys.readouterr().out.startswith(f"✓ {exercise}")
 
 
 def written(value=json.dumps, order=sorted, between=", "):
@@ -244,10 +211,10 @@ def pairs(predicted, gold, ever=False, **slips):
 
 WRONG = [
     ("05.1", written(value=repr), "double quotes"),
-    ("05.1", written(value=as_it_is, order=list), "order of the alphabet"),
+    ("05.1", written(value=as_it_is, order=list), "got .find_hotel\\(stars"),
     ("05.1", written(value=lambda text: f'"{text}"'), "quote inside a value"),
     ("05.1", written(), "accents stay as they are"),
-    ("05.1", written(value=as_it_is, between=","), "order of the alphabet"),
+    ("05.1", written(value=as_it_is, between=","), "north\",stars"),
     ("05.2", with_eval, "ran the text of a model"),
     ("05.2", lets_syntax_errors_out, "SyntaxError, expected ValueError"),
     ("05.2", returns_none, "got None, expected a ValueError"),
@@ -291,35 +258,3 @@ WRONG = [
     ("05.8", lambda p, g: pairs(p, g, values=True), "still the same slot"),
     ("05.8", lambda p, g: [(len(wrong), 0) for wrong in wrong_slots(p, g)], "stays wrong"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("exercise", "answer", "message"), WRONG)
-def test_what_students_get_wrong_is_caught(exercise, answer, message):
-    assert re.search(f"(?i){message}", complaint(exercise, answer))
-    assert not RAN
-
-
-def test_messages_of_an_exercise_differ():
-    require_own_messages(WRONG, CHECKS)
-
-
-def test_lines_are_printed_with_the_students_function(names, capsys):
-    show("05.2", names["read_call"], ['find_hotel(area="north")', "find_hotel(area=north)"])
-    assert re.search(r"-> \('find_hotel', .*\n.*refused: area: expected a text", capsys.readouterr().out)
-    town = load_corpus("town")
-    rows = {
-        service: [{k.lower(): v for k, v in row.items()} for row in rows] for service, rows in town.database.items()
-    }
-    show("05.4", names["find"], rows, town.splits["test"][1])
-    assert "   0 of 40  restaurant: area=hillside, food=moroccan" in capsys.readouterr().out
-
-
-def test_pictures_are_drawn_with_the_students_function(names, capsys):
-    pytest.importorskip("matplotlib")
-    gold = {str(n): [{}, {"hotel": {"area": "north"}}] for n in range(6)}
-    own = {key: [{}, {}] for key in gold}
-    show("05.3", {"Inform": [100, 50]}, (0, 0.5))
-    show("05.5", lambda *answer: accuracy(*answer), {"own": own, "gold": gold}, gold)
-    show("05.8", names["new_and_carried"], own, gold)
-    assert capsys.readouterr().out.count("Image") == 3  # what IPython writes in a picture's place outside a notebook
-    assert set(SHOWS) <= set(CHECKS)

@@ -1,44 +1,8 @@
-"""Lab 20: the solutions pass their checks, and what students get wrong is caught, each with its own message."""
+"""Wrong answers to the exercises of lab 20, each with what its message must say."""
 
 from __future__ import annotations
 
 import math
-import re
-
-import pytest
-
-from lab_lib.course import check, show
-from lab_lib.course.checks.lab20 import CHECKS, SHOWS, llama
-from tests.course_answers import complaint, require_own_messages, solved
-
-pytest.importorskip("peft")  # the oracles are the models and the merge of the training libraries
-
-ANSWERS = {
-    "20.1": "count_weights",
-    "20.2": "bytes_of_weights",
-    "20.3": "adapter_weights",
-    "20.4": "training_bytes",
-    "20.5": "cache_bytes",
-    "20.6": "bytes_a_token",
-    "20.7": "bits_a_byte",
-    "20.8": "merge",
-    "20.9": "uploads",
-}
-
-
-@pytest.fixture(scope="module")
-def names():
-    return solved("20")
-
-
-def test_every_exercise_is_checked():
-    assert list(CHECKS) == list(ANSWERS)
-
-
-@pytest.mark.parametrize("exercise", ANSWERS)
-def test_the_solution_is_right(exercise, names, capsys):
-    check(exercise, names[ANSWERS[exercise]])
-    assert capsys.readouterr().out.startswith(f"✓ {exercise}")
 
 
 def counted(heads="num_key_value_heads", feed_forward=3, norms=2, last=1, tied=True, square=False):
@@ -162,7 +126,7 @@ WRONG = [
     ("20.4", lambda frozen, trainable: frozen + 4 * trainable, "fp32 have 4 bytes"),
     ("20.5", cache(parts=1), "keys and values are both kept"),
     ("20.5", cache(heads="num_attention_heads"), "not heads of queries"),
-    ("20.5", cache(layers=False), "2 bytes a value: got"),
+    ("20.5", cache(layers=False), "2 bytes a value: got 240"),
     ("20.5", cache(one_row=True), "3 rows"),
     ("20.6", lambda texts, encode: sum(map(len, texts)) / sum(len(encode(t)) for t in texts), "two bytes in UTF-8"),
     ("20.6", of_means, "mean of the texts' means"),
@@ -186,30 +150,3 @@ WRONG = [
     ("20.9", lambda files: kept(files, ends=(".safetensors", ".json")), "chat template"),
     ("20.9", lambda files: kept(files, refuse=False), "without README.md: got"),
 ]
-
-
-@pytest.mark.parametrize(("exercise", "answer", "message"), WRONG)
-def test_what_students_get_wrong_is_caught(exercise, answer, message):
-    assert re.search(message, complaint(exercise, answer))
-
-
-def test_messages_of_an_exercise_differ():
-    require_own_messages(WRONG, CHECKS)
-
-
-def test_pictures_are_drawn_with_the_students_function(names, capsys):
-    pytest.importorskip("matplotlib")
-    torch = pytest.importorskip("torch")
-    large = llama(vocab_size=32_000, hidden_size=4096, intermediate_size=11_008, num_attention_heads=32, head_dim=128)
-    shapes = {"large": large, "grouped": {**large, "num_key_value_heads": 8}}
-    show("20.1", names["count_weights"], shapes)
-    show("20.4", lambda shape, method: names["training_bytes"](10, names["count_weights"](shape)), shapes)
-    show("20.5", names["cache_bytes"], shapes)
-    show("20.6", names["bytes_a_token"], {"bytes": lambda text: list(text.encode())}, {"one": ["a b"], "two": ["é"]})
-    assert capsys.readouterr().out.count("Image") == 4  # what IPython writes in a picture's place outside a notebook
-    pytest.importorskip("bitsandbytes")
-    generator = torch.Generator().manual_seed(0)
-    weight, a, b = (torch.randn(*size, generator=generator) for size in ((64, 64), (2, 64), (64, 2)))
-    show("20.8", names["merge"], weight, a, b, 4)
-    assert capsys.readouterr().out.count("Image") == 1
-    assert set(SHOWS) <= set(CHECKS)

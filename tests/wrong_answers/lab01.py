@@ -1,41 +1,6 @@
-"""Lab 01: the solutions pass their checks, and what students get wrong is caught, each with its own message."""
+"""Wrong answers to the exercises of lab 01, each with what its message must say."""
 
 from __future__ import annotations
-
-import re
-
-import pytest
-
-from lab_lib.corpora.load import load_corpus
-from lab_lib.course import check, show
-from lab_lib.course.checks.lab01 import CHECKS, SHOWS
-from lab_lib.prompts.encode import Example
-from tests.course_answers import complaint, require_own_messages, solved
-
-ANSWERS = {
-    "01.1": "words_of",
-    "01.2": "changes",
-    "01.3": "active_domains",
-    "01.4": "delexicalise",
-    "01.5": "lengths",
-    "01.6": "leaks",
-    "01.7": "learnt_stretches",
-}
-
-
-@pytest.fixture(scope="module")
-def names():
-    return solved("01")
-
-
-def test_every_exercise_is_checked():
-    assert list(CHECKS) == list(ANSWERS)
-
-
-@pytest.mark.parametrize("exercise", ANSWERS)
-def test_the_solution_is_right(exercise, names, capsys):
-    check(exercise, names[ANSWERS[exercise]])
-    assert capsys.readouterr().out.startswith(f"✓ {exercise}")
 
 
 def alters_state(before, after):
@@ -193,7 +158,7 @@ WRONG = [
     ("01.3", forgets_quiet_turns, "A turn that changes nothing"),
     ("01.3", lambda states: [list(state) for state in states], "Only what changed counts"),
     ("01.3", one_domain_only, "only those that changed now"),
-    ("01.3", lambda states: [[] if not state else next(iter(state)) for state in states], "expected"),
+    ("01.3", lambda states: [[] if not state else next(iter(state)) for state in states], "h., .o., .t"),
     ("01.4", replaces_words, "the place that the span marks"),
     ("01.4", replaces_forward, "offsets of later spans"),
     ("01.4", unsorted_spans, "Spans come in any order"),
@@ -213,37 +178,3 @@ WRONG = [
     ("01.7", loses_the_last, "got \\[\\[6, 7\\]\\]"),
     ("01.7", with_gaps, "got \\[\\[\\], \\[6, 7\\]"),
 ]
-
-
-@pytest.mark.parametrize(("exercise", "answer", "message"), WRONG)
-def test_what_students_get_wrong_is_caught(exercise, answer, message):
-    assert re.search(message, complaint(exercise, answer))
-
-
-def test_messages_of_an_exercise_differ():
-    require_own_messages(WRONG, CHECKS)
-
-
-def test_the_pictures_are_drawn_with_the_students_function(names, capsys):
-    dialogue = load_corpus("town").splits["test"][0]
-    for exercise in ("01.2", "01.3", "01.4"):
-        show(exercise, names[ANSWERS[exercise]], dialogue)
-    printed = capsys.readouterr().out
-    assert "restaurant: area=station, pricerange=expensive" in printed and "  -> Yes, [name] fits." in printed
-
-
-def test_lengths_are_drawn(names, capsys):
-    pytest.importorskip("matplotlib")
-    show("01.5", names["lengths"], load_corpus("town").splits["dev"])
-    assert "Image" in capsys.readouterr().out  # what IPython writes in a picture's place outside a notebook
-
-
-def test_stretches_are_shown_as_text(names, capsys):
-    class Letters:
-        def decode(self, ids):
-            return "".join(map(chr, ids))
-
-    example = Example((104, 105, 33), (True, True, False), "x", 0, 0)
-    show("01.7", names["learnt_stretches"], example, Letters())
-    assert capsys.readouterr().out == "'hi'\n"
-    assert set(SHOWS) <= set(CHECKS)

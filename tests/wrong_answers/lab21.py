@@ -1,51 +1,9 @@
-"""Lab 21: the solutions pass their checks, and what students get wrong is caught, each with its own message."""
+"""Wrong answers to the exercises of lab 21, each with what its message must say."""
 
 from __future__ import annotations
 
 import math
 import re
-from pathlib import Path
-
-import pytest
-
-from lab_lib.course import check, show
-from lab_lib.course.checks.lab21 import CHECKS, SHOWS
-from lab_lib.runs.dry_run import memory_estimate
-from lab_lib.training.config import TrainConfig
-from lab_lib.training.trainer import training_arguments
-from tests.course_answers import complaint, require_own_messages, solved
-
-ANSWERS = {
-    "21.1": "header",
-    "21.2": "newest_complete",
-    "21.3": "accumulation",
-    "21.4": "share",
-    "21.5": "nf4_gigabytes",
-    "21.6": "cause",
-}
-
-
-@pytest.fixture(scope="module")
-def names():
-    return solved("21", re=re)
-
-
-def test_every_exercise_is_checked() -> None:
-    assert list(CHECKS) == list(ANSWERS)
-
-
-@pytest.mark.parametrize("exercise", ANSWERS)
-def test_the_solution_is_right(exercise, names, capsys) -> None:
-    check(exercise, names[ANSWERS[exercise]])
-    assert capsys.readouterr().out.startswith(f"✓ {exercise}")
-
-
-def test_what_is_taught_is_what_the_library_does(names, tmp_path: Path) -> None:
-    config = TrainConfig(batch_size=16, micro_batch_size=4)
-    for processes in (1, 2, 4):
-        arguments = training_arguments(config, tmp_path, 3, "fp32", False, processes)
-        assert names["accumulation"](16, 4, processes) == arguments.gradient_accumulation_steps
-    assert "16 bytes" in (memory_estimate.__doc__ or "") and names["nf4_gigabytes"](0, 0, 10**9) == 16
 
 
 def options(script, pattern=r"#SBATCH\s+--([\w-]+)[=\s]*(.*)", stop=lambda line: line and not line.startswith("#")):
@@ -147,6 +105,8 @@ def single_quant(linear, other, trained=0, double_quant=True):
 
 WORDS = {"DUE TO TIME LIMIT": "time limit", "DUE TO PREEMPTION": "preempted", "oom_kill": "main memory",
          "CUDA out of memory": "gpu memory", "out of memory while training": "gpu memory"}  # fmt: skip
+
+
 CODES = {0: "done", 2: "bad input", 137: "killed"}
 
 
@@ -188,12 +148,12 @@ WRONG = [
     ("21.3", whole_division, "expected a ValueError"),
     ("21.3", lambda b, m, n: guarded(b, m, n, b // n), "4 micro batches of 4 make 16"),
     ("21.4", chunks, "in nobody's share"),
-    ("21.4", last_takes_the_rest, "the slowest task decides"),
-    ("21.4", rounded_up, "the slowest task decides"),
+    ("21.4", last_takes_the_rest, "7 items and 8 tasks: .*the slowest task decides"),
+    ("21.4", rounded_up, "10 items and 3 tasks: .*the slowest task decides"),
     ("21.4", overlapping, "in more than one share"),
     ("21.4", backwards, "in another order"),
-    ("21.4", from_one, "expected a ValueError"),
-    ("21.4", lambda items, task, count: items[task::count], "task -1 of 3: got .* expected a ValueError"),
+    ("21.4", from_one, r"task -1 of 3: got \['c'\], expected a ValueError"),
+    ("21.4", lambda items, task, count: items[task::count], r"task -1 of 3: got \['d'\], expected a ValueError"),
     ("21.5", memory(scales=False), "each block of 64 weights has a scale"),
     ("21.5", single_quant, "without double quantisation"),
     ("21.5", memory(own_scales=False), "the scales' own scales"),
@@ -208,21 +168,3 @@ WRONG = [
     ("21.6", killed_is_memory, "nobody says why"),
     ("21.6", no_codes, "lab's code for bad input"),
 ]
-
-
-@pytest.mark.parametrize(("exercise", "answer", "message"), WRONG)
-def test_wrong_answers_are_told_why(exercise, answer, message) -> None:
-    assert re.search(message, complaint(exercise, answer))
-
-
-def test_each_exercise_has_three_wrong_answers_with_messages_of_their_own() -> None:
-    require_own_messages(WRONG, CHECKS)
-
-
-def test_what_is_shown(names, capsys) -> None:
-    show("21.1", names["header"], "#!/bin/bash\n#SBATCH --mem=8G\n")
-    show("21.4", names["share"])
-    show("21.5", names["nf4_gigabytes"])
-    assert set(SHOWS) == {"21.1", "21.4", "21.5"}
-    out = capsys.readouterr().out
-    assert "mem              8G" in out and "4 tasks: 0 4 8 | 1 5 9 | 2 6 | 3 7" in out

@@ -1,0 +1,63 @@
+"""Every lab: the solutions pass their checks, and what students get wrong is caught, each with a message of its own."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+from lab_lib.course import check
+from lab_lib.course.checks import labs
+from tests.course_answers import complaint, right_answers, wrong_answers
+
+WRONG: dict[str, list[tuple]] = {}
+for lab in labs():
+    for exercise, *answer in wrong_answers(lab):
+        WRONG.setdefault(exercise, []).append(tuple(answer))
+CASES = [
+    pytest.param(exercise, answer, message, id=f"{exercise}-{number}")
+    for exercise, answers in WRONG.items()
+    for number, (answer, message) in enumerate(answers, 1)
+]
+# Here several wrong answers get the same explanation; what differs is the value that the message shows.
+SHARED = {"01.1", "01.2", "02.1", "02.2", "02.3", "02.4", "21.1", "22.1", "22.2", "22.3", "22.4", "22.5", "22.6"}
+
+
+def module(lab: str):
+    return importlib.import_module(f"lab_lib.course.checks.lab{lab}")
+
+
+def told(exercise: str, answer) -> str:
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+        return complaint(exercise, answer)
+
+
+@pytest.mark.parametrize("lab", labs())
+def test_every_exercise_has_a_check_and_three_wrong_answers(lab):
+    exercises = list(right_answers(lab))
+    assert exercises == list(module(lab).CHECKS) and set(getattr(module(lab), "SHOWS", {})) <= set(exercises)
+    assert exercises == [exercise for exercise in WRONG if exercise.startswith(lab)]
+    assert min(len(WRONG[exercise]) for exercise in exercises) >= 3
+
+
+@pytest.mark.parametrize("exercise", WRONG)
+def test_the_solution_is_right(exercise, capsys):
+    check(exercise, right_answers(exercise[:2])[exercise])
+    assert capsys.readouterr().out.startswith(f"✓ {exercise}")
+
+
+@pytest.mark.parametrize(("exercise", "answer", "message"), CASES)
+def test_a_wrong_answer_is_told_why(exercise, answer, message):
+    said = told(exercise, answer)
+    matching = [pattern for _, pattern in WRONG[exercise] if re.search(pattern, said, re.IGNORECASE)]
+    assert message in matching and (matching == [message] or exercise in SHARED)
+    assert not getattr(module(exercise[:2]), "RAN", []), "the check ran the text of a model"
+
+
+@pytest.mark.parametrize("exercise", sorted(SHARED))
+def test_messages_with_the_same_explanation_differ(exercise):
+    said = [told(exercise, answer) for answer, _ in WRONG[exercise]]
+    assert len(set(said)) == len(said)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from lab_lib.results.curve import STYLE
+from lab_lib.results.figure import STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -95,7 +95,8 @@ class Scores:
     `values` and `intervals` (95 %) are by metric key; a descriptive metric has no interval. `counts` has one row an
     item, in the order of `per_item`, and adds up: `of_counts` makes the values of summed rows. `answers` counts the
     answers that were scored. `signature` holds everything the numbers depend on beside the data, `notes` the decisions
-    taken about the input, `extra` what only the JSON report shows.
+    taken about the input, `extra` what only the JSON report shows; `extra["table_notes"]` are sentences for under the
+    table, or {group of metrics: sentences}, in which `{rows}` stands for the names of the rows that have the sentence.
     """
 
     values: Mapping[str, float]
@@ -142,7 +143,8 @@ class Row:
     def summary(self) -> dict[str, Any]:
         """Return what records keep of a scored row."""
         assert self.scores is not None
-        return {"kind": self.kind, **self.scores.summary()}
+        notes = self.scores.extra.get("table_notes")
+        return {"kind": self.kind, **self.scores.summary(), **({"table_notes": notes} if notes else {})}
 
 
 def find_metric(metrics: Iterable[Metric], key: str, where: str = "metric") -> Metric:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab_lib.results.curve import STYLE
-from lab_lib.results.figure import save
+from lab_lib.results.figure import STYLE, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,226 +1,178 @@
-"""The table of a run: one row a system, as a terminal table, as GitHub markdown and as HTML."""
+"""The tables of a run: one row a system, a column a metric; the metrics of each group share a table.
+
+The words and numbers are the task's (`Metric`, `Words`); which rows come first, what an interval is and which numbers
+to distrust is the same for every task.
+"""
 
 from __future__ import annotations
 
-import math
-import numbers
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lab_lib.errors import LabError, nearest
+from lab_lib.evaluation.scores import Metric
 from lab_lib.results.assets import render
+from lab_lib.results.cells import ABOVE, Cell, escape, markdown_table, number, span, terminal_table
+from lab_lib.results.rows import AnyRow, TableRow, ordered
+from lab_lib.tasks.base import Words
 
 if TYPE_CHECKING:
-    from rich.table import Table
-    from rich.text import Text
+    from rich.console import Group
 
-Kind = Literal["reference", "trivial", "base", "finetuned", "other"]
-
-# Field -> heading. Scores are in points with one decimal and an interval; richness counts are plain numbers.
-SCORES = {"bleu": "BLEU", "inform": "Inform", "success": "Success", "combined": "Combined"}
-RICHNESS = {"avg_length": "Length", "unique_words": "Words", "unique_trigrams": "3-grams"}
-HEADINGS = (*SCORES.values(), *RICHNESS.values())
-ABOVE = "\N{UPWARDS ARROW}"
+__all__ = ["Cell", "TableRow", "markdown_table", "number", "terminal_table", "to_html", "to_markdown", "to_terminal"]
+WORDS = Words()
+WIDEST = 8  # columns that fit a terminal of 80 characters; more metrics become lines
 
 
 @dataclass(frozen=True)
-class ScoreRow:
-    """The scores of one system on one set of dialogues; `None` means not measured and is shown as `-`.
+class ScoreTable:
+    """One table, ready to be written: (name, kind, cells) a line. `flag` says what a marked number is above of."""
 
-    `bleu`, `inform` and `success` are points of 0-100, `combined` = (inform + success) / 2 + bleu (metrics of the
-    MultiWOZ benchmark). `intervals` maps a score's name to the (low, high) of its 95 % interval. `avg_length` is
-    words per reply; `unique_words` and `unique_trigrams` are counts over all replies. `own_state` says that Inform and
-    Success were judged with the belief states the system predicted (end to end).
-    Raises LabError for an unknown `kind`.
-    """
-
-    name: str
-    kind: Kind
-    bleu: float | None = None
-    inform: float | None = None
-    success: float | None = None
-    combined: float | None = None
-    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    avg_length: float | None = None
-    unique_words: int | None = None
-    unique_trigrams: int | None = None
-    dialogues: int | None = None
-    turns: int | None = None
-    own_state: bool = False
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise LabError(f"row {self.name!r}: unknown kind {self.kind!r}{nearest(self.kind, get_args(Kind))}")
+    title: str
+    corner: str
+    headings: tuple[str, ...]
+    lines: tuple[tuple[str, str, list[Cell]], ...]
+    notes: tuple[str, ...]
+    flag: str = ""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What one place of the table shows: a number, its interval (or ""), and whether it beats the gold replies."""
-
-    text: str
-    interval: str = ""
-    above: bool = False
-
-    @property
-    def line(self) -> str:
-        """The cell on one line.
-
-        >>> Cell("18.9", "17.8–20.1").line
-        '18.9 (17.8–20.1)'
-        """
-        mark = ABOVE if self.above else ""
-        return f"{self.text}{mark} ({self.interval})" if self.interval else f"{self.text}{mark}"
+def groups(metrics: Iterable[Metric]) -> dict[str, list[Metric]]:
+    """Return {group: its metrics}, the main one ("") first."""
+    found: dict[str, list[Metric]] = {"": []}
+    for metric in metrics:
+        found.setdefault(metric.group, []).append(metric)
+    return found
 
 
-def number(value: Any) -> str:
-    """Write a whole number as it is, any other with one decimal, and `-` for None, NaN and infinities.
-
-    >>> [number(value) for value in (18.94, 100.0, 1407, -0.01, None, float("nan"))]
-    ['18.9', '100.0', '1407', '0.0', '-', '-']
-    """
-    if value is None or not math.isfinite(value):
-        return "-"
-    if isinstance(value, numbers.Integral):
-        return str(value)
-    return f"{round(value, 1) + 0.0:.1f}"  # adding 0.0 turns -0.0 into 0.0
+def tables(rows: Sequence[AnyRow], metrics: Sequence[Metric], words: Words = WORDS) -> list[ScoreTable]:
+    """Return the main table, then one for each other group of metrics that a row has a value of."""
+    found = []
+    for group, columns in groups(metrics).items():
+        shown = shown_rows(rows, columns)
+        if shown or not group:
+            found.append(_table(group, shown, columns, words))
+    return found
 
 
-def ordered(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
-    """Return the rows as every table shows them: reference, trivial, base, fine-tuned, others; otherwise as given."""
-    return sorted(rows, key=lambda row: get_args(Kind).index(row.kind))
+def shown_rows(rows: Sequence[AnyRow], columns: Sequence[Metric]) -> list[TableRow]:
+    """Return the rows, in order, that have a value in one of the columns; what has none at all is in the main table."""
+    main = not any(metric.group for metric in columns)
+    keys = {metric.key for metric in columns}
+    return [row for row in ordered(rows) if keys & row.values.keys() or (main and not row.values)]
 
 
-def table_cells(rows: Sequence[ScoreRow]) -> list[tuple[ScoreRow, list[Cell]]]:
-    """Return each row, in order, with its cells: the four scores, then the three richness numbers."""
-    reference = next((row for row in rows if row.kind == "reference"), None)
-    return [
-        (row, [*(_score(row, name, reference) for name in SCORES), *(_count(row, name) for name in RICHNESS)])
-        for row in ordered(rows)
-    ]
+def table_cells(rows: Sequence[AnyRow], columns: Sequence[Metric]) -> list[tuple[TableRow, list[Cell]]]:
+    """Return each row that has a value in one of the columns, in order, with its cells."""
+    shown = shown_rows(rows, columns)
+    oracles = {metric.key: _oracle(shown, metric) for metric in columns}
+    return [(row, [_cell(row, metric, oracles[metric.key]) for metric in columns]) for row in shown]
 
 
-def _count(row: ScoreRow, name: str) -> Cell:
-    """Return the cell of one richness number."""
-    return Cell(number(getattr(row, name)))
+def _oracle(rows: Iterable[TableRow], metric: Metric) -> TableRow | None:
+    """Return the first oracle row that was measured in a metric."""
+    return next((row for row in rows if row.kind == "oracle" and metric.key in row.values), None)
 
 
-def _score(row: ScoreRow, name: str, reference: ScoreRow | None) -> Cell:
-    """Return the cell of one score."""
-    value: float | None = getattr(row, name)
-    low, high = row.intervals.get(name) or (None, None)
-    interval = "" if low is None or high is None else f"{_points(low)}–{_points(high)}"
-    gold: float | None = getattr(reference, name) if reference else None
-    above = row.kind != "reference" and value is not None and gold is not None and value > gold
-    return Cell(_points(value), interval, above)
+def _cell(row: TableRow, metric: Metric, oracle: TableRow | None) -> Cell:
+    """Return the cell of one metric; of a descriptive one only the number."""
+    if metric.key not in row.values:
+        return Cell("-")
+    value = float(row.values[metric.key])
+    text = number(value, metric.decimals)
+    if metric.descriptive:
+        return Cell(text)
+    low_high = row.intervals.get(metric.key)
+    interval = span(*low_high, metric.decimals) if low_high else ""
+    above = oracle is not None and row.kind != "oracle" and metric.better(value, oracle.values[metric.key])
+    return Cell(text, interval, above)
 
 
-def _points(value: float | None) -> str:
-    """Write a score, which keeps its decimal even when it came as a whole number."""
-    return number(None if value is None else float(value))
+def _table(group: str, rows: Sequence[TableRow], columns: Sequence[Metric], words: Words) -> ScoreTable:
+    """Return one table; with more metrics than fit side by side, they are its lines and the systems its columns."""
+    cells = table_cells(rows, columns)
+    headings = [metric.heading for metric in columns]
+    flag = _flag(cells, columns)
+    notes = tuple(_notes(group, cells, columns, words, flag))
+    if len(columns) <= WIDEST:
+        lines = [(row.name, row.kind, found) for row, found in cells]
+        return ScoreTable(group, "System", tuple(headings), tuple(lines), notes, flag)
+    turned = [(heading, "metric", [found[place] for _, found in cells]) for place, heading in enumerate(headings)]
+    return ScoreTable(group, "Metric", tuple(row.name for row, _ in cells), tuple(turned), notes, flag)
 
 
-def notes(rows: Sequence[ScoreRow]) -> list[str]:
-    """Return the sentences under the table: what was scored, what the ranges are, and which rows to distrust."""
-    cells = [cell for _, row in table_cells(rows) for cell in row]
-    sentences = [_sizes(rows)] if any(row.dialogues for row in rows) else []
-    if own := [row.name for row in ordered(rows) if row.own_state]:
-        sentences.append(
-            f"End to end, with their own belief states: {', '.join(own)}; the others with the gold states."
-        )
-    if any(cell.interval for cell in cells):
-        sentences.append("Ranges: 95 % intervals (bootstrap over dialogues).")
-    if any(cell.above for cell in cells):
-        sentences.append(f"{ABOVE} above the gold replies: look for a leak or a trick before believing it.")
-    return sentences
+def _flag(cells: Sequence[tuple[TableRow, list[Cell]]], columns: Sequence[Metric]) -> str:
+    """Return what the marked numbers are above of, `above the gold replies`; "" where none is marked."""
+    marked = [metric for place, metric in enumerate(columns) if any(found[place].above for _, found in cells)]
+    oracle = next((row.name for row, _ in cells if row.kind == "oracle"), "")
+    if not marked:
+        return ""
+    return f"{'above' if all(metric.higher_is_better for metric in marked) else 'better than'} the {oracle}"
 
 
-def _sizes(rows: Sequence[ScoreRow]) -> str:
-    """Say how many dialogues and replies were scored, row by row where the rows differ."""
-    sizes = {row.name: f"{number(row.dialogues)} dialogues, {number(row.turns)} replies" for row in ordered(rows)}
+def _notes(
+    group: str,
+    cells: Sequence[tuple[TableRow, list[Cell]]],
+    columns: Sequence[Metric],
+    words: Words,
+    flag: str,
+) -> list[str]:
+    """Return the sentences under a table: what was scored, what the ranges are, and which rows to distrust."""
+    rows = [row for row, _ in cells]
+    measured = any(cell.interval for _, found in cells for cell in found)
+    ranges = [f"Ranges: 95 % intervals (bootstrap over {words.items})."] if measured else []
+    marked = [f"{ABOVE} {flag}: look for a leak or a trick before believing it."] if flag else []
+    if group:
+        explained = " ".join(explanations(columns))
+        return [*([explained] if explained else []), *ranges, *_own_notes(rows, group), *marked]
+    return [*_sizes(rows, words), *_own_notes(rows, group), *ranges, *marked]
+
+
+def explanations(columns: Iterable[Metric]) -> list[str]:
+    """Return what the columns are, each sentence once."""
+    return list(dict.fromkeys(metric.explanation for metric in columns if metric.explanation))
+
+
+def _own_notes(rows: Sequence[TableRow], group: str) -> list[str]:
+    """Return what the task says under the table, each sentence once, with the names of the rows that have it."""
+    having: dict[str, list[str]] = {}
+    for row in rows:
+        for sentence in row.notes.get(group, ()):
+            having.setdefault(sentence, []).append(row.name)
+    return [sentence.replace("{rows}", ", ".join(names)) for sentence, names in having.items()]
+
+
+def _sizes(rows: Sequence[TableRow], words: Words) -> list[str]:
+    """Say how many items and answers were scored, row by row where the rows differ."""
+    if not any(row.items for row in rows):
+        return []
+    sizes = {row.name: f"{number(row.items)} {words.items}, {number(row.answers)} {words.answers}" for row in rows}
     if len(set(sizes.values())) == 1:
-        return f"{next(iter(sizes.values()))}."
-    return f"Scored on different sets: {'; '.join(f'{name}: {size}' for name, size in sizes.items())}."
+        return [f"{next(iter(sizes.values()))}."]
+    return [f"Scored on different sets: {'; '.join(f'{name}: {size}' for name, size in sizes.items())}."]
 
 
-def to_terminal(rows: Sequence[ScoreRow], title: str = "") -> Table:
-    """Return a rich table with each interval under its score, so that it fits 80 columns."""
-    # Widest cells: 3 x 11 + 11 + 6 + 5 + 7 = 62; with 7 gaps 69 of 80 columns, so 11 for names ("fine-tuned").
-    return terminal_table(HEADINGS, _lines(rows), notes(rows), title)
+def to_terminal(rows: Sequence[AnyRow], metrics: Sequence[Metric], title: str = "", words: Words = WORDS) -> Group:
+    """Return the tables for a terminal, one under the other, each with its intervals under their scores."""
+    from rich.console import Group
+
+    found = []
+    for one in tables(rows, metrics, words):
+        head = ": ".join(filter(None, (title, one.title[:1].lower() + one.title[1:] if title else one.title)))
+        lines = [(name, cells) for name, _, cells in one.lines]
+        found.append(terminal_table(one.headings, lines, one.notes, head, one.corner))
+    return Group(*found)
 
 
-def _lines(rows: Sequence[ScoreRow]) -> list[tuple[str, list[Cell]]]:
-    """Return (name, cells) in table order."""
-    return [(row.name, cells) for row, cells in table_cells(rows)]
+def to_markdown(rows: Sequence[AnyRow], metrics: Sequence[Metric], words: Words = WORDS) -> str:
+    """Return GitHub tables, each with its notes; the title of a group stands in bold above its table."""
+    found = []
+    for one in tables(rows, metrics, words):
+        head = f"**{escape(one.title)}**\n\n" if one.title else ""
+        lines = [(name, cells) for name, _, cells in one.lines]
+        found.append(head + markdown_table(one.headings, lines, one.notes, one.corner))
+    return "\n".join(found)
 
 
-def terminal_table(
-    headings: Sequence[str],
-    lines: Sequence[tuple[str, Sequence[Cell]]],
-    notes: Sequence[str] = (),
-    title: str = "",
-    corner: str = "System",
-) -> Table:
-    """Return a rich table of any columns: a name and its cells a line, `notes` under it, `corner` over the names."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    # Text() everywhere: a plain string would be read as markup, and a system may be called "[red]".
-    table = Table(
-        title=Text(f"{title}\n") if title else None,
-        title_justify="left",
-        caption=Text("\n".join(["", *notes])),
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        padding=0,
-        show_edge=False,
-    )
-    table.add_column(corner, overflow="fold")
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for name, cells in lines:
-        table.add_row(Text(name), *(_terminal_cell(cell) for cell in cells))
-    return table
-
-
-def _terminal_cell(cell: Cell) -> Text:
-    """Return a number with its dimmed interval on the next line."""
-    from rich.text import Text
-
-    text = Text(cell.text + ABOVE, style="bold yellow") if cell.above else Text(cell.text)
-    return text.append(f"\n{cell.interval}", style="dim not bold") if cell.interval else text
-
-
-def to_markdown(rows: Sequence[ScoreRow]) -> str:
-    """Return a GitHub table, then its notes. Names are escaped, so that none can break out of its cell."""
-    return markdown_table(HEADINGS, _lines(rows), notes(rows))
-
-
-def markdown_table(
-    headings: Sequence[str],
-    lines: Sequence[tuple[str, Sequence[Cell]]],
-    notes: Sequence[str] = (),
-    corner: str = "System",
-) -> str:
-    """Return a GitHub table of any columns: a name and its cells a line, `notes` under it, all names escaped."""
-    rows = [[_escape(corner), *headings], ["---", *["---:"] * len(headings)]]
-    rows += [[_escape(name), *(cell.line for cell in cells)] for name, cells in lines]
-    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    return table + "".join(f"\n{_escape(sentence)}\n" for sentence in notes)
-
-
-def _escape(text: str) -> str:
-    """Escape what GitHub markdown would read as markup, and put the text on one line."""
-    return re.sub(r"([\\`*_{}\[\]<>|#~&!$@])", r"\\\1", " ".join(text.split()))
-
-
-def to_html(rows: Sequence[ScoreRow]) -> str:
-    """Return the table as an HTML `<table>` with its notes as a list; names are escaped."""
-    return render("table.html", **html_values(rows))
-
-
-def html_values(rows: Sequence[ScoreRow]) -> dict[str, list]:
-    """Return what the template `table.html` needs."""
-    return {"headings": list(HEADINGS), "lines": table_cells(rows), "notes": notes(rows)}
+def to_html(rows: Sequence[AnyRow], metrics: Sequence[Metric], words: Words = WORDS) -> str:
+    """Return the tables as HTML `<table>`s, each with its notes as a list; names are escaped."""
+    return "".join(render("table.html", table=one) for one in tables(rows, metrics, words))

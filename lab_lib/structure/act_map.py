@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lab_lib.results.curve import STYLE
-from lab_lib.results.figure import save
+from lab_lib.results.figure import STYLE, save
 
 NUMBERED = 0.05  # smaller shares are seen by their colour alone
 

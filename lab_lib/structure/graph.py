@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab_lib.results.curve import STYLE
-from lab_lib.results.figure import save
+from lab_lib.results.figure import STYLE, save
 from lab_lib.structure.describe import Card
 from lab_lib.structure.dot import ARROWS, LOOKS, node_lines
 from lab_lib.structure.transitions import Transitions

@@ -55,6 +55,7 @@ class Words:
     items: str = "dialogues"
     answer: str = "reply"
     answers: str = "replies"
+    facts: str = "goal"  # what holds for the whole item (`ItemView.facts`)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,114 @@
+"""A table of any columns, as a terminal table and as GitHub markdown: names, and a cell for each column.
+
+What the columns of scores are is decided in `table.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+ABOVE = "\N{UPWARDS ARROW}"
+Line = tuple[str, Sequence["Cell"]]  # a name and its cells
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one place of a table shows: a number, its interval (or ""), and whether it beats the oracle's."""
+
+    text: str
+    interval: str = ""
+    above: bool = False
+
+    @property
+    def line(self) -> str:
+        """The cell on one line.
+
+        >>> Cell("18.9", "17.8–20.1").line
+        '18.9 (17.8–20.1)'
+        """
+        mark = ABOVE if self.above else ""
+        return f"{self.text}{mark} ({self.interval})" if self.interval else f"{self.text}{mark}"
+
+
+def number(value: Any, decimals: int = 1) -> str:
+    """Write a whole number as it is, any other with its decimals, and `-` for None, NaN and infinities.
+
+    >>> [number(value) for value in (18.94, 100.0, 1407, -0.01, None, float("nan"))]
+    ['18.9', '100.0', '1407', '0.0', '-', '-']
+    """
+    if value is None or not math.isfinite(value):
+        return "-"
+    if isinstance(value, numbers.Integral):
+        return str(value)
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # adding 0.0 turns -0.0 into 0.0
+
+
+def span(low: float, high: float, decimals: int = 1) -> str:
+    """Write an interval; a dash between its ends would be read as a minus where one is below 0.
+
+    >>> span(17.83, 20.1), span(-1.2, -0.5)
+    ('17.8–20.1', '-1.2 to -0.5')
+    """
+    ends = number(float(low), decimals), number(float(high), decimals)
+    return (" to " if any(end.startswith("-") for end in ends) else "–").join(ends)
+
+
+def terminal_table(
+    headings: Sequence[str], lines: Sequence[Line], notes: Sequence[str] = (), title: str = "", corner: str = "System"
+) -> Table:
+    """Return a rich table: a name and its cells a line, `notes` under it, `corner` over the names.
+
+    Intervals stand under their numbers, so that seven columns fit a terminal of 80.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    # Text() everywhere: a plain string would be read as markup, and a system may be called "[red]".
+    table = Table(
+        title=Text(f"{title}\n") if title else None,
+        title_justify="left",
+        caption=Text("\n".join(["", *notes])),
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        padding=0,
+        show_edge=False,
+    )
+    table.add_column(corner, overflow="fold")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, cells in lines:
+        table.add_row(Text(name), *(_terminal_cell(cell) for cell in cells))
+    return table
+
+
+def _terminal_cell(cell: Cell) -> Text:
+    """Return a number with its dimmed interval on the next line."""
+    from rich.text import Text
+
+    text = Text(cell.text + ABOVE, style="bold yellow") if cell.above else Text(cell.text)
+    return text.append(f"\n{cell.interval}", style="dim not bold") if cell.interval else text
+
+
+def markdown_table(
+    headings: Sequence[str], lines: Sequence[Line], notes: Sequence[str] = (), corner: str = "System"
+) -> str:
+    """Return a GitHub table: a name and its cells a line, `notes` under it. Names are escaped: none can break out."""
+    rows = [[escape(corner), *headings], ["---", *["---:"] * len(headings)]]
+    rows += [[escape(name), *(cell.line for cell in cells)] for name, cells in lines]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return table + "".join(f"\n{escape(sentence)}\n" for sentence in notes)
+
+
+def escape(text: str) -> str:
+    """Escape what GitHub markdown would read as markup, and put the text on one line."""
+    return re.sub(r"([\\`*_{}\[\]<>|#~&!$@])", r"\\\1", " ".join(text.split()))

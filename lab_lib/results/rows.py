@@ -1,0 +1,113 @@
+"""Rows of a table, from scored systems or from the records that keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab_lib.errors import LabError, nearest
+from lab_lib.evaluation.scores import KINDS, Kind, Metric, Row, find_metric, read_metrics
+from lab_lib.tasks import find_task
+from lab_lib.tasks.base import Words
+
+NOTES = "table_notes"  # in `Scores.extra`, and in the rows of records
+UNKNOWN = Words("item", "items", "answer", "answers", "facts")  # of a task that is not on this machine
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """What tables, figures and submissions need of a system; a metric without a value was not measured.
+
+    `notes` are sentences for under the table, by the group of metrics they are about ("": the main table); `{rows}` in
+    one stands for the names of all rows that have it. Raises LabError for an unknown kind.
+    """
+
+    name: str
+    kind: Kind
+    values: Mapping[str, float] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    items: int | None = None
+    answers: int | None = None
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a kind that no table knows."""
+        if self.kind not in KINDS:
+            raise LabError(f"row {self.name!r}: unknown kind {self.kind!r}{nearest(self.kind, KINDS)}")
+
+
+AnyRow = Row | TableRow
+
+
+def table_row(row: AnyRow) -> TableRow:
+    """Return a system as a row of a table; one without scores has no values."""
+    if isinstance(row, TableRow):
+        return row
+    if row.scores is None:
+        return TableRow(row.name, row.kind)
+    scores = row.scores
+    notes = notes_by_group(scores.extra.get(NOTES, ()))
+    return TableRow(row.name, row.kind, scores.values, scores.intervals, scores.items, scores.answers, notes)
+
+
+def notes_by_group(notes: Sequence[str] | Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return {group: sentences} of what a task says under its tables: sentences of the main one, or those of each."""
+    by_group = notes if isinstance(notes, Mapping) else {"": notes}
+    return {group: tuple(sentences) for group, sentences in by_group.items()}
+
+
+def read_row(name: str, values: Mapping[str, Any]) -> TableRow:
+    """Return a row of a record; see `Row.summary`."""
+    intervals = {key: (low, high) for key, (low, high) in values["intervals"].items()}
+    notes = notes_by_group(values.get(NOTES, ()))
+    return TableRow(name, values["kind"], values["values"], intervals, values["items"], values["answers"], notes)
+
+
+def ordered(rows: Iterable[AnyRow]) -> list[TableRow]:
+    """Return the rows as every table shows them: oracle, trivial, base, start, fine-tuned, others; else as given."""
+    return sorted(map(table_row, rows), key=lambda row: KINDS.index(row.kind))
+
+
+def last_tuned(rows: Iterable[AnyRow]) -> TableRow | None:
+    """Return the row that a run is about: of the fine-tuned ones the last; None where nothing was trained."""
+    return next((row for row in reversed(ordered(rows)) if row.kind == "finetuned"), None)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The scores in a record.json: what was measured, and the rows of the table."""
+
+    task: str
+    metrics: tuple[Metric, ...]
+    main: Metric
+    rows: tuple[TableRow, ...]
+
+    @property
+    def words(self) -> Words:
+        """What the task calls its items and answers."""
+        return words_of(self.task)
+
+    @property
+    def baselines(self) -> list[TableRow]:
+        """The oracle and trivial rows."""
+        return [row for row in self.rows if row.kind in ("oracle", "trivial")]
+
+
+def read_recorded(record: Mapping[str, Any], where: object) -> Recorded:
+    """Return the scores of a record. Raises LabError, naming `where`, for one of another shape."""
+    try:
+        metrics = read_metrics(record["metrics"])
+        rows = tuple(read_row(name, values) for name, values in record["rows"].items())
+        return Recorded(record["task"], metrics, find_metric(metrics, record["main"], str(where)), rows)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise LabError(f"{where}: not the record of a run, or of one of lab_lib 0.1 ({reason})") from None
+
+
+def words_of(task: str) -> Words:
+    """Return what a task calls its things; plain words for one that this machine does not have."""
+    try:
+        return find_task(task).words
+    except LabError:
+        return UNKNOWN

@@ -27,7 +27,7 @@ def town():
 def test_offers_and_facts_are_those_of_the_scorer(town):
     """On random replies, in the domains where venues are offered by name."""
     on_offer, informed, told = (right_answers("02")[exercise] for exercise in ("02.4", "02.5", "02.6"))
-    database, replies = Database(town.database), random_replies(town, "test", "train")
+    database, replies = Database(town.database), random_replies(town.splits["test"], town.splits["train"])
     verdicts = MwzScorer.from_corpus(town, "test").score(replies, resamples=0).per_dialogue
     judged = 0
     for dialogue in town.splits["test"]:

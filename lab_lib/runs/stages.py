@@ -40,12 +40,13 @@ def encode(dialogues: Sequence[Dialogue], tokenizer: Any, config: RunConfig, spl
 
 
 def token_line(examples: Sequence[Example]) -> str:
-    """Return one line on how many examples and tokens there are and which share of them is learnt.
+    """Return one line on how many examples and tokens there are and which share of them is supervised.
 
     A share near 0 % or 100 % says that the loss mask is not what one thinks: the town and MultiWOZ recipes have 30 %.
     """
-    tokens, learnt = sum(len(e.ids) for e in examples), sum(sum(e.learnt) for e in examples)
-    return f"{len(examples)} examples, {tokens} tokens, {learnt} of them learnt ({learnt / max(tokens, 1):.1%})"
+    tokens, supervised = sum(len(e.ids) for e in examples), sum(sum(e.loss_mask) for e in examples)
+    share = f"{supervised / max(tokens, 1):.1%}"
+    return f"{len(examples)} examples, {tokens} tokens, {supervised} of them supervised ({share})"
 
 
 def ask(dialogues: Sequence[Dialogue], tokenizer: Any, config: RunConfig, splits: Splits) -> list[Prompt]:
@@ -156,7 +157,7 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     from lab_lib.models.hardware import find_machine, print_choices
     from lab_lib.models.model import load_model, training_mode
     from lab_lib.training.kernels import LIGER, choose_kernels, use_liger
-    from lab_lib.training.lora import attach_lora
+    from lab_lib.training.lora import attach_lora, check_start
     from lab_lib.training.sharding import WHOLE, sharding_choice, whole_weights
     from lab_lib.training.trainer import train
 
@@ -166,8 +167,7 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
     # Both refuse what cannot be done before a model is loaded.
     world = world_size()
     sharding = sharding_choice(config.training, config.model.quantisation)
-    if config.model.adapter is not None:
-        raise LabError("model.adapter: training starts from a base model; merge the adapter into one with 'lab merge'")
+    check_start(config.model, config.lora)
     full, sharded = config.lora.method == "full", sharding.value != WHOLE
     loaded = load_model(config.model, for_training=True, full=full, sharded=sharded)
     kernels = choose_kernels(config.training.kernels, find_machine(), loaded.model.config.model_type)
@@ -193,7 +193,8 @@ def learn(config: RunConfig, folder: RunFolder, splits: Splits, console: Console
         dev=dev_evaluation(config, folder, splits, loaded.tokenizer, console)
         if config.training.evaluate_every
         else None,
-        say=lambda line: console.print(line, highlight=False) if this_process().first else None,
+        best_metric=config.training.best_metric or "combined",
+        log=lambda line: console.print(line, highlight=False) if this_process().first else None,
         notice=notice,
         sharding=sharding.value,
     )

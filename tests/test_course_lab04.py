@@ -237,13 +237,13 @@ def test_the_loss_is_that_of_training() -> None:
     from types import SimpleNamespace
 
     from lab_lib.training.batches import IGNORED
-    from lab_lib.training.loss import learnt_loss
+    from lab_lib.training.loss import supervised_loss
 
     random = np.random.default_rng(0)
     logits, ids, learnt = random.normal(size=(9, 20)), random.integers(0, 20, 9), random.random(9) < 0.5
     labels = torch.tensor(np.where(learnt, ids, IGNORED))[None]
     kept = torch.tensor(logits[:-1])[torch.tensor(learnt[1:])]
-    theirs = learnt_loss(SimpleNamespace(logits=kept), labels).item()
+    theirs = supervised_loss(SimpleNamespace(logits=kept), labels).item()
     assert RIGHT["04.1"](logits, ids, learnt) == pytest.approx(theirs)
 
 

@@ -11,8 +11,8 @@ import pytest
 from lab_lib.course import check, show
 from lab_lib.course.checks.lab21 import CHECKS, SHOWS
 from lab_lib.runs.dry_run import memory_estimate
+from lab_lib.training.arguments import training_arguments
 from lab_lib.training.config import TrainConfig
-from lab_lib.training.trainer import training_arguments
 from tests.course_answers import complaint, require_own_messages, solved
 
 ANSWERS = {
@@ -43,7 +43,7 @@ def test_the_solution_is_right(exercise, names, capsys) -> None:
 def test_what_is_taught_is_what_the_library_does(names, tmp_path: Path) -> None:
     config = TrainConfig(batch_size=16, micro_batch_size=4)
     for processes in (1, 2, 4):
-        arguments = training_arguments(config, tmp_path, 3, "fp32", False, processes)
+        arguments = training_arguments(config, tmp_path, 3, "fp32", processes)
         assert names["accumulation"](16, 4, processes) == arguments.gradient_accumulation_steps
     assert "16 bytes" in (memory_estimate.__doc__ or "") and names["nf4_gigabytes"](0, 0, 10**9) == 16
 

@@ -31,7 +31,7 @@ class Example:
     """
 
     ids: tuple[int, ...]
-    learnt: tuple[bool, ...]
+    loss_mask: tuple[bool, ...]
     key: str
     first: int
     last: int
@@ -171,7 +171,7 @@ def _example(
 def _ended(example: Example, last: Piece, eos: int) -> Example:
     """Return the example of a whole dialogue with its end: EOS in the place of a next line, which is learnt too."""
     closing = (*last.after, eos)
-    return replace(example, ids=example.ids + closing, learnt=example.learnt + (True,) * len(closing))
+    return replace(example, ids=example.ids + closing, loss_mask=example.loss_mask + (True,) * len(closing))
 
 
 def _windows(pieces: Sequence[Piece], room: int, format: str) -> Iterator[tuple[Fitted, int]]:

@@ -25,9 +25,9 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     """
     from lab_lib.models.hardware import print_choices
     from lab_lib.models.model import load_model
+    from lab_lib.training.arguments import step_count
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.loss import SHORT, choose_positions
-    from lab_lib.training.trainer import step_count
 
     splits = load_splits(config.data)
     check_plan_bias(config, splits)
@@ -43,7 +43,7 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     say_split(encoded, config, console)
     longest, micro = max(len(e.ids) for e in encoded), config.training.micro_batch_size
     few = model.config.is_encoder_decoder or choose_positions(model).value == SHORT
-    most = max(sum(e.learnt) for e in encoded) if few else longest
+    most = max(sum(e.loss_mask) for e in encoded) if few else longest
     again = config.training.gradient_checkpointing
     console.print(memory_estimate(model, summary.trainable, micro * longest, micro * most, again))
     for example in encoded[:examples]:
@@ -77,11 +77,13 @@ def memory_estimate(
 
 
 def render_tokens(example: Example, tokenizer: Any) -> Text:
-    """Return an example as text: stretches of learnt tokens between guillemets and green, the others dim."""
-    text = Text().append(f"{example.key}: {len(example.ids)} tokens, {sum(example.learnt)} learnt\n", style="bold")
-    marked = zip(example.ids, example.learnt, strict=True)
-    for learnt, stretch in groupby(marked, key=lambda pair: pair[1]):
+    """Return an example as text: stretches of supervised tokens between guillemets and green, the others dim."""
+    text = Text().append(
+        f"{example.key}: {len(example.ids)} tokens, {sum(example.loss_mask)} supervised\n", style="bold"
+    )
+    marked = zip(example.ids, example.loss_mask, strict=True)
+    for supervised, stretch in groupby(marked, key=lambda pair: pair[1]):
         # Whole stretches are decoded: a token alone may be half a character.
         piece = tokenizer.decode([i for i, _ in stretch])
-        text.append(f"\u00ab{piece}\u00bb" if learnt else piece, style="green" if learnt else "dim")
+        text.append(f"\u00ab{piece}\u00bb" if supervised else piece, style="green" if supervised else "dim")
     return text

@@ -90,7 +90,7 @@ def report(config: RunConfig, folder: RunFolder, splits: Splits, console: Consol
     record = make_record(config, folder, splits, scored, states)
     write_json(folder.path / "record.json", record)
     log = read_jsonl(folder.log) if folder.log.exists() else []
-    best = best_step(log, config.training.best_metric)
+    best = best_step(log, config.training.best_metric or "combined")
     places = folder.path / "curve.png", folder.path / "curve.svg"
     svg = draw_curve(log, config.recipe, *places, best, dev_line(config, splits)) if log else None
     page = side_by_side(splits.reported, scored)

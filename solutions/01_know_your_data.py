@@ -385,7 +385,7 @@ from dataclasses import replace
 def size(config):
     """Return (examples, tokens, learnt tokens) of the training split."""
     made = [e for d in train for e in training_examples(d, tokenizer, config, database)]
-    return len(made), sum(len(e.ids) for e in made), sum(sum(e.learnt) for e in made)
+    return len(made), sum(len(e.ids) for e in made), sum(sum(e.loss_mask) for e in made)
 
 
 for form in ("dialogues", "turns"):

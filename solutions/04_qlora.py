@@ -95,7 +95,7 @@ check("04.1", masked_loss)
 # %%
 example = examples[0]
 scores = logits_of(model, example.ids).double().numpy()
-print(f"untouched lab-tiny: {masked_loss(scores, example.ids, example.learnt):.2f} nats a learnt token")
+print(f"untouched lab-tiny: {masked_loss(scores, example.ids, example.loss_mask):.2f} nats a learnt token")
 print(f"a uniform guess:    {math.log(model.config.vocab_size):.2f} nats, the logarithm of the vocabulary's size")
 
 # %% [markdown]
@@ -136,7 +136,7 @@ short = min(splits.train, key=lambda dialogue: len(dialogue.turns))
 told = training_examples(short, tokenizer, PromptConfig(instruction=sentence))[0]
 untold = training_examples(short, tokenizer, PromptConfig())[0]
 print(tokenizer.decode(told.ids)[:200], "...")
-print(f"{len(told.ids) - len(untold.ids)} tokens more, {sum(told.learnt) - sum(untold.learnt)} of them learnt")
+print(f"{len(told.ids) - len(untold.ids)} tokens more, {sum(told.loss_mask) - sum(untold.loss_mask)} of them learnt")
 
 # %% [markdown]
 # ### Question 🍇🍇🍇: Add the possibility to add an "instruction" prompt before the dialogue history. Does it help?
@@ -157,7 +157,7 @@ print(f"{len(told.ids) - len(untold.ids)} tokens more, {sum(told.learnt) - sum(u
 # %%
 for name in ("turns", "dialogues"):
     made = [e for d in splits.train for e in training_examples(d, tokenizer, PromptConfig(format=name))]
-    tokens, learnt = sum(len(e.ids) for e in made), sum(sum(e.learnt) for e in made)
+    tokens, learnt = sum(len(e.ids) for e in made), sum(sum(e.loss_mask) for e in made)
     print(f"{name:10} {len(made):5} examples, {tokens:8,} tokens, {learnt:7,} learnt ({learnt / tokens:.0%})")
 
 # %% [markdown]
@@ -308,7 +308,7 @@ for double in (False, True):
 # %%
 gold = [e for d in splits.dev[:5] for e in training_examples(d, tokenizer, config.prompt, splits.database)]
 for name, each in {"as it is": plain.model, "4 bits": loaded.model}.items():
-    mean = np.mean([masked_loss(logits_of(each, e.ids).double().numpy(), e.ids, e.learnt) for e in gold])
+    mean = np.mean([masked_loss(logits_of(each, e.ids).double().numpy(), e.ids, e.loss_mask) for e in gold])
     print(f"{name:9} {mean:.3f} nats a learnt token on {len(gold)} dev examples")
 
 # %% [markdown]

@@ -594,7 +594,7 @@ for way, config in ways.items():
     model = load_model(replace(config, dtype="fp32")).model
     nats, best = [], []
     for example in examples:
-        learnt, gold = torch.tensor(example.learnt[1:]), torch.tensor(example.ids[1:])
+        learnt, gold = torch.tensor(example.loss_mask[1:]), torch.tensor(example.ids[1:])
         guesses = logits(model, example.ids)[:-1][learnt].log_softmax(-1)
         nats.append(-guesses.gather(1, gold[learnt, None]))
         best.append(guesses.argmax(-1))

@@ -149,7 +149,7 @@ def test_dry_run_shows_config_choices_memory_and_three_examples_and_writes_nothi
     code, _, err = cli("run", "town-qlora-cpu", *settings(places), "prompt.format=turns", "--dry-run")
     assert code == 0 and not list(tmp_path.iterdir())
     assert "learning_rate: 0.01" in err and "memory estimate" in err and "weights are trained" in err
-    assert len(re.findall(r"\d+ tokens, \d+ learnt", err)) == 3
+    assert len(re.findall(r"\d+ tokens, \d+ supervised", err)) == 3
 
 
 def test_predictions_export_and_merge(finished, tmp_path, cli):

@@ -150,7 +150,7 @@ def test_a_small_model_learns_the_replies_by_heart_and_when_to_stop(corpus, tmp_
     generation_mode(loaded.model)
     asked = [p.ids for d in dialogues for p in prompts(d, loaded.tokenizer, form)]
     replies = generate_batch(loaded.model, loaded.tokenizer, asked, DecodeConfig(max_new_tokens=120))
-    assert replies == [list(e.ids[e.learnt.index(True) :]) for e in examples]
+    assert replies == [list(e.ids[e.loss_mask.index(True) :]) for e in examples]
     assert all(reply[-1] == 2 for reply in replies)
 
 

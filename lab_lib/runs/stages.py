@@ -127,7 +127,7 @@ def learn(context: Context, notice: Notice | None = None) -> bool:
         eos=loaded.tokenizer.eos_token_id,
         precision=loaded.dtype,
         dev=dev_evaluation(context, loaded.tokenizer, sharded) if config.training.evaluate_every else None,
-        say=lambda line: log(context, line) if this_process().first else None,
+        log=lambda line: log(context, line) if this_process().first else None,
         notice=notice,
         sharding=sharding.value,
     )

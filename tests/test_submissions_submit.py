@@ -21,8 +21,8 @@ from lab_lib.submissions.submit import submit_run, submit_speed
 good, root = submission_checkout.good, submission_checkout.root
 
 
-def submit(root: Path, task: str | None = "training", system: str = "finetuned", note: str | None = None) -> Path:
-    return submit_run(root.parent / "run", task, "ann", root, system, None, note)
+def submit(root: Path, table: str | None = "training", system: str = "finetuned", note: str | None = None) -> Path:
+    return submit_run(root.parent / "run", table, "ann", root, system, None, note)
 
 
 def contents(root: Path) -> dict[Path, bytes]:
@@ -116,7 +116,7 @@ def test_a_file_of_no_speed_is_refused(root):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"corpus": "mine"}, "not one that everybody can have"),
+        ({"corpus": "mine"}, "not one of those that everybody can have"),
         ({"reported": {"split": "dev"}}, "tables take test, once"),
     ],
 )

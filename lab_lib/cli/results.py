@@ -19,7 +19,7 @@ HERE = Path("results")
 def submit(
     run: Annotated[Path, typer.Argument(help="A run folder, or a file of 'lab speed --out FILE'.")],
     who: Annotated[str, typer.Option(help="Your GitHub name, in lower case.")],
-    task: Annotated[
+    table: Annotated[
         str | None,
         typer.Option(
             help="off-the-shelf, decoding or training. Default: off-the-shelf for --system base, else training."
@@ -34,7 +34,10 @@ def submit(
     from lab_lib.submissions.submit import submit_run, submit_speed
 
     root = _folder(results)
-    path = submit_speed(run, who, root, note) if run.is_file() else submit_run(run, task, who, root, system, name, note)
+    if run.is_file():
+        path = submit_speed(run, who, root, note)
+    else:
+        path = submit_run(run, table, who, root, system, name, note)
     console.print("commit this row and its predictions, run 'lab results render', and open a pull request")
     print(path)
 

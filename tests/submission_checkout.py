@@ -72,8 +72,10 @@ def a_run(folder: Path) -> Path:
 
 def recorded(folder: Path, **changes: Any) -> Path:
     """Write the record of a run, as `lab evaluate` would now; `changes` are other than usual."""
-    hashes = {path.stem: sha256(path) for path in (folder / "predictions").glob("*.jsonl")}
-    return write_json(folder / "record.json", RECORD | {"predictions_sha256": hashes} | changes)
+    hashes = {path.stem: sha256(path) for path in sorted((folder / "predictions").glob("*.jsonl"))}
+    names = {"base": "base model", "finetuned": "fine-tuned"}
+    rows = {"gold replies": {"kind": "oracle"}, **{names[system]: {"kind": system} for system in hashes}}
+    return write_json(folder / "record.json", RECORD | {"predictions_sha256": hashes, "rows": rows} | changes)
 
 
 def checkout(top: Path) -> Path:

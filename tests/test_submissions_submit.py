@@ -99,7 +99,7 @@ def test_part_of_a_test_set_is_refused(root):
         submit(root)
 
 
-@pytest.mark.parametrize("name", ["versions", "stage_seconds", "predictions_sha256", "config"])
+@pytest.mark.parametrize("name", ["versions", "stage_seconds", "predictions_sha256", "config", "task", "rows"])
 def test_a_record_without_a_part_is_named(root, name):
     path = root.parent / "run" / "record.json"
     write_json(path, {key: value for key, value in read_json(path).items() if key != name})
@@ -146,8 +146,8 @@ def test_names_and_systems_are_checked_before_anything_is_written(root):
         (("speed", "ann", root, "finetuned"), "has no predictions"),
         (("trainin", "ann", root, "finetuned"), "did you mean 'training'"),
         (("training", "../ann", root, "finetuned"), "GitHub name"),
-        (("training", "ann", root, "base"), "no such predictions"),
-        (("training", "ann", root, "tuned"), "unknown"),
+        (("training", "ann", root, "base"), "system 'base' was not decoded and scored"),
+        (("training", "ann", root, "tuned"), "did you mean 'finetuned'"),
     ):
         with pytest.raises(LabError, match=message):
             submit_run(run, *arguments, None, None)

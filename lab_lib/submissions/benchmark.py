@@ -110,7 +110,8 @@ class Benchmark:
         """
         digits = {key: digits_of(metric) for key, metric in self.metrics.items()}
         metrics = {key: round(scores.values[key], digits[key]) for key in digits if key in scores.values}
-        intervals = {key: [round(bound, digits[key]) for bound in pair] for key, pair in scores.intervals.items()}
+        intervals = {key: [round(bound, digits[key]) for bound in scores.intervals[key]] for key in metrics
+                     if key in scores.intervals}  # fmt: skip
         richness = {key: round(value, 3) for key, value in scores.values.items() if key not in digits}
         sizes = {**_states(scores.signature), "dialogues": scores.items, "turns": scores.answers}
         return {**sizes, "metrics": metrics, "intervals": intervals, **({"richness": richness} if richness else {})}

@@ -134,7 +134,7 @@ def _above(path: Path, row: Mapping[str, Any], metrics: Mapping[str, float]) -> 
     name, fixed = oracle(references(lab_task(row), row["corpus"]))
     known, gold = benchmark_of(row).metrics, fixed["metrics"]
     better = [key for key, value in metrics.items() if key in gold and known[key].better(value, gold[key])]
-    side = {key: "above" if known[key].higher_is_better else "below" for key in better}
+    side = {key: "above" if known[key].higher_is_better else "better than" for key in better}
     return [f"{path}: {key} {metrics[key]} is {side[key]} {gold[key]}, the score of the {name}" for key in better]
 
 

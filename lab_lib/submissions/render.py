@@ -10,14 +10,14 @@ from typing import Any
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric
 from lab_lib.files import write_text
-from lab_lib.submissions.benchmark import Benchmark, benchmark_of, find_benchmark
+from lab_lib.submissions.benchmark import benchmark_of, find_benchmark
 from lab_lib.submissions.figure import draw
 from lab_lib.submissions.form import read_rows
 from lab_lib.submissions.references import oracle, references
 from lab_lib.submissions.safe import read_page
 from lab_lib.submissions.tables import TABLES, Board, board_of
 
-ABOVE, BELOW = "↑", "↓"  # better than the oracle
+ABOVE = "↑"  # better than the oracle
 # A table ends where another begins at the latest, so that a page of many beginnings is read once, not once for each.
 MARKERS = re.compile(r"(<!-- rows (\S+) -->\n)(?:(?!<!-- rows ).)*?(<!-- end rows -->)", re.DOTALL)
 SETTINGS = 120  # characters of a cell; the row has them all
@@ -141,21 +141,11 @@ def _scored_table(board: Board, rows: Mapping[str, Mapping[str, Any]], below: st
     lines += [_scored(row, columns, _by(row, below, path), gold["metrics"]) for path, row in rows.items()]
     items = benchmark.task.words.items
     title = f"{benchmark.public.heading}, {gold['dialogues']} test {items}:\n\n"
-    notes = f"\nRanges: 95 % intervals (bootstrap over {items}). {_better(benchmark)} the {name}.\n"
+    better = "above" if all(metric.higher_is_better for metric in benchmark.metrics.values()) else "better than"
+    notes = f"\nRanges: 95 % intervals (bootstrap over {items}). {ABOVE} {better} the {name}.\n"
     shown = f"![{TABLES[board.table].title}: {benchmark.main.heading} with intervals](figures/{board.figure})"
     figure = f"\n{shown}\n" if below == "" else ""
     return title + _grid(head, lines, numbers=range(3, 3 + len(columns))) + notes + figure
-
-
-def _better(benchmark: Benchmark) -> str:
-    """Return what the marks of the table mean.
-
-    A task may have metrics of both directions.
-    """
-    directions = {metric.higher_is_better for metric in benchmark.columns if not metric.descriptive}
-    return " or ".join(
-        text for text, higher in ((f"{ABOVE} above", True), (f"{BELOW} below", False)) if higher in directions
-    )
 
 
 def _grid(head: Sequence[str], lines: Sequence[Sequence[str]], numbers: Any) -> str:
@@ -191,7 +181,7 @@ def _figures(row: Mapping[str, Any], columns: Sequence[Metric], gold: Mapping[st
 def _cell(value: float | None, bounds: Sequence[float] | None, metric: Metric, better: bool) -> str:
     if value is None:
         return "-"
-    mark = (ABOVE if metric.higher_is_better else BELOW) if better else ""
+    mark = ABOVE if better else ""
     low_high = f" ({bounds[0]:.{metric.decimals}f}–{bounds[1]:.{metric.decimals}f})" if bounds else ""
     return f"{value:.{metric.decimals}f}{mark}{low_high}"
 

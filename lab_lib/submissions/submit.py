@@ -16,7 +16,6 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.files import atomic_open, read_json, sha256, write_text
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.record import without_folder, words
-from lab_lib.runs.score import SYSTEMS
 from lab_lib.submissions.benchmark import Benchmark, find_benchmark
 from lab_lib.submissions.form import check_form, packed_path, row_name
 from lab_lib.submissions.lines import Predictions, from_lines, to_lines
@@ -27,7 +26,7 @@ HEAD_NEEDS = ("recipe", "command", "commit", "machine", "versions")
 SPEED_NEEDS = (*HEAD_NEEDS, "train_its", "infer_its")
 SEEDED = ("training", "decoding")  # the parts of a config with a seed that a row names
 RUN_NEEDS = (
-    *(*HEAD_NEEDS, "task", "corpus", "stage_seconds", "peak_memory_gb", "predictions_sha256"),
+    *(*HEAD_NEEDS, "task", "corpus", "stage_seconds", "peak_memory_gb", "predictions_sha256", "rows"),
     *("config.model.name", "config.model.revision", *(f"config.{part}.seed" for part in SEEDED)),
 )
 RECORDED = "the record of a run, as 'lab evaluate {run}' writes it"
@@ -40,23 +39,22 @@ def submit_run(
 ) -> Path:
     """Write the row of one system of a finished run under `root` (results/) and return its path.
 
-    `table` None is off-the-shelf for the base model, else training; `system` is `base` or `finetuned`; `name` is what
-    the table calls the row. Raises LabError, before anything is written, for a run that is not finished, was not scored
-    on all test items of a public corpus of its task, or whose predictions are not those recorded; for a row that the
-    check would refuse; and for one that is there already.
+    `table` None is off-the-shelf for the base model, else training; `system` is `base`, `finetuned`, or another that the
+    run has decoded; `name` is what the table calls the row. Raises LabError, before anything is written, for a run that
+    is not finished, was not scored on all test items of a public corpus of its task, or whose predictions are not those
+    recorded; for a row that the check would refuse; and for one that is there already.
     """
-    if system not in SYSTEMS:
-        raise LabError(f"system {system!r}: unknown{nearest(system, SYSTEMS)}")
     table = table or ("off-the-shelf" if system == "base" else "training")
     if not find_table(table).scored:
         raise LabError(f"table {table}: has no predictions; submit the file that 'lab speed --out FILE' writes")
     record = _record(run)
     benchmark = _benchmark(record, run)
-    predictions = _predictions(run, record, system, benchmark)
-    packed = _pack(predictions, RunFolder(run).predictions(system), benchmark.task.submitted)
+    path = RunFolder(run).predictions(system)
+    text = _text(_predictions(run, record, system, benchmark), path, benchmark.task.submitted)
+    predictions, packed = from_lines(text, path, benchmark.task.submitted), _pack(text, path)
     row = {
         **_head(table, who, record, note),
-        "system": name or SYSTEMS[system][0],
+        "system": name or _systems(record)[system],
         **_about_run(record, system),
         "lab_task": benchmark.task.name,
         "corpus": benchmark.corpus,
@@ -70,10 +68,11 @@ def submit_run(
 
 def _predictions(run: Path, record: Mapping[str, Any], system: str, benchmark: Benchmark) -> Predictions:
     """Return the predictions of a system. Raises LabError unless they are those that were scored, and whole."""
-    path = RunFolder(run).predictions(system)
+    path, known = RunFolder(run).predictions(system), _systems(record)
+    if system not in known:
+        raise LabError(f"{run}: system {system!r} was not decoded and scored{nearest(system, known)}")
     if not path.exists():
         raise LabError(f"{path}: no such predictions; 'lab decode' makes them")
-    _need(run / "record.json", record, [f"predictions_sha256.{system}"], RECORDED.format(run=run))
     if record["predictions_sha256"][system] != sha256(path):
         raise LabError(f"{path}: not the predictions that were scored; 'lab evaluate {run}' scores them")
     predictions = read_predictions(path)
@@ -81,8 +80,14 @@ def _predictions(run: Path, record: Mapping[str, Any], system: str, benchmark: B
     return predictions
 
 
-def _pack(predictions: Predictions, path: Path, fields: Sequence[str]) -> bytes:
-    packed = gzip.compress(_text(predictions, path, fields), compresslevel=9, mtime=0)
+def _systems(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return {file of predictions: name of its row} of the systems that a record has, in its order."""
+    names = [name for name, row in record["rows"].items() if row["kind"] not in ("oracle", "trivial")]
+    return dict(zip(record["predictions_sha256"], names, strict=False))
+
+
+def _pack(text: bytes, path: Path) -> bytes:
+    packed = gzip.compress(text, compresslevel=9, mtime=0)
     if len(packed) > PACKED_BYTES:
         raise LabError(f"{path}: {len(packed):,} bytes packed, at most {PACKED_BYTES:,} are taken")
     return packed
@@ -103,13 +108,11 @@ def _write(root: Path, row: Mapping[str, Any], packed: bytes | None = None) -> P
 
 
 def _text(predictions: Predictions, path: Path, fields: Sequence[str]) -> bytes:
-    """Return predictions as they are submitted. Raises LabError for what the check would refuse."""
+    """Return predictions as they are submitted."""
     try:
-        text = to_lines(predictions, fields).encode("utf-8")
+        return to_lines(predictions, fields).encode("utf-8")
     except UnicodeEncodeError:
         raise LabError(f"{path}: an answer holds half of a surrogate pair, which is no character") from None
-    from_lines(text, path, fields)
-    return text
 
 
 def submit_speed(measured: Path, who: str, root: Path, note: str | None) -> Path:

@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from lab_lib.cli.results import app
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json
+from lab_lib.submissions.check import check_all
+from lab_lib.submissions.render import write
 from lab_lib.submissions.submit import submit_run, submit_speed
 
 good, root = submission_checkout.good, submission_checkout.root
@@ -97,6 +99,20 @@ def test_part_of_a_test_set_is_refused(root):
     recorded(root.parent / "run")
     with pytest.raises(LabError, match=r"dialogue \S+: \d+ of \d+ replies"):
         submit(root)
+
+
+def test_predicted_states_are_submitted_and_the_calls_they_came_from_are_not(root):
+    path = root.parent / "run" / "predictions" / "finetuned.jsonl"
+    more = {"state": {"hotel": {"area": "north"}}, "call": 'find_hotel(area="north")'}
+    rows = [json.loads(line) | more for line in path.read_text(encoding="utf-8").splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    recorded(root.parent / "run")
+    row = read_json(submit(root, "decoding"))
+    assert row["states"] == "own" and len(row["metrics"]) == 4
+    write(root)
+    verdict = check_all(root)
+    assert verdict.faults == [] and len(verdict.rows) == 3
+    assert "| fine-tuned, own states |" in (root / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["versions", "stage_seconds", "predictions_sha256", "config", "task", "rows"])

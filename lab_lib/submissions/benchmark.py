@@ -21,7 +21,7 @@ from lab_lib.prompts.config import PromptConfig
 from lab_lib.submissions.lines import Predictions, said
 from lab_lib.submissions.tables import SPLIT, lab_task
 from lab_lib.tasks import find_task
-from lab_lib.tasks.base import Public, Task
+from lab_lib.tasks.base import Public, Task, answer_text
 
 SETTINGS = EvaluateConfig()  # the defaults for every row, or rows could not be compared
 
@@ -79,7 +79,7 @@ class Benchmark:
     def references_hash(self) -> str:
         """A hash of the right answers: rows of other releases of a corpus cannot be compared."""
         lines = [
-            f"{item.key}\t{number}\t{answer['response']}"
+            f"{item.key}\t{number}\t{answer_text(answer, self.task.submitted)}"
             for item in self.items
             for number, answer in enumerate(self.oracle.predictions[item.key])
         ]

@@ -17,7 +17,7 @@ from lab_lib.submissions.form import packed_path, read_checked
 from lab_lib.submissions.lines import from_lines, said
 from lab_lib.submissions.references import oracle, references
 from lab_lib.submissions.safe import read_packed, unpack
-from lab_lib.submissions.tables import TABLES, lab_task
+from lab_lib.submissions.tables import TABLES, Board, board_of, lab_task
 
 RICHNESS_POINTS = 0.0005  # half a step of what descriptive metrics are rounded to, see `_compare`
 # Bootstrap bounds may move a little with the version of numpy: a tenth of the interval's width, never more than 0.3.
@@ -30,7 +30,7 @@ RECORDS = {".json", ".md", ".png", ".svg"}  # what is kept of a recipe's run
 
 
 @dataclass
-class Verdict:
+class Findings:
     """What was found: faults, each one line, which refuse; remarks, which do not; and the rows that are right.
 
     `texts` is {row: a hash of what its answers say}.
@@ -42,26 +42,26 @@ class Verdict:
     texts: dict[Path, str] = field(default_factory=dict)
 
 
-def check_all(root: Path, only: set[Path] | None = None) -> Verdict:
+def check_all(root: Path, only: set[Path] | None = None) -> Findings:
     """Check every row under `root` (results/), or score again only those of `only`; all are read and compared.
 
     Never writes, never runs anything of a row. Corpora that are not at hand are a fault of the rows that need them.
     """
-    verdict = Verdict(faults=list(_strangers(root)))
+    findings = Findings(faults=list(_strangers(root)))
     used: set[Path] = set()
     for table in TABLES:
         if (root / table).is_symlink():
             continue
         for path in sorted((root / table).glob("*")):
             if path.is_symlink() or not path.is_file() or not NAME.fullmatch(path.name):
-                verdict.faults.append(f"{path}: only rows (WHO-DATE-HASH.json) and their predictions belong here")
+                findings.faults.append(f"{path}: only rows (WHO-DATE-HASH.json) and their predictions belong here")
             elif path.suffix == ".json":
                 used |= {packed_path(path)} if TABLES[table].scored else set()
-                _check_row(path, verdict, only is None or path in only or packed_path(path) in only)
+                _check_row(path, findings, only is None or path in only or packed_path(path) in only)
     packed = {path for table in TABLES for path in (root / table).glob("*.gz")}
-    verdict.faults += [f"{path}: predictions without a row that needs them" for path in sorted(packed - used)]
-    verdict.faults += _twice(verdict)
-    return verdict
+    findings.faults += [f"{path}: predictions without a row that needs them" for path in sorted(packed - used)]
+    findings.faults += _twice(findings)
+    return findings
 
 
 def _strangers(root: Path) -> Iterator[str]:
@@ -87,15 +87,15 @@ def _odd_files(folder: Path, endings: set[str]) -> Iterator[str]:
             yield f"{path}: does not belong here: expected plain files, {', '.join(sorted(endings))}"
 
 
-def _check_row(path: Path, verdict: Verdict, rescore: bool) -> None:
+def _check_row(path: Path, findings: Findings, rescore: bool) -> None:
     try:
         row = read_checked(path)
         if TABLES[row["task"]].scored:
-            verdict.remarks += check_scores(path, row) if rescore else []
-            verdict.texts[path] = _said(row, read_packed(packed_path(path)), packed_path(path))
-        verdict.rows[path] = row
+            findings.remarks += check_scores(path, row) if rescore else []
+            findings.texts[path] = _said(row, read_packed(packed_path(path)), packed_path(path))
+        findings.rows[path] = row
     except LabError as error:
-        verdict.faults.append(str(error))
+        findings.faults.append(str(error))
 
 
 def check_scores(path: Path, row: Mapping[str, Any]) -> list[str]:
@@ -147,10 +147,8 @@ def _compare(path: Path, row: Mapping[str, Any], found: Mapping[str, Any], bench
         if row.get(name) != found.get(name):
             raise LabError(f"{path}: {name} is {row.get(name)}, its predictions have {found.get(name)}")
     for name, metric in benchmark.metrics.items():
-        if not metric.group or name in {
-            **row["metrics"],
-            **row["intervals"],
-        }:  # of other groups a row need not have all
+        left_out = name not in row["metrics"] and name not in row["intervals"]
+        if not (metric.group and left_out):  # what is not in the main table, a row need not have
             _compare_metric(path, name, row, found, 0.5 * 10 ** -digits_of(metric))
     _compare_richness(path, row.get("richness", {}), found.get("richness", {}))
 
@@ -181,29 +179,29 @@ def _said(row: Mapping[str, Any], text: bytes, path: Path) -> str:
     return said(from_lines(text, path, task.submitted), task)
 
 
-def _twice(verdict: Verdict) -> list[str]:
-    """Return a fault for predictions that are submitted twice to one table, also where they were written anew."""
-    known: dict[tuple[str, str], list[Path]] = defaultdict(list)
-    for path, text in verdict.texts.items():
-        known[path.parent.name, text].append(path)
+def _twice(findings: Findings) -> list[str]:
+    """Return a fault for predictions that are submitted twice to one board, also where they were written anew."""
+    known: dict[tuple[Board, str], list[Path]] = defaultdict(list)
+    for path, text in findings.texts.items():
+        known[board_of(findings.rows[path]), text].append(path)
     return [
         _same(paths[1], paths[0])
         for (_, text), paths in known.items()
-        if len(paths) > 1 and not _all_right(verdict.rows[paths[0]], text)
+        if len(paths) > 1 and not _all_right(findings.rows[paths[0]], text)
     ]
 
 
 def of_merged(
-    verdict: Verdict, new: Collection[Path], merged: Iterable[tuple[Path, Mapping[str, Any], bytes]]
+    findings: Findings, new: Collection[Path], merged: Iterable[tuple[Path, Mapping[str, Any], bytes]]
 ) -> list[str]:
-    """Return a fault for every new row that says what one of its table says that was `merged`: (path, row, packed)."""
-    here = {path: (path.parent.name, text) for path, text in verdict.texts.items() if path in new}
+    """Return a fault for every new row that says what one of its board says that was `merged`: (path, row, packed)."""
+    here = {path: (board_of(findings.rows[path]), text) for path, text in findings.texts.items() if path in new}
     # Without new rows nothing is unpacked: a branch may have left main hundreds of rows ago.
-    known = {(path.parent.name, _said(row, unpack(packed, path), path)): path for path, row, packed in merged if here}
+    known = {(board_of(row), _said(row, unpack(packed, path), path)): path for path, row, packed in merged if here}
     return [
-        _same(path, known[text])
-        for path, text in here.items()
-        if text in known and not _all_right(verdict.rows[path], text[1])
+        _same(path, known[found])
+        for path, found in here.items()
+        if found in known and not _all_right(findings.rows[path], found[1])
     ]
 
 
@@ -217,7 +215,7 @@ def _same(path: Path, other: Path) -> str:
     return f"{path}: the same predictions as {other.name}"
 
 
-def of_others(verdict: Verdict, new: Collection[Path], author: str) -> list[str]:
+def of_others(findings: Findings, new: Collection[Path], author: str) -> list[str]:
     """Return a remark for every new row under another name than that of who submits it."""
-    found = {path: row["who"] for path, row in verdict.rows.items() if path in new and row["who"] != author.lower()}
+    found = {path: row["who"] for path, row in findings.rows.items() if path in new and row["who"] != author.lower()}
     return [f"{path}: by {who}, submitted by {author}" for path, who in found.items()]

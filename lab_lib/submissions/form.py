@@ -30,7 +30,8 @@ WITHIN = 0.055 + 1e-9
 def row_name(row: Mapping[str, Any]) -> str:
     """Return the file name of a row, without ending: WHO-DATE-HASH, the hash of what it rests on."""
     content = row.get("predictions_sha256") or json.dumps(row, sort_keys=True)
-    digest = hashlib.sha256(f"{row['task']} {content}".encode()).hexdigest()
+    named = [row["task"], *([row["lab_task"]] if "lab_task" in row else []), content]
+    digest = hashlib.sha256(" ".join(named).encode()).hexdigest()
     return f"{row['who']}-{row['date']}-{digest[:8]}"
 
 

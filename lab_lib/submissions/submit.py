@@ -39,10 +39,10 @@ def submit_run(
 ) -> Path:
     """Write the row of one system of a finished run under `root` (results/) and return its path.
 
-    `table` None is off-the-shelf for the base model, else training; `system` is `base`, `finetuned`, or another that the
-    run has decoded; `name` is what the table calls the row. Raises LabError, before anything is written, for a run that
-    is not finished, was not scored on all test items of a public corpus of its task, or whose predictions are not those
-    recorded; for a row that the check would refuse; and for one that is there already.
+    `table` None is off-the-shelf for the base model, else training; `system` is `base`, `finetuned`, or another one
+    that the run has decoded; `name` is what the table calls the row. Raises LabError, before anything is written, for a
+    run that is not finished, was not scored on all test items of a public corpus of its task, or whose predictions are
+    not those recorded; for a row that the check would refuse; and for one that is there already.
     """
     table = table or ("off-the-shelf" if system == "base" else "training")
     if not find_table(table).scored:

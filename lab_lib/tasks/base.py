@@ -6,9 +6,10 @@ A task is made of a config section (`task:` in a recipe) and seven methods: `loa
 
 from __future__ import annotations
 
+import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -196,4 +197,16 @@ class Task(ABC, Generic[Item]):
 
     def words_of(self, answer: Mapping[str, Any]) -> str:
         """Return the words of an answer: two that differ in case, spacing or marks alone are copies."""
-        return " ".join(re.findall(r"\w+", answer["response"].lower()))
+        return " ".join(re.findall(r"\w+", answer_text(answer, self.submitted).lower()))
+
+
+def answer_text(answer: Mapping[str, Any], fields: Iterable[str]) -> str:
+    """Return the fields that an answer has as one text.
+
+    >>> answer_text({"response": "Yes .", "state": {"hotel": {}}, "seconds": 3}, ("response", "state", "call"))
+    'Yes .\\t{"hotel": {}}'
+    """
+    parts = [answer[field] for field in fields if field in answer]
+    return "\t".join(
+        part if isinstance(part, str) else json.dumps(part, sort_keys=True, ensure_ascii=False) for part in parts
+    )

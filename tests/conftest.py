@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,17 +23,8 @@ def lab_data() -> Path:
 
 
 @pytest.fixture
-def cli(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+def cli(capsys) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process: `cli("jobs", "ls")` returns exit code, stdout and stderr."""
-    from lab_lib.cli import main
+    from command_line import lab
 
-    def lab(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lab", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
-
-    return lab
+    return lambda *arguments: (lab(*arguments), *capsys.readouterr())

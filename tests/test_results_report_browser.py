@@ -64,9 +64,7 @@ def browser():
 def page(browser, tmp_path):
     """The report, open; at the end nothing may have gone wrong in it and no text may have been run."""
     rows = [row("gold", "oracle"), row("base", "base"), row("tuned", "finetuned", per_item=VERDICTS)]
-    path = write_report(
-        tmp_path / "report.html", {"recipe": "town"}, rows, METRICS, VIEWS, curve_svg="<svg></svg>"
-    )
+    path = write_report(tmp_path / "report.html", {"recipe": "town"}, rows, METRICS, VIEWS, curve_svg="<svg></svg>")
     tab = browser.new_page()
     wrong: list[str] = []
     tab.on("pageerror", lambda error: wrong.append(str(error)))

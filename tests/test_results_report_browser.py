@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from some_scores import METRICS, row
 
@@ -13,8 +11,6 @@ from lab_lib.tasks.base import ItemView, Step, TurnView
 
 pytestmark = pytest.mark.browser
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update"]
 
 
 def verdict(inform: bool, success: bool, *causes: str) -> Verdict:
@@ -45,19 +41,6 @@ VERDICTS = {
     "twn2": verdict(False, False, "hotel: nothing offered"),
     "twn3": verdict(True, False, "hotel: no phone"),
 }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium of the system; without one, or without playwright, the tests are skipped."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("no chromium on this machine")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -98,11 +98,11 @@ def test_the_loss_is_that_of_training():
     from lab_lib.training.loss import supervised_loss
 
     random = np.random.default_rng(0)
-    logits, ids, learnt = random.normal(size=(9, 20)), random.integers(0, 20, 9), random.random(9) < 0.5
-    labels = torch.tensor(np.where(learnt, ids, IGNORED))[None]
-    kept = torch.tensor(logits[:-1])[torch.tensor(learnt[1:])]
+    logits, ids, loss_mask = random.normal(size=(9, 20)), random.integers(0, 20, 9), random.random(9) < 0.5
+    labels = torch.tensor(np.where(loss_mask, ids, IGNORED))[None]
+    kept = torch.tensor(logits[:-1])[torch.tensor(loss_mask[1:])]
     theirs = supervised_loss(SimpleNamespace(logits=kept), labels).item()
-    assert right_answers("04")["04.1"](logits, ids, learnt) == pytest.approx(theirs)
+    assert right_answers("04")["04.1"](logits, ids, loss_mask) == pytest.approx(theirs)
 
 
 def test_four_bits_are_those_of_bitsandbytes():
@@ -144,8 +144,8 @@ def test_the_selectors_are_those_of_the_library():
 
 def test_accumulation_and_memory_are_those_of_the_library(tmp_path: Path):
     from lab_lib.runs.dry_run import memory_estimate
-    from lab_lib.training.arguments import training_arguments
     from lab_lib.training.config import TrainConfig
+    from lab_lib.training.trainer import training_arguments
 
     config = TrainConfig(batch_size=16, micro_batch_size=4)
     for processes in (1, 2, 4):

@@ -36,6 +36,4 @@ class PromptConfig:
         if self.template == "chat" and self.learn == "all":
             raise LabError("prompt.learn=all needs prompt.template=plain: 'lab generate' writes plain lines")
         if self.template == "chat" and self.format == "pairs":
-            raise LabError(
-                "prompt.format=pairs needs prompt.template=plain: chat templates are for decoders alone"
-            )
+            raise LabError("prompt.format=pairs needs prompt.template=plain: chat templates are for decoders alone")

@@ -34,11 +34,12 @@ START = "from pathlib import Path\nfrom lab_lib.corpora.load import load_corpus\
 NOTEBOOKS = {
     "browse": [START, "widgets.browse(load_corpus('town'), split='test')"],
     "playground": [
-        START + "from lab_lib.corpora.database import Database\nfrom lab_lib.prompts.config import PromptConfig\n"
+        START + "from lab_lib.corpora.database import Database\n"
+        "from lab_lib.prompts.dialogue_config import DialogueConfig\n"
         "from lab_lib.models.model import ModelConfig, load_model\ntown = load_corpus('town')\n"
         "loaded = load_model(ModelConfig(quantisation='none', adapter='town-adapter'))",
-        "widgets.playground(loaded, town.splits['test'], PromptConfig(state=True, database=True), "
-        "Database(town.database))",
+        "widgets.playground(loaded, town.splits['test'], shown=DialogueConfig(state=True, database=True), "
+        "database=Database(town.database))",
     ],
     "watch": [
         START + "from rich.console import Console\nfrom lab_lib.runs.config import load_recipe\n"

@@ -162,8 +162,8 @@ def grid() -> list[SweepRow]:
 
 
 def test_series_have_colours_of_their_own_and_numbers_a_scale_of_their_own(tmp_path):
-    picture = FigureSpec("lora.rank", x_label="rank of the adapter", log_x=True, series="lora.rslora")
-    svg = draw_sweep(grid(), MEASURES, picture, "ranks", tmp_path / "a.png", None)
+    spec = FigureSpec("lora.rank", x_label="rank of the adapter", log_x=True, series="lora.rslora")
+    svg = draw_sweep(grid(), MEASURES, spec, "ranks", tmp_path / "a.png", None)
     for text in ("rank of the adapter", "rslora no", "rslora yes", "256"):
         assert text in words(svg)
     image = matplotlib.image.imread(tmp_path / "a.png")
@@ -195,8 +195,8 @@ def test_where_seeds_do_not_differ_the_bar_is_the_interval_over_dialogues():
 
 
 def test_a_recipe_names_what_the_settings_call_otherwise():
-    picture = FigureSpec("lora.rank", series="lora.rslora", names={"no": "alpha / rank"})
-    text = words(draw_sweep(grid(), MEASURES, picture, "ranks", None, None))
+    spec = FigureSpec("lora.rank", series="lora.rslora", names={"no": "alpha / rank"})
+    text = words(draw_sweep(grid(), MEASURES, spec, "ranks", None, None))
     assert "alpha / rank" in text and "rslora no" not in text and "rslora yes" in text
     text = words(
         draw_sweep(ROWS, MEASURES, FigureSpec("lora.modules", names={"linear": "all of them"}), "t", None, None)
@@ -221,16 +221,16 @@ def test_a_cost_can_stand_below():
 
 
 @pytest.mark.parametrize(
-    ("picture", "message"),
+    ("spec", "message"),
     [
         (FigureSpec("lora.rnk"), "no 'lora.rnk'; did you mean 'lora.rank'"),
         (FigureSpec("lora.rank", series="combined"), "no 'combined'"),
         (FigureSpec("lora.rank", metric="bleu"), "no 'bleu'"),
     ],
 )
-def test_what_no_run_has_is_refused(picture, message):
+def test_what_no_run_has_is_refused(spec, message):
     with pytest.raises(LabError, match=message):
-        draw_sweep(grid(), MEASURES, picture, "t", None, None)
+        draw_sweep(grid(), MEASURES, spec, "t", None, None)
 
 
 def test_nothing_to_draw_and_no_place_on_a_logarithmic_scale_are_one_line():

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -25,8 +24,6 @@ from course_run import EVIL, make_run
 from lab_lib.corpora.load import load_corpus
 
 pytestmark = pytest.mark.browser
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update"]
 PATIENCE = 120_000  # milliseconds for a kernel to start and import torch on a busy machine
 # Settings of JupyterLab: no pop-up about news, every cell drawn (also those off the screen).
 SETTINGS = {
@@ -54,19 +51,6 @@ NOTEBOOKS = {
     ],
     "errors": [START, "widgets.errors('spoilt')"],
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless Chromium of the system; without one, or without playwright, the tests are skipped."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("no chromium on this machine")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

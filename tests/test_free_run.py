@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import lab
 from tiny_corpus import write_tiny_corpus
 
-from lab_lib.cli import main
 from lab_lib.corpora.types import Corpus, Dialogue, Turn
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl
@@ -23,18 +22,6 @@ from lab_lib.runs.splits import Splits
 
 SMALL = ["training.steps=2", "training.batch_size=2", "training.micro_batch_size=2", "training.save_every=2"]
 FIGURES = ["real", "random turns", "generated"]
-
-
-def lab(*arguments: object) -> int:
-    """Run the command line in this process and return its exit code."""
-    old, sys.argv = sys.argv, ["lab", *map(str, arguments)]
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    finally:
-        sys.argv = old
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ def dialogue(turns: int, words: int = 4) -> Dialogue:
 
 
 def learnt_text(example, tokenizer) -> str:
-    return tokenizer.decode([i for i, learn in zip(example.ids, example.learnt, strict=True) if learn])
+    return tokenizer.decode([i for i, learn in zip(example.ids, example.loss_mask, strict=True) if learn])
 
 
 def test_a_dialogue_reads_as_lines_and_learns_replies_with_their_eos(tokenizer):
@@ -59,7 +59,7 @@ def test_prompts_are_the_beginnings_of_the_training_example(tokenizer):
     for prompt in prompts(dialogue(3), tokenizer, config, reply_tokens=20):
         assert example.ids[: len(prompt.ids)] == prompt.ids
         assert tokenizer.decode(prompt.ids).endswith("\nbot>")
-        assert example.learnt[len(prompt.ids)] and not example.learnt[len(prompt.ids) - 1]
+        assert example.loss_mask[len(prompt.ids)] and not example.loss_mask[len(prompt.ids) - 1]
 
 
 def test_instruction_state_and_database_stand_where_they_belong(tmp_path, tokenizer):
@@ -119,8 +119,8 @@ def test_every_real_length_ends_with_eos_and_learns_a_reply_token(tokenizer):
     for limit in range(40, 400, 30):
         for form in ("turns", "dialogues"):
             for example in training_examples(dialogue(5), tokenizer, PromptConfig(form, max_tokens=limit)):
-                assert example.ids[-1] == tokenizer.eos_token_id and example.learnt[-1]
-                assert sum(example.learnt) >= 2 and len(example.ids) <= limit
+                assert example.ids[-1] == tokenizer.eos_token_id and example.loss_mask[-1]
+                assert sum(example.loss_mask) >= 2 and len(example.ids) <= limit
 
 
 def test_a_tokenizer_without_bos_gets_none_and_one_without_eos_is_refused(tmp_path):
@@ -163,7 +163,7 @@ def test_one_pass_over_a_dialogue_gives_the_gradient_of_one_example_a_turn(tmp_p
         model.zero_grad()
         for example in examples:
             ids = torch.tensor([example.ids])
-            labels = torch.where(torch.tensor([example.learnt]), ids, -100)
+            labels = torch.where(torch.tensor([example.loss_mask]), ids, -100)
             logits = model(ids, use_cache=False).logits[0, :-1]
             torch.nn.functional.cross_entropy(logits, labels[0, 1:], reduction="sum").backward()
         return [p.grad.clone() for p in model.parameters()], sum(len(e.ids) for e in examples)
@@ -194,7 +194,7 @@ def test_learning_all_learns_every_token_but_bos_and_the_end_of_the_dialogue(tok
         "<s>task> Help.\nleft> 4\nuser> ask0w0\nstate> hotel stars=0\nbot> say0w0</s>\n"
         "left> 2\nuser> ask1w0\nstate> hotel stars=1\nbot> say1w0</s>\n</s>"
     )
-    assert example.learnt == (False, *[True] * (len(example.ids) - 1))
+    assert example.loss_mask == (False, *[True] * (len(example.ids) - 1))
 
 
 def test_learning_all_in_windows_learns_everything_once_and_ends_once(tokenizer):
@@ -206,7 +206,7 @@ def test_learning_all_in_windows_learns_everything_once_and_ends_once(tokenizer)
     parts = [learnt_text(w, tokenizer) for w in windows]
     assert "\n".join(parts) == learnt_text(whole, tokenizer)
     assert [part.endswith("</s>\n</s>") for part in parts] == [False] * (len(parts) - 1) + [True]
-    assert all(w.ids[-1] == tokenizer.eos_token_id and w.learnt[-1] for w in windows)
+    assert all(w.ids[-1] == tokenizer.eos_token_id and w.loss_mask[-1] for w in windows)
 
 
 def test_the_length_of_the_gold_dialogue_is_never_told_to_who_replies(tokenizer):

@@ -66,7 +66,7 @@ def gold_states(dialogue: Dialogue) -> Iterator[dict]:
 
 
 def learnt_text(example, tokenizer) -> str:
-    return tokenizer.decode([i for i, learn in zip(example.ids, example.learnt, strict=True) if learn])
+    return tokenizer.decode([i for i, learn in zip(example.ids, example.loss_mask, strict=True) if learn])
 
 
 def held(talk, answers: list, tokenizer) -> list[Prompt]:
@@ -223,7 +223,7 @@ def test_turns_and_windows_learn_every_call_and_reply_exactly_once(town, tokeniz
     windows = training_examples(dialogue, tokenizer, replace(CONFIG, max_tokens=len(whole.ids) // 2), back_end.database)
     assert len(turns) == len(dialogue.system_turns) and len(windows) > 1
     for examples in (turns, windows):
-        assert all(e.ids[-1] == tokenizer.eos_token_id and e.learnt[-1] for e in examples)
+        assert all(e.ids[-1] == tokenizer.eos_token_id and e.loss_mask[-1] for e in examples)
         assert "".join(learnt_text(e, tokenizer) for e in examples) == learnt_text(whole, tokenizer)
 
 
@@ -256,7 +256,7 @@ def test_answered_with_gold_the_conversation_is_the_training_example_and_its_sta
             compared += 1  # elsewhere the back end books what the annotation refuses, or in another order
             for prompt in asked:
                 assert example.ids[: len(prompt.ids)] == prompt.ids
-                assert example.learnt[len(prompt.ids)] and not example.learnt[len(prompt.ids) - 1]
+                assert example.loss_mask[len(prompt.ids)] and not example.loss_mask[len(prompt.ids) - 1]
     assert compared > 10
 
 

@@ -34,16 +34,16 @@ def test_a_source_is_the_prompt_of_a_decoder_with_eos_behind_it(tokenizer):
     pairs, turns = (training_examples(dialogue(4), tokenizer, config) for config in (PAIRS, TURNS))
     asked = prompts(dialogue(4), tokenizer, TURNS)
     for pair, turn, prompt in zip(pairs, turns, asked, strict=True):
-        start = pair.learnt.index(True)
+        start = pair.loss_mask.index(True)
         assert pair.ids[:start] == (*prompt.ids, tokenizer.eos_token_id)
-        assert pair.ids[start:] == turn.ids[len(prompt.ids) :] and all(pair.learnt[start:])
+        assert pair.ids[start:] == turn.ids[len(prompt.ids) :] and all(pair.loss_mask[start:])
         assert (pair.first, pair.last) == (turn.first, turn.last)
 
 
 def test_decoding_reads_what_training_read(tokenizer):
     examples = training_examples(dialogue(4), tokenizer, PAIRS)
     asked = prompts(dialogue(4), tokenizer, PAIRS)
-    assert [e.ids[: e.learnt.index(True)] for e in examples] == [prompt.ids for prompt in asked]
+    assert [e.ids[: e.loss_mask.index(True)] for e in examples] == [prompt.ids for prompt in asked]
 
 
 def test_truncation_drops_whole_oldest_turns_and_keeps_the_end_of_the_source(tokenizer):
@@ -81,7 +81,7 @@ def test_a_tokenizer_of_t5s_kind_reads_and_writes_the_same_words(tmp_path):
     examples = training_examples(talk, tokenizer, PromptConfig(format="pairs"))
     assert (pad.value, tokenizer.bos_token_id) == ("<pad>", None)
     for example in examples:
-        source, target = example.ids[: example.learnt.index(True)], example.ids[example.learnt.index(True) :]
+        source, target = example.ids[: example.loss_mask.index(True)], example.ids[example.loss_mask.index(True) :]
         assert source[-1] == target[-1] == tokenizer.eos_token_id and tokenizer.unk_token_id not in example.ids
         assert answer_text(target, tokenizer) == said
         assert answer_text(source, tokenizer).endswith("i want a cheap restaurant bot>")

@@ -86,4 +86,4 @@ def test_prompts_are_the_beginnings_of_examples_in_every_tokenizer(tmp_path, kin
     assert len(asked) == 2
     for prompt in asked:
         assert example.ids[: len(prompt.ids)] == prompt.ids
-        assert example.learnt[len(prompt.ids)] and not example.learnt[len(prompt.ids) - 1]
+        assert example.loss_mask[len(prompt.ids)] and not example.loss_mask[len(prompt.ids) - 1]

@@ -7,19 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_runs_corridor import QUICK, lab
+from lab_lib.runs.prompt_format import choose_format
+from test_runs_corridor import QUICK
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_flan, tiny_llama, tiny_t5
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl
 from lab_lib.runs.config import load_run_config
-from lab_lib.runs.prompt_format import choose_format
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    return lambda *arguments: lab(monkeypatch, capsys, *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +145,7 @@ def test_a_small_model_learns_the_replies_by_heart_and_when_to_stop(corpus, tmp_
     generation_mode(loaded.model)
     asked = [p.ids for d in dialogues for p in prompts(d, loaded.tokenizer, form)]
     replies = generate_batch(loaded.model, loaded.tokenizer, asked, DecodeConfig(max_new_tokens=120))
-    assert replies == [list(e.ids[e.learnt.index(True) :]) for e in examples]
+    assert replies == [list(e.ids[e.loss_mask.index(True) :]) for e in examples]
     assert all(reply[-1] == 2 for reply in replies)
 
 

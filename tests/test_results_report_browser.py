@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from some_scores import METRICS, row
 
+from lab_lib.evaluation.scores import Verdict
 from lab_lib.results.report_html import write_report
-from lab_lib.results.table import ScoreRow
+from lab_lib.tasks.base import ItemView, Step, TurnView
 
 pytestmark = pytest.mark.browser
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
@@ -15,35 +17,34 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
 
 
-def verdict(match: bool, success: bool, *causes: str) -> dict:
-    return {
-        "match": {"hotel": match, "total": match},
-        "success": {"hotel": success, "total": success},
-        "causes": list(causes),
-    }
+def verdict(inform: bool, success: bool, *causes: str) -> Verdict:
+    marks = {"Inform": inform, "Success": success}
+    return Verdict(marks, causes, {"hotel": marks})
 
 
-def turn(user: str, area: str, reference: str, predictions: dict) -> dict:
-    return {"user": user, "state": {"hotel": {"area": area}}, "reference": reference, "predictions": predictions}
+def view(key: str, reply: str) -> ItemView:
+    turns = (
+        TurnView(
+            "a room please",
+            "try [hotel_name] in the [area] .",
+            {"tuned": reply, "base": EVIL},
+            {"hotel": {"area": "hill"}},
+        ),
+        TurnView("thanks " + key, "you are welcome .", {"tuned": "you are welcome ."}, {"hotel": {"area": "port"}}),
+    )
+    return ItemView(key, turns, {"hotel": {"informable": {"area": "hill"}}})
 
 
-def dialogue(key: str, reply: str, found: dict) -> dict:
-    return {
-        "key": key,
-        "goal": {"hotel": {"informable": {"area": "hill"}}},
-        "turns": [
-            turn("a room please", "hill", "try [hotel_name] in the [area] .", {"tuned": reply, "base": EVIL}),
-            turn("thanks " + key, "port", "you are welcome .", {"tuned": "you are welcome ."}),
-        ],
-        "verdicts": {"tuned": found},
-    }
-
-
-DIALOGUES = [
-    dialogue("twn10", "try [hotel_name] in the [area] .", verdict(True, True)),
-    dialogue("twn2", "no idea", verdict(False, False, "hotel: nothing offered")),
-    dialogue("twn3", "try [hotel_name] in the north .", verdict(True, False, "hotel: no phone")),
+VIEWS = [
+    view("twn10", "try [hotel_name] in the [area] ."),
+    view("twn2", "no idea"),
+    view("twn3", "try [hotel_name] in the north ."),
 ]
+VERDICTS = {
+    "twn10": verdict(True, True),
+    "twn2": verdict(False, False, "hotel: nothing offered"),
+    "twn3": verdict(True, False, "hotel: no phone"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +63,10 @@ def browser():
 @pytest.fixture
 def page(browser, tmp_path):
     """The report, open; at the end nothing may have gone wrong in it and no text may have been run."""
-    rows = [ScoreRow("gold", "reference"), ScoreRow("base", "base"), ScoreRow("tuned", "finetuned")]
-    path = write_report(tmp_path / "report.html", {"recipe": "town"}, rows, DIALOGUES, "<svg></svg>")
+    rows = [row("gold", "oracle"), row("base", "base"), row("tuned", "finetuned", per_item=VERDICTS)]
+    path = write_report(
+        tmp_path / "report.html", {"recipe": "town"}, rows, METRICS, VIEWS, curve_svg="<svg></svg>"
+    )
     tab = browser.new_page()
     wrong: list[str] = []
     tab.on("pageerror", lambda error: wrong.append(str(error)))
@@ -149,23 +152,48 @@ def test_the_keyboard_is_enough(page):
 
 def test_a_link_opens_its_dialogue_and_a_phone_needs_no_sideways_scrolling(page):
     page.set_viewport_size({"width": 390, "height": 800})
-    page.evaluate("location.hash = 'dialogue-twn3'")
-    page.wait_for_selector("#dialogue-twn3[open] table")
+    page.evaluate("location.hash = 'item-twn3'")
+    page.wait_for_selector("#item-twn3[open] table")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_any_number_of_marks_is_shown_in_order(browser, tmp_path):
+    """An item with three marks, one of them missed, and a system that was not judged."""
+    found = {"a": Verdict({"call": True, "text": False, "state": True}, detail={"part": {"call": False}})}
+    rows = [row("tuned", "finetuned", per_item=found), row("base", "base")]
+    one = ItemView("a", (TurnView("hi", "yes", {"tuned": "no", "base": "no"}),))
+    tab = browser.new_page()
+    tab.goto(write_report(tmp_path / "report.html", {}, rows, METRICS, [one]).as_uri())
+    assert tab.locator("summary .badge").all_inner_texts() == ["✓ call", "✗ text", "✓ state"]
+    tab.select_option("#show", "passed")
+    assert keys(tab) == []
+    tab.select_option("#show", "failed")
+    tab.click("summary:has(.key)")
+    assert tab.locator("thead .badge").all_inner_texts() == ["✓ call", "✗ text", "✓ state", "part ✗"]
+    assert tab.locator("[role=img].badge").get_attribute("aria-label") == "part: call missed"
+    tab.select_option("#focus", label="base")
+    tab.select_option("#show", "all")
+    assert tab.locator("summary .badge").first.inner_text() == "call not scored"
+    tab.close()
 
 
 def test_calls_stand_before_replies_and_the_first_wrong_state_is_marked(browser, tmp_path):
     """Four turns: right, wrong, still wrong, right again; the change is said once each time."""
-    call, wrong = 'find_hotel(area="hill")', [False, True, True, False]
-    turns = [
-        turn("a room please", "hill", "sure .", {"tuned": "sure ."})
-        | {"call": call, "calls": {"tuned": "[]" if bad else call}, "wrong": {"tuned": bad}}
-        for bad in wrong
-    ]
-    one = {"key": "twn1", "goal": {}, "turns": turns, "verdicts": {"tuned": verdict(True, True, "belief state wrong")}}
-    rows = [ScoreRow("gold", "reference"), ScoreRow("tuned", "finetuned")]
+    call = 'find_hotel(area="hill")'
+    turns = tuple(
+        TurnView(
+            "a room please",
+            "sure .",
+            {"tuned": "sure ."},
+            {"hotel": {"area": "hill"}},
+            Step(call, {"tuned": "[]" if bad else call}, {"tuned": bad}),
+        )
+        for bad in (False, True, True, False)
+    )
+    views, found = [ItemView("twn1", turns)], {"twn1": verdict(True, True, "belief state wrong")}
+    rows = [row("gold", "oracle"), row("tuned", "finetuned", per_item=found)]
     tab = browser.new_page()
-    tab.goto(write_report(tmp_path / "report.html", {"recipe": "town"}, rows, [one]).as_uri())
+    tab.goto(write_report(tmp_path / "report.html", {"recipe": "town"}, rows, METRICS, views).as_uri())
     tab.select_option("#cause", "belief state wrong")
     tab.click("summary:has(.key)")
     assert tab.locator(".call").all_inner_texts() == [

@@ -152,7 +152,7 @@ def _legend(figure: Figure, axes: Axes) -> None:
 def _draw_loss(axes: Axes, log: Log) -> None:
     """Draw the training loss; single points between gaps are seen because every point has a dot."""
     steps, losses = loss_points(log)
-    axes.set_ylabel("training loss\n(nats per supervised token)")
+    axes.set_ylabel("training loss (nats\nper supervised token)")
     if not any(map(math.isfinite, losses)):
         axes.text(0.5, 0.5, "no loss was logged", transform=axes.transAxes, ha="center", color="#555555")
     # Dots of 2 points: visible alone, a plain line when there are hundreds.

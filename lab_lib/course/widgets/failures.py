@@ -18,7 +18,7 @@ from lab_lib.course.widgets.training import corpus_of, spoken
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_json
-from lab_lib.results.report_html import difference
+from lab_lib.results.differences import difference
 from lab_lib.runs.config import load_run_config
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.score import SYSTEMS

@@ -74,7 +74,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], css: str = "")
 def marked(parts: Sequence[str] | None) -> Markup:
     """Return a reply with the words that the reference lacks underlined.
 
-    `parts` is what `report_html.difference` returned: same, missing, extra, same, ...; None where there is no reply.
+    `parts` is what `differences.difference` returned: same, missing, extra, same, ...; None where there is no reply.
     """
     if parts is None:
         return Markup("<i>no reply</i>")

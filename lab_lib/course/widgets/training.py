@@ -22,7 +22,7 @@ from lab_lib.decoding.predictions import read_partial
 from lab_lib.errors import LabError
 from lab_lib.files import read_json
 from lab_lib.results.curve import best_step, curve_png
-from lab_lib.results.report_html import difference
+from lab_lib.results.differences import difference
 from lab_lib.runs.config import load_run_config
 
 DEV = {"bleu": "BLEU", "inform": "Inform", "success": "Success", "joint_accuracy": "joint goal"}

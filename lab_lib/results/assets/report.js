@@ -1,9 +1,9 @@
 "use strict";
-// The dialogue list: sorted, filtered and opened on demand. All text goes in as text nodes, never as HTML.
+// The list of items: sorted, filtered and opened on demand. All text goes in as text nodes, never as HTML.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const names = data.names; // names[0] is the reference; every list of a dialogue runs parallel to it
-  const { item: kind, answer, answers, verdicts: [first, second] } = data.task; // what things are called
+  const names = data.names; // names[0] is the reference; every list of an item runs parallel to it
+  const { item: kind, items: kinds, answer, answers, facts: known } = data.words; // what the task calls its things
   const at = (id) => document.getElementById(id);
   const shownColumns = new Set(names.keys());
 
@@ -14,46 +14,49 @@
     return node;
   }
 
-  // ---- one dialogue ------------------------------------------------------------------------------------------
+  // ---- one item ----------------------------------------------------------------------------------------------
   const focus = () => Number(at("focus").value);
-  const verdict = (dialogue, system) => dialogue.verdicts[system] || null;
-  const total = (dialogue, system, what) => ((verdict(dialogue, system) || {})[what] || {}).total;
-  const causes = (dialogue, system) => (verdict(dialogue, system) || {}).causes || [];
+  const verdict = (item, system) => item.verdicts[system];
+  const causes = (item, system) => (verdict(item, system) || { causes: [] }).causes;
+  const met = (item, system) => Object.values((verdict(item, system) || { marks: {} }).marks).filter(Boolean).length;
+  // Whether every mark is met; undefined for a system that was not judged.
+  const good = (item, system) => (verdict(item, system) ? Object.values(verdict(item, system).marks).every(Boolean) : undefined);
 
   function badge(label, value) {
     if (value === undefined || value === null) return make("span", { class: "badge none" }, label + " not scored");
     return make("span", { class: "badge " + (value ? "ok" : "bad") }, (value ? "\u2713 " : "\u2717 ") + label);
   }
 
-  // "hotel \u2713 \u2717": inform, then success.
-  function domainBadge(domain, inform, success) {
-    const mark = (value) => (value ? "\u2713" : "\u2717");
-    const spelt = domain + ": " + first + " " + (inform ? "met" : "missed") + ", " + second + " " + (success ? "met" : "missed");
-    return make("span", { class: "badge " + (inform && success ? "ok" : "bad"), role: "img", "aria-label": spelt, title: spelt },
-      domain + " " + mark(inform) + " " + mark(success));
+  const badges = (item, system) => data.marks.map((mark) => badge(mark, ((verdict(item, system) || {}).marks || {})[mark]));
+
+  // "hotel \u2713 \u2717": the marks of a part of the item, in order.
+  function partBadge(part, marks) {
+    const spelt = part + ": " + Object.entries(marks).map(([mark, value]) => mark + " " + (value ? "met" : "missed")).join(", ");
+    const all = Object.values(marks).every(Boolean);
+    return make("span", { class: "badge " + (all ? "ok" : "bad"), role: "img", "aria-label": spelt, title: spelt },
+      part + Object.values(marks).map((value) => (value ? " \u2713" : " \u2717")).join(""));
   }
 
-  function verdictBadges(dialogue, system) {
-    const found = verdict(dialogue, system);
+  function verdictBadges(item, system) {
+    const found = verdict(item, system);
     if (!found) return null;
-    const box = make("div", { class: "marks" }, badge(first, total(dialogue, system, "match")),
-      badge(second, total(dialogue, system, "success")));
-    const domains = Object.keys(found.match || {}).filter((domain) => domain !== "total");
-    for (const domain of domains) box.append(domainBadge(domain, found.match[domain], (found.success || {})[domain]));
-    return box;
+    const parts = Object.entries(found.detail).map(([part, marks]) => partBadge(part, marks));
+    return make("div", { class: "marks" }, ...badges(item, system), ...parts);
   }
 
   const spoken = (value) => (Array.isArray(value) ? value.join(", ")
     : value && typeof value === "object" ? Object.entries(value).map(([key, item]) => key + " " + spoken(item)).join(", ")
     : String(value));
 
-  function goalLine(goal) {
-    const line = make("div", { class: "goal", "aria-label": "Goal" }, make("span", {}, "Goal"));
-    if (Object.values(goal).every((wishes) => spoken(wishes || {}) === "")) return null;
-    for (const [domain, wishes] of Object.entries(goal)) {
-      const part = Object.entries(wishes || {}).filter(([, value]) => spoken(value) !== "")
+  // What holds for the whole item: a user's goal, by domain.
+  function knownLine(facts) {
+    const title = known[0].toUpperCase() + known.slice(1);
+    const line = make("div", { class: "known", "aria-label": title }, make("span", {}, title));
+    if (Object.values(facts).every((wishes) => spoken(wishes || {}) === "")) return null;
+    for (const [part, wishes] of Object.entries(facts)) {
+      const said = Object.entries(wishes || {}).filter(([, value]) => spoken(value) !== "")
         .map(([what, value]) => (what === "informable" ? "" : what === "requestable" ? "asks " : what + " ") + spoken(value));
-      line.append(make("span", {}, make("b", {}, domain), " " + part.join(" \u00b7 ")));
+      line.append(make("span", {}, make("b", {}, part), " " + said.join(" \u00b7 ")));
     }
     return line;
   }
@@ -87,102 +90,101 @@
     return text;
   }
 
-  // What a system called before its reply; the first turn whose state is wrong says so, as later ones inherit it.
-  function callLine(dialogue, number, system) {
-    const { calls, wrong } = dialogue.turns[number];
-    if (!calls || !calls[system]) return null;
-    const before = number ? dialogue.turns[number - 1].wrong[system] : false;
-    const news = wrong[system] === null || wrong[system] === before ? null
-      : make("span", { class: "badge " + (wrong[system] ? "bad" : "ok") }, wrong[system] ? "state wrong from here" : "state right again");
-    return make("div", { class: "call" }, reply(calls[system]), news && " ", news);
+  // What a system wrote before its answer (a call); where it begins to be wrong says so, as later ones inherit a state.
+  function stepLine(item, number, system) {
+    const { step, state } = item.turns[number];
+    if (!step || !step.texts[system]) return null;
+    const before = number && item.turns[number - 1].step ? item.turns[number - 1].step.wrong[system] : false;
+    const now = step.wrong[system], what = Object.keys(state).length ? "state " : "";
+    const news = now === null || now === before ? null
+      : make("span", { class: "badge " + (now ? "bad" : "ok") }, what + (now ? "wrong from here" : "right again"));
+    return make("div", { class: "call" }, reply(step.texts[system]), news && " ", news);
   }
 
-  function body(dialogue) {
+  function body(item) {
     const columns = [...shownColumns].sort((a, b) => a - b);
     const head = make("tr", { role: "row" }, ...columns.map((system) => make("th",
-      { scope: "col", role: "columnheader" }, names[system], verdictBadges(dialogue, system),
-      causes(dialogue, system).length
-        ? make("ul", { class: "causes" }, ...causes(dialogue, system).map((cause) => make("li", {}, cause))) : null)));
-    const table = make("table", { class: "turns", role: "table", "aria-label": kind + " " + dialogue.key },
+      { scope: "col", role: "columnheader" }, names[system], verdictBadges(item, system),
+      causes(item, system).length
+        ? make("ul", { class: "causes" }, ...causes(item, system).map((cause) => make("li", {}, cause))) : null)));
+    const table = make("table", { class: "turns", role: "table", "aria-label": kind + " " + item.key },
       make("thead", { role: "rowgroup" }, head));
-    dialogue.turns.forEach((turn, number) => {
-      const before = number ? dialogue.turns[number - 1].state : {};
+    item.turns.forEach((turn, number) => {
+      const before = number ? item.turns[number - 1].state : {};
       table.append(make("tbody", { role: "rowgroup" },
         make("tr", { role: "row" }, make("th", { scope: "rowgroup", role: "rowheader", colspan: Math.max(1, columns.length) },
-          make("span", { class: "turn" }, "User " + (number + 1)), turn.user, stateLine(turn.state, before))),
+          make("span", { class: "turn" }, "User " + (number + 1)), turn.prompt, stateLine(turn.state, before))),
         make("tr", { role: "row" }, ...columns.map((system) => make("td", { role: "cell" },
-          make("span", { class: "who" }, names[system]), callLine(dialogue, number, system), reply(turn.replies[system]))))));
+          make("span", { class: "who" }, names[system]), stepLine(item, number, system), reply(turn.answers[system]))))));
     });
-    return make("div", { class: "body" }, goalLine(dialogue.goal), table);
+    return make("div", { class: "body" }, knownLine(item.facts), table);
   }
 
   // ---- the list ----------------------------------------------------------------------------------------------
-  const items = data.dialogues.map((dialogue, order) => {
+  const entries = data.items.map((item, order) => {
     const summary = make("summary");
-    const details = make("details", { id: "dialogue-" + dialogue.key }, summary);
-    const item = { dialogue, order, summary, details, row: make("li", {}, details), words: null };
-    details.addEventListener("toggle", () => draw(item));
-    return item;
+    const details = make("details", { id: "item-" + item.key }, summary);
+    const entry = { item, order, summary, details, row: make("li", {}, details), words: null };
+    details.addEventListener("toggle", () => draw(entry));
+    return entry;
   });
 
-  // An open dialogue has a body, a closed one has none: memory stays with what is on the screen.
-  function draw(item) {
-    item.details.querySelectorAll(".body").forEach((old) => old.remove());
-    if (item.details.open) item.details.append(body(item.dialogue));
+  // An open item has a body, a closed one has none: memory stays with what is on the screen.
+  function draw(entry) {
+    entry.details.querySelectorAll(".body").forEach((old) => old.remove());
+    if (entry.details.open) entry.details.append(body(entry.item));
   }
 
-  function summarise(item) {
-    const overlap = item.dialogue.overlap[focus()];
-    item.summary.replaceChildren(
-      make("span", { class: "key" }, item.dialogue.key),
-      make("span", { class: "domains" }, Object.keys(item.dialogue.goal).join(", ")),
-      badge(first, total(item.dialogue, focus(), "match")), badge(second, total(item.dialogue, focus(), "success")),
+  function summarise(entry) {
+    const overlap = entry.item.overlap[focus()];
+    entry.summary.replaceChildren(
+      make("span", { class: "key" }, entry.item.key),
+      make("span", { class: "parts" }, Object.keys(entry.item.facts).join(", ")), ...badges(entry.item, focus()),
       make("span", { class: "overlap" }, overlap === null ? "no " + answers : "overlap " + overlap.toFixed(0) + " %"));
   }
 
-  function words(item) {
-    const { key, goal, turns } = item.dialogue;
-    item.words = item.words || [key, spoken(goal), ...turns.flatMap((turn) => [turn.user,
-      ...[...turn.replies, ...(turn.calls || [])].map((parts) => (parts || []).filter((_, place) => place % 3 !== 1).join(""))])].join("\n").toLowerCase();
-    return item.words;
+  function words(entry) {
+    const { key, facts, turns } = entry.item;
+    entry.words = entry.words || [key, spoken(facts), ...turns.flatMap((turn) => [turn.prompt,
+      ...[...turn.answers, ...(turn.step ? turn.step.texts : [])].map((parts) => (parts || []).filter((_, place) => place % 3 !== 1).join(""))])].join("\n").toLowerCase();
+    return entry.words;
   }
 
   const low = (value, none) => (value === null ? none : value);
-  const passed = (item) => (total(item.dialogue, focus(), "success") ? 2 : 0) + (total(item.dialogue, focus(), "match") ? 1 : 0);
-  const overlapOf = (item) => item.dialogue.overlap[focus()];
+  const passed = (entry) => met(entry.item, focus());
+  const overlapOf = (entry) => entry.item.overlap[focus()];
   const orders = {
     order: (a, b) => a.order - b.order,
-    key: (a, b) => a.dialogue.key.localeCompare(b.dialogue.key, "en", { numeric: true }),
+    key: (a, b) => a.item.key.localeCompare(b.item.key, "en", { numeric: true }),
     verdict: (a, b) => passed(a) - passed(b) || a.order - b.order,
     low: (a, b) => low(overlapOf(a), 101) - low(overlapOf(b), 101) || a.order - b.order,
     high: (a, b) => low(overlapOf(b), -1) - low(overlapOf(a), -1) || a.order - b.order,
   };
 
-  function keep(item) {
-    const success = total(item.dialogue, focus(), "success");
+  function keep(entry) {
     const show = at("show").value;
-    return (show === "all" || (show === "failed" ? success === false : success === true))
-      && (!at("cause").value || causes(item.dialogue, focus()).includes(at("cause").value))
-      && words(item).includes(at("text").value.toLowerCase().trim());
+    return (show === "all" || good(entry.item, focus()) === (show === "passed"))
+      && (!at("cause").value || causes(entry.item, focus()).includes(at("cause").value))
+      && words(entry).includes(at("text").value.toLowerCase().trim());
   }
 
   function arrange() {
-    at("list").replaceChildren(...[...items].sort(orders[at("sort").value]).map((item) => item.row));
+    at("list").replaceChildren(...[...entries].sort(orders[at("sort").value]).map((entry) => entry.row));
   }
 
   function filter() {
     let count = 0;
-    for (const item of items) {
-      item.row.hidden = !keep(item);
-      count += item.row.hidden ? 0 : 1;
+    for (const entry of entries) {
+      entry.row.hidden = !keep(entry);
+      count += entry.row.hidden ? 0 : 1;
     }
-    at("status").textContent = count + " of " + items.length + " " + kind + "s shown";
+    at("status").textContent = count + " of " + entries.length + " " + kinds + " shown";
   }
 
   // ---- controls ----------------------------------------------------------------------------------------------
   function fillCauses() {
     const counts = new Map();
-    for (const item of items) for (const cause of new Set(causes(item.dialogue, focus()))) counts.set(cause, (counts.get(cause) || 0) + 1);
+    for (const { item } of entries) for (const cause of new Set(causes(item, focus()))) counts.set(cause, (counts.get(cause) || 0) + 1);
     const sorted = [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
     const wanted = at("cause").value;
     at("cause").replaceChildren(make("option", { value: "" }, "any"),
@@ -192,7 +194,7 @@
 
   function refocus() {
     fillCauses();
-    items.forEach(summarise);
+    entries.forEach(summarise);
     arrange();
     filter();
   }
@@ -213,8 +215,8 @@
 
   function openLinked() {
     const wanted = decodeURIComponent(location.hash.slice(1));
-    const item = items.find((one) => one.details.id === wanted);
-    if (item) { item.details.open = true; item.row.scrollIntoView(); }
+    const entry = entries.find((one) => one.details.id === wanted);
+    if (entry) { entry.details.open = true; entry.row.scrollIntoView(); }
   }
 
   names.forEach((name, system) => {
@@ -222,7 +224,7 @@
     const box = make("input", { type: "checkbox", checked: "" });
     box.addEventListener("change", () => {
       if (box.checked) shownColumns.add(system); else shownColumns.delete(system);
-      items.filter((item) => item.details.open).forEach(draw);
+      entries.filter((entry) => entry.details.open).forEach(draw);
     });
     at("columns").append(make("label", {}, box, name));
   });

@@ -1,0 +1,62 @@
+"""Two texts compared word by word, and how much they have in common."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+# A placeholder, a word or a single symbol, each with the white space before it; then white space at the end.
+TOKEN = re.compile(r"\s*(?:\[[^\[\]\s]+\]|\w+|[^\w\s])|\s+")
+# In a call a value in quotes is one token: "12:22" for "11:59" is another value, not two other numbers.
+CALL_TOKEN = re.compile(r'\s*(?:"(?:\\.|[^"\\])*"|\w+|[^\w\s])|\s+')
+
+
+def difference(reference: str, prediction: str | None, token: re.Pattern[str] = TOKEN) -> list[str] | None:
+    """Compare two texts word by word: [same, missing, extra, same, missing, extra, ...]; None stays None.
+
+    `same` and `extra` joined are the prediction, to the character; `missing` are words only the reference
+    has. Case and white space do not count as differences, as in the scorer. Texts that share less than a
+    third of their words count as wholly different: stray common words say nothing and are hard to read.
+    Python's difflib does the matching, so the result is a good alignment, not always the shortest.
+
+    >>> difference("it is in the [area] .", "It is in the north.")
+    ['It is in the', ' [area]', ' north', '.']
+    >>> difference("yes", "yes")
+    ['yes']
+    """
+    if prediction is None:
+        return None
+    gold, said = token.findall(reference), token.findall(prediction)
+    matcher = difflib.SequenceMatcher(None, _words(gold), _words(said), autojunk=False)
+    if matcher.ratio() < 1 / 3:
+        return ["", reference, prediction]
+    parts = [""]
+    for tag, a, b, c, d in matcher.get_opcodes():
+        if tag == "equal":
+            parts[-1] = "".join(said[c:d])
+        else:
+            parts += ["".join(gold[a:b]), "".join(said[c:d]), ""]
+    return parts[:-1] if len(parts) > 1 and not parts[-1] else parts
+
+
+def _words(tokens: Sequence[str]) -> list[str]:
+    """Return tokens as they are compared."""
+    return [token.strip().lower() for token in tokens]
+
+
+def overlap(differences: Sequence[list[str] | None]) -> float | None:
+    """Return how much of an item agrees with its reference, 0-100: twice the shared words over all words.
+
+    A missing answer is left out; None when there is nothing to compare. It sorts items in the page, it is
+    not a published metric.
+
+    >>> overlap([["a b", " c", " d"]])  # 2 shared words; 3 words on each side
+    66.7
+    """
+    same = other = 0
+    for parts in differences:
+        for place, part in enumerate(parts or ()):
+            count = sum(bool(token.strip()) for token in TOKEN.findall(part))
+            same, other = (same + count, other) if place % 3 == 0 else (same, other + count)
+    return round(200 * same / (2 * same + other), 1) if same + other else None

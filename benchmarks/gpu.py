@@ -4,7 +4,7 @@ Llama shapes of 1B and 7B with random weights, written to a temporary folder (13
 NF4; dialogues of the bundled town. Each line of the table is a process of its own:
 
     training   ours     one example a dialogue, as `lab train`
-               TRL      the same examples, learnt positions and micro batches, SFTTrainer with its defaults
+               TRL      the same examples, supervised positions and micro batches, SFTTrainer with its defaults
                origin   the 2023 lab's examples, one a system turn with the history twice (see origin.py), padded
     decoding   ours, plain, origin: see decoding.py
 
@@ -156,7 +156,7 @@ def train_trl(folder: Path, size: Size) -> Epoch:
 
     def epoch(dialogues: Sequence[Dialogue]) -> tuple[float, int]:
         examples = to_examples(dialogues, tokenizer)
-        rows = [{"input_ids": list(e.ids), "completion_mask": list(map(int, e.learnt))} for e in examples]
+        rows = [{"input_ids": list(e.ids), "completion_mask": list(map(int, e.loss_mask))} for e in examples]
         config = settings(size, len(examples))
         with tempfile.TemporaryDirectory() as out:
             arguments = SFTConfig(

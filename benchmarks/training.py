@@ -39,11 +39,10 @@ from lab_lib.pretraining.tiny import train_tokenizer
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.encode import Example, training_examples
 from lab_lib.runs.record import commit, machine, versions
-from lab_lib.training.batches import Collator, to_rows
+from lab_lib.training.batches import Collator, epoch_order, to_rows
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.lora import LoraConfig, attach_lora
-from lab_lib.training.loss import batching_for, learnt_loss
-from lab_lib.training.trainer import epoch_order
+from lab_lib.training.loss import batching_for, supervised_loss
 
 README = Path(__file__).resolve().parent / "README.md"
 START, END = "<!-- table: training.py --write -->", "<!-- end of table -->"
@@ -102,7 +101,7 @@ def small_tokenizer(dialogues: Sequence[Dialogue]) -> Any:
 def gradient_difference(dialogue: Dialogue, tokenizer: Any) -> float:
     """Return by how much the gradient of one example a dialogue differs from that of one example a turn, in float64.
 
-    A dialogue of k turns with n_1 ... n_k learnt tokens, N together: its loss is the mean over N tokens, so the sum
+    A dialogue of k turns with n_1 ... n_k supervised tokens, N together: its loss is the mean over N tokens, so the sum
     over turns of n_t / N x (the mean loss of turn t). The difference is relative to the largest entry. The model is a
     small random GPT-NeoX (Llama's norms round to fp32).
     """
@@ -173,7 +172,7 @@ def ways(model: Any, tokenizer: Any) -> dict[str, Way]:
 
     def short_loss(model: Any, batch: dict[str, Any]) -> Any:
         labels = batch.pop("labels")
-        return learnt_loss(model(**batch), labels)
+        return supervised_loss(model(**batch), labels)
 
     alone = TrainConfig(batch_size=origin.ACCUMULATE, micro_batch_size=1)
     return {

@@ -73,14 +73,14 @@ for item in checks:
 # %% [markdown]
 # ## 2. The corridor
 #
-# Every lab walks the same way. Each door is a file format, so you can stop anywhere, look, and go on later:
+# Every lab walks the same way. Each door is a file format, so you can stop anywhere, look, and continue later:
 #
 # | Door | What it is | Where it lies |
 # |---|---|---|
 # | corpus | files, as somebody published them | `load_corpus("town")` |
 # | Dialogue | turns, spans, belief states; cannot be changed by accident | in memory |
-# | Example | token ids, and which of them are learnt | in memory |
-# | model | weights, and an adapter that was learnt | `adapter/` of a run folder |
+# | Example | token ids, and which of them are supervised | in memory |
+# | model | weights, and an adapter that was trained | `adapter/` of a run folder |
 # | Prediction | one row a reply | `predictions/*.jsonl` |
 # | Report | scores with intervals, and a page to read | `report.json`, `report.html`, `record.json` |
 #
@@ -96,35 +96,33 @@ print({name: len(dialogues) for name, dialogues in town.splits.items()})
 write(render(town.splits["test"][1]))
 
 # %% [markdown]
-# **Example.** What the model sees of a dialogue, here its last 60 tokens. Between « and » stands what it has to learn.
+# **Example.** What the model sees of a dialogue, here its last 60 tokens. Between « and » stand the supervised tokens, which it learns to write.
 
 # %%
-from lab_lib.runs.config import load_recipe
+from lab_lib.runs.config import load_recipe, make_task
 from lab_lib.runs.dry_run import render_tokens
-from lab_lib.runs.splits import load_splits
-from lab_lib.runs.stages import encode
 from lab_lib.models.hub import find_source
 from lab_lib.models.tokenizer import load_tokenizer
 
 config = load_recipe("town-qlora-cpu", [f"data.max_test={DIALOGUES}"] if DIALOGUES else [])
-splits = load_splits(config.data)
+task = make_task(config)
 tokenizer, _ = load_tokenizer(find_source("lab-tiny"))
-(example, *_) = encode(town.splits["test"][1:2], tokenizer, config, splits)
+(example, *_) = task.examples(town.splits["test"][1], tokenizer)
 text = str(render_tokens(example, tokenizer))
 print(text[: text.index("\n")], "\n…", text[-400:])
 
 # %% [markdown]
-# **Model, Prediction, Report.** One call walks the rest: it trains an adapter, writes the replies of the test dialogues
+# **Model, Prediction, Report.** One call runs the rest: it trains an adapter, generates the replies of the test dialogues
 # and scores them. In a terminal it is `lab run town-qlora-cpu`. What is in the run folder already is not made again, so
 # here, unless `FULL`, we put the bundled adapter there first: it is what this very recipe leaves after four minutes.
 
 # %%
-from lab_lib.runs.run import run as walk
+from lab_lib.runs.run import run
 
 folder = Path("runs/first")
 if not FULL and not folder.exists():
     shutil.copytree(find_source("town-adapter").folder, folder / "adapter")
-walk(config, folder, quiet, ("train", "finetuned", "report"))
+run(config, folder, quiet, ("train", "finetuned", "report"))
 for path in sorted(folder.rglob("*")):
     if path.is_file() and "checkpoints" not in path.parts:
         print(f"{path.stat().st_size / 1000:8.1f} kB  {path}")
@@ -354,13 +352,13 @@ print(f"{numbers.sum().item():.6f} forwards, {numbers.flip(0).cumsum(0)[-1].item
 
 # %%
 record = read_json(folder / "record.json")
-for key in ("recipe", "commit", "seed", "corpus", "reported", "dialogues", "scorer", "versions"):
+for key in ("recipe", "commit", "seed", "corpus", "reported", "items", "scorer", "versions"):
     print(f"{key:10}", record[key])
 
 # %%
-for system, scores in record["scores"].items():
-    low, high = scores["intervals"]["combined"]
-    print(f"{system:20} Combined {scores['combined']:6.1f}  ({low:.1f} to {high:.1f}), {scores['dialogues']} dialogues")
+for system, row in record["rows"].items():
+    combined, (low, high) = row["values"]["combined"], row["intervals"]["combined"]
+    print(f"{system:20} Combined {combined:6.1f}  ({low:.1f} to {high:.1f}), {row['items']} dialogues")
 
 # %% [markdown]
 # Six dialogues give an interval as wide as a barn door. The recorded run on all 60 says 126.1 (119.0 to 132.7).

@@ -7,7 +7,7 @@
 # * what *delexicalised* means, and how to do it without spoiling the text;
 # * what a state change says about the domain a turn is about;
 # * how to find out whether the test set leaks into training, before you believe a score;
-# * what exactly a model is shown, and which tokens it has to learn.
+# * what exactly a model is shown, and which tokens are supervised.
 #
 # **Time** 60 minutes. **Needs** no GPU, no network.
 #
@@ -326,40 +326,43 @@ write(terminal_table(header[1:], lines, report.notes(), "Audit", header[0]))
 # %% [markdown]
 # ## What the model sees
 #
-# A model reads token ids. A dialogue becomes one **example**: all its tokens and, for each, whether it is *learnt*, that
-# is, counted in the loss. Between « and » stands what is learnt (`lab data show town --tokens` prints the same).
+# A model reads token ids. A dialogue becomes one **example**: all its tokens and, for each, whether it is *supervised*,
+# that is, counted in the loss: the **loss mask**. Between « and » stand the supervised tokens (`lab data show town
+# --tokens` prints the same).
 
 # %%
 from lab_lib.corpora.database import Database
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.encode import training_examples
+from lab_lib.prompts.dialogue import dialogue_examples
+from lab_lib.prompts.dialogue_config import DialogueConfig
 from lab_lib.runs.dry_run import render_tokens
 from lab_lib.models.hub import find_source
 from lab_lib.models.tokenizer import load_tokenizer
 
 tokenizer, _ = load_tokenizer(find_source("lab-tiny"))
 database = Database(corpus.database)
-prompt = PromptConfig(state=True, database=True)
-(example, *_) = training_examples(test[0], tokenizer, prompt, database)
+prompt, shown = PromptConfig(), DialogueConfig(state=True, database=True)
+(example, *_) = dialogue_examples(test[0], tokenizer, prompt, shown, database)
 write(render_tokens(example, tokenizer))
 
 # %% [markdown]
 # The line before each reply is the belief state of the active domains and what the database answers to it; lab 05 makes
-# the model write it. It is given, not learnt.
+# the model write it. Here it is given, not supervised.
 #
-# ### Exercise 01.7 · The learnt stretches 🍇🍇
+# ### Exercise 01.7 · The supervised stretches 🍇🍇
 #
-# `ids` are token ids and `learnt` as many booleans. Return the stretches of neighbouring learnt ids as a list of lists.
+# `ids` are token ids and `loss_mask` as many booleans. Return the stretches of neighbouring supervised ids as a list of
+# lists.
 #
 # Example: `[5, 6, 7, 8, 9]` with `[False, True, True, False, True]` gives `[[6, 7], [9]]`.
 
 
 # %%
-def learnt_stretches(ids, learnt):
-    """Return a list of lists of ids: each stretch of neighbouring learnt tokens."""
+def supervised_stretches(ids, loss_mask):
+    """Return a list of lists of ids: each stretch of neighbouring supervised tokens."""
     ### BEGIN SOLUTION
     stretches, inside = [], False
-    for token, counts in zip(ids, learnt, strict=True):
+    for token, counts in zip(ids, loss_mask, strict=True):
         if counts and not inside:
             stretches.append([])
         if counts:
@@ -370,10 +373,10 @@ def learnt_stretches(ids, learnt):
 
 
 # %%
-show("01.7", learnt_stretches, example, tokenizer)
+show("01.7", supervised_stretches, example, tokenizer)
 
 # %%
-check("01.7", learnt_stretches)
+check("01.7", supervised_stretches)
 
 # %% [markdown]
 # One example a dialogue is not the only way. The 2023 lab made one example a *reply*, each with its whole history:
@@ -383,31 +386,31 @@ from dataclasses import replace
 
 
 def size(config):
-    """Return (examples, tokens, learnt tokens) of the training split."""
-    made = [e for d in train for e in training_examples(d, tokenizer, config, database)]
-    return len(made), sum(len(e.ids) for e in made), sum(sum(e.learnt) for e in made)
+    """Return (examples, tokens, supervised tokens) of the training split."""
+    made = [e for d in train for e in dialogue_examples(d, tokenizer, config, shown, database)]
+    return len(made), sum(len(e.ids) for e in made), sum(sum(e.loss_mask) for e in made)
 
 
 for form in ("dialogues", "turns"):
-    examples, tokens, learnt = size(replace(prompt, format=form))
-    print(f"{form:10} {examples:5} examples {tokens:8} tokens {learnt:6} learnt ({learnt / tokens:.1%})")
+    examples, tokens, supervised = size(replace(prompt, format=form))
+    print(f"{form:10} {examples:5} examples {tokens:8} tokens {supervised:6} supervised ({supervised / tokens:.1%})")
 
 # %% [markdown]
-# ### Question 🍇🍇: every example ends with the token `</s>`, and it is learnt. What happens to a model that never learns it?
+# ### Question 🍇🍇: every example ends with the token `</s>`, and it is supervised. What happens to a model that never learns it?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# It never stops: after the reply it goes on with the user's next turn until the length limit. `</s>` stands behind
-# every reply and is one of the learnt tokens. It is lost easily, by masking every token that equals the padding token
+# It never stops: after the reply it writes the user's next turn, and so on until the length limit. `</s>` stands behind
+# every reply and is one of the supervised tokens. It is lost easily, by masking every token that equals the padding token
 # when `</s>` is used for padding (docs/pitfalls.md, number 1), or by cutting long examples on the right.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
-# ### Question 🍇🍇🍇: both formats learn the same tokens. Which one would you train on, and what does it cost or save?
+# ### Question 🍇🍇🍇: both formats supervise the same tokens. Which one would you train on, and what does it cost or save?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# One a dialogue. Both learn the same 68,217 tokens of the town, but one example a reply reads every history again and
+# One a dialogue. Both supervise the same 68,217 tokens of the town, but one example a reply reads every history again and
 # again: 853,318 tokens an epoch against 227,347, 3.8 times as many (the cell above); on MultiWOZ dev, without states,
 # it is 1,668,918 against 351,644 (docs/lab-log.md). A reply never sees what comes after it, so the gradient is the same,
 # and a test of the library compares the two. What it costs: an example is as long as the dialogue. 400 dialogues make 450

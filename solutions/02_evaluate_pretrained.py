@@ -132,7 +132,7 @@ print(f"yours {bleu([pair]):.4f}   sacrebleu {theirs:.4f}")
 
 # %%
 from lab_lib.corpora.delex import delexicalise
-from lab_lib.evaluation.baselines import gold_replies, most_frequent_reply, random_replies
+from lab_lib.evaluation.baselines import gold_replies, random_replies
 from lab_lib.evaluation.normalise import normalise_reply
 
 drawn = random_replies(corpus.splits["test"], corpus.splits["train"])
@@ -290,35 +290,39 @@ print(f"the same verdict in {sum(same)} of {len(same)} goals")
 # %% [markdown]
 # ## The rows a table needs
 #
-# A number alone means nothing. Each table of this course has a ceiling, the **gold replies**, and two floors: a **random
-# reply** of the training set, and the **most frequent reply** every time.
+# A number alone means nothing. Each table of this course has an **oracle**, the **gold replies**, as its upper bound, and
+# two **trivial baselines**: a **random reply** of the training set, and the **most frequent reply** every time (the
+# *majority baseline*).
 #
 # * **Combined** = (Inform + Success) / 2 + BLEU.
 # * **Richness** counts what BLEU does not see: words a reply, different words, different 3-grams.
 
 # %%
+from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.results.table import to_terminal
-from lab_lib.runs.config import EvaluateConfig
-from lab_lib.runs.score import bounds, score_row, score_rows
+from lab_lib.runs.config import load_recipe, make_task
+from lab_lib.runs.steps import score_row
+
+task = make_task(load_recipe("town-qlora-cpu"))
 
 
-def table(rows, keys, title):
-    """Score rows {name: (kind, predictions)} on some dialogues, print their table, return {name: scores}."""
-    scored = score_rows(scorer, rows, keys, EvaluateConfig())
-    write(to_terminal([score_row(name, kind, scores) for name, (kind, scores, _) in scored.items()], title))
-    return {name: scores for name, (_, scores, _) in scored.items()}
+def table(rows, dialogues, title):
+    """Score rows on some dialogues, print their table, return {name: scores}."""
+    scored = [score_row(task, row, dialogues, EvaluateConfig()) for row in rows]
+    write(to_terminal(scored, task.metrics, title))
+    return {row.name: row.scores for row in scored}
 
 
-rows = bounds(corpus, "test", "train", seed=0)
-scores = table(rows, [dialogue.key for dialogue in test], "town, test")
+baselines = task.baselines(test, corpus.splits["train"], seed=0)
+scores = table(baselines, test, "town, test")
 
 # %% [markdown]
 # ### Question 🍇: the most frequent reply names no venue and tells no fact. Where does its Inform come from?
 
 # %%
 by_key = {dialogue.key: dialogue for dialogue in test}
-for key, verdict in scores["most frequent reply"].per_dialogue.items():
-    if verdict.match["total"]:
+for key, verdict in scores["most frequent reply"].per_item.items():
+    if verdict.marks["Inform"]:
         print(key, {domain: dict(part.informable) for domain, part in by_key[key].goal.items()})
 
 # %% [markdown]
@@ -339,7 +343,7 @@ for key, verdict in scores["most frequent reply"].per_dialogue.items():
 # them trains, since the state at the last offer finds other venues than the goal does. Another 28 inform and do not
 # succeed, for want of 33 facts: 11 phone numbers, 11 postcodes, 7 references, 4 addresses. A fact that is told in a turn
 # which is taken to be about another domain does not count. The town has 100 and 100 because a program wrote dialogue and
-# annotation together. The gold row is the ceiling of the *measure*.
+# annotation together. The gold row is the upper bound of the *measure*.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -374,8 +378,8 @@ def interval(counts, score, draws):
 # %%
 rng = np.random.default_rng(0)
 draws = rng.integers(len(test), size=(1000, len(test)))
-judged = scores["random reply"].per_dialogue.values()
-informed_or_not = np.array([[verdict.match["total"], 1] for verdict in judged])
+judged = scores["random reply"].per_item.values()
+informed_or_not = np.array([[verdict.marks["Inform"], 1] for verdict in judged])
 
 
 def share(sums):
@@ -394,7 +398,7 @@ check("02.7", interval)
 #
 # Now models. `lab-tiny` has 5.6 million weights and has read dialogues (of SGD), but never a placeholder. `town-adapter` is
 # what the recipe `town-qlora-cpu` learns on top of it; lab 04 makes one. A **run folder** holds everything: replies,
-# scores, report. We put the adapter where training would have left it, and walk the other stages.
+# scores, report. We put the adapter where training would have left it, and run the other stages.
 
 # %%
 import shutil
@@ -402,7 +406,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lab_lib.runs.config import load_recipe
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.run import run
 from lab_lib.models.hub import find_source
@@ -416,18 +419,20 @@ print(*sorted(path.name for path in folder.path.iterdir()))
 
 # %%
 from lab_lib.decoding.predictions import read_predictions
+from lab_lib.evaluation.scores import Row
 
-rows["base model"] = ("base", read_predictions(folder.predictions("base")))
-rows["fine-tuned"] = ("finetuned", read_predictions(folder.predictions("finetuned")))
-keys = list(rows["base model"][1])
-scores = table(rows, keys, f"town, {DIALOGUES} test dialogues")
+base = Row("base model", "base", read_predictions(folder.predictions("base")))
+tuned = Row("fine-tuned", "finetuned", read_predictions(folder.predictions("finetuned")))
+keys = list(base.predictions)
+decoded = [by_key[key] for key in keys]
+scores = table([*baselines, base, tuned], decoded, f"town, {DIALOGUES} test dialogues")
 
 # %% [markdown]
 # What the base model says, and what it should have said:
 
 # %%
 first = keys[0]
-replies = [turn["response"] for turn in rows["base model"][1][first]]
+replies = [turn["response"] for turn in base.predictions[first]]
 for turn, reply in list(zip(by_key[first].system_turns, replies, strict=True))[:3]:
     print(f"gold  {delexicalise(turn)}\nbase  {reply}\n")
 
@@ -440,7 +445,7 @@ widgets.errors(folder.path)
 # %% [markdown]
 # ### Question 🍇🍇: best BLEU, Success, Inform, Richness score without fine-tuning?
 #
-# Play with the ways of decoding (`lab decode --strategies` lists them) on **dev**, and fill in the row:
+# Play with the decoding strategies (`lab decode --strategies` lists them) on **dev**, and fill in the row:
 #
 # | LLM model | Decoding params | BLEU | Success | Inform | Richness |
 # |---|---|---|---|---|---|
@@ -457,7 +462,7 @@ widgets.errors(folder.path)
 # | lab-tiny | slot_bias=6 | 0.5 (0.1-1.1) | 0.0 | 5.0 | 464 |
 #
 # Made by `lab decode RUN data.max_test=20 --base --sweep` with these settings as grid: 20 dev dialogues, one seed, the
-# prompt of `town-qlora-cpu`. No way of decoding helps. The model has never seen a placeholder, so it offers and tells
+# prompt of `town-qlora-cpu`. No decoding strategy helps. The model has never seen a placeholder, so it offers and tells
 # nothing that the scorer can see: Success is 0, Inform is what goals without an offer give. Its replies are those of
 # another corpus, and often not bad ("how many people are going?"). The differences of BLEU are within the intervals, and
 # even the most frequent reply beats them all. On the 60 test dialogues, greedy: BLEU 0.6, Inform 11.7, Success 0.0
@@ -476,8 +481,8 @@ own = load_recipe(
 )
 # Here the adapter is a part of the model, so the stage `base` decodes it.
 other = run(own, Path("runs/town-own-history"), quiet, ("base",))
-rows["own history"] = ("finetuned", read_predictions(other.predictions("base")))
-scores = table(rows, keys, f"town, {DIALOGUES} test dialogues")
+alone = Row("own history", "finetuned", read_predictions(other.predictions("base")))
+scores = table([*baselines, base, tuned, alone], decoded, f"town, {DIALOGUES} test dialogues")
 
 # %% [markdown]
 # The intervals of the last two rows overlap. That does **not** mean that the systems are alike: both met the same
@@ -506,10 +511,9 @@ def paired(first, second, score, draws):
 check("02.8", paired)
 
 # %%
-from lab_lib.evaluation.mwz_scores import main_scores
-
 draws = rng.integers(len(keys), size=(1000, len(keys)))
-show("02.8", paired, scores["fine-tuned"].counts, scores["own history"].counts, main_scores, draws)
+one, two = scores["fine-tuned"], scores["own history"]
+show("02.8", paired, one.counts, two.counts, one.of_counts, draws)
 
 # %% [markdown]
 # ### Question 🍇🍇: is one of the two better? How many dialogues would you need to be sure?
@@ -536,7 +540,7 @@ show("02.8", paired, scores["fine-tuned"].counts, scores["own history"].counts, 
 # venue in every domain nearly always passes: random replies reach 54.0 on the same dialogues. This model was made to name
 # venues more often by one number chosen on dev (`plan_bias`), which took Inform from 69 to 93 there, for 1 point of BLEU
 # (docs/lab-log.md, 2026-11-20). People lose their 6 points to annotation and to bookings without a name. A row above the
-# ceiling is a reason to look for a leak or a trick, and the table marks it with an arrow. Look at Success (79.3 against
+# oracle is a reason to look for a leak or a trick, and the table marks it with an arrow. Look at Success (79.3 against
 # 91.2) and BLEU beside it, which are harder to please.
 # <!-- END SOLUTION -->
 

@@ -31,9 +31,9 @@ from rich.console import Console
 
 from lab_lib.course import check, corridor, show
 from lab_lib.decoding.generate import generate_batch, generate_replies
-from lab_lib.runs.config import load_recipe
+from lab_lib.runs.config import load_recipe, make_task
 from lab_lib.runs.splits import draw, load_splits
-from lab_lib.runs.stages import ask
+from lab_lib.runs.steps import prompts_of
 from lab_lib.models.checks import logits as logits_of
 from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 from lab_lib.models.model import generation_mode, load_model
@@ -47,15 +47,16 @@ corridor("model", "prediction")
 
 # %%
 config = load_recipe("town-qlora-cpu", ["model.adapter=town-adapter"])
-splits = load_splits(config.data)
+task = make_task(config)
+splits = load_splits(task)
 loaded = load_model(config.model)
 model, tokenizer = loaded.model, loaded.tokenizer
 generation_mode(model)
 
 dialogues = draw(splits.dev, DIALOGUES, seed=0)
-prompts = ask(dialogues, tokenizer, config, splits)
+prompts = prompts_of(task, dialogues, tokenizer)
 prompt = prompts[2]
-print(f"{len(dialogues)} dialogues, {len(prompts)} replies to write. One prompt:\n")
+print(f"{len(dialogues)} dialogues, {len(prompts)} replies to generate. One prompt:\n")
 print(tokenizer.decode(prompt.ids))
 
 # %%
@@ -354,7 +355,7 @@ check("03.7", reply_seed)
 
 # %%
 def all_replies(batch_size, **settings):
-    """Write the first 20 tokens of the replies of two dialogues, in batches of some size."""
+    """Generate the first 20 tokens of the replies of two dialogues, in batches of some size."""
     decoding = replace(config.decoding, batch_size=batch_size, max_new_tokens=20, **settings)
     chosen = {dialogue.key for dialogue in dialogues[:2]}
     asked = [prompt for prompt in prompts if prompt.key in chosen]
@@ -394,7 +395,7 @@ print("greedy, batches of 1 and of 2: ", same(all_replies(batch_size=1), all_rep
 # %% [markdown]
 # ## 5. Where a reply ends
 #
-# Nothing but one token ends a reply: EOS, which every training example learnt behind its reply. Its probability along a
+# Nothing but one token ends a reply: EOS, which is supervised behind the reply in every training example. Its probability along a
 # reply says when the model thinks it is done.
 
 # %%
@@ -563,8 +564,8 @@ print("contrastive, 0.6   ", reply(prompt, "contrastive"))
 # %% [markdown]
 # ## 8. A score for each setting
 #
-# Which temperature? Not by looking at three replies. `lab decode RUN --sweep` writes the dev replies once for each
-# setting and scores them; never the test split, since this is a choice.
+# Which temperature? Not by looking at three replies. `lab decode RUN --sweep` generates the dev replies once for
+# each setting and scores them; never the test split, since this is a choice.
 
 # %%
 from pathlib import Path
@@ -594,7 +595,7 @@ from lab_lib.corpora.delex import delexicalise
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.evaluation.mwz import MwzScorer
 
-scorer = MwzScorer.from_corpus(splits.corpus, "dev")
+scorer = MwzScorer.from_corpus(task.corpus, "dev")
 known = re.compile("|".join({re.escape(p) for d in splits.dev for turn in d.system_turns
                              for p in re.findall(r"\[\w+\]", delexicalise(turn))}))  # fmt: skip
 for path in sorted(out.glob("temperature=*"), key=lambda path: float(path.name.split("=")[1].split(",")[0])):
@@ -622,7 +623,7 @@ for place, token in enumerate(written[: written.index(tokenizer.convert_tokens_t
 # <!-- BEGIN SOLUTION -->
 # In the sweep above (10 dialogues, one seed) Combined is 136.8 (130.8–143.4) at temperature 0.05, which is nearly greedy
 # search, 118.8 at 0.5, 107.0 (84.3–125.8) at 1 and 62.4 at 1.5. BLEU pays for every draw off the likeliest token: 36.8,
-# 33.9, 26.9, 12.4. Placeholders hold out longer. How a sentence begins is shared out among several tokens ("The" 0.60,
+# 33.9, 26.9, 12.4. Placeholders hold out longer. The beginning of a sentence is spread over several tokens ("The" 0.60,
 # "Its" 0.32), but once a placeholder is begun, each of its tokens has a probability near 1 (last list). At temperature 1
 # only 2 of 68 replies have a broken one, and yet 3 of 10 dialogues fail: a venue is not offered, a postcode not told. The
 # replies are whole, and say something else than what was asked for. At 1.5 25 of 68 are broken, and 8 dialogues fail.
@@ -652,7 +653,12 @@ for place, token in enumerate(written[: written.index(tokenizer.convert_tokens_t
 from lab_lib.course import widgets
 
 widgets.playground(
-    loaded, dialogues, prompt=config.prompt, database=splits.database, second={"strategy": "top-p", "top_p": 0.5}
+    loaded,
+    dialogues,
+    prompt=config.prompt,
+    shown=config.task,
+    database=task.database,
+    second={"strategy": "top-p", "top_p": 0.5},
 )
 
 # %% [markdown]

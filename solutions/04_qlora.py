@@ -36,10 +36,10 @@ from rich.console import Console
 
 from lab_lib.course import check, corridor, show
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.encode import training_examples
-from lab_lib.runs.config import load_recipe
+from lab_lib.prompts.dialogue import dialogue_examples
+from lab_lib.runs.config import load_recipe, make_task
 from lab_lib.runs.splits import load_splits
-from lab_lib.runs.stages import encode
+from lab_lib.runs.steps import train_examples
 from lab_lib.models.checks import logits as logits_of
 from lab_lib.training.lora import attach_lora
 from lab_lib.models.model import load_model
@@ -51,17 +51,18 @@ corridor("example", "model")
 
 # %%
 config = load_recipe("town-qlora-cpu")
-splits = load_splits(config.data)
+task = make_task(config)
+splits = load_splits(task)
 plain = load_model(ModelConfig(name="lab-tiny", quantisation="none"))
 model, tokenizer = plain.model, plain.tokenizer
-examples = encode(splits.train, tokenizer, config, splits)
+examples = train_examples(task, splits.train, tokenizer)
 print(f"{len(examples)} examples from {len(splits.train)} dialogues")
 
 # %% [markdown]
-# ## 1. What is learnt
+# ## 1. What is supervised
 #
-# An example is a row of token ids, and for each of them whether it is *learnt*. A dialogue system must learn to speak as
-# the system does; what users say, states and database answers are there to be read.
+# An example is a row of token ids, and for each of them whether it is *supervised* (the loss mask). A dialogue system must
+# learn to speak as the system does; what users say, states and database answers are there to be read.
 
 # %%
 from lab_lib.runs.dry_run import render_tokens
@@ -69,22 +70,22 @@ from lab_lib.runs.dry_run import render_tokens
 say.print(render_tokens(min(examples, key=lambda example: len(example.ids)), tokenizer))
 
 # %% [markdown]
-# ### Exercise 04.1 · The loss of learnt tokens 🍇🍇
+# ### Exercise 04.1 · The loss of supervised tokens 🍇🍇
 #
-# Write `masked_loss(logits, ids, learnt)`, a number:
+# Write `masked_loss(logits, ids, loss_mask)`, a number:
 #
 # - `logits`: (n, vocabulary), numpy; row t holds the scores of the token at position **t + 1**;
-# - `ids`: n token ids; `learnt`: n booleans;
-# - the mean, over the learnt positions, of $-\log p(\text{token})$. The token at position 0 has no prediction;
-# - what is not learnt does not count at all, in the denominator neither.
+# - `ids`: n token ids; `loss_mask`: n booleans;
+# - the mean, over the supervised positions, of $-\log p(\text{token})$. The token at position 0 has no prediction;
+# - what is not supervised does not count at all, in the denominator neither.
 
 # %%
-def masked_loss(logits, ids, learnt):
-    """Return the mean cross-entropy, in nats, of the learnt tokens."""
+def masked_loss(logits, ids, loss_mask):
+    """Return the mean cross-entropy, in nats, of the supervised tokens."""
     ### BEGIN SOLUTION
     top = logits.max(axis=1, keepdims=True)
     log_p = logits - top - np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
-    places = [t for t in range(1, len(ids)) if learnt[t]]
+    places = [t for t in range(1, len(ids)) if loss_mask[t]]
     return -np.mean([log_p[t - 1, ids[t]] for t in places])
     ### END SOLUTION
 
@@ -95,7 +96,7 @@ check("04.1", masked_loss)
 # %%
 example = examples[0]
 scores = logits_of(model, example.ids).double().numpy()
-print(f"untouched lab-tiny: {masked_loss(scores, example.ids, example.learnt):.2f} nats a learnt token")
+print(f"untouched lab-tiny: {masked_loss(scores, example.ids, example.loss_mask):.2f} nats a supervised token")
 print(f"a uniform guess:    {math.log(model.config.vocab_size):.2f} nats, the logarithm of the vocabulary's size")
 
 # %% [markdown]
@@ -128,15 +129,16 @@ def fit(instruction, turns, room):
 check("04.2", fit)
 
 # %% [markdown]
-# In `lab_lib` the instruction is a setting, `prompt.instruction`, and never learnt:
+# In `lab_lib` the instruction is a setting, `prompt.instruction`, and never supervised:
 
 # %%
 sentence = "Help a visitor of the town. Write names, numbers and times as [name], [phone], [time]."
 short = min(splits.train, key=lambda dialogue: len(dialogue.turns))
-told = training_examples(short, tokenizer, PromptConfig(instruction=sentence))[0]
-untold = training_examples(short, tokenizer, PromptConfig())[0]
+told = dialogue_examples(short, tokenizer, PromptConfig(instruction=sentence))[0]
+untold = dialogue_examples(short, tokenizer, PromptConfig())[0]
 print(tokenizer.decode(told.ids)[:200], "...")
-print(f"{len(told.ids) - len(untold.ids)} tokens more, {sum(told.learnt) - sum(untold.learnt)} of them learnt")
+supervised = sum(told.loss_mask) - sum(untold.loss_mask)
+print(f"{len(told.ids) - len(untold.ids)} tokens more, {supervised} of them supervised")
 
 # %% [markdown]
 # ### Question 🍇🍇🍇: Add the possibility to add an "instruction" prompt before the dialogue history. Does it help?
@@ -144,7 +146,7 @@ print(f"{len(told.ids) - len(untold.ids)} tokens more, {sum(told.learnt) - sum(u
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # It is there: `prompt.instruction`, written as `task> ...` before the first turn, counted in the window, never cut, never
-# learnt (04.2 is how). It tells a model that has not been trained for the task what to do. A fine-tuned model sees the
+# supervised (04.2 is how). It tells a model that has not been trained for the task what to do. A fine-tuned model sees the
 # same sentence before every dialogue, so it carries no information. `formats-cpu`, 100 dialogues of real MultiWOZ, three
 # seeds, 99 dev dialogues: Combined 54.6 (32.4–76.8) without and 48.8 (16.7–80.8) with it. No difference that could be told
 # from the seeds. What the other formats gave: history alone 46.6 (36.9–56.4), with the state 47.4 (39.3–55.4).
@@ -152,22 +154,23 @@ print(f"{len(told.ids) - len(untold.ids)} tokens more, {sum(told.learnt) - sum(u
 
 # %% [markdown]
 # Two formats give the same gradients. `turns` makes an example of every reply, with the history before it; `dialogues`
-# makes one of the whole dialogue and learns all its replies at once, since each token sees only what is left of it.
+# makes one of the whole dialogue and supervises all its replies at once, since each token sees only what is left of it.
 
 # %%
 for name in ("turns", "dialogues"):
-    made = [e for d in splits.train for e in training_examples(d, tokenizer, PromptConfig(format=name))]
-    tokens, learnt = sum(len(e.ids) for e in made), sum(sum(e.learnt) for e in made)
-    print(f"{name:10} {len(made):5} examples, {tokens:8,} tokens, {learnt:7,} learnt ({learnt / tokens:.0%})")
+    made = [e for d in splits.train for e in dialogue_examples(d, tokenizer, PromptConfig(format=name))]
+    tokens, supervised = sum(len(e.ids) for e in made), sum(sum(e.loss_mask) for e in made)
+    share = f"{supervised:7,} supervised ({supervised / tokens:.0%})"
+    print(f"{name:10} {len(made):5} examples, {tokens:8,} tokens, {share}")
 
 # %% [markdown]
-# ### Question 🍇🍇: Same learnt tokens, so what do the other tokens of `turns` cost, and what would be lost if the target repeated the history, as in 2023?
+# ### Question 🍇🍇: Same supervised tokens, so what do the other tokens of `turns` cost, and what would be lost if the target repeated the history, as in 2023?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# Every token passes through the model, learnt or not: the table above is the factor in time (on 200 dialogues of real
+# Every token passes through the model, supervised or not: the table above is the factor in time (on 200 dialogues of real
 # MultiWOZ `docs/lab-log.md` has 643,863 tokens against 140,449, 4.6 times as many). The 2023 target was history plus
-# reply, so most of the learnt tokens were a copy of the prompt: the model learnt to restart the dialogue, not to answer,
+# reply, so most of the supervised tokens were a copy of the prompt: the model learnt to restart the dialogue, not to answer,
 # and with 32 new tokens at decoding it seldom reached the reply.
 # <!-- END SOLUTION -->
 
@@ -306,10 +309,10 @@ for double in (False, True):
     print(f"double_quant={double!s:5}  by hand {byhand:.4f} bits a weight, counted in the model {measured:.4f}")
 
 # %%
-gold = [e for d in splits.dev[:5] for e in training_examples(d, tokenizer, config.prompt, splits.database)]
+gold = train_examples(task, splits.dev[:5], tokenizer)
 for name, each in {"as it is": plain.model, "4 bits": loaded.model}.items():
-    mean = np.mean([masked_loss(logits_of(each, e.ids).double().numpy(), e.ids, e.learnt) for e in gold])
-    print(f"{name:9} {mean:.3f} nats a learnt token on {len(gold)} dev examples")
+    mean = np.mean([masked_loss(logits_of(each, e.ids).double().numpy(), e.ids, e.loss_mask) for e in gold])
+    print(f"{name:9} {mean:.3f} nats a supervised token on {len(gold)} dev examples")
 
 # %% [markdown]
 # ### Question 🍇: How many gigabytes do the weights of a model of 7 billion parameters take in 16 bits and in doubly quantised NF4, and what would full fine-tuning with Adam take?
@@ -506,23 +509,23 @@ for name, given in {"Llama 3.2 1B": (128_256, 2048, True), "Llama 2 7B": (32_000
 
 # %% [markdown]
 # What are they for? lab-tiny was pretrained on text without placeholders. How like each other are the vectors of two
-# tokens? The cosine of a sign with the token that is most like it, and how many are nearly the same, before training and
+# tokens? The cosine of a symbol with the token that is most like it, and how many are nearly the same, before training and
 # in the bundled adapter:
 
 # %%
-def cosines(vectors, sign):
+def cosines(vectors, symbol):
     """Return the cosines of a token's vector with those of all other tokens."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    token = tokenizer.convert_tokens_to_ids(sign)
+    token = tokenizer.convert_tokens_to_ids(symbol)
     return np.delete(unit @ unit[token], token)
 
 
 before = model.get_input_embeddings().weight.detach().double().numpy()
 after = next(v for k, v in stored.items() if "embed_tokens" in k).astype(float)
-for sign in ("[", "]", "?", "."):
+for symbol in ("[", "]", "?", "."):
     for name, vectors in {"base": before, "adapter": after}.items():
-        found = cosines(vectors, sign)
-        print(f"{sign} {name:8} largest {found.max():.3f}, {(found > 0.99).sum():3} tokens above 0.99")
+        found = cosines(vectors, symbol)
+        print(f"{symbol} {name:8} largest {found.max():.3f}, {(found > 0.99).sum():3} tokens above 0.99")
 
 # %% [markdown]
 # ### Question 🍇🍇: When does an adapter need the tokens' vectors, and how would you notice that they are missing?
@@ -578,7 +581,7 @@ for sign in ("[", "]", "?", "."):
 # An evaluation in the middle of training must not change the training. Write `evaluate_quietly(model, score)`:
 #
 # - call `score(model)` with dropout switched off (`model.eval()`) and without gradients, and return what it returns;
-# - afterwards the model is in the mode it was in before: training goes on **with** dropout;
+# - afterwards the model is in the mode it was in before: training continues **with** dropout;
 # - and torch's random state is what it was before: else the run with evaluations learns from other random numbers than
 #   the run without, and they cannot be compared (`torch.random.fork_rng()` is a context for that).
 
@@ -663,6 +666,7 @@ from IPython.utils.capture import capture_output
 
 from lab_lib.course.drawing import COLOURS, MARKERS, panels
 from lab_lib.files import read_jsonl
+from lab_lib.runs.context import Context
 from lab_lib.runs.folder import open_folder
 from lab_lib.runs.stages import learn
 
@@ -675,7 +679,7 @@ def losses(name, *settings):
     config = load_recipe("town-qlora-cpu", [*same, *settings])
     folder = open_folder(config, Path("runs") / name)
     with capture_output():
-        learn(config, folder, brief, say)
+        learn(Context(config, task, brief, folder, say))
     return [(row["step"], row["loss"]) for row in read_jsonl(folder.log)]
 
 
@@ -684,7 +688,7 @@ def draw(curves):
     with panels(7.2, 3.2) as (axes,):
         for (name, points), colour, marker in zip(curves.items(), COLOURS, MARKERS):
             axes.plot(*zip(*points), color=colour, marker=marker, markersize=4, label=name)
-        axes.set(xlabel="optimiser step", ylabel="training loss\n(nats per learnt token)", ylim=(0, 10))
+        axes.set(xlabel="optimiser step", ylabel="training loss\n(nats per supervised token)", ylim=(0, 10))
         axes.legend(frameon=False, fontsize="small")
 
 

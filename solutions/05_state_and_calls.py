@@ -30,7 +30,7 @@ from rich.console import Console
 from lab_lib.corpora.load import load_corpus
 from lab_lib.course import check, corridor, show, widgets
 from lab_lib.prompts.belief import gold_turns, state_functions
-from lab_lib.runs.config import load_recipe
+from lab_lib.runs.config import load_recipe, make_task
 
 corpus = load_corpus("town")
 test = corpus.splits["test"]
@@ -49,20 +49,21 @@ for function in functions:
     print(f"{function.name}({', '.join(parameter.name for parameter in function.parameters)})")
 
 # %% [markdown]
-# Before each reply the model calls what the user's turn has changed. A call carries **all** arguments its function has by
-# then, so it can be sent to the database as it is, and what it leaves out is taken back. `[]` says that nothing changed.
+# Before each reply the model calls the functions whose slots the user's turn has changed. A call carries **all** arguments
+# that its function has by then, so it can be sent to the database as it is; an argument that a call omits is removed from
+# the state. `[]` says that nothing changed.
 
 # %%
-from lab_lib.prompts.messages import dialogue_messages
-from lab_lib.runs.splits import load_splits
+from lab_lib.prompts.dialogue import dialogue_messages
+from lab_lib.prompts.template import PLAIN
 
 recipe = load_recipe(RECIPE)
-splits = load_splits(recipe.data)
-for message in dialogue_messages(test[0], recipe.prompt, splits.database)[:16]:
-    print(f"{message.role:>6}> {message.text}")
+task = make_task(recipe)
+for message in dialogue_messages(test[0], recipe.prompt, recipe.task, task.database)[:16]:
+    print(f"{PLAIN.before(message.kind):>7} {message.text}")
 
 # %% [markdown]
-# The model learns the lines `call>` and `bot>`. It is told the lines `user>`, `found>` (what the database answers to its
+# The lines `call>` and `bot>` are supervised: the model writes them. It is given the lines `user>`, `found>` (what the database answers to its
 # calls) and `named>` (which venues stand behind the placeholders of the reply). At decoding time there are two answers a
 # turn: first the calls, then, with what they found, the reply.
 #
@@ -442,7 +443,7 @@ show("05.3", curves, RATES)
 # ## A model that calls
 #
 # Our own training first. A few steps are enough to see what is learnt first. As in lab 04 the adapter has the tokens'
-# vectors beside it (`lora.embeddings`): signs like `=` and `[` were hardly ever seen in lab-tiny's pretraining. Without
+# vectors beside it (`lora.embeddings`): symbols like `=` and `[` were hardly ever seen in lab-tiny's pretraining. Without
 # them joint goal accuracy stays at 1.7 (`docs/lab-log.md`).
 
 # %%

@@ -311,7 +311,7 @@ for name, model in (("llama-3.2-1b-gpu", "Llama 3.2 1B"), ("llama-7b-gpu", "LLaM
 
 # %% [markdown]
 # Of the 10.1 GB that the smaller model still moves, 8.4 are logits: 8,192 tokens × 128,256 entries of its vocabulary × 8
-# bytes. Our trainer computes them for learnt positions only, about a third of the tokens.
+# bytes. Our trainer computes them at supervised positions only, about a third of the tokens.
 
 # %% [markdown]
 # ### Question 🍇: what is the largest model you were able to fine-tune?
@@ -383,7 +383,7 @@ print(f"computed {cache_bytes(SHAPES['lab-tiny'], 100, 1, cache.layers[0].keys.e
 #
 # Wherever a config says `model.name`, a bundled name, a folder or a hub name may stand. Only safetensors are loaded: a
 # pickle can run code. Some repositories are **gated**: you accept a licence on the hub's page and log in with
-# `hf auth login`. Nothing in this course needs that; where it is missing you get one line and can go on with another
+# `hf auth login`. Nothing in this course needs that; where it is missing you get one line and can continue with another
 # model:
 
 # %%
@@ -577,12 +577,13 @@ print(f"rounding moves a logit by at most {merged.max_difference:.3f}, the adapt
 # it was trained; `again in 4 bits` is the merged model, quantised once more:
 
 # %%
+from lab_lib.runs.config import make_task
 from lab_lib.runs.splits import load_splits
-from lab_lib.runs.stages import encode
+from lab_lib.runs.steps import train_examples
 from lab_lib.models.checks import logits
 
-splits = load_splits(recipe.data)
-examples = encode(splits.test[:12], loaded.tokenizer, recipe, splits)
+task = make_task(recipe)
+examples = train_examples(task, load_splits(task).test[:12], loaded.tokenizer)
 ways = {
     "4-bit base + adapter": ModelConfig(name="lab-tiny", quantisation="4bit", adapter=ADAPTER),
     "fp32 base + adapter": ModelConfig(name="lab-tiny", quantisation="none", adapter=ADAPTER),
@@ -594,9 +595,9 @@ for way, config in ways.items():
     model = load_model(replace(config, dtype="fp32")).model
     nats, best = [], []
     for example in examples:
-        learnt, gold = torch.tensor(example.learnt[1:]), torch.tensor(example.ids[1:])
-        guesses = logits(model, example.ids)[:-1][learnt].log_softmax(-1)
-        nats.append(-guesses.gather(1, gold[learnt, None]))
+        supervised, gold = torch.tensor(example.loss_mask[1:]), torch.tensor(example.ids[1:])
+        guesses = logits(model, example.ids)[:-1][supervised].log_softmax(-1)
+        nats.append(-guesses.gather(1, gold[supervised, None]))
         best.append(guesses.argmax(-1))
     first = best if first is None else first
     same = (torch.cat(best) == torch.cat(first)).float().mean()

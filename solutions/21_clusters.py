@@ -4,7 +4,7 @@
 # **What you will learn**
 #
 # * to write a job script for a cluster with Slurm, and to read one;
-# * what happens at the time limit, and how a run goes on after a kill as if nothing had been;
+# * what happens at the time limit, and how a run is resumed after a kill as if nothing had been;
 # * what changes, and what must not, when several processes train or decode together;
 # * to estimate memory before a job waits in the queue for nothing;
 # * to find out why a job died.
@@ -36,7 +36,7 @@ corridor("model", "prediction")
 # %% [markdown]
 # ## 1. A job script
 #
-# You do not run a program on a cluster; you describe what it needs and hand it in with `sbatch`. Slurm waits until a
+# You do not run a program on a cluster; you describe what it needs and submit it with `sbatch`. Slurm waits until a
 # machine has room, copies the script there and runs it. The needs stand in comments:
 
 # %%
@@ -108,7 +108,7 @@ check("21.1", header)
 #
 # The polite way is to be warned: with `#SBATCH --signal=B:USR1@300` Slurm sends a signal 300 seconds before the limit; our
 # launchers ask for it, write a checkpoint then, and put their own job back into the queue (docs/clusters.md). The safe way
-# is to need no warning: **be killed at any moment, and go on.**
+# is to need no warning: **be killed at any moment, and resume.**
 #
 # We do it. First a run that nobody disturbs:
 
@@ -140,7 +140,7 @@ def said(process, words):
 
 
 whole = Path("runs/whole")
-said(lab_train(whole), ("step", "going on"))
+said(lab_train(whole), ("step", "resuming"))
 
 # %% [markdown]
 # Now the same run, killed with signal 9 as soon as its first checkpoint is complete:
@@ -152,7 +152,7 @@ mark = broken / "checkpoints" / "checkpoint-2" / "complete"
 while not mark.exists() and victim.poll() is None:
     time.sleep(0.02)
 os.kill(victim.pid, signal.SIGKILL)
-said(victim, ("step", "going on"))
+said(victim, ("step", "resuming"))
 status = read_json(broken / "status.json")
 print("status.json:", status["stage"], status["state"])
 print("checkpoints:", sorted(path.name for path in (broken / "checkpoints").iterdir()))
@@ -185,10 +185,10 @@ check("21.2", newest_complete)
 print(newest_complete(broken / "checkpoints"))
 
 # %% [markdown]
-# The same command again. It finds the checkpoint, and goes on:
+# The same command again. It finds the checkpoint, and resumes:
 
 # %%
-said(lab_train(broken), ("step", "going on"))
+said(lab_train(broken), ("step", "resuming"))
 
 # %%
 from safetensors.torch import load_file
@@ -203,7 +203,7 @@ for path in sorted(checkpoint.iterdir()):
     print(f"{path.stat().st_size / 1000:9.1f} kB  {path.name}")
 
 # %% [markdown]
-# An adapter alone is not enough to go on: Adam has two moments for each trained weight, the learning rate has a
+# An adapter alone is not enough to resume: Adam has two moments for each trained weight, the learning rate has a
 # schedule, the data an order, dropout a random generator.
 #
 # ### Question 🍇🍇: a checkpoint every 10 steps or every 1,000? What does each cost?
@@ -251,7 +251,7 @@ check("21.3", accumulation)
 # %%
 pair = Path("runs/pair")
 torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m")
-said(lab_train(pair, torchrun), ("going on",))
+said(lab_train(pair, torchrun), ("resuming",))
 for name, folder in (("one process", whole), ("two processes", pair)):
     rows = [row for row in read_jsonl(folder / "log.jsonl") if "grad_norm" in row]
     print(f"{name:14} length of the gradient:", " ".join(f"{row['grad_norm']:.3f}" for row in rows))
@@ -275,7 +275,7 @@ for name, folder in (("one process", whole), ("two processes", pair)):
 # ## 4. Array jobs
 #
 # Decoding needs no gradients, so the processes need not even know each other: `#SBATCH --array=0-7` starts the script
-# eight times, each with its number in `SLURM_ARRAY_TASK_ID`. (`torchrun ... -m lab_lib decode RUN` shares the dialogues
+# eight times, each with its number in `SLURM_ARRAY_TASK_ID`. (`torchrun ... -m lab_lib decode RUN` shards the dialogues
 # among processes of one job in the same way.)
 #
 # ### Exercise 21.4 · Shares without overlap 🍇🍇
@@ -387,7 +387,7 @@ print(f"weights {nf4_gigabytes(linear, other):.2f} GB; with an adapter of rank 6
 #
 # Return one of the four causes when its words stand in the log. When none does: `bad input` for exit code 2 (`lab`
 # says so after a line with `error:`), `killed` for exit code 137, otherwise `failed`. Exit code 0 is `done`, whatever the
-# log says: a job that was requeued goes on writing into the log in which its first life ended.
+# log says: a job that was requeued keeps writing into the log in which its first life ended.
 
 
 # %%
@@ -403,8 +403,8 @@ def cause(code, log):
         "CUDA out of memory": "gpu memory",
         "out of memory while training": "gpu memory",
     }
-    for sign, name in words.items():
-        if sign in log:
+    for text, name in words.items():
+        if text in log:
             return name
     return {2: "bad input", 137: "killed"}.get(code, "failed")
     ### END SOLUTION
@@ -423,7 +423,7 @@ print(cause(mistyped.returncode, mistyped.stderr), "|", mistyped.stderr.strip())
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# `time limit` and `preempted`: the job was well, and the same command goes on from its checkpoint (above: all 84
+# `time limit` and `preempted`: the job was well, and the same command resumes from its checkpoint (above: all 84
 # matrices as without the kill). `killed` once, perhaps. The others would die again at the same place: less memory has to be
 # used (`training.micro_batch_size` halved leaves the gradient as it is), or the input mended.
 # <!-- END SOLUTION -->
@@ -432,7 +432,7 @@ print(cause(mistyped.returncode, mistyped.stderr), "|", mistyped.stderr.strip())
 # ### Question 🍇🍇🍇🍇: How to run this script on the cluster?
 #
 # Write the whole job script for *your* cluster: what it asks for, how it finds Python, what happens at the time limit,
-# how you will see whether it worked. Then hand it in, kill it (`scancel --signal=KILL`), hand it in again, and read the
+# how you will see whether it worked. Then submit it, kill it (`scancel --signal=KILL`), submit it again, and read the
 # log.
 
 # %% [markdown]
@@ -465,9 +465,9 @@ print(cause(mistyped.returncode, mistyped.stderr), "|", mistyped.stderr.strip())
 #
 # Once, on the machine with network: `make install`, `lab data fetch multiwoz22`, and the models into the cache, since
 # compute nodes often have no network. `lab doctor` first, *in a job*: the machine you log in to is not the one that
-# computes. `exec` gives the signals to Python itself; `--out` is fixed, so every new start, requeued or handed in again,
-# goes on; `--open-mode=append` keeps the log of a requeued job's earlier lives. It worked when `status.json` says
-# `completed`. That going on changes nothing was measured above: 86 of 86 matrices of the killed run's adapter are
+# computes. `exec` gives the signals to Python itself; `--out` is fixed, so every new start, requeued or submitted again,
+# resumes; `--open-mode=append` keeps the log of a requeued job's earlier lives. It worked when `status.json` says
+# `completed`. That resuming changes nothing was measured above: 86 of 86 matrices of the killed run's adapter are
 # those of the undisturbed one, to the bit.
 # <!-- END SOLUTION -->
 
@@ -477,4 +477,4 @@ print(cause(mistyped.returncode, mistyped.stderr), "|", mistyped.stderr.strip())
 # * Send SIGTERM to the tiny run instead of SIGKILL, and look at its checkpoints and `status.json`. What is different?
 # * `lab sweep town-qlora-cpu --grid lora.rank=4,16 --jobs 2 --out runs/ranks`: kill it, and start it with another number
 #   of jobs.
-# * Share the decoding of a run among two processes with `torchrun`, and compare the files with those of one.
+# * Shard the decoding of a run among two processes with `torchrun`, and compare the files with those of one.

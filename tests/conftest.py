@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,27 +15,76 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
-@pytest.fixture(scope="session")
-def lab_data() -> Path:
-    """The folder LAB_DATA names (real corpora in official layouts); the test is skipped without it."""
-    folder = os.environ.get("LAB_DATA")
-    if not folder or not Path(folder).is_dir():
+REAL_DATA = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what LAB_DATA says: it is unset while tests run."""
+    config.stash[REAL_DATA] = os.environ.get("LAB_DATA", "")
+
+
+def is_real(item: pytest.Item) -> bool:
+    """Return whether a test is marked `real`."""
+    return item.get_closest_marker("real") is not None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse tests that ask for the real corpora without being marked `real`."""
+    for item in items:
+        if "lab_data" in getattr(item, "fixturenames", ()) and not is_real(item):
+            raise pytest.UsageError(f"{item.nodeid}: uses lab_data and is not marked `real`")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip `real` tests where LAB_DATA names no folder."""
+    if is_real(item) and not Path(item.config.stash[REAL_DATA] or "/nowhere").is_dir():
         pytest.skip("LAB_DATA is not set to a folder with the real corpora")
+
+
+@pytest.fixture(scope="session")
+def lab_data(request) -> Path:
+    """The folder LAB_DATA names (real corpora in official layouts), for tests that are marked `real`."""
+    folder = request.config.stash[REAL_DATA]
+    assert folder, "a test that is not marked `real` uses lab_data"
     return Path(folder)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_real_data(tmp_path_factory) -> Iterator[None]:
+    """Unset LAB_DATA and empty the cache of downloads: a test that is not marked `real` runs as on a new machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("LAB_DATA", raising=False)
+        patch.setenv("LAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def real_data_for_real_tests(request, monkeypatch) -> Iterator[None]:
+    """Set LAB_DATA for a `real` test; fail another test that took the folder while it ran."""
+    if is_real(request.node):
+        monkeypatch.setenv("LAB_DATA", request.config.stash[REAL_DATA])
+    yield
+    assert is_real(request.node) or "lab_data" not in request.fixturenames, "not marked `real`, and uses lab_data"
+
+
 @pytest.fixture
-def cli(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+def cli(capsys) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process: `cli("jobs", "ls")` returns exit code, stdout and stderr."""
-    from lab_lib.cli import main
+    from command_line import lab
 
-    def lab(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lab", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return code, *capsys.readouterr()
+    return lambda *arguments: (lab(*arguments), *capsys.readouterr())
 
-    return lab
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium of the system, driven by playwright; without either, the tests are skipped."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("no chromium on this machine")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+    flags += ["--disable-background-networking", "--disable-component-update"]
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=flags)
+        yield chromium
+        chromium.close()

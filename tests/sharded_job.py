@@ -1,6 +1,6 @@
-"""`lab train` with the weights shared out among processes on a CPU, run by tests under torchrun.
+"""`lab train` with the weights sharded among processes on a CPU, run by tests under torchrun.
 
-accelerate shares weights out among GPUs only and falls back to copies elsewhere. Here both it and the lab are told
+accelerate shards weights only with GPUs and falls back to copies elsewhere. Here both it and the lab are told
 that these are GPUs; from there on all is real: FSDP2 or DeepSpeed, gloo, the trainer, the files.
 
 usage: torchrun --nproc-per-node 2 sharded_job.py fsdp2|zero3 CONFIG RUN_FOLDER [section.key=value ...]

@@ -18,7 +18,7 @@ from lab_lib.files import read_json, sha256, write_json
 from lab_lib.submissions.form import packed_path, row_name
 from lab_lib.submissions.render import write
 from lab_lib.submissions.submit import submit_run, submit_speed
-from lab_lib.submissions.tasks import TASKS
+from lab_lib.submissions.tables import TABLES
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +34,14 @@ def root(good, tmp_path) -> Path:
 
 
 Spoil = Callable[[Path], Any]
-PAGE = "# Results\n" + "".join(f"\n<!-- rows {task} -->\n<!-- end rows -->\n" for task in TASKS)
+PAGE = "# Results\n" + "".join(f"\n<!-- rows {table} -->\n<!-- end rows -->\n" for table in TABLES)
 RECORD: dict[str, Any] = {
     "recipe": "town-qlora-cpu",
     "command": "lab run town-qlora-cpu training.epochs=1",
     "commit": "0123456789ab",
     "machine": "Xeon, 8 cores, 12 GiB, Tesla T4 (CUDA 12.4)",
     "versions": {"lab_lib": "0.1.0"},
+    "task": "response",
     "corpus": "town",
     "reported": {"split": "test"},
     "config": {
@@ -71,8 +72,10 @@ def a_run(folder: Path) -> Path:
 
 def recorded(folder: Path, **changes: Any) -> Path:
     """Write the record of a run, as `lab evaluate` would now; `changes` are other than usual."""
-    hashes = {path.stem: sha256(path) for path in (folder / "predictions").glob("*.jsonl")}
-    return write_json(folder / "record.json", RECORD | {"predictions_sha256": hashes} | changes)
+    hashes = {path.stem: sha256(path) for path in sorted((folder / "predictions").glob("*.jsonl"))}
+    names = {"base": "base model", "finetuned": "fine-tuned"}
+    rows = {"gold replies": {"kind": "oracle"}, **{names[system]: {"kind": system} for system in hashes}}
+    return write_json(folder / "record.json", RECORD | {"predictions_sha256": hashes, "rows": rows} | changes)
 
 
 def checkout(top: Path) -> Path:
@@ -89,8 +92,8 @@ def checkout(top: Path) -> Path:
     return root
 
 
-def only(root: Path, task: str = "training") -> Path:
-    (path,) = (root / task).glob("*.json")
+def only(root: Path, table: str = "training") -> Path:
+    (path,) = (root / table).glob("*.json")
     return path
 
 

@@ -6,16 +6,14 @@ import functools
 import hashlib
 import http.server
 import json
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import lab
 from tiny_corpus import write, write_tiny_corpus
 from tiny_models import tiny_tokenizer
-
-from lab_lib.cli import main
 
 
 @pytest.fixture
@@ -23,37 +21,29 @@ def folder(tmp_path: Path) -> Path:
     return write_tiny_corpus(tmp_path / "tiny")
 
 
-def _lab(monkeypatch: Any, *words: str) -> int:
-    """Run the command line and return its exit code."""
-    monkeypatch.setattr(sys, "argv", ["lab", "data", *words])
-    with pytest.raises(SystemExit) as exit:
-        main()
-    return int(exit.value.code or 0)
-
-
-def test_show_prints_whole_dialogues_without_colour_in_a_pipe(folder: Path, monkeypatch: Any, capsys: Any) -> None:
-    assert _lab(monkeypatch, "show", str(folder), "--split", "train", "--n", "2") == 0
+def test_show_prints_whole_dialogues_without_colour_in_a_pipe(folder: Path, capsys: Any) -> None:
+    assert lab("data", "show", str(folder), "--split", "train", "--n", "2") == 0
     out = capsys.readouterr().out
     assert out.count("  user> ") == 3 and "\x1b" not in out
     # Long lines are not cut at the width of a terminal.
     assert "bookpeople=2, bookday=monday, booktime=19:00|7 pm\n" in out
 
 
-def test_show_one_dialogue_delexicalised(folder: Path, monkeypatch: Any, capsys: Any) -> None:
-    assert _lab(monkeypatch, "show", str(folder), "--id", "tin0004", "--delexicalised") == 0
+def test_show_one_dialogue_delexicalised(folder: Path, capsys: Any) -> None:
+    assert lab("data", "show", str(folder), "--id", "tin0004", "--delexicalised") == 0
     assert "system> At the [name] in the [area].\n" in capsys.readouterr().out
 
 
-def test_audit_prints_a_table_and_notes(folder: Path, monkeypatch: Any, capsys: Any) -> None:
-    assert _lab(monkeypatch, "audit", str(folder)) == 0
+def test_audit_prints_a_table_and_notes(folder: Path, capsys: Any) -> None:
+    assert lab("data", "audit", str(folder)) == 0
     out = capsys.readouterr().out
     assert "system turns" in out and "leakage: none" in out and "dropped: nothing" in out
 
 
-def test_audit_as_json_with_model_tokens(folder: Path, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+def test_audit_as_json_with_model_tokens(folder: Path, tmp_path: Path, capsys: Any) -> None:
     pytest.importorskip("transformers", reason="transformers (extra `train`) is not installed")
     tokenizer = tiny_tokenizer(tmp_path / "model")
-    assert _lab(monkeypatch, "audit", str(folder), "--json", "--tokenizer", str(tmp_path / "model")) == 0
+    assert lab("data", "audit", str(folder), "--json", "--tokenizer", str(tmp_path / "model")) == 0
     result = json.loads(capsys.readouterr().out)
     texts = [
         turn["utterance"] for d in json.loads((folder / "dev/dialogues_001.json").read_text()) for turn in d["turns"]
@@ -71,10 +61,8 @@ def test_audit_as_json_with_model_tokens(folder: Path, tmp_path: Path, monkeypat
         (["audit", "{folder}/dev"], "schema.json: no such file"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(
-    words: list[str], message: str, folder: Path, monkeypatch: Any, capsys: Any
-) -> None:
-    assert _lab(monkeypatch, *(word.format(folder=folder) for word in words)) == 2
+def test_bad_input_is_one_line_and_exit_code_2(words: list[str], message: str, folder: Path, capsys: Any) -> None:
+    assert lab("data", *(word.format(folder=folder) for word in words)) == 2
     streams = capsys.readouterr()
     assert message in streams.err and streams.err.count("\n") == 1 and streams.out == ""
 
@@ -91,18 +79,18 @@ def test_fetch_goes_to_the_cache_folder_from_the_mirror(tmp_path: Path, monkeypa
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         mirror = f"http://127.0.0.1:{server.server_address[1]}"
-        assert _lab(monkeypatch, "fetch", "tiny", "--mirror", mirror) == 0
+        assert lab("data", "fetch", "tiny", "--mirror", mirror) == 0
         server.shutdown()
     assert capsys.readouterr().out == f"{tmp_path / 'cache'}\n"
     assert (tmp_path / "cache/tiny/schema.json").read_bytes() == (served / "pin/schema.json").read_bytes()
 
 
-def test_make_writes_a_corpus_that_reads_and_audits(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+def test_make_writes_a_corpus_that_reads_and_audits(tmp_path: Path, capsys: Any) -> None:
     out = tmp_path / "made"
-    assert _lab(monkeypatch, "make", "--dialogues", "20", "--seed", "3", "--out", str(out)) == 0
+    assert lab("data", "make", "--dialogues", "20", "--seed", "3", "--out", str(out)) == 0
     streams = capsys.readouterr()
     assert streams.out == f"{out}\n" and "20 + 3 + 3 dialogues" in streams.err
-    assert _lab(monkeypatch, "audit", str(out), "--json") == 0
+    assert lab("data", "audit", str(out), "--json") == 0
     result = json.loads(capsys.readouterr().out)
     assert [split["dialogues"] for split in result["splits"]] == [20, 3, 3]
     assert result["leaks"] == [] and result["dropped"] == {} and result["unmapped"] == {}
@@ -110,15 +98,15 @@ def test_make_writes_a_corpus_that_reads_and_audits(tmp_path: Path, monkeypatch:
 
 def test_make_without_a_folder_names_one_after_its_settings(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    assert _lab(monkeypatch, "make", "--dialogues", "3", "--seed", "5") == 0
+    assert lab("data", "make", "--dialogues", "3", "--seed", "5") == 0
     assert (tmp_path / "town-3-seed5" / "data.json").exists()
 
 
-def test_show_tokens_marks_what_a_model_learns(folder: Path, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+def test_show_tokens_marks_what_a_model_learns(folder: Path, tmp_path: Path, capsys: Any) -> None:
     from tiny_models import tiny_llama
 
     recipe = tmp_path / "mine.yaml"
     recipe.write_text(f"model:\n  name: {tiny_llama(tmp_path / 'model')}\n")
-    assert _lab(monkeypatch, "show", str(folder), "--tokens", "--recipe", str(recipe)) == 0
+    assert lab("data", "show", str(folder), "--tokens", "--recipe", str(recipe)) == 0
     shown = capsys.readouterr().out
     assert "bot>\u00ab At the [name] in the [area].</s>\u00bb" in shown and "user> Where can I eat Indian?" in shown

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from tiny_corpus import write_tiny_corpus
 
-from lab_lib.cli import main
 from lab_lib.corpora.multiwoz import read_multiwoz
 from lab_lib.errors import LabError
 from lab_lib.evaluation.baselines import gold_replies
@@ -37,7 +36,7 @@ def gold(corpus: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def lab(monkeypatch, capsys, tmp_path, corpus):
+def lab(cli, monkeypatch, tmp_path, corpus):
     """Run the command line in this process, in an empty folder; return exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     # Rich cuts and wraps at the width of the terminal; long lines are wanted whole here.
@@ -45,14 +44,7 @@ def lab(monkeypatch, capsys, tmp_path, corpus):
 
     def run(verb: str, *arguments: object, plain: bool = False) -> tuple[int, str, str]:
         where = [] if plain else ["--corpus", corpus, *([] if "--split" in arguments else ["--split", "train"])]
-        monkeypatch.setattr(sys, "argv", ["lab", verb, *map(str, [*arguments, *where])])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
+        return cli(verb, *arguments, *where)
 
     return run
 

@@ -5,31 +5,20 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from lab_lib.calls.bfcl import read_bfcl
-from lab_lib.cli import main
 from lab_lib.files import read_json
 
 
 @pytest.fixture
-def lab(monkeypatch, capsys, tmp_path):
+def lab(cli, monkeypatch, tmp_path):
     """Run `lab evaluate` in a folder of its own; return exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lab", "evaluate", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return code, *capsys.readouterr()
-
-    return run
+    return partial(cli, "evaluate")
 
 
 def small_bfcl(folder: Path) -> Path:

@@ -153,7 +153,7 @@ def test_a_signal_reaches_the_command_line_from_within_a_verb(tmp_path, cluster,
     monkeypatch.setenv(slurm.REQUEUE, "1")
     monkeypatch.setenv("SLURM_JOB_ID", "5")
     code, out, err = cli("jobs", "ls", run_folder(tmp_path / "run", "running", job="12"))
-    assert (code, out, err) == (138, "", "stopped by SIGUSR1; the same command goes on from here\n")
+    assert (code, out, err) == (138, "", "stopped by SIGUSR1; the same command resumes from here\n")
     assert asked.read_text().endswith("scontrol requeue 5\n")
 
 

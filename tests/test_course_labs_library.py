@@ -95,14 +95,14 @@ def test_a_failed_check_leaves_gradients_and_random_numbers_alone():
 def test_the_loss_is_that_of_training():
     torch = pytest.importorskip("torch")
     from lab_lib.training.batches import IGNORED
-    from lab_lib.training.loss import learnt_loss
+    from lab_lib.training.loss import supervised_loss
 
     random = np.random.default_rng(0)
-    logits, ids, learnt = random.normal(size=(9, 20)), random.integers(0, 20, 9), random.random(9) < 0.5
-    labels = torch.tensor(np.where(learnt, ids, IGNORED))[None]
-    kept = torch.tensor(logits[:-1])[torch.tensor(learnt[1:])]
-    theirs = learnt_loss(SimpleNamespace(logits=kept), labels).item()
-    assert right_answers("04")["04.1"](logits, ids, learnt) == pytest.approx(theirs)
+    logits, ids, loss_mask = random.normal(size=(9, 20)), random.integers(0, 20, 9), random.random(9) < 0.5
+    labels = torch.tensor(np.where(loss_mask, ids, IGNORED))[None]
+    kept = torch.tensor(logits[:-1])[torch.tensor(loss_mask[1:])]
+    theirs = supervised_loss(SimpleNamespace(logits=kept), labels).item()
+    assert right_answers("04")["04.1"](logits, ids, loss_mask) == pytest.approx(theirs)
 
 
 def test_four_bits_are_those_of_bitsandbytes():

@@ -76,7 +76,9 @@ def test_lab_02_draws_scores(drawn, town, capsys):
     assert "Image" in capsys.readouterr().out
     drawn("02.2")
     drawn("02.7", counts, lambda sums: sums[0] / sums[1], draws)
-    scored = MwzScorer.from_corpus(town, "dev").score(random_replies(town.splits["dev"], town.splits["train"]), resamples=0)
+    scored = MwzScorer.from_corpus(town, "dev").score(
+        random_replies(town.splits["dev"], town.splits["train"]), resamples=0
+    )
     drawn("02.8", scored.counts[:3], scored.counts[:3], main_scores, draws)
 
 

@@ -21,9 +21,10 @@ from lab_lib.course.widgets.page import page, problem
 from lab_lib.decoding.generate import generate_replies
 from lab_lib.errors import LabError
 from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.dialogue_config import DialogueConfig
 
 TOWN = load_corpus("town")
-PROMPT = PromptConfig(state=True, database=True)
+PROMPT, SHOWN = PromptConfig(), DialogueConfig(state=True, database=True)
 
 
 class Tags(HTMLParser):
@@ -137,7 +138,7 @@ def desk() -> decoding.Desk:
     from lab_lib.models.model import load_model
 
     loaded = load_model(ModelConfig(quantisation="none", adapter="town-adapter"))
-    return decoding.Desk(loaded, TOWN.splits["test"], PROMPT, Database(TOWN.database))
+    return decoding.Desk(loaded, TOWN.splits["test"], PROMPT, Database(TOWN.database), SHOWN)
 
 
 @pytest.mark.parametrize("settings", [{}, {"strategy": "top-p", "temperature": 1.3, "seed": 4}, {"strategy": "beam"}])
@@ -180,7 +181,7 @@ def test_a_model_with_an_encoder_reads_its_history_once() -> None:
     from lab_lib.models.model import load_model
 
     loaded = load_model(ModelConfig(name="t5-tiny", quantisation="none", from_scratch=True))
-    asked = decoding.Desk(loaded, TOWN.splits["test"], PromptConfig(format="pairs"), None)
+    asked = decoding.Desk(loaded, TOWN.splits["test"], PromptConfig(format="pairs"), None, DialogueConfig())
     answer = tokens.decode(loaded, asked.ask(0, 0, 8), decoding.settings_config({"max_new_tokens": 8}))
     assert {token.rank for token in answer.tokens} == {1} and not answer.ended
     refused = asked.answer(0, 0, {"strategy": "contrastive"})
@@ -198,7 +199,7 @@ def test_a_model_with_an_encoder_reads_its_history_once() -> None:
     ],
 )
 def test_what_does_not_go_together_is_refused_in_one_line(settings: dict, reason: str) -> None:
-    nobody = decoding.Desk(None, TOWN.splits["test"], PROMPT, None)  # refused before any model is asked
+    nobody = decoding.Desk(None, TOWN.splits["test"], PROMPT, None, SHOWN)  # refused before any model is asked
     shown = text(nobody.answer(0, 0, settings))
     assert shown.startswith("✗ ") and reason in shown and "\n" not in shown
 

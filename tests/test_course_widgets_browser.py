@@ -9,7 +9,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -25,8 +24,6 @@ from course_run import EVIL, make_run
 from lab_lib.corpora.load import load_corpus
 
 pytestmark = pytest.mark.browser
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update"]
 PATIENCE = 120_000  # milliseconds for a kernel to start and import torch on a busy machine
 # Settings of JupyterLab: no pop-up about news, every cell drawn (also those off the screen).
 SETTINGS = {
@@ -37,11 +34,12 @@ START = "from pathlib import Path\nfrom lab_lib.corpora.load import load_corpus\
 NOTEBOOKS = {
     "browse": [START, "widgets.browse(load_corpus('town'), split='test')"],
     "playground": [
-        START + "from lab_lib.corpora.database import Database\nfrom lab_lib.prompts.config import PromptConfig\n"
+        START + "from lab_lib.corpora.database import Database\n"
+        "from lab_lib.prompts.dialogue_config import DialogueConfig\n"
         "from lab_lib.models.model import ModelConfig, load_model\ntown = load_corpus('town')\n"
         "loaded = load_model(ModelConfig(quantisation='none', adapter='town-adapter'))",
-        "widgets.playground(loaded, town.splits['test'], PromptConfig(state=True, database=True), "
-        "Database(town.database))",
+        "widgets.playground(loaded, town.splits['test'], shown=DialogueConfig(state=True, database=True), "
+        "database=Database(town.database))",
     ],
     "watch": [
         START + "from rich.console import Console\nfrom lab_lib.runs.config import load_recipe\n"
@@ -54,19 +52,6 @@ NOTEBOOKS = {
     ],
     "errors": [START, "widgets.errors('spoilt')"],
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless Chromium of the system; without one, or without playwright, the tests are skipped."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("no chromium on this machine")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,12 @@ from lab_lib.decoding.predictions import decode_to_file, export_mwzeval, read_pr
 from lab_lib.evaluation.mwz import MwzScorer
 from lab_lib.files import read_json, read_jsonl
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.conversation import prompts
+from lab_lib.prompts.dialogue import dialogue_messages, dialogue_prompts
+from lab_lib.prompts.dialogue_config import DialogueConfig
 from lab_lib.prompts.encode import answer_text, encode_pieces
 from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
-from lab_lib.prompts.messages import dialogue_messages
 
-PROMPT = PromptConfig(predict_state=True, database=True, max_tokens=400)
+PROMPT, CALLS = PromptConfig(max_tokens=400), DialogueConfig(predict_state=True, database=True)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def everything(corpus: Corpus, tokenizer, own: bool = False, room: int = 8):
     """All dialogues of the corpus: (gold prompts, how to start each conversation)."""
     dialogues = [d for split in corpus.splits.values() for d in split]
     back_end = BackEnd.of(corpus)
-    todo = [p for d in dialogues for p in prompts(d, tokenizer, PROMPT, back_end.database, room)]
-    start = {d.key: partial(converse_end_to_end, d, tokenizer, PROMPT, back_end, room, own) for d in dialogues}
+    todo = [p for d in dialogues for p in dialogue_prompts(d, tokenizer, PROMPT, CALLS, back_end.database, room)]
+    start = {d.key: partial(converse_end_to_end, d, tokenizer, PROMPT, CALLS, back_end, room, own) for d in dialogues}
     return todo, start
 
 
@@ -101,17 +101,17 @@ def test_a_model_that_writes_the_gold_answers_scores_as_the_gold_states_do(loade
     _, tokenizer = loaded
     back_end = BackEnd.of(tiny)
     (dialogue,) = tiny.splits["test"]
-    messages = dialogue_messages(dialogue, PROMPT, back_end.database)
+    messages = dialogue_messages(dialogue, PROMPT, CALLS, back_end.database)
     script = {
-        (piece.message.role, piece.message.turn): list(piece.learnt) for piece in encode_pieces(messages, tokenizer)
+        (piece.message.name or "reply", piece.message.turn): list(piece.supervised)
+        for piece in encode_pieces(messages, tokenizer)
     }
-    roles = {"call": "call", "reply": "bot"}
     rows = [
         {"response": answer_text(ids, tokenizer), **prompt.facts}
         for prompt, ids in write_dialogues(
-            [converse_end_to_end(dialogue, tokenizer, PROMPT, back_end)],
+            [converse_end_to_end(dialogue, tokenizer, PROMPT, CALLS, back_end)],
             None,
-            lambda asked: [script[roles[prompt.asks], prompt.turn] for prompt in asked],
+            lambda asked: [script[prompt.asks, prompt.turn] for prompt in asked],
         )
         if prompt.asks == "reply"
     ]

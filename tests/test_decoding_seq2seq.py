@@ -14,7 +14,7 @@ from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import generate_batch, generate_replies, pad_rows
 from lab_lib.errors import LabError
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.conversation import converse, prompts
+from lab_lib.prompts.dialogue import dialogue_prompts, gold_conversation
 from lab_lib.prompts.encode import Prompt, answer_text
 
 
@@ -89,8 +89,8 @@ def test_a_conversation_whose_history_is_the_models_own(loaded):
     model, tokenizer = loaded
     form, config = PromptConfig(format="pairs"), DecodeConfig(max_new_tokens=5, history="own")
     talks = {f"d{n}": replace(dialogue(1 + n), id=f"d{n}") for n in range(3)}
-    start = {key: partial(converse, talk, tokenizer, form) for key, talk in talks.items()}
-    asked = [prompt for talk in talks.values() for prompt in prompts(talk, tokenizer, form)]
+    start = {key: partial(gold_conversation, talk, tokenizer, form) for key, talk in talks.items()}
+    asked = [prompt for talk in talks.values() for prompt in dialogue_prompts(talk, tokenizer, form)]
     for size in (1, 3):
         said = generate_replies(model, tokenizer, asked, replace(config, batch_size=size), converse=start)
         got = {(reply.key, reply.turn): reply.response for reply in said}

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command_line import commands, lab
 from tiny_models import tiny_llama
 
-from lab_lib.cli import main
 from lab_lib.decoding.strategies import STRATEGIES
 from lab_lib.files import read_json, read_jsonl
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "decoding.md").read_text(encoding="utf-8")
-COMMANDS = [line.split() for line in re.findall(r"^ {4,}((?:lab|torchrun) .*)$", PAGE, re.MULTILINE)]
+COMMANDS = commands(PAGE)
 QUICK = [
     "data.max_train=4", "data.max_test=2", "training.steps=3", "training.batch_size=4", "training.micro_batch_size=4",
     "training.evaluate_every=0", "decoding.max_new_tokens=6", "evaluation.resamples=20",
 ]  # fmt: skip
-
-
-def lab(words: list[str]) -> None:
-    """Run one command in this process; it must end well."""
-    old, sys.argv = sys.argv, ["lab", *words]
-    try:
-        main()
-    except SystemExit as stop:
-        assert not stop.code
-    finally:
-        sys.argv = old
 
 
 def on_a_tiny_model(words: list[str], model: Path) -> list[str]:
@@ -49,14 +37,13 @@ def page_run(tmp_path_factory) -> Path:
     model = tiny_llama(folder / "model", vocab_size=4096)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for program, *words in COMMANDS:
-            if program == "lab":
-                lab(on_a_tiny_model(words, model))
+        for words in COMMANDS:
+            assert lab(*on_a_tiny_model(words, model)) == 0
     return folder / "runs" / "town"
 
 
 def test_the_commands_run_one_after_the_other(page_run):
-    assert [words[:2] for words in COMMANDS][:3] == [["lab", "train"], ["lab", "decode"], ["lab", "decode"]]
+    assert [words[0] for words in COMMANDS][:3] == ["train", "decode", "decode"]
     assert {path.name for path in (page_run / "sweeps").iterdir()} == {"strategy", "top_p"}
     compared = read_json(page_run / "sweeps" / "strategy" / "summary.json")["runs"]
     assert len(compared) == 10 and keys(page_run / "predictions" / "finetuned.jsonl")
@@ -65,14 +52,14 @@ def test_the_commands_run_one_after_the_other(page_run):
 @pytest.mark.slow
 def test_processes_started_by_torchrun_write_the_same_file(page_run):
     """torchrun is a program that starts this module; two pages' tests must not share its usual port."""
-    (command,) = [words for words in COMMANDS if words[0] == "torchrun"]
+    (command,) = commands(PAGE, "torchrun")
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = str(found.getsockname()[1])
     predictions = page_run / "predictions" / "finetuned.jsonl"
     replies = keys(predictions)
     predictions.unlink()
-    start = [sys.executable, "-m", "torch.distributed.run", "--master_port", port, *command[1:]]
+    start = [sys.executable, "-m", "torch.distributed.run", "--master_port", port, *command]
     done = subprocess.run(
         start, cwd=page_run.parents[1], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
-import shlex
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
-import typer
-
-from lab_lib.cli import app
-from lab_lib.runs.config import load_recipe
+from command_line import commands, parse
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "pitfalls.md").read_text(encoding="utf-8")
 SECTIONS = {
     int(number): body for number, body in re.findall(r"^## (\d+)\. (.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
 }
-COMMANDS = [line.split("  #")[0].strip() for line in re.findall(r"^    (lab .*)$", TEXT, re.MULTILINE)]
+COMMANDS = commands(TEXT)
 SAID = re.findall(r"^    (?:error|prints): (.*)$", TEXT, re.MULTILINE)
 
 
@@ -47,17 +43,10 @@ def test_every_section_names_a_test(number):
     assert re.search(r"`tests/\w+\.py::\w+`", SECTIONS[number])
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_one_that_lab_takes(command):
-    """Arguments are parsed and a recipe with its settings is read; what the commands do is tested elsewhere."""
-    words = shlex.split(command)[1:]
-    group = typer.main.get_command(app)
-    context = group.make_context("lab", list(words))
-    while hasattr(group, "resolve_command"):
-        name, group, words = group.resolve_command(context, words)
-        context = group.make_context(name, list(words), parent=context)
-    if "recipe" in context.params and context.params.get("overrides") is not None:
-        load_recipe(context.params["recipe"], context.params["overrides"])
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_is_one_that_lab_takes(words):
+    """What the commands do is tested elsewhere."""
+    parse(words)
 
 
 @lru_cache
@@ -80,4 +69,4 @@ def test_every_line_it_quotes_is_in_the_source(line):
 
 
 def test_the_page_quotes_and_runs_something():
-    assert len(COMMANDS) >= 8 and len(SAID) >= 20 and "lab doctor" in COMMANDS
+    assert len(COMMANDS) >= 8 and len(SAID) >= 20 and ["doctor"] in COMMANDS

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import lab
 from tiny_corpus import write_tiny_corpus
 
-from lab_lib.cli import main
 from lab_lib.corpora.multiwoz import read_multiwoz
 from lab_lib.errors import LabError
 from lab_lib.evaluation.baselines import gold_replies
@@ -57,17 +56,8 @@ def test_lab_evaluate_says_how_near_replies_are_to_the_users_words(model, tmp_pa
     target = write_json(tmp_path / "p.json", gold)
     monkeypatch.chdir(tmp_path)
     options = ["--corpus", corpus, "--metrics", "embedding", "--embedding-model", model]
-    monkeypatch.setattr(sys, "argv", ["lab", "evaluate", *map(str, [target, *options])])
-    main_returns()
+    assert lab("evaluate", target, *options) == 0
     scores = read_json(tmp_path / "p.report.json")["embedding"]["scores"]
     assert list(scores) == ["gold replies", "random reply", "most frequent reply", "p"]
     assert -100 <= scores["p"] <= 100 and scores["p"] != scores["gold replies"]
     assert "cosine x 100" in capsys.readouterr().err
-
-
-def main_returns() -> None:
-    """Run the command line; a program that ends well may say so by SystemExit(0)."""
-    try:
-        main()
-    except SystemExit as stop:
-        assert not stop.code

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import lab
 from tiny_corpus import write_tiny_corpus
 
-from lab_lib.cli import main
 from lab_lib.corpora.types import Corpus, Dialogue, Turn
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl
@@ -18,23 +17,12 @@ from lab_lib.free.scores import choose_judge, groups, refuse_itself, score_group
 from lab_lib.models.config import ModelConfig
 from lab_lib.models.hub import BUNDLED
 from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.dialogue_config import DialogueConfig
 from lab_lib.runs.config import DataConfig
 from lab_lib.runs.splits import Splits
 
 SMALL = ["training.steps=2", "training.batch_size=2", "training.micro_batch_size=2", "training.save_every=2"]
 FIGURES = ["real", "random turns", "generated"]
-
-
-def lab(*arguments: object) -> int:
-    """Run the command line in this process and return its exit code."""
-    old, sys.argv = sys.argv, ["lab", *map(str, arguments)]
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    finally:
-        sys.argv = old
-    return 0
 
 
 @pytest.fixture(scope="module")
@@ -129,28 +117,27 @@ def test_an_unknown_target_names_the_nearest(tmp_path: Path, capsys, monkeypatch
     assert "did you mean 'lab-tiny'" in " ".join(capsys.readouterr().err.split())
 
 
-def writer(**prompt: object) -> Writer:
-    return Writer("w", ModelConfig("w"), PromptConfig(**prompt), DataConfig(), run=True)  # type: ignore[arg-type]
+def writer(prompt: PromptConfig, countdown: bool = False) -> Writer:
+    return Writer("w", ModelConfig("w"), prompt, DataConfig(), run=True, dialogue=DialogueConfig(countdown=countdown))
 
 
 def test_a_model_is_told_a_length_only_if_it_learnt_to_be_told() -> None:
     order = Order(2, (4,))
-    assert settle(writer(learn="all", countdown=True), order) == order
-    assert settle(writer(learn="all"), order).forced
-    assert settle(writer(instruction="Help."), order).forced
+    assert settle(writer(PromptConfig(learn="all"), countdown=True), order) == order
+    assert settle(writer(PromptConfig(learn="all")), order).forced
+    assert settle(writer(PromptConfig(instruction="Help.")), order).forced
 
 
 def test_what_a_dialogue_begins_with(tmp_path: Path) -> None:
     from tiny_models import tiny_tokenizer
 
     tokenizer = tiny_tokenizer(tmp_path)
-    told = PromptConfig(learn="all", countdown=True)
-    starts = [(told, 8), (told, None), (PromptConfig(instruction="Help."), 8), (PromptConfig(), None)]
-    texts = [tokenizer.decode(beginning_of(prompt, wish, tokenizer)) for prompt, wish in starts]
+    starts = [(None, True, 8), (None, True, None), ("Help.", False, 8), (None, False, None)]
+    texts = [tokenizer.decode(beginning_of(*start, tokenizer)) for start in starts]
     assert texts == ["<s>left> 8\n", "<s>", "<s>task> Help.\n", "<s>"]
     tokenizer.bos_token = None
-    assert tokenizer.decode(beginning_of(told, None, tokenizer)) == "left>"
-    assert tokenizer.decode(beginning_of(PromptConfig(), None, tokenizer)) == "user>"
+    assert tokenizer.decode(beginning_of(None, True, None, tokenizer)) == "left>"
+    assert tokenizer.decode(beginning_of(None, False, None, tokenizer)) == "user>"
 
 
 def test_nobody_judges_what_it_wrote() -> None:

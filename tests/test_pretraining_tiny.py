@@ -64,7 +64,7 @@ def test_the_same_command_goes_on_and_ends_in_the_same_weights(data, whole, tmp_
     left = read_json(tmp_path / "out" / "latest.json")["step"]
     assert 10 <= left < STEPS and not (tmp_path / "out" / "model" / "model.safetensors").exists()
     code, said = pretrain(data, tmp_path / "out")
-    assert code == 0 and f"going on from the checkpoint of step {left}" in said
+    assert code == 0 and f"resuming from the checkpoint of step {left}" in said
     assert same(tmp_path / "out", whole)
     assert log_steps(tmp_path / "out") == log_steps(whole) == list(range(10, STEPS + 1, 10))
 

@@ -14,9 +14,8 @@ from lab_lib.corpora.multiwoz import read_multiwoz
 from lab_lib.corpora.types import Dialogue, State, Turn
 from lab_lib.errors import LabError
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.conversation import converse, prompts
-from lab_lib.prompts.encode import training_examples
-from lab_lib.prompts.messages import dialogue_messages
+from lab_lib.prompts.dialogue import dialogue_examples, dialogue_messages, dialogue_prompts, gold_conversation
+from lab_lib.prompts.dialogue_config import DialogueConfig, check_dialogue
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +34,18 @@ def dialogue(turns: int, words: int = 4) -> Dialogue:
 
 
 def learnt_text(example, tokenizer) -> str:
-    return tokenizer.decode([i for i, learn in zip(example.ids, example.learnt, strict=True) if learn])
+    return tokenizer.decode([i for i, learn in zip(example.ids, example.loss_mask, strict=True) if learn])
 
 
 def test_a_dialogue_reads_as_lines_and_learns_replies_with_their_eos(tokenizer):
-    (example,) = training_examples(dialogue(2, words=1), tokenizer, PromptConfig())
+    (example,) = dialogue_examples(dialogue(2, words=1), tokenizer, PromptConfig())
     assert tokenizer.decode(example.ids) == ("<s>user> ask0w0\nbot> say0w0</s>\nuser> ask1w0\nbot> say1w0</s>")
     assert learnt_text(example, tokenizer) == " say0w0</s> say1w0</s>"
     assert example.key == "tst1" and (example.first, example.last) == (0, 1)
 
 
 def test_turns_format_learns_each_reply_once_and_only_the_last_of_each_example(tokenizer):
-    examples = training_examples(dialogue(3), tokenizer, PromptConfig(format="turns"))
+    examples = dialogue_examples(dialogue(3), tokenizer, PromptConfig(format="turns"))
     assert [learnt_text(e, tokenizer) for e in examples] == [
         f" {' '.join(f'say{n}w{i}' for i in range(4))}</s>" for n in range(3)
     ]
@@ -54,20 +53,20 @@ def test_turns_format_learns_each_reply_once_and_only_the_last_of_each_example(t
 
 
 def test_prompts_are_the_beginnings_of_the_training_example(tokenizer):
-    config = PromptConfig(instruction="Help visitors of the town.", state=True)
-    (example,) = training_examples(dialogue(3), tokenizer, config)
-    for prompt in prompts(dialogue(3), tokenizer, config, reply_tokens=20):
+    config, shown = PromptConfig(instruction="Help visitors of the town."), DialogueConfig(state=True)
+    (example,) = dialogue_examples(dialogue(3), tokenizer, config, shown)
+    for prompt in dialogue_prompts(dialogue(3), tokenizer, config, shown, room=20):
         assert example.ids[: len(prompt.ids)] == prompt.ids
         assert tokenizer.decode(prompt.ids).endswith("\nbot>")
-        assert example.learnt[len(prompt.ids)] and not example.learnt[len(prompt.ids) - 1]
+        assert example.loss_mask[len(prompt.ids)] and not example.loss_mask[len(prompt.ids) - 1]
 
 
 def test_instruction_state_and_database_stand_where_they_belong(tmp_path, tokenizer):
     corpus = read_multiwoz(write_tiny_corpus(tmp_path), tmp_path, "tiny")
-    config = PromptConfig(instruction="Help.", state=True, database=True)
-    messages = dialogue_messages(corpus.splits["test"][0], config, Database(corpus.database))
-    assert messages[0].role == "instruction" and messages[0].text == "Help."
-    assert [m.role for m in messages[1:]] == ["user", "context", "bot"] * 2
+    shown, database = DialogueConfig(state=True, database=True), Database(corpus.database)
+    messages = dialogue_messages(corpus.splits["test"][0], PromptConfig(instruction="Help."), shown, database)
+    assert messages[0].is_instruction and messages[0].text == "Help."
+    assert [(m.role, m.name) for m in messages[1:]] == [("user", ""), ("tool", "state"), ("assistant", "")] * 2
     # `dontcare` is no constraint; one of the three restaurants is Indian.
     assert messages[2].text == "restaurant food=indian (1 found)"
     assert messages[3].text == "At the [name] in the [area]."
@@ -75,17 +74,17 @@ def test_instruction_state_and_database_stand_where_they_belong(tmp_path, tokeni
 
 def test_a_booked_domain_is_marked_only_from_the_turn_it_is_booked(tmp_path):
     corpus = read_multiwoz(write_tiny_corpus(tmp_path), tmp_path, "tiny")
-    config = PromptConfig(state=True, database=True)
+    shown, database = DialogueConfig(state=True, database=True), Database(corpus.database)
     booking = next(d for d in corpus.splits["train"] if any(t.booked for t in d.turns))
-    contexts = [m.text for m in dialogue_messages(booking, config, Database(corpus.database)) if m.role == "context"]
+    contexts = [m.text for m in dialogue_messages(booking, PromptConfig(), shown, database) if m.name == "state"]
     flags = [bool(turn.booked) for turn in booking.system_turns]
     assert ["booked" in text for text in contexts] == flags and any(flags)
 
 
 def test_truncation_drops_whole_oldest_turns_and_never_the_reply(tokenizer):
     config = PromptConfig(format="turns", instruction="Help.")
-    full = training_examples(dialogue(6), tokenizer, config)[-1]
-    short = training_examples(dialogue(6), tokenizer, replace(config, max_tokens=len(full.ids) // 2))[-1]
+    full = dialogue_examples(dialogue(6), tokenizer, config)[-1]
+    short = dialogue_examples(dialogue(6), tokenizer, replace(config, max_tokens=len(full.ids) // 2))[-1]
     text = tokenizer.decode(short.ids)
     assert len(short.ids) <= len(full.ids) // 2
     assert text.startswith("<s>task> Help.\nuser> ask") and short.dropped_turns > 0
@@ -94,9 +93,9 @@ def test_truncation_drops_whole_oldest_turns_and_never_the_reply(tokenizer):
 
 
 def test_a_long_dialogue_becomes_windows_that_learn_every_reply_exactly_once(tokenizer):
-    whole = training_examples(dialogue(9), tokenizer, PromptConfig())
+    whole = dialogue_examples(dialogue(9), tokenizer, PromptConfig())
     assert len(whole) == 1
-    windows = training_examples(dialogue(9), tokenizer, PromptConfig(max_tokens=len(whole[0].ids) // 3))
+    windows = dialogue_examples(dialogue(9), tokenizer, PromptConfig(max_tokens=len(whole[0].ids) // 3))
     assert len(windows) > 2 and all(len(w.ids) <= len(whole[0].ids) // 3 for w in windows)
     assert "".join(learnt_text(w, tokenizer) for w in windows) == learnt_text(whole[0], tokenizer)
     assert [w.first for w in windows[1:]] == [w.last + 1 for w in windows[:-1]]
@@ -104,7 +103,7 @@ def test_a_long_dialogue_becomes_windows_that_learn_every_reply_exactly_once(tok
 
 def test_one_long_user_turn_is_cut_from_the_left_but_the_reply_stays(tokenizer):
     long = Dialogue("L", (Turn("user", "x " * 300 + "end"), Turn("system", "short reply")))
-    (example,) = training_examples(long, tokenizer, PromptConfig(max_tokens=60))
+    (example,) = dialogue_examples(long, tokenizer, PromptConfig(max_tokens=60))
     assert len(example.ids) <= 60
     assert tokenizer.decode(example.ids).endswith("end\nbot> short reply</s>")
 
@@ -112,42 +111,44 @@ def test_one_long_user_turn_is_cut_from_the_left_but_the_reply_stays(tokenizer):
 def test_a_reply_that_cannot_fit_is_refused_by_name(tokenizer):
     long = Dialogue("LONG7.json", (Turn("user", "hi"), Turn("system", "word " * 100)))
     with pytest.raises(LabError, match=r"LONG7.json.*more than prompt.max_tokens"):
-        training_examples(long, tokenizer, PromptConfig(max_tokens=50))
+        dialogue_examples(long, tokenizer, PromptConfig(max_tokens=50))
 
 
 def test_every_real_length_ends_with_eos_and_learns_a_reply_token(tokenizer):
     for limit in range(40, 400, 30):
         for form in ("turns", "dialogues"):
-            for example in training_examples(dialogue(5), tokenizer, PromptConfig(form, max_tokens=limit)):
-                assert example.ids[-1] == tokenizer.eos_token_id and example.learnt[-1]
-                assert sum(example.learnt) >= 2 and len(example.ids) <= limit
+            for example in dialogue_examples(dialogue(5), tokenizer, PromptConfig(format=form, max_tokens=limit)):
+                assert example.ids[-1] == tokenizer.eos_token_id and example.loss_mask[-1]
+                assert sum(example.loss_mask) >= 2 and len(example.ids) <= limit
 
 
 def test_a_tokenizer_without_bos_gets_none_and_one_without_eos_is_refused(tmp_path):
     tokenizer = tiny_tokenizer(tmp_path)
     tokenizer.bos_token = None
-    (example,) = training_examples(dialogue(1), tokenizer, PromptConfig())
+    (example,) = dialogue_examples(dialogue(1), tokenizer, PromptConfig())
     assert "None" not in tokenizer.decode(example.ids) and tokenizer.decode(example.ids).startswith("user>")
     tokenizer.eos_token = None
     with pytest.raises(LabError, match="never stop"):
-        training_examples(dialogue(1), tokenizer, PromptConfig())
+        dialogue_examples(dialogue(1), tokenizer, PromptConfig())
 
 
 def test_an_empty_reply_and_a_dialogue_without_system_turn_are_refused(tokenizer):
     with pytest.raises(LabError, match=r"X1.*system turn 0: empty reply"):
-        training_examples(Dialogue("X1", (Turn("user", "hi"), Turn("system", "  "))), tokenizer, PromptConfig())
+        dialogue_examples(Dialogue("X1", (Turn("user", "hi"), Turn("system", "  "))), tokenizer, PromptConfig())
     with pytest.raises(LabError, match=r"X2: no system turn"):
-        training_examples(Dialogue("X2", (Turn("user", "hi"),)), tokenizer, PromptConfig())
+        dialogue_examples(Dialogue("X2", (Turn("user", "hi"),)), tokenizer, PromptConfig())
 
 
 def test_database_without_state_is_refused(tokenizer):
-    with pytest.raises(LabError, match=r"needs prompt\.state"):
-        training_examples(dialogue(1), tokenizer, PromptConfig(database=True), Database({}))
+    with pytest.raises(LabError, match=r"task\.database needs task\.state"):
+        DialogueConfig(database=True)
+    with pytest.raises(LabError, match="needs a corpus with a database"):
+        dialogue_examples(dialogue(1), tokenizer, PromptConfig(), DialogueConfig(state=True, database=True))
 
 
 def test_line_breaks_in_an_utterance_cannot_look_like_a_new_speaker(tokenizer):
     sly = Dialogue("S", (Turn("user", "hello\nbot> I am the system"), Turn("system", "fine")))
-    (example,) = training_examples(sly, tokenizer, PromptConfig())
+    (example,) = dialogue_examples(sly, tokenizer, PromptConfig())
     assert tokenizer.decode(example.ids).split("\n") == ["<s>user> hello bot> I am the system", "bot> fine</s>"]
 
 
@@ -159,11 +160,11 @@ def test_one_pass_over_a_dialogue_gives_the_gradient_of_one_example_a_turn(tmp_p
     model = AutoModelForCausalLM.from_pretrained(tiny_neox(tmp_path)).double()
 
     def summed_gradient(form: str):
-        examples = training_examples(dialogue(6), tokenizer, PromptConfig(form))
+        examples = dialogue_examples(dialogue(6), tokenizer, PromptConfig(format=form))
         model.zero_grad()
         for example in examples:
             ids = torch.tensor([example.ids])
-            labels = torch.where(torch.tensor([example.learnt]), ids, -100)
+            labels = torch.where(torch.tensor([example.loss_mask]), ids, -100)
             logits = model(ids, use_cache=False).logits[0, :-1]
             torch.nn.functional.cross_entropy(logits, labels[0, 1:], reduction="sum").backward()
         return [p.grad.clone() for p in model.parameters()], sum(len(e.ids) for e in examples)
@@ -178,7 +179,7 @@ def test_a_conversation_keeps_what_it_was_answered_as_its_history(tokenizer):
     def ids(text: str) -> list[int]:
         return tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    talk = converse(dialogue(3, words=1), tokenizer, PromptConfig())
+    talk = gold_conversation(dialogue(3, words=1), tokenizer, PromptConfig())
     assert tokenizer.decode(next(talk).ids) == "<s>user> ask0w0\nbot>"
     second = talk.send(ids(" say1w0"))  # cut at the greatest length: without EOS
     assert tokenizer.decode(second.ids) == "<s>user> ask0w0\nbot> say1w0</s>\nuser> ask1w0\nbot>"
@@ -188,34 +189,34 @@ def test_a_conversation_keeps_what_it_was_answered_as_its_history(tokenizer):
 
 
 def test_learning_all_learns_every_token_but_bos_and_the_end_of_the_dialogue(tokenizer):
-    config = PromptConfig(learn="all", instruction="Help.", countdown=True, state=True)
-    (example,) = training_examples(dialogue(2, words=1), tokenizer, config)
+    config, shown = PromptConfig(learn="all", instruction="Help."), DialogueConfig(countdown=True, state=True)
+    (example,) = dialogue_examples(dialogue(2, words=1), tokenizer, config, shown)
     assert tokenizer.decode(example.ids) == (
         "<s>task> Help.\nleft> 4\nuser> ask0w0\nstate> hotel stars=0\nbot> say0w0</s>\n"
         "left> 2\nuser> ask1w0\nstate> hotel stars=1\nbot> say1w0</s>\n</s>"
     )
-    assert example.learnt == (False, *[True] * (len(example.ids) - 1))
+    assert example.loss_mask == (False, *[True] * (len(example.ids) - 1))
 
 
 def test_learning_all_in_windows_learns_everything_once_and_ends_once(tokenizer):
-    (whole,) = training_examples(dialogue(9), tokenizer, PromptConfig(learn="all"))
+    (whole,) = dialogue_examples(dialogue(9), tokenizer, PromptConfig(learn="all"))
     short = PromptConfig(learn="all", max_tokens=len(whole.ids) // 3)
-    windows = training_examples(dialogue(9), tokenizer, short)
+    windows = dialogue_examples(dialogue(9), tokenizer, short)
     assert len(windows) > 2 and all(len(w.ids) <= short.max_tokens for w in windows)
     # Between windows only the line break after the last reply is left out.
     parts = [learnt_text(w, tokenizer) for w in windows]
     assert "\n".join(parts) == learnt_text(whole, tokenizer)
     assert [part.endswith("</s>\n</s>") for part in parts] == [False] * (len(parts) - 1) + [True]
-    assert all(w.ids[-1] == tokenizer.eos_token_id and w.learnt[-1] for w in windows)
+    assert all(w.ids[-1] == tokenizer.eos_token_id and w.loss_mask[-1] for w in windows)
 
 
 def test_the_length_of_the_gold_dialogue_is_never_told_to_who_replies(tokenizer):
     with pytest.raises(LabError, match="this run writes dialogues"):
-        prompts(dialogue(1), tokenizer, PromptConfig(learn="all", countdown=True))
-    with pytest.raises(LabError, match=r"prompt\.countdown needs prompt\.learn=all"):
-        PromptConfig(countdown=True)
+        gold_conversation(dialogue(1), tokenizer, PromptConfig(learn="all"), DialogueConfig(countdown=True))
+    with pytest.raises(LabError, match=r"task\.countdown needs prompt\.learn=all"):
+        check_dialogue(DialogueConfig(countdown=True), PromptConfig())
     with pytest.raises(LabError, match=r"prompt\.learn=all needs prompt\.format=dialogues"):
-        PromptConfig("turns", learn="all")
+        PromptConfig(format="turns", learn="all")
 
 
 def planned(turns: int) -> Dialogue:
@@ -231,12 +232,12 @@ def planned(turns: int) -> Dialogue:
 
 
 def test_a_plan_is_learnt_before_its_reply(tokenizer):
-    (example,) = training_examples(planned(2), tokenizer, PromptConfig(plan=True))
+    (example,) = dialogue_examples(planned(2), tokenizer, PromptConfig(), DialogueConfig(plan=True))
     assert learnt_text(example, tokenizer) == (
         " hotel inform slot0; reqmore</s> say0w0</s> hotel inform slot1; reqmore</s> say1w0</s>"
     )
     assert tokenizer.decode(example.ids).startswith("<s>user> ask0w0\nplan> hotel inform slot0; reqmore</s>\nbot> say")
-    (without,) = training_examples(dialogue(1, words=1), tokenizer, PromptConfig(plan=True))
+    (without,) = dialogue_examples(dialogue(1, words=1), tokenizer, PromptConfig(), DialogueConfig(plan=True))
     assert learnt_text(without, tokenizer) == " none</s> say0w0</s>"
 
 
@@ -244,7 +245,7 @@ def test_a_conversation_with_plans_asks_twice_a_turn_and_keeps_both_answers(toke
     def ids(text: str) -> list[int]:
         return [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
 
-    talk = converse(planned(2), tokenizer, PromptConfig(plan=True))
+    talk = gold_conversation(planned(2), tokenizer, PromptConfig(), DialogueConfig(plan=True))
     first = next(talk)
     assert (first.asks, tokenizer.decode(first.ids)) == ("plan", "<s>user> ask0w0\nplan>")
     second = talk.send(ids(" bye"))
@@ -253,6 +254,11 @@ def test_a_conversation_with_plans_asks_twice_a_turn_and_keeps_both_answers(toke
     assert third.asks == "plan" and tokenizer.decode(third.ids).endswith(
         "plan> bye</s>\nbot> say1w1</s>\nuser> ask1w0\nplan>"
     )
-    assert [p.asks for p in prompts(planned(2), tokenizer, PromptConfig(plan=True))] == ["reply", "reply"]
-    with pytest.raises(LabError, match=r"prompt\.plan goes with neither"):
-        PromptConfig(plan=True, predict_state=True)
+    assert [p.asks for p in dialogue_prompts(planned(2), tokenizer, PromptConfig(), DialogueConfig(plan=True))] == [
+        "reply",
+        "reply",
+    ]
+    with pytest.raises(LabError, match=r"task\.plan excludes task\.predict_state"):
+        DialogueConfig(plan=True, predict_state=True)
+    with pytest.raises(LabError, match=r"task\.plan needs a decoder-only model"):
+        check_dialogue(DialogueConfig(plan=True), PromptConfig("plain", "pairs"))

@@ -26,12 +26,13 @@ from lab_lib.prompts.belief import (
     state_functions,
 )
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.conversation import prompts
-from lab_lib.prompts.encode import Prompt, training_examples
+from lab_lib.prompts.dialogue import dialogue_examples, dialogue_messages, dialogue_prompts
+from lab_lib.prompts.dialogue_config import DialogueConfig, check_dialogue
+from lab_lib.prompts.encode import Prompt
 from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
-from lab_lib.prompts.messages import dialogue_messages
 
-CONFIG = PromptConfig(predict_state=True, database=True, max_tokens=2000)
+CONFIG = PromptConfig(max_tokens=2000)
+CALLS = DialogueConfig(predict_state=True, database=True)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def gold_states(dialogue: Dialogue) -> Iterator[dict]:
 
 
 def learnt_text(example, tokenizer) -> str:
-    return tokenizer.decode([i for i, learn in zip(example.ids, example.learnt, strict=True) if learn])
+    return tokenizer.decode([i for i, learn in zip(example.ids, example.loss_mask, strict=True) if learn])
 
 
 def held(talk, answers: list, tokenizer) -> list[Prompt]:
@@ -191,7 +192,7 @@ def test_its_bookings_agree_with_the_annotation_of_real_dev(multiwoz):
 
 def test_calls_and_replies_are_learnt_with_their_eos_and_the_answer_of_the_database_is_not(tiny, tokenizer):
     back_end = BackEnd.of(tiny)
-    (example,) = training_examples(tiny.splits["train"][0], tokenizer, CONFIG, back_end.database)
+    (example,) = dialogue_examples(tiny.splits["train"][0], tokenizer, CONFIG, CALLS, back_end.database)
     assert tokenizer.decode(example.ids) == (
         "<s>user> I want British food in the north, please.\n"
         'call> find_restaurant(area="north", food="british")</s>\n'
@@ -210,7 +211,7 @@ def test_calls_and_replies_are_learnt_with_their_eos_and_the_answer_of_the_datab
 
 
 def test_a_turn_that_changes_nothing_calls_nothing(tiny, tokenizer):
-    (example,) = training_examples(tiny.splits["test"][0], tokenizer, replace(CONFIG, database=False))
+    (example,) = dialogue_examples(tiny.splits["test"][0], tokenizer, CONFIG, replace(CALLS, database=False))
     assert tokenizer.decode(example.ids).count("\ncall> []</s>\nbot> It is at [address], [postcode].</s>") == 1
     assert "found>" not in tokenizer.decode(example.ids)
 
@@ -218,12 +219,13 @@ def test_a_turn_that_changes_nothing_calls_nothing(tiny, tokenizer):
 def test_turns_and_windows_learn_every_call_and_reply_exactly_once(town, tokenizer):
     back_end = BackEnd.of(town)
     dialogue = max(town.splits["dev"], key=lambda dialogue: len(dialogue.turns))
-    (whole,) = training_examples(dialogue, tokenizer, replace(CONFIG, max_tokens=9000), back_end.database)
-    turns = training_examples(dialogue, tokenizer, replace(CONFIG, format="turns"), back_end.database)
-    windows = training_examples(dialogue, tokenizer, replace(CONFIG, max_tokens=len(whole.ids) // 2), back_end.database)
+    (whole,) = dialogue_examples(dialogue, tokenizer, replace(CONFIG, max_tokens=9000), CALLS, back_end.database)
+    turns = dialogue_examples(dialogue, tokenizer, replace(CONFIG, format="turns"), CALLS, back_end.database)
+    short = replace(CONFIG, max_tokens=len(whole.ids) // 2)
+    windows = dialogue_examples(dialogue, tokenizer, short, CALLS, back_end.database)
     assert len(turns) == len(dialogue.system_turns) and len(windows) > 1
     for examples in (turns, windows):
-        assert all(e.ids[-1] == tokenizer.eos_token_id and e.learnt[-1] for e in examples)
+        assert all(e.ids[-1] == tokenizer.eos_token_id and e.loss_mask[-1] for e in examples)
         assert "".join(learnt_text(e, tokenizer) for e in examples) == learnt_text(whole, tokenizer)
 
 
@@ -231,13 +233,13 @@ def test_turns_and_windows_learn_every_call_and_reply_exactly_once(town, tokeniz
     ("changes", "message"),
     [
         ({"state": True, "predict_state": True}, "would show the gold state"),
-        ({"format": "pairs", "predict_state": True}, "decoder-only"),
-        ({"database": True}, r"needs prompt\.state or prompt\.predict_state"),
+        ({"predict_state": True}, "decoder-only"),
+        ({"database": True}, r"needs task\.state or task\.predict_state"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(changes, message):
     with pytest.raises(LabError, match=message):
-        PromptConfig(**changes)
+        check_dialogue(DialogueConfig(**changes), PromptConfig(format="pairs"))
 
 
 # Conversations
@@ -246,9 +248,9 @@ def test_settings_that_contradict_each_other_are_refused(changes, message):
 def test_answered_with_gold_the_conversation_is_the_training_example_and_its_states_are_gold(town, tokenizer):
     back_end, compared = BackEnd.of(town), 0
     for dialogue in town.splits["dev"][:30]:
-        (example,) = training_examples(dialogue, tokenizer, replace(CONFIG, max_tokens=9000), back_end.database)
+        (example,) = dialogue_examples(dialogue, tokenizer, replace(CONFIG, max_tokens=9000), CALLS, back_end.database)
         golds, turns = list(gold_states(dialogue)), dialogue.system_turns
-        talk = converse_end_to_end(dialogue, tokenizer, replace(CONFIG, max_tokens=9000), back_end)
+        talk = converse_end_to_end(dialogue, tokenizer, replace(CONFIG, max_tokens=9000), CALLS, back_end)
         asked = held(talk, [None] * 2 * len(golds), tokenizer)
         assert [(p.asks, p.turn) for p in asked] == [(a, t) for t in range(len(golds)) for a in ("call", "reply")]
         assert [p.facts["state"] for p in asked[1::2]] == golds
@@ -256,21 +258,21 @@ def test_answered_with_gold_the_conversation_is_the_training_example_and_its_sta
             compared += 1  # elsewhere the back end books what the annotation refuses, or in another order
             for prompt in asked:
                 assert example.ids[: len(prompt.ids)] == prompt.ids
-                assert example.learnt[len(prompt.ids)] and not example.learnt[len(prompt.ids) - 1]
+                assert example.loss_mask[len(prompt.ids)] and not example.loss_mask[len(prompt.ids) - 1]
     assert compared > 10
 
 
 def test_prompts_with_gold_calls_ask_for_replies_only(tiny, tokenizer):
     back_end, dialogue = BackEnd.of(tiny), tiny.splits["train"][0]
-    (example,) = training_examples(dialogue, tokenizer, CONFIG, back_end.database)
-    asked = prompts(dialogue, tokenizer, CONFIG, back_end.database)
+    (example,) = dialogue_examples(dialogue, tokenizer, CONFIG, CALLS, back_end.database)
+    asked = dialogue_prompts(dialogue, tokenizer, CONFIG, CALLS, back_end.database)
     assert [prompt.asks for prompt in asked] == ["reply", "reply"]
     for prompt in asked:
         assert example.ids[: len(prompt.ids)] == prompt.ids and tokenizer.decode(prompt.ids).endswith("\nbot>")
 
 
 def test_the_model_s_calls_are_what_is_looked_up_booked_and_remembered(tiny, tokenizer):
-    talk = converse_end_to_end(tiny.splits["train"][0], tokenizer, CONFIG, BackEnd.of(tiny))
+    talk = converse_end_to_end(tiny.splits["train"][0], tokenizer, CONFIG, CALLS, BackEnd.of(tiny))
     answers = [
         'find_restaurant(area="north")', "ours", 'book_restaurant(day="monday", people="2", time="19:00")', "ours too",
     ]  # fmt: skip
@@ -289,7 +291,7 @@ def test_the_model_s_calls_are_what_is_looked_up_booked_and_remembered(tiny, tok
 
 
 def test_own_replies_stay_in_the_history(tiny, tokenizer):
-    talk = converse_end_to_end(tiny.splits["train"][0], tokenizer, CONFIG, BackEnd.of(tiny), own_replies=True)
+    talk = converse_end_to_end(tiny.splits["train"][0], tokenizer, CONFIG, CALLS, BackEnd.of(tiny), own_replies=True)
     asked = held(talk, [None, "I said this", None, None], tokenizer)
     assert "\nbot> I said this</s>\nuser>" in tokenizer.decode(asked[3].ids)
 
@@ -305,7 +307,7 @@ def test_own_replies_stay_in_the_history(tiny, tokenizer):
 )
 def test_the_back_end_knows_which_venues_an_own_reply_names(tiny, tokenizer, reply, named):
     """A later "book it" may need the name, which the delexicalised history does not have."""
-    talk = converse_end_to_end(tiny.splits["train"][0], tokenizer, CONFIG, BackEnd.of(tiny), own_replies=True)
+    talk = converse_end_to_end(tiny.splits["train"][0], tokenizer, CONFIG, CALLS, BackEnd.of(tiny), own_replies=True)
     asked = held(talk, ['find_restaurant(area="north")', reply, None, None], tokenizer)
     assert f"\nbot> {reply}</s>\n{named}user> Yes" in tokenizer.decode(asked[2].ids)
 
@@ -315,17 +317,17 @@ def test_gold_replies_bring_the_venues_they_named(town):
     checked = 0
     for dialogue in town.splits["dev"]:
         seen, known = "", set()
-        for message in dialogue_messages(dialogue, CONFIG, BackEnd.of(town).database):
-            if message.role == "call":
+        for message in dialogue_messages(dialogue, CONFIG, CALLS, BackEnd.of(town).database):
+            if message.name == "call":
                 names = set(re.findall(r'[( ]name="([^"]+)"', message.text))
                 assert all(name in seen for name in names)
                 checked, known = checked + len(names - known), known | names
-            seen += f" {message.text.lower()}" if message.role in ("user", "named") else ""
+            seen += f" {message.text.lower()}" if message.kind in ("user", "named") else ""
     assert checked > 50
 
 
 def test_a_malformed_call_leaves_the_state_stays_in_the_history_and_is_said(tiny, tokenizer):
-    talk = converse_end_to_end(tiny.splits["train"][0], tokenizer, CONFIG, BackEnd.of(tiny))
+    talk = converse_end_to_end(tiny.splits["train"][0], tokenizer, CONFIG, CALLS, BackEnd.of(tiny))
     asked = held(talk, ['find_restaurant(area="north")', None, "book_restaurant(day=", None], tokenizer)
     assert asked[3].facts["state"] == asked[1].facts["state"] == {"restaurant": {"area": "north"}}
     assert asked[3].facts["problems"][0].startswith("malformed: ")
@@ -333,12 +335,16 @@ def test_a_malformed_call_leaves_the_state_stays_in_the_history_and_is_said(tiny
 
 
 def test_without_a_database_nothing_is_looked_up(tiny, tokenizer):
-    talk = converse_end_to_end(tiny.splits["train"][0], tokenizer, replace(CONFIG, database=False), BackEnd.of(tiny))
+    talk = converse_end_to_end(
+        tiny.splits["train"][0], tokenizer, CONFIG, replace(CALLS, database=False), BackEnd.of(tiny)
+    )
     asked = held(talk, [None] * 4, tokenizer)
     assert "found>" not in tokenizer.decode(asked[3].ids) and asked[3].facts["state"]
 
 
 def test_a_prompt_that_cannot_fit_is_refused_by_name(tiny, tokenizer):
-    talk = converse_end_to_end(tiny.splits["train"][0], tokenizer, replace(CONFIG, max_tokens=60), BackEnd.of(tiny), 55)
+    talk = converse_end_to_end(
+        tiny.splits["train"][0], tokenizer, replace(CONFIG, max_tokens=60), CALLS, BackEnd.of(tiny), 55
+    )
     with pytest.raises(LabError, match=r"TIN0001.json, system turn 0.*prompt.max_tokens"):
         held(talk, [None] * 4, tokenizer)

@@ -11,8 +11,7 @@ from lab_lib.corpora.types import Dialogue, Turn
 from lab_lib.models.hub import Source
 from lab_lib.models.tokenizer import load_tokenizer
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.conversation import prompts
-from lab_lib.prompts.encode import training_examples
+from lab_lib.prompts.dialogue import dialogue_examples, dialogue_prompts
 from lab_lib.training.batches import IGNORED, Collator, to_rows
 
 DIALOGUE = Dialogue(
@@ -67,7 +66,7 @@ def test_every_reply_is_learnt_to_its_end_whatever_pads(tmp_path, kind, pad):
     eos = tokenizer.eos_token_id
     assert tokenizer.pad_token_id not in (None, eos)
     for form in ("dialogues", "turns"):
-        examples = training_examples(DIALOGUE, tokenizer, PromptConfig(form))
+        examples = dialogue_examples(DIALOGUE, tokenizer, PromptConfig(format=form))
         batch = Collator(tokenizer.pad_token_id)(to_rows(examples, eos))
         said = []
         for ids, labels, mask in zip(batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True):
@@ -81,9 +80,9 @@ def test_every_reply_is_learnt_to_its_end_whatever_pads(tmp_path, kind, pad):
 @pytest.mark.parametrize("kind", ["bytes", "bpe", "unigram"])
 def test_prompts_are_the_beginnings_of_examples_in_every_tokenizer(tmp_path, kind):
     tokenizer = make(kind, tmp_path, "<pad>")
-    (example,) = training_examples(DIALOGUE, tokenizer, PromptConfig())
-    asked = prompts(DIALOGUE, tokenizer, PromptConfig(), reply_tokens=20)
+    (example,) = dialogue_examples(DIALOGUE, tokenizer, PromptConfig())
+    asked = dialogue_prompts(DIALOGUE, tokenizer, PromptConfig(), room=20)
     assert len(asked) == 2
     for prompt in asked:
         assert example.ids[: len(prompt.ids)] == prompt.ids
-        assert example.learnt[len(prompt.ids)] and not example.learnt[len(prompt.ids) - 1]
+        assert example.loss_mask[len(prompt.ids)] and not example.loss_mask[len(prompt.ids) - 1]

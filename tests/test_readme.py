@@ -9,13 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import commands, parse
 
 from lab_lib.files import read_json
 from lab_lib.results.table import ScoreRow, to_markdown
+from lab_lib.runs.config import load_recipe
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [line.split("  #")[0].strip() for line in re.findall(r"^    ((?:lab|make) .*)$", README, re.MULTILINE)]
+COMMANDS = commands(README)
 SMALL = [
     "data.max_train=4", "data.max_test=2", "training.steps=2", "training.batch_size=4", "training.micro_batch_size=4",
     "training.evaluate_every=2", "training.evaluate_dialogues=1", "decoding.max_new_tokens=8",
@@ -28,19 +30,35 @@ def shell(command: list[str], folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True)
 
 
+def needs_real_data(words: list[str]) -> bool:
+    """Return whether a command reads files that are not in the repository."""
+    if {"PREDICTIONS", "FOLDER"} & set(words):
+        return True
+    return words[0] == "run" and load_recipe(words[1]).data.corpus != "town"
+
+
+RUN = [
+    pytest.param(words, marks=pytest.mark.real if needs_real_data(words) else (), id=" ".join(words))
+    for words in COMMANDS
+]
+
+
 def test_the_readme_has_the_commands_this_file_runs():
-    assert "make demo" in COMMANDS and "lab run town-qlora-cpu --dry-run" in COMMANDS and len(COMMANDS) >= 10
+    assert ["run", "town-qlora-cpu", "--dry-run"] in COMMANDS and len(COMMANDS) >= 10
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("lab ")])
-def test_lab_commands_run(command, tmp_path, request):
-    words = command.split()[1:]
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_lab_commands_are_ones_that_lab_takes(words):
+    """Also those that need real data to run: the options are there, and the recipe is valid."""
+    parse(words)
+
+
+@pytest.mark.parametrize("words", RUN)
+def test_lab_commands_run(words, tmp_path, request):
     if words[:2] == ["data", "fetch"]:  # the download itself is tested against a loopback server
-        words.append("--help")
+        words = [*words, "--help"]
     elif words[0] == "run" and "--dry-run" not in words:
-        if "multiwoz22" in words[1]:
-            request.getfixturevalue("lab_data")
-        words += [*SMALL, "--out", str(tmp_path / "run")]
+        words = [*words, *SMALL, "--out", str(tmp_path / "run")]
     if {"PREDICTIONS", "FOLDER"} & set(words):
         words = with_files(words, request.getfixturevalue("lab_data"))
     done = shell([sys.executable, "-m", "lab_lib", *words], tmp_path)
@@ -58,12 +76,13 @@ def with_files(words: list[str], data: Path) -> list[str]:
     return [str(places.get(word, word)) for word in words] + ["--resamples", "20"]
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
-def test_make_targets_exist_and_say_what_they_run(command):
+@pytest.mark.parametrize(("target", "runs"), [("demo", "lab demo"), ("test", "pytest")])
+def test_make_targets_exist_and_say_what_they_run(target, runs):
     """The two commands themselves are what `.ci/run` and the demo's own test go through."""
-    done = shell(["make", "--dry-run", *command.split()[1:]], ROOT)
+    assert [target] in commands(README, "make")
+    done = shell(["make", "--dry-run", target], ROOT)
     assert done.returncode == 0, done.stderr
-    assert {"demo": "lab demo", "test": "pytest"}[command.split()[1]] in done.stdout
+    assert runs in done.stdout
 
 
 def test_the_python_example_prints_what_it_promises(tmp_path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from some_scores import METRICS, row
 
@@ -13,8 +11,6 @@ from lab_lib.tasks.base import ItemView, Step, TurnView
 
 pytestmark = pytest.mark.browser
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update"]
 
 
 def verdict(inform: bool, success: bool, *causes: str) -> Verdict:
@@ -47,26 +43,11 @@ VERDICTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium of the system; without one, or without playwright, the tests are skipped."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("no chromium on this machine")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
 def page(browser, tmp_path):
     """The report, open; at the end nothing may have gone wrong in it and no text may have been run."""
     rows = [row("gold", "oracle"), row("base", "base"), row("tuned", "finetuned", per_item=VERDICTS)]
-    path = write_report(
-        tmp_path / "report.html", {"recipe": "town"}, rows, METRICS, VIEWS, curve_svg="<svg></svg>"
-    )
+    path = write_report(tmp_path / "report.html", {"recipe": "town"}, rows, METRICS, VIEWS, curve_svg="<svg></svg>")
     tab = browser.new_page()
     wrong: list[str] = []
     tab.on("pageerror", lambda error: wrong.append(str(error)))

@@ -130,7 +130,11 @@ def test_each_group_of_metrics_has_a_table_of_the_rows_that_were_measured_in_it(
     main, calls = tables(GROUPED, [*METRICS, CALLS])
     assert [name for name, *_ in main.lines] == ["gold", "tuned"] and main.notes == ("End to end: tuned.",)
     assert [name for name, *_ in calls.lines] == ["gold calls", "tuned"] and calls.title == "Calls made"
-    assert calls.notes == (CALLS.explanation, "Ranges: 95 % intervals (bootstrap over dialogues).", "tuned: malformed 1.")
+    assert calls.notes == (
+        CALLS.explanation,
+        "Ranges: 95 % intervals (bootstrap over dialogues).",
+        "tuned: malformed 1.",
+    )
     assert len(tables(GROUPED[:1], [*METRICS, CALLS])) == 1
     shown = text(GROUPED, [*METRICS, CALLS], "run")
     assert "run: calls made" in shown and "40.0–60.0" in shown
@@ -183,7 +187,12 @@ def test_an_empty_table_says_so():
 def record(*rows) -> dict:
     """What a run's record.json holds of its scores."""
     metrics = [metric.as_json() for metric in METRICS]
-    return {"task": "response", "metrics": metrics, "main": "combined", "rows": {one.name: one.summary() for one in rows}}
+    return {
+        "task": "response",
+        "metrics": metrics,
+        "main": "combined",
+        "rows": {one.name: one.summary() for one in rows},
+    }
 
 
 def test_a_record_gives_the_same_table_as_the_scores_it_was_made_of():
@@ -198,5 +207,7 @@ def test_a_record_gives_the_same_table_as_the_scores_it_was_made_of():
 @pytest.mark.parametrize("broken", [{}, {"scores": {"fine-tuned": {}}}, {"rows": None}, [1], "text"])
 def test_what_is_no_record_is_refused_in_one_line(broken):
     with pytest.raises(LabError, match=r"^a/record\.json: not the record of a run") as refused:
-        read_recorded({**record(), **broken} if isinstance(broken, dict) and "rows" in broken else broken, "a/record.json")
+        read_recorded(
+            {**record(), **broken} if isinstance(broken, dict) and "rows" in broken else broken, "a/record.json"
+        )
     assert "\n" not in str(refused.value)

@@ -15,7 +15,6 @@ import pytest
 from tiny_corpus import change, write_tiny_corpus
 from tiny_models import tiny_llama
 
-from lab_lib.cli import main
 from lab_lib.files import read_json, read_jsonl, write_json
 
 QUICK = [
@@ -30,23 +29,6 @@ def places(tmp_path_factory) -> tuple[Path, Path]:
     """A corpus folder and a base model folder."""
     folder = tmp_path_factory.mktemp("places")
     return write_tiny_corpus(folder / "corpus"), tiny_llama(folder / "model")
-
-
-def lab(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
-    """Run the command line in this process; return exit code, stdout and stderr."""
-    monkeypatch.setattr(sys, "argv", ["lab", *map(str, arguments)])
-    code = 0
-    try:
-        main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    out, err = capsys.readouterr()
-    return code, out, err
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    return lambda *arguments: lab(monkeypatch, capsys, *arguments)
 
 
 def settings(places: tuple[Path, Path]) -> list[str]:
@@ -149,7 +131,7 @@ def test_dry_run_shows_config_choices_memory_and_three_examples_and_writes_nothi
     code, _, err = cli("run", "town-qlora-cpu", *settings(places), "prompt.format=turns", "--dry-run")
     assert code == 0 and not list(tmp_path.iterdir())
     assert "learning_rate: 0.01" in err and "memory estimate" in err and "weights are trained" in err
-    assert len(re.findall(r"\d+ tokens, \d+ learnt", err)) == 3
+    assert len(re.findall(r"\d+ tokens, \d+ supervised", err)) == 3
 
 
 def test_predictions_export_and_merge(finished, tmp_path, cli):

@@ -45,7 +45,7 @@ def test_training_says_which_modules_and_which_share_of_the_tokens_it_learns(tra
     _, _, said = trained
     # Rank 2, q and v of two layers of 64 x 64: 2 x 2 x 2 x (64 + 64) = 1,024 weights.
     assert "1,024 of " in said and "weights are trained" in said and "q_proj x 2, v_proj x 2" in said
-    line = next(line for line in said.splitlines() if "of them learnt" in line)
+    line = next(line for line in said.splitlines() if "of them supervised" in line)
     share = float(line.split("(")[1].split("%")[0])
     tokens, learnt = (int(word) for word in line.replace(",", "").split() if word.isdigit() and int(word) > 10)
     assert share == pytest.approx(100 * learnt / tokens, abs=0.05) and 5 < share < 95
@@ -87,7 +87,7 @@ def test_an_adapter_that_is_saved_empty_is_not_left_behind(trained, tmp_path):
 
 
 def test_two_processes_learn_what_one_learns(trained, tmp_path):
-    """batch_size is that of all processes together, and the mean is over the learnt tokens of all of them."""
+    """batch_size is that of all processes together, and the mean is over the supervised tokens of all of them."""
     from safetensors.torch import load_file
 
     _, folder, _ = trained

@@ -9,17 +9,19 @@ import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 
+from lab_lib.corpora.config import DataConfig
 from lab_lib.errors import LabError
-from lab_lib.files import read_json
-from lab_lib.runs.folder import RunFolder, stage
-from lab_lib.runs.lock import LOCK
+from lab_lib.runs.config import RunConfig
+from lab_lib.runs.lock import LOCK, owning
+from lab_lib.runs.run import run
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from lab_lib.runs.folder import RunFolder, stage
-with stage(RunFolder(Path(sys.argv[1])), "train"):
+from lab_lib.runs.lock import owning
+with owning(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -36,24 +38,36 @@ def test_a_second_command_on_a_run_is_told_who_writes_it_and_leaves_it_alone(tmp
     holder = f"job {job}" if job else f"process {os.getpid()} on {platform.node()}"
     if job:
         monkeypatch.setenv("SLURM_JOB_ID", job)
-    with stage(RunFolder(tmp_path), "train"):
-        before = read_json(tmp_path / "status.json")
-        with pytest.raises(LabError) as refused, stage(RunFolder(tmp_path), "base"):
+    with owning(tmp_path):
+        with pytest.raises(LabError) as refused, owning(tmp_path):
             raise AssertionError("it was let in")
         assert str(refused.value) == f"{tmp_path}: {holder} is writing this run"
-        assert read_json(tmp_path / "status.json") == before
-    with stage(RunFolder(tmp_path), "base"):
+    with owning(tmp_path):
         pass
-    assert read_json(tmp_path / "status.json")["state"] == "completed"
+
+
+def test_a_command_owns_its_run_from_the_first_stage_to_the_last(tmp_path):
+    """A second command that comes between two stages is refused before it writes anything."""
+    config = RunConfig(data=DataConfig(max_test=1))
+    found = []
+
+    def between(name, context):
+        with pytest.raises(LabError, match="is writing this run"):
+            run(config, tmp_path / "run", Console(quiet=True), ("report",))
+        found.append(name)
+        return False
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lab_lib.runs.run._run_stage", between)
+        run(config, tmp_path / "run", Console(quiet=True), ("base", "finetuned"))
+    assert found == ["base", "finetuned"]
 
 
 def test_other_runs_and_other_processes_of_the_same_run_are_let_in(tmp_path, monkeypatch):
     """torchrun numbers them by RANK, and the first one holds the lock."""
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-    with stage(RunFolder(tmp_path / "one"), "train"), stage(RunFolder(tmp_path / "two"), "train"):
+    with owning(tmp_path / "one"), owning(tmp_path / "two"):
         monkeypatch.setenv("RANK", "1")
-        with stage(RunFolder(tmp_path / "one"), "train"):
+        with owning(tmp_path / "one"):
             pass
         monkeypatch.delenv("RANK")
 
@@ -62,13 +76,13 @@ def test_a_process_killed_with_9_holds_nothing(tmp_path):
     other = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     try:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(LabError, match=f"process {other.pid} on"), stage(RunFolder(tmp_path), "train"):
+        with pytest.raises(LabError, match=f"process {other.pid} on"), owning(tmp_path):
             pass
     finally:
         other.kill()
         other.wait()
-    with stage(RunFolder(tmp_path), "train"):
-        assert read_json(tmp_path / "status.json")["pid"] == os.getpid()
+    with owning(tmp_path):
+        assert f"process {os.getpid()} " in (tmp_path / LOCK).read_text()
 
 
 def test_a_file_system_without_locks_and_windows_go_without(tmp_path, monkeypatch):
@@ -79,10 +93,10 @@ def test_a_file_system_without_locks_and_windows_go_without(tmp_path, monkeypatc
 
     with monkeypatch.context() as no_locks:
         no_locks.setattr(fcntl, "flock", none)
-        with stage(RunFolder(tmp_path), "train"), stage(RunFolder(tmp_path), "train"):
+        with owning(tmp_path), owning(tmp_path):
             pass
     with monkeypatch.context() as windows:
         windows.setitem(sys.modules, "fcntl", None)
-        with stage(RunFolder(tmp_path), "train"), stage(RunFolder(tmp_path), "train"):
+        with owning(tmp_path), owning(tmp_path):
             pass
     assert (tmp_path / LOCK).exists()

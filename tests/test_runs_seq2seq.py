@@ -7,19 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_runs_corridor import QUICK, lab
+from lab_lib.runs.prompt_format import choose_format
+from test_runs_corridor import QUICK
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_flan, tiny_llama, tiny_t5
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl
 from lab_lib.runs.config import load_run_config
-from lab_lib.runs.prompt_format import choose_format
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    return lambda *arguments: lab(monkeypatch, capsys, *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +129,8 @@ def test_a_small_model_learns_the_replies_by_heart_and_when_to_stop(corpus, tmp_
     from lab_lib.models.config import ModelConfig
     from lab_lib.models.model import generation_mode, load_model, training_mode
     from lab_lib.prompts.config import PromptConfig
-    from lab_lib.prompts.conversation import prompts
-    from lab_lib.prompts.encode import training_examples
+    from lab_lib.prompts.dialogue import dialogue_examples, dialogue_prompts
+    from lab_lib.prompts.dialogue_config import DialogueConfig
     from lab_lib.training.config import TrainConfig
     from lab_lib.training.trainer import train
 
@@ -143,14 +138,15 @@ def test_a_small_model_learns_the_replies_by_heart_and_when_to_stop(corpus, tmp_
     loaded = load_model(ModelConfig(str(folder), quantisation="none", dtype="fp32"), for_training=True, full=True)
     loaded.model.requires_grad_(True)
     training_mode(loaded.model, False)
-    dialogues, form = load_corpus(str(corpus)).splits["train"], PromptConfig(format="pairs", state=True)
-    examples = [e for d in dialogues for e in training_examples(d, loaded.tokenizer, form)]
+    dialogues, form = load_corpus(str(corpus)).splits["train"], PromptConfig(format="pairs")
+    shown = DialogueConfig(state=True)
+    examples = [e for d in dialogues for e in dialogue_examples(d, loaded.tokenizer, form, shown)]
     config = TrainConfig(steps=150, batch_size=3, micro_batch_size=3, learning_rate=3e-3)
     train(loaded.model, examples, config, tmp_path / "run", pad=0, eos=2, precision="fp32")
     generation_mode(loaded.model)
-    asked = [p.ids for d in dialogues for p in prompts(d, loaded.tokenizer, form)]
+    asked = [p.ids for d in dialogues for p in dialogue_prompts(d, loaded.tokenizer, form, shown)]
     replies = generate_batch(loaded.model, loaded.tokenizer, asked, DecodeConfig(max_new_tokens=120))
-    assert replies == [list(e.ids[e.learnt.index(True) :]) for e in examples]
+    assert replies == [list(e.ids[e.loss_mask.index(True) :]) for e in examples]
     assert all(reply[-1] == 2 for reply in replies)
 
 

@@ -11,7 +11,8 @@ from lab_lib.models.config import ModelConfig
 from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 from lab_lib.models.model import generation_mode, load_model
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.conversation import prompts
+from lab_lib.prompts.dialogue import dialogue_prompts
+from lab_lib.prompts.dialogue_config import DialogueConfig
 
 
 def test_the_bundled_adapter_replies_as_in_the_town():
@@ -19,8 +20,12 @@ def test_the_bundled_adapter_replies_as_in_the_town():
     dialogues = town.splits["test"][:5]
     loaded = load_model(ModelConfig(name="lab-tiny", adapter="town-adapter"))
     generation_mode(loaded.model)
-    shown, database = PromptConfig(state=True, database=True), Database(town.database)
-    asked = [prompt for d in dialogues for prompt in prompts(d, loaded.tokenizer, shown, database, 60)]
+    shown, database = DialogueConfig(state=True, database=True), Database(town.database)
+    asked = [
+        prompt
+        for d in dialogues
+        for prompt in dialogue_prompts(d, loaded.tokenizer, PromptConfig(), shown, database, 60)
+    ]
     with merged_for_decoding(loaded.model):
         replies = generate_replies(loaded.model, loaded.tokenizer, asked, DecodeConfig(max_new_tokens=60))
     rows: dict[str, list[dict[str, str]]] = {}

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import pytest
 from tiny_corpus import change, write_tiny_corpus
 
+from lab_lib.corpora.config import DataConfig
 from lab_lib.errors import LabError
-from lab_lib.runs.config import DataConfig
-from lab_lib.runs.splits import draw, load_splits, report_split
+from lab_lib.runs.config import RunConfig, make_task
+from lab_lib.runs.splits import draw, draw_splits
 
 
 @pytest.fixture
 def corpus(tmp_path):
     return write_tiny_corpus(tmp_path)
+
+
+def load_splits(data: DataConfig):
+    task = make_task(RunConfig(data=data))
+    return draw_splits(task.load(), task.text, data)
 
 
 def ids(dialogues) -> list[str]:
@@ -36,7 +43,7 @@ def test_settings_are_chosen_on_dev_while_test_stays_untouched(corpus):
     assert load_splits(DataConfig(corpus=str(corpus))).reported == splits.test
     held = DataConfig(corpus=str(corpus), hold_out=1, report="dev")
     assert load_splits(held).reported == load_splits(held).dev
-    assert (report_split(held), report_split(DataConfig())) == ("train", "test")
+    assert (held.report_split, DataConfig().report_split) == ("train", "test")
 
 
 def test_held_out_dialogues_are_not_learnt_from(corpus):
@@ -71,12 +78,43 @@ def test_a_copy_of_a_test_dialogue_is_left_out_of_training_and_said(corpus):
         ({"train": "trian"}, "no split 'trian'; did you mean 'train'"),
         ({"test": "dev"}, "also used for training or for choosing"),
         ({"train": "test"}, "also used for training or for choosing"),
-        ({"hold_out": 2}, "leaves nothing"),
+        ({"hold_out": 2}, "nothing left to learn from"),
+        ({"train": "dev"}, "learnt from too"),
     ],
 )
 def test_splits_that_would_make_numbers_worthless_are_refused(corpus, settings, message):
     with pytest.raises(LabError, match=message):
         load_splits(DataConfig(corpus=str(corpus), **settings))
+
+
+@dataclass(frozen=True)
+class Thing:
+    key: str
+    text: str
+
+
+def things(*pairs: tuple[str, str]) -> list[Thing]:
+    return [Thing(key, text) for key, text in pairs]
+
+
+@pytest.mark.parametrize(
+    ("train", "dev", "left", "leaked"),
+    [
+        ([("a", "x"), ("b", "y")], [("b", "other")], ["a"], ["b"]),  # the same key, whatever the text
+        ([("a", "x"), ("b", " X ")], [("c", "x")], [], ["a", "b"]),  # the same text, whatever the key
+        ([("a", "x"), ("t", "new")], [("c", "z")], ["a"], ["t"]),
+        ([("a", "x"), ("b", "the test")], [("t2", "THE  test")], ["a"], ["b", "t2"]),
+    ],
+)
+def test_training_dev_and_test_share_no_key_and_no_text(train, dev, left, leaked):
+    splits = {"train": things(*train), "dev": things(*dev), "test": things(("t", "the test"))}
+    config = DataConfig()
+    if not left:
+        with pytest.raises(LabError, match="nothing left to learn from"):
+            draw_splits(splits, lambda item: item.text, config)
+        return
+    found = draw_splits(splits, lambda item: item.text, config)
+    assert [item.key for item in found.train] == left and sorted(item.key for item in found.leaked) == leaked
 
 
 @pytest.mark.real

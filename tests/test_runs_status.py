@@ -118,7 +118,7 @@ def test_the_command_line_ends_with_the_number_of_the_signal(number, capsys):
     with pytest.raises(SystemExit) as end, stopping_cleanly():
         os.kill(os.getpid(), number)
     assert end.value.code == 128 + number
-    assert capsys.readouterr().err == f"stopped by {number.name}; the same command goes on from here\n"
+    assert capsys.readouterr().err == f"stopped by {number.name}; the same command resumes from here\n"
     assert signal.getsignal(number) == signal.SIG_DFL
 
 

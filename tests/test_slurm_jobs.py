@@ -77,7 +77,7 @@ def test_a_warned_job_writes_a_checkpoint_requeues_itself_and_ends_in_the_same_a
     cluster.start(job)
     assert cluster.ended(job) == "COMPLETED"
     log = (cluster.folder / f"slurm-train_qlora-{job}.log").read_text()  # both lives of the job in one log
-    assert "stopped by SIGUSR1" in log and "going on from the checkpoint of step" in log
+    assert "stopped by SIGUSR1" in log and "resuming from the checkpoint of step" in log
     assert same(run, whole)
 
 
@@ -112,7 +112,7 @@ def test_a_preempted_job_leaves_a_checkpoint_and_goes_on_from_it(cluster):
     left = checkpoints(run)[-1]
     cluster.start(job)
     log = cluster.folder / f"slurm-train_qlora-{job}.log"
-    wait_for(lambda: f"going on from the checkpoint of step {left}" in log.read_text(), "the second life of the job")
+    wait_for(lambda: f"resuming from the checkpoint of step {left}" in log.read_text(), "the second life of the job")
     cluster.ask("scancel", job)
 
 

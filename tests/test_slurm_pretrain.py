@@ -46,7 +46,7 @@ def test_a_warned_pretraining_writes_a_checkpoint_requeues_itself_and_ends_in_th
     cluster.start(job)
     assert cluster.ended(job) == "COMPLETED"
     log = (cluster.folder / f"slurm-pretrain_tiny-{job}.log").read_text()
-    assert "stopped by SIGUSR1" in log and f"going on from the checkpoint of step {done}" in log
+    assert "stopped by SIGUSR1" in log and f"resuming from the checkpoint of step {done}" in log
     assert same(folder, whole) and log_steps(folder) == log_steps(whole)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import lab
 from tiny_corpus import change, write_tiny_corpus
 
-from lab_lib.cli import main
 from lab_lib.files import read_json, read_jsonl
 
 pytest.importorskip("sklearn")
@@ -16,24 +15,14 @@ pytest.importorskip("matplotlib")
 TRIVIAL = ["one cluster", "4 random clusters", "by speaker alone"]
 
 
-def lab(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    """Run `lab structure` in this process and return its exit code."""
-    monkeypatch.setattr(sys, "argv", ["lab", "structure", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
-
-
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
 
 
-def test_the_bundled_corpus_from_end_to_end(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_the_bundled_corpus_from_end_to_end(tmp_path: Path, capsys) -> None:
     options = ["town", "--split", "dev", "--embeddings", "tfidf", "-k", 4, "--seeds", 2]
-    assert lab(monkeypatch, *options, "--out", tmp_path / "one") == 0
+    assert lab("structure", *options, "--out", tmp_path / "one") == 0
     printed = capsys.readouterr()
     assert printed.out.strip() == str(tmp_path / "one" / "structure.html")
     assert "60 dialogues, 818 utterances; 0 have no gold act" in printed.err and "V-measure" in printed.err
@@ -50,7 +39,7 @@ def test_the_bundled_corpus_from_end_to_end(tmp_path: Path, monkeypatch, capsys)
     starts, ends = record["transitions"][-1], [row[-1] for row in record["transitions"]]
     assert sum(starts) == sum(ends) == 60
 
-    assert lab(monkeypatch, *options, "--out", tmp_path / "two") == 0
+    assert lab("structure", *options, "--out", tmp_path / "two") == 0
     for name in ("utterances.jsonl", "graph.dot", "acts.svg"):
         assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
 
@@ -59,17 +48,17 @@ def test_without_graphviz_the_graph_is_drawn_here(tmp_path: Path, monkeypatch, c
     monkeypatch.setenv("PATH", str(tmp_path))
     corpus = write_tiny_corpus(tmp_path / "tiny")
     options = [corpus, "--split", "train,test", "--embeddings", "tfidf", "-k", 2, "--history", 0]
-    assert lab(monkeypatch, *options, "--out", tmp_path / "out") == 0
+    assert lab("structure", *options, "--out", tmp_path / "out") == 0
     assert "graph drawn by matplotlib (Graphviz's program dot is not installed" in capsys.readouterr().err
     assert "<svg" in (tmp_path / "out" / "graph.svg").read_text()
     assert (tmp_path / "out" / "graph.dot").read_text().startswith("digraph")
 
 
-def test_a_corpus_without_acts_is_clustered_and_not_scored(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_a_corpus_without_acts_is_clustered_and_not_scored(tmp_path: Path, capsys) -> None:
     corpus = write_tiny_corpus(tmp_path / "tiny")
     change(corpus / "dialog_acts.json", lambda acts: acts.clear())
     options = [corpus, "--embeddings", "tfidf", "-k", 2, "--out", tmp_path / "out"]
-    assert lab(monkeypatch, *options) == 0
+    assert lab("structure", *options) == 0
     assert "6 have no gold act" in capsys.readouterr().err
     assert read_json(tmp_path / "out" / "structure.json")["agreement"] == {}
     assert not (tmp_path / "out" / "acts.png").exists()
@@ -87,17 +76,17 @@ def test_a_corpus_without_acts_is_clustered_and_not_scored(tmp_path: Path, monke
         (["--embeddings", "./nowhere"], "embedding model ./nowhere: no such folder"),
     ],
 )
-def test_bad_input_is_one_line(options: list[object], message: str, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_bad_input_is_one_line(options: list[object], message: str, tmp_path: Path, capsys) -> None:
     corpus = write_tiny_corpus(tmp_path / "tiny")
     given = options if "--embeddings" in options else [*options, "--embeddings", "tfidf"]
-    assert lab(monkeypatch, corpus, *given, "--out", tmp_path / "out") == 2
+    assert lab("structure", corpus, *given, "--out", tmp_path / "out") == 2
     assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 @pytest.mark.real
-def test_real_restaurant_dialogues_beat_the_trivial_rows(lab_data: Path, tmp_path: Path, monkeypatch) -> None:
+def test_real_restaurant_dialogues_beat_the_trivial_rows(lab_data: Path, tmp_path: Path) -> None:
     options = ["--split", "dev", "--domain", "restaurant", "--embeddings", "tfidf", "--seeds", 2]
-    assert lab(monkeypatch, "multiwoz22", *options, "--out", tmp_path) == 0
+    assert lab("structure", "multiwoz22", *options, "--out", tmp_path) == 0
     record = read_json(tmp_path / "structure.json")
     assert record["dialogues"] == 452 and record["utterances"] == 7004
     v = {name: row["v_measure"] for name, row in record["agreement"].items()}

@@ -13,11 +13,13 @@ from typer.testing import CliRunner
 from lab_lib.cli.results import app
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json
-from lab_lib.submissions import check, safe, scoring
+from lab_lib.submissions import check, safe
+from lab_lib.submissions.benchmark import find_benchmark
 from lab_lib.submissions.check import check_all, of_others
 from lab_lib.submissions.comment import comment
 from lab_lib.submissions.figure import draw
 from lab_lib.submissions.form import packed_path
+from lab_lib.submissions.lines import from_lines, to_lines
 from lab_lib.submissions.references import references
 from lab_lib.submissions.render import stale, write
 
@@ -42,9 +44,9 @@ def test_a_row_says_what_it_rests_on(root):
 
 
 def test_the_order_of_dialogues_changes_no_interval(root):
-    predictions = scoring.from_lines(safe.read_packed(packed_path(only(root))), "x")
-    backwards = dict(reversed(predictions.items()))
-    assert scoring.figures(scoring.score(backwards, "town")) == scoring.figures(scoring.score(predictions, "town"))
+    predictions = from_lines(safe.read_packed(packed_path(only(root))), "x", ("response",))
+    backwards, town = dict(reversed(predictions.items())), find_benchmark("response", "town")
+    assert town.figures(town.score(backwards)) == town.figures(town.score(predictions))
 
 
 def test_a_hand_edited_table_is_named(root):
@@ -70,7 +72,7 @@ def test_tables_show_rows_beside_ceiling_and_floor(root):
 def test_long_names_in_a_figure_are_cut_where_they_do_not_differ():
     scores = {"metrics": {"combined": 50.0}, "intervals": {}}
     rows = {str(seed): {"system": f"{'every weight, ' * 5}seed {seed}", "who": "ann", **scores} for seed in (0, 1)}
-    figure = draw(rows, {}, "Fine-tuning", "MultiWOZ 2.2")
+    figure = draw(rows, {}, "Fine-tuning", "MultiWOZ 2.2", find_benchmark("response", "multiwoz22").main)
     assert "…" in figure and "seed 0 (ann)</text>" in figure and "seed 1 (ann)</text>" in figure
 
 
@@ -82,9 +84,9 @@ def test_what_is_rendered_is_escaped_even_if_a_check_was_missed():
 
 
 def test_a_higher_score_than_gold_is_a_remark(root, monkeypatch):
-    gold = references("town")
+    gold = references("response", "town")
     low = {**gold, "gold replies": {**gold["gold replies"], "metrics": {"bleu": 1.0, "inform": 99.0, "success": 99.0}}}
-    monkeypatch.setattr(check, "references", lambda corpus: low)
+    monkeypatch.setattr(check, "references", lambda task, corpus: low)
     verdict = check_all(root)
     assert verdict.faults == [] and len(verdict.remarks) == 1 and "bleu" in verdict.remarks[0]
 
@@ -152,5 +154,5 @@ def test_the_command_line(root, monkeypatch):
 
 
 def test_a_reply_may_hold_what_unicode_calls_a_line_end():
-    text = scoring.to_lines({"a": [{"response": "one\u2028two\x85three"}]})
-    assert scoring.from_lines(text.encode(), "x") == {"a": [{"response": "one\u2028two\x85three"}]}
+    text = to_lines({"a": [{"response": "one\u2028two\x85three"}]}, ("response",))
+    assert from_lines(text.encode(), "x", ("response",)) == {"a": [{"response": "one\u2028two\x85three"}]}

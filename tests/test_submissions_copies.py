@@ -11,25 +11,25 @@ import pytest
 import submission_checkout
 from submission_checkout import edit, only, repack
 
-from lab_lib.corpora.load import load_corpus
-from lab_lib.evaluation.baselines import gold_replies
 from lab_lib.files import read_json, write_json
-from lab_lib.submissions import safe, scoring
+from lab_lib.submissions import safe
+from lab_lib.submissions.benchmark import find_benchmark
 from lab_lib.submissions.check import check_all
 from lab_lib.submissions.form import packed_path
+from lab_lib.submissions.lines import from_lines, to_lines
 
 good, root = submission_checkout.good, submission_checkout.root
 
 
 def gold(root: Path, every: int) -> None:
     """Replace every so-manyth reply by the gold one, written as nobody writes, and score what comes out."""
-    path, town = only(root), gold_replies(load_corpus("town").splits["test"])
-    predictions = scoring.from_lines(safe.read_packed(packed_path(path)), path)
+    path, town = only(root), find_benchmark("response", "town")
+    predictions = from_lines(safe.read_packed(packed_path(path)), path, ("response",))
     for place, key in enumerate(predictions):
         if place % every == 0:
-            predictions[key] = [{"response": said["response"].upper() + " !"} for said in town[key]]
-    found = scoring.figures(scoring.score(predictions, "town"))
-    repack(path, scoring.to_lines(predictions).encode())
+            predictions[key] = [{"response": said["response"].upper() + " !"} for said in town.oracle.predictions[key]]
+    found = town.figures(town.score(predictions))
+    repack(path, to_lines(predictions, ("response",)).encode())
     edit(**found)(root)
 
 

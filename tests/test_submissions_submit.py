@@ -16,13 +16,15 @@ from typer.testing import CliRunner
 from lab_lib.cli.results import app
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json
+from lab_lib.submissions.check import check_all
+from lab_lib.submissions.render import write
 from lab_lib.submissions.submit import submit_run, submit_speed
 
 good, root = submission_checkout.good, submission_checkout.root
 
 
-def submit(root: Path, task: str | None = "training", system: str = "finetuned", note: str | None = None) -> Path:
-    return submit_run(root.parent / "run", task, "ann", root, system, None, note)
+def submit(root: Path, table: str | None = "training", system: str = "finetuned", note: str | None = None) -> Path:
+    return submit_run(root.parent / "run", table, "ann", root, system, None, note)
 
 
 def contents(root: Path) -> dict[Path, bytes]:
@@ -99,7 +101,21 @@ def test_part_of_a_test_set_is_refused(root):
         submit(root)
 
 
-@pytest.mark.parametrize("name", ["versions", "stage_seconds", "predictions_sha256", "config"])
+def test_predicted_states_are_submitted_and_the_calls_they_came_from_are_not(root):
+    path = root.parent / "run" / "predictions" / "finetuned.jsonl"
+    more = {"state": {"hotel": {"area": "north"}}, "call": 'find_hotel(area="north")'}
+    rows = [json.loads(line) | more for line in path.read_text(encoding="utf-8").splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    recorded(root.parent / "run")
+    row = read_json(submit(root, "decoding"))
+    assert row["states"] == "own" and len(row["metrics"]) == 4
+    write(root)
+    verdict = check_all(root)
+    assert verdict.faults == [] and len(verdict.rows) == 3
+    assert "| fine-tuned, own states |" in (root / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["versions", "stage_seconds", "predictions_sha256", "config", "task", "rows"])
 def test_a_record_without_a_part_is_named(root, name):
     path = root.parent / "run" / "record.json"
     write_json(path, {key: value for key, value in read_json(path).items() if key != name})
@@ -116,7 +132,7 @@ def test_a_file_of_no_speed_is_refused(root):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"corpus": "mine"}, "not one that everybody can have"),
+        ({"corpus": "mine"}, "not one of those that everybody can have"),
         ({"reported": {"split": "dev"}}, "tables take test, once"),
     ],
 )
@@ -146,8 +162,8 @@ def test_names_and_systems_are_checked_before_anything_is_written(root):
         (("speed", "ann", root, "finetuned"), "has no predictions"),
         (("trainin", "ann", root, "finetuned"), "did you mean 'training'"),
         (("training", "../ann", root, "finetuned"), "GitHub name"),
-        (("training", "ann", root, "base"), "no such predictions"),
-        (("training", "ann", root, "tuned"), "unknown"),
+        (("training", "ann", root, "base"), "system 'base' was not decoded and scored"),
+        (("training", "ann", root, "tuned"), "did you mean 'finetuned'"),
     ):
         with pytest.raises(LabError, match=message):
             submit_run(run, *arguments, None, None)

@@ -15,8 +15,10 @@ from lab_lib.errors import LabError
 from lab_lib.submissions.form import read_checked
 from lab_lib.submissions.render import outside, table
 from lab_lib.submissions.safe import parse_row
+from lab_lib.submissions.tables import Board
 
 good, root = submission_checkout.good, submission_checkout.root
+TOWN = Board("training", "response", "town")
 
 
 TEXTS = {
@@ -112,12 +114,12 @@ def test_a_page_of_many_beginnings_is_read_once():
 def test_settings_without_end_do_not_flood_a_table(root):
     in_place(settings=[f"prompt.text={'|' * 188}"] * 40)(root)
     row = read_checked(only(root))
-    (line,) = [line for line in table("training", "town", {"x.json": row}, "").splitlines() if "ann," in line]
+    (line,) = [line for line in table(TOWN, {"x.json": row}, "").splitlines() if "ann," in line]
     assert line.split(" | ")[2] == "prompt.text=" + "&#124;" * 108 + "&#8230;"
 
 
 def test_a_comment_has_no_links_that_lead_nowhere(root):
     row = read_checked(only(root))
-    assert "[ann, " in table("training", "town", {"x.json": row}, "results/")
-    text = table("training", "town", {"x.json": row}, None)
+    assert "[ann, " in table(TOWN, {"x.json": row}, "results/")
+    text = table(TOWN, {"x.json": row}, None)
     assert "](" not in text and f"| ann, {row['date']} |" in text

@@ -42,7 +42,7 @@ def trained(folder: Path, quantisation: str, embeddings: bool = True):
 
 
 def vectors(model) -> tuple:
-    """Return the weights in use: of the tokens' vectors and of the output layer."""
+    """Return the weights in use: of the token embeddings and of the output layer."""
     base = model.get_base_model()
     found = []
     for layer in (base.get_input_embeddings(), base.get_output_embeddings()):
@@ -58,7 +58,7 @@ def test_vectors_are_trained_saved_and_put_back(models, tmp_path, family, quanti
     base = load_model(ModelConfig(str(models[family]), quantisation=quantisation)).model
     model, summary = trained(models[family], quantisation)
     before, after = base.get_input_embeddings().weight, vectors(model)
-    assert str(summary).endswith("the tokens' vectors")
+    assert str(summary).endswith("the token embeddings")
     assert not torch.equal(before.float(), after[0].float())
     tied = base.get_input_embeddings().weight is base.get_output_embeddings().weight
     assert (after[0].data_ptr() == after[1].data_ptr()) == tied

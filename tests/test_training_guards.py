@@ -62,7 +62,7 @@ def test_accumulating_gives_the_large_batch_on_every_family(models, tmp_path, fa
 
 
 def cost_alone(model, row: dict[str, list[int]]) -> float:
-    """Return the summed cross-entropy of one row's learnt tokens: no batch, no padding, no mask, every logit."""
+    """Return the summed cross-entropy of one row's supervised tokens: no batch, no padding, no mask, every logit."""
     import torch
 
     ids, labels = torch.tensor([row["input_ids"]]), torch.tensor(row["labels"])
@@ -135,15 +135,15 @@ def test_a_loss_of_exactly_zero_stops_the_run_with_a_hint(tmp_path):
 
     model = to_train(tiny_llama(tmp_path / "model"), "full")
     model.lm_head.bias = torch.nn.Parameter(torch.zeros(320).index_fill(0, torch.tensor([2]), 1e4))
-    ends = [SimpleNamespace(ids=(1, 9, 2, 2), learnt=(False, False, True, True), key="d")] * 8
-    with pytest.raises(LabError, match=r"loss is 0\.0 at step 1: nothing is left to learn"):
+    ends = [SimpleNamespace(ids=(1, 9, 2, 2), loss_mask=(False, False, True, True), key="d")] * 8
+    with pytest.raises(LabError, match=r"loss is 0\.0 at step 1: every supervised token is predicted with certainty"):
         one_step(model, tmp_path / "run", ends)
 
 
 @pytest.mark.parametrize(
     ("fp16", "loss", "hint"),
     [
-        (True, math.nan, "fp16 reaches to 65,504 only and overflowed"),
+        (True, math.nan, "fp16 numbers end at 65,504 and overflowed"),
         (True, 0.0, "model.dtype=fp32"),
         (False, math.inf, "lower training.learning_rate"),
         (False, 0.0, "lab data show CORPUS --tokens"),
@@ -174,26 +174,26 @@ def test_a_trainer_sees_one_gpu_where_there_are_several(tmp_path, monkeypatch):
     import torch
     from transformers import TrainingArguments
 
-    from lab_lib.training.trainer import training_arguments
+    from lab_lib.training.arguments import training_arguments
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
     left_alone = TrainingArguments(str(tmp_path), per_device_train_batch_size=4, report_to="none")
     assert (left_alone.n_gpu, left_alone.train_batch_size) == (2, 8)
-    ours = training_arguments(TrainConfig(batch_size=8, micro_batch_size=4), tmp_path, 1, "fp32", dev=False, world=1)
+    ours = training_arguments(TrainConfig(batch_size=8, micro_batch_size=4), tmp_path, 1, "fp32", world=1)
     assert (ours.n_gpu, ours.train_batch_size, ours.gradient_accumulation_steps) == (1, 4, 2)
 
 
 def test_accumulation_takes_the_number_of_processes_into_account(tmp_path):
-    from lab_lib.training.trainer import training_arguments
+    from lab_lib.training.arguments import training_arguments
 
     config = TrainConfig(batch_size=16, micro_batch_size=4)
     for world, accumulation in ((1, 4), (2, 2), (4, 1)):
-        arguments = training_arguments(config, tmp_path, 1, "fp32", dev=False, world=world)
+        arguments = training_arguments(config, tmp_path, 1, "fp32", world=world)
         assert arguments.gradient_accumulation_steps == accumulation
-    with pytest.raises(LabError, match=r"training.batch_size=16 cannot be shared by 8 processes"):
-        training_arguments(config, tmp_path, 1, "fp32", dev=False, world=8)
+    with pytest.raises(LabError, match=r"training.batch_size=16 cannot be split among 8 processes"):
+        training_arguments(config, tmp_path, 1, "fp32", world=8)
 
 
 def test_nothing_of_the_model_is_evaluated_on_logits(tmp_path):
@@ -206,7 +206,7 @@ def test_nothing_of_the_model_is_evaluated_on_logits(tmp_path):
     scores = iter((1.0, 2.0))
     train(
         model, training_job.examples(8), config, tmp_path / "run", pad=0, eos=2, precision="fp32",
-        dev=lambda model, step: {"combined": next(scores)},
+        dev=lambda model, step: {"score": next(scores)}, best_metric="score",
     )  # fmt: skip
     assert modes[modes.index(True) :] == [True, True] and next(scores, None) is None
 

@@ -1,4 +1,4 @@
-"""The loss at learnt positions only: the same loss and gradients as every logit with a mask, and refused where not."""
+"""The loss at supervised positions only: the loss and gradients of every logit with a mask, or refused."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_model_that_looks_at_padding_or_knows_only_numbers_gets_long_batches(t
 
 
 def test_an_optimiser_step_of_accumulated_short_batches_equals_one_of_long_ones(tmp_path: Path, monkeypatch):
-    """Through the Trainer: 4 micro batches with different numbers of learnt tokens, divided by the sum of them."""
+    """Through the Trainer: 4 micro batches with different numbers of supervised tokens, divided by the sum of them."""
     from lab_lib.training import trainer
 
     def step(name: str) -> list[Any]:

@@ -13,7 +13,7 @@ from lab_lib.errors import LabError
 from lab_lib.files import read_jsonl
 from lab_lib.training.batches import Collator, to_rows
 from lab_lib.training.config import TrainConfig
-from lab_lib.training.loss import batching_for, learnt_loss
+from lab_lib.training.loss import batching_for, supervised_loss
 from lab_lib.training.packing import PackedCollator, pack, require_apart
 
 
@@ -54,7 +54,7 @@ def test_packed_examples_have_the_loss_and_gradients_of_unpacked_ones(tmp_path: 
         model.zero_grad()
         batch = collate(rows())
         labels = batch.pop("labels")
-        loss = learnt_loss(model(**batch), labels)
+        loss = supervised_loss(model(**batch), labels)
         loss.backward()
         found.append((len(labels), loss.item(), [p.grad.clone() for p in model.parameters()]))
     (unpacked, loss, alone), (packed, packed_loss, together) = found
@@ -81,7 +81,7 @@ def test_strips_obey_the_mask_of_packed_rows(tmp_path: Path):
             batch = collate(made)
             labels = batch.pop("labels")
             model.zero_grad()
-            learnt_loss(model(**batch), labels).backward()
+            supervised_loss(model(**batch), labels).backward()
             found[attention, name] = torch.cat([p.grad.flatten() for p in model.parameters()])
     exact = found["sdpa", "alone"]
     for gradient in found.values():

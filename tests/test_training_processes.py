@@ -1,4 +1,4 @@
-"""Several processes learn what one learns, step by step: copies of the model (DDP), and shares of it (FSDP2).
+"""Several processes learn what one learns, step by step: copies of the model (DDP), and shards of it (FSDP2).
 
 All on a CPU, over gloo. That FSDP2 is real there and only the GPUs are pretended: see sharded_job.py.
 """
@@ -79,7 +79,7 @@ def require_the_same(one: Path, two: Path, steps: int) -> None:
     assert size > 0 and max((whole[name] - shared[name]).abs().max() for name in whole) < 1e-3 * size
 
 
-# The recipe trains the tokens' vectors too, which in this model are the output layer as well.
+# The recipe trains the token embeddings too, which in this model are the output layer as well.
 NF4 = ["model.quantisation=4bit", "training.log_every=1", "training.packing=true", "training.group_by_length=false"]
 GROUPED = ["model.quantisation=none", "training.log_every=4", "training.group_by_length=true"]
 
@@ -118,13 +118,13 @@ def test_shares_learn_what_one_learns_and_go_on_from_a_checkpoint(places, tmp_pa
     one = by_one(settings, tmp_path / "one")
     done = by_two(program, settings, tmp_path / "two")
     assert done.returncode == 0, done.stderr
-    assert "each of 2 processes holds its share of every weight" in done.stderr
+    assert "each of 2 processes holds one shard of every weight" in done.stderr
     require_the_same(one, tmp_path / "two", 6)
     before = adapter(tmp_path / "two")
     for name in ("adapter", "checkpoints/checkpoint-6"):
         shutil.rmtree(tmp_path / "two" / name)
     again = by_two(program, settings, tmp_path / "two")
-    assert "going on from the checkpoint of step 3" in again.stderr
+    assert "resuming from the checkpoint of step 3" in again.stderr
     after = adapter(tmp_path / "two")
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -155,4 +155,4 @@ def test_a_run_that_asked_for_sharing_and_would_get_copies_does_not_start(places
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(call, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode != 0 and not (tmp_path / "run" / "adapter").exists()
-    assert "error: the weights were to be shared out (fsdp2), which accelerate does among GPUs only" in done.stderr
+    assert "error: the weights were to be sharded (fsdp2), which accelerate does only with GPUs" in done.stderr

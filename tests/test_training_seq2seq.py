@@ -32,7 +32,7 @@ def test_the_decoder_learns_the_reply_and_its_end_from_the_start_token_on(tmp_pa
     rows = rows_for(model, examples, eos=2)
     batch = collator_for(model, pad=0)(rows)
     for n, e in enumerate(examples):
-        first = e.learnt.index(True)
+        first = e.loss_mask.index(True)
         source, target = list(e.ids[:first]), list(e.ids[first:])
         assert batch["input_ids"][n][batch["attention_mask"][n] == 1].tolist() == source
         assert batch["labels"][n][batch["labels"][n] != -100].tolist() == target and target[-1] == 2
@@ -70,13 +70,13 @@ def test_padding_changes_neither_loss_nor_gradient(tmp_path):
         assert torch.allclose(together[name], p.grad, rtol=1e-3, atol=1e-6), name
 
 
-def test_rows_whose_learnt_part_is_not_one_reply_are_refused(tmp_path):
+def test_rows_whose_supervised_part_is_not_one_reply_are_refused(tmp_path):
     model = load(tiny_t5(tmp_path)).model
     example = training_job.examples(1)[0]
-    example.learnt = (True, False, *example.learnt[2:])
-    with pytest.raises(LabError, match=r"d0: an encoder-decoder learns one reply .* prompt.format=pairs"):
+    example.loss_mask = (True, False, *example.loss_mask[2:])
+    with pytest.raises(LabError, match=r"d0: an encoder-decoder learns one answer .* prompt.format=pairs"):
         rows_for(model, [example], eos=2)
-    example.learnt = (True,) * len(example.ids)  # no source
+    example.loss_mask = (True,) * len(example.ids)  # no source
     with pytest.raises(LabError, match=r"prompt\.format=pairs"):
         rows_for(model, [example], eos=2)
 
@@ -146,10 +146,11 @@ def qlora(model: Path, run: Path, killed_at: int | None = None) -> dict:
     def dev(model: object, step: int) -> dict[str, float]:
         if step == killed_at:
             raise Killed
-        return {"combined": float(step)}
+        return {"score": float(step)}
 
     config = TrainConfig(steps=6, batch_size=4, micro_batch_size=2, learning_rate=1e-2, evaluate_every=2, log_every=1)
-    train(adapted, training_job.examples(12), config, run, pad=0, eos=2, precision=loaded.dtype, dev=dev)
+    train(adapted, training_job.examples(12), config, run, pad=0, eos=2, precision=loaded.dtype, dev=dev,
+          best_metric="score")  # fmt: skip
     return get_peft_model_state_dict(adapted)
 
 

@@ -26,8 +26,8 @@ from lab_lib.training.sharding import (
         ({}, "whole", "the process holds all of them"),
         ({"WORLD_SIZE": "2"}, "whole", "every process holds all of them"),
         ({"WORLD_SIZE": "2", "ACCELERATE_USE_FSDP": "false"}, "whole", "every process holds all of them"),
-        ({"WORLD_SIZE": "8", **FSDP2}, "fsdp2", "as asked for: each of 8 processes holds its share of every weight"),
-        ({"WORLD_SIZE": "8", **ZERO3}, "zero3", "as asked for: each of 8 processes holds its share of every weight"),
+        ({"WORLD_SIZE": "8", **FSDP2}, "fsdp2", "as asked for: each of 8 processes holds one shard of every weight"),
+        ({"WORLD_SIZE": "8", **ZERO3}, "zero3", "as asked for: each of 8 processes holds one shard of every weight"),
     ],
 )
 def test_accelerate_says_what_was_asked_for(environment, value, reason):
@@ -38,9 +38,9 @@ def test_accelerate_says_what_was_asked_for(environment, value, reason):
 @pytest.mark.parametrize(
     ("environment", "gpu", "message"),
     [
-        (FSDP2, False, "accelerate does among GPUs only, and none is here: .* unset LAB_ACCELERATE"),
+        (FSDP2, False, "accelerate does only with GPUs, and there is none: .* unset LAB_ACCELERATE"),
         ({**FSDP2, "FSDP_VERSION": "1"}, True, "fsdp_version is not 2 .* set LAB_ACCELERATE=fsdp2"),
-        (ZERO3, False, r"shared out \(zero3\), which accelerate does among GPUs only"),
+        (ZERO3, False, r"sharded \(zero3\), which accelerate does only with GPUs"),
         (
             {**ZERO3, "ACCELERATE_DEEPSPEED_ZERO_STAGE": "2"},
             True,
@@ -59,7 +59,7 @@ def test_a_run_on_this_machine_refuses_before_it_loads_a_model(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for name, value in FSDP2.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(LabError, match="among GPUs only"):
+    with pytest.raises(LabError, match="only with GPUs"):
         sharding_choice(TrainConfig(), "none")
 
 
@@ -91,7 +91,7 @@ def trainer(kind, encoder=False):
 
 def test_the_weights_of_an_encoder_decoder_are_not_shared_out():
     require_sharded("whole", trainer("whole", encoder=True))
-    with pytest.raises(LabError, match="an encoder-decoder cannot be shared out; unset LAB_ACCELERATE"):
+    with pytest.raises(LabError, match="an encoder-decoder cannot be sharded; unset LAB_ACCELERATE"):
         require_sharded("fsdp2", trainer("fsdp2", encoder=True))
 
 

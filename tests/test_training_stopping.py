@@ -73,9 +73,9 @@ def test_an_evaluation_that_is_due_when_the_signal_comes_is_made_and_counts(mode
 
     def dev(model, step: int) -> dict[str, float]:
         seen.append(step)
-        return {"combined": -float(step)}
+        return {"score": -float(step)}
 
-    settings = {"evaluate_every": 2}
+    settings = {"evaluate_every": 2, "best_metric": "score"}
     with pytest.raises(Stopped):
         learn(model_folder, tmp_path / "stopped", 4, settings, dev=dev)
     assert seen == [2, 4]

@@ -24,20 +24,20 @@ JOB = Path(training_job.__file__)
 
 
 def example(ids: tuple[int, ...], learnt: tuple[bool, ...]) -> SimpleNamespace:
-    return SimpleNamespace(ids=ids, learnt=learnt, key="x")
+    return SimpleNamespace(ids=ids, loss_mask=learnt, key="x")
 
 
 def test_rows_must_learn_a_reply_and_end_with_eos():
     assert to_rows([example((1, 5, 6, 2), (False, False, True, True))], eos=2) == [
         {"input_ids": [1, 5, 6, 2], "labels": [-100, -100, 6, 2]}
     ]
-    for ids, learnt in (
+    for ids, supervised in (
         ((1, 5, 2), (False, False, True)),  # nothing but EOS
         ((1, 5, 6), (False, True, True)),  # no EOS at the end
-        ((1, 5, 2), (False, True, False)),  # EOS not learnt
+        ((1, 5, 2), (False, True, False)),  # EOS not supervised
     ):
-        with pytest.raises(LabError, match="expected a reply and its EOS"):
-            to_rows([example(ids, learnt)], eos=2)
+        with pytest.raises(LabError, match="expected an answer and its EOS"):
+            to_rows([example(ids, supervised)], eos=2)
     with pytest.raises(LabError, match="no training examples"):
         to_rows([], eos=2)
 
@@ -102,7 +102,7 @@ def test_accumulated_micro_batches_equal_the_large_batch(tmp_path):
     large, small = gradients(tmp_path, 8), gradients(tmp_path, 2)
     assert large["loss"] == pytest.approx(small["loss"], rel=1e-5)
     assert large["norm"] == pytest.approx(small["norm"], rel=1e-4)
-    # The loss is the mean over learnt tokens, computed here by hand.
+    # The loss is the mean over supervised tokens, computed here by hand.
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -110,7 +110,7 @@ def test_accumulated_micro_batches_equal_the_large_batch(tmp_path):
     total, count = 0.0, 0
     for e in training_job.examples(8):
         logits = model(torch.tensor([e.ids])).logits[0, :-1].log_softmax(-1)
-        kept = [(t, i) for t, (i, learn) in enumerate(zip(e.ids[1:], e.learnt[1:], strict=True)) if learn]
+        kept = [(t, i) for t, (i, learn) in enumerate(zip(e.ids[1:], e.loss_mask[1:], strict=True)) if learn]
         total -= sum(logits[t, i].item() for t, i in kept)
         count += len(kept)
     assert large["loss"] == pytest.approx(total / count, rel=1e-4)
@@ -202,8 +202,9 @@ def test_settings_that_cannot_be_meant_are_refused(settings, message):
         TrainConfig(**settings)
 
 
-def test_the_best_checkpoint_on_dev_is_what_remains(tmp_path):
-    """Dev scores fall from the first evaluation on: the adapter of step 2 is kept, not the last one."""
+@pytest.mark.parametrize(("metric", "greater_is_better"), [("score", True), ("distance", False)])
+def test_the_best_checkpoint_on_dev_is_what_remains(tmp_path, metric, greater_is_better):
+    """Scores fall, and distances grow, from the first evaluation on: the adapter of step 2 is kept, not the last."""
     from peft import get_peft_model_state_dict
     from safetensors.torch import load_file
 
@@ -224,7 +225,9 @@ def test_the_best_checkpoint_on_dev_is_what_remains(tmp_path):
         pad=0,
         eos=2,
         precision=loaded.dtype,
-        dev=lambda model, step: {"combined": -float(step)},
+        dev=lambda model, step: {"score": -float(step), "distance": float(step)},
+        best_metric=metric,
+        greater_is_better=greater_is_better,
     )
     best = load_file(tmp_path / "run" / "checkpoints" / "checkpoint-2" / "adapter_model.safetensors")
     last = load_file(tmp_path / "run" / "checkpoints" / "checkpoint-6" / "adapter_model.safetensors")

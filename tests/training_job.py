@@ -22,7 +22,7 @@ def examples(count: int = 24) -> list[SimpleNamespace]:
     made = []
     for n in range(count):
         ids = (1, *(10 + (n * 7 + i * 3) % 200 for i in range(6 + n % 9)), 2)
-        made.append(SimpleNamespace(ids=ids, learnt=tuple(i >= len(ids) // 2 for i in range(len(ids))), key=f"d{n}"))
+        made.append(SimpleNamespace(ids=ids, loss_mask=tuple(i >= len(ids) // 2 for i in range(len(ids))), key=f"d{n}"))
     return made
 
 
@@ -36,10 +36,16 @@ def main(model_folder: str, run_folder: str, steps: str, pause: str = "0") -> No
 
     def dev(model: object, step: int) -> dict[str, float]:
         time.sleep(float(pause))
-        return {"combined": float(step)}
+        return {"score": float(step)}
 
     config = TrainConfig(
-        steps=int(steps), batch_size=4, micro_batch_size=2, learning_rate=1e-2, evaluate_every=2, log_every=1
+        steps=int(steps),
+        batch_size=4,
+        micro_batch_size=2,
+        learning_rate=1e-2,
+        evaluate_every=2,
+        best_metric="score",
+        log_every=1,
     )
     train(model, examples(), config, Path(run_folder), pad=0, eos=2, precision=loaded.dtype, dev=dev)
     model.save_pretrained(Path(run_folder) / "adapter")

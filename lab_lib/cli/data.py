@@ -23,7 +23,9 @@ def show(
     n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many dialogues, from the first on.")] = 1,
     id: Annotated[str | None, typer.Option(help="Show this dialogue, of any split, instead.")] = None,
     delexicalised: Annotated[bool, typer.Option("--delexicalised", help="Replies with placeholders.")] = False,
-    tokens: Annotated[bool, typer.Option("--tokens", help="What a model sees, with the learnt tokens marked.")] = False,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="What a model sees, with the supervised tokens marked.")
+    ] = False,
     recipe: Annotated[str, typer.Option(help="With --tokens: the recipe whose model and prompt to use.")] = RECIPE,
 ) -> None:
     """Print dialogues with speakers, goal, spans, states and bookings (in a pipe: without colour)."""

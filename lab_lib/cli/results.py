@@ -19,7 +19,7 @@ HERE = Path("results")
 def submit(
     run: Annotated[Path, typer.Argument(help="A run folder, or a file of 'lab speed --out FILE'.")],
     who: Annotated[str, typer.Option(help="Your GitHub name, in lower case.")],
-    task: Annotated[
+    table: Annotated[
         str | None,
         typer.Option(
             help="off-the-shelf, decoding or training. Default: off-the-shelf for --system base, else training."
@@ -34,7 +34,10 @@ def submit(
     from lab_lib.submissions.submit import submit_run, submit_speed
 
     root = _folder(results)
-    path = submit_speed(run, who, root, note) if run.is_file() else submit_run(run, task, who, root, system, name, note)
+    if run.is_file():
+        path = submit_speed(run, who, root, note)
+    else:
+        path = submit_run(run, table, who, root, system, name, note)
     console.print("commit this row and its predictions, run 'lab results render', and open a pull request")
     print(path)
 
@@ -47,21 +50,21 @@ def check(
 ) -> None:
     """Check rows and tables; score predictions again. Exit code 1 when anything is wrong."""
     from lab_lib.submissions.changes import Changes, find_changes, merged_since
-    from lab_lib.submissions.check import Verdict, check_all, of_merged, of_others
+    from lab_lib.submissions.check import Findings, check_all, of_merged, of_others
     from lab_lib.submissions.render import stale
     from lab_lib.submissions.safe import one_line
 
     root = _folder(results)
     changes = find_changes(root, base) if base else Changes(set(), [], [])
-    verdict = Verdict() if changes.too_many else check_all(root, changes.new if base else None)
-    faults = [*changes.faults, *verdict.faults]
-    faults += of_merged(verdict, changes.new, merged_since(root, base)) if base else []
+    findings = Findings() if changes.too_many else check_all(root, changes.new if base else None)
+    faults = [*changes.faults, *findings.faults]
+    faults += of_merged(findings, changes.new, merged_since(root, base)) if base else []
     faults += stale(root) if not faults else []
-    remarks = [*changes.remarks, *verdict.remarks, *(of_others(verdict, changes.new, author) if author else [])]
+    remarks = [*changes.remarks, *findings.remarks, *(of_others(findings, changes.new, author) if author else [])]
     for word, lines in (("look", remarks), ("wrong", faults)):
         for line in lines:
             console.print(f"{word}: {one_line(line)}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{len(verdict.rows)} rows right, {len(faults)} faults, {len(remarks)} remarks")
+    console.print(f"{len(findings.rows)} rows right, {len(faults)} faults, {len(remarks)} remarks")
     raise typer.Exit(1 if faults else 0)
 
 

@@ -128,7 +128,7 @@ def profile(config: RunConfig, console: Console, trace: Path | None = None) -> s
             Path(folder),
             **ends,
             precision=loaded.dtype,
-            say=lambda line: console.print(line, highlight=False),
+            log=lambda line: console.print(line, highlight=False),
             callbacks=[measured],
         )
     if trace is not None:
@@ -160,9 +160,9 @@ def speed_lines(
     model: Any, examples: list[Example], config: TrainConfig, seconds: float, *, pad: int, eos: int
 ) -> list[str]:
     """Return tokens a second of the steps timed without the profiler, and the share of padding among what they read."""
+    from lab_lib.training.batches import epoch_order
     from lab_lib.training.loss import batching_for
     from lab_lib.training.seq2seq import rows_for
-    from lab_lib.training.trainer import epoch_order
 
     lengths = [len(example.ids) for example in examples]
     batching = batching_for(model, pad, max(lengths) if config.packing else None)

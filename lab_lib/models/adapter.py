@@ -13,10 +13,13 @@ from lab_lib.errors import LabError
 from lab_lib.files import read_json
 from lab_lib.models.hardware import Choice
 from lab_lib.models.hub import Source, check_safetensors, find_source
+from lab_lib.models.quantised import linear_modules
 
 
 def load_adapter(model: Any, adapter: str, base: Source, trainable: bool) -> tuple[Any, Choice]:
     """Return (the base with a saved adapter on it, where it came from); `adapter` is a folder or a hub name.
+
+    With `trainable` the adapter's weights are fp32 and can be trained further; the base stays frozen.
 
     Raises LabError when there is no adapter, when it is empty or damaged, or when it was trained on another base:
     by the name its config gives, by the names of its layers, or by their shapes.
@@ -33,12 +36,33 @@ def load_adapter(model: Any, adapter: str, base: Source, trainable: bool) -> tup
     except (ValueError, RuntimeError) as error:
         raise LabError(f"{source.name}: does not fit {base.name}: {' '.join(str(error).split())[:200]}") from error
     save_without_lookup(adapted)
+    if trainable:
+        _restore_in_fp32(adapted, source.folder)
     check_tensors(adapted, source.folder)
     scale = "rsLoRA" if settings.get("use_rslora") else "LoRA"
-    vectors = ", and the tokens' vectors" if settings.get("modules_to_save") else ""
+    embeddings = ", and the token embeddings" if settings.get("modules_to_save") else ""
     return adapted, Choice(
-        source.name, f"{scale} of rank {settings.get('r')} on {len(adapted_modules(adapted))} layers{vectors}"
+        source.name, f"{scale} of rank {settings.get('r')} on {len(adapted_modules(adapted))} layers{embeddings}"
     )
+
+
+def _restore_in_fp32(adapted: Any, folder: Path) -> None:
+    """Hold trainable weights in fp32, with the values of the file.
+
+    PEFT gives the copy of an embedding matrix the number format of a 16-bit base, so its values were rounded.
+    """
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    trainable_in_fp32(adapted)
+    set_peft_model_state_dict(adapted, load_file(folder / "adapter_model.safetensors"))
+
+
+def trainable_in_fp32(adapted: Any) -> None:
+    """Convert the weights that are trained to fp32, in place."""
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
 
 
 def read_adapter_config(source: Source) -> Mapping[str, Any]:
@@ -66,7 +90,8 @@ def _check_base(settings: Mapping[str, Any], adapter: Source, base: Source) -> N
 def check_tensors(adapted: Any, folder: Path, weights: Mapping[str, Any] | None = None) -> None:
     """Raise LabError unless the adapter in memory is, tensor for tensor, the one in the file (PEFT only warns).
 
-    `weights` are those in memory by name, where they are not to be asked of the model.
+    Both are compared in the number format in which the model holds them: 16 bits for embeddings on a 16-bit base.
+    `weights` are those in memory by name, where the model itself holds shards of them.
     """
     import torch
     from peft import get_peft_model_state_dict
@@ -77,7 +102,7 @@ def check_tensors(adapted: Any, folder: Path, weights: Mapping[str, Any] | None 
     if odd := sorted(stored.keys() ^ live.keys()):
         raise LabError(f"{folder}: the adapter does not fit the base: {len(odd)} tensors on one side only: {odd[0]}")
     for name, value in stored.items():
-        if not torch.equal(value.float(), live[name].detach().cpu().float()):
+        if not torch.equal(value.to(live[name].dtype), live[name].detach().cpu()):
             raise LabError(f"{folder}: {name} in the file is not what the model holds")
 
 
@@ -88,9 +113,34 @@ def adapted_modules(model: Any) -> list[str]:
     return [name for name, module in model.get_base_model().named_modules() if isinstance(module, LoraLayer)]
 
 
+def base_linear_modules(adapted: Any) -> list[str]:
+    """Return the names that `linear_modules` gives for the base model without its adapter, adapted ones first."""
+    from peft.tuners.lora import LoraLayer
+    from peft.utils import ModulesToSaveWrapper
+
+    wrapped = {
+        name: isinstance(module, LoraLayer)
+        for name, module in adapted.get_base_model().named_modules()
+        if isinstance(module, LoraLayer | ModulesToSaveWrapper)
+    }
+    inside = tuple(f"{name}." for name in wrapped)
+    plain = [name for name in linear_modules(adapted.get_base_model()) if not name.startswith(inside)]
+    return [*(name for name, is_lora in wrapped.items() if is_lora), *plain]
+
+
+def set_dropout(adapted: Any, share: float) -> None:
+    """Drop this share of the adapter's inputs while training, whatever the saved adapter was trained with."""
+    import torch
+    from peft.tuners.lora import LoraLayer
+
+    adapted.peft_config["default"].lora_dropout = share
+    for layer in (module for module in adapted.modules() if isinstance(module, LoraLayer)):
+        layer.lora_dropout["default"] = torch.nn.Dropout(share) if share else torch.nn.Identity()
+
+
 @contextmanager
 def quiet_peft() -> Iterator[None]:
-    """Hide warnings a user can do nothing about: a deprecated name, the way round GPT-2's weights, what `_tie` does."""
+    """Hide warnings that need no action: a deprecated name, GPT-2's transposed weights, tied embeddings."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")

@@ -174,7 +174,7 @@ def pretrain(config: PretrainConfig) -> None:
     )
     done = load_checkpoint(out, model, optimiser)
     if done:
-        print(f"going on from the checkpoint of step {done}", file=sys.stderr, flush=True)
+        print(f"resuming from the checkpoint of step {done}", file=sys.stderr, flush=True)
     cut_log(out / "log.jsonl", done)
     batches = windows(documents, config)
     for _ in range(done):  # resuming: the batches already learnt from are generated again and passed over

@@ -24,9 +24,9 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     """
     from lab_lib.models.hardware import print_choices
     from lab_lib.models.model import load_model
+    from lab_lib.training.arguments import step_count
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.loss import SHORT, choose_positions
-    from lab_lib.training.trainer import step_count
 
     config, task, splits = plan_run(config, STAGES, console)
     console.print(to_yaml(config), markup=False, highlight=False)

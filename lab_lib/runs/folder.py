@@ -16,7 +16,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,6 @@ from lab_lib.files import read_json, write_json, write_text
 from lab_lib.processes import slurm
 from lab_lib.processes.rank import this_process
 from lab_lib.runs.config import RunConfig, load_run_config
-from lab_lib.runs.lock import writing_alone
 from lab_lib.runs.record import peak_memory
 
 
@@ -105,15 +104,8 @@ def stage(folder: RunFolder, name: str) -> Iterator[None]:
 
     A full disk or a read-only folder becomes a LabError, from whichever library it comes. Of several processes
     (torchrun) the first one records, and each its own failure unless another one's is there: that was the cause.
-    Raises LabError, and records nothing, while another command writes this run.
+    The caller owns the folder (`lock.owning`).
     """
-    alone = writing_alone(folder.path) if this_process().first else nullcontext()
-    with alone, _recording(folder, name):
-        yield
-
-
-@contextmanager
-def _recording(folder: RunFolder, name: str) -> Iterator[None]:
     first = this_process().first
     path = folder.path / "status.json"
     status: dict[str, Any] = {"stage": name, "state": "running", "host": platform.node(), "pid": os.getpid(), **call()}

@@ -9,30 +9,30 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lab_lib.errors import LabError
+from lab_lib.files import writing
 from lab_lib.processes import slurm
+from lab_lib.processes.rank import this_process
 
 LOCK = ".lock"  # stays in the folder: to remove it would let two in, one with the old file and one with the new
-_held: set[Path] = set()  # folders whose lock this process holds
 
 
 @contextmanager
-def writing_alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder inside the `with`. Raises LabError, naming the holder, when another process does.
+def owning(folder: Path) -> Iterator[None]:
+    """Make a run folder, if need be, and own it inside the `with`, from a command's first stage to its last.
 
-    A command holds it from its first stage to its last; asked again by the same process, nothing happens. A process
-    that ends, however it does, holds nothing any more. Where there are no such locks (Windows, some file systems) or
-    the folder cannot be written, nothing is held and nothing is raised.
+    Of several processes of one command the first one holds the lock. Raises LabError, naming the holder, when another
+    command does. A process that ends, however it does, holds nothing any more. Where there are no such locks (Windows,
+    some file systems) nothing is held and nothing is raised.
     """
-    place = folder.resolve()
-    if place in _held:
+    if not this_process().first:
         yield
         return
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     file = _take(folder)
-    _held.add(place)
     try:
         yield
     finally:
-        _held.discard(place)
         if file is not None:
             _give_back(file)
 

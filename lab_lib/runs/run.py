@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from lab_lib.files import write_json, writing
+from lab_lib.files import write_json
 from lab_lib.processes.rank import this_process
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import Context, open_context, plan_run
 from lab_lib.runs.folder import RunFolder, stage
-from lab_lib.runs.lock import writing_alone
+from lab_lib.runs.lock import owning
 from lab_lib.runs.record import environment
 from lab_lib.training.stopping import noticing_signals
 
@@ -27,7 +26,7 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
     when another command writes this run.
     """
     planned = plan_run(config, stages, console)
-    with _owning(path):
+    with owning(path):
         context = open_context(*planned, path, console)
         console.print(f"[bold]{context.config.recipe}[/] in {context.folder.path}")
         console.print(plan(context))
@@ -47,18 +46,6 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
 def with_preparation(stages: Sequence[str], context: Context) -> Sequence[str]:
     """Return the stages with the task's `prepare` before the first that needs a model, if the task has one."""
     return ("prepare", *stages) if context.task.prepares and set(stages) != {"report"} else stages
-
-
-@contextmanager
-def _owning(path: Path) -> Iterator[None]:
-    """Make the run folder and own it: one command writes it, from its first stage to its last."""
-    if not this_process().first:
-        yield
-        return
-    with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-    with writing_alone(path):
-        yield
 
 
 def plan(context: Context) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from lab_lib.decoding.predictions import decode_to_file
 from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.decoding.shares import share
+from lab_lib.evaluation.scores import find_metric
 from lab_lib.files import write_json, writing
 from lab_lib.processes.rank import require_one, this_process, world_size
 from lab_lib.prompts.truncation import shortened_line, split_line
@@ -118,6 +119,7 @@ def learn(context: Context, notice: Notice | None = None) -> bool:
         split_line(examples, config.prompt),
     ):
         log(context, line)
+    chosen = find_metric(context.task.metrics, config.training.best_metric or context.task.main)
     figures = train(
         model,
         examples,
@@ -127,7 +129,9 @@ def learn(context: Context, notice: Notice | None = None) -> bool:
         eos=loaded.tokenizer.eos_token_id,
         precision=loaded.dtype,
         dev=dev_evaluation(context, loaded.tokenizer, sharded) if config.training.evaluate_every else None,
-        say=lambda line: log(context, line) if this_process().first else None,
+        best_metric=chosen.key,
+        greater_is_better=chosen.higher_is_better,
+        log=lambda line: log(context, line) if this_process().first else None,
         notice=notice,
         sharding=sharding.value,
     )

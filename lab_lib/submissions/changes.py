@@ -7,11 +7,13 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab_lib.errors import LabError
+from lab_lib.submissions.form import PACKED
 from lab_lib.submissions.render import outside
-from lab_lib.submissions.safe import read_page
-from lab_lib.submissions.tasks import TASKS
+from lab_lib.submissions.safe import parse_row, read_page
+from lab_lib.submissions.tables import TABLES
 
 WHAT = {"M": "changes", "D": "removes", "R": "renames", "T": "changes the kind of", "C": "copies"}
 MOST = 20  # new rows of one pull request; each is scored again
@@ -44,7 +46,7 @@ def find_changes(root: Path, base: str) -> Changes:
     start = _git(root, base, "merge-base", base, "HEAD").strip()
     top = _top(root, base)
     modes, statuses = _changed(root, base, start, top)
-    folders = {root / task for task in TASKS}
+    folders = {root / table for table in TABLES}
     rows = {path: status for path, status in statuses.items() if path.parent in folders or path in folders}
     faults = [
         f"{path.relative_to(top)}: {WHAT.get(status[0], 'changes')} a row that was merged; add a new one instead"
@@ -59,15 +61,20 @@ def find_changes(root: Path, base: str) -> Changes:
     return changes
 
 
-def merged_since(root: Path, base: str) -> Iterator[tuple[Path, bytes]]:
-    """Yield (path, packed predictions) of the rows that `base` has and the folder `root` has not."""
+def merged_since(root: Path, base: str) -> Iterator[tuple[Path, dict[str, Any], bytes]]:
+    """Yield (path of its predictions, row, the packed predictions) of each row that `base` has and `root` has not."""
     top = _top(root, base)
+
+    def blob(path: Path) -> bytes:
+        return _bytes(root, base, "cat-file", "blob", f"{base}:{path.relative_to(top)}")
+
     names = _git(
         root, base, "ls-tree", "-r", "-z", "--name-only", "--full-tree", base, "--", f"{root.relative_to(top)}/"
     )
     for path in (top / name for name in names.split("\0")[:-1]):
-        if path.parent.name in TASKS and path.suffix == ".gz" and not path.exists():
-            yield path, _bytes(root, base, "cat-file", "blob", f"{base}:{path.relative_to(top)}")
+        if path.parent.name in TABLES and path.name.endswith(PACKED) and not path.exists():
+            row = path.with_name(path.name.removesuffix(PACKED) + ".json")
+            yield path, parse_row(blob(row).decode("utf-8"), row), blob(path)
 
 
 def _changed(root: Path, base: str, start: str, top: Path) -> tuple[dict[Path, str], dict[Path, str]]:

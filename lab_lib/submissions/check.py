@@ -12,16 +12,17 @@ from typing import Any
 
 from lab_lib.errors import LabError, nearest
 from lab_lib.runs.config import recipe_names
-from lab_lib.submissions import scoring
+from lab_lib.submissions.benchmark import Benchmark, benchmark_of, digits_of
 from lab_lib.submissions.form import packed_path, read_checked
-from lab_lib.submissions.references import references
+from lab_lib.submissions.lines import from_lines, said
+from lab_lib.submissions.references import oracle, references
 from lab_lib.submissions.safe import read_packed, unpack
-from lab_lib.submissions.tasks import CORPORA, TASKS
+from lab_lib.submissions.tables import TABLES, Board, board_of, lab_task
 
-# Both sides come from the same function, rounded: equal, or one step of 0.01 or 0.001 apart. Half a step tells.
-POINTS, RICHNESS_POINTS = 0.005, 0.0005
-INTERVAL_POINTS = 0.3  # bootstrap bounds may move a little with the version of numpy
-# Shares of replies that are the gold ones, word for word. Rows of this repository have 0.003 to 0.09.
+RICHNESS_POINTS = 0.0005  # half a step of what descriptive metrics are rounded to, see `_compare`
+# Bootstrap bounds may move a little with the version of numpy: a tenth of the interval's width, never more than 0.3.
+INTERVAL_SHARE, INTERVAL_POINTS = 0.1, 0.3
+# Shares of answers that are the oracle's, word for word. Rows of this repository have 0.003 to 0.09.
 COPIED, SUSPICIOUS = 0.9, 0.3
 NAME = re.compile(r"[a-z0-9-]+-20\d\d-\d\d-\d\d-[0-9a-f]{8}\.(?:json|predictions\.jsonl\.gz)", re.ASCII)
 OF_NO_RECIPE = ("lab-tiny", "structure-multiwoz22")  # recorded runs of other commands
@@ -29,10 +30,10 @@ RECORDS = {".json", ".md", ".png", ".svg"}  # what is kept of a recipe's run
 
 
 @dataclass
-class Verdict:
+class Findings:
     """What was found: faults, each one line, which refuse; remarks, which do not; and the rows that are right.
 
-    `texts` is {row: a hash of what its replies say}.
+    `texts` is {row: a hash of what its answers say}.
     """
 
     faults: list[str] = field(default_factory=list)
@@ -41,26 +42,26 @@ class Verdict:
     texts: dict[Path, str] = field(default_factory=dict)
 
 
-def check_all(root: Path, only: set[Path] | None = None) -> Verdict:
+def check_all(root: Path, only: set[Path] | None = None) -> Findings:
     """Check every row under `root` (results/), or score again only those of `only`; all are read and compared.
 
     Never writes, never runs anything of a row. Corpora that are not at hand are a fault of the rows that need them.
     """
-    verdict = Verdict(faults=list(_strangers(root)))
+    findings = Findings(faults=list(_strangers(root)))
     used: set[Path] = set()
-    for task in TASKS:
-        if (root / task).is_symlink():
+    for table in TABLES:
+        if (root / table).is_symlink():
             continue
-        for path in sorted((root / task).glob("*")):
+        for path in sorted((root / table).glob("*")):
             if path.is_symlink() or not path.is_file() or not NAME.fullmatch(path.name):
-                verdict.faults.append(f"{path}: only rows (WHO-DATE-HASH.json) and their predictions belong here")
+                findings.faults.append(f"{path}: only rows (WHO-DATE-HASH.json) and their predictions belong here")
             elif path.suffix == ".json":
-                used |= {packed_path(path)} if TASKS[task].scored else set()
-                _check_row(path, verdict, only is None or path in only or packed_path(path) in only)
-    packed = {path for task in TASKS for path in (root / task).glob("*.gz")}
-    verdict.faults += [f"{path}: predictions without a row that needs them" for path in sorted(packed - used)]
-    verdict.faults += _twice(verdict)
-    return verdict
+                used |= {packed_path(path)} if TABLES[table].scored else set()
+                _check_row(path, findings, only is None or path in only or packed_path(path) in only)
+    packed = {path for table in TABLES for path in (root / table).glob("*.gz")}
+    findings.faults += [f"{path}: predictions without a row that needs them" for path in sorted(packed - used)]
+    findings.faults += _twice(findings)
+    return findings
 
 
 def _strangers(root: Path) -> Iterator[str]:
@@ -76,8 +77,8 @@ def _strangers(root: Path) -> Iterator[str]:
             yield from [] if path.name == "README.md" else [f"{path}: does not belong here"]
         elif path.name in kinds:
             yield from _odd_files(path, kinds[path.name])
-        elif path.name not in TASKS:
-            yield f"{path}: no such task{nearest(path.name, TASKS)}"
+        elif path.name not in TABLES:
+            yield f"{path}: no such table{nearest(path.name, TABLES)}"
 
 
 def _odd_files(folder: Path, endings: set[str]) -> Iterator[str]:
@@ -86,106 +87,135 @@ def _odd_files(folder: Path, endings: set[str]) -> Iterator[str]:
             yield f"{path}: does not belong here: expected plain files, {', '.join(sorted(endings))}"
 
 
-def _check_row(path: Path, verdict: Verdict, rescore: bool) -> None:
+def _check_row(path: Path, findings: Findings, rescore: bool) -> None:
     try:
         row = read_checked(path)
-        if TASKS[row["task"]].scored:
-            verdict.remarks += check_scores(path, row) if rescore else []
-            verdict.texts[path] = said(read_packed(packed_path(path)), packed_path(path))
-        verdict.rows[path] = row
+        if TABLES[row["task"]].scored:
+            findings.remarks += check_scores(path, row) if rescore else []
+            findings.texts[path] = _said(row, read_packed(packed_path(path)), packed_path(path))
+        findings.rows[path] = row
     except LabError as error:
-        verdict.faults.append(str(error))
+        findings.faults.append(str(error))
 
 
 def check_scores(path: Path, row: Mapping[str, Any]) -> list[str]:
     """Score a row's predictions again; raise LabError when they give other numbers. Returns remarks.
 
-    A remark says that a score is above the gold replies', or that many replies are the gold ones: possible, and worth a
-    look for a leak or a trick. Replies that are nearly all gold are no system's, and a fault.
+    A remark says that a score is better than the oracle's, or that many answers are the oracle's: possible, and worth a
+    look for a leak or a trick. Free text that is nearly all the oracle's is no system's, and a fault.
     """
-    packed = packed_path(path)
+    packed, benchmark = packed_path(path), benchmark_of(row)
     text = read_packed(packed)
     if hashlib.sha256(packed.read_bytes()).hexdigest() != row["predictions_sha256"]:
         raise LabError(f"{packed}: not the predictions that the row names (another SHA-256)")
-    corpus = row["corpus"]
-    if row["references_sha256"] != scoring.references_hash(corpus):
-        raise LabError(f"{path}: scored against other references than those of {CORPORA[corpus]} here")
-    predictions = scoring.from_lines(text, packed)
-    scoring.check_whole(packed, predictions, corpus)
-    scores = scoring.score(predictions, corpus)
-    found = scoring.figures(scores)
-    _compare(path, row, found)
-    return [*_gold(path, scoring.gold_share(scores.replies, corpus)), *_above(path, found["metrics"], corpus)]
+    if row["references_sha256"] != benchmark.references_hash:
+        raise LabError(f"{path}: scored against other references than those of {benchmark.public.heading} here")
+    predictions = from_lines(text, packed, benchmark.task.submitted)
+    benchmark.check_whole(packed, predictions)
+    found = benchmark.figures(benchmark.score(predictions))
+    _compare(path, row, found, benchmark)
+    return [*_copied(path, benchmark.oracle_share(predictions), benchmark), *_above(path, row, found["metrics"])]
 
 
-def _gold(path: Path, share: float) -> list[str]:
-    """Return a remark where many replies are the gold ones; raise LabError where nearly all are."""
-    said = f"{share:.0%} of the replies are the gold replies, word for word"
-    if share > COPIED:
-        raise LabError(f"{path}: {said}: these are the gold replies, which every table has")
-    return [f"{path}: {said}"] if share > SUSPICIOUS else []
+def _copied(path: Path, share: float, benchmark: Benchmark) -> list[str]:
+    """Return a remark where many answers are the oracle's; raise LabError where nearly all of a free text are.
 
-
-def _above(path: Path, metrics: Mapping[str, float], corpus: str) -> list[str]:
-    gold = references(corpus)["gold replies"]["metrics"]
-    above = [name for name in ("bleu", "inform", "success") if metrics[name] > gold[name]]
-    return [f"{path}: {name} {metrics[name]} is above the gold replies' {gold[name]}" for name in above]
-
-
-def _compare(path: Path, row: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    for name in ("dialogues", "turns", "states"):
-        if row[name] != found[name]:
-            raise LabError(f"{path}: {name} is {row[name]}, its predictions have {found[name]}")
-    for name, value in found["metrics"].items():
-        if abs(row["metrics"][name] - value) > POINTS:
-            raise LabError(f"{path}: {name} is {row['metrics'][name]}, its predictions give {value}")
-    for name, bounds in found["intervals"].items():
-        stated = row["intervals"].get(name, (-1, -1))
-        if any(abs(one - other) > INTERVAL_POINTS for one, other in zip(stated, bounds, strict=True)):
-            raise LabError(f"{path}: the interval of {name} is {stated}, its predictions give {bounds}")
-    richness = row.get("richness", {})
-    if unknown := sorted(set(richness) - set(found["richness"])):
-        raise LabError(f"{path}: richness has {unknown[0][:40]!r}, which nobody can check")
-    for name, value in richness.items():
-        ours = found["richness"][name]
-        if abs(value - ours) > RICHNESS_POINTS:
-            raise LabError(f"{path}: {name} is {value}, its predictions give {ours}")
-
-
-def said(text: bytes, path: Path) -> str:
-    """Return a hash of what predictions say: their words as the scorer reads them, dialogues in one order.
-
-    Whoever spaces or orders a copy anew, or adds states to it, has copied. Raises LabError as `from_lines` does.
+    Where an answer is right in one wording alone (a call, a label), a good system gives the oracle's answers; only all
+    of them, without a mistake, are remarked on.
     """
-    words = {
-        key: [{"response": scoring.words(str(turn.get("response")))} for turn in turns]
-        for key, turns in scoring.from_lines(text, path).items()
-    }
-    return hashlib.sha256(scoring.to_lines(words).encode("utf-8")).hexdigest()
+    task = benchmark.task
+    words = f"{share:.0%} of the {task.words.answers} are the {benchmark.oracle.name}, word for word"
+    if task.free_text and share > COPIED:
+        raise LabError(f"{path}: {words}: these are the {benchmark.oracle.name}, which every table has")
+    return [f"{path}: {words}"] if (share > SUSPICIOUS if task.free_text else share == 1.0) else []
 
 
-def _twice(verdict: Verdict) -> list[str]:
-    """Return a fault for predictions that are submitted twice to one table, also where they were written anew."""
-    known: dict[tuple[str, str], list[Path]] = defaultdict(list)
-    for path in verdict.rows:
-        if path in verdict.texts:
-            known[path.parent.name, verdict.texts[path]].append(path)
-    return [_same(paths[1], paths[0]) for paths in known.values() if len(paths) > 1]
+def _above(path: Path, row: Mapping[str, Any], metrics: Mapping[str, float]) -> list[str]:
+    name, fixed = oracle(references(lab_task(row), row["corpus"]))
+    known, gold = benchmark_of(row).metrics, fixed["metrics"]
+    better = [key for key, value in metrics.items() if key in gold and known[key].better(value, gold[key])]
+    side = {key: "above" if known[key].higher_is_better else "better than" for key in better}
+    return [f"{path}: {key} {metrics[key]} is {side[key]} {gold[key]}, the score of the {name}" for key in better]
 
 
-def of_merged(verdict: Verdict, new: Collection[Path], merged: Iterable[tuple[Path, bytes]]) -> list[str]:
-    """Return a fault for every new row that says what one of its table says that was `merged`: (path, packed)."""
-    here = {path: (path.parent.name, text) for path, text in verdict.texts.items() if path in new}
+def _compare(path: Path, row: Mapping[str, Any], found: Mapping[str, Any], benchmark: Benchmark) -> None:
+    """Raise LabError where a row says something else than its predictions.
+
+    Both sides come from the same function, rounded: equal, or one step apart. Half a step tells.
+    """
+    for name in ("dialogues", "turns", "states"):
+        if row.get(name) != found.get(name):
+            raise LabError(f"{path}: {name} is {row.get(name)}, its predictions have {found.get(name)}")
+    for name, metric in benchmark.metrics.items():
+        left_out = name not in row["metrics"] and name not in row["intervals"]
+        if not (metric.group and left_out):  # what is not in the main table, a row need not have
+            _compare_metric(path, name, row, found, 0.5 * 10 ** -digits_of(metric))
+    _compare_richness(path, row.get("richness", {}), found.get("richness", {}))
+
+
+def _compare_metric(path: Path, name: str, row: Mapping[str, Any], found: Mapping[str, Any], step: float) -> None:
+    stated, ours = row["metrics"].get(name), found["metrics"].get(name)
+    if (stated is None) != (ours is None) or (ours is not None and abs(stated - ours) > step):
+        raise LabError(f"{path}: {name} is {stated}, its predictions give {ours}")
+    pair, bounds = row["intervals"].get(name), found["intervals"].get(name)
+    if pair is None and bounds is None:
+        return
+    room = min(INTERVAL_SHARE * (bounds[1] - bounds[0]), INTERVAL_POINTS) + 2 * step if bounds else 0.0
+    if not pair or not bounds or any(abs(one - other) > room for one, other in zip(pair, bounds, strict=True)):
+        raise LabError(f"{path}: the interval of {name} is {pair}, its predictions give {bounds}")
+
+
+def _compare_richness(path: Path, stated: Mapping[str, float], found: Mapping[str, float]) -> None:
+    if unknown := sorted(set(stated) - set(found)):
+        raise LabError(f"{path}: richness has {unknown[0][:40]!r}, which nobody can check")
+    for name, value in stated.items():
+        if abs(value - found[name]) > RICHNESS_POINTS:
+            raise LabError(f"{path}: {name} is {value}, its predictions give {found[name]}")
+
+
+def _said(row: Mapping[str, Any], text: bytes, path: Path) -> str:
+    """Return a hash of what a row's predictions say. Raises LabError as `from_lines` does."""
+    task = benchmark_of(row).task
+    return said(from_lines(text, path, task.submitted), task)
+
+
+def _twice(findings: Findings) -> list[str]:
+    """Return a fault for predictions that are submitted twice to one board, also where they were written anew."""
+    known: dict[tuple[Board, str], list[Path]] = defaultdict(list)
+    for path, text in findings.texts.items():
+        known[board_of(findings.rows[path]), text].append(path)
+    return [
+        _same(paths[1], paths[0])
+        for (_, text), paths in known.items()
+        if len(paths) > 1 and not _all_right(findings.rows[paths[0]], text)
+    ]
+
+
+def of_merged(
+    findings: Findings, new: Collection[Path], merged: Iterable[tuple[Path, Mapping[str, Any], bytes]]
+) -> list[str]:
+    """Return a fault for every new row that says what one of its board says that was `merged`: (path, row, packed)."""
+    here = {path: (board_of(findings.rows[path]), text) for path, text in findings.texts.items() if path in new}
     # Without new rows nothing is unpacked: a branch may have left main hundreds of rows ago.
-    known = {(path.parent.name, said(unpack(packed, path), path)): path for path, packed in merged if here}
-    return [_same(path, known[text]) for path, text in here.items() if text in known]
+    known = {(board_of(row), _said(row, unpack(packed, path), path)): path for path, row, packed in merged if here}
+    return [
+        _same(path, known[found])
+        for path, found in here.items()
+        if found in known and not _all_right(findings.rows[path], found[1])
+    ]
+
+
+def _all_right(row: Mapping[str, Any], text: str) -> bool:
+    """Return whether a row has every right answer of a task whose answers are right in one wording: no copy then."""
+    benchmark = benchmark_of(row)
+    return not benchmark.task.free_text and text == benchmark.oracle_said
 
 
 def _same(path: Path, other: Path) -> str:
     return f"{path}: the same predictions as {other.name}"
 
 
-def of_others(verdict: Verdict, new: Collection[Path], author: str) -> list[str]:
+def of_others(findings: Findings, new: Collection[Path], author: str) -> list[str]:
     """Return a remark for every new row under another name than that of who submits it."""
-    found = {path: row["who"] for path, row in verdict.rows.items() if path in new and row["who"] != author.lower()}
+    found = {path: row["who"] for path, row in findings.rows.items() if path in new and row["who"] != author.lower()}
     return [f"{path}: by {who}, submitted by {author}" for path, who in found.items()]

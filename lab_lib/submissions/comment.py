@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from lab_lib.submissions.benchmark import find_benchmark
 from lab_lib.submissions.form import read_rows
-from lab_lib.submissions.render import by_table, table
-from lab_lib.submissions.tasks import CORPORA, TASKS
+from lab_lib.submissions.render import by_board, table
+from lab_lib.submissions.tables import TABLES
 
 NEIGHBOURS = 2  # rows above and below a new one
 
@@ -19,14 +20,14 @@ def comment(root: Path, new: Collection[Path]) -> str:
     """
     names = {str(path.relative_to(root)) for path in new if path.suffix == ".json"}
     parts = []
-    for (task, corpus), rows in by_table(read_rows(root)).items():
+    for board, rows in by_board(read_rows(root)).items():
         order = list(rows)
         places = [place for place, path in enumerate(order) if path in names]
         near = {n for place in places for n in range(place - NEIGHBOURS, place + NEIGHBOURS + 1)}
         shown = {path: rows[path] for place, path in enumerate(order) if place in near}
         if shown:
-            where = f" on {CORPORA[corpus]}" if corpus else ""
+            where = f" on {find_benchmark(board.task, board.corpus).public.heading}" if board.corpus else ""
             ranks = ", ".join(str(place + 1) for place in places)
-            parts.append(f"### {TASKS[task].title}{where}: place {ranks} of {len(order)}\n")
-            parts.append(table(task, corpus, shown, below=None))
+            parts.append(f"### {TABLES[board.table].title}{where}: place {ranks} of {len(order)}\n")
+            parts.append(table(board, shown, below=None))
     return "\n".join(parts) or "No new rows.\n"

@@ -1,4 +1,7 @@
-"""The form of a row: schema, place and name, and numbers that do not contradict one another. No corpus is needed."""
+"""The form of a row: schema, place and name, and numbers that do not contradict one another.
+
+No corpus is needed for the lab tasks of this project.
+"""
 
 from __future__ import annotations
 
@@ -12,36 +15,37 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.errors import LabError
-from lab_lib.submissions.references import ROWS
+from lab_lib.evaluation.scores import Metric, find_metric
+from lab_lib.submissions.benchmark import Benchmark, benchmark_of
+from lab_lib.submissions.references import references
 from lab_lib.submissions.safe import read_row
-from lab_lib.submissions.tasks import TASKS
+from lab_lib.submissions.tables import TABLES, lab_task
 
+PACKED = ".predictions.jsonl.gz"  # how the name of a row's predictions ends
 FIRST_DAY = datetime.date(2023, 7, 1)  # the lab on which this course stands
-# Combined against (Inform + Success) / 2 + BLEU. Rates have one decimal, so half of their sum is exact with two; BLEU
-# and Combined are rounded to two, each off by up to 0.005: 0.01 together. What floats add is below 1e-9.
-POINTS = 0.01 + 1e-9
-# A score against its bounds: a rate is off by up to 0.05, a bound by up to 0.005.
+# A score against its interval: a rate that is published with one decimal is off by up to 0.05, a bound by up to 0.005.
 WITHIN = 0.055 + 1e-9
 
 
 def row_name(row: Mapping[str, Any]) -> str:
     """Return the file name of a row, without ending: WHO-DATE-HASH, the hash of what it rests on."""
     content = row.get("predictions_sha256") or json.dumps(row, sort_keys=True)
-    digest = hashlib.sha256(f"{row['task']} {content}".encode()).hexdigest()
+    named = [row["task"], *([row["lab_task"]] if "lab_task" in row else []), content]
+    digest = hashlib.sha256(" ".join(named).encode()).hexdigest()
     return f"{row['who']}-{row['date']}-{digest[:8]}"
 
 
 def packed_path(row: Path) -> Path:
     """Return where the predictions of a row lie."""
-    return row.with_suffix(".predictions.jsonl.gz")
+    return row.with_suffix(PACKED)
 
 
 def read_rows(root: Path) -> dict[str, dict[str, Any]]:
     """Return {path below results/: row} of all rows. Raises LabError for the first one that is not in order."""
-    for task in TASKS:
-        if (root / task).is_symlink():
-            raise LabError(f"{root / task}: a link, expected a folder")
-    paths = [path for task in TASKS for path in sorted((root / task).glob("*.json"))]
+    for table in TABLES:
+        if (root / table).is_symlink():
+            raise LabError(f"{root / table}: a link, expected a folder")
+    paths = [path for table in TABLES for path in sorted((root / table).glob("*.json"))]
     return {str(path.relative_to(root)): read_checked(path) for path in paths}
 
 
@@ -62,14 +66,12 @@ def check_form(path: Path, row: Mapping[str, Any]) -> None:
         where = ".".join(map(str, error.absolute_path)) or "the row"
         raise LabError(f"{path}: {where}: {error.message[:160]}")
     if row["task"] != path.parent.name:
-        raise LabError(f"{path}: task {row['task']!r} belongs into {row['task']}/")
+        raise LabError(f"{path}: a row of the table {row['task']!r} belongs into {row['task']}/")
     if path.name != f"{row_name(row)}.json":
         raise LabError(f"{path}: a row with this content is called {row_name(row)}.json")
-    if row["system"].casefold() in ROWS:
-        raise LabError(f"{path}: system {row['system']!r} is the name of a row that every table has")
     _check_date(path, row["date"])
-    if TASKS[row["task"]].scored:
-        _check_possible(path, row)
+    if TABLES[row["task"]].scored:
+        _check_scored(path, row)
 
 
 @functools.cache
@@ -89,16 +91,40 @@ def _check_date(path: Path, text: str) -> None:
         raise LabError(f"{path}: date {text} is in the future, or before the first lab")
 
 
-def _check_possible(path: Path, row: Mapping[str, Any]) -> None:
-    """Raise LabError for numbers that contradict one another."""
-    scores = row["metrics"]
-    combined = (scores["inform"] + scores["success"]) / 2 + scores["bleu"]
-    if abs(combined - scores["combined"]) > POINTS:
-        raise LabError(f"{path}: combined is {scores['combined']}; (Inform + Success) / 2 + BLEU is {combined:.2f}")
+def _check_scored(path: Path, row: Mapping[str, Any]) -> None:
+    """Raise LabError for an unknown lab task or corpus, a name that is taken, and numbers that cannot be."""
+    try:
+        benchmark = benchmark_of(row)
+        _check_metrics(row, benchmark)
+        benchmark.task.check_row(row["metrics"])
+        fixed = references(lab_task(row), row["corpus"])
+    except LabError as error:
+        raise LabError(f"{path}: {error}") from None
+    if row["system"].casefold() in map(str.casefold, fixed):
+        raise LabError(f"{path}: system {row['system']!r} is the name of a row that every table has")
     _check_seeds(path, row)
     for name, (low, high) in row["intervals"].items():
-        if not low - WITHIN <= scores[name] <= high + WITHIN:
-            raise LabError(f"{path}: {name} {scores[name]} is outside its own interval {low}–{high}")
+        if not low - WITHIN <= row["metrics"].get(name, low) <= high + WITHIN:
+            raise LabError(f"{path}: {name} {row['metrics'][name]} is outside its own interval {low}–{high}")
+
+
+def _check_metrics(row: Mapping[str, Any], benchmark: Benchmark) -> None:
+    """Raise LabError unless a row has the metrics of its task's main table, no unknown ones, and possible values."""
+    judged = benchmark.metrics.values()
+    for key, value in row["metrics"].items():
+        _check_bounds(f"metrics.{key}", find_metric(judged, key, "metrics"), value)
+    for key, pair in row["intervals"].items():
+        for bound in pair:
+            _check_bounds(f"intervals.{key}", find_metric(judged, key, "intervals"), bound)
+    if missing := [metric.key for metric in judged if not metric.group and metric.key not in row["metrics"]]:
+        raise LabError(f"metrics: {missing[0]!r} is missing")
+
+
+def _check_bounds(where: str, metric: Metric, value: float) -> None:
+    if metric.low is not None and value < metric.low:
+        raise LabError(f"{where}: {value} is less than the minimum of {metric.low:g}")
+    if metric.high is not None and value > metric.high:
+        raise LabError(f"{where}: {value} is greater than the maximum of {metric.high:g}")
 
 
 def _check_seeds(path: Path, row: Mapping[str, Any]) -> None:

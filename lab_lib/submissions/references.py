@@ -1,36 +1,57 @@
-"""The rows every table has: gold, random and most frequent replies. Part of the program, so that no submission can
-change what it is compared with. After a change of the scorer: python -m lab_lib.submissions.references
+"""The rows every board has: the oracle and the trivial baselines. Part of the program, so that no submission can change
+what it is compared with. After a change of a scorer: python -m lab_lib.submissions.references
 """
 
 from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from lab_lib.files import write_json
-from lab_lib.submissions import scoring
-from lab_lib.submissions.tasks import CORPORA
+from lab_lib.submissions.benchmark import Benchmark, find_benchmark
+from lab_lib.tasks import TASKS, find_task
 
-ROWS = ("gold replies", "random reply", "most frequent reply")
 FILE = "reference.json"
 
 
 @functools.cache
-def references(corpus: str) -> dict[str, Any]:
-    """Return {row: figures} of a corpus, as they were scored once."""
-    stored = json.loads(files(__package__).joinpath(FILE).read_text(encoding="utf-8"))
-    found: dict[str, Any] = stored[corpus]["rows"]
+def references(task: str, corpus: str) -> dict[str, Any]:
+    """Return {row: figures} of a lab task on a corpus, as they were scored once; a task of one's own is scored here.
+
+    Raises LabError as `find_benchmark`, and where a task that is not stored has no data here.
+    """
+    found: dict[str, Any] = stored().get(task, {}).get(corpus) or score(find_benchmark(task, corpus))
+    rows: dict[str, Any] = found["rows"]
+    return rows
+
+
+def oracle(rows: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return name and figures of the oracle row."""
+    return next((name, row) for name, row in rows.items() if row["kind"] == "oracle")
+
+
+@functools.cache
+def stored() -> dict[str, Any]:
+    """Return {lab task: {corpus: references_sha256 and rows}} as kept beside this module."""
+    found: dict[str, Any] = json.loads(files(__package__).joinpath(FILE).read_text(encoding="utf-8"))
     return found
 
 
+def score(benchmark: Benchmark) -> dict[str, Any]:
+    """Score the rows of a benchmark; return what is kept of it. Raises LabError without data."""
+    return {"references_sha256": benchmark.references_hash, "rows": benchmark.fixed_rows()}
+
+
 def score_again() -> Path:
-    """Score the rows of all corpora, write them beside this module, return the file. Raises LabError without data."""
+    """Score the rows of all tasks and corpora of this project, write them beside this module, return the file."""
     found = {
-        corpus: {"references_sha256": scoring.references_hash(corpus), "rows": scoring.fixed_rows(corpus)}
-        for corpus in sorted(CORPORA)
+        task: {corpus: score(find_benchmark(task, corpus)) for corpus in sorted(find_task(task).public)}
+        for task in sorted(TASKS)
+        if find_task(task).public
     }
     return write_json(Path(__file__).with_name(FILE), found)
 

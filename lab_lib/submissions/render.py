@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.errors import LabError
+from lab_lib.evaluation.scores import Metric
 from lab_lib.files import write_text
+from lab_lib.submissions.benchmark import benchmark_of, find_benchmark
 from lab_lib.submissions.figure import draw
 from lab_lib.submissions.form import read_rows
-from lab_lib.submissions.references import references
+from lab_lib.submissions.references import oracle, references
 from lab_lib.submissions.safe import read_page
-from lab_lib.submissions.tasks import CORPORA, TASKS
+from lab_lib.submissions.tables import TABLES, Board, board_of
 
-METRICS = {"bleu": "BLEU", "inform": "Inform", "success": "Success", "combined": "Combined"}
+ABOVE = "↑"  # better than the oracle
 # A table ends where another begins at the latest, so that a page of many beginnings is read once, not once for each.
 MARKERS = re.compile(r"(<!-- rows (\S+) -->\n)(?:(?!<!-- rows ).)*?(<!-- end rows -->)", re.DOTALL)
 SETTINGS = 120  # characters of a cell; the row has them all
@@ -27,11 +29,17 @@ def render(root: Path) -> dict[Path, str]:
     rows = read_rows(root)
     pages = {path: fill(read_page(path), rows, root, path) for path in (root / "README.md", root.parent / "README.md")}
     figures = {
-        root / "figures" / f"{task}-{corpus}.svg": draw(found, references(corpus), TASKS[task].title, CORPORA[corpus])
-        for (task, corpus), found in by_table(rows).items()
-        if TASKS[task].scored
+        root / "figures" / board.figure: _figure(board, found)
+        for board, found in by_board(rows).items()
+        if TABLES[board.table].scored
     }
     return pages | figures
+
+
+def _figure(board: Board, rows: Mapping[str, Mapping[str, Any]]) -> str:
+    benchmark = find_benchmark(board.task, board.corpus)
+    fixed = references(board.task, board.corpus)
+    return draw(rows, fixed, TABLES[board.table].title, benchmark.public.heading, benchmark.main)
 
 
 def write(root: Path) -> list[Path]:
@@ -53,7 +61,7 @@ def stale(root: Path) -> list[str]:
     wanted, page = render(root), root / "README.md"
     placed = {match[2] for match in MARKERS.finditer(wanted[page])}
     return [
-        *(f"{page}: no '<!-- rows {task} -->' with an '<!-- end rows -->'" for task in TASKS if task not in placed),
+        *(f"{page}: no '<!-- rows {table} -->' with an '<!-- end rows -->'" for table in TABLES if table not in placed),
         *(
             f"{path}: not what the rows give; run 'lab results render'"
             for path in [*_changed(wanted), *_left_over(root, wanted)]
@@ -75,23 +83,22 @@ def _left_over(root: Path, wanted: Mapping[Path, str]) -> list[Path]:
     return sorted(set(root.glob("figures/*.svg")) - set(wanted))
 
 
-def by_table(rows: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], dict[str, Mapping[str, Any]]]:
-    """Return {(task, corpus): {path: row}}, best first; speeds have no corpus."""
-    tables: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
+def by_board(rows: Mapping[str, Mapping[str, Any]]) -> dict[Board, dict[str, Mapping[str, Any]]]:
+    """Return {board: {path: row}}, the best row first."""
+    boards: dict[Board, dict[str, Mapping[str, Any]]] = {}
     for path, row in sorted(rows.items(), key=lambda item: (-_rank(item[1]), item[0])):
-        tables.setdefault((row["task"], row.get("corpus", "")), {})[path] = row
-    return dict(sorted(tables.items(), key=lambda item: (list(TASKS).index(item[0][0]), item[0][1])))
+        boards.setdefault(board_of(row), {})[path] = row
+    return dict(sorted(boards.items(), key=lambda item: (list(TABLES).index(item[0].table), item[0])))
 
 
 def fill(text: str, rows: Mapping[str, Mapping[str, Any]], root: Path, page: Path) -> str:
-    """Return a page with every part between `<!-- rows TASK -->` and `<!-- end rows -->` made anew."""
+    """Return a page with every part between `<!-- rows TABLE -->` and `<!-- end rows -->` made anew."""
     below = "" if page.parent == root else f"{root.name}/"
 
     def part(match: re.Match[str]) -> str:
-        if match[2] not in TASKS:
-            raise LabError(f"{page}: marker for unknown task {match[2]!r}")
-        tables = {corpus: found for (task, corpus), found in by_table(rows).items() if task == match[2]}
-        parts = [table(match[2], corpus, found, below) for corpus, found in tables.items()]
+        if match[2] not in TABLES:
+            raise LabError(f"{page}: marker for unknown table {match[2]!r}")
+        parts = [table(board, found, below) for board, found in by_board(rows).items() if board.table == match[2]]
         return match[1] + ("\n".join(parts) or "No rows yet: yours can be the first.\n") + match[3]
 
     return MARKERS.sub(part, text)
@@ -107,28 +114,38 @@ def plain(text: Any) -> str:
 
 
 def _rank(row: Mapping[str, Any]) -> float:
-    if "metrics" in row:
-        return float(row["metrics"]["combined"])
-    return float(row.get("train_its") or 0)
+    """Return a number that is higher for a better row."""
+    if "metrics" not in row:
+        return float(row.get("train_its") or 0)
+    main = benchmark_of(row).main
+    return float(row["metrics"][main.key]) * (1 if main.higher_is_better else -1)
 
 
-def table(task: str, corpus: str, rows: Mapping[str, Mapping[str, Any]], below: str | None) -> str:
-    """Return one table in Markdown; `below` is the way from the page to results/, with a slash at its end.
+def table(board: Board, rows: Mapping[str, Mapping[str, Any]], below: str | None) -> str:
+    """Return one board in Markdown; `below` is the way from the page to results/, with a slash at its end.
 
     None: there is no way, as from a comment, and rows are no links.
     """
-    if not TASKS[task].scored:
-        head = ["GPU", "CUDA", "train [it/s]", "infer [it/s]", "Recipe", "Machine", "By"]
-        lines = [_speed(row, _by(row, below, path)) for path, row in rows.items()]
-        return _grid(head, lines, numbers=(2, 3))
-    head = ["System", "Model", "Settings", *METRICS.values(), "Length", "Words", "3-grams", "By"]
-    fixed = references(corpus)
-    lines = [_fixed(name, row) for name, row in fixed.items()]
-    lines += [_scored(row, _by(row, below, path), fixed["gold replies"]["metrics"]) for path, row in rows.items()]
-    title = f"{CORPORA[corpus]}, {next(iter(fixed.values()))['dialogues']} test dialogues:\n\n"
-    notes = "\nRanges: 95 % intervals (bootstrap over dialogues). ↑ above the gold replies.\n"
-    figure = "" if below != "" else f"\n![{TASKS[task].title}: Combined with intervals](figures/{task}-{corpus}.svg)\n"
-    return title + _grid(head, lines, numbers=range(3, 10)) + notes + figure
+    if TABLES[board.table].scored:
+        return _scored_table(board, rows, below)
+    head = ["GPU", "CUDA", "train [it/s]", "infer [it/s]", "Recipe", "Machine", "By"]
+    lines = [_speed(row, _by(row, below, path)) for path, row in rows.items()]
+    return _grid(head, lines, numbers=(2, 3))
+
+
+def _scored_table(board: Board, rows: Mapping[str, Mapping[str, Any]], below: str | None) -> str:
+    benchmark, fixed = find_benchmark(board.task, board.corpus), references(board.task, board.corpus)
+    columns, (name, gold) = benchmark.columns, oracle(fixed)
+    head = ["System", "Model", "Settings", *(metric.heading for metric in columns), "By"]
+    lines = [[fixed_name, "", "", *_figures(row, columns, None), ""] for fixed_name, row in fixed.items()]
+    lines += [_scored(row, columns, _by(row, below, path), gold["metrics"]) for path, row in rows.items()]
+    items = benchmark.task.words.items
+    title = f"{benchmark.public.heading}, {gold['dialogues']} test {items}:\n\n"
+    better = "above" if all(metric.higher_is_better for metric in benchmark.metrics.values()) else "better than"
+    notes = f"\nRanges: 95 % intervals (bootstrap over {items}). {ABOVE} {better} the {name}.\n"
+    shown = f"![{TABLES[board.table].title}: {benchmark.main.heading} with intervals](figures/{board.figure})"
+    figure = f"\n{shown}\n" if below == "" else ""
+    return title + _grid(head, lines, numbers=range(3, 3 + len(columns))) + notes + figure
 
 
 def _grid(head: Sequence[str], lines: Sequence[Sequence[str]], numbers: Any) -> str:
@@ -143,27 +160,30 @@ def _speed(row: Mapping[str, Any], by: str) -> list[str]:
     return [*shown, plain(row["recipe"] or "-"), plain(machine["text"]), by]
 
 
-def _fixed(name: str, row: Mapping[str, Any]) -> list[str]:
-    return [name, "", "", *_figures(row, None), ""]
-
-
-def _scored(row: Mapping[str, Any], by: str, gold: Mapping[str, float]) -> list[str]:
-    system = plain(row["system"]) + (", own states" if row["states"] == "own" else "")
+def _scored(row: Mapping[str, Any], columns: Sequence[Metric], by: str, gold: Mapping[str, float]) -> list[str]:
+    system = plain(row["system"]) + (", own states" if row.get("states") == "own" else "")
     settings = " ".join(row.get("settings", [])) or row.get("recipe") or "-"
     shown = settings if len(settings) <= SETTINGS else settings[:SETTINGS] + "…"
-    return [system, plain(row["model"]["name"]), plain(shown), *_figures(row, gold), by]
+    return [system, plain(row["model"]["name"]), plain(shown), *_figures(row, columns, gold), by]
 
 
-def _figures(row: Mapping[str, Any], gold: Mapping[str, float] | None) -> list[str]:
+def _figures(row: Mapping[str, Any], columns: Sequence[Metric], gold: Mapping[str, float] | None) -> list[str]:
+    """Return the cells of a row's numbers; one that is better than in `gold`, the oracle's metrics, is marked."""
     cells = []
-    for name in METRICS:
-        value, bounds = row["metrics"][name], row["intervals"].get(name)
-        above = "↑" if gold and name != "combined" and value > gold[name] else ""
-        cells.append(f"{value:.1f}{above}" + (f" ({bounds[0]:.1f}–{bounds[1]:.1f})" if bounds else ""))
-    richness = row.get("richness", {})
-    counts = [richness.get("num_unigrams"), richness.get("num_trigrams")]
-    length = richness.get("avg_lengths")
-    return [*cells, "-" if length is None else f"{length:.1f}", *("-" if c is None else f"{c:.0f}" for c in counts)]
+    for metric in columns:
+        values = row.get("richness", {}) if metric.descriptive else row["metrics"]
+        value, bounds = values.get(metric.key), row["intervals"].get(metric.key)
+        better = gold is not None and metric.key in gold and metric.better(value, gold[metric.key])
+        cells.append(_cell(value, bounds, metric, better))
+    return cells
+
+
+def _cell(value: float | None, bounds: Sequence[float] | None, metric: Metric, better: bool) -> str:
+    if value is None:
+        return "-"
+    mark = ABOVE if better else ""
+    low_high = f" ({bounds[0]:.{metric.decimals}f}–{bounds[1]:.{metric.decimals}f})" if bounds else ""
+    return f"{value:.{metric.decimals}f}{mark}{low_high}"
 
 
 def _by(row: Mapping[str, Any], below: str | None, path: str) -> str:

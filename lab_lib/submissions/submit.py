@@ -16,17 +16,17 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.files import atomic_open, read_json, sha256, write_text
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.record import without_folder, words
-from lab_lib.runs.score import SYSTEMS
-from lab_lib.submissions import scoring
+from lab_lib.submissions.benchmark import Benchmark, find_benchmark
 from lab_lib.submissions.form import check_form, packed_path, row_name
+from lab_lib.submissions.lines import Predictions, from_lines, to_lines
 from lab_lib.submissions.safe import PACKED_BYTES, parse_row
-from lab_lib.submissions.tasks import CORPORA, SPLIT, find_task
+from lab_lib.submissions.tables import SPLIT, find_table
 
 HEAD_NEEDS = ("recipe", "command", "commit", "machine", "versions")
 SPEED_NEEDS = (*HEAD_NEEDS, "train_its", "infer_its")
 SEEDED = ("training", "decoding")  # the parts of a config with a seed that a row names
 RUN_NEEDS = (
-    *(*HEAD_NEEDS, "corpus", "stage_seconds", "peak_memory_gb", "predictions_sha256"),
+    *(*HEAD_NEEDS, "task", "corpus", "stage_seconds", "peak_memory_gb", "predictions_sha256", "rows"),
     *("config.model.name", "config.model.revision", *(f"config.{part}.seed" for part in SEEDED)),
 )
 RECORDED = "the record of a run, as 'lab evaluate {run}' writes it"
@@ -35,52 +35,59 @@ WHO = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,37}[a-z0-9])?")
 
 
 def submit_run(
-    run: Path, task: str | None, who: str, root: Path, system: str, name: str | None, note: str | None
+    run: Path, table: str | None, who: str, root: Path, system: str, name: str | None, note: str | None
 ) -> Path:
     """Write the row of one system of a finished run under `root` (results/) and return its path.
 
-    `task` None is off-the-shelf for the base model, else training; `system` is `base` or `finetuned`; `name` is what
-    the table calls the row. Raises LabError, before anything is written, for a run that is not finished, was not scored
-    on all test dialogues of a common corpus, or whose predictions are not those recorded; for a row that the check
-    would refuse; and for one that is there already.
+    `table` None is off-the-shelf for the base model, else training; `system` is `base`, `finetuned`, or another one
+    that the run has decoded; `name` is what the table calls the row. Raises LabError, before anything is written, for a
+    run that is not finished, was not scored on all test items of a public corpus of its task, or whose predictions are
+    not those recorded; for a row that the check would refuse; and for one that is there already.
     """
-    if system not in SYSTEMS:
-        raise LabError(f"system {system!r}: unknown{nearest(system, SYSTEMS)}")
-    task = task or ("off-the-shelf" if system == "base" else "training")
-    if not find_task(task).scored:
-        raise LabError(f"task {task}: has no predictions; submit the file that 'lab speed --out FILE' writes")
+    table = table or ("off-the-shelf" if system == "base" else "training")
+    if not find_table(table).scored:
+        raise LabError(f"table {table}: has no predictions; submit the file that 'lab speed --out FILE' writes")
     record = _record(run)
-    corpus = _corpus(record, run)
-    predictions = _predictions(run, record, system, corpus)
-    packed = _pack(predictions, RunFolder(run).predictions(system))
+    benchmark = _benchmark(record, run)
+    path = RunFolder(run).predictions(system)
+    text = _text(_predictions(run, record, system, benchmark), path, benchmark.task.submitted)
+    predictions, packed = from_lines(text, path, benchmark.task.submitted), _pack(text, path)
     row = {
-        **_head(task, who, record, note),
-        "system": name or SYSTEMS[system][0],
+        **_head(table, who, record, note),
+        "system": name or _systems(record)[system],
         **_about_run(record, system),
-        "corpus": corpus,
+        "lab_task": benchmark.task.name,
+        "corpus": benchmark.corpus,
         "split": SPLIT,
-        "references_sha256": scoring.references_hash(corpus),
-        **scoring.figures(scoring.score(predictions, corpus)),
+        "references_sha256": benchmark.references_hash,
+        **benchmark.figures(benchmark.score(predictions)),
         "predictions_sha256": hashlib.sha256(packed).hexdigest(),
     }
     return _write(root, row, packed)
 
 
-def _predictions(run: Path, record: Mapping[str, Any], system: str, corpus: str) -> scoring.Predictions:
+def _predictions(run: Path, record: Mapping[str, Any], system: str, benchmark: Benchmark) -> Predictions:
     """Return the predictions of a system. Raises LabError unless they are those that were scored, and whole."""
-    path = RunFolder(run).predictions(system)
+    path, known = RunFolder(run).predictions(system), _systems(record)
+    if system not in known:
+        raise LabError(f"{run}: system {system!r} was not decoded and scored{nearest(system, known)}")
     if not path.exists():
         raise LabError(f"{path}: no such predictions; 'lab decode' makes them")
-    _need(run / "record.json", record, [f"predictions_sha256.{system}"], RECORDED.format(run=run))
     if record["predictions_sha256"][system] != sha256(path):
         raise LabError(f"{path}: not the predictions that were scored; 'lab evaluate {run}' scores them")
     predictions = read_predictions(path)
-    scoring.check_whole(path, predictions, corpus)
+    benchmark.check_whole(path, predictions)
     return predictions
 
 
-def _pack(predictions: Mapping[str, Any], path: Path) -> bytes:
-    packed = gzip.compress(_text(predictions, path), compresslevel=9, mtime=0)
+def _systems(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return {file of predictions: name of its row} of the systems that a record has, in its order."""
+    names = [name for name, row in record["rows"].items() if row["kind"] not in ("oracle", "trivial")]
+    return dict(zip(record["predictions_sha256"], names, strict=False))
+
+
+def _pack(text: bytes, path: Path) -> bytes:
+    packed = gzip.compress(text, compresslevel=9, mtime=0)
     if len(packed) > PACKED_BYTES:
         raise LabError(f"{path}: {len(packed):,} bytes packed, at most {PACKED_BYTES:,} are taken")
     return packed
@@ -100,14 +107,12 @@ def _write(root: Path, row: Mapping[str, Any], packed: bytes | None = None) -> P
     return write_text(target, text)
 
 
-def _text(predictions: Mapping[str, Any], path: Path) -> bytes:
-    """Return predictions as they are submitted. Raises LabError for what the check would refuse."""
+def _text(predictions: Predictions, path: Path, fields: Sequence[str]) -> bytes:
+    """Return predictions as they are submitted."""
     try:
-        text = scoring.to_lines(predictions).encode("utf-8")
+        return to_lines(predictions, fields).encode("utf-8")
     except UnicodeEncodeError:
-        raise LabError(f"{path}: a reply holds half of a surrogate pair, which is no character") from None
-    scoring.from_lines(text, path)
-    return text
+        raise LabError(f"{path}: an answer holds half of a surrogate pair, which is no character") from None
 
 
 def submit_speed(measured: Path, who: str, root: Path, note: str | None) -> Path:
@@ -146,14 +151,14 @@ def _need(path: Path, found: Any, names: Sequence[str], what: str) -> None:
             inner = inner[part]
 
 
-def _head(task: str, who: str, record: Mapping[str, Any], note: str | None) -> dict[str, Any]:
+def _head(table: str, who: str, record: Mapping[str, Any], note: str | None) -> dict[str, Any]:
     if not WHO.fullmatch(who):
         raise LabError(f"who {who!r}: expected a GitHub name in lower case: letters, digits and inner hyphens")
     text = ascii_line(str(record["machine"]))
     gpu, cuda = split_gpu(text)
     return {
         "format": 1,
-        "task": task,
+        "task": table,
         "who": who,
         "date": time.strftime("%Y-%m-%d"),
         **({"note": note} if note else {}),
@@ -197,13 +202,17 @@ def _record(run: Path) -> dict[str, Any]:
     return record
 
 
-def _corpus(record: Mapping[str, Any], run: Path) -> str:
-    corpus, reported = record["corpus"], record.get("reported", {"split": "test"})["split"]
-    if corpus not in CORPORA:
-        raise LabError(f"{run}: corpus {corpus!r} is not one that everybody can have{nearest(corpus, CORPORA)}")
-    if reported != "test":
-        raise LabError(f"{run}: scored on {reported} dialogues (data.report={reported}); tables take test, once")
-    return str(corpus)
+def _benchmark(record: Mapping[str, Any], run: Path) -> Benchmark:
+    """Return what a run is scored on. Raises LabError unless everybody can have its corpus, and test was scored."""
+    try:
+        benchmark = find_benchmark(record["task"], record["corpus"])
+    except LabError as error:
+        raise LabError(f"{run}: {error}") from None
+    reported = record.get("reported", {"split": SPLIT})["split"]
+    if reported != SPLIT:
+        items = benchmark.task.words.items
+        raise LabError(f"{run}: scored on {reported} {items} (data.report={reported}); tables take test, once")
+    return benchmark
 
 
 def _about_run(record: Mapping[str, Any], system: str) -> dict[str, Any]:

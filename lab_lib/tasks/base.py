@@ -6,8 +6,10 @@ A task is made of a config section (`task:` in a recipe) and seven methods: `loa
 
 from __future__ import annotations
 
+import json
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -126,7 +128,9 @@ class Task(ABC, Generic[Item]):
     Class facts: `name` (`task.name` in recipes), `Config` (the dataclass of the section), `metrics` (the columns of
     its tables, in order), `main` (the metric that chooses checkpoints and sorts sweeps), `variants` (more ways to
     decode the trained model, for example with gold states), `public` (corpora of the result tables), `words`,
-    `page_limit` (how many items a report page shows; None: all), `published` (published tables of the task).
+    `submitted` (the fields of an answer that are scored), `free_text` (whether an answer can be right in many wordings:
+    then a row that has the oracle's, word for word, was copied from it), `page_limit` (how many items a report page
+    shows; None: all), `published` (what published tables of the task have).
     """
 
     name: ClassVar[str]
@@ -136,6 +140,8 @@ class Task(ABC, Generic[Item]):
     variants: tuple[str, ...] = ()
     public: ClassVar[Mapping[str, Public]] = {}
     words: ClassVar[Words] = Words()
+    submitted: ClassVar[tuple[str, ...]] = ("response",)
+    free_text: ClassVar[bool] = False
     page_limit: ClassVar[int | None] = None
     published: ClassVar[Published] = Published()
 
@@ -213,3 +219,22 @@ class Task(ABC, Generic[Item]):
     def other_scorer(self, name: str) -> Callable[[Predictions], Mapping[str, float]]:
         """Return another implementation of the scorer, {metric: value} of predictions. Raises LabError if none fits."""
         raise LabError(f"cross-check: task {self.name} has no scorer but its own")
+
+    def check_row(self, values: Mapping[str, float]) -> None:
+        """Raise LabError for values of a submitted row that contradict one another."""
+
+    def words_of(self, answer: Mapping[str, Any]) -> str:
+        """Return the words of an answer: two that differ in case, spacing or marks alone are copies."""
+        return " ".join(re.findall(r"\w+", answer_text(answer, self.submitted).lower()))
+
+
+def answer_text(answer: Mapping[str, Any], fields: Iterable[str]) -> str:
+    """Return the fields that an answer has as one text.
+
+    >>> answer_text({"response": "Yes .", "state": {"hotel": {}}, "seconds": 3}, ("response", "state", "call"))
+    'Yes .\\t{"hotel": {}}'
+    """
+    parts = [answer[field] for field in fields if field in answer]
+    return "\t".join(
+        part if isinstance(part, str) else json.dumps(part, sort_keys=True, ensure_ascii=False) for part in parts
+    )

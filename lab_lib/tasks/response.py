@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.baselines import gold_replies, most_frequent_reply, random_replies
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.mwz import MwzScorer
+from lab_lib.evaluation.normalise import normalise_reply
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
 from lab_lib.evaluation.state_calls import gold_calls, no_calls
 from lab_lib.prompts.belief import gold_turns, state_functions
@@ -51,6 +53,7 @@ class ResponseTask(Task[Dialogue]):
     main = "combined"
     public: ClassVar = {"town": Public("The bundled town"), "multiwoz22": Public("MultiWOZ 2.2", trivial_from="dev")}
     submitted = ("response", "state", "active_domains")
+    free_text = True
 
     def __init__(self, *settings: Any) -> None:
         """Keep the settings. Raises LabError for those of one section that another one would ignore."""
@@ -176,6 +179,10 @@ class ResponseTask(Task[Dialogue]):
     def check_row(self, values: Mapping[str, float]) -> None:
         """Raise LabError for submitted scores whose Combined does not follow from the others."""
         check_combined(values)
+
+    def words_of(self, answer: Mapping[str, Any]) -> str:
+        """Return the words as the scorer reads them: [hotel_name] and [value_name] are the same word."""
+        return " ".join(re.findall(r"\w+", normalise_reply(answer["response"])[0].lower()))
 
     def view(self, item: Dialogue, rows: Sequence[Row]) -> ItemView:
         """Return the dialogue with the gold replies and every system's; the fact is the user's goal by domain."""

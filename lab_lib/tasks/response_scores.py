@@ -22,7 +22,7 @@ REPLY_METRICS = (
     Metric("bleu", "BLEU"),
     Metric("inform", "Inform", "%"),
     Metric("success", "Success", "%"),
-    Metric("combined", "Combined", high=200.0),
+    Metric("combined", "Combined", high=200.0, explanation="Combined = (Inform + Success) / 2 + BLEU."),
     Metric("avg_lengths", "Length", "words", high=None, descriptive=True),
     Metric("num_unigrams", "Words", "words", high=None, decimals=0, descriptive=True),
     Metric("num_trigrams", "3-grams", "3-grams", high=None, decimals=0, descriptive=True),

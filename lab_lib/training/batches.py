@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from lab_lib.errors import LabError
+from lab_lib.processes.rank import world_size
 from lab_lib.training.config import TrainConfig
 
 # Rows are padded to multiples of this. Each new shape costs the CPU's matrix library a compiled kernel and its memory:
@@ -15,7 +16,7 @@ IGNORED = -100  # the label cross-entropy passes over
 
 
 class Encoded(Protocol):
-    """What training needs of an example: token ids, which of them are learnt, and where it comes from."""
+    """What training needs of an example: token ids, which of them the loss counts, and the key of its item."""
 
     @property
     def ids(self) -> tuple[int, ...]: ...
@@ -26,17 +27,17 @@ class Encoded(Protocol):
 
 
 def to_rows(examples: Sequence[Encoded], eos: int) -> list[dict[str, list[int]]]:
-    """Return {"input_ids", "labels"} for each example; labels are the ids where learnt, else -100.
+    """Return {"input_ids", "labels"} for each example; labels are the ids of supervised tokens, else -100.
 
-    Raises LabError when an example learns nothing but EOS or does not end by learning EOS: a model trained on such
+    Raises LabError when EOS is the only supervised token of an example, or is not its last one: a model trained on such
     rows never answers, or never stops.
     """
     rows = []
     for example in examples:
-        learnt = sum(example.loss_mask)
-        if learnt < 2 or not example.loss_mask[-1] or example.ids[-1] != eos:
-            raise LabError(f"dialogue {example.key}: {learnt} learnt tokens; expected a reply and its EOS at the end")
-        labels = [i if learn else IGNORED for i, learn in zip(example.ids, example.loss_mask, strict=True)]
+        supervised = sum(example.loss_mask)
+        if supervised < 2 or not example.loss_mask[-1] or example.ids[-1] != eos:
+            raise LabError(f"{example.key}: {supervised} supervised tokens; expected an answer and its EOS at the end")
+        labels = [i if counts else IGNORED for i, counts in zip(example.ids, example.loss_mask, strict=True)]
         rows.append({"input_ids": list(example.ids), "labels": labels})
     if not rows:
         raise LabError("no training examples: is the training split empty?")
@@ -44,7 +45,7 @@ def to_rows(examples: Sequence[Encoded], eos: int) -> list[dict[str, list[int]]]
 
 
 def blank_row(token: int) -> dict[str, list[int]]:
-    """Return a row that teaches nothing, of a token and nothing else."""
+    """Return a padding example: one token and no loss."""
     return {"input_ids": [token], "labels": [IGNORED]}
 
 
@@ -52,7 +53,7 @@ class Collator:
     """Pad a list of rows on the right to one length; positions, not token values, decide what is padding.
 
     A `short` batch has only what a causal decoder needs: no mask, since no token looks to its right, where the padding
-    is; and `logits_to_keep`, which marks the positions that predict a learnt token.
+    is; and `logits_to_keep`, which marks the positions that predict a supervised token.
     """
 
     def __init__(self, pad: int, short: bool = False):
@@ -69,14 +70,14 @@ class Collator:
             for name, value in fill.items()
         }
         if self.short:  # position t predicts token t + 1; the last position predicts nothing
-            learnt = torch.nn.functional.pad(batch["labels"][:, 1:] != IGNORED, (0, 1))
-            return {**batch, "logits_to_keep": learnt}
+            supervised = torch.nn.functional.pad(batch["labels"][:, 1:] != IGNORED, (0, 1))
+            return {**batch, "logits_to_keep": supervised}
         lengths = torch.tensor([len(row["input_ids"]) for row in rows])
         return {**batch, "attention_mask": (torch.arange(width) < lengths[:, None]).long()}
 
 
 class EpochOrder:
-    """A sampler whose order depends on the seed and the epoch alone, so that a resumed run goes on exactly.
+    """A sampler whose order depends on the seed and the epoch alone, so that a resumed run takes the same steps.
 
     Every optimiser step is a random draw of examples. With `step` above 0, its number of examples, those of one step
     are put in order of length, so that similar ones share a micro batch: less padding, the same gradient. Sorting
@@ -84,8 +85,8 @@ class EpochOrder:
     and a step would hold greetings or goodbyes only. The step with the longest example comes first, so that a run that
     does not fit in memory says so at once.
 
-    An epoch's number of indices is a multiple of `among`, what processes share in one go: after all examples comes the
-    index behind them, of a row that teaches nothing. Otherwise the first examples would be dealt a second time.
+    An epoch's number of indices is a multiple of `among`, the examples that all processes take at once: the index after
+    the last example, that of a padding example, fills it up. Otherwise accelerate would repeat the first examples.
     """
 
     def __init__(self, lengths: Sequence[int], seed: int, step: int = 0, among: int = 1):
@@ -115,6 +116,12 @@ class EpochOrder:
             longest = max(range(full), key=lambda n: self.lengths[steps[n][0]])
             steps[0], steps[longest] = steps[longest], steps[0]
         return [i for step in steps for i in step]
+
+
+def epoch_order(lengths: Sequence[int], config: TrainConfig) -> EpochOrder:
+    """Return the order in which training sees examples of these lengths: the same for any number of processes."""
+    step, world = config.batch_size if config.group_by_length else 0, world_size()
+    return EpochOrder(lengths, config.seed, step, config.micro_batch_size * world if world > 1 else 1)
 
 
 def batch_line(config: TrainConfig, world: int) -> str:

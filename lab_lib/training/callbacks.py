@@ -1,4 +1,4 @@
-"""What happens beside the gradient steps: the log of the run, the stop at NaN, the mark of a complete checkpoint."""
+"""Callbacks of the Trainer: the log of a run, the stop at NaN, the mark of a complete checkpoint."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ COMPLETE = "complete"  # a checkpoint folder without this file was being written
 
 
 class RunLog(TrainerCallback):
-    """Append one JSON row a logging step to `log.jsonl`, and say it in one line.
+    """Append one JSON row a logging step to `log.jsonl`, and pass it to `log` as one line.
 
     After resuming, rows of steps that are repeated are removed first. `tokens` is the mean number of tokens of an
     optimiser step, padding not counted; speeds are tokens a second since the last logging step.
     """
 
-    def __init__(self, path: Path, tokens: float, say: Callable[[str], None]):
-        self.path, self.tokens, self.say = path, tokens, say
+    def __init__(self, path: Path, tokens: float, log: Callable[[str], None]):
+        self.path, self.tokens, self.log = path, tokens, log
         self.first = self.mark = (0, 0.0)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Start the clock and drop rows beyond the step that training goes on from."""
+        """Start the clock and drop the rows of steps after the checkpoint that training resumes from."""
         if this_process().first:
             rows = read_jsonl(self.path) if self.path.exists() else []
             write_jsonl(self.path, [row for row in rows if row["step"] <= state.global_step])
         if state.global_step:
-            self.say(f"going on from the checkpoint of step {state.global_step}")
+            self.log(f"resuming from the checkpoint of step {state.global_step}")
         self.first = self.mark = (state.global_step, time.monotonic())
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
@@ -51,7 +51,7 @@ class RunLog(TrainerCallback):
         row = {"step": state.global_step, "epoch": round(state.epoch or 0, 3)}
         row |= {name: float(logs[name]) for name in ("loss", "learning_rate", "grad_norm") if name in logs}
         append_row(self.path, row | {"tokens_per_second": round(speed)})
-        self.say(
+        self.log(
             f"step {now[0]}/{state.max_steps}  loss {row['loss']:.3f}  {speed:,.0f} tokens/s  "
             f"{int(left) // 60}:{int(left) % 60:02d} left"
         )
@@ -69,7 +69,7 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
 
 
 class StopAtNaN(TrainerCallback):
-    """Stop the run when the loss is NaN, infinite or exactly zero: it never recovers, and hours would be burnt."""
+    """Stop the run when the loss is NaN, infinite or exactly zero: it never recovers, and hours would be lost."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Raise LabError with what to turn."""
@@ -78,9 +78,9 @@ class StopAtNaN(TrainerCallback):
             return
         hint = "lower training.learning_rate"
         if args.fp16:
-            hint = "fp16 reaches to 65,504 only and overflowed; set model.dtype=fp32 (bf16 on an A100 or newer)"
+            hint = "fp16 numbers end at 65,504 and overflowed; set model.dtype=fp32 (bf16 on an A100 or newer)"
         elif loss == 0.0:
-            hint = "nothing is left to learn, or the loss is computed on nothing; see 'lab data show CORPUS --tokens'"
+            hint = "every supervised token is predicted with certainty; see 'lab data show CORPUS --tokens'"
         raise LabError(f"loss is {loss} at step {state.global_step}: {hint}")
 
 
@@ -152,25 +152,25 @@ def mean_of_processes(number: float, device: Any) -> float:
 
 
 class KeepBytes(TrainerCallback):
-    """Raise LabError if sharing out changed a 4-bit weight.
+    """Raise LabError if sharding changed a 4-bit weight.
 
-    Two or more 4-bit weights are stored as one number of the format of the computations, since FSDP shares out such
-    numbers only. Some of them happen to be NaN, and code that takes them for numbers may replace one NaN by another:
-    seen on GPUs with bitsandbytes' issue 1945. It trains on, on other weights than those of the file.
+    Two or more 4-bit weights are stored as one number of the format of the computations, since FSDP shards only such
+    numbers. Some of them happen to be NaN, and code that treats them as numbers may replace one NaN by another: seen
+    on GPUs, bitsandbytes' issue 1945. Training would continue on weights that are not those of the file.
     """
 
     def __init__(self, model: Any):
         self.sums = byte_sums(model)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        """Put the shares of each part together, compare, and take them apart again."""
+        """Gather each part, compare its sums, and shard it again."""
         if not self.sums:
             return
         now = unsharded_sums(model)
         changed = [name for name, total in self.sums.items() if now.get(name) != total]
         if changed:
             raise LabError(
-                f"sharing out changed {len(changed)} of {len(self.sums)} 4-bit weights, first {changed[0]}; set "
+                f"sharding changed {len(changed)} of {len(self.sums)} 4-bit weights, first {changed[0]}; set "
                 "model.quantisation=none, or train on one GPU"
             )
 

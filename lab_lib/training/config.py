@@ -1,4 +1,4 @@
-"""Every knob of fine-tuning, once."""
+"""Every setting of fine-tuning, once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from lab_lib.errors import LabError
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How the adapter is learnt. The arithmetic: steps = epochs x examples / batch_size."""
+    """How the weights are trained. The arithmetic: steps = epochs x examples / batch_size."""
 
+    # sft (supervised fine-tuning): the cross-entropy of the supervised tokens. Training on preferences (dpo) comes with
+    # the first task that has preference pairs.
+    objective: Literal["sft"] = "sft"
     epochs: float = 3.0  # passes over the training examples; ignored when steps is given
     steps: int | None = None  # optimiser steps
     batch_size: int = 16  # examples an optimiser step, over all devices; the gradient depends on this alone
@@ -34,16 +37,18 @@ class TrainConfig:
     # gates in one kernel each: the same numbers to rounding, less memory for activations.
     kernels: Literal["torch", "liger"] = "torch"
     evaluate_every: int = 0  # steps between dev evaluations, each with a checkpoint; 0: none, see save_every
-    evaluate_dialogues: int = 30  # dev dialogues decoded at each evaluation, sampled once with the seed
-    best_metric: Literal["combined", "bleu", "inform", "success"] = "combined"  # what chooses the checkpoint, on dev
+    # Dev items decoded at each evaluation, sampled once with the seed (dialogues, requests, questions).
+    evaluate_dialogues: int = 30
+    # The metric of the task that chooses the checkpoint, on dev; left out: the task's main metric.
+    best_metric: str | None = None
     save_every: int = 100  # steps between checkpoints when evaluate_every is 0
     keep_checkpoints: int = 2
     log_every: int = 10
-    seed: int = 0  # weights of the adapter, data order, dropout
-    loggers: tuple[str, ...] = ()  # of tensorboard, wandb, trackio; none by default, nothing ever asks for a login
+    seed: int = 0  # initial weights of the adapter, data order, dropout
+    loggers: tuple[str, ...] = ()  # of tensorboard, wandb, trackio; none of them ever asks for a login
 
     def __post_init__(self) -> None:
-        """Refuse values that cannot be meant."""
+        """Refuse values that make no sense."""
         for name in ("batch_size", "micro_batch_size", "log_every", "save_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise LabError(f"training.{name} must be at least 1")

@@ -1,8 +1,8 @@
 """Fused kernels on a GPU (`training.kernels=liger`): Liger's RMSNorm, rotary positions and feed-forward gate.
 
 Each is one pass over memory, forward and backward, where PyTorch makes several and keeps what lies between. Liger's own
-loss is left out: ours computes logits at learnt positions only. No GPU has run it here: docs/lab-log.md says what was
-compared instead.
+loss is left out: ours computes logits at supervised positions only. No GPU has run it here: docs/lab-log.md says what
+was compared instead.
 """
 
 from __future__ import annotations

@@ -1,16 +1,28 @@
-"""Low-rank adapters: which layers get one, how many weights that trains, and putting a saved one back."""
+"""What is trained: a new LoRA adapter, one that is trained further, or every weight."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal, get_args
 
 from lab_lib.errors import LabError, nearest
-from lab_lib.models.adapter import adapted_modules, quiet_peft, save_without_lookup
+from lab_lib.models.adapter import (
+    adapted_modules,
+    base_linear_modules,
+    quiet_peft,
+    read_adapter_config,
+    save_without_lookup,
+    set_dropout,
+    trainable_in_fp32,
+)
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.hub import find_source
 from lab_lib.models.quantised import count_parameters, quantised_modules
-from lab_lib.training.selectors import choose, match_modules
+from lab_lib.training.embeddings import embedding_modules, tie_copies
+from lab_lib.training.selectors import choose, match_modules, match_names
 
 Method = Literal["lora", "full"]
 METHODS = get_args(Method)
@@ -34,8 +46,8 @@ class LoraConfig:
     dropout: float = 0.05
     # True scales by alpha / sqrt(rank) (Kalajdzievski 2023), so that high ranks keep learning.
     rslora: bool = False
-    # True trains the tokens' vectors whole beside the adapter, and saves them with it: for signs that the base hardly
-    # read (the [ and ] of placeholders, on lab-tiny). Costs vocabulary x width weights, 16 bytes each.
+    # True also trains the token embeddings, all of them, and saves them with the adapter: for symbols that the base
+    # model rarely read (the [ and ] of placeholders, with lab-tiny). Costs vocabulary x width weights, 16 bytes each.
     embeddings: bool = False
 
 
@@ -52,7 +64,7 @@ class LoraSummary:
         share = 100 * self.trainable / self.total
         counts = Counter(name.rsplit(".", 1)[-1] for name in self.modules)
         names = ", ".join(f"{name} x {count}" for name, count in counts.items()) or "every weight"
-        names += ", the tokens' vectors" if self.embeddings else ""
+        names += ", the token embeddings" if self.embeddings else ""
         return f"{self.trainable:,} of {self.total:,} weights are trained ({share:.2f} %): {names}"
 
 
@@ -72,17 +84,32 @@ def check_lora(config: LoraConfig) -> None:
 def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
     """Return (the model to train, what is trained); `model` as loaded with `for_training=True`.
 
-    With `method: full` the same model comes back with every weight in fp32 and trainable. Trainable weights are
-    fp32 in both cases: half-precision ones cannot be unscaled under fp16, and lose small updates under bf16.
+    A model that was loaded with an adapter is returned with that adapter, to be trained further. With `method: full`
+    the same model comes back with every weight in fp32 and trainable. Trainable weights are fp32 in all
+    cases: half-precision ones cannot be unscaled under fp16, and lose small updates under bf16.
     """
+    from peft import PeftModel
+
     check_lora(config)
     if config.method == "full":
         return _unfreeze(model)
+    if isinstance(model, PeftModel):
+        names = _continued(model, config)
+    else:
+        names = match_modules(model, config.modules)
+        model = _new_adapter(model, names, config)
+    tie_copies(model)
+    return model, LoraSummary(
+        names, count_parameters(model, trainable=True), count_parameters(model), config.embeddings
+    )
+
+
+def _new_adapter(model: Any, names: tuple[str, ...], config: LoraConfig) -> Any:
+    """Return the PEFT model with a new adapter beside the layers of these names; its update is zero."""
     from peft import LoraConfig as PeftConfig
     from peft import get_peft_model
 
-    names = match_modules(model, config.modules)
-    vectors = vector_modules(model) if config.embeddings else []
+    whole = [name for group in embedding_modules(model) for name in group] if config.embeddings else None
     settings = PeftConfig(
         task_type="SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM",
         target_modules=list(names),
@@ -90,40 +117,66 @@ def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         use_rslora=config.rslora,
-        modules_to_save=[name for group in vectors for name in group] or None,
+        modules_to_save=whole,
     )
     with quiet_peft():
         adapted = get_peft_model(model, settings)
-    _tie(adapted, vectors)
-    for parameter in adapted.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
+    trainable_in_fp32(adapted)
     save_without_lookup(adapted)
     got = adapted_modules(adapted)
     if set(got) != set(names):  # PEFT matches by suffix; a clash would adapt layers nobody asked for
         raise LabError(f"lora.modules={config.modules}: PEFT adapted {len(got)} layers, {len(names)} were chosen")
-    trainable = count_parameters(adapted, trainable=True)
-    return adapted, LoraSummary(names, trainable, count_parameters(model), config.embeddings)
+    return adapted
 
 
-def vector_modules(model: Any) -> list[list[str]]:
-    """Return the names of the modules that hold the tokens' vectors: those of one matrix in one list."""
-    held: dict[int, list[str]] = {
-        id(layer().weight): [] for layer in (model.get_input_embeddings, model.get_output_embeddings)
+def check_start(model: ModelConfig, lora: LoraConfig) -> None:
+    """Raise LabError where training cannot start from `model.adapter`; reads its settings, no weights.
+
+    Without an adapter only the values of `lora` are checked. The layers are compared when the model is there
+    (`attach_lora`).
+    """
+    check_lora(lora)
+    if model.adapter is None:
+        return
+    if lora.method == "full":
+        raise LabError(
+            f"lora.method=full: training every weight cannot start from model.adapter={model.adapter}; set "
+            "lora.method=lora, or merge the adapter with 'lab merge' and name the merged folder as model.name"
+        )
+    require_settings(read_adapter_config(find_source(model.adapter)), lora, f"model.adapter={model.adapter}")
+
+
+def require_settings(saved: Mapping[str, Any], config: LoraConfig, adapter: str) -> None:
+    """Raise LabError, naming all values to set, unless `config` describes the adapter that adapter_config.json does."""
+    has = {
+        "rank": int(saved["r"]),
+        "alpha": float(saved["lora_alpha"]),
+        "rslora": bool(saved.get("use_rslora")),
+        "embeddings": bool(saved.get("modules_to_save")),
     }
-    for name, module in model.named_modules():
-        if id(getattr(module, "weight", None)) in held:
-            held[id(module.weight)].append(name)
-    return list(held.values())
+    differing = {name: value for name, value in has.items() if getattr(config, name) != value}
+    if differing:
+        wanted = " ".join(f"lora.{name}={getattr(config, name)}" for name in differing)
+        values = " ".join(f"lora.{name}={value}" for name, value in differing.items())
+        raise LabError(f"{wanted}: {adapter} was trained with other values; set {values.lower()}")
 
 
-def _tie(adapted: Any, groups: list[list[str]]) -> None:
-    """Make one matrix again of PEFT's copies of one: it ties only copies with the names that Llama gives them."""
-    for first, *others in groups:
-        base = adapted.get_base_model()
-        matrix = base.get_submodule(first).modules_to_save["default"].weight
-        for name in others:
-            base.get_submodule(name).modules_to_save["default"].weight = matrix
+def _continued(adapted: Any, config: LoraConfig) -> tuple[str, ...]:
+    """Make a loaded adapter ready to be trained further as `config` says; return the names of its layers.
+
+    Dropout is the one setting that may differ from the run that trained it. Raises LabError for any other.
+    """
+    settings = adapted.peft_config["default"]
+    require_settings(settings.to_dict(), config, "the adapter")
+    linear, got = base_linear_modules(adapted), tuple(adapted_modules(adapted))
+    chosen = match_names(linear, config.modules)
+    if set(chosen) != set(got):
+        same = [s for s in ("linear", "attention", "ffn") if set(match_names(linear, s)) == set(got)]
+        hint = f"set lora.modules={same[0]}" if same else "set lora.modules as in the run that trained it"
+        raise LabError(f"lora.modules={config.modules}: {len(chosen)} layers, and the adapter has {len(got)}; {hint}")
+    set_dropout(adapted, config.dropout)
+    settings.base_model_name_or_path = adapted.get_base_model().name_or_path
+    return got
 
 
 def _unfreeze(model: Any) -> tuple[Any, LoraSummary]:

@@ -1,7 +1,7 @@
-"""The loss at learnt positions only: products over the vocabulary are made where something is learnt, not elsewhere.
+"""Computes the LM head at supervised positions only.
 
-A third of a dialogue's tokens are learnt. The others' logits would be computed, turned into fp32, into probabilities
-and back into gradients, all zero. Leaving them out changes neither the loss nor the gradient.
+A third of a dialogue's tokens are supervised. The logits of the others would be computed, turned into fp32, into
+probabilities and back into gradients that are all zero. Leaving them out changes neither the loss nor the gradient.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from lab_lib.training.batches import IGNORED, Collator
 from lab_lib.training.packing import PackedCollator, require_apart
 from lab_lib.training.seq2seq import collator_for, loss_for
 
-SHORT, LONG = "learnt positions", "every position"
+SHORT, LONG = "supervised positions", "every position"
 
 
-def learnt_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
-    """Return the cross-entropy of logits that exist for learnt positions only (the Trainer's `compute_loss_func`).
+def supervised_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
+    """Return the cross-entropy of logits that exist for supervised positions only (the Trainer's `compute_loss_func`).
 
     `outputs.logits` has a row for every label but IGNORED ones, in reading order. The loss is their sum divided by
-    `num_items_in_batch`, the learnt tokens of the whole optimiser step; their mean when it is not given.
+    `num_items_in_batch`, the supervised tokens of the whole optimiser step; their mean when it is not given.
     """
     import torch
 
@@ -44,7 +44,7 @@ class Batching:
     logits: Choice
 
     def __call__(self, model: Any, batch: dict[str, Any]) -> Any:
-        """Return the mean loss of a learnt token of one batch: what the Trainer computes, for measuring by itself."""
+        """Return the mean loss of a supervised token of one batch, as the Trainer computes it, for measurements."""
         if self.loss is None:
             return model(**batch).loss
         return self.loss(model(**{name: tensor for name, tensor in batch.items() if name != "labels"}), batch["labels"])
@@ -60,9 +60,9 @@ def batching_for(model: Any, pad: int, width: int | None = None) -> Batching:
         if logits.value == LONG:
             raise LabError(f"training.packing: {logits.reason}; set training.packing=false")
         require_apart(model)
-        return Batching(PackedCollator(pad, width), learnt_loss, logits)
+        return Batching(PackedCollator(pad, width), supervised_loss, logits)
     if logits.value == SHORT:
-        return Batching(Collator(pad, short=True), learnt_loss, logits)
+        return Batching(Collator(pad, short=True), supervised_loss, logits)
     return Batching(collator_for(model, pad), loss_for(model), logits)
 
 
@@ -75,7 +75,7 @@ def choose_positions(model: Any) -> Choice:
     import torch
 
     if model.config.is_encoder_decoder:
-        return Choice(LONG, "the decoder reads the reply alone, and all of that is learnt")
+        return Choice(LONG, "the decoder reads only the reply, and every token of it is supervised")
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if "logits_to_keep" not in signature(base.forward).parameters:
         return Choice(LONG, "this model's code cannot leave logits out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,8 +23,12 @@ def match_modules(model: Any, selector: str) -> tuple[str, ...]:
     Names are never lower-cased or cut to their last part. Raises LabError for an unknown selector, a bad pattern,
     or one that chooses nothing, or has an alternative (`q_proj|w_proj`) that chooses nothing, naming the nearest.
     """
+    return match_names(linear_modules(model), selector)
+
+
+def match_names(names: Sequence[str], selector: str) -> tuple[str, ...]:
+    """Return those of a model's linear layers that a selector chooses; see `match_modules`."""
     chosen = choose(selector)
-    names = linear_modules(model)
     matched = tuple(name for name in names if chosen(name))
     pattern = selector.removeprefix("regexp:")
     last = sorted({name.rsplit(".", 1)[-1] for name in names})

@@ -1,7 +1,7 @@
-"""Batches and loss of an encoder-decoder: the source is read by the encoder, the decoder learns the reply alone.
+"""Batches and loss of an encoder-decoder: the encoder reads the source, the decoder learns the reply.
 
-An example of prompt format `pairs` is a source, nothing of which is learnt, followed by a target, all of which is. So
-no gradient comes from predicting the source: the decoder never predicts it.
+An example of prompt format `pairs` is a source, none of whose tokens is supervised, followed by a target, all of whose
+tokens are. The decoder never predicts the source, so no gradient comes from it.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def _is_pairs(model: Any) -> bool:
 
 
 def split(row: dict[str, list[int]], key: str) -> dict[str, list[int]]:
-    """Cut a row {"input_ids", "labels"} where learning begins: the source before it, the target from there on.
+    """Cut a row {"input_ids", "labels"} at its first supervised token: the source before it, the target from there on.
 
-    Raises LabError unless exactly the end of the row is learnt and there is a source before it.
+    Raises LabError unless the supervised tokens are the end of the row, with a source before them.
     """
     labels = row["labels"]
     start = next(n for n, label in enumerate(labels) if label != IGNORED)
     if start == 0 or IGNORED in labels[start:]:
-        raise LabError(f"dialogue {key}: an encoder-decoder learns one reply an example; set prompt.format=pairs")
+        raise LabError(f"{key}: an encoder-decoder learns one answer an example; set prompt.format=pairs")
     return {"input_ids": row["input_ids"][:start], "labels": labels[start:]}
 
 
@@ -59,7 +59,7 @@ class PairCollator:
         """Return int64 tensors of shape (rows, width): input_ids and attention_mask; labels and decoder_input_ids.
 
         The decoder's first input is the start token, its last the token before EOS. Its padding needs no mask: the
-        decoder looks only back, and padded labels are not learnt.
+        decoder looks only back, and the loss ignores padded labels.
         """
         import torch
 
@@ -81,7 +81,7 @@ def _padded(rows: Sequence[Sequence[int]], value: int, multiple: int) -> Any:
 
 
 def pair_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
-    """Return the summed cross-entropy of the targets over the number of learnt tokens of the whole optimiser step.
+    """Return the summed cross-entropy of the targets over the number of supervised tokens of the whole optimiser step.
 
     T5's own loss is a mean over one micro batch: it weighs a token by how many others share its micro batch. And as
     its forward() takes any keyword, the trainer of transformers 5 believes that it divides by the whole step's tokens

@@ -1,8 +1,8 @@
-"""Whether the processes of a run share the model's weights out among them, and what this asks of the rest.
+"""Whether the processes of a run shard the model's weights, and what sharding requires of the rest.
 
-`accelerate launch` says in the environment what was asked for; `choose_sharding` is the one place that reads it. Each
-process then holds 1/N of every weight, and a layer is whole only while it is computed. So nothing that looks at a
-model's weights works on it as it is: `whole_weights` puts the trained ones together again.
+`accelerate launch` writes the wish into the environment; only `choose_sharding` reads it. Each process then holds 1/N
+of every weight, and a layer is whole only while it is computed. Code that reads a model's weights does not work on
+shards: `whole_weights` gathers the trained ones.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ MARKS = {FSDP2: "pytorch_model_fsdp.bin", ZERO3: "latest"}
 
 
 def sharding_choice(training: TrainConfig, quantisation: str) -> Choice:
-    """Return WHOLE, FSDP2 or ZERO3 for this process, or raise LabError for what cannot be done."""
+    """Return WHOLE, FSDP2 or ZERO3 for this process, or raise LabError for a combination that does not work."""
     sharding = choose_sharding(os.environ, gpu=find_machine().capability is not None)
     require_shardable(sharding.value, training, quantisation)
     return sharding
 
 
 def choose_sharding(environment: Mapping[str, str], gpu: bool) -> Choice:
-    """Return WHOLE, FSDP2 or ZERO3, as `accelerate launch` was asked; `gpu` says whether this process has one.
+    """Return WHOLE, FSDP2 or ZERO3, as `accelerate launch` was told; `gpu`: whether this process has one.
 
-    Raises LabError for what the lab cannot do. Without GPUs accelerate would not share anything out and not say so.
+    Raises LabError for what the lab cannot do. Without GPUs accelerate would shard nothing and print nothing.
     """
     processes = int(environment.get("WORLD_SIZE", "1"))
     kind = FSDP2 if _on(environment, "ACCELERATE_USE_FSDP") else WHOLE
@@ -47,10 +47,10 @@ def choose_sharding(environment: Mapping[str, str], gpu: bool) -> Choice:
         raise LabError("zero_stage is not 3 in the configuration of accelerate; set LAB_ACCELERATE=deepspeed-zero3")
     if not gpu:
         raise LabError(
-            f"the weights were to be shared out ({kind}), which accelerate does among GPUs only, and none is here: "
+            f"the weights were to be sharded ({kind}), which accelerate does only with GPUs, and there is none: "
             "every process would hold all of them; unset LAB_ACCELERATE"
         )
-    return Choice(kind, f"as asked for: each of {processes} processes holds its share of every weight")
+    return Choice(kind, f"as asked for: each of {processes} processes holds one shard of every weight")
 
 
 def _on(environment: Mapping[str, str], name: str) -> bool:
@@ -58,43 +58,42 @@ def _on(environment: Mapping[str, str], name: str) -> bool:
 
 
 def require_shardable(sharding: str, training: TrainConfig, quantisation: str) -> None:
-    """Raise LabError for settings that need the whole weights; does nothing for weights that are WHOLE."""
+    """Raise LabError for settings that need the whole weights; does nothing if `sharding` is WHOLE."""
     if sharding == WHOLE:
         return
     if training.evaluate_every:
         raise LabError(
-            f"training.evaluate_every={training.evaluate_every}: nothing can be decoded while the weights are shared "
-            "out; set training.evaluate_every=0 and decode afterwards"
+            f"training.evaluate_every={training.evaluate_every}: nothing can be decoded while the weights are "
+            "sharded; set training.evaluate_every=0 and decode afterwards"
         )
     if sharding == ZERO3 and quantisation != "none":
         raise LabError(
             f"model.quantisation={quantisation}: not with DeepSpeed; set it to none, or LAB_ACCELERATE=fsdp2"
         )
     if quantisation == "8bit":
-        raise LabError("model.quantisation=8bit: 8-bit weights cannot be shared out; set model.quantisation=4bit")
+        raise LabError("model.quantisation=8bit: 8-bit weights cannot be sharded; set model.quantisation=4bit")
     if training.optimiser != "adamw_torch":
         raise LabError(
-            f"training.optimiser={training.optimiser}: not for weights that are shared out; "
-            "set training.optimiser=adamw_torch"
+            f"training.optimiser={training.optimiser}: not for sharded weights; set training.optimiser=adamw_torch"
         )
 
 
 def require_sharded(sharding: str, trainer: Any) -> None:
-    """Raise LabError unless the trainer does as was asked: accelerate falls back to plain copies without a word.
+    """Raise LabError unless the trainer shards as was asked: accelerate falls back to plain copies without a warning.
 
-    And for an encoder-decoder: its token vectors are one matrix in encoder, decoder and output, and FSDP2 wants what is
-    one in one place.
+    Also for an encoder-decoder: encoder, decoder and output layer share one embedding matrix, and FSDP2 does not shard
+    a matrix that several layers hold.
     """
     got = FSDP2 if trainer.is_fsdp_enabled else ZERO3 if trainer.is_deepspeed_enabled else WHOLE
     if got != sharding:
         does = "DDP, where every process holds all weights" if got == WHOLE else got
         raise LabError(f"sharding was to be {sharding} and accelerate does {does}")
     if sharding != WHOLE and trainer.model.config.is_encoder_decoder:
-        raise LabError("the weights of an encoder-decoder cannot be shared out; unset LAB_ACCELERATE")
+        raise LabError("the weights of an encoder-decoder cannot be sharded; unset LAB_ACCELERATE")
 
 
 def require_same_kind(sharding: str, checkpoint: Path | None) -> None:
-    """Raise LabError for a checkpoint to go on from that was written the other way."""
+    """Raise LabError for a checkpoint that was written with another sharding than that of this run."""
     if checkpoint is None:
         return
     was = next((kind for kind, name in MARKS.items() if (checkpoint / name).exists()), WHOLE)
@@ -106,16 +105,16 @@ def require_same_kind(sharding: str, checkpoint: Path | None) -> None:
 
 
 def is_sharded(model: Any) -> bool:
-    """Return whether this process holds shares of the weights: FSDP2 makes them DTensors, DeepSpeed numbers them."""
+    """Return whether this process holds shards of the weights: FSDP2 makes them DTensors, DeepSpeed numbers them."""
     from torch.distributed.tensor import DTensor
 
     return any(isinstance(parameter, DTensor) or hasattr(parameter, "ds_id") for parameter in model.parameters())
 
 
 def whole_weights(model: Any) -> dict[str, Any] | None:
-    """Return the trained weights by name, put together on the CPU; None for a model that is whole.
+    """Return the trained weights by name, gathered on the CPU; None for a model that is not sharded.
 
-    All processes must call it: each gives its shares, one weight after the other.
+    All processes must call it: each gives its shards, one weight after the other.
     """
     if not is_sharded(model):
         return None
@@ -149,7 +148,7 @@ def byte_sums(model: Any) -> dict[str, int]:
 
 
 def unsharded_sums(model: Any) -> dict[str, int]:
-    """Return `byte_sums` of a sharded model, one part after the other whole. All processes must call it."""
+    """Return `byte_sums` of a sharded model, gathering one part after the other. All processes must call it."""
     from torch.distributed.fsdp import FSDPModule
 
     sums: dict[str, int] = {}

@@ -42,7 +42,7 @@ def stopping_cleanly() -> Iterator[None]:
     try:
         yield
     except Stopped as stop:
-        print(f"{stop}; the same command goes on from here", file=sys.stderr)
+        print(f"{stop}; the same command resumes from here", file=sys.stderr)
         _put_back(stop)
         sys.exit(128 + stop.number)
     finally:

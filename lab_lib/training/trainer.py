@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer
 
 from lab_lib.errors import LabError, OutOfMemory, Stopped
 from lab_lib.files import writing
 from lab_lib.processes.rank import world_size
-from lab_lib.training.batches import Encoded, EpochOrder, batch_line, blank_row
+from lab_lib.training.arguments import step_count, training_arguments
+from lab_lib.training.batches import Encoded, EpochOrder, batch_line, blank_row, epoch_order
 from lab_lib.training.callbacks import (
     KeepBytes,
     MarkComplete,
@@ -31,25 +31,25 @@ from lab_lib.training.seq2seq import rows_for
 from lab_lib.training.sharding import WHOLE, require_same_kind, require_sharded
 from lab_lib.training.stopping import Notice
 
-# Called with the model in the middle of training and the step; returns dev metrics, and may write samples itself.
+# Called with the model during training and the step; returns {metric: value} on dev, and may write samples itself.
 DevEvaluation = Callable[[Any, int], Mapping[str, float]]
 
 
 class DialogueTrainer(Trainer):
-    """The Hugging Face Trainer with our order of examples, our dev evaluation, and one line when it cannot write."""
+    """The Hugging Face Trainer with our order of examples, our dev evaluation, and one-line errors of writing."""
 
-    def __init__(self, *args: Any, order: EpochOrder, dev: DevEvaluation | None, log: Path, **kwargs: Any):
+    def __init__(self, *args: Any, order: EpochOrder, dev: DevEvaluation | None, log_path: Path, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.order, self.dev, self.log_path = order, dev, log
+        self.order, self.dev, self.log_path = order, dev, log_path
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         with writing(self.args.output_dir):
             super()._save_checkpoint(model, trial)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Write the weights of a checkpoint; sharded ones are written beside the optimiser's state, the trained ones.
+        """Write the weights of a checkpoint; those of a sharded model are written with the optimiser's state instead.
 
-        The Trainer would put all weights of the base together, too, only to leave them out of the file.
+        The Trainer would also gather all weights of the base, only to leave them out of the file.
         """
         if not self.is_fsdp_enabled:
             super().save_model(output_dir, _internal_call)
@@ -58,7 +58,7 @@ class DialogueTrainer(Trainer):
         return self.order
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Decode and score the dev dialogues; training's random state is left as it was."""
+        """Decode and score the dev items; training's random state is left as it was."""
         import torch
 
         assert self.dev is not None
@@ -72,75 +72,6 @@ class DialogueTrainer(Trainer):
         return metrics
 
 
-def step_count(config: TrainConfig, examples: int) -> int:
-    """Return the optimiser steps of a run: `steps`, or epochs x examples / batch_size, rounded up.
-
-    >>> step_count(TrainConfig(epochs=3, batch_size=16), 400)
-    75
-    """
-    if config.steps is not None:
-        return config.steps
-    return math.ceil(config.epochs * math.ceil(examples / config.batch_size))
-
-
-def epoch_order(lengths: Sequence[int], config: TrainConfig) -> EpochOrder:
-    """Return the order in which examples of these lengths are learnt from: the same for any number of processes."""
-    step, world = config.batch_size if config.group_by_length else 0, world_size()
-    return EpochOrder(lengths, config.seed, step, config.micro_batch_size * world if world > 1 else 1)
-
-
-def training_arguments(
-    config: TrainConfig, folder: Path, steps: int, precision: str, dev: bool, world: int
-) -> TrainingArguments:
-    """Translate our config to TrainingArguments. Accumulation = batch_size / (micro_batch_size x world size)."""
-    import torch
-
-    accumulation, rest = divmod(config.batch_size, config.micro_batch_size * world)
-    if rest or not accumulation:
-        raise LabError(
-            f"training.batch_size={config.batch_size} cannot be shared by {world} processes "
-            f"of micro_batch_size={config.micro_batch_size}"
-        )
-    every = config.evaluate_every if dev else config.save_every
-    arguments = TrainingArguments(
-        output_dir=str(folder / "checkpoints"),
-        max_steps=steps,
-        per_device_train_batch_size=config.micro_batch_size,
-        gradient_accumulation_steps=accumulation,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type=config.schedule,
-        warmup_steps=math.ceil(config.warmup * steps),
-        optim=config.optimiser,
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.clip,
-        bf16=precision == "bf16",
-        fp16=precision == "fp16",
-        use_cpu=not torch.cuda.is_available(),
-        # A dev evaluation and a checkpoint fall on the same step, so that the best one is always on disk.
-        eval_strategy="steps" if dev else "no",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=config.keep_checkpoints,
-        load_best_model_at_end=dev,
-        metric_for_best_model=config.best_metric if dev else None,
-        greater_is_better=True,
-        logging_steps=config.log_every,
-        logging_nan_inf_filter=False,  # the filter would hide the NaN that StopAtNaN looks for
-        disable_tqdm=True,
-        report_to=list(config.loggers) or "none",
-        seed=config.seed,
-        data_seed=config.seed,
-        remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        ddp_find_unused_parameters=False,  # every weight that is trained has a part in every step
-    )
-    # One process uses one GPU. With several in sight, the Trainer would copy the model to all of them and take a
-    # micro batch for each: batch_size times their number. Start one process a GPU (torchrun) to use more.
-    arguments._n_gpu = min(arguments.n_gpu, 1)
-    return arguments
-
-
 def train(
     model: Any,
     examples: Sequence[Encoded],
@@ -151,62 +82,85 @@ def train(
     eos: int,
     precision: str,
     dev: DevEvaluation | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    best_metric: str | None = None,
+    greater_is_better: bool = True,
+    log: Callable[[str], None] = lambda line: None,
     callbacks: Sequence[Any] = (),
     notice: Notice | None = None,
     sharding: str = WHOLE,
 ) -> dict[str, float]:
     """Fine-tune `model` in place, resuming from the newest complete checkpoint below `folder`, and return figures.
 
-    `model` is ready for training (adapter attached, `use_cache` off). With `dev` the model ends as its best
-    checkpoint by `config.best_metric`, else as its last. `say` is told the progress, line by line; `callbacks` are
-    the Trainer's, called after ours. With a `sharding` (see sharding.py) `model` ends in shares. The figures: steps,
-    examples, tokens, learnt_tokens, seconds, loss and best_step. Does not save the adapter; the caller does. Raises
-    LabError on NaN loss or when nothing is trainable, and Stopped, after a checkpoint, when a signal came that `notice`
-    was told of.
+    `model` is ready for training (adapter attached, `use_cache` off). With `dev` and `config.evaluate_every` the model
+    ends as its best checkpoint by `best_metric`, a key of what `dev` returns (`config.best_metric` if not given), else
+    as its last one. `log` is called with each line of progress; `callbacks` are the Trainer's, called after ours. With
+    a `sharding` (see sharding.py) `model` ends sharded. The figures: steps, examples, tokens, supervised_tokens,
+    seconds, loss and best_step. Does not save the adapter; the caller does. Raises LabError on NaN loss or when nothing
+    is trainable, and Stopped, after a checkpoint, when a signal reached `notice`.
     """
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise LabError("no parameter of the model is trainable; attach an adapter or set lora.method=full")
+    require_trainable(model)
     for line in prepare_loggers(config.loggers, folder):
-        say(line)
-    rows = rows_for(model, examples, eos)
-    lengths = [len(example.ids) for example in examples]
+        log(line)
+    rows, lengths = rows_for(model, examples, eos), [len(example.ids) for example in examples]
     batching = batching_for(model, pad, max(lengths) if config.packing else None)
-    say(f"logits at {batching.logits}")
-    say(batch_line(config, world_size()))
-    steps = step_count(config, len(rows))
-    evaluated = dev if config.evaluate_every else None
-    arguments = training_arguments(config, folder, steps, precision, evaluated is not None, world_size())
-    log = folder / "log.jsonl"
-    ours = [RunLog(log, config.batch_size * sum(lengths) / len(rows), say), StopAtNaN(), MarkComplete()]
-    ours += ([StopOnSignal(notice)] if notice else []) + ([] if sharding == WHOLE else [KeepBytes(model)])
+    log(f"logits at {batching.logits}")
+    log(batch_line(config, world_size()))
+    steps, tokens = step_count(config, len(rows)), config.batch_size * sum(lengths) / len(rows)
+    dev = dev if config.evaluate_every else None
+    best = (best_metric or config.best_metric) if dev else None
+    if dev and best is None:
+        raise ValueError("train: dev evaluations need `best_metric`, a key of what `dev` returns")
     trainer = DialogueTrainer(
         model=model,
-        args=arguments,
-        train_dataset=[*rows, blank_row(eos)],  # the last is for the end of an epoch of several processes
-        eval_dataset=rows[:1] if evaluated else None,  # never read: evaluate() decodes whole dialogues instead
+        args=training_arguments(config, folder, steps, precision, world_size(), best, greater_is_better),
+        train_dataset=[*rows, blank_row(eos)],  # the last one fills up the epoch of several processes
+        eval_dataset=rows[:1] if dev else None,  # never read: evaluate() decodes dev items instead
         data_collator=batching.collate,
         compute_loss_func=batching.loss,
-        callbacks=[*ours, *callbacks],
+        callbacks=[*our_callbacks(model, folder, tokens, log, notice, sharding), *callbacks],
         order=epoch_order(lengths, config),
-        dev=evaluated,
-        log=log,
+        dev=dev,
+        log_path=folder / "log.jsonl",
     )
-    require_sharded(sharding, trainer)
-    trainer.remove_callback(PrinterCallback)  # it prints raw dictionaries; RunLog says the same in a line
-    checkpoint = last_checkpoint(folder / "checkpoints", before=steps)
-    require_same_kind(sharding, checkpoint)
-    with saying_out_of_memory(config):
-        result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    trainer.remove_callback(PrinterCallback)  # it prints raw dictionaries; RunLog prints a line instead
+    result = run_trainer(trainer, config, folder, steps, sharding)
     if notice and notice.number and trainer.state.global_step < steps:
         raise Stopped(notice.number)
     return {"steps": steps, **sizes(examples), **outcome(result, trainer)}
 
 
+def require_trainable(model: Any) -> None:
+    """Raise LabError when no parameter of the model would be trained."""
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise LabError("no parameter of the model is trainable; attach an adapter or set lora.method=full")
+
+
+def our_callbacks(
+    model: Any, folder: Path, tokens: float, log: Callable[[str], None], notice: Notice | None, sharding: str
+) -> list[Any]:
+    """Return the callbacks of every run, in the order in which they are called; `tokens`: the mean of a step."""
+    return [
+        RunLog(folder / "log.jsonl", tokens, log),
+        StopAtNaN(),
+        MarkComplete(),
+        *([StopOnSignal(notice)] if notice else []),
+        *([] if sharding == WHOLE else [KeepBytes(model)]),
+    ]
+
+
+def run_trainer(trainer: Trainer, config: TrainConfig, folder: Path, steps: int, sharding: str) -> Any:
+    """Train up to `steps`, resuming from the newest complete checkpoint below `folder`; return the Trainer's result."""
+    require_sharded(sharding, trainer)
+    checkpoint = last_checkpoint(folder / "checkpoints", before=steps)
+    require_same_kind(sharding, checkpoint)
+    with explained_out_of_memory(config):
+        return trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+
 def sizes(examples: Sequence[Encoded]) -> dict[str, int]:
-    """Return how much there is to learn from: examples, tokens, learnt tokens."""
-    learnt = sum(sum(example.loss_mask) for example in examples)
-    return {"examples": len(examples), "tokens": sum(len(example.ids) for example in examples), "learnt_tokens": learnt}
+    """Return the numbers of examples, tokens and supervised tokens."""
+    tokens, supervised = sum(len(e.ids) for e in examples), sum(sum(e.loss_mask) for e in examples)
+    return {"examples": len(examples), "tokens": tokens, "supervised_tokens": supervised}
 
 
 def outcome(result: Any, trainer: Trainer) -> dict[str, float]:
@@ -220,8 +174,8 @@ def outcome(result: Any, trainer: Trainer) -> dict[str, float]:
 
 
 @contextmanager
-def saying_out_of_memory(config: TrainConfig) -> Iterator[None]:
-    """Turn running out of memory inside the `with`, on a GPU or a CPU, into an OutOfMemory that says what to turn."""
+def explained_out_of_memory(config: TrainConfig) -> Iterator[None]:
+    """Turn running out of memory inside the `with`, on a GPU or a CPU, into an OutOfMemory that names the setting."""
     import torch
 
     try:

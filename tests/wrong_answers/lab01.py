@@ -118,9 +118,9 @@ def joined(train, test):
     return [d.id for d in test if " ".join(words(d)) in known]
 
 
-def loses_the_last(ids, learnt):
+def loses_the_last(ids, loss_mask):
     found, stretch = [], []
-    for token, counts in zip(ids, learnt, strict=True):
+    for token, counts in zip(ids, loss_mask, strict=True):
         if counts:
             stretch.append(token)
         elif stretch:
@@ -129,9 +129,9 @@ def loses_the_last(ids, learnt):
     return found
 
 
-def with_gaps(ids, learnt):
+def with_gaps(ids, loss_mask):
     found = [[]]
-    for token, counts in zip(ids, learnt, strict=True):
+    for token, counts in zip(ids, loss_mask, strict=True):
         if counts:
             found[-1].append(token)
         else:
@@ -174,7 +174,7 @@ WRONG = [
     ("01.6", known_turns, "two different dialogues"),
     ("01.6", any_order, "The order of turns counts"),
     ("01.6", joined, "one by one"),
-    ("01.7", lambda ids, learnt: [i for i, yes in zip(ids, learnt, strict=True) if yes], "one flat list"),
+    ("01.7", lambda ids, loss_mask: [i for i, yes in zip(ids, loss_mask, strict=True) if yes], "one flat list"),
     ("01.7", loses_the_last, "got \\[\\[6, 7\\]\\]"),
     ("01.7", with_gaps, "got \\[\\[\\], \\[6, 7\\]"),
 ]

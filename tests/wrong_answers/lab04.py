@@ -15,10 +15,10 @@ RIGHT = right_answers("04")
 
 
 def loss(shift: int = 1, every: bool = False, sign: int = -1, stable: bool = True) -> Any:
-    def masked_loss(logits: Any, ids: Any, learnt: Any) -> float:
+    def masked_loss(logits: Any, ids: Any, loss_mask: Any) -> float:
         top = logits.max(axis=1, keepdims=True) if stable else 0
         log_p = logits - top - np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
-        found = [log_p[t - shift, ids[t]] for t in range(1, len(ids)) if learnt[t]]
+        found = [log_p[t - shift, ids[t]] for t in range(1, len(ids)) if loss_mask[t]]
         return sign * float(np.sum(found) / (len(ids) if every else len(found)))
 
     return masked_loss

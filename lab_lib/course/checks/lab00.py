@@ -114,12 +114,12 @@ def draw(answer: Any) -> None:
 
 def differences(answer: Any) -> None:
     one = {
-        "corpus": "town", "reported": {"split": "test", "dialogues": 60}, "scorer": "mwz|rules:2022", "seed": 0,
+        "corpus": "town", "reported": {"split": "test", "items": 60}, "scorer": "mwz|rules:2022", "seed": 0,
         "machine": "a laptop", "date": "Monday", "recipe": "a", "commit": "1",
     }  # fmt: skip
     later = {**one, "seed": 1, "machine": "a cluster", "date": "Tuesday", "recipe": "b", "commit": "2"}
-    fewer = {**one, "reported": {"split": "test", "dialogues": 6}}
-    dev = {**one, "reported": {"split": "dev", "dialogues": 60}}
+    fewer = {**one, "reported": {"split": "test", "items": 6}}
+    dev = {**one, "reported": {"split": "dev", "items": 60}}
     old = {key: value for key, value in one.items() if key != "reported"}
     cases = [
         (one, later, [], "only seed, machine, date, recipe and commit differ: these may"),

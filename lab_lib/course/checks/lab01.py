@@ -1,4 +1,4 @@
-"""Checks of lab 01: spans, state changes, delexicalisation, leaks, learnt tokens."""
+"""Checks of lab 01: spans, state changes, delexicalisation, leaks, supervised tokens."""
 
 from __future__ import annotations
 
@@ -149,18 +149,18 @@ def leaks(answer: Any) -> None:
         equal(list(got) if got is not None else got, [tested.id] if leaked else [], given=given, why=why)
 
 
-def learnt_stretches(answer: Any) -> None:
+def supervised_stretches(answer: Any) -> None:
     cases: list[tuple[list[int], list[bool], list[list[int]], str]] = [
         ([5, 6, 7, 8, 9], [False, True, True, False, True], [[6, 7], [9]], "A gap begins a new stretch"),
         ([5, 6], [True, False], [[5]], "A stretch may stand at the beginning"),
         ([5, 6, 7], [False, True, True], [[6, 7]], "Do not lose the stretch at the end"),
         ([7, 7, 7], [True, False, True], [[7], [7]], "It is the mask that counts, not the ids"),
-        ([5, 6], [False, False], [], "Nothing learnt, no stretch"),
+        ([5, 6], [False, False], [], "Nothing supervised, no stretch"),
     ]
-    for ids, learnt, expected, why in cases:
-        given = f"ids={ids}, learnt={learnt}"
-        got = call(answer, ids, learnt, given=given)
-        if got == [token for token, counts in zip(ids, learnt, strict=True) if counts] and got != expected:
+    for ids, loss_mask, expected, why in cases:
+        given = f"ids={ids}, loss_mask={loss_mask}"
+        got = call(answer, ids, loss_mask, given=given)
+        if got == [token for token, counts in zip(ids, loss_mask, strict=True) if counts] and got != expected:
             raise Wrong(f"for {given}: got one flat list {got}; expected one list for each stretch: {expected}")
         equal([list(part) for part in got] if isinstance(got, list) else got, expected, given=given, why=why)
 
@@ -188,6 +188,8 @@ CHECKS = {
         "Turn each dialogue into one value that can stand in a set: a tuple of its cleaned turns.",
     ),
     "01.7": Exercise(
-        "the learnt stretches", learnt_stretches, "Begin a new list whenever a learnt token follows one that is not."
+        "the supervised stretches",
+        supervised_stretches,
+        "Begin a new list whenever a supervised token follows one that is not.",
     ),
 }

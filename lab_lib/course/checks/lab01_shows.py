@@ -57,7 +57,7 @@ def _bars(axes: Any, counts: Counter[str]) -> None:
 
 
 def show_stretches(answer: Any, example: Any, tokenizer: Any) -> None:
-    """Print the learnt stretches as text, one a line."""
+    """Print the supervised stretches as text, one a line."""
     for stretch in answer(example.ids, example.loss_mask):
         print(repr(tokenizer.decode(stretch)))
 

@@ -1,4 +1,4 @@
-"""Checks of lab 04: learnt tokens, truncation, quantisation and LoRA by hand, selectors, evaluation in between."""
+"""Checks of lab 04: the loss mask, truncation, quantisation and LoRA by hand, selectors, evaluation in between."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ def masked_loss(answer: Any) -> None:
     # Row t of the logits prefers token t + 1: right for ids 0 1 2 3 4 read with the shift, wrong without it.
     logits, ids = np.zeros((5, 6)), [0, 1, 2, 3, 4]
     logits[range(4), ids[1:]] = 3.0
-    given = "5 tokens, the last 2 learnt, each predicted well one position before"
+    given = "5 tokens, the last 2 supervised, each predicted well one position before"
     good = math.log(math.exp(3) + 5) - 3
     got = call(answer, logits.copy(), ids, [False, False, False, True, True], given=given)
     if got is not None and np.isclose(got, good * 2 / 5):
-        raise Wrong(f"for {given}: got {brief(got)}, the sum divided by all 5 tokens; divide by the 2 that are learnt")
+        raise Wrong(f"for {given}: got {brief(got)}, the sum divided by all 5 tokens; divide by the 2 supervised ones")
     if got is not None and np.isclose(got, math.log(math.exp(3) + 5) * 0.5 + math.log(6) * 0.5):
         raise Wrong(f"for {given}: got {brief(got)}; the token at t is predicted by row t - 1, not by row t")
     if got is not None and np.isclose(got, -good):
         raise Wrong(f"for {given}: got {brief(got)}; a loss is minus the logarithm, so it is above 0")
     close(got, good, given=given, tolerance=1e-6)
-    got = call(answer, logits.copy(), ids, [True, True, False, False, False], given="position 0 learnt as well")
-    close(got, good, given="positions 0 and 1 learnt", tolerance=1e-6, why="nothing predicts the token at position 0")
+    got = call(answer, logits.copy(), ids, [True, True, False, False, False], given="position 0 supervised as well")
+    close(
+        got, good, given="positions 0 and 1 supervised", tolerance=1e-6, why="nothing predicts the token at position 0"
+    )
     with np.errstate(all="ignore"):
         got = call(answer, logits + 2000, ids, [False, True, True, True, True], given="logits of 2,000 and more")
     close(got, good, given="logits of 2,000 and more", tolerance=1e-6, why="subtract a row's largest before exp")
@@ -243,7 +245,7 @@ def with_vectors(answer: Any) -> None:
 
 CHECKS = {
     "04.1": Exercise(
-        "the loss of learnt tokens", masked_loss, "Go through the learnt positions t and look at row t - 1."
+        "the loss of supervised tokens", masked_loss, "Go through the supervised positions t and look at row t - 1."
     ),
     "04.2": Exercise(
         "instruction and window", fit, "Try to begin at turn 0, then 1, then 2; take the first that fits."

@@ -17,7 +17,8 @@ In full, with everything that may be given by name:
 
 `prompt`, `shown` (what of a dialogue its prompts show) and `database` of the playground must be those the adapter was
 trained with: for the bundled town adapter `PromptConfig()`, `DialogueConfig(state=True, database=True)` and
-`Database(corpus.database)`. `first` and `second` are the settings that the two sides begin with, for example {"strategy": "top-p", "top_p": 0.8, "seed": 1}.
+`Database(corpus.database)`. `first` and `second` are the settings that the two sides begin with, for example
+{"strategy": "top-p", "top_p": 0.8, "seed": 1}.
 
 Where nobody can move a slider the first view is shown as plain HTML and a picture instead. That is so
 - with `static=True`;

@@ -39,8 +39,8 @@ def playground(
     """Decode one reply with two settings below the cell, and show the probability of every token.
 
     `loaded` is what `load_model` returned; `prompt`, `shown` (what of a dialogue its prompts show) and `database` must
-    be those of its training. `first` and `second`
-    are decoding settings, with `strategy` for a name (`lab decode --strategies`): greedy and top-p when left out.
+    be those of its training. `first` and `second` are decoding settings, with `strategy` for a name (`lab decode
+    --strategies`): greedy and top-p when left out.
     What does not go together is shown as the one line the library refuses it with. The replies are those of a run with
     the same settings. `static` as in the package's docstring: decodes the first turn of the first dialogue.
     Raises LabError when there is no dialogue.

@@ -86,7 +86,7 @@ def until(rows: Rows, step: int) -> list[Mapping[str, Any]]:
 def picture(run: Run, step: int) -> bytes:
     """Return the whole curve as PNG; a line shows where a step before its end is. Marks the best checkpoint so far."""
     config = load_run_config(run.folder) if (run.folder / "config.yaml").exists() else None
-    best = best_step(until(run.log, step), config.training.best_metric if config else "combined")
+    best = best_step(until(run.log, step), (config.training.best_metric if config else None) or "combined")
     return curve_png(
         run.log, config.recipe if config else run.folder.name, best, step if step < run.steps[-1] else None
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from lab_lib.runs.prompt_format import fit_prompt
 from rich.console import Console
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_falcon, tiny_gpt2, tiny_llama, tiny_neox, tiny_t5
@@ -11,6 +10,7 @@ from tiny_models import tiny_falcon, tiny_gpt2, tiny_llama, tiny_neox, tiny_t5
 from lab_lib.chat.chat import chat
 from lab_lib.errors import LabError
 from lab_lib.runs.config import RunConfig, load_recipe
+from lab_lib.runs.preflight import fit_prompt
 from lab_lib.runs.run import run
 
 QUICK = [

@@ -1,0 +1,167 @@
+"""What rows are scored on: a lab task and the test split of a corpus that everybody can have.
+
+Scores always come from predictions, by the same function when a row is made and when it is checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from lab_lib.corpora.config import DataConfig
+from lab_lib.decoding.config import DecodeConfig
+from lab_lib.errors import LabError, nearest
+from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.scores import Metric, Row, Scores
+from lab_lib.prompts.config import PromptConfig
+from lab_lib.submissions.lines import Predictions, said
+from lab_lib.submissions.tables import SPLIT, lab_task
+from lab_lib.tasks import find_task
+from lab_lib.tasks.base import Public, Task, answer_text
+
+SETTINGS = EvaluateConfig()  # the defaults for every row, or rows could not be compared
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A lab task with default settings on one public corpus. What it reads and computes is kept.
+
+    Everything but `metrics`, `main` and `public` needs the corpus: LabError where it is not here, with how to get it.
+    """
+
+    task: Task[Any]
+    corpus: str
+
+    @property
+    def public(self) -> Public:
+        """Heading of the corpus, and the split that the trivial rows learn from."""
+        return self.task.public[self.corpus]
+
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """The metrics that rows are judged by; descriptive ones are not among them."""
+        return {metric.key: metric for metric in self.task.metrics if not metric.descriptive}
+
+    @property
+    def columns(self) -> list[Metric]:
+        """The metrics that a table shows: those of the main group, descriptive ones too."""
+        return [metric for metric in self.task.metrics if not metric.group]
+
+    @property
+    def main(self) -> Metric:
+        """The metric that ranks rows."""
+        return self.metrics[self.task.main]
+
+    @cached_property
+    def items(self) -> Sequence[Any]:
+        """The test items."""
+        return self.task.load()[SPLIT]
+
+    @cached_property
+    def baselines(self) -> list[Row]:
+        """The oracle and trivial rows, unscored."""
+        source = self.task.load()[self.public.trivial_from]
+        return self.task.baselines(self.items, source, SETTINGS.seed)
+
+    @cached_property
+    def oracle(self) -> Row:
+        """The row of the right answers. Raises LabError for a task without one: copies could not be told."""
+        found = [row for row in self.baselines if row.kind == "oracle"]
+        if not found:
+            raise LabError(f"task {self.task.name}: its baselines have no oracle row, which rows are compared with")
+        return found[0]
+
+    @cached_property
+    def references_hash(self) -> str:
+        """A hash of the right answers: rows of other releases of a corpus cannot be compared."""
+        lines = [
+            f"{item.key}\t{number}\t{answer_text(answer, self.task.submitted)}"
+            for item in self.items
+            for number, answer in enumerate(self.oracle.predictions[item.key])
+        ]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def check_whole(self, path: Path, predictions: Mapping[str, Any]) -> None:
+        """Raise LabError unless all test items are answered, to the end: parts of a test set cannot be compared."""
+        words = self.task.words
+        wanted = {item.key: len(self.oracle.predictions[item.key]) for item in self.items}
+        if unknown := sorted(set(predictions) - set(wanted)):
+            raise LabError(f"{path}: {words.item} {unknown[0][:40]!r} is not in the test split ({len(unknown)} such)")
+        for key, size in wanted.items():
+            if (found := len(predictions.get(key, []))) != size:
+                raise LabError(f"{path}: {words.item} {key}: {found} of {size} {words.answers}")
+
+    def score(self, predictions: Mapping[str, Sequence[Mapping[str, Any]]]) -> Scores:
+        """Score predictions on the test items. Raises LabError for what cannot be scored.
+
+        They are put in the order of the corpus first: the bootstrap draws by place, and a file may have any order.
+        """
+        known = {item.key: predictions[item.key] for item in self.items if item.key in predictions}
+        return self.task.score(self.items, {**known, **predictions}, SETTINGS)
+
+    def figures(self, scores: Scores) -> dict[str, Any]:
+        """Return what a row says of its scores: `metrics`, `intervals`, `richness` (descriptive), and their sizes.
+
+        `states` stands there for tasks whose scores depend on whose belief states were used.
+        """
+        digits = {key: digits_of(metric) for key, metric in self.metrics.items()}
+        metrics = {key: round(scores.values[key], digits[key]) for key in digits if key in scores.values}
+        intervals = {key: [round(bound, digits[key]) for bound in scores.intervals[key]] for key in metrics
+                     if key in scores.intervals}  # fmt: skip
+        richness = {key: round(value, 3) for key, value in scores.values.items() if key not in digits}
+        sizes = {**_states(scores.signature), "dialogues": scores.items, "turns": scores.answers}
+        return {**sizes, "metrics": metrics, "intervals": intervals, **({"richness": richness} if richness else {})}
+
+    def fixed_rows(self) -> dict[str, dict[str, Any]]:
+        """Return {row: kind and figures} of the oracle and trivial rows."""
+        return {row.name: {"kind": row.kind, **self.figures(self.score(row.predictions))} for row in self.baselines}
+
+    @cached_property
+    def _oracle_words(self) -> dict[str, list[str]]:
+        return {key: [self.task.words_of(answer) for answer in turns] for key, turns in self.oracle.predictions.items()}
+
+    @cached_property
+    def oracle_said(self) -> str:
+        """What `said` returns for the right answers."""
+        return said(self.oracle.predictions, self.task)
+
+    def oracle_share(self, predictions: Predictions) -> float:
+        """Return the share of answers that say word for word what the right answer says."""
+        same = [
+            self.task.words_of(answer) == self._oracle_words[key][number]
+            for key, answers in predictions.items()
+            for number, answer in enumerate(answers)
+        ]
+        return sum(same) / len(same)
+
+
+def digits_of(metric: Metric) -> int:
+    """Return the decimals that a row keeps of a metric: one more than a table shows, at least two."""
+    return max(2, metric.decimals + 1)
+
+
+def _states(signature: str) -> dict[str, str]:
+    """Return whose belief states were used, where the scores say so: the gold ones or the system's own."""
+    known = {"states:gold": "gold", "states:given": "own"}
+    found = [state for part, state in known.items() if part in signature.split("|")]
+    return {"states": found[0]} if found else {}
+
+
+@cache
+def find_benchmark(name: str, corpus: str) -> Benchmark:
+    """Return the benchmark of a lab task and a corpus. Raises LabError for an unknown task or corpus."""
+    kind = find_task(name)
+    if not kind.public:
+        raise LabError(f"task {name}: names no corpus that everybody can have (`public`), so there are no rows of it")
+    if corpus not in kind.public:
+        raise LabError(f"corpus: {corpus!r} is not one of those that everybody can have{nearest(corpus, kind.public)}")
+    return Benchmark(kind(kind.Config(name=name), DataConfig(corpus=corpus), PromptConfig(), DecodeConfig()), corpus)
+
+
+def benchmark_of(row: Mapping[str, Any]) -> Benchmark:
+    """Return what a scored row is scored on. Raises as `find_benchmark`."""
+    return find_benchmark(lab_task(row), row["corpus"])

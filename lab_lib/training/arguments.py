@@ -1,0 +1,95 @@
+"""From a TrainConfig to the arguments of the Hugging Face Trainer."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab_lib.errors import LabError
+from lab_lib.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
+
+
+def step_count(config: TrainConfig, examples: int) -> int:
+    """Return the optimiser steps of a run: `steps`, or epochs x examples / batch_size, rounded up.
+
+    >>> step_count(TrainConfig(epochs=3, batch_size=16), 400)
+    75
+    """
+    if config.steps is not None:
+        return config.steps
+    return math.ceil(config.epochs * math.ceil(examples / config.batch_size))
+
+
+def training_arguments(
+    config: TrainConfig,
+    folder: Path,
+    steps: int,
+    precision: str,
+    world: int,
+    best_metric: str | None = None,
+    greater_is_better: bool = True,
+) -> TrainingArguments:
+    """Translate our config to TrainingArguments, for `world` processes.
+
+    With a `best_metric` dev is evaluated every `config.evaluate_every` steps, and that metric chooses the checkpoint.
+    """
+    import torch
+    from transformers import TrainingArguments
+
+    dev = best_metric is not None
+    every = config.evaluate_every if dev else config.save_every
+    arguments = TrainingArguments(
+        output_dir=str(folder / "checkpoints"),
+        max_steps=steps,
+        per_device_train_batch_size=config.micro_batch_size,
+        gradient_accumulation_steps=accumulation_steps(config, world),
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=config.schedule,
+        warmup_steps=math.ceil(config.warmup * steps),
+        optim=config.optimiser,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.clip,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        use_cpu=not torch.cuda.is_available(),
+        # A dev evaluation and a checkpoint fall on the same step, so that the best one is always on disk.
+        eval_strategy="steps" if dev else "no",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=config.keep_checkpoints,
+        load_best_model_at_end=dev,
+        metric_for_best_model=best_metric,
+        greater_is_better=greater_is_better,
+        logging_steps=config.log_every,
+        logging_nan_inf_filter=False,  # the filter would hide the NaN that StopAtNaN looks for
+        disable_tqdm=True,
+        report_to=list(config.loggers) or "none",
+        seed=config.seed,
+        data_seed=config.seed,
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        ddp_find_unused_parameters=False,  # every weight that is trained has a part in every step
+    )
+    # One process uses one GPU. With several in sight, the Trainer would copy the model to all of them and take a
+    # micro batch for each: batch_size times their number. Start one process a GPU (torchrun) to use more.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
+
+
+def accumulation_steps(config: TrainConfig, world: int) -> int:
+    """Return the micro batches of an optimiser step in each process: batch_size / (micro_batch_size x world).
+
+    Raises LabError where that is not a whole number.
+    """
+    steps, rest = divmod(config.batch_size, config.micro_batch_size * world)
+    if rest or not steps:
+        raise LabError(
+            f"training.batch_size={config.batch_size} cannot be split among {world} processes "
+            f"of micro_batch_size={config.micro_batch_size}"
+        )
+    return steps

@@ -49,7 +49,7 @@ def score_calls(
     known one), and items that share a key. A prediction of any other kind is a wrong one, never an error.
     """
     items = tuple(items)
-    _check(items, predictions)
+    check_outputs(items, predictions)
     verdicts = {item.key: judge_item(item, predictions[item.key], strict_bfcl, underscore_to_dot) for item in items}
     columns = tuple(dict.fromkeys(item.category for item in items))
     score = Accuracies(columns)
@@ -149,7 +149,7 @@ def _function(functions: Sequence[Function], name: str) -> Function:
     return next(function for function in functions if function.name == name)
 
 
-def _check(items: Sequence[CallItem], predictions: Mapping[str, Any]) -> None:
+def check_outputs(items: Sequence[CallItem], predictions: Mapping[str, Any]) -> None:
     """Refuse items and predictions that do not belong together."""
     if not items:
         raise LabError("calls: no items to score")

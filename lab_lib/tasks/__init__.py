@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TASKS = {
     "response": "lab_lib.tasks.response:ResponseTask",
+    "calls": "lab_lib.tasks.calls:CallsTask",
+    "understanding": "lab_lib.tasks.understanding:UnderstandingTask",
 }
 OWN = "LAB_TASKS"
 

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from lab_lib.corpora.config import DataConfig
 from lab_lib.decoding.config import DecodeConfig
+from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
@@ -58,6 +59,22 @@ class Words:
     answer: str = "reply"
     answers: str = "replies"
     facts: str = "goal"  # what holds for the whole item (`ItemView.facts`)
+
+
+@dataclass(frozen=True)
+class Published:
+    """How `lab leaderboard` sets a task's scores beside a published table.
+
+    `columns` is {heading in the published table: our metric, as the leaderboard prints it}; empty: the metrics of the
+    main table under their own headings. `remark` is a sentence about differences from published numbers. `fault` says
+    what in a published row contradicts the rest of it, `decided` how a file was scored that lacks something; both
+    return "" where there is nothing to say.
+    """
+
+    columns: Mapping[str, Metric] = field(default_factory=dict)
+    remark: str = ""
+    fault: Callable[[Mapping[str, float]], str] = lambda values: ""
+    decided: Callable[[Scores], str] = lambda scores: ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +129,8 @@ class Task(ABC, Generic[Item]):
     its tables, in order), `main` (the metric that chooses checkpoints and sorts sweeps), `variants` (more ways to
     decode the trained model, for example with gold states), `public` (corpora of the result tables), `words`,
     `submitted` (the fields of an answer that are scored), `free_text` (whether an answer can be right in many wordings:
-    then a row that has the oracle's, word for word, was copied from it).
+    then a row that has the oracle's, word for word, was copied from it), `page_limit` (how many items a report page
+    shows; None: all), `published` (what published tables of the task have).
     """
 
     name: ClassVar[str]
@@ -124,6 +142,8 @@ class Task(ABC, Generic[Item]):
     words: ClassVar[Words] = Words()
     submitted: ClassVar[tuple[str, ...]] = ("response",)
     free_text: ClassVar[bool] = False
+    page_limit: ClassVar[int | None] = None
+    published: ClassVar[Published] = Published()
 
     def __init__(self, config: Any, data: DataConfig, prompt: PromptConfig, decoding: DecodeConfig) -> None:
         """Keep the settings. A subclass raises LabError here for settings that cannot work together."""
@@ -180,6 +200,10 @@ class Task(ABC, Generic[Item]):
         return self
 
     # ---- judgement ---------------------------------------------------------------------------------------------
+    def read(self, path: Path) -> Predictions:
+        """Read somebody's prediction file, in our layout or a published one. Raises LabError naming file and record."""
+        return read_predictions(path)
+
     @abstractmethod
     def score(self, items: Sequence[Item], predictions: Predictions, settings: EvaluateConfig) -> Scores:
         """Score predictions of some items. Raises LabError for predictions that cannot be scored."""
@@ -191,6 +215,10 @@ class Task(ABC, Generic[Item]):
     @abstractmethod
     def view(self, item: Item, rows: Sequence[Row]) -> ItemView:
         """Return what the report shows of an item beside the verdicts that `rows` (scored systems) carry."""
+
+    def other_scorer(self, name: str) -> Callable[[Predictions], Mapping[str, float]]:
+        """Return another implementation of the scorer, {metric: value} of predictions. Raises LabError if none fits."""
+        raise LabError(f"cross-check: task {self.name} has no scorer but its own")
 
     def check_row(self, values: Mapping[str, float]) -> None:
         """Raise LabError for values of a submitted row that contradict one another."""

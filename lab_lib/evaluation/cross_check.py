@@ -1,4 +1,4 @@
-"""The published MultiWOZ scorer, where it is installed, beside ours: both numbers and their difference."""
+"""The published MultiWOZ scorer, where it is installed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from lab_lib.decoding.predictions import Predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.inform import slot_name_domains
-from lab_lib.evaluation.mwz import MwzScores
 
+Predictions = dict[str, list[dict[str, Any]]]
 INSTALL = "pip install git+https://github.com/Tomiinek/MultiWOZ_Evaluation.git@7f19ee0"
 
 
-def mwzeval_figures(predictions: Predictions, active: str) -> dict[str, float]:
+def mwzeval_figures(predictions: Mapping[str, Any], active: str) -> dict[str, float]:
     """Return what mwzeval gives for the predictions: BLEU (mwz22 references), Inform, Success and Richness.
 
     It takes seconds to minutes. It works on a copy: it changes what it is given. Raises LabError when it is not
@@ -26,7 +25,7 @@ def mwzeval_figures(predictions: Predictions, active: str) -> dict[str, float]:
         raise LabError(
             f"--cross-check mwzeval: the package cannot be imported ({error}); {INSTALL} (it brings GPL packages)"
         ) from None
-    given = _with_active_domains(copy.deepcopy(predictions), active)
+    given = _with_active_domains({key: copy.deepcopy(list(turns)) for key, turns in predictions.items()}, active)
     try:
         found: Mapping[str, Any] = Evaluator(bleu=True, success=True, richness=True).evaluate(given)
         return {
@@ -37,15 +36,6 @@ def mwzeval_figures(predictions: Predictions, active: str) -> dict[str, float]:
         }
     except Exception as error:  # whatever it raises is about its own data or version; ours has scored the file
         raise LabError(f"--cross-check mwzeval: it stopped with {type(error).__name__}: {error}") from error
-
-
-def compare_figures(scores: MwzScores, theirs: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Return {figure: {ours, mwzeval, difference}}."""
-    ours = {**vars(scores), **scores.richness}
-    return {
-        name: {"ours": float(ours[name]), "mwzeval": value, "difference": float(ours[name]) - value}
-        for name, value in theirs.items()
-    }
 
 
 def _with_active_domains(predictions: Predictions, active: str) -> Predictions:

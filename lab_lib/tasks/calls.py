@@ -1,0 +1,161 @@
+"""Function calls: which of the functions on offer answer a request, and with which arguments.
+
+Items are in the layout of the Berkeley Function-Calling Leaderboard (BFCL) and are judged by its AST match; nothing is
+executed. The corpus is one folder of that layout (all of it is the split `test`), or a folder with such folders called
+train, dev and test.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lab_lib.calls.bfcl import CallItem, categories, read_bfcl
+from lab_lib.decoding.predictions import read_predictions
+from lab_lib.errors import LabError
+from lab_lib.evaluation.calls import check_outputs, score_calls
+from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
+from lab_lib.files import read_json, read_jsonl
+from lab_lib.prompts.conversation import Conversation, converse
+from lab_lib.prompts.encode import Example, training_examples
+from lab_lib.prompts.messages import Message
+from lab_lib.tasks import TaskConfig
+from lab_lib.tasks.base import ItemView, Task, TurnView, Words
+from lab_lib.tasks.calls_scores import metrics_of, of_calls
+from lab_lib.tasks.calls_text import gold_text, question_messages, user_text
+
+NO_CALL = "[]"
+
+
+@dataclass(frozen=True)
+class CallsConfig(TaskConfig):
+    """By which rules calls are read and judged, and which categories count."""
+
+    # True: text is read and parallel calls are assigned as on the leaderboard. False: positional arguments count, text
+    # is read as in the lab's own skills, and the best assignment counts; such numbers are not the leaderboard's.
+    strict_bfcl: bool = True
+    underscore_to_dot: bool = False  # expected names have "_" where the functions on offer have "."
+    categories: tuple[str, ...] | None = None  # null: all that the corpus has
+
+
+class CallsTask(Task[CallItem]):
+    """One item is a question; its one answer is the text of the calls."""
+
+    name = "calls"
+    Config = CallsConfig
+    main = "accuracy"
+    words = Words("item", "items", "output", "outputs", facts="category")
+
+    # ---- data --------------------------------------------------------------------------------------------------
+    @cached_property
+    def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]  # known once the items are
+        """The accuracies of all items, then of each category that the corpus has."""
+        return metrics_of(tuple(dict.fromkeys(item.category for items in self.items.values() for item in items)))
+
+    @cached_property
+    def items(self) -> Mapping[str, Sequence[CallItem]]:
+        """The items by split, read once."""
+        return self.load()
+
+    def load(self) -> Mapping[str, Sequence[CallItem]]:
+        """Return the items by split."""
+        folder = Path(self.data.corpus).expanduser()
+        if not folder.is_dir():
+            raise LabError(f"data.corpus={self.data.corpus}: task {self.name} needs the folder of the official files")
+        splits = [name for name in ("train", "dev", "test") if (folder / name).is_dir()]
+        return {name: self._read(folder / name) for name in splits} if splits else {"test": self._read(folder)}
+
+    def _read(self, folder: Path) -> list[CallItem]:
+        return [item for name in self.config.categories or categories(folder) for item in read_bfcl(folder, name)]
+
+    def text(self, item: CallItem) -> str:
+        """Return the user's words; the same question about other functions is another one."""
+        return " ".join([user_text(item), *(function.name for function in item.functions)])
+
+    # ---- model -------------------------------------------------------------------------------------------------
+    def messages(self, item: CallItem) -> list[Message]:
+        """Return the functions on offer, the user's words and the expected calls."""
+        return [*question_messages(item, self.prompt.instruction), Message("assistant", gold_text(item), 0)]
+
+    def examples(self, item: CallItem, tokenizer: Any) -> list[Example]:
+        """Return one example: the question and its calls."""
+        return training_examples(self.messages(item), item.key, tokenizer, self.prompt)
+
+    def converse(self, item: CallItem, tokenizer: Any, variant: str = "") -> Conversation:
+        """Yield the one prompt of a question."""
+        return converse(self.messages(item), item.key, tokenizer, self.prompt, self.decoding.max_new_tokens)
+
+    # ---- judgement ---------------------------------------------------------------------------------------------
+    def read(self, path: Path) -> Predictions:
+        """Read rows {"id", "result"} (JSONL), a JSON object {id: result}, or our own JSONL.
+
+        A file of the first two kinds may hold some categories only, but these whole, as on the leaderboard.
+        """
+        if path.name.removesuffix(".gz").endswith(".jsonl") and not _has_ids(rows := read_jsonl(path)):
+            return read_predictions(path) if rows else {}
+        outputs = read_outputs(path)
+        items = self.items.get(self.data.report_split, ())
+        named = {item.category for item in items if item.key in outputs}
+        if not named:
+            raise LabError(f"{path}: no row has the id of an item in {self.data.corpus}")
+        check_outputs([item for item in items if item.category in named], outputs)
+        return {key: [{"response": output}] for key, output in outputs.items()}
+
+    def score(self, items: Sequence[CallItem], predictions: Predictions, settings: EvaluateConfig) -> Scores:
+        """Judge the calls of the items that have an output."""
+        asked = [item for item in items if item.key in predictions]
+        outputs = {item.key: _output(item, predictions[item.key]) for item in asked}
+        rules = self.config.strict_bfcl, self.config.underscore_to_dot
+        return of_calls(score_calls(asked, outputs, *rules, settings.resamples, settings.seed), settings)
+
+    def baselines(self, items: Sequence[CallItem], source: Sequence[CallItem], seed: int) -> list[Row]:
+        """Return the expected calls, no call at all, and the calls that `source` expects most often, where it does."""
+        usual = Counter(text for text in map(gold_text, source) if text != NO_CALL).most_common(1)
+        texts = {"no call": NO_CALL, **({"most frequent call": usual[0][0]} if usual else {})}
+        gold = Row("gold calls", "oracle", {item.key: [{"response": gold_text(item)}] for item in items})
+        trivial = (
+            Row(name, "trivial", {item.key: [{"response": text}] for item in items}) for name, text in texts.items()
+        )
+        return [gold, *trivial]
+
+    def view(self, item: CallItem, rows: Sequence[Row]) -> ItemView:
+        """Return a question with its expected calls and every system's output; the fact is its category."""
+        systems = [row for row in rows if row.kind not in ("oracle", "trivial") and item.key in row.predictions]
+        outputs = {row.name: row.predictions[item.key][0]["response"] for row in systems}
+        shown = {name: output if isinstance(output, str) else repr(output) for name, output in outputs.items()}
+        expected = gold_text(item)
+        reference = "(no call)" if expected == NO_CALL else expected
+        return ItemView(item.key, (TurnView(user_text(item), reference, shown),), {item.category: {}})
+
+
+def _output(item: CallItem, answers: Sequence[Mapping[str, Any]]) -> Any:
+    if len(answers) != 1:
+        raise LabError(f"item {item.key}: {len(answers)} outputs, expected one")
+    return answers[0]["response"]
+
+
+def _has_ids(rows: Sequence[Any]) -> bool:
+    """Return whether rows are somebody's outputs rather than our own predictions."""
+    return any(not isinstance(row, dict) or "dialogue" not in row for row in rows)
+
+
+def read_outputs(path: Path) -> dict[str, Any]:
+    """Return {item id: model output} from JSONL rows {"id", "result"} or a JSON object. LabError names the row."""
+    if not path.name.removesuffix(".gz").endswith(".jsonl"):
+        value = read_json(path)
+        if not isinstance(value, Mapping):
+            raise LabError(f"{path}: expected {{item id: model output}}, or rows in a .jsonl file")
+        return dict(value)
+    outputs: dict[str, Any] = {}
+    for number, row in enumerate(read_jsonl(path), 1):
+        if not isinstance(row, dict) or not isinstance(row.get("id"), str) or "result" not in row:
+            raise LabError(f"{path}: row {number}: expected an object with id and result")
+        if row["id"] in outputs:
+            raise LabError(f"{path}: row {number}: {row['id']} is there twice")
+        outputs[row["id"]] = row["result"]
+    return outputs

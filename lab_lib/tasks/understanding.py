@@ -1,0 +1,237 @@
+"""Understanding schema-guided dialogues (SGD): the intent, requested slots and state of each user turn.
+
+The corpus is a folder with one folder for each split (train, dev, test), or the folder of one split; each has its
+schema.json and dialogues in the official format. The services of `train`, which stands in the corpus or beside the one
+split, are the seen ones. After each user turn the model writes the frames of the turn as calls, see
+understanding_text.py.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from lab_lib.decoding.predictions import read_predictions
+from lab_lib.errors import LabError
+from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.scores import Predictions, Row, Scores
+from lab_lib.evaluation.sgd import SgdScorer
+from lab_lib.evaluation.sgd_dialogues import check_ids, read_dialogues, read_schema
+from lab_lib.prompts.conversation import Conversation, converse
+from lab_lib.prompts.encode import Example, answer_text, training_examples
+from lab_lib.prompts.messages import Message, clean
+from lab_lib.tasks import TaskConfig
+from lab_lib.tasks.base import ItemView, Task, TurnView, Words
+from lab_lib.tasks.understanding_scores import SGD_METRICS, of_sgd
+from lab_lib.tasks.understanding_text import (
+    EMPTY,
+    INTENT,
+    Exchange,
+    SgdItem,
+    check_names,
+    exchanges,
+    frames_text,
+    official_answers,
+    predicted_dialogue,
+    read_frames,
+    slot_values,
+)
+
+SPLITS = ("train", "dev", "test")
+Schema = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class UnderstandingConfig(TaskConfig):
+    """What the model sees of a dialogue, and how values are compared."""
+
+    # words: what user and system said. states: between them the states that the model wrote before, which needs
+    # decoding.history=own; one example a dialogue is then enough (prompt.format=dialogues), with words it is one a turn.
+    history: Literal["words", "states"] = "words"
+    fuzzy: bool = True  # non-categorical values count by their likeness; False: only if equal, as in MultiWOZ
+    across_turn: bool = False  # True: joint accuracies are products over the services of a turn, as in MultiWOZ
+    backend: Literal["difflib", "indel"] = "difflib"  # what measures likeness; difflib is the published one
+
+
+class UnderstandingTask(Task[SgdItem]):
+    """One item is a dialogue; its answers are the states after its user turns."""
+
+    name = "understanding"
+    Config = UnderstandingConfig
+    metrics = SGD_METRICS
+    main = "joint_goal_accuracy"
+    words = Words(answer="state", answers="states", facts="services")
+    page_limit = 200
+
+    def __init__(self, *settings: Any) -> None:
+        """Keep the settings. Raises LabError for those of one section that another one would ignore."""
+        super().__init__(*settings)
+        self.with_states = self.config.history == "states"
+        if self.with_states != (self.decoding.history == "own"):
+            raise LabError("task.history=states and decoding.history=own go together: the states are the model's own")
+        if self.prompt.learn == "all" and not self.with_states:
+            raise LabError("prompt.learn=all needs task.history=states")
+        self._scorers: dict[str, SgdScorer] = {}
+
+    # ---- data --------------------------------------------------------------------------------------------------
+    @property
+    def folders(self) -> Mapping[str, Path]:
+        """{split: its folder}; the folder of one split is the one that is reported."""
+        folder = Path(self.data.corpus).expanduser()
+        found = {name: folder / name for name in SPLITS if (folder / name / "schema.json").exists()}
+        if not found and not (folder / "schema.json").exists():
+            raise LabError(f"data.corpus={self.data.corpus}: task {self.name} needs the folder of the official files")
+        return found or {self.data.report_split: folder}
+
+    def schema(self, split: str) -> Schema:
+        """Return the services of a split; `train` may stand beside the corpus."""
+        places = {"train": Path(self.data.corpus).expanduser().parent / "train", **self.folders}
+        return read_schema(places[split] / "schema.json")
+
+    @cached_property
+    def items(self) -> Mapping[str, Sequence[SgdItem]]:
+        """What `load` returns."""
+        return self.load()
+
+    def load(self) -> Mapping[str, Sequence[SgdItem]]:
+        """Return the dialogues by split. Ids repeat between splits: a key begins with the split if there are several."""
+        several = len(self._files) > 1
+        return {
+            split: [SgdItem(f"{split}/{key}" if several else key, key, split, d) for key, d in dialogues.items()]
+            for split, dialogues in self._files.items()
+        }
+
+    @cached_property
+    def _files(self) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+        return {split: read_dialogues(folder) for split, folder in self.folders.items()}
+
+    def text(self, item: SgdItem) -> str:
+        """Return what both sides say."""
+        return "\n".join(str(turn.get("utterance")) for turn in item.turns)
+
+    def check(self) -> None:
+        """Raise LabError for a name of the schema that cannot stand in a call."""
+        for split in self.items:
+            check_names(self.schema(split))
+
+    # ---- model -------------------------------------------------------------------------------------------------
+    def histories(self, item: SgdItem) -> Iterator[list[Message]]:
+        """Yield the messages of the dialogue; with a history of words, those of each user turn apart."""
+        messages = [Message("system", self.prompt.instruction, 0)] if self.prompt.instruction else []
+        for number, exchange in enumerate(_exchanges(item)):
+            if exchange.before:
+                messages.append(Message("tool", clean(exchange.before), number, "agent"))
+            messages.append(Message("user", clean(exchange.user), number))
+            state = Message("assistant", frames_text(exchange.frames), number)
+            if self.with_states:
+                messages.append(state)
+            else:
+                yield [*messages, state]
+        if self.with_states:
+            yield messages
+
+    def examples(self, item: SgdItem, tokenizer: Any) -> list[Example]:
+        """Return the examples of a dialogue: one a user turn, or with states in the history as `prompt.format` says."""
+        made = [training_examples(m, item.key, tokenizer, self.prompt, _title(item)) for m in self.histories(item)]
+        return made[0] if self.with_states else [examples[-1] for examples in made]
+
+    def converse(self, item: SgdItem, tokenizer: Any, variant: str = "") -> Conversation:
+        """Yield a prompt for each user turn; its facts are the state before, where prompts hold states."""
+        room = self.decoding.max_new_tokens
+        for messages in self.histories(item):
+            talk = converse(messages, item.key, tokenizer, self.prompt, room, _title(item))
+            yield from self._with_facts(talk, item, tokenizer) if self.with_states else talk
+
+    def _with_facts(self, talk: Conversation, item: SgdItem, tokenizer: Any) -> Conversation:
+        state: dict[str, dict[str, str]] = {}
+        ids: Sequence[int] | None = None
+        for number, exchange in enumerate(_exchanges(item)):
+            ids = yield replace(talk.send(ids) if number else next(talk), facts={"state": state})
+            text = frames_text(exchange.frames) if ids is None else answer_text(ids, tokenizer)
+            state = {**state, **slot_values(read_frames(text, exchange.services)[0])}
+
+    def interactive(self, variant: str = "") -> bool:
+        """Prompts hold the states that the model wrote before."""
+        return self.with_states
+
+    # ---- judgement ---------------------------------------------------------------------------------------------
+    def read(self, path: Path) -> Predictions:
+        """Read dialogues in the official format, one file or a folder of files, or our own JSONL."""
+        if path.name.removesuffix(".gz").endswith(".jsonl"):
+            return read_predictions(path)
+        dialogues = read_dialogues(path)
+        keys = {item.id: item.key for item in self.items.get(self.data.report_split, ())}
+        check_ids(dialogues, keys)
+        return {keys[name]: official_answers(found, f"dialogue {name}") for name, found in dialogues.items()}
+
+    def scorer(self, split: str) -> SgdScorer:
+        """Return the scorer of a split, prepared once."""
+        if split not in self._scorers:
+            references = {item.id: item.dialogue for item in self.items[split]}
+            seen = {service["service_name"] for service in self.schema("train")}
+            self._scorers[split] = SgdScorer(references, self.schema(split), seen)
+        return self._scorers[split]
+
+    def score(self, items: Sequence[SgdItem], predictions: Predictions, settings: EvaluateConfig) -> Scores:
+        """Score the states with the official scorer."""
+        known = {item.key: item for item in items}
+        asked = [(known[key], answers) for key, answers in predictions.items() if key in known]
+        dialogues = {item.id: predicted_dialogue(item, answers) for item, answers in asked}
+        rules = self.config.fuzzy, self.config.across_turn, self.config.backend
+        found = self.scorer(items[0].split).score(dialogues, *rules, settings.resamples, settings.seed)
+        texts = [one["response"] for _, answers in asked for one in answers if "official" not in answers[0]]
+        problems = Counter(problem for text in texts if (problem := read_frames(text, ())[1]))
+        count = sum(len(answers) for _, answers in asked)
+        return of_sgd(found, {item.id: item.key for item, _ in asked}, count, dict(problems.most_common()))
+
+    def baselines(self, items: Sequence[SgdItem], source: Sequence[SgdItem], seed: int) -> list[Row]:
+        """Return the gold states, empty ones, and no slots with the intent that each service has most often."""
+        usual = _usual_intents(source)
+
+        def row(name: str, kind: Any, write: Any) -> Row:
+            return Row(name, kind, {i.key: [{"response": write(turn)} for turn in _exchanges(i)] for i in items})
+
+        def intents(turn: Exchange) -> str:
+            states = {name: {**EMPTY, INTENT: usual[name]} for name in turn.services if name in usual}
+            return frames_text([{"service": name, "state": state} for name, state in states.items()])
+
+        return [
+            row("gold states", "oracle", lambda turn: frames_text(turn.frames)),
+            row("empty states", "trivial", lambda turn: "[]"),
+            row("most frequent intents", "trivial", intents),
+        ]
+
+    def view(self, item: SgdItem, rows: Sequence[Row]) -> ItemView:
+        """Return the dialogue with the gold states and every system's; the facts are its services."""
+        systems = {row.name: row.predictions.get(item.key, ()) for row in rows if row.kind not in ("oracle", "trivial")}
+        turns = [
+            TurnView(
+                " / ".join(filter(None, (turn.before, turn.user))),
+                frames_text(turn.frames),
+                {name: answers[number]["response"] for name, answers in systems.items() if number < len(answers)},
+            )
+            for number, turn in enumerate(_exchanges(item))
+        ]
+        return ItemView(item.key, tuple(turns), {service: {} for service in item.services})
+
+
+def _title(item: SgdItem) -> str:
+    return f"dialogue {item.id}"
+
+
+def _exchanges(item: SgdItem) -> Iterator[Exchange]:
+    return exchanges(item.dialogue, f"reference dialogue {item.id}")
+
+
+def _usual_intents(source: Sequence[SgdItem]) -> dict[str, str]:
+    """Return {service: its most frequent intent} in some dialogues."""
+    counts: dict[str, Counter[str]] = {}
+    for item in source:
+        for turn in _exchanges(item):
+            for frame in turn.frames:
+                counts.setdefault(frame["service"], Counter())[frame["state"][INTENT]] += 1
+    return {service: found.most_common(1)[0][0] for service, found in counts.items()}

@@ -1,0 +1,111 @@
+"""The scores of the task `understanding`: the official ones in per cent, of all services, seen and unseen ones."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lab_lib.evaluation.scores import Metric, Scores, Verdict
+from lab_lib.evaluation.sgd_frames import METRICS, FrameVerdict
+from lab_lib.evaluation.sgd_scores import ALL, SEEN, UNSEEN, SgdScores
+
+# Key of the scorer -> (what our metric keys begin with, the table that they stand in).
+PARTS = {ALL: ("", ""), SEEN: ("seen_", "Services seen in training"), UNSEEN: ("unseen_", "Services not seen in training")}
+MARKS = {"Joint goal": "joint_goal_accuracy", "Intent": "active_intent_accuracy"}
+
+
+def _heading(name: str) -> str:
+    """Return a metric's name as words.
+
+    >>> _heading("joint_noncat_accuracy"), _heading("requested_slots_f1_without_empty")
+    ('Joint noncat accuracy', 'Requested slots F1 without empty')
+    """
+    return name.replace("_", " ").capitalize().replace(" f1", " F1")
+
+
+SGD_METRICS = tuple(
+    Metric(prefix + name, _heading(name), "%", group=group) for prefix, group in PARTS.values() for name in METRICS
+)
+
+
+class Figures:
+    """The values of summed counts: for each part the sums of all metrics, then how many values there are."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        """`keys` are the metrics that have a value; a resample without one gives NaN."""
+        self.keys = keys
+
+    def __call__(self, counts: np.ndarray) -> dict[str, float]:
+        """Return {metric: per cent}."""
+        sums, numbers = np.split(counts.reshape(len(PARTS), 2, len(METRICS)), 2, axis=1)
+        ratios = np.divide(sums, numbers, out=np.full(sums.shape, np.nan), where=numbers > 0).ravel()
+        every = dict(zip((metric.key for metric in SGD_METRICS), (100 * ratios).tolist(), strict=True))
+        return {key: every[key] for key in self.keys}
+
+
+def of_sgd(found: SgdScores, keys: Mapping[str, str], answers: int, problems: Mapping[str, int]) -> Scores:
+    """Return the scores as every table takes them; `keys` is {dialogue id: item key}, in the order scored.
+
+    `problems` counts answers that are no state, by reason, of `answers`.
+    """
+    values = {
+        prefix + name: 100 * value for part, (prefix, _) in PARTS.items()
+        for name, value in found.metrics.get(part, {}).items()
+    }  # fmt: skip
+    ranges = {
+        prefix + name: (100 * low, 100 * high) for part, (prefix, _) in PARTS.items()
+        for name, (low, high) in found.intervals.get(part, {}).items()
+    }  # fmt: skip
+    empty = np.zeros((len(found.dialogues), 2 * len(METRICS)))
+    unread = ", ".join(f"{kind} {count}" for kind, count in problems.items())
+    return Scores(
+        values=values,
+        intervals=ranges,
+        counts=np.hstack([found.counts.get(part, empty) for part in PARTS]),
+        of_counts=Figures(tuple(values)),
+        per_item=verdicts_of(found, keys),
+        items=len(found.dialogues),
+        answers=answers,
+        signature=found.signature,
+        notes=(*found.notes, *([f"answers that are no state: {unread}, of {answers}"] if unread else [])),
+        extra=extra_of(found),
+    )
+
+
+def verdicts_of(found: SgdScores, keys: Mapping[str, str]) -> dict[str, Verdict]:
+    """Return the verdict on each dialogue: whether all frames are right, by service too, and what is wrong."""
+    frames: defaultdict[str, list[FrameVerdict]] = defaultdict(list)
+    for frame in found.frames:
+        frames[frame.dialogue].append(frame)
+    return {keys[name]: verdict_of(frames[name]) for name in found.dialogues}
+
+
+def verdict_of(frames: list[FrameVerdict]) -> Verdict:
+    """Return the verdict on a dialogue from those on its frames; causes without their details."""
+    labels = dict.fromkeys(cause.split(":")[0] for frame in frames for cause in frame.causes)
+    services: defaultdict[str, list[FrameVerdict]] = defaultdict(list)
+    for frame in frames:
+        services[frame.service].append(frame)
+    return Verdict(_marks(frames), tuple(labels), {name: _marks(part) for name, part in services.items()})
+
+
+def _marks(frames: list[FrameVerdict]) -> dict[str, bool]:
+    return {mark: all(frame.metrics[name] in (1.0, None) for frame in frames) for mark, name in MARKS.items()}
+
+
+def extra_of(found: SgdScores) -> dict[str, Any]:
+    """Return what the JSON report says beside: the scores of each service and domain, and every wrong frame."""
+    return {
+        "backend": found.backend,
+        "across_turn": found.across_turn,
+        "causes": dict(found.causes),
+        "by_service": {key: dict(means) for key, means in found.metrics.items() if key not in PARTS},
+        "wrong_frames": [
+            {"dialogue": f.dialogue, "turn": f.turn, "service": f.service, "causes": list(f.causes)}
+            for f in found.frames
+            if f.causes
+        ],
+    }

@@ -69,7 +69,11 @@ def test_states_and_calls_are_scored_beside_ceiling_and_floor(finished):
     problems = read_json(folder / "report.json")["fine-tuned"]["problems"]
     assert states["fine-tuned"]["malformed"] == problems["malformed"] > 0  # random weights
     assert rows["fine-tuned"]["intervals"].keys() >= {"joint_accuracy", "calls", "combined"}
-    assert "belief states and calls" in printed.lower() and "Joint goal" in printed and "fine-tuned: calls: malformed" in printed
+    assert (
+        "belief states and calls" in printed.lower()
+        and "Joint goal" in printed
+        and "fine-tuned: calls: malformed" in printed
+    )
 
 
 def page_data(folder: Path) -> dict:

@@ -13,7 +13,11 @@ from lab_lib.evaluation.sgd_frames import METRICS, FrameVerdict
 from lab_lib.evaluation.sgd_scores import ALL, SEEN, UNSEEN, SgdScores
 
 # Key of the scorer -> (what our metric keys begin with, the table that they stand in).
-PARTS = {ALL: ("", ""), SEEN: ("seen_", "Services seen in training"), UNSEEN: ("unseen_", "Services not seen in training")}
+PARTS = {
+    ALL: ("", ""),
+    SEEN: ("seen_", "Services seen in training"),
+    UNSEEN: ("unseen_", "Services not seen in training"),
+}
 MARKS = {"Joint goal": "joint_goal_accuracy", "Intent": "active_intent_accuracy"}
 
 

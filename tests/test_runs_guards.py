@@ -10,17 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lab_lib.runs.plan_words import check_plan_bias
 from rich.console import Console
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_llama
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_jsonl
-from lab_lib.runs.config import load_recipe
+from lab_lib.runs.config import load_recipe, make_task
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.run import run
-from lab_lib.runs.splits import load_splits
 from lab_lib.runs.stages import save_whole
 
 QUICK = [
@@ -136,4 +134,4 @@ def test_a_bias_on_a_word_that_no_plan_has_is_refused(tmp_path, bias, message):
         run(config, tmp_path / "run", Console(quiet=True), ("base",))
     assert not (tmp_path / "run").exists()
     right = replace(config, decoding=replace(config.decoding, plan_bias={"restaurant name": 3, "end": -1}))
-    check_plan_bias(right, load_splits(right.data))
+    make_task(right).check()

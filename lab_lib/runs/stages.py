@@ -18,6 +18,7 @@ from lab_lib.processes.rank import require_one, this_process, world_size
 from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.context import Context
 from lab_lib.runs.dev import dev_evaluation
+from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.steps import conversations_of, model_config, prompts_of, token_line, train_examples
 from lab_lib.training.stopping import Notice
 
@@ -140,25 +141,27 @@ def learn(context: Context, notice: Notice | None = None) -> bool:
     weights = whole_weights(model)  # every process gives its shares
     if this_process().first:
         write_json(folder.path / "training.json", {**figures, **counts, "choices": choices})
-        save_whole(model, loaded.tokenizer, context, weights)
+        save_whole(model, loaded.tokenizer, folder, not full, weights)
     this_process().wait()  # the next stage reads what the first process saved
     return True
 
 
-def save_whole(model: Any, tokenizer: Any, context: Context, weights: Mapping[str, Any] | None = None) -> None:
+def save_whole(
+    model: Any, tokenizer: Any, folder: RunFolder, lora: bool, weights: Mapping[str, Any] | None = None
+) -> None:
     """Save adapter (or model) and tokenizer beside the final name, check, rename: nothing half-written is left.
 
     `weights` are the trained ones where the model holds shares of them only.
     """
     from lab_lib.models.checks import require_saved_adapter
 
-    adapter = context.folder.adapter
+    adapter = folder.adapter
     temporary = adapter.with_name("adapter.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     with writing(adapter):
         model.save_pretrained(temporary, **({} if weights is None else {"state_dict": weights}))
         tokenizer.save_pretrained(temporary)
-    if context.config.lora.method == "lora":
+    if lora:
         require_saved_adapter(model, temporary, weights)
     temporary.rename(adapter)
 

@@ -25,6 +25,7 @@ from lab_lib.results.rows import read_row, table_row
 from lab_lib.runs.config import load_run_config, make_task, recipe_values
 from lab_lib.runs.context import Context
 from lab_lib.runs.folder import RunFolder, open_folder, require_same, stage
+from lab_lib.runs.lock import owning
 from lab_lib.runs.preflight import preflight
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.score import baseline_rows
@@ -167,7 +168,7 @@ def _decode(folder: Path, todo: Mapping[str, Context], system: str) -> None:
         if (line := shortened_line(prompts, "prompts", context.config.prompt)) and line not in printed:
             console.print(line, highlight=False)
             printed.add(line)
-        with stage(context.folder, system):
+        with owning(context.folder.path), stage(context.folder, system):
             _decode_one(context, loaded, prompts, system, title)
             found = score(context, system)
             write_json(context.folder.path / SCORES, found)

@@ -12,6 +12,7 @@ from slurm_stubs import FORGOTTEN, run_folder
 
 from lab_lib.cluster.jobs import find_jobs
 from lab_lib.errors import LabError
+from lab_lib.evaluation.scores import Metric
 from lab_lib.files import read_json, write_json
 from lab_lib.processes import slurm
 
@@ -157,9 +158,16 @@ def test_a_signal_reaches_the_command_line_from_within_a_verb(tmp_path, cluster,
     assert asked.read_text().endswith("scontrol requeue 5\n")
 
 
+def record_of(combined: object) -> dict:
+    """What a record.json holds of a run's main score."""
+    metric = Metric("combined", "Combined", high=200.0).as_json()
+    row = {"kind": "finetuned", "values": {"combined": combined}, "intervals": {}, "items": 60, "answers": 403}
+    return {"task": "response", "metrics": [metric], "main": "combined", "rows": {"fine-tuned": row}}
+
+
 def test_ls_shows_one_line_a_run(tmp_path, cli):
     run_folder(tmp_path / "a", "completed", stage="report")
-    write_json(tmp_path / "a" / "record.json", {"scores": {"fine-tuned": {"combined": 61.23}}})
+    write_json(tmp_path / "a" / "record.json", record_of(61.23))
     run_folder(tmp_path / "b", "oom", reason="out of memory: halve\nthe batch")
     code, out, _ = cli("jobs", "ls", tmp_path)
     assert code == 0
@@ -172,7 +180,7 @@ def test_ls_leaves_out_what_is_not_a_run_with_a_line_each(tmp_path, cli):
     ):
         (tmp_path / f"foreign{number}").mkdir()
         (tmp_path / f"foreign{number}" / "status.json").write_text(text)
-    for number, record in enumerate([{"scores": None}, {"scores": {"fine-tuned": {"combined": "high"}}}, [1]]):
+    for number, record in enumerate([{"scores": None}, record_of("high"), [1]]):
         write_json(run_folder(tmp_path / f"run{number}", "completed") / "record.json", record)
     write_json(tmp_path / "young" / "status.json", {"stage": "train", "state": "running", "command": []})
     code, out, err = cli("jobs", "ls", tmp_path)

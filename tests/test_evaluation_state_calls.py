@@ -16,7 +16,6 @@ from lab_lib.evaluation.calls import judge_item
 from lab_lib.evaluation.mwz import MwzScorer
 from lab_lib.evaluation.state_calls import call_item, gold_calls, no_calls, score_state_calls
 from lab_lib.prompts.belief import Belief, gold_turns, read_calls, state_functions
-from lab_lib.results.state_table import state_lines, state_notes, to_markdown
 
 
 @pytest.fixture(scope="module")
@@ -160,14 +159,3 @@ def test_gold_calls_reach_every_gold_state_of_real_dev_and_score_as_gold_states_
         }
         ours, theirs = scorer.score(own, resamples=0), scorer.score(replies, resamples=0)
         assert (ours.bleu, ours.inform, ours.success) == (theirs.bleu, theirs.inform, theirs.success)
-
-
-def test_the_table_has_figures_intervals_and_what_was_wrong(tiny):
-    rows = {
-        "tuned": ("finetuned", score(tiny, "test", predicted(tiny, {"tin0004": ["x", "[]"]}), resamples=20)),
-        "gold calls": ("reference", score(tiny, "test", gold_calls(tiny.splits["test"]))),
-    }
-    (first, cells), (second, _) = state_lines(rows)
-    assert (first.name, second.name) == ("gold calls", "tuned") and [c.text for c in cells] == ["100.0"] * 5 + ["0"]
-    assert "tuned: malformed 1, of 2 calls." in state_notes(rows)
-    assert "| tuned | 0.0 (0.0–0.0) | 0.0 (0.0–0.0) | 50.0 (50.0–50.0) | 0.0 (0.0–0.0) |" in to_markdown(rows)

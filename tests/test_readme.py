@@ -6,13 +6,15 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command_line import commands, parse
 
 from lab_lib.files import read_json
-from lab_lib.results.table import ScoreRow, to_markdown
+from lab_lib.results.rows import read_recorded
+from lab_lib.results.table import to_markdown
 from lab_lib.runs.config import load_recipe
 
 ROOT = Path(__file__).parent.parent
@@ -94,19 +96,11 @@ def test_the_python_example_prints_what_it_promises(tmp_path):
 
 
 def recorded_table(recipe: str) -> str:
-    """Return the table of a recorded run as markdown."""
-    kinds = {"gold replies": "reference", "base model": "base"}
-    kinds |= {"fine-tuned": "finetuned", "fine-tuned, gold state": "finetuned"}
-    rows, record = [], read_json(ROOT / "results" / recipe / "record.json")
-    for name, scores in record["scores"].items():
-        numbers = {key: scores[key] for key in ("bleu", "inform", "success", "combined", "intervals")}
-        richness = {"avg_length": scores["avg_lengths"], "unique_words": int(scores["num_unigrams"])}
-        richness["own_state"] = name in record.get("states", {})
-        row = ScoreRow(
-            name, kinds.get(name, "trivial"), **numbers, **richness, unique_trigrams=int(scores["num_trigrams"])
-        )
-        rows.append(row)
-    return to_markdown(rows)
+    """Return the main table of a recorded run as markdown, without how many dialogues were scored."""
+    path = ROOT / "results" / recipe / "record.json"
+    found = read_recorded(read_json(path), path)
+    rows = [replace(row, items=None, answers=None) for row in found.rows]
+    return to_markdown(rows, [metric for metric in found.metrics if not metric.group])
 
 
 @pytest.mark.parametrize("recipe", re.findall(r"<!-- table (\S+) -->", README))
@@ -121,7 +115,7 @@ def test_the_three_seeds_are_those_of_the_records():
     assert [record["seed"] for record in records] == [0, 1, 2]
     words = " ".join(README.split())
     for metric, heading in (("combined", "Combined"), ("bleu", "BLEU")):
-        a, b, c = (f"{record['scores']['fine-tuned'][metric]:.1f}" for record in records)
+        a, b, c = (f"{record['rows']['fine-tuned']['values'][metric]:.1f}" for record in records)
         assert f"{heading} {a}, {b} and {c}" in words
 
 

@@ -13,7 +13,7 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric
 from lab_lib.results.cells import number, span
 from lab_lib.results.rows import TableRow, last_tuned, ordered, read_recorded
-from lab_lib.results.table import tables, to_html, to_markdown, to_terminal
+from lab_lib.results.table import WORDS, tables, to_html, to_markdown, to_terminal
 from lab_lib.tasks.base import Words
 
 
@@ -36,7 +36,7 @@ ROWS = [
 ]
 
 
-def notes(rows, metrics=METRICS, words=Words()) -> tuple[str, ...]:
+def notes(rows, metrics=METRICS, words=WORDS) -> tuple[str, ...]:
     return tables(rows, metrics, words)[0].notes
 
 

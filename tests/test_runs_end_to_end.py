@@ -19,7 +19,7 @@ from lab_lib.evaluation.baselines import gold_replies
 from lab_lib.evaluation.state_calls import gold_calls
 from lab_lib.files import read_json, read_jsonl, write_jsonl
 from lab_lib.prompts.belief import Belief
-from lab_lib.runs.config import RunConfig, load_recipe, load_run_config
+from lab_lib.runs.config import RunConfig, load_recipe, load_run_config, make_task
 from lab_lib.runs.run import run
 
 QUICK = [
@@ -49,24 +49,31 @@ def test_the_adapter_is_scored_end_to_end_and_with_the_gold_state(finished):
     folder, printed = finished
     record = read_json(folder / "record.json")
     systems = ["base model", "fine-tuned, gold state", "fine-tuned"]
-    assert list(record["scores"])[3:] == systems
+    assert list(record["rows"])[5:] == systems
     assert list(record["predictions_sha256"]) == ["base", "finetuned-gold-state", "finetuned"]
     assert "|states:gold|" in record["scorer"] and record["scorer"].endswith("; base model, fine-tuned: states:given")
     rows = {name: read_jsonl(folder / "predictions" / f"{name}.jsonl") for name in record["predictions_sha256"]}
     assert "call" in rows["finetuned"][0] and "state" in rows["base"][0]
     assert not {"call", "state"} & rows["finetuned-gold-state"][0].keys()
-    assert "End to end, with their own belief states: base model, fine-tuned; the others with the gold" in printed
+    assert "Rows that predict belief states are judged with their own (end to end), the others with the gold" in printed
     assert all("joint_accuracy" in row["dev"] for row in read_jsonl(folder / "log.jsonl") if "dev" in row)
 
 
 def test_states_and_calls_are_scored_beside_ceiling_and_floor(finished):
     folder, printed = finished
-    states = read_json(folder / "record.json")["states"]
+    rows = read_json(folder / "record.json")["rows"]
+    states = {name: row["values"] for name, row in rows.items() if "joint_accuracy" in row["values"]}
     assert list(states) == ["gold calls", "no calls", "base model", "fine-tuned"]
     assert states["gold calls"]["joint_accuracy"] == 100 and states["no calls"]["calls"] == 50
-    assert states["fine-tuned"]["malformed"] == states["fine-tuned"]["problems"]["malformed"] > 0  # random weights
-    assert states["fine-tuned"]["intervals"].keys() >= {"joint_accuracy", "calls"}
-    assert "belief states and calls" in printed and "Joint goal" in printed and "fine-tuned: malformed" in printed
+    assert "bleu" not in states["gold calls"] and "bleu" in states["fine-tuned"]
+    problems = read_json(folder / "report.json")["fine-tuned"]["problems"]
+    assert states["fine-tuned"]["malformed"] == problems["malformed"] > 0  # random weights
+    assert rows["fine-tuned"]["intervals"].keys() >= {"joint_accuracy", "calls", "combined"}
+    assert (
+        "belief states and calls" in printed.lower()
+        and "Joint goal" in printed
+        and "fine-tuned: calls: malformed" in printed
+    )
 
 
 def page_data(folder: Path) -> dict:
@@ -79,10 +86,10 @@ def page_data(folder: Path) -> dict:
 def test_the_page_has_the_calls_of_every_turn_and_where_the_state_is_wrong(finished):
     data = page_data(finished[0])
     assert data["names"] == ["gold replies", "base model", "fine-tuned, gold state", "fine-tuned"]
-    (dialogue,) = data["dialogues"]
-    first, second = dialogue["turns"]
-    assert first["calls"][0] == ['find_restaurant(food="indian")'] and second["calls"][0] == ["[]"]
-    assert first["calls"][2] is None and first["calls"][3] and first["wrong"] == [None, True, None, True]
+    (dialogue,) = data["items"]
+    first, second = (turn["step"] for turn in dialogue["turns"])
+    assert first["texts"][0] == ['find_restaurant(food="indian")'] and second["texts"][0] == ["[]"]
+    assert first["texts"][2] is None and first["texts"][3] and first["wrong"] == [None, True, None, True]
     assert "belief state wrong" in dialogue["verdicts"][3]["causes"]
     assert "belief state wrong" not in dialogue["verdicts"][2]["causes"]
 
@@ -110,10 +117,10 @@ def test_gold_answers_reach_the_ceiling_in_every_column(finished, config, tmp_pa
     write_jsonl(folder / "predictions" / "finetuned.jsonl", rows)
     run(config, folder, Console(quiet=True), ("report",))
     record = read_json(folder / "record.json")
-    assert record["scores"]["fine-tuned"] == record["scores"]["gold replies"]
-    ours, ceiling = record["states"]["fine-tuned"], record["states"]["gold calls"]
-    assert ours == ceiling and ours["joint_accuracy"] == 100
-    assert page_data(folder)["dialogues"][0]["turns"][0]["wrong"] == [None, False]
+    ours, replies, calls = (record["rows"][name] for name in ("fine-tuned", "gold replies", "gold calls"))
+    assert ours["values"] == {**replies["values"], **calls["values"]} and ours["values"]["joint_accuracy"] == 100
+    assert ours["intervals"] == {**replies["intervals"], **calls["intervals"]}
+    assert page_data(folder)["items"][0]["turns"][0]["step"]["wrong"] == [None, False]
 
 
 def test_a_prediction_file_with_calls_is_scored_as_text_state_and_call_at_once(finished, config, tmp_path):
@@ -151,7 +158,7 @@ def test_chat_shows_calls_what_was_found_and_the_reply(finished):
 
 def test_the_venue_found_fills_the_reply(config):
     corpus = load_corpus(config.data.corpus)
-    guide = Guide(None, config, corpus)
+    guide = Guide(None, make_task(config))
     reply = "[name] is [pricerange], call [phone]. [choice] of them. Your [ref] for [bookday]. [unheard]"
     assert guide.fill(reply) == reply.replace("[choice]", "0")
     state = {"restaurant": {"area": "north", "food": "italian", "bookday": "monday"}}

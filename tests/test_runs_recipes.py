@@ -13,14 +13,16 @@ from pathlib import Path
 import pytest
 
 from lab_lib.errors import LabError
+from lab_lib.evaluation.scores import Metric
 from lab_lib.files import read_json, write_json
 from lab_lib.models.hub import BUNDLED, SHAPES
 from lab_lib.models.model import check_config
+from lab_lib.results.rows import read_row
 from lab_lib.runs.config import RunConfig, load_recipe, recipe_names, recipe_path
-from lab_lib.submissions.recipe_header import NOT_MEASURED, header, keep
+from lab_lib.submissions.recipe_header import NOT_MEASURED, header_lines, keep
 from lab_lib.sweeps.grid import load_sweep
-from lab_lib.sweeps.redraw import floors, redraw
-from lab_lib.sweeps.summary import question
+from lab_lib.sweeps.redraw import redraw
+from lab_lib.sweeps.summary import floors_of, question
 
 ROOT = Path(__file__).resolve().parent.parent
 SWEEPS = [name for name in recipe_names() if load_sweep(name)]
@@ -54,7 +56,7 @@ def test_the_header_has_the_numbers_of_the_record_or_says_there_are_none(name):
     text = recipe_path(name).read_text(encoding="utf-8")
     kept = [ROOT / "results" / name / file for file in ("summary.json", "record.json")]
     records = [read_json(path) for path in kept if path.exists()]
-    for line in [line for record in records for line in header(record)]:
+    for line in [line for record in records for line in header_lines(record)]:
         assert f"{line}\n" in text
     elsewhere = re.search(r"^# recorded: (\S+),", text, re.MULTILINE)
     assert records or NOT_MEASURED in text or (elsewhere and (ROOT / elsewhere[1]).is_dir())
@@ -74,12 +76,13 @@ def test_the_sizes_have_the_parameters_their_names_promise(name, weights):
     assert width == 64 * shape["num_attention_heads"] and width % 64 == inner % 64 == 0
 
 
-SCORES = {"bleu": 9.0, "inform": 60.0, "success": 40.0, "intervals": {}, "dialogues": 99}
 SUMMARY = {
-    "recipe": "x-cpu", "command": "lab run x-cpu --out /somewhere/else --jobs 2", "machine": "AMD EPYC 7B13, 2 cores",
-    "jobs": "2 (asked for)", "peak_memory_gb": 2.21, "runs_asked_for": 3, "metric": "combined",
+    "recipe": "x-cpu", "task": "response", "command": "lab run x-cpu --out /somewhere/else --jobs 2",
+    "machine": "AMD EPYC 7B13, 2 cores", "jobs": "2 (asked for)", "peak_memory_gb": 2.21, "runs_asked_for": 3,
+    "metrics": [Metric("combined", "Combined", high=200.0).as_json()], "main": "combined", "metric": "combined",
     "runs": [{"settings": {"lora.rank": 4}, "seed": seed, "stage_seconds": {"train": 60, "report": 20},
-              "scores": {**SCORES, "combined": combined}}
+              "scores": {"kind": "finetuned", "values": {"combined": combined}, "intervals": {}, "items": 99,
+                         "answers": 700}}
              for seed, combined in enumerate((60.0, 62.0, 64.0))],
 }  # fmt: skip
 
@@ -92,7 +95,8 @@ def test_the_figure_of_a_record_can_be_drawn_again_from_it(name, tmp_path):
     (folder / "figure.png").unlink()
     assert redraw(folder) == folder / "figure.png" and (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "summary.md").read_text() == (ROOT / "results" / name / "summary.md").read_text()
-    found = floors(read_json(folder / "summary.json"), "combined")
+    baselines = read_json(folder / "summary.json")["baselines"]
+    found = floors_of([read_row(name, row) for name, row in baselines.items()], "combined")
     assert set(found) == {"random reply", "most frequent reply"} and min(found.values()) > 0
 
 

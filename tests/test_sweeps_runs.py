@@ -16,6 +16,7 @@ from tiny_models import tiny_llama
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_json
+from lab_lib.processes.limits import CONTAINER, MACHINE, Limit
 from lab_lib.runs.config import load_recipe
 from lab_lib.runs.folder import open_folder
 from lab_lib.sweeps.decoding import load_decode_sweep
@@ -72,8 +73,8 @@ def test_a_failing_run_is_reported_in_one_line_and_loses_no_other(swept):
 def test_runs_are_ordinary_and_scored_on_dev_alone(swept):
     out, done = swept
     record = read_json(out / "rank=4,modules=linear,seed=0" / "record.json")
-    assert record["config"]["data"]["report"] == "dev" and record["reported"] == {"split": "dev", "dialogues": 1}
-    assert "base model" not in record["scores"] and "test split stays untouched" in " ".join(done.stderr.split())
+    assert record["config"]["data"]["report"] == "dev" and record["reported"] == {"split": "dev", "items": 1}
+    assert "base model" not in record["rows"] and "test split stays untouched" in " ".join(done.stderr.split())
 
 
 def test_the_summary_has_where_the_numbers_come_from_and_what_they_cost(swept):
@@ -86,7 +87,8 @@ def test_the_summary_has_where_the_numbers_come_from_and_what_they_cost(swept):
     # Two examples of a step, twice: every token was seen twice.
     assert small["steps"] == 2 and small["tokens"] == large["tokens"] > 0
     assert small["tokens_per_second"] > 0 and small["seconds"] > 0 and small["commit"] and small["settings"]
-    assert set(summary["bounds"]) == {"gold replies", "random reply", "most frequent reply"}
+    assert {row["kind"] for row in summary["baselines"].values()} == {"oracle", "trivial"}
+    assert summary["metric"] == summary["main"] == "combined" and small["scores"]["kind"] == "finetuned"
 
 
 def test_the_table_is_printed_and_written_and_the_figure_has_its_labels(swept):
@@ -235,7 +237,7 @@ def test_keys_that_belong_together_are_varied_under_a_name(tmp_path):
     assert last.settings == {"method": "all weights", "training.steps": 10} and last.seed == 0
     assert last.config.lora.method == "full" and last.config.training.learning_rate == 0.0005
     assert sweep.members[0].config.lora.rank == 8 and sweep.members[0].name == "method=LoRA,steps=5,seed=0"
-    assert (sweep.picture.x, sweep.picture.series) == ("method", "training.steps")
+    assert (sweep.figure.x, sweep.figure.series) == ("method", "training.steps")
     with pytest.raises(LabError, match=r"the sweep varies lora.rank"):
         load_sweep(str(tmp_path / "named.yaml"), ["lora.rank=4"])
 
@@ -261,13 +263,21 @@ def test_keys_named_beside_a_strategy_win_whatever_the_order(kind, tmp_path):
 
 def test_the_machine_is_shared_with_a_reason():
     def chosen(**more) -> tuple[str, str]:
-        known = {"wanted": None, "gpu": False, "cores": 2, "memory": 24.0, "omp": None}
-        workers = choose_workers(**known | more)
+        known = {"wanted": None, "gpu": False, "cores": 2, "memory": 24.0, "omp": None} | more
+        limits = {name: Limit(known[name], MACHINE) for name in ("cores", "memory")}
+        workers = choose_workers(**known | limits)
         return workers.jobs.value, workers.threads.value
 
     assert chosen() == ("2", "1") and chosen(memory=6.0) == ("1", "2") and chosen(memory=1.0) == ("1", "2")
     assert chosen(gpu=True, cores=16) == ("1", "16") and chosen(wanted=4) == ("4", "1")
     assert chosen(wanted=2, cores=16) == ("2", "8") and chosen(omp="3") == ("2", "3")
+
+
+def test_a_container_has_what_it_was_given_and_the_reason_names_it():
+    jobs = choose_workers(None, False, Limit(16, MACHINE), Limit(8.0, CONTAINER), None).jobs
+    assert str(jobs) == "2 (one run a core, 4 of 8 GiB each; memory of the container (cgroup))"
+    both = choose_workers(None, False, Limit(1, CONTAINER), Limit(8.0, CONTAINER), None).jobs
+    assert both.reason.endswith("; cores and memory of the container (cgroup)")
 
 
 @pytest.mark.real
@@ -279,4 +289,4 @@ def test_the_selectors_of_lora_modules_train_four_different_numbers_of_weights(l
     assert code == 0, err
     summary = read_json(Path(out.strip()) / "summary.json")
     assert len({run["trainable"] for run in summary["runs"]}) == len(summary["runs"]) == 4
-    assert summary["scored"] == {"corpus": "multiwoz22", "split": "dev", "dialogues": 2}
+    assert summary["scored"] == {"corpus": "multiwoz22", "split": "dev", "items": 2}

@@ -38,8 +38,7 @@ def chat(config: RunConfig, folder: Path, system: str, console: Console, read: C
     messages: Messages = []
     written: list[list[int]] = []
     task = make_task(config)
-    end_to_end = isinstance(task, ResponseTask) and task.config.predict_state
-    guide = Guide(loaded, task) if end_to_end else None
+    guide = Guide(loaded, task) if isinstance(task, ResponseTask) and task.config.predict_state else None
     while text := _line(read):
         messages.append({"role": "user", "content": text})
         reply = show(guide.answer(messages), console) if guide else answer(messages, loaded, task.for_chat(), written)

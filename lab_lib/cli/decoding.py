@@ -89,7 +89,7 @@ def _sweep(folder: Path, found: Sweep, system: str, path: Path, member: int | No
     if member is not None:
         print(decode_member(folder, found, member, system, path, console))
     elif gather:
-        print(gather_decoding(found, system, path, console))
+        print(gather_decoding(folder, found, system, path, console))
     else:
         print(sweep_decoding(folder, found, system, path, console))
 

@@ -78,11 +78,17 @@ def _print_array(array: str, gather: str) -> None:
 @app.command()
 def ls(places: Places = None) -> None:
     """List run folders: how each stands or ended, its stage, its job, its score, and why it failed."""
-    from lab_lib.cluster.jobs import combined, find_jobs
+    from lab_lib.cluster.jobs import find_jobs, main_score
 
     for job in find_jobs(places or [Path("runs")]):
         status = job.status
-        words = (str(job.folder), job.state, str(status.get("stage", "-")), str(status.get("job", "-")), combined(job))
+        words = (
+            str(job.folder),
+            job.state,
+            str(status.get("stage", "-")),
+            str(status.get("job", "-")),
+            main_score(job),
+        )
         print("\t".join((*words, str(status.get("reason", "")).split("\n")[0])).rstrip())
 
 

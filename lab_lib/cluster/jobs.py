@@ -17,6 +17,7 @@ from lab_lib.cluster.slurm_state import ended, queued
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json
 from lab_lib.processes.slurm import OPTIONS
+from lab_lib.results.rows import read_recorded
 
 LAUNCHERS = {  # of a verb of `lab`
     "demo": "demo.sh",
@@ -135,9 +136,10 @@ def resubmit(job: Job, options: Sequence[str]) -> str:
     return number
 
 
-def combined(job: Job) -> str:
-    """Return the Combined score of a run's adapter, or `-` where its record does not have one."""
+def main_score(job: Job) -> str:
+    """Return the main score of a run's adapter, or `-` where its record does not have one."""
+    path = job.folder / "record.json"
     try:
-        return f"{read_json(job.folder / 'record.json')['scores']['fine-tuned']['combined']:.1f}"
-    except (LabError, KeyError, TypeError, ValueError):
+        return read_recorded(read_json(path), path).headline or "-"
+    except LabError:
         return "-"

@@ -8,6 +8,7 @@ from typing import Any
 
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.scores import KINDS, Kind, Metric, Row, find_metric, read_metrics
+from lab_lib.results.cells import number
 from lab_lib.tasks import find_task
 from lab_lib.tasks.base import Words
 
@@ -58,10 +59,11 @@ def notes_by_group(notes: Sequence[str] | Mapping[str, Sequence[str]]) -> dict[s
 
 
 def read_row(name: str, values: Mapping[str, Any]) -> TableRow:
-    """Return a row of a record; see `Row.summary`."""
+    """Return a row of a record; see `Row.summary`. Raises KeyError, TypeError or ValueError for another shape."""
+    numbers = {key: float(value) for key, value in values["values"].items()}
     intervals = {key: (low, high) for key, (low, high) in values["intervals"].items()}
     notes = notes_by_group(values.get(NOTES, ()))
-    return TableRow(name, values["kind"], values["values"], intervals, values["items"], values["answers"], notes)
+    return TableRow(name, values["kind"], numbers, intervals, values["items"], values["answers"], notes)
 
 
 def ordered(rows: Iterable[AnyRow]) -> list[TableRow]:
@@ -87,6 +89,14 @@ class Recorded:
     def words(self) -> Words:
         """What the task calls its items and answers."""
         return words_of(self.task)
+
+    @property
+    def headline(self) -> str | None:
+        """The main score of the row that the run is about, as its table shows it; None where there is none."""
+        tuned, metric = last_tuned(self.rows), self.main
+        if tuned is None or metric.key not in tuned.values:
+            return None
+        return number(float(tuned.values[metric.key]), metric.decimals)
 
     @property
     def baselines(self) -> list[TableRow]:

@@ -41,7 +41,7 @@ def report(context: Context) -> bool:
         folder.path / "report.html", header(record, context, notes), rows, task.metrics, views, task.words, svg
     )
     title = f"{config.recipe}: {config.data.corpus} {config.data.report_split}"
-    console.print(to_terminal(rows, task.metrics, title))
+    console.print(to_terminal(rows, task.metrics, title, task.words))
     for note in notes:
         console.print(note, markup=False, highlight=False)
     return True

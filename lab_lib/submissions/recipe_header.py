@@ -13,18 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.errors import LabError
+from lab_lib.evaluation.scores import Metric
 from lab_lib.files import read_json, write_json
-from lab_lib.results.table import SCORES
+from lab_lib.results.cells import number, span
+from lab_lib.results.rows import last_tuned, read_recorded
 from lab_lib.runs.record import without_folder
-from lab_lib.sweeps.figure import UNITS
-from lab_lib.sweeps.table import SweepPoint, SweepRow, merge_seeds
+from lab_lib.sweeps.summary import read_measures, to_row
+from lab_lib.sweeps.table import SweepPoint, merge_seeds
 
 NOT_MEASURED = "not measured here"  # what the header of an experiment says that has no record
 SWEEP, RUN = "summary.json", "record.json"
 PICTURES = ("summary.md", "figure.png", "curve.png")
 
 
-def header(record: Mapping[str, Any]) -> list[str]:
+def header_lines(record: Mapping[str, Any]) -> list[str]:
     """Return the comment lines of a run's record.json or a sweep's summary.json.
 
     Raises LabError for a sweep that is not complete: what failed would be missing without a word.
@@ -33,41 +35,42 @@ def header(record: Mapping[str, Any]) -> list[str]:
 
 
 def _of_run(record: Mapping[str, Any]) -> list[str]:
-    scores = record["scores"]["fine-tuned"]
-    low, high = scores["intervals"]["combined"]
-    found = ", ".join(f"{heading} {scores[name]:.1f}" for name, heading in SCORES.items())
+    found = read_recorded(record, record.get("recipe", RUN))
+    row = last_tuned(found.rows)
+    if row is None:
+        raise LabError(f"{record['recipe']}: the record has no fine-tuned system")
+    scores = [m for m in found.metrics if not m.descriptive and not m.group and m.key in row.values]
+    reached = ", ".join(f"{metric.heading} {number(row.values[metric.key], metric.decimals)}" for metric in scores)
+    low_high = row.intervals.get(found.main.key)
+    interval = f" ({span(*low_high, found.main.decimals)})" if low_high else ""
     return [
         f"# cost: {_minutes(record['stage_seconds'])}, up to {record['peak_memory_gb']:.1f} GB",
         f"# on: {short_machine(record['machine'])}",
-        f"# measured: {scores['dialogues']} dialogues: {found} ({low:.1f}–{high:.1f})",
+        f"# measured: {row.items} {found.words.items}: {reached}{interval}",
     ]
 
 
 def _of_sweep(summary: Mapping[str, Any]) -> list[str]:
-    runs, asked, metric = summary["runs"], summary.get("runs_asked_for", 0), summary.get("metric", "combined")
+    runs, asked = summary["runs"], summary.get("runs_asked_for", 0)
     if len(runs) < asked:
         raise LabError(f"{summary['recipe']}: {len(runs)} of {asked} runs finished")
-    points = merge_seeds(_row(run) for run in runs)
+    measures = read_measures(summary, summary["recipe"])
+    metric, items = measures.find(summary["metric"]), measures.words.items
+    points = merge_seeds(map(to_row, runs), measures)
     seconds = {str(number): sum(run["stage_seconds"].values()) for number, run in enumerate(runs)}
     jobs = f", {summary['jobs'].split(' ')[0]} at once" if "jobs" in summary else ""
-    dialogues = runs[0]["scores"]["dialogues"]
+    most = max(len(point.seeds) for point in points)
     return [
         f"# cost: {len(runs)} runs{jobs}, {_minutes(seconds)} in all, up to {summary['peak_memory_gb']:.1f} GB",
         f"# on: {short_machine(summary['machine'])}",
-        f"# measured: {UNITS.get(metric, metric)}, {dialogues} dev dialogues, {_range(points)}:",
-        *(f"#   {point.name}: {_score(point, metric, most=max(len(p.seeds) for p in points))}" for point in points),
+        f"# measured: {metric.label}, {runs[0]['scores']['items']} dev {items}, {_range(points, items)}:",
+        *(f"#   {point.name}: {_score(point, metric, most, items)}" for point in points),
     ]
 
 
-def _row(run: Mapping[str, Any]) -> SweepRow:
-    """Return a run of a summary.json as a row, with its scores."""
-    intervals = {name: (low, high) for name, (low, high) in run["scores"]["intervals"].items()}
-    return SweepRow(run["settings"], run["seed"], {name: run["scores"][name] for name in SCORES}, intervals)
-
-
-def _range(points: Sequence[SweepPoint]) -> str:
+def _range(points: Sequence[SweepPoint], items: str) -> str:
     seeds = max(len(point.seeds) for point in points)
-    return f"mean (95 % interval) of {seeds} seeds" if seeds > 1 else "one seed (95 % interval over dialogues)"
+    return f"mean (95 % interval) of {seeds} seeds" if seeds > 1 else f"one seed (95 % interval over {items})"
 
 
 def _minutes(seconds: Mapping[str, float]) -> str:
@@ -75,12 +78,12 @@ def _minutes(seconds: Mapping[str, float]) -> str:
     return f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 
-def _score(point: SweepPoint, metric: str, most: int) -> str:
+def _score(point: SweepPoint, metric: Metric, most: int, items: str) -> str:
     """Return a score with its interval; where others have `most` seeds and this has one, with what it is taken over."""
-    estimate = point.estimates[metric]
-    kind = "; one run, over dialogues" if len(point.seeds) == 1 < most else ""
-    low_high = estimate.interval
-    return f"{estimate.mean:.1f}" + (f" ({low_high[0]:.1f}–{low_high[1]:.1f}{kind})" if low_high else "")
+    estimate = point.estimates[metric.key]
+    kind = f"; one run, over {items}" if len(point.seeds) == 1 < most else ""
+    interval = f" ({span(*estimate.interval, metric.decimals)}{kind})" if estimate.interval else ""
+    return number(float(estimate.mean), metric.decimals) + interval
 
 
 def short_machine(machine: str) -> str:
@@ -100,7 +103,7 @@ def keep(folder: Path, results: Path, recipe: str | None = None) -> list[str]:
     """
     name = SWEEP if (folder / SWEEP).exists() else RUN
     record = read_json(folder / name)
-    lines = header(record)
+    lines = header_lines(record)
     target = results / (recipe or record["recipe"])
     write_json(target / name, {**record, "command": without_folder(record["command"])})
     for picture in PICTURES:

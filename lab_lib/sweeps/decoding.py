@@ -1,11 +1,12 @@
-"""One model decoded in several ways: which strategy, which parameter? Scored on dev dialogues, never on test.
+"""One model decoded in several ways: which strategy, which parameter? Scored on dev items, never on test.
 
 The folder of the sweep is its whole state: a setting that is decoded and scored is not made again, one that was cut
-short goes on. `lab sweep` is for settings of training.
+short is resumed. `lab sweep` is for settings of training.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,28 +16,28 @@ from typing import Any
 from rich.console import Console
 
 from lab_lib.decoding.predictions import decode_to_file, read_predictions
-from lab_lib.decoding.strategies import check_model
+from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.errors import LabError
-from lab_lib.evaluation.mwz import MwzScorer
-from lab_lib.files import read_json, read_jsonl, sha256, write_json, write_text
-from lab_lib.results.table import SCORES
-from lab_lib.runs.config import load_run_config, recipe_values
+from lab_lib.evaluation.scores import Row
+from lab_lib.files import read_json, read_jsonl, sha256, write_json
+from lab_lib.prompts.truncation import shortened_line
+from lab_lib.results.rows import read_row, table_row
+from lab_lib.runs.config import load_run_config, make_task, recipe_values
+from lab_lib.runs.context import Context
 from lab_lib.runs.folder import RunFolder, open_folder, require_same, stage
-from lab_lib.runs.plan_words import check_plan_bias
+from lab_lib.runs.preflight import preflight
 from lab_lib.runs.record import environment, without_folder
-from lab_lib.runs.run import summary
-from lab_lib.runs.score import bounds, score_rows
-from lab_lib.runs.splits import Splits, load_splits, report_split
-from lab_lib.runs.truncation import shortened
-from lab_lib.sweeps.figure import Around, caption, draw_sweep
+from lab_lib.runs.score import baseline_rows
+from lab_lib.runs.splits import load_splits
+from lab_lib.runs.steps import conversations_of, model_config, prompts_of, score_row
+from lab_lib.sweeps.figure import Surroundings
 from lab_lib.sweeps.grid import Member, Sweep, load_sweep
-from lab_lib.sweeps.summary import FLOORS, question
-from lab_lib.sweeps.table import SweepRow, corner, merge_seeds, to_markdown, to_terminal
+from lab_lib.sweeps.summary import baseline_line, floors_of, question, write_pictures
+from lab_lib.sweeps.table import Measures, SweepRow, corner, cost, merge_seeds
 
 RECIPE = "decoding-strategies"  # its grid is the default one
 NAMES = {"base": "base model", "finetuned": "fine-tuned model"}  # of the systems, in titles and errors
-# Columns of the table beside the scores.
-COSTS = {"seconds": "Seconds", "words": "Length", "unique_trigrams": "3-grams"}
+SCORES = "scores.json"  # in a setting's folder
 
 
 def load_decode_sweep(
@@ -52,15 +53,20 @@ def load_decode_sweep(
     given = [f"sweep.{key}={json.dumps(value)}" for key, value in section.items()]
     found = load_sweep(str(folder / "config.yaml"), [*given, *assignments], grid, seeds or (None if given else "0"))
     assert found is not None  # there is a grid
-    for key in (*found.members[0].settings, *(a.partition("=")[0] for a in assignments)):
-        if not key.startswith("decoding.") and key != "data.max_test":
-            raise LabError(f"{key}: this sweep decodes one model, so it varies decoding.* alone; see 'lab sweep'")
-        if key == "decoding.seed":
-            raise LabError("decoding.seed: set by the sweep itself; use --seeds")
+    _refuse_other_keys(list(found.members[0].settings), [word.partition("=")[0] for word in assignments])
     if any(member.config.decoding.backend == "vllm" for member in found.members):
         raise LabError("decoding.backend=vllm: a sweep decodes with transformers; add decoding.backend=transformers")
     members = [_member(member, run) for member in found.members]
     return replace(found, members=tuple(m for m in members if m.seed == found.seeds[0] or m.config.decoding.sample))
+
+
+def _refuse_other_keys(varied: Sequence[str], assigned: Sequence[str]) -> None:
+    """Raise LabError for a key that is not of decoding; how many items are decoded may be set, not varied."""
+    for key in (*varied, *(key for key in assigned if key != "data.max_test")):
+        if not key.startswith("decoding."):
+            raise LabError(f"{key}: this sweep decodes one model, so it varies decoding.* alone; see 'lab sweep'")
+        if key == "decoding.seed":
+            raise LabError("decoding.seed: set by the sweep itself; use --seeds")
 
 
 def _member(member: Member, run: Any) -> Member:
@@ -75,15 +81,14 @@ def sweep_decoding(folder: Path, sweep: Sweep, system: str, out: Path, console: 
 
     Returns `out`, which then has a folder for each setting, summary.json, summary.md, figure.png and figure.svg.
     """
-    splits = load_splits(sweep.members[0].config.data)
     refuse_other_system(sweep, system, out)
-    folders = {member.name: open_folder(member.config, out / member.name) for member in sweep.members}
-    todo = [member for member in sweep.members if not is_decoded(folders[member.name], system)]
-    if done := len(sweep.members) - len(todo):
-        console.print(f"{done} of {len(sweep.members)} settings are decoded already")
+    contexts = open_contexts(folder, sweep.members, out, console, (system,))
+    todo = {name: one for name, one in contexts.items() if not is_decoded(one.folder, system)}
+    if done := len(contexts) - len(todo):
+        console.print(f"{done} of {len(contexts)} settings are decoded already")
     if todo:
-        _decode(folder, todo, folders, splits, system, console)
-    summarise(sweep, splits, system, out, console)
+        _decode(folder, todo, system)
+    summarise(sweep, contexts, system, out)
     return out
 
 
@@ -92,14 +97,14 @@ def decode_member(folder: Path, sweep: Sweep, number: int, system: str, out: Pat
     if not 0 <= number < len(sweep.members):
         raise LabError(f"--member {number}: there are {len(sweep.members)} settings, 0 to {len(sweep.members) - 1}")
     refuse_other_system(sweep, system, out)
-    member = sweep.members[number]
-    splits, own = load_splits(member.config.data), open_folder(member.config, out / member.name)
-    if not is_decoded(own, system):
-        _decode(folder, [member], {member.name: own}, splits, system, console)
-    return own.path
+    contexts = open_contexts(folder, [sweep.members[number]], out, console, (system,))
+    (context,) = contexts.values()
+    if not is_decoded(context.folder, system):
+        _decode(folder, contexts, system)
+    return context.folder.path
 
 
-def gather_decoding(sweep: Sweep, system: str, out: Path, console: Console) -> Path:
+def gather_decoding(folder: Path, sweep: Sweep, system: str, out: Path, console: Console) -> Path:
     """Write and print the summary of a sweep that is decoded.
 
     Raises LabError naming the settings that are not, or a key by which what was decoded differs.
@@ -110,130 +115,145 @@ def gather_decoding(sweep: Sweep, system: str, out: Path, console: Console) -> P
         raise LabError(f"{out}: {len(missing)} of {len(sweep.members)} settings are not decoded: {', '.join(missing)}")
     for member in sweep.members:
         require_same(member.config, out / member.name)
-    summarise(sweep, load_splits(sweep.members[0].config.data), system, out, console)
+    summarise(sweep, open_contexts(folder, sweep.members, out, console, ("report",)), system, out)
     return out
+
+
+def open_contexts(
+    folder: Path, members: Sequence[Member], out: Path, console: Console, stages: Sequence[str]
+) -> dict[str, Context]:
+    """Return {name of a setting: its context}, each with a folder of its own below `out`.
+
+    They share the items, and what the task has read and the run prepared: they differ in `decoding` alone. Raises
+    LabError, before anything is decoded, for a setting with which one of the `stages` would fail.
+    """
+    task = make_task(members[0].config)
+    if RunFolder(folder).prepared.exists():
+        task.prepared = RunFolder(folder).prepared
+    splits, tasks = load_splits(task), {}
+    for member in members:
+        tasks[member.name] = copy.copy(task)
+        tasks[member.name].decoding = member.config.decoding
+        preflight(member.config, tasks[member.name], stages)
+    folders = {member.name: open_folder(member.config, out / member.name) for member in members}
+    return {m.name: Context(m.config, tasks[m.name], splits, folders[m.name], console) for m in members}
 
 
 def is_decoded(folder: RunFolder, system: str) -> bool:
     """Return whether a setting is decoded with `system` and scored."""
-    return (folder.path / "scores.json").exists() and folder.predictions(system).exists()
+    return (folder.path / SCORES).exists() and folder.predictions(system).exists()
 
 
 def refuse_other_system(sweep: Sweep, system: str, out: Path) -> None:
     """Raise LabError where a setting was decoded, or begun, with the other system: its scores stand in the same place.
 
-    The files of replies bear the name of their system, so folders of any age tell.
+    The files of answers bear the name of their system, so folders of any age tell.
     """
     (other,) = NAMES.keys() - {system}
     if any(any((out / m.name / "predictions").glob(f"{other}.jsonl*")) for m in sweep.members):
         raise LabError(f"{out}: was decoded with the {NAMES[other]}, not the {NAMES[system]}; choose another --out")
 
 
-def _decode(
-    folder: Path,
-    todo: Sequence[Member],
-    folders: Mapping[str, RunFolder],
-    splits: Splits,
-    system: str,
-    console: Console,
-) -> None:
-    """Load the model once and decode the settings that are not there yet."""
-    from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
+def _decode(folder: Path, todo: Mapping[str, Context], system: str) -> None:
+    """Load the model once and decode and score the settings that are not there yet."""
     from lab_lib.models.model import generation_mode, load_model
-    from lab_lib.runs.stages import DecodingProgress, ask, model_config, talks
 
-    loaded = load_model(model_config(todo[0].config, RunFolder(folder), system))
+    loaded = load_model(model_config(next(iter(todo.values())).config, RunFolder(folder), system))
     generation_mode(loaded.model)
-    for member in todo:
-        check_plan_bias(member.config, splits)
-        check_model(member.config.decoding, loaded.model.config.is_encoder_decoder)
-    scorer = MwzScorer.from_corpus(splits.corpus, report_split(todo[0].config.data), todo[0].config.task.rules)
-    said = set[str]()  # most settings have the same prompts
-    for number, member in enumerate(todo, 1):
-        own, config = folders[member.name], member.config
-        path, title = own.predictions(system), f"{number} of {len(todo)}: {member.name}"
-        prompts = ask(splits.reported, loaded.tokenizer, config, splits)
-        if (line := shortened(prompts, "prompts", config)) and line not in said:
+    printed = set[str]()  # most settings have the same prompts
+    for number, (name, context) in enumerate(todo.items(), 1):
+        title, console = f"{number} of {len(todo)}: {name}", context.console
+        prompts = prompts_of(context.task, context.splits.reported, loaded.tokenizer)
+        if (line := shortened_line(prompts, "prompts", context.config.prompt)) and line not in printed:
             console.print(line, highlight=False)
-            said.add(line)
-        converse = talks(splits.reported, loaded.tokenizer, config, splits)
-        bar = DecodingProgress(console, title, len(prompts))
-        with stage(own, system):
-            with merged_for_decoding(loaded.model, config.decoding.exact), bar as advance:
-                decode_to_file(loaded.model, loaded.tokenizer, prompts, config.decoding, path, advance, converse)
-            scores = score(scorer, path, config)
-            write_json(own.path / "scores.json", scores)
-        console.print(f"{title}: Combined {scores['combined']:.1f}", markup=False, highlight=False)
+            printed.add(line)
+        with stage(context.folder, system):
+            _decode_one(context, loaded, prompts, system, title)
+            found = score(context, system)
+            write_json(context.folder.path / SCORES, found)
+        main = measures_of(context).main_metric
+        reached = f"{main.heading} {found['scores']['values'][main.key]:.{main.decimals}f}"
+        console.print(f"{title}: {reached}", markup=False, highlight=False)
 
 
-def score(scorer: MwzScorer, path: Path, config: Any) -> dict[str, Any]:
-    """Return the scores of a prediction file, the share of replies cut at the greatest length, and its checksum."""
-    settings = config.evaluation
-    scores = summary(scorer.score(read_predictions(path), settings.resamples, settings.seed))
-    rows = read_jsonl(path)
-    cut = 100 * sum(not row["stopped"] for row in rows) / len(rows)
-    return {**scores, "cut": round(cut, 2), "replies": len(rows), "predictions_sha256": sha256(path)}
+def _decode_one(context: Context, loaded: Any, prompts: Sequence[Any], system: str, title: str) -> None:
+    """Write the answers of one setting."""
+    from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
+
+    config, path = context.config.decoding, context.folder.predictions(system)
+    converse = conversations_of(context.task, context.splits.reported, loaded.tokenizer)
+    bar = DecodingProgress(context.console, title, len(prompts))
+    with merged_for_decoding(loaded.model, config.exact), bar as advance:
+        decode_to_file(loaded.model, loaded.tokenizer, prompts, config, path, advance, converse)
 
 
-def summarise(sweep: Sweep, splits: Splits, system: str, out: Path, console: Console) -> None:
+def score(context: Context, system: str) -> dict[str, Any]:
+    """Return the scores of a setting, the share of answers cut at the greatest length, and the file's checksum."""
+    path, (name, kind) = context.folder.predictions(system), context.systems[system]
+    row = Row(name, kind, read_predictions(path))
+    scored = score_row(context.task, row, context.splits.reported, context.config.evaluation)
+    answers = read_jsonl(path)
+    cut = 100 * sum(not answer["stopped"] for answer in answers) / len(answers)
+    return {"scores": scored.summary(), "cut": round(cut, 2), "predictions_sha256": sha256(path)}
+
+
+def summarise(sweep: Sweep, contexts: Mapping[str, Context], system: str, out: Path) -> None:
     """Write summary.json, summary.md, figure.png and figure.svg, and print the table."""
+    first = contexts[sweep.members[0].name]
+    measures, baselines = measures_of(first), scored_baselines(first)
     rows = [row for member in sweep.members for row in to_rows(member, out / member.name, sweep.seeds)]
-    trivial, metric = trivial_scores(sweep, splits), sweep.picture.metric
-    facts = sentences(sweep, trivial)
-    corpus = Path(sweep.members[0].config.data.corpus).name
-    title = f"{sweep.recipe}, {NAMES[system]}: dev dialogues of {corpus}"
+    facts = [*sentences(sweep, measures), baseline_line(map(table_row, baselines), measures)]
+    metric = sweep.figure.metric or measures.main
     write_json(out / "summary.json", {
-        "recipe": sweep.recipe, "system": system, **environment(), "command": without_folder(environment()["command"]),
-        "seeds": list(sweep.seeds), "settings": corner(merge_seeds(rows)), "notes": facts,
+        "recipe": sweep.recipe, "task": first.task.name, "system": system,
+        **environment(), "command": without_folder(environment()["command"]), "seeds": list(sweep.seeds),
+        "metrics": [one.as_json() for one in measures.metrics], "main": measures.main, "metric": metric,
+        "settings": corner(merge_seeds(rows, measures)), "notes": facts,
+        "baselines": {row.name: row.summary() for row in baselines},
         "runs": [{"name": m.name, "settings": dict(m.settings), "seed": m.seed, **_read(out / m.name)}
                  for m in sweep.members],
     })  # fmt: skip
-    floors = {name: getattr(trivial[name], metric) for name in FLOORS if hasattr(trivial[name], metric)}
-    around = Around(question(RECIPE, sweep.members[0].settings), floors)
-    draw_sweep(rows, sweep.picture, title, out / "figure.png", out / "figure.svg", around)
-    table = to_markdown(rows, COSTS, more=facts)
-    write_text(out / "summary.md", f"# {title}\n\n{table}\n![{title}: {caption(rows, metric)}](figure.png)\n")
-    console.print(to_terminal(rows, COSTS, more=facts, title=title))
+    corpus = Path(first.config.data.corpus).name
+    title = f"{sweep.recipe}, {NAMES[system]}: dev {measures.words.items} of {corpus}"
+    around = Surroundings(question(RECIPE, sweep.members[0].settings), floors_of(map(table_row, baselines), metric))
+    write_pictures(out, rows, measures, sweep.figure, title, around, facts, first.console)
+
+
+def measures_of(context: Context) -> Measures:
+    """Return what is measured of each setting: its seconds, what describes the answers, and the task's scores."""
+    task = context.task
+    described = (metric for metric in task.metrics if metric.descriptive and not metric.group)
+    return Measures(tuple(task.metrics), task.main, task.words, (cost("seconds", "Sec."), *described))
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    return {"scores": read_json(folder / "scores.json"), "stage_seconds": read_json(folder / "seconds.json")}
+    return {**read_json(folder / SCORES), "stage_seconds": read_json(folder / "seconds.json")}
 
 
 def to_rows(member: Member, folder: Path, seeds: Sequence[int]) -> list[SweepRow]:
     """Return a setting's row, once for each seed where the seed changes nothing."""
     found = _read(folder)
-    scores = found["scores"]
-    values = {name: scores[name] for name in SCORES} | {
-        "seconds": sum(found["stage_seconds"].values()),
-        "words": scores["avg_lengths"],
-        "unique_trigrams": scores["num_trigrams"],
-    }
-    intervals = {name: (low, high) for name, (low, high) in scores["intervals"].items()}
+    scores = read_row(member.name, found["scores"])
+    values = {**scores.values, "seconds": sum(found["stage_seconds"].values())}
     own = (member.seed,) if member.config.decoding.sample else seeds
-    return [SweepRow(member.settings, seed, values, intervals, scores["dialogues"]) for seed in own]
+    return [SweepRow(member.settings, seed, values, scores.intervals, scores.items) for seed in own]
 
 
-def trivial_scores(sweep: Sweep, splits: Splits) -> dict[str, Any]:
-    """Return the scores of gold, random and most frequent replies on the dialogues that were decoded."""
-    config = sweep.members[0].config
-    split = report_split(config.data)
-    keys = {dialogue.key for dialogue in splits.reported}
-    scorer = MwzScorer.from_corpus(splits.corpus, split, config.task.rules)
-    quick = replace(config.evaluation, resamples=0)
-    found = score_rows(scorer, bounds(splits.corpus, split, config.data.train, quick.seed), keys, quick)
-    return {name: scores for name, (_, scores, _p) in found.items()}
+def scored_baselines(context: Context) -> list[Row]:
+    """Return the oracle and trivial rows, scored without intervals on the items that were decoded."""
+    quick = replace(context.config.evaluation, resamples=0)
+    return [score_row(context.task, row, context.splits.reported, quick) for row in baseline_rows(context)]
 
 
-def sentences(sweep: Sweep, trivial: Mapping[str, Any]) -> list[str]:
-    """Return what stands under the table: which dialogues, what the seeds are, and the bounds."""
-    found = ["Scored on dev, which a sweep may choose by; no test dialogue was decoded."]
+def sentences(sweep: Sweep, measures: Measures) -> list[str]:
+    """Return what stands under the table before the baselines: which items, and what the seeds are."""
+    words = measures.words
+    found = [f"Scored on dev, which a sweep may choose by; no test {words.item} was decoded."]
     if sweep.members[0].config.training.evaluate_every:
-        found.append("The run's checkpoint was chosen on dialogues that may be scored here too.")
+        found.append(f"The run's checkpoint was chosen on {words.items} that may be scored here too.")
     if len(sweep.seeds) > 1 and any(not member.config.decoding.sample for member in sweep.members):
         found.append("What does not sample is the same for every seed: its ranges over seeds have no width.")
-    combined = ", ".join(f"{name} {scores.combined:.1f}" for name, scores in trivial.items())
-    return [*found, f"Combined on the same dialogues: {combined}."]
+    return found
 
 
 def default_out(folder: Path, sweep: Sweep, system: str) -> Path:

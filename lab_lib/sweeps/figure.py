@@ -1,22 +1,21 @@
 """The figure of a sweep: a score against a setting, one line a series, intervals drawn, as PNG and SVG.
 
-It draws the rows of `sweep_table.py`, so whatever makes such rows can be drawn:
+It draws the rows of `table.py`, so whatever makes such rows can be drawn:
 
-    draw_sweep(rows, Picture(x="lora.rank", log_x=True, series="lora.rslora"), "lora-rank-cpu", png, svg)
+    draw_sweep(rows, measures, FigureSpec(x="lora.rank", log_x=True, series="lora.rslora"), "lora-rank-cpu", png, svg)
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab_lib.errors import LabError, nearest
-from lab_lib.files import atomic_open, write_text
-from lab_lib.results.curve import DOTS_PER_INCH, STYLE
-from lab_lib.sweeps.table import Estimate, SweepPoint, SweepRow, amount, merge_seeds, show
+from lab_lib.evaluation.scores import Metric
+from lab_lib.results.figure import STYLE, save
+from lab_lib.sweeps.table import Estimate, Measures, SweepPoint, SweepRow, amount, merge_seeds, show
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,15 +31,14 @@ LINES = (
     ("#E69F00", "P", "--"),
     ("#56B4E9", "X", "-."),
 )
-UNITS = {"bleu": "BLEU (points)", "inform": "Inform (%)", "success": "Success (%)", "combined": "Combined (points)"}
 SIZE_INCHES = (7.2, 4.5)
 ASIDE_INCHES = 0.8  # more width where names stand beside the axes
-WIDE = 72  # small characters that fit side by side below it
-BOLD, SMALL = 62, 75  # bold and small characters of a line above it
+WIDE = 72  # small characters that fit side by side below the axes
+BOLD, SMALL = 62, 75  # bold and small characters of a line above them
 
 
 @dataclass(frozen=True)
-class Picture:
+class FigureSpec:
     """What a sweep's figure shows."""
 
     # Below: a key of the settings, or the name of a value ("trainable"). Numbers get a scale, all else its own place.
@@ -49,8 +47,8 @@ class Picture:
     log_x: bool = False  # for values that are multiples of each other
     under: str | None = None  # the name of a value ("trainable") written under each name below; without series
     series: str | None = None  # a key of the settings: a line for each of its values
-    metric: str = "combined"  # what is drawn upwards
-    y_label: str | None = None  # with its unit; known for the four scores
+    metric: str | None = None  # what is drawn upwards, by its key; null: the task's main metric
+    y_label: str | None = None  # with its unit; that of the metric when left out
     names: dict = field(default_factory=dict)  # {a value as the table shows it: what the figure calls it}
 
     def called(self, value: Any) -> str | None:
@@ -59,64 +57,57 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Around:
-    """What stands around the points: the question above them, and the scores that any system gets for free."""
+class Surroundings:
+    """What stands around the points: the question above them, and the scores of the trivial baselines as lines."""
 
     question: str | None = None
-    floors: Mapping[str, float] = field(default_factory=dict)  # {"random reply": points of the picture's metric}
+    floors: Mapping[str, float] = field(default_factory=dict)  # {"random reply": value of the figure's metric}
 
 
-NOTHING = Around()
+NOTHING = Surroundings()
 
 
 def draw_sweep(
     rows: Sequence[SweepRow],
-    picture: Picture,
+    measures: Measures,
+    spec: FigureSpec,
     title: str,
     png: Path | None,
     svg: Path | None,
-    around: Around = NOTHING,
+    around: Surroundings = NOTHING,
 ) -> str:
     """Draw the rows, write the picture to the paths that are given (atomically), and return the SVG text.
 
     Markers are means over seeds with their 95 % intervals, dots the single runs; a setting whose seeds do not differ
-    has the interval over dialogues. `title` says what was measured; how many seeds and dialogues is added from the
-    rows. Raises LabError for a name no row has.
+    has the interval over items. `title` says what was measured; how many seeds and items is added from the rows.
+    Raises LabError for a name no row has.
     """
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
-        figure = _figure(rows, picture, title, around)
-        image, text = BytesIO(), StringIO()
-        figure.savefig(image, format="png", dpi=DOTS_PER_INCH)
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    if png is not None:
-        with atomic_open(png, "wb") as stream:
-            stream.write(image.getvalue())
-    if svg is not None:
-        write_text(svg, text.getvalue())
-    return text.getvalue()
+        return save(_figure(rows, measures, spec, title, around), png, svg)
 
 
-def caption(rows: Sequence[SweepRow], metric: str = "combined") -> str:
+def caption(rows: Sequence[SweepRow], measures: Measures, metric: str | None = None) -> str:
     """Return what the numbers in the picture are: `mean of 3 seeds with 95 % interval, ..., 99 dialogues`."""
-    points = points_of(rows, metric)
-    counts = sorted({len(point.estimates[metric].values) for point in points} - {1})
-    dialogues = sorted({row.dialogues for row in rows if row.dialogues})
+    drawn, items = metric or measures.main, measures.words.items
+    points = points_of(rows, measures, drawn)
+    counts = sorted({len(point.estimates[drawn].values) for point in points} - {1})
+    sizes = sorted({row.items for row in rows if row.items})
     seeds = f"mean of {' or '.join(map(str, counts))} seeds" if counts else "one seed"
-    parts = [f"{seeds} with 95 % interval" + ("" if counts else " over dialogues")]
+    parts = [f"{seeds} with 95 % interval" + ("" if counts else f" over {items}")]
     if counts:
-        alone = any(len(point.estimates[metric].values) == 1 for point in points)
-        parts[0] += " (seeds alike: over dialogues)" if alone else ""
+        alone = any(len(point.estimates[drawn].values) == 1 for point in points)
+        parts[0] += f" (seeds alike: over {items})" if alone else ""
         parts.append("dots: single runs")
-    if dialogues:
-        parts.append(f"{' or '.join(map(str, dialogues))} dialogues")
+    if sizes:
+        parts.append(f"{' or '.join(map(str, sizes))} {items}")
     return ", ".join(parts)
 
 
-def points_of(rows: Sequence[SweepRow], metric: str) -> list[SweepPoint]:
+def points_of(rows: Sequence[SweepRow], measures: Measures, metric: str) -> list[SweepPoint]:
     """Return the points of the picture; where all seeds give one value, they count as one run with its interval."""
-    return [_as_one_run(point, rows, metric) for point in merge_seeds(rows)]
+    return [_as_one_run(point, rows, metric) for point in merge_seeds(rows, measures)]
 
 
 def _as_one_run(point: SweepPoint, rows: Sequence[SweepRow], metric: str) -> SweepPoint:
@@ -127,26 +118,27 @@ def _as_one_run(point: SweepPoint, rows: Sequence[SweepRow], metric: str) -> Swe
     return replace(point, estimates={**point.estimates, metric: Estimate(found.mean, own, found.values[:1])})
 
 
-def _figure(rows: Sequence[SweepRow], picture: Picture, title: str, around: Around) -> Figure:
+def _figure(rows: Sequence[SweepRow], measures: Measures, spec: FigureSpec, title: str, around: Surroundings) -> Figure:
     from matplotlib.figure import Figure
 
-    points = points_of(rows, picture.metric)
-    _check(points, picture)
+    metric = measures.find(spec.metric or measures.main)
+    points = points_of(rows, measures, metric.key)
+    _check(points, spec, metric)
     width = SIZE_INCHES[0] + ASIDE_INCHES * bool(around.floors)
     figure = Figure(figsize=(width, SIZE_INCHES[1]), layout="constrained")
     axes = figure.subplots()
-    _head(axes, title, caption(rows, picture.metric), around.question)
-    below = Below(points, picture)
-    groups = _series(points, picture)
+    _head(axes, title, caption(rows, measures, metric.key), around.question)
+    below = Below(points, spec)
+    groups = _series(points, spec)
     for number, (label, members) in enumerate(groups.items()):
         # Series stand 2 % of the width apart, so that no interval hides another.
         aside = 0.02 * (number - (len(groups) - 1) / 2)
-        _draw_series(axes, members, below, picture.metric, aside, label, LINES[number % len(LINES)])
+        _draw_series(axes, members, below, metric.key, aside, label, LINES[number % len(LINES)])
     for floor, value in around.floors.items():
         _floor(axes, floor, value, least=value == min(around.floors.values()))
-    axes.set_ylabel(picture.y_label or UNITS.get(picture.metric, picture.metric), parse_math=False)
+    axes.set_ylabel(spec.y_label or (metric.label if metric.unit else metric.heading), parse_math=False)
     below.label(axes)
-    if picture.series is not None:
+    if spec.series is not None:
         figure.legend(loc="outside lower center", ncols=len(groups), fontsize="small", frameon=False)
     return figure
 
@@ -175,16 +167,16 @@ def _floor(axes: Axes, name: str, value: float, least: bool) -> None:
     axes.text(1.01, value, f"{first}\n{last}", transform=place, va=over, fontsize="x-small", color="#555555")
 
 
-def _check(points: Sequence[SweepPoint], picture: Picture) -> None:
+def _check(points: Sequence[SweepPoint], spec: FigureSpec, metric: Metric) -> None:
     if not points:
         raise LabError("sweep figure: there is no finished run to draw")
     settings = set(points[0].settings)
     values = set.intersection(*(set(point.estimates) for point in points))
-    known_names = ((picture.x, settings | values), (picture.series, settings), (picture.metric, values))
-    for name, known in (*known_names, (picture.under, values)):
+    known_names = ((spec.x, settings | values), (spec.series, settings), (metric.key, values), (spec.under, values))
+    for name, known in known_names:
         if name is not None and name not in known:
             raise LabError(f"sweep figure: the runs have no '{name}'{nearest(name, known)}")
-    if picture.under and picture.series:
+    if spec.under and spec.series:
         raise LabError("sweep figure: 'under' has room for one value a name; leave out 'series'")
 
 
@@ -197,40 +189,40 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _series(points: Sequence[SweepPoint], picture: Picture) -> dict[str, list[SweepPoint]]:
+def _series(points: Sequence[SweepPoint], spec: FigureSpec) -> dict[str, list[SweepPoint]]:
     """Return {label: points} in the order the labels appear; one unnamed line without a series."""
     groups: dict[str, list[SweepPoint]] = {}
     for point in points:
-        groups.setdefault(_label(point, picture), []).append(point)
+        groups.setdefault(_label(point, spec), []).append(point)
     return groups
 
 
-def _label(point: SweepPoint, picture: Picture) -> str:
-    if picture.series is None:
+def _label(point: SweepPoint, spec: FigureSpec) -> str:
+    if spec.series is None:
         return ""
-    value = point.settings[picture.series]
-    return picture.called(value) or f"{picture.series.rsplit('.', 1)[-1]} {show(value)}"
+    value = point.settings[spec.series]
+    return spec.called(value) or f"{spec.series.rsplit('.', 1)[-1]} {show(value)}"
 
 
 class Below:
     """The axis below: numbers on a scale, or names side by side at 0, 1, 2, ..."""
 
-    def __init__(self, points: Sequence[SweepPoint], picture: Picture):
-        self.picture = picture
-        self.chosen = picture.x in points[0].settings
-        values = [_x(point, picture.x) for point in points]
+    def __init__(self, points: Sequence[SweepPoint], spec: FigureSpec):
+        self.spec = spec
+        self.chosen = spec.x in points[0].settings
+        values = [_x(point, spec.x) for point in points]
         self.numeric = all(map(_is_number, values))
-        self.log = picture.log_x and self.numeric
+        self.log = spec.log_x and self.numeric
         self.ticks: list[Any] = sorted(set(values)) if self.numeric else list(dict.fromkeys(map(show, values)))
         self.under = {}
-        if picture.under is not None:
-            self.under = {show(_x(point, picture.x)): amount(point.estimates[picture.under].mean) for point in points}
+        if spec.under is not None:
+            self.under = {show(_x(point, spec.x)): amount(point.estimates[spec.under].mean) for point in points}
         if self.log and self.ticks[0] <= 0:
-            raise LabError(f"sweep figure: {picture.x}={self.ticks[0]} has no place on a logarithmic scale")
+            raise LabError(f"sweep figure: {spec.x}={self.ticks[0]} has no place on a logarithmic scale")
 
     def place(self, point: SweepPoint, aside: float = 0.0) -> float:
         """Return where a point stands, moved `aside` by a share of the axis."""
-        value = _x(point, self.picture.x)
+        value = _x(point, self.spec.x)
         if not self.numeric:
             return self.ticks.index(show(value)) + aside * len(self.ticks)
         low, high = self.ticks[0], self.ticks[-1]
@@ -238,9 +230,9 @@ class Below:
 
     def label(self, axes: Axes) -> None:
         """Write name and unit, and ticks at the values that were chosen."""
-        axes.set_xlabel(self.picture.x_label or self.picture.x, parse_math=False)
+        axes.set_xlabel(self.spec.x_label or self.spec.x, parse_math=False)
         if not self.numeric:
-            names = _wrapped(self.ticks, self.under, self.picture)
+            names = _wrapped(self.ticks, self.under, self.spec)
             longest = max(len(line) for name in names for line in name.split("\n"))
             size = "small" if longest * len(names) <= WIDE else "x-small"
             axes.set_xticks(range(len(self.ticks)), names, parse_math=False, fontsize=size)
@@ -269,8 +261,9 @@ def _draw_series(
     estimates = [point.estimates[metric] for point in points]
     means = [estimate.mean for estimate in estimates]
     low_high = [estimate.interval or (estimate.mean, estimate.mean) for estimate in estimates]
-    lower = [mean - low for mean, (low, _) in zip(means, low_high, strict=True)]
-    upper = [high - mean for mean, (_, high) in zip(means, low_high, strict=True)]
+    # Never below 0: a bootstrap interval may miss the value it is of by a hair.
+    lower = [max(0.0, mean - low) for mean, (low, _) in zip(means, low_high, strict=True)]
+    upper = [max(0.0, high - mean) for mean, (_, high) in zip(means, low_high, strict=True)]
     axes.errorbar(
         [below.place(point, aside) for point in points], means, yerr=[lower, upper], color=colour, marker=marker,
         markersize=7, capsize=4, linewidth=1.6, linestyle=dash if below.numeric else "none", label=label or None,
@@ -281,11 +274,11 @@ def _draw_series(
             axes.plot(xs, estimate.values, ".", color=colour, markersize=4)
 
 
-def _wrapped(names: Sequence[str], under: Mapping[str, str], picture: Picture) -> list[str]:
+def _wrapped(names: Sequence[str], under: Mapping[str, str], spec: FigureSpec) -> list[str]:
     """Break long names between their words, so that they stand side by side."""
     import textwrap
 
     width = max(8, WIDE // len(names))
-    shown = [picture.called(name) or name for name in names]
+    shown = [spec.called(name) or name for name in names]
     lines = [textwrap.wrap(name, width, break_long_words=False) or [name] for name in shown]
     return ["\n".join([*parts, *([under[name]] if under else [])]) for name, parts in zip(names, lines, strict=True)]

@@ -14,7 +14,7 @@ import yaml
 from lab_lib.config import build
 from lab_lib.errors import LabError
 from lab_lib.runs.config import RunConfig, load_recipe, recipe_values
-from lab_lib.sweeps.figure import Picture
+from lab_lib.sweeps.figure import FigureSpec
 from lab_lib.sweeps.table import show
 from lab_lib.yaml_values import read_yaml
 
@@ -36,12 +36,12 @@ class SweepConfig:
     # Each runs the whole grid again, with training.seed and, for random weights, model.seed. One hides luck.
     seeds: tuple[int, ...] = (0, 1, 2)
     # The figure; left out, the first key of the grid stands below and the second one makes the series.
-    figure: Picture | None = None
+    figure: FigureSpec | None = None
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One value of one key of the grid: what the table shows, and `key=value` assignments that bring it about.
+class GridValue:
+    """One value of one key of the grid: what the table shows, and the `key=value` assignments that set it.
 
     Without a label the table shows what the config then holds under the key (0.0003 where YAML read 3e-4 as text).
     """
@@ -67,7 +67,7 @@ class Sweep:
 
     recipe: str
     members: tuple[Member, ...]
-    picture: Picture
+    figure: FigureSpec
 
     @property
     def settings(self) -> list[Mapping[str, Any]]:
@@ -100,13 +100,15 @@ def load_sweep(
     values |= {"grid": parse_grid(grid)} if grid else {}
     values |= {"seeds": parse_seeds(seeds)} if seeds is not None else {}
     config = build(SweepConfig, values, f"{recipe}: sweep")
-    axes = [_choices(key, values) for key, values in config.grid.items()]
-    _refuse_twice_set([a for a in assignments if not a.startswith("sweep.")], [c for axis in axes for c in axis])
+    axes = [_grid_values(key, values) for key, values in config.grid.items()]
+    _refuse_twice_set(
+        [a for a in assignments if not a.startswith("sweep.")], [value for axis in axes for value in axis]
+    )
     members = [
         _member(recipe, assignments, chosen, seed) for seed in config.seeds for chosen in itertools.product(*axes)
     ]
     _refuse_same_names(members)
-    return Sweep(members[0].config.recipe, tuple(members), _picture(config.figure, list(config.grid), bool(grid)))
+    return Sweep(members[0].config.recipe, tuple(members), _figure(config.figure, list(config.grid), bool(grid)))
 
 
 def parse_grid(given: Sequence[str]) -> dict[str, list[Any]]:
@@ -138,12 +140,12 @@ def parse_seeds(text: str) -> list[int]:
         raise LabError(f"--seeds '{text}': expected whole numbers joined by commas, for example 0,1,2") from None
 
 
-def _choices(key: str, given: Any) -> list[Choice]:
-    """Return the choices of one key of the grid."""
+def _grid_values(key: str, given: Any) -> list[GridValue]:
+    """Return the values of one key of the grid."""
     if isinstance(given, Mapping) and given:
-        return [Choice(key, str(name), _named(f"{key}: {name}", values)) for name, values in given.items()]
+        return [GridValue(key, str(name), _named(f"{key}: {name}", values)) for name, values in given.items()]
     if isinstance(given, list) and given:
-        return [Choice(key, None, (_assign(key, value),)) for value in given]
+        return [GridValue(key, None, (_assign(key, value),)) for value in given]
     raise LabError(f"sweep: grid: {key}: expected a list of values, or a mapping of named choices")
 
 
@@ -162,13 +164,13 @@ def _key(assignment: str) -> str:
     return assignment.partition("=")[0]
 
 
-def _refuse_twice_set(given: Sequence[str], choices: Sequence[Choice]) -> None:
+def _refuse_twice_set(given: Sequence[str], values: Sequence[GridValue]) -> None:
     """Raise LabError for a key that two places would set: one of them would be ignored."""
     varied: dict[str, str] = {}
-    for choice in choices:
-        for key in map(_key, choice.assignments):
-            if varied.setdefault(key, choice.key) != choice.key:
-                raise LabError(f"sweep: grid: {varied[key]} and {choice.key} both set {key}")
+    for value in values:
+        for key in map(_key, value.assignments):
+            if varied.setdefault(key, value.key) != value.key:
+                raise LabError(f"sweep: grid: {varied[key]} and {value.key} both set {key}")
     for assignment in given:
         if (key := _key(assignment)) in varied:
             raise LabError(f"{assignment}: the sweep varies {key}; set it with --grid, or leave it out")
@@ -177,28 +179,28 @@ def _refuse_twice_set(given: Sequence[str], choices: Sequence[Choice]) -> None:
             raise LabError(f"{key}: set by the sweep itself; {OURS[key]}")
 
 
-def _member(recipe: str, given: Sequence[str], chosen: Sequence[Choice], seed: int) -> Member:
+def _member(recipe: str, given: Sequence[str], chosen: Sequence[GridValue], seed: int) -> Member:
     """Return one run: the recipe, what the user gave, what the grid chose, the seed, and dev as what is scored.
 
     A strategy that the grid chose comes first: it sets many keys, and those that are named beside it win.
     """
-    varied = [assignment for choice in chosen for assignment in choice.assignments]
+    varied = [assignment for value in chosen for assignment in value.assignments]
     first = [assignment for assignment in varied if _key(assignment) == "decoding.strategy"]
     ours = [f"training.seed={seed}", f"model.seed={seed}", "data.report=dev"]
     config = load_recipe(recipe, [*first, *given, *(a for a in varied if a not in first), *ours])
-    settings = {choice.key: choice.label or _held(config, choice) for choice in chosen}
+    settings = {value.key: value.label or _held(config, value) for value in chosen}
     parts = [f"{key.rsplit('.', 1)[-1]}={_file_name(show(value))}" for key, value in settings.items()]
     return Member(",".join([*parts, f"seed={seed}"]), settings, seed, config)
 
 
-def _held(config: RunConfig, choice: Choice) -> Any:
-    """Return what the config holds under the key of a choice; of a key that is only a short form, what was given."""
-    value: Any = config
-    for part in choice.key.split("."):
-        if not hasattr(value, part):
-            return json.loads(choice.assignments[0].partition("=")[2])
-        value = getattr(value, part)
-    return list(value) if isinstance(value, tuple) else value
+def _held(config: RunConfig, value: GridValue) -> Any:
+    """Return what the config holds under the key of a value; of a key that is only a short form, what was given."""
+    held: Any = config
+    for part in value.key.split("."):
+        if not hasattr(held, part):
+            return json.loads(value.assignments[0].partition("=")[2])
+        held = getattr(held, part)
+    return list(held) if isinstance(held, tuple) else held
 
 
 def _file_name(text: str) -> str:
@@ -219,8 +221,8 @@ def _refuse_same_names(members: Sequence[Member]) -> None:
         seen[member.name] = member
 
 
-def _picture(given: Picture | None, keys: Sequence[str], replaced: bool) -> Picture:
+def _figure(given: FigureSpec | None, keys: Sequence[str], replaced: bool) -> FigureSpec:
     """Return the recipe's figure; the default one when there is none, or when --grid took away what it shows."""
     if given is not None and (not replaced or {given.x, given.series or given.x} <= set(keys)):
         return given
-    return Picture(keys[0], series=keys[1] if len(keys) > 1 else None)
+    return FigureSpec(keys[0], series=keys[1] if len(keys) > 1 else None)

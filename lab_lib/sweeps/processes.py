@@ -1,7 +1,7 @@
 """Running a sweep: one ordinary run folder a member, several processes at once, nothing lost when one fails.
 
-The folder of the sweep is its whole state: what is finished there is not made again, what was cut short goes on from
-its checkpoint, and what failed is tried again. So the same command goes on after a kill.
+The folder of the sweep is its whole state: what is finished there is not made again, what was cut short is resumed from
+its checkpoint, and what failed is tried again. So the same command resumes a sweep that was killed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,16 @@ from lab_lib.errors import LabError
 from lab_lib.files import read_json
 from lab_lib.models.hardware import Choice
 from lab_lib.processes import slurm
+from lab_lib.processes.limits import MACHINE, Limit, core_limit, memory_limit
+from lab_lib.results.rows import read_recorded
+from lab_lib.runs.config import RunConfig, make_task
 from lab_lib.runs.folder import open_folder
-from lab_lib.runs.prompt_format import fit_prompt
+from lab_lib.runs.preflight import fit_prompt, preflight
 from lab_lib.runs.splits import load_splits
 from lab_lib.sweeps.grid import Member, Sweep
 
+STAGES = ("train", "finetuned", "report")  # of each run: the base model is the same for all
 MEMORY = 4.0  # GiB a run on a CPU is given room for; lab-tiny on MultiWOZ peaks at 3.3
-GIB = 1 << 30
 OUTPUT = "output.txt"  # in a run's folder: what it would have printed on the terminal
 SECONDS = 0.2  # between two looks at the processes
 
@@ -46,7 +49,7 @@ class Workers:
         return int(self.jobs.value)
 
 
-def choose_workers(wanted: int | None, gpu: bool, cores: int, memory: float, omp: str | None) -> Workers:
+def choose_workers(wanted: int | None, gpu: bool, cores: Limit, memory: Limit, omp: str | None) -> Workers:
     """Return how to share the machine; `memory` in GiB, `omp` what the user set OMP_NUM_THREADS to.
 
     Runs come before threads: small matrices do not keep two threads busy.
@@ -59,12 +62,19 @@ def choose_workers(wanted: int | None, gpu: bool, cores: int, memory: float, omp
     elif gpu:
         jobs = Choice("1", "one run has the GPU to itself")
     else:
-        fit = max(1, int(memory // MEMORY))
-        jobs = Choice(str(min(cores, fit)), f"one run a core, {MEMORY:.0f} of {memory:.0f} GiB each")
+        fit = max(1, int(memory.value // MEMORY))
+        room = f"{MEMORY:.0f} of {memory.value:.0f} GiB each"
+        jobs = Choice(str(min(int(cores.value), fit)), f"one run a core, {room}{_by_container(cores, memory)}")
     if omp:
         return Workers(jobs, Choice(omp, "OMP_NUM_THREADS is set"))
-    share = max(1, cores // int(jobs.value))
-    return Workers(jobs, Choice(str(share), f"{cores} cores shared by {jobs.value} runs"))
+    share = max(1, int(cores.value) // int(jobs.value))
+    return Workers(jobs, Choice(str(share), f"{cores.value:.0f} cores shared by {jobs.value} runs"))
+
+
+def _by_container(cores: Limit, memory: Limit) -> str:
+    """Say which of the two is not what the machine has: somebody may look for the rest."""
+    named = [name for name, limit in (("cores", cores), ("memory", memory)) if limit.reason != MACHINE]
+    return f"; {' and '.join(named)} {memory.reason if 'memory' in named else cores.reason}" if named else ""
 
 
 def find_workers(wanted: int | None) -> Workers:
@@ -74,9 +84,7 @@ def find_workers(wanted: int | None) -> Workers:
         from lab_lib.models.hardware import find_machine
 
         gpu = find_machine().capability is not None
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
-    return choose_workers(wanted, gpu, cores, memory, os.environ.get("OMP_NUM_THREADS"))
+    return choose_workers(wanted, gpu, core_limit(), memory_limit(), os.environ.get("OMP_NUM_THREADS"))
 
 
 def finished(folder: Path) -> bool:
@@ -99,20 +107,30 @@ def unfinished(sweep: Sweep, path: Path) -> dict[str, str]:
 def run_members(sweep: Sweep, path: Path, workers: Workers, console: Console) -> dict[str, str]:
     """Run what is not finished below `path`; return {name: reason} of the runs that failed.
 
-    Raises LabError, before anything is run, for a corpus or model that is not there or a folder that belongs to another
-    config.
+    Raises LabError, before anything is run, for settings that would fail, a corpus or model that is not there, or a
+    folder that belongs to another config.
     """
-    for data in {member.config.data for member in sweep.members}:
-        load_splits(data)
-    for member in sweep.members:
-        open_folder(fit_prompt(member.config, console), path / member.name)
+    for member, config in zip(sweep.members, checked(sweep, console), strict=True):
+        open_folder(config, path / member.name)
     todo = [member for member in sweep.members if not finished(path / member.name)]
     if done := len(sweep.members) - len(todo):
         console.print(f"{done} of {len(sweep.members)} runs are finished already")
-    return _work(todo, path, workers, Progress(len(todo), console))
+    return _work(todo, path, workers, SweepProgress(len(todo), console))
 
 
-def _work(todo: Sequence[Member], path: Path, workers: Workers, progress: Progress) -> dict[str, str]:
+def checked(sweep: Sweep, console: Console) -> list[RunConfig]:
+    """Return the config of every run as it will be made. Raises LabError for what would fail later."""
+    configs, seen = [fit_prompt(member.config, console) for member in sweep.members], set()
+    for config in configs:
+        task = make_task(config)
+        preflight(config, task, STAGES)
+        if config.data not in seen:
+            load_splits(task)
+            seen.add(config.data)
+    return configs
+
+
+def _work(todo: Sequence[Member], path: Path, workers: Workers, progress: SweepProgress) -> dict[str, str]:
     """Keep `workers.count` processes busy until nothing is left; end those that run when this is interrupted."""
     waiting, running, failed = list(todo), dict[str, tuple[subprocess.Popen, float]](), dict[str, str]()
     try:
@@ -173,8 +191,8 @@ def why(folder: Path, code: int) -> str:
     return lines[-1].removeprefix("error: ").strip() or f"exit code {code}"
 
 
-class Progress:
-    """Says what starts and ends, and about how long the rest will take."""
+class SweepProgress:
+    """Prints what starts and ends, and about how long the rest will take."""
 
     def __init__(self, total: int, console: Console):
         self.total, self.console = total, console
@@ -188,15 +206,16 @@ class Progress:
         """A run has ended, with `reason` when it failed."""
         self.done += 1
         left = (time.monotonic() - self.begun) / self.done * (self.total - self.done)
-        what = f"FAILED  {name}: {reason}" if reason else f"done    {name}  {_combined(folder)}"
+        what = f"FAILED  {name}: {reason}" if reason else f"done    {name}  {_main_score(folder)}"
         rest = f"about {_minutes(left)} left" if self.done < self.total else "nothing left"
         line = f"{what}  ({_minutes(seconds)}; {self.done} of {self.total}, {rest})"
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _combined(folder: Path) -> str:
-    scores: Mapping[str, Any] = read_json(folder / "record.json")["scores"]["fine-tuned"]
-    return f"Combined {scores['combined']:.1f}"
+def _main_score(folder: Path) -> str:
+    """Return the main score of a finished run: `Combined 61.2`."""
+    found = read_recorded(read_json(folder / "record.json"), folder / "record.json")
+    return f"{found.main.heading} {found.headline or '-'}"
 
 
 def _minutes(seconds: float) -> str:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_text, write_text
-from lab_lib.sweeps.figure import Around, caption, draw_sweep
+from lab_lib.results.rows import read_row
+from lab_lib.sweeps.figure import Surroundings, caption, draw_sweep
 from lab_lib.sweeps.grid import load_sweep
-from lab_lib.sweeps.summary import FLOORS, floors_of, question, to_row
+from lab_lib.sweeps.summary import floors_of, question, read_measures, to_row
 
 ALT = re.compile(r"!\[(?P<title>.+?): [^:]* 95 % interval.*\]\(figure\.png\)")
 
@@ -32,22 +32,15 @@ def redraw(folder: Path) -> Path:
     title = ALT.search(page)
     if sweep is None or title is None:
         raise LabError(f"{folder}: expected the record of a sweep, in a folder called as its recipe")
-    rows = [to_row(run) for run in summary["runs"]]
-    around = Around(question(folder.name, summary["runs"][0]["settings"]), floors(summary, sweep.picture.metric))
+    rows, measures = [to_row(run) for run in summary["runs"]], read_measures(summary, folder / "summary.json")
+    metric = sweep.figure.metric or measures.main
+    baselines = [read_row(name, row) for name, row in summary["baselines"].items()]
+    around = Surroundings(question(folder.name, summary["runs"][0]["settings"]), floors_of(baselines, metric))
     path = folder / "figure.png"
-    draw_sweep(rows, sweep.picture, title["title"], path, None, around)
-    said = f"![{title['title']}: {caption(rows, sweep.picture.metric)}](figure.png)"
+    draw_sweep(rows, measures, sweep.figure, title["title"], path, None, around)
+    said = f"![{title['title']}: {caption(rows, measures, metric)}](figure.png)"
     write_text(folder / "summary.md", page.replace(title[0], said))
     return path
-
-
-def floors(summary: Mapping[str, Any], metric: str) -> dict[str, float]:
-    """Return what trivial replies score: of a sweep of training its `bounds`, of one of decoding what its notes say."""
-    if "bounds" in summary:
-        return floors_of(summary["bounds"], metric)
-    notes = " ".join(summary["notes"]) if metric == "combined" else ""
-    found = {name: re.search(rf"{name} (\d+\.\d)", notes) for name in FLOORS}
-    return {name: float(match[1]) for name, match in found.items() if match}
 
 
 def main(folders: Sequence[str]) -> None:

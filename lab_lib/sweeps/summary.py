@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from lab_lib.config import as_dict
+from lab_lib.errors import LabError
+from lab_lib.evaluation.scores import read_metrics
 from lab_lib.files import read_json, read_jsonl, write_json, write_text
-from lab_lib.results.table import SCORES
+from lab_lib.results.rows import Recorded, TableRow, last_tuned, read_recorded, read_row, words_of
 from lab_lib.runs.config import recipe_names, recipe_title, recipe_values
 from lab_lib.runs.record import environment, without_folder
-from lab_lib.runs.splits import report_split
-from lab_lib.sweeps.figure import Around, caption, draw_sweep
+from lab_lib.sweeps.figure import FigureSpec, Surroundings, caption, draw_sweep
 from lab_lib.sweeps.grid import Sweep
 from lab_lib.sweeps.processes import Workers, finished
-from lab_lib.sweeps.table import SweepRow, corner, merge_seeds, to_markdown, to_terminal
+from lab_lib.sweeps.table import Measures, SweepRow, corner, cost, merge_seeds, to_markdown, to_terminal
 
 # Columns of the table beside the scores: what a setting costs.
-COSTS = {"trainable": "Trained", "seconds": "Train s", "tokens_per_second": "Tokens/s"}
-TRIVIAL = ("gold replies", "random reply", "most frequent reply")
-FLOORS = TRIVIAL[1:]  # drawn as lines
+COSTS = (cost("trainable", "Trained"), cost("seconds", "Train s"), cost("tokens_per_second", "Tokens/s"))
+# Of a run, beside its scores.
+FIGURES = ("trainable", "total", "steps", "tokens", "seconds", "tokens_per_second")
 
 
 def summarise(sweep: Sweep, path: Path, workers: Workers, failed: Mapping[str, str], console: Console) -> None:
@@ -31,20 +33,49 @@ def summarise(sweep: Sweep, path: Path, workers: Workers, failed: Mapping[str, s
 
     Does nothing while no run is finished.
     """
-    runs = [run_entry(path / member.name, member.settings, member.seed) for member in sweep.members
-            if finished(path / member.name)]  # fmt: skip
-    if not runs:
+    done = [member for member in sweep.members if finished(path / member.name)]
+    if not done:
         return
-    rows = [to_row(run) for run in runs]
-    facts = sentences(sweep, path, failed)
-    title = f"{sweep.recipe}: dev dialogues of {Path(sweep.members[0].config.data.corpus).name}"
-    whole, metric = summary(sweep, runs, rows, workers, failed, path), sweep.picture.metric
+    runs = [run_entry(path / member.name, member.settings, member.seed) for member in done]
+    first = path / done[0].name / "record.json"
+    recorded = read_recorded(read_json(first), first)
+    measures = replace(measures_of(recorded), costs=COSTS)
+    whole = summary(sweep, runs, measures, workers, failed, read_json(first))
     write_json(path / "summary.json", whole)
-    around = Around(question(sweep.recipe, runs[0]["settings"]), floors_of(whole["bounds"], metric))
-    draw_sweep(rows, sweep.picture, title, path / "figure.png", path / "figure.svg", around)
-    table = to_markdown(rows, COSTS, more=facts)
-    write_text(path / "summary.md", f"# {title}\n\n{table}\n![{title}: {caption(rows, metric)}](figure.png)\n")
-    console.print(to_terminal(rows, COSTS, more=facts, title=title))
+    title = f"{sweep.recipe}: dev {measures.words.items} of {Path(sweep.members[0].config.data.corpus).name}"
+    around = Surroundings(question(sweep.recipe, runs[0]["settings"]), floors_of(recorded.rows, whole["metric"]))
+    facts = sentences(sweep, recorded, read_json(first)["items"]["train"], failed)
+    write_pictures(path, [to_row(run) for run in runs], measures, sweep.figure, title, around, facts, console)
+
+
+def write_pictures(
+    path: Path,
+    rows: Sequence[SweepRow],
+    measures: Measures,
+    spec: FigureSpec,
+    title: str,
+    around: Surroundings,
+    facts: Sequence[str],
+    console: Console,
+) -> None:
+    """Write the figure of a sweep and summary.md, and print its table; `facts` stand under the table."""
+    draw_sweep(rows, measures, spec, title, path / "figure.png", path / "figure.svg", around)
+    table, below = to_markdown(rows, measures, facts), caption(rows, measures, spec.metric)
+    write_text(path / "summary.md", f"# {title}\n\n{table}\n![{title}: {below}](figure.png)\n")
+    console.print(to_terminal(rows, measures, facts, title))
+
+
+def measures_of(recorded: Recorded) -> Measures:
+    """Return what the runs of a sweep measure, from the record of one."""
+    return Measures(recorded.metrics, recorded.main.key, recorded.words)
+
+
+def read_measures(summary: Mapping[str, Any], where: object) -> Measures:
+    """Return what a summary.json measures. Raises LabError, naming `where`, for one of another shape."""
+    try:
+        return Measures(read_metrics(summary["metrics"]), summary["main"], words_of(summary["task"]))
+    except (KeyError, TypeError) as error:
+        raise LabError(f"{where}: not the summary of a sweep, or of one of lab_lib 0.1 ({error})") from None
 
 
 def question(recipe: str, settings: Collection[str]) -> str | None:
@@ -55,14 +86,17 @@ def question(recipe: str, settings: Collection[str]) -> str | None:
     return recipe_title(recipe) if set(section.get("grid", ())) == set(settings) else None
 
 
-def floors_of(bounds: Mapping[str, Mapping[str, Any]], metric: str) -> dict[str, float]:
-    """Return what trivial replies score in a metric; nothing for what is no score (seconds, weights)."""
-    return {name: bounds[name][metric] for name in FLOORS if metric in bounds[name]}
+def floors_of(rows: Iterable[TableRow], metric: str) -> dict[str, float]:
+    """Return what the trivial baselines score in a metric; nothing for what is no score (seconds, weights)."""
+    return {row.name: row.values[metric] for row in rows if row.kind == "trivial" and metric in row.values}
 
 
 def run_entry(folder: Path, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Return the figures of one finished run, from its own record."""
     record = read_json(folder / "record.json")
+    tuned = last_tuned(read_recorded(record, folder / "record.json").rows)
+    if tuned is None:
+        raise LabError(f"{folder / 'record.json'}: no fine-tuned system was scored")
     training = record["training"]
     tokens = training["tokens"] / training["examples"] * training["steps"] * record["config"]["training"]["batch_size"]
     speed = tokens_per_second(folder) or tokens / training["seconds"]
@@ -81,8 +115,8 @@ def run_entry(folder: Path, settings: Mapping[str, Any], seed: int) -> dict[str,
         "tokens_per_second": round(speed),
         "stage_seconds": read_json(folder / "seconds.json"),
         "peak_memory_gb": record["peak_memory_gb"],
-        "dialogues": record["dialogues"],
-        "scores": record["scores"]["fine-tuned"],
+        "items": record["items"],
+        "scores": record["rows"][tuned.name],
         "predictions_sha256": record["predictions_sha256"]["finetuned"],
     }
 
@@ -98,43 +132,46 @@ def tokens_per_second(folder: Path) -> float | None:
 
 def to_row(run: Mapping[str, Any]) -> SweepRow:
     """Return a run of a summary as a row of the table; one that only decoded has no costs of training."""
-    scores = run["scores"]
-    names = ("trainable", "total", "steps", "tokens", "seconds", "tokens_per_second")
-    values = {**{name: scores[name] for name in SCORES}, **{name: run[name] for name in names if name in run}}
-    intervals = {name: (low, high) for name, (low, high) in scores["intervals"].items()}
-    return SweepRow(run["settings"], run["seed"], values, intervals, scores["dialogues"])
+    scores = read_row(str(run.get("name", "run")), run["scores"])
+    values = {**scores.values, **{name: run[name] for name in FIGURES if name in run}}
+    return SweepRow(run["settings"], run["seed"], values, scores.intervals, scores.items)
 
 
-def sentences(sweep: Sweep, path: Path, failed: Mapping[str, str]) -> list[str]:
-    """Return what stands under the table: which dialogues, what is fixed, the bounds, and the runs that failed."""
-    first = next(path / member.name for member in sweep.members if finished(path / member.name))
-    config, record = sweep.members[0].config, read_json(first / "record.json")
-    bounds = ", ".join(f"{name} {record['scores'][name]['combined']:.1f}" for name in TRIVIAL)
-    found = ["Scored on dev dialogues, because a sweep is there to choose; no test dialogue was decoded."]
+def sentences(sweep: Sweep, recorded: Recorded, learnt_from: int, failed: Mapping[str, str]) -> list[str]:
+    """Return what stands under the table: which items, what is fixed, the baselines, and the runs that failed."""
+    config, words = sweep.members[0].config, recorded.words
+    found = [f"Scored on dev {words.items}, because a sweep is there to choose; no test {words.item} was decoded."]
     if all(member.config.data == config.data for member in sweep.members):
-        count = record["dialogues"]["train"]
-        found.append(f"Every run learns from the same {count} dialogues (data.seed={config.data.seed}).")
-    found.append(f"Combined on the same dialogues: {bounds}.")
+        found.append(f"Every run learns from the same {learnt_from} {words.items} (data.seed={config.data.seed}).")
+    found.append(baseline_line(recorded.baselines, measures_of(recorded)))
     if config.training.evaluate_every:
-        found.append("Checkpoints were chosen on dialogues that are scored here too (training.evaluate_every).")
+        found.append(f"Checkpoints were chosen on {words.items} that are scored here too (training.evaluate_every).")
     return found + [f"Failed: {name}: {reason}" for name, reason in failed.items()]
+
+
+def baseline_line(rows: Iterable[TableRow], measures: Measures) -> str:
+    """Say what oracle and trivial baselines reach in the main metric on the items that were scored."""
+    metric = measures.main_metric
+    reached = (f"{row.name} {row.values[metric.key]:.{metric.decimals}f}" for row in rows if metric.key in row.values)
+    return f"{metric.heading} on the same {measures.words.items}: {', '.join(reached)}."
 
 
 def summary(
     sweep: Sweep,
     runs: Sequence[Mapping[str, Any]],
-    rows: Sequence[SweepRow],
+    measures: Measures,
     workers: Workers,
     failed: Mapping[str, str],
-    path: Path,
+    record: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return everything needed to believe the table and to make it again, and the numbers behind it."""
     about = environment()
     del about["date"], about["commit"]  # of this process; the runs have theirs
-    config = sweep.members[0].config
-    record = read_json(path / runs[0]["name"] / "record.json")
+    config, rows = sweep.members[0].config, [to_row(run) for run in runs]
+    points = merge_seeds(rows, measures)
     return {
         "recipe": sweep.recipe,
+        "task": config.task.name,
         **about,
         "command": without_folder(about["command"]),
         "peak_memory_gb": max(run["peak_memory_gb"] for run in runs),
@@ -144,14 +181,16 @@ def summary(
         "runs_finished": len(runs),
         "runs_asked_for": len(sweep.members),
         "failed": dict(failed),
-        "metric": sweep.picture.metric,
-        "scored": {"corpus": config.data.corpus, "split": report_split(config.data), "dialogues": rows[0].dialogues},
-        "settings": corner(merge_seeds(rows)),
+        "metrics": record["metrics"],
+        "main": record["main"],
+        "metric": sweep.figure.metric or record["main"],
+        "scored": {"corpus": config.data.corpus, "split": config.data.report_split, "items": rows[0].items},
+        "settings": corner(points),
         "points": [
-            {"name": point.name, "seeds": point.seeds, **{name: _plain(e) for name, e in point.estimates.items()}}
-            for point in merge_seeds(rows)
+            {"name": point.name, "seeds": point.seeds, "estimates": {n: _plain(e) for n, e in point.estimates.items()}}
+            for point in points
         ],
-        "bounds": {name: record["scores"][name] for name in TRIVIAL},
+        "baselines": {name: row for name, row in record["rows"].items() if row["kind"] in ("oracle", "trivial")},
         "scorer": record["scorer"],
         "runs": list(runs),
         "config_of_first_run": as_dict(config),

@@ -1,11 +1,11 @@
 """The table of a sweep: one line a setting, averaged over seeds, each score with a 95 % interval.
 
 It takes plain rows, one a run, and does not know where they come from: training runs (`lab sweep`) or one adapter
-decoded in several ways. `sweep_figure.py` draws the same rows.
+decoded in several ways. `figure.py` draws the same rows.
 
->>> rows = [SweepRow({"lora.rank": 4}, seed, {"combined": c, "seconds": 90}) for seed, c in enumerate((60.0, 62.0))]
->>> point = merge_seeds(rows)[0]
->>> point.name, point.seeds, point.estimates["combined"].mean
+>>> rows = [SweepRow({"lora.rank": 4}, seed, {"accuracy": a, "seconds": 90}) for seed, a in enumerate((60.0, 62.0))]
+>>> point = merge_seeds(rows, Measures((Metric("accuracy", "Accuracy"),), "accuracy"))[0]
+>>> point.name, point.seeds, point.estimates["accuracy"].mean
 ('4', (0, 1), 61.0)
 """
 
@@ -18,18 +18,53 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lab_lib.errors import LabError
-from lab_lib.results.table import SCORES, Cell, markdown_table, terminal_table
+from lab_lib.evaluation.scores import Metric, find_metric
+from lab_lib.results.cells import Cell, Line, markdown_table, number, span, terminal_table
+from lab_lib.tasks.base import Words
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-# 97.5 % quantiles of Student's t distribution by degrees of freedom, as in any table of it (and in scipy.stats.t.ppf).
+# 97.5 % quantiles of Student's t distribution by degrees of freedom, as in any table of it. scipy.stats.t.ppf gives
+# the same, but scipy comes with the extras `structure` and `dev` only, and a sweep needs neither.
 STUDENT = {
     **{1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228},
     **{11: 2.201, 12: 2.179, 13: 2.160, 14: 2.145, 15: 2.131, 16: 2.120, 17: 2.110, 18: 2.101, 19: 2.093, 20: 2.086},
 }
 
-MOST = {"bleu": 100.0, "inform": 100.0, "success": 100.0, "combined": 200.0}  # no score can be above
+
+def cost(name: str, heading: str | None = None) -> Metric:
+    """Return what a setting costs (seconds, weights) as a metric: a plain column, never below 0.
+
+    >>> cost("seconds", "Train s").clip(-5.0, 5.0)
+    (0.0, 5.0)
+    """
+    return Metric(name, heading or name, "", high=None, higher_is_better=False, descriptive=True)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is measured in a sweep: a task's metrics, its main one, what things are called, and the costs to show."""
+
+    metrics: tuple[Metric, ...]
+    main: str
+    words: Words = field(default_factory=Words)
+    costs: tuple[Metric, ...] = ()  # columns before the scores
+
+    def find(self, name: str) -> Metric:
+        """Return the metric or cost of that name; any other value is taken for a cost."""
+        return next((metric for metric in (*self.metrics, *self.costs) if metric.key == name), cost(name))
+
+    @property
+    def scores(self) -> list[Metric]:
+        """The columns with intervals: the scores of the task's main table, and the main metric wherever it stands."""
+        found = (m for m in self.metrics if not m.descriptive)
+        return [metric for metric in found if not metric.group or metric.key == self.main]
+
+    @property
+    def main_metric(self) -> Metric:
+        """The main metric. Raises LabError when there is no such metric."""
+        return find_metric(self.metrics, self.main)
 
 
 @dataclass(frozen=True)
@@ -37,15 +72,15 @@ class SweepRow:
     """One run of a sweep.
 
     `settings` are what the sweep varies, without the seed: {"lora.rank": 8}; the keys and their order are the same in
-    all rows. `values` are what came out, by name: scores in points, and costs (seconds, tokens a second, weights).
-    `intervals` are 95 % bootstrap intervals over dialogues of some of them, and `dialogues` how many were scored.
+    all rows. `values` are what came out, by name: scores, and costs (seconds, tokens a second, weights).
+    `intervals` are 95 % bootstrap intervals over items of some of them, and `items` how many were scored.
     """
 
     settings: Mapping[str, Any]
     seed: int
     values: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    dialogues: int | None = None
+    items: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,43 +127,43 @@ def student(count: int) -> float:
     return STUDENT[min(count - 1, max(STUDENT))]
 
 
-def mean_interval(values: Sequence[float], most: float = math.inf) -> tuple[float, float]:
+def mean_interval(values: Sequence[float], metric: Metric | None = None) -> tuple[float, float]:
     """Return the 95 % interval of the mean of `values` (2 or more): mean ± t(n - 1) x s / sqrt(n).
 
     s is the standard deviation with n - 1 below the fraction. Three seeds, 60, 62, 64: mean 62, s = 2, t(2) = 4.303,
-    so 62 ± 4.303 x 2 / 1.732 = 62 ± 4.97. Nothing measured here is below 0 or above `most`, so neither is the interval.
+    so 62 ± 4.303 x 2 / 1.732 = 62 ± 4.97. Where the metric has bounds, the interval ends at them.
 
     >>> [round(end, 2) for end in mean_interval([60, 62, 64])]
     [57.03, 66.97]
     """
     mean = statistics.fmean(values)
     half = student(len(values)) * statistics.stdev(values) / math.sqrt(len(values))
-    return max(0.0, mean - half), min(most, mean + half)
+    return metric.clip(mean - half, mean + half) if metric else (mean - half, mean + half)
 
 
-def merge_seeds(rows: Iterable[SweepRow]) -> list[SweepPoint]:
+def merge_seeds(rows: Iterable[SweepRow], measures: Measures) -> list[SweepPoint]:
     """Return one point a setting, in the order settings first appear; runs that failed are simply not among the rows.
 
     Only what every run of the setting has is kept. The interval is over seeds; of a single seed it is the one over
-    dialogues, if the row has it. Raises LabError when a setting has one seed twice.
+    items, if the row has it. Raises LabError when a setting has one seed twice.
     """
     groups: dict[str, list[SweepRow]] = {}
     for row in rows:
         groups.setdefault(repr(dict(row.settings)), []).append(row)
-    return [_point(group) for group in groups.values()]
+    return [_point(group, measures) for group in groups.values()]
 
 
-def _point(rows: Sequence[SweepRow]) -> SweepPoint:
+def _point(rows: Sequence[SweepRow], measures: Measures) -> SweepPoint:
     seeds = tuple(row.seed for row in rows)
     if len(set(seeds)) < len(seeds):
         raise LabError(f"sweep: {dict(rows[0].settings)} has two runs of one seed (seeds {seeds})")
     shared = [name for name in rows[0].values if all(name in row.values for row in rows)]
-    return SweepPoint(rows[0].settings, seeds, {name: _estimate(rows, name) for name in shared})
+    return SweepPoint(rows[0].settings, seeds, {name: _estimate(rows, measures.find(name)) for name in shared})
 
 
-def _estimate(rows: Sequence[SweepRow], name: str) -> Estimate:
-    values = tuple(float(row.values[name]) for row in rows)
-    interval = mean_interval(values, MOST.get(name, math.inf)) if len(values) > 1 else rows[0].intervals.get(name)
+def _estimate(rows: Sequence[SweepRow], metric: Metric) -> Estimate:
+    values = tuple(float(row.values[metric.key]) for row in rows)
+    interval = mean_interval(values, metric) if len(values) > 1 else rows[0].intervals.get(metric.key)
     return Estimate(statistics.fmean(values), interval, values)
 
 
@@ -141,29 +176,25 @@ def amount(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
 
 
-def to_terminal(
-    rows: Sequence[SweepRow],
-    costs: Mapping[str, str],
-    scores: Mapping[str, str] = SCORES,
-    more: Sequence[str] = (),
-    title: str = "",
-) -> Table:
-    """Return a rich table: settings, `costs` (name -> heading, means), `scores` (name -> heading, with intervals).
+def to_terminal(rows: Sequence[SweepRow], measures: Measures, more: Sequence[str] = (), title: str = "") -> Table:
+    """Return a rich table: settings, costs (means), scores (with intervals).
 
     `more` are sentences that go under the table after our own (`notes`).
     """
-    points = merge_seeds(rows)
-    headings = [*costs.values(), *scores.values()]
-    return terminal_table(headings, _lines(points, costs, scores), [*notes(rows, scores), *more], title, corner(points))
+    points = merge_seeds(rows, measures)
+    lines, sentences = _lines(points, measures), [*notes(rows, measures), *more]
+    return terminal_table(_headings(measures), lines, sentences, title, corner(points))
 
 
-def to_markdown(
-    rows: Sequence[SweepRow], costs: Mapping[str, str], scores: Mapping[str, str] = SCORES, more: Sequence[str] = ()
-) -> str:
+def to_markdown(rows: Sequence[SweepRow], measures: Measures, more: Sequence[str] = ()) -> str:
     """Return the same table for GitHub."""
-    points = merge_seeds(rows)
-    headings = [*costs.values(), *scores.values()]
-    return markdown_table(headings, _lines(points, costs, scores), [*notes(rows, scores), *more], corner(points))
+    points = merge_seeds(rows, measures)
+    lines, sentences = _lines(points, measures), [*notes(rows, measures), *more]
+    return markdown_table(_headings(measures), lines, sentences, corner(points))
+
+
+def _headings(measures: Measures) -> list[str]:
+    return [metric.heading for metric in (*measures.costs, *measures.scores)]
 
 
 def corner(points: Sequence[SweepPoint]) -> str:
@@ -171,32 +202,30 @@ def corner(points: Sequence[SweepPoint]) -> str:
     return ", ".join(key.rsplit(".", 1)[-1] for key in points[0].settings) if points else ""
 
 
-def _lines(
-    points: Sequence[SweepPoint], costs: Mapping[str, str], scores: Mapping[str, str]
-) -> list[tuple[str, list[Cell]]]:
-    lines = []
+def _lines(points: Sequence[SweepPoint], measures: Measures) -> list[Line]:
+    lines: list[Line] = []
     for point in points:
         found = point.estimates
-        plain = [Cell(amount(found[name].mean)) if name in found else Cell("-") for name in costs]
-        lines.append((point.name, plain + [_score(found.get(name)) for name in scores]))
+        plain = [Cell(amount(found[one.key].mean)) if one.key in found else Cell("-") for one in measures.costs]
+        lines.append((point.name, plain + [_score(found.get(one.key), one) for one in measures.scores]))
     return lines
 
 
-def _score(estimate: Estimate | None) -> Cell:
+def _score(estimate: Estimate | None, metric: Metric) -> Cell:
     if estimate is None:
         return Cell("-")
-    low_high = estimate.interval
-    return Cell(f"{estimate.mean:.1f}", f"{low_high[0]:.1f}–{low_high[1]:.1f}" if low_high else "")
+    interval = span(*estimate.interval, metric.decimals) if estimate.interval else ""
+    return Cell(number(float(estimate.mean), metric.decimals), interval)
 
 
-def notes(rows: Sequence[SweepRow], scores: Mapping[str, str] = SCORES) -> list[str]:
+def notes(rows: Sequence[SweepRow], measures: Measures) -> list[str]:
     """Return the sentences under the table: what was scored, what the ranges are, and what they leave out."""
-    points = merge_seeds(rows)
+    points, items = merge_seeds(rows, measures), measures.words.items
     counts = {len(point.seeds) for point in points}
-    sizes = sorted({row.dialogues for row in rows if row.dialogues})
-    sentences = [f"{' or '.join(map(str, sizes))} dialogues."] if sizes else []
+    sizes = sorted({row.items for row in rows if row.items})
+    sentences = [f"{' or '.join(map(str, sizes))} {items}."] if sizes else []
     if counts == {1}:
-        return [*sentences, *(["Ranges: 95 % intervals (bootstrap over dialogues)."] if _has_intervals(points) else [])]
+        return [*sentences, *([f"Ranges: 95 % intervals (bootstrap over {items})."] if _has_intervals(points) else [])]
     for count in sorted(counts - {1}):
         sentences.append(
             f"Ranges: 95 % intervals of the mean of {count} seeds, "
@@ -204,20 +233,20 @@ def notes(rows: Sequence[SweepRow], scores: Mapping[str, str] = SCORES) -> list[
         )
     if short := [f"{point.name} ({len(point.seeds)})" for point in points if len(point.seeds) < max(counts)]:
         sentences.append(f"Fewer seeds than the others: {', '.join(short)}.")
-    return sentences + _over_dialogues(rows, scores)
+    return sentences + _over_items(rows, measures)
 
 
 def _has_intervals(points: Sequence[SweepPoint]) -> bool:
     return any(estimate.interval for point in points for estimate in point.estimates.values())
 
 
-def _over_dialogues(rows: Sequence[SweepRow], scores: Mapping[str, str]) -> list[str]:
-    """Say what seeds do not show: how far one run's score would move on other dialogues."""
-    name = next((name for name in reversed(list(scores)) if all(name in row.intervals for row in rows)), None)
-    if name is None:
+def _over_items(rows: Sequence[SweepRow], measures: Measures) -> list[str]:
+    """Say what seeds do not show: how far one run's main score would move on other items."""
+    if not rows or not all(measures.main in row.intervals for row in rows):
         return []
-    halves = [(row.intervals[name][1] - row.intervals[name][0]) / 2 for row in rows]
+    metric, items = measures.main_metric, measures.words.items
+    halves = [(row.intervals[metric.key][1] - row.intervals[metric.key][0]) / 2 for row in rows]
     return [
-        f"Seeds do not show what other dialogues would: that moves the {scores[name]} of one run by "
-        f"± {statistics.fmean(halves):.1f} (bootstrap over dialogues, mean of {len(rows)} runs)."
+        f"Seeds do not show what other {items} would: that moves the {metric.heading} of one run by "
+        f"± {statistics.fmean(halves):.{metric.decimals}f} (bootstrap over {items}, mean of {len(rows)} runs)."
     ]

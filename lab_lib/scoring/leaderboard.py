@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab_lib.corpora.types import Corpus
-from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
-from lab_lib.evaluation.mwz import MwzScorer, MwzScores
+from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.scores import Metric, Row, find_metric
 from lab_lib.files import read_json, sha256, write_json, write_text
-from lab_lib.runs.config import EvaluateConfig
 from lab_lib.runs.record import environment
-from lab_lib.runs.score import bounds, score_rows
-from lab_lib.scoring.leaderboard_table import COLUMNS, Entry, as_json, table_notes, to_markdown
-
-ENDINGS = (".json", ".jsonl")
+from lab_lib.runs.steps import score_row
+from lab_lib.scoring.leaderboard_table import Board, Entry, as_json, table_notes, to_markdown
+from lab_lib.scoring.prediction_file import find_split, naming, read_row, scores_of, system_name
+from lab_lib.tasks.base import Task
 
 
 @dataclass(frozen=True)
 class Ranked:
     """A row of the leaderboard with where it comes from; `path` is None for the rows every table has."""
 
-    entry: Entry
+    row: Row
     path: Path | None
-    scores: MwzScores
+    published: Mapping[str, str]
+
+    @property
+    def entry(self) -> Entry:
+        """The row as the table takes it."""
+        scores = scores_of(self.row)
+        return Entry(self.row.name, scores.values, scores.intervals, self.published)
 
 
 def prediction_files(folder: Path) -> dict[str, Path]:
@@ -49,93 +52,80 @@ def prediction_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def system_name(path: Path) -> str:
-    """Return what a prediction file is called in a table: its name without endings; "" for any other file.
-
-    >>> system_name(Path("mine/ubar.json.gz")), system_name(Path("README.md"))
-    ('ubar', '')
-    """
-    name = path.name.removesuffix(".gz")
-    return next((name.removesuffix(end) for end in ENDINGS if name.endswith(end)), "")
+def board_of(task: Task[Any]) -> Board:
+    """Return the columns of a task's leaderboard: those of its published tables, else of its main table."""
+    own = {metric.heading: metric for metric in task.metrics if not metric.group}
+    return Board(dict(task.published.columns) or own, task.published, task.words)
 
 
 def score_folder(
-    files: Mapping[str, Path],
-    corpus: Corpus,
-    split: str,
-    settings: EvaluateConfig,
-    published: Mapping[str, Mapping[str, str]],
+    files: Mapping[str, Path], task: Task[Any], settings: EvaluateConfig, published: Mapping[str, Mapping[str, str]]
 ) -> list[Ranked]:
-    """Score every file with the same settings; return reference and trivial rows, then systems by Combined.
+    """Score every file with the same settings; return oracle and trivial rows, then systems, the best one first.
 
-    `published` is {system: {column: number as printed}}. Raises LabError naming the file that cannot be scored.
+    `published` is {system: {metric: number as printed}}. Raises LabError naming the file that cannot be scored.
     """
-    scorer = MwzScorer.from_corpus(corpus, split, settings.rules)
-    every = {dialogue.key for dialogue in corpus.splits[split]}
-    fixed = score_rows(scorer, bounds(corpus, split, source_split(corpus, split), settings.seed), every, settings)
-    ranked = [Ranked(_entry(name, kind, scores, {}), None, scores) for name, (kind, scores, _) in fixed.items()]
+    split = find_split(task)
+    fixed = task.baselines(split.items, split.source, settings.seed)
+    ranked = [Ranked(score_row(task, row, split.items, settings), None, {}) for row in fixed]
     systems = []
     for name, path in files.items():
         with naming(path):
-            scores = scorer.score(read_predictions(path), settings.resamples, settings.seed)
-        systems.append(Ranked(_entry(name, "other", scores, published.get(name, {})), path, scores))
-    return ranked + sorted(systems, key=lambda row: -row.scores.combined)
+            row = read_row(path, name, task, split.items, settings)
+        systems.append(Ranked(row, path, published.get(name, {})))
+    main = find_metric(task.metrics, task.main)
+    return ranked + sorted(systems, key=lambda one: _rank(one, main))
 
 
-def notes(ranked: Sequence[Ranked]) -> list[str]:
-    """Return the sentences under the table, then every decision the scorer took about a file."""
-    sizes = {row.entry.name: f"{row.scores.dialogues} dialogues, {row.scores.turns} replies" for row in ranked}
-    decisions = []
-    filled = [row.entry.name for row in ranked if row.path and "states:gold" in row.scores.signature]
-    if filled:
-        decisions = [f"Gold states of the corpus are used, because the file has none: {', '.join(filled)}."]
-    decisions += [f"{row.entry.name}: {note}." for row in ranked for note in row.scores.notes]
-    return [*table_notes([row.entry for row in ranked], sizes), *decisions]
+def _rank(ranked: Ranked, main: Metric) -> float:
+    """Return a number that is least for the best system."""
+    value = scores_of(ranked.row).values[main.key]
+    return -value if main.higher_is_better else value
 
 
-def write_leaderboard(ranked: Sequence[Ranked], about: Mapping[str, Any], out: Path) -> Path:
-    """Write `out` (JSON) and the same table as markdown beside it; return `out`. `about` says what was scored."""
-    rows = [
-        {
-            **as_json(row.entry),
-            "file": row.path.name if row.path else None,
-            "sha256": sha256(row.path) if row.path else None,
-            "dialogues": row.scores.dialogues,
-            "turns": row.scores.turns,
-            "signature": row.scores.signature,
-            "notes": list(row.scores.notes),
-        }
-        for row in ranked
+def notes(ranked: Sequence[Ranked], board: Board) -> list[str]:
+    """Return the sentences under the table, then every decision that was taken about a file."""
+    words, scored = board.words, {one.row.name: scores_of(one.row) for one in ranked}
+    sizes = {name: f"{scores.items} {words.items}, {scores.answers} {words.answers}" for name, scores in scored.items()}
+    decided: dict[str, list[str]] = {}
+    for one in ranked:
+        if one.path and (sentence := board.published.decided(scores_of(one.row))):
+            decided.setdefault(sentence, []).append(one.row.name)
+    return [
+        *table_notes([one.entry for one in ranked], sizes, board),
+        *(f"{sentence}: {', '.join(names)}." for sentence, names in decided.items()),
+        *(f"{name}: {note}." for name, scores in scored.items() for note in scores.notes),
     ]
+
+
+def write_leaderboard(ranked: Sequence[Ranked], board: Board, about: Mapping[str, Any], out: Path) -> Path:
+    """Write `out` (JSON) and the same table as markdown beside it; return `out`. `about` says what was scored."""
+    rows = [_as_json(one, board) for one in ranked]
     write_json(out, {**about, **environment(), "rows": rows})
-    write_text(out.with_suffix(".md"), to_markdown([row.entry for row in ranked], notes(ranked)))
+    write_text(out.with_suffix(".md"), to_markdown([one.entry for one in ranked], board, notes(ranked, board)))
     return out
 
 
-def source_split(corpus: Corpus, split: str) -> str:
-    """Return the split trivial replies are taken from: train, or the scored one where a corpus has no other."""
-    return "train" if corpus.splits.get("train") else split
+def _as_json(one: Ranked, board: Board) -> dict[str, Any]:
+    """Return plain JSON values of a row."""
+    scores = scores_of(one.row)
+    return {
+        "name": one.row.name,
+        "kind": one.row.kind,
+        **as_json(one.entry, board),
+        "file": one.path.name if one.path else None,
+        "sha256": sha256(one.path) if one.path else None,
+        "items": scores.items,
+        "answers": scores.answers,
+        "signature": scores.signature,
+        "notes": list(scores.notes),
+    }
 
 
-def _entry(name: str, kind: str, scores: MwzScores, published: Mapping[str, str]) -> Entry:
-    """Return the table row of some scores."""
-    known = {**vars(scores), **scores.richness}
-    return Entry(name, kind, {column: known[column] for column in COLUMNS}, scores.intervals, published)
+def read_published(path: Path, board: Board) -> dict[str, dict[str, str]]:
+    """Return {system: {metric: number as printed}} of a published table; systems without a prediction file left out.
 
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Put the file's name before a complaint about its contents."""
-    try:
-        yield
-    except LabError as error:
-        raise LabError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
-
-
-def read_published(path: Path) -> dict[str, dict[str, str]]:
-    """Return {system: {column: number as printed}} of a published table; systems without a prediction file left out.
-
-    The file is {"rows": [{"predictions_file": "x.json", "published_strings": {"BLEU": "16.8", ...}}, ...]}.
+    The file is {"rows": [{"predictions_file": "x.json", "published_strings": {heading: "16.8", ...}}, ...]}.
     """
     table = read_json(path)
     rows = table.get("rows") if isinstance(table, dict) else None
@@ -144,17 +134,17 @@ def read_published(path: Path) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for number, row in enumerate(rows):
         if row.get("predictions_file"):
-            found[system_name(Path(str(row["predictions_file"])))] = _printed(row, f"{path}: row {number}")
+            found[system_name(Path(str(row["predictions_file"])))] = _printed(row, board, f"{path}: row {number}")
     return found
 
 
-def _printed(row: Mapping[str, Any], where: str) -> dict[str, str]:
-    """Return {column: number as printed} of one published row; what was not printed is left out."""
+def _printed(row: Mapping[str, Any], board: Board, where: str) -> dict[str, str]:
+    """Return {metric: number as printed} of one published row; what was not printed is left out."""
     strings = row.get("published_strings")
     if not isinstance(strings, dict):
         raise LabError(f"{where}: expected 'published_strings', an object")
     printed = {}
-    for column, heading in COLUMNS.items():
+    for heading, metric in board.columns.items():
         text = str(strings.get(heading, "")).strip()
         if text in ("", "-"):
             continue
@@ -162,5 +152,5 @@ def _printed(row: Mapping[str, Any], where: str) -> dict[str, str]:
             float(text)
         except ValueError:
             raise LabError(f"{where}: {heading} is {text!r}, expected a number") from None
-        printed[column] = text
+        printed[metric.key] = text
     return printed

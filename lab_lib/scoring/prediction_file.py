@@ -1,181 +1,215 @@
-"""Scoring one prediction file: the table with reference and trivial rows, a JSON report and report.html."""
+"""Scoring one prediction file of any task: the table with oracle and trivial rows, a JSON report and report.html."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from lab_lib.corpora.load import load_corpus
-from lab_lib.corpora.types import Corpus, Dialogue
-from lab_lib.decoding.predictions import Predictions, read_predictions
+from lab_lib.config import as_dict
+from lab_lib.corpora.config import DataConfig
+from lab_lib.decoding.config import DecodeConfig
 from lab_lib.errors import LabError, nearest
-from lab_lib.evaluation.embedding import load_embedder
-from lab_lib.evaluation.mwz import MwzScorer
-from lab_lib.evaluation.prediction_checks import check_predictions
-from lab_lib.evaluation.state_calls import score_state_calls
+from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
 from lab_lib.files import sha256, write_json
-from lab_lib.prompts.belief import state_functions
+from lab_lib.prompts.config import PromptConfig
 from lab_lib.results.report_html import write_report
 from lab_lib.results.table import to_terminal
-from lab_lib.runs.config import EvaluateConfig
+from lab_lib.runs.config import task_config
 from lab_lib.runs.record import environment
-from lab_lib.runs.run import summary
-from lab_lib.runs.score import Scored, bounds, score_row, score_rows, side_by_side
-from lab_lib.runs.states import called
-from lab_lib.scoring.cross_check import compare_figures, mwzeval_figures
-from lab_lib.scoring.leaderboard import naming, source_split, system_name
-from lab_lib.scoring.text_scores import Rows, score_embeddings, score_replies, text_table
+from lab_lib.runs.steps import score_row
+from lab_lib.tasks import find_task
+from lab_lib.tasks.base import Task
 
-METRICS = ("mwz", "states", "text", "embedding")
+ENDINGS = (".json", ".jsonl")
 # What the page's head shows of the report.
-HEAD = ("recipe", "command", "commit", "date", "machine", "seed", "scorer", "predictions_sha256", "versions")
+HEAD = (
+    *("recipe", "scored", "command", "commit", "date", "machine", "seed", "scorer", "predictions_sha256"),
+    *("versions", "notes"),
+)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a prediction file is scored against, and how. Raises LabError for what does not fit together."""
+    """What a prediction file is scored as, and how."""
 
-    corpus: str = "town"  # town, multiwoz22, or a folder in MultiWOZ 2.2 layout
-    split: str = "test"
-    metrics: tuple[str, ...] = ("mwz",)  # of METRICS; each adds a part to the report
-    active: str = "given"  # where a turn's domain comes from: given, estimated, slot_names
-    stemmer: bool = False  # ROUGE with Porter stemming; figures with and without it cannot be compared
-    embedding_model: str | None = None  # folder or hub name of a sentence-transformers model
-    cross_check: str | None = None  # mwzeval: the published scorer's figures beside ours
+    task: Task[Any]
     settings: EvaluateConfig = field(default_factory=EvaluateConfig)
-
-    def __post_init__(self) -> None:
-        for name in self.metrics:
-            if name not in METRICS:
-                raise LabError(f"metrics: unknown '{name}'{nearest(name, METRICS)}")
-        if not self.metrics:
-            raise LabError(f"metrics: none given; valid: {', '.join(METRICS)}")
-        if ("embedding" in self.metrics) != bool(self.embedding_model):
-            raise LabError("metrics: 'embedding' goes with --embedding-model, a folder or hub name")
-        if self.cross_check and self.cross_check != "mwzeval":
-            raise LabError(f"cross-check: unknown '{self.cross_check}'; valid: mwzeval")
-        if self.cross_check and ("mwz" not in self.metrics or (self.corpus, self.split) != ("multiwoz22", "test")):
-            raise LabError("cross-check: mwzeval scores metric mwz on corpus multiwoz22, split test only")
+    cross_check: str | None = None  # another implementation of the task's scorer, whose values stand beside ours
 
 
 @dataclass(frozen=True)
-class Job:
-    """A checked prediction file: the dialogues it predicts and the rows of the table, its own one last."""
+class Split:
+    """The items that files predict, and those that the trivial rows learn from."""
 
-    corpus: Corpus
-    dialogues: tuple[Dialogue, ...]
-    rows: Rows
-    name: str
-    notes: tuple[str, ...]
+    items: Sequence[Any]
+    source: Sequence[Any]
+
+
+def file_task(settings: Mapping[str, Any], corpus: str, split: str) -> Task[Any]:
+    """Return the task of a recipe's section `task`, with a split of a corpus to score. Raises LabError for its keys."""
+    config = task_config(settings, "lab evaluate")
+    return find_task(config.name)(config, DataConfig(corpus=corpus, test=split), PromptConfig(), DecodeConfig())
 
 
 def evaluate_file(path: Path, plan: Plan, out: Path, console: Console) -> Path:
-    """Score a prediction file, print its tables, write `out` (JSON) and return it.
+    """Score a prediction file (or a folder of them, where the task reads one), print its tables, write `out` (JSON).
 
-    With metric `mwz` the page with every dialogue is written beside it (`.html`). Raises LabError, naming file
-    and record, for whatever cannot be scored.
+    The page with the items is written beside it (`.html`). Returns `out`. Raises LabError, naming file and record, for
+    whatever cannot be scored.
     """
+    task, name = plan.task, system_name(path) or path.name
+    other = task.other_scorer(plan.cross_check) if plan.cross_check else None
     with naming(path):
-        job = prepare(path, plan)
-        record = {"recipe": f"{job.name}: {plan.corpus} {plan.split}", "predictions": str(path), **environment()}
-        record |= {"seed": plan.settings.seed, "predictions_sha256": sha256(path), "corpus": plan.corpus}
-        record |= {"split": plan.split, "metrics": list(plan.metrics), "notes": list(job.notes)}
-        if "mwz" in plan.metrics:
-            record |= _mwz(job, plan, record, out, console)
-        if "states" in plan.metrics:
-            record["states"] = _states(job, plan, console)
-        if "text" in plan.metrics:
-            scores = score_replies(job.dialogues, job.rows, plan.settings, plan.stemmer)
-            console.print(text_table(scores, f"{job.name}: replies against delexicalised references"))
-            record["text"] = {name: row.as_json() for name, row in scores.items()}
-        if plan.embedding_model:
-            record["embedding"] = _embedding(job, plan.embedding_model, console)
-    for note in record["notes"]:
+        split = find_split(task)
+        own = read_row(path, name, task, split.items, plan.settings)
+        fixed = baseline_rows(task, split, own.predictions, plan.settings)
+        if name in {row.name for row in fixed}:
+            raise LabError(f"{path.name} is called as a row of the table, '{name}'; rename the file")
+        theirs = other(own.predictions) if other else {}
+    rows, notes = [*fixed, own], file_notes(task, split, own)
+    metrics = measured(task.metrics, rows)
+    record = make_report(path, plan, rows, metrics, notes)
+    console.print(to_terminal(rows, metrics, record["recipe"], task.words))
+    if theirs:
+        record["cross_check"] = differences(scores_of(own), theirs, str(plan.cross_check), console)
+    for note in notes:
         console.print(f"note: {note}", markup=False, highlight=False)
+    write_page(out.with_suffix(".html"), record, rows, metrics, split, task)
     return write_json(out, record)
 
 
-def prepare(path: Path, plan: Plan) -> Job:
-    """Read and check a prediction file; reference and trivial rows are cut to the dialogues it predicts."""
-    predictions, corpus = read_predictions(path), load_corpus(plan.corpus)
-    if plan.split not in corpus.splits:
-        raise LabError(f"corpus {corpus.name}: no split '{plan.split}'{nearest(plan.split, corpus.splits)}")
-    split = corpus.splits[plan.split]
-    checked = check_predictions(predictions, {dialogue.key: len(dialogue.system_turns) for dialogue in split})
-    fixed = bounds(corpus, plan.split, source_split(corpus, plan.split), plan.settings.seed)
-    cut = {name: (kind, _only(found, predictions)) for name, (kind, found) in fixed.items()}
-    name = system_name(path)
-    if name in cut:
-        raise LabError(f"{path.name} is called as a row of the table, '{name}'; rename the file")
-    dialogues = tuple(dialogue for dialogue in split if dialogue.key in predictions)
-    return Job(corpus, dialogues, {**cut, name: ("other", predictions)}, name, checked.notes)
+def read_row(path: Path, name: str, task: Task[Any], items: Sequence[Any], settings: EvaluateConfig) -> Row:
+    """Return the scored row of a file. Raises LabError for a file that predicts nothing, or other items."""
+    predictions = task.read(path)
+    known = {item.key for item in items}
+    if unknown := [key for key in predictions if key not in known]:
+        hint = nearest(str(unknown[0]).lower().removesuffix(".json"), known)
+        if not hint.startswith("; did you mean"):  # a list of a thousand keys is no help
+            hint = f"; expected ids like '{next(iter(known), '')}'"
+        raise LabError(f"predictions: {len(unknown)} unknown {task.words.item} ids, the first is {unknown[0]!r}{hint}")
+    if not any(predictions.values()):
+        raise LabError(f"predictions: no {task.words.answer} to score")
+    return score_row(task, Row(name, "other", predictions), items, settings)
 
 
-def _only(predictions: Predictions, wanted: Predictions) -> Predictions:
-    """Return the dialogues that are in `wanted`."""
-    return {key: turns for key, turns in predictions.items() if key in wanted}
+def find_split(task: Task[Any]) -> Split:
+    """Return the items that are scored, and the training items, or the scored ones where a corpus has no others."""
+    splits, name = task.load(), task.data.test
+    if name not in splits:
+        raise LabError(f"corpus {task.data.corpus}: no split '{name}'{nearest(name, splits)}")
+    return Split(splits[name], splits.get("train") or splits[name])
 
 
-def _mwz(job: Job, plan: Plan, record: Mapping[str, Any], out: Path, console: Console) -> dict[str, Any]:
-    """Score with the MultiWOZ scorer, show the table, write the page; return what goes into the report."""
-    scorer = MwzScorer.from_corpus(job.corpus, plan.split, plan.settings.rules)
-    keys = [dialogue.key for dialogue in job.dialogues]
-    scored = score_rows(scorer, job.rows, keys, plan.settings, plan.active)
-    rows = [score_row(name, kind, scores) for name, (kind, scores, _) in scored.items()]
-    console.print(to_terminal(rows, str(record["recipe"])))
-    own = scored[job.name][1]
-    found = {
-        "scorer": own.signature,
-        "table": {name: summary(scores) for name, (_, scores, _p) in scored.items()},
-        "mwz": own.as_json(),
-        "notes": list(own.notes),
+def baseline_rows(task: Task[Any], split: Split, predicted: Predictions, settings: EvaluateConfig) -> list[Row]:
+    """Return the oracle and trivial rows, drawn for the whole split and scored on the items that a file predicts."""
+    asked = [item for item in split.items if item.key in predicted]
+    return [score_row(task, row, asked, settings) for row in task.baselines(split.items, split.source, settings.seed)]
+
+
+def measured(metrics: Sequence[Metric], rows: Sequence[Row]) -> tuple[Metric, ...]:
+    """Return the metrics that some row has a value of."""
+    values = {key for row in rows for key in scores_of(row).values}
+    return tuple(metric for metric in metrics if metric.key in values)
+
+
+def scores_of(row: Row) -> Scores:
+    """Return the scores of a row that was scored."""
+    assert row.scores is not None
+    return row.scores
+
+
+def file_notes(task: Task[Any], split: Split, own: Row) -> list[str]:
+    """Return the decisions that were taken about a file, and first how much of the split it predicts."""
+    words, part, whole = task.words, len(own.predictions), len(split.items)
+    notes = [f"predicted {words.items}: {part} of {whole}; only these are scored"] if part < whole else []
+    return list(dict.fromkeys([*notes, *scores_of(own).notes]))
+
+
+def make_report(
+    path: Path, plan: Plan, rows: Sequence[Row], metrics: Sequence[Metric], notes: Sequence[str]
+) -> dict[str, Any]:
+    """Return the JSON report: where the numbers come from, the table, and everything about the file's own row."""
+    task, own = plan.task, rows[-1]
+    return {
+        "recipe": f"{own.name}: {task.data.corpus} {task.data.test}",
+        "predictions": str(path),
+        **environment(),
+        "task": task.name,
+        "settings": as_dict(task.config),
+        "corpus": task.data.corpus,
+        "split": task.data.test,
+        "seed": plan.settings.seed,
+        "predictions_sha256": hashes(path),
+        "scorer": scores_of(own).signature,
+        "notes": list(notes),
+        "metrics": [metric.as_json() for metric in metrics],
+        "main": task.main,
+        "rows": {row.name: row.summary() for row in rows},
+        "scores": scores_of(own).as_json(),
     }
-    if plan.cross_check:
-        found["cross_check"] = _cross_check(job, plan, scored, console)
-    whole = {**record, **found}
-    head = {name: whole[name] for name in HEAD} | {"notes": "; ".join(own.notes) or None}
-    write_report(out.with_suffix(".html"), head, rows, side_by_side(job.dialogues, scored))
+
+
+def hashes(path: Path) -> str | dict[str, str]:
+    """Return the SHA-256 of a file, or {file: SHA-256} of a folder's files."""
+    if path.is_dir():
+        return {file.name: sha256(file) for file in sorted(path.iterdir()) if file.is_file()}
+    return sha256(path)
+
+
+def differences(
+    scores: Scores, theirs: Mapping[str, float], name: str, console: Console
+) -> dict[str, dict[str, float]]:
+    """Print our values beside another scorer's; return {metric: {ours, theirs by name, difference}}."""
+    found = {}
+    for key, value in theirs.items():
+        ours = float(scores.values[key])
+        found[key] = {"ours": ours, name: value, "difference": ours - value}
+        line = f"{key:14} ours {ours:.4f}  {name} {value:.4f}  difference {ours - value:+.4f}"
+        console.print(line, highlight=False)
     return found
 
 
-def _cross_check(job: Job, plan: Plan, scored: Mapping[str, Scored], console: Console) -> dict[str, dict[str, float]]:
-    """Run the published scorer on the file and print both numbers."""
-    theirs = mwzeval_figures(job.rows[job.name][1], plan.active)
-    compared = compare_figures(scored[job.name][1], theirs)
-    for name, pair in compared.items():
-        line = f"{name:14} ours {pair['ours']:.4f}  mwzeval {pair['mwzeval']:.4f}  difference {pair['difference']:+.4f}"
-        console.print(line, highlight=False)
-    return compared
+def write_page(
+    path: Path, record: Mapping[str, Any], rows: Sequence[Row], metrics: Sequence[Metric], split: Split, task: Task[Any]
+) -> Path:
+    """Write the page with the predicted items, or as many of them as the task shows on one page."""
+    asked = [item for item in split.items if item.key in rows[-1].predictions]
+    shown = asked[: task.page_limit]
+    whole = f"{record['corpus']}, {record['split']}: {len(asked)} of {len(split.items)} {task.words.items}"
+    cut = f"; the first {len(shown)} are shown here" if len(shown) < len(asked) else ""
+    values = {**record, "scored": whole + cut, "notes": "; ".join(record["notes"]) or None}
+    views = [task.view(item, rows) for item in shown]
+    pages = [shown_row(row, {item.key for item in shown}) for row in rows]
+    return write_report(path, {name: values[name] for name in HEAD}, pages, metrics, views, task.words)
 
 
-def _states(job: Job, plan: Plan, console: Console) -> dict[str, Any]:
-    """Score the predicted belief states, and the calls where the file has them; print a line of each."""
-    scorer = MwzScorer.from_corpus(job.corpus, plan.split, plan.settings.rules)
-    predictions = job.rows[job.name][1]
-    scores = scorer.score_states(predictions)
-    console.print(
-        f"states: joint accuracy {scores.joint_accuracy:.1f}, slot F1 {scores.slot_f1:.1f} over {scores.turns} turns",
-        highlight=False,
-    )
-    if not called(predictions):
-        return asdict(scores)
-    functions, settings = state_functions(job.corpus.schema), plan.settings
-    calls = score_state_calls(scorer, job.dialogues, functions, predictions, settings.resamples, settings.seed)
-    console.print(
-        f"calls: right in {calls.calls:.1f} % of the turns, in {calls.calls_due:.1f} % where some were due; "
-        f"malformed {calls.malformed}",
-        highlight=False,
-    )
-    return asdict(scores) | calls.as_json()
+def shown_row(row: Row, keys: set[str]) -> Row:
+    """Return a row with the verdicts on some items only: all that a page shows."""
+    scores = scores_of(row)
+    kept = {key: verdict for key, verdict in scores.per_item.items() if key in keys}
+    return replace(row, scores=replace(scores, per_item=kept))
 
 
-def _embedding(job: Job, model: str, console: Console) -> dict[str, Any]:
-    """Score relevance by embeddings and print a line a row."""
-    means = score_embeddings(job.dialogues, job.rows, load_embedder(model))
-    for name, mean in means.items():
-        console.print(f"embedding: reply and user's words, cosine x 100: {mean:.1f} {name}", markup=False)
-    return {"model": model, "what": "mean cosine x 100 of reply and the user's words before it", "scores": means}
+def system_name(path: Path) -> str:
+    """Return what a prediction file is called in a table: its name without endings; "" for any other file.
+
+    >>> system_name(Path("mine/ubar.json.gz")), system_name(Path("README.md"))
+    ('ubar', '')
+    """
+    name = path.name.removesuffix(".gz")
+    return next((name.removesuffix(end) for end in ENDINGS if name.endswith(end)), "")
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the file's name before a complaint about its contents."""
+    try:
+        yield
+    except LabError as error:
+        raise LabError(str(error) if str(path) in str(error) else f"{path}: {error}") from None

@@ -14,13 +14,12 @@ from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Scores, Verdict
 
 BY_CATEGORY = "By category"
-ACCURACY = "Accuracy: right calls in per cent by the leaderboard's rules, which take parallel calls in turn."
-BEST = "Best assignment: the same, if each parallel call may stand for any expected call."
-BEST_KEY, BEST_HEADING = "{}_best", "{}, best assignment"
-MAIN_METRICS = (
-    Metric("accuracy", "Accuracy", "%", explanation=ACCURACY),
-    Metric("best_assignment", "Best assignment", "%", explanation=BEST),
+EXPLAINED = (
+    "Accuracy: right calls in per cent by the leaderboard's rules, which take parallel calls in turn. Best assignment: "
+    "the same, if each of them may stand for any expected call."
 )
+BEST_KEY, BEST_HEADING = "{}_best", "{}, best"
+MAIN_METRICS = (Metric("accuracy", "Accuracy", "%"), Metric("best_assignment", "Best assignment", "%"))
 MEANS = {"non_live_ast": NON_LIVE, "live_ast": LIVE}  # of the leaderboard, where all their categories are there
 
 
@@ -74,11 +73,11 @@ def of_calls(found: CallScores, settings: EvaluateConfig) -> Scores:
         items=found.items,
         answers=found.items,
         signature=found.signature,
-        notes=found.notes,
+        notes=(*found.notes, *([f"failures: {failures}"] if failures else [])),
         extra={
             "error_types": dict(found.error_types),
             "errors": errors_of(found),
-            **({"table_notes": [f"Failures of {{rows}}: {failures}."]} if failures else {}),
+            "table_notes": [EXPLAINED],
         },
     )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from lab_lib.calls.call import render_calls
@@ -13,11 +14,14 @@ from lab_lib.corpora.database import Database
 from lab_lib.corpora.delex import delexicalise
 from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.types import Corpus, Dialogue, State, Turn, exchanges
+from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.baselines import gold_replies, most_frequent_reply, random_replies
 from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.embedding import load_embedder
 from lab_lib.evaluation.mwz import MwzScorer
 from lab_lib.evaluation.normalise import normalise_reply
+from lab_lib.evaluation.prediction_checks import check_predictions
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
 from lab_lib.evaluation.state_calls import gold_calls, no_calls
 from lab_lib.prompts.belief import gold_turns, state_functions
@@ -28,7 +32,9 @@ from lab_lib.prompts.encode import Example
 from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Public, Step, Task, TurnView
-from lab_lib.tasks.response_scores import REPLY_METRICS, STATE_METRICS, check_combined, score_replies_and_states
+from lab_lib.tasks.response_published import MULTIWOZ, mwzeval
+from lab_lib.tasks.response_scores import both, check_combined, score_replies_and_states
+from lab_lib.tasks.response_tables import all_have, metrics_of, of_relevance, of_states_alone, of_texts, reply_pairs
 
 GOLD_STATE = "gold-state"  # the variant of a run that predicts states: decoded with the gold ones
 END = "end"  # in decoding.plan_bias, what ends a plan
@@ -43,6 +49,19 @@ class ResponseConfig(DialogueConfig, TaskConfig):
     # Where the domain of a turn comes from. given: the predictions' active_domains if every turn has them, otherwise
     # as estimated; estimated: from changes of the state; slot_names: from placeholders like [hotel_name].
     active: Literal["given", "estimated", "slot_names"] = "given"
+    # Which tables there are. mwz: the MultiWOZ scorer's. states: predicted belief states and calls (by itself with
+    # predict_state). text: BLEU, chrF and ROUGE of the replies as they are. embedding: relevance to the user's words.
+    metrics: tuple[Literal["mwz", "states", "text", "embedding"], ...] = ("mwz",)
+    stemmer: bool = False  # ROUGE with Porter stemming; figures with and without it cannot be compared
+    embedding_model: str | None = None  # for metric embedding: folder or hub name of a sentence-transformers model
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other, and tables that nothing is in."""
+        super().__post_init__()
+        if not self.metrics:
+            raise LabError("task.metrics: none given; valid: mwz, states, text, embedding")
+        if ("embedding" in self.metrics) != bool(self.embedding_model):
+            raise LabError("task.metrics: 'embedding' goes with task.embedding_model, a folder or hub name")
 
 
 class ResponseTask(Task[Dialogue]):
@@ -54,6 +73,7 @@ class ResponseTask(Task[Dialogue]):
     public: ClassVar = {"town": Public("The bundled town"), "multiwoz22": Public("MultiWOZ 2.2", trivial_from="dev")}
     submitted = ("response", "state", "active_domains")
     free_text = True
+    published = MULTIWOZ
 
     def __init__(self, *settings: Any) -> None:
         """Keep the settings. Raises LabError for those of one section that another one would ignore."""
@@ -63,9 +83,10 @@ class ResponseTask(Task[Dialogue]):
             raise LabError("task.plan needs decoding.history=own: plans are the model's own")
         if self.decoding.plan_bias and not self.config.plan:
             raise LabError("decoding.plan_bias has no effect without task.plan")
-        predicts = self.config.predict_state
-        self.metrics: tuple[Metric, ...] = REPLY_METRICS + (STATE_METRICS if predicts else ())
-        self.variants = (GOLD_STATE,) if predicts else ()
+        self.tables = {*self.config.metrics, *(["states"] if self.config.predict_state else [])}
+        self.metrics: tuple[Metric, ...] = metrics_of(self.tables)
+        self.main = "combined" if "mwz" in self.tables else self.metrics[0].key
+        self.variants = (GOLD_STATE,) if self.config.predict_state else ()
         self._scorers: dict[str, MwzScorer] = {}
 
     # ---- data --------------------------------------------------------------------------------------------------
@@ -150,11 +171,44 @@ class ResponseTask(Task[Dialogue]):
         return ResponseTask(config, self.data, self.prompt, replace(self.decoding, history="own"))
 
     # ---- judgement ---------------------------------------------------------------------------------------------
+    def read(self, path: Path) -> Predictions:
+        """Read our JSONL or mwzeval JSON. Raises LabError naming the record, also for a state that is asked for."""
+        predictions = read_predictions(path)
+        split = self.corpus.splits.get(self.data.report_split, ())
+        check_predictions(predictions, {dialogue.key: len(dialogue.system_turns) for dialogue in split})
+        if "states" in self.tables and not all_have(predictions, "state"):
+            raise LabError("state tracking is not available: not every predicted turn has a 'state'")
+        return predictions
+
     def score(self, items: Sequence[Dialogue], predictions: Predictions, settings: EvaluateConfig) -> Scores:
-        """Score replies with the MultiWOZ scorer, and states and calls where the predictions have them."""
-        return score_replies_and_states(
-            self.scorer(items), items, self.corpus.schema, predictions, settings, self.config.active
-        )
+        """Score what the answers have, for the tables that `task.metrics` asks for."""
+        return reduce(both, self._tables(items, predictions, settings))
+
+    def _tables(
+        self, items: Sequence[Dialogue], predictions: Predictions, settings: EvaluateConfig
+    ) -> Iterator[Scores]:
+        called = all_have(predictions, "state", "call")
+        if "mwz" in self.tables or ("states" in self.tables and called):
+            given = predictions if "mwz" in self.tables else _without_replies(predictions)
+            schema, active = self.corpus.schema, self.config.active
+            yield score_replies_and_states(self.scorer(items), items, schema, given, settings, active)
+        if "states" in self.tables and not called and all_have(predictions, "state"):
+            yield of_states_alone(self.scorer(items), predictions, settings)
+        if self.tables & {"text", "embedding"} and all_have(predictions, "response"):
+            pairs = reply_pairs(items, predictions)
+            if "text" in self.tables:
+                yield of_texts(pairs, settings, self.config.stemmer)
+            if "embedding" in self.tables:
+                yield of_relevance(pairs, settings, self.embedder, str(self.config.embedding_model))
+
+    @cached_property
+    def embedder(self) -> Any:
+        """The model of `task.embedding_model`, loaded once."""
+        return load_embedder(str(self.config.embedding_model))
+
+    def other_scorer(self, name: str) -> Callable[[Predictions], Mapping[str, float]]:
+        """Return the published scorer `mwzeval`."""
+        return mwzeval(name, self.config.metrics, (self.data.corpus, self.data.report_split), self.config.active)
 
     def scorer(self, items: Sequence[Dialogue]) -> MwzScorer:
         """Return the scorer of the split that some dialogues are from, prepared once."""
@@ -166,12 +220,12 @@ class ResponseTask(Task[Dialogue]):
 
     def baselines(self, items: Sequence[Dialogue], source: Sequence[Dialogue], seed: int) -> list[Row]:
         """Return gold, random and most frequent replies; where states are predicted, gold calls and no calls too."""
-        rows = [
-            Row("gold replies", "oracle", gold_replies(items)),
-            Row("random reply", "trivial", random_replies(items, source, seed)),
-            Row("most frequent reply", "trivial", most_frequent_reply(items, source)),
-        ]
-        if self.config.predict_state:
+        rows = []
+        if self.tables != {"states"}:
+            rows.append(Row("gold replies", "oracle", gold_replies(items)))
+            rows.append(Row("random reply", "trivial", random_replies(items, source, seed)))
+            rows.append(Row("most frequent reply", "trivial", most_frequent_reply(items, source)))
+        if "states" in self.tables:
             rows.append(Row("gold calls", "oracle", _without_replies(gold_calls(items))))
             rows.append(Row("no calls", "trivial", _without_replies(no_calls(items))))
         return rows

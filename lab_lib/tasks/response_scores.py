@@ -134,27 +134,42 @@ def of_states(found: StateCallScores) -> Scores:
     )
 
 
-def both(replies: Scores, states: Scores) -> Scores:
-    """Return one set of scores of two of the same items, in the order of the first."""
-    place = {key: number for number, key in enumerate(states.per_item)}
-    notes = {**replies.extra.get("table_notes", {}), **states.extra.get("table_notes", {})}
-    width = replies.counts.shape[1]
+def both(first: Scores, second: Scores) -> Scores:
+    """Return one set of scores of two of the same items, in the order of the first; the second may lack items."""
+    width = first.counts.shape[1]
+    beside = np.zeros((len(first.per_item), second.counts.shape[1]), second.counts.dtype)
+    place = {key: number for number, key in enumerate(first.per_item)}
+    shared = [(place[key], row) for key, row in zip(second.per_item, second.counts, strict=True) if key in place]
+    for number, row in shared:
+        beside[number] = row
 
     def of_counts(counts: np.ndarray) -> dict[str, float]:
-        return {**replies.of_counts(counts[:width]), **states.of_counts(counts[width:])}
+        return {**first.of_counts(counts[:width]), **second.of_counts(counts[width:])}
 
     return Scores(
-        values={**replies.values, **states.values},
-        intervals={**replies.intervals, **states.intervals},
-        counts=np.hstack([replies.counts, states.counts[[place[key] for key in replies.per_item]]]),
+        values={**first.values, **second.values},
+        intervals={**first.intervals, **second.intervals},
+        counts=np.hstack([first.counts, beside]),
         of_counts=of_counts,
-        per_item={
-            key: Verdict(verdict.marks, verdict.causes + states.per_item[key].causes, verdict.detail)
-            for key, verdict in replies.per_item.items()
-        },
-        items=replies.items,
-        answers=replies.answers,
-        signature=replies.signature,
-        notes=replies.notes,
-        extra={**replies.extra, **states.extra, **({"table_notes": notes} if notes else {})},
+        per_item={key: _joined(verdict, second.per_item.get(key)) for key, verdict in first.per_item.items()},
+        items=first.items,
+        answers=first.answers,
+        signature="|".join(filter(None, (first.signature, second.signature))),
+        notes=tuple(dict.fromkeys(first.notes + second.notes)),
+        extra={**first.extra, **second.extra, **_joined_notes(first.extra, second.extra)},
     )
+
+
+def _joined(first: Verdict, second: Verdict | None) -> Verdict:
+    """Return the verdict on an item with the causes of another verdict on it."""
+    return Verdict(first.marks, first.causes + (second.causes if second else ()), first.detail)
+
+
+def _joined_notes(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """Return what both say under their tables, {group: sentences}."""
+    found: dict[str, list[str]] = {}
+    for extra in (first, second):
+        notes = extra.get("table_notes", {})
+        for group, sentences in (notes if isinstance(notes, Mapping) else {"": notes}).items():
+            found.setdefault(group, []).extend(sentences)
+    return {"table_notes": found} if found else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from lab_lib.evaluation.mwz import MwzScorer
 from lab_lib.evaluation.scores import Metric, Predictions, Scores, Verdict
 from lab_lib.evaluation.state_calls import COLUMNS, figures
 from lab_lib.evaluation.text import main_scores, score_text
+from lab_lib.tasks.response_scores import REPLY_METRICS, STATE_METRICS
 
 TEXTS, RELEVANCE = "Replies against delexicalised references", "Relevance by embeddings"
 TEXT_METRICS = (
@@ -37,6 +38,19 @@ RELEVANCE_METRIC = Metric(
 )  # fmt: skip
 # Fields of TextScores that have other keys here: `bleu` is the MultiWOZ scorer's, with its own normalisation.
 RENAMED = {"bleu": "text_bleu", "length": "text_length"}
+FIELDS = {ours: name for name, ours in RENAMED.items()}
+
+
+def metrics_of(tables: Collection[str]) -> tuple[Metric, ...]:
+    """Return the metrics of the tables that `task.metrics` asks for, in a fixed order."""
+    every = {"mwz": REPLY_METRICS, "states": STATE_METRICS, "text": TEXT_METRICS, "embedding": (RELEVANCE_METRIC,)}
+    return tuple(metric for name, metrics in every.items() if name in tables for metric in metrics)
+
+
+def all_have(predictions: Predictions, *names: str) -> bool:
+    """Return whether every answer has the fields; False where there is no answer."""
+    answers = [answer for turns in predictions.values() for answer in turns]
+    return bool(answers) and all(name in answer for answer in answers for name in names)
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ def reply_pairs(dialogues: Sequence[Dialogue], predictions: Predictions) -> Pair
 def of_texts(pairs: Pairs, settings: EvaluateConfig, stemmer: bool) -> Scores:
     """Return the text scores of replies, compared as they are: without the MultiWOZ scorer's normalisation."""
     found = score_text(pairs.replies, pairs.references, pairs.keys, stemmer, settings.resamples, settings.seed)
-    values = {key: getattr(found, RENAMED_BACK.get(key, key)) for key in (metric.key for metric in TEXT_METRICS)}
+    values = {metric.key: getattr(found, FIELDS.get(metric.key, metric.key)) for metric in TEXT_METRICS}
     ranges = {RENAMED.get(name, name): pair for name, pair in found.intervals.items() if name != "length"}
     return Scores(
         values=values,
@@ -80,9 +94,6 @@ def of_texts(pairs: Pairs, settings: EvaluateConfig, stemmer: bool) -> Scores:
             "table_notes": {TEXTS: [f"ROUGE {'with' if stemmer else 'without'} stemmer."]},
         },
     )
-
-
-RENAMED_BACK = {ours: name for name, ours in RENAMED.items()}
 
 
 def _renamed(score: Callable[[np.ndarray], Mapping[str, float]]) -> Callable[[np.ndarray], dict[str, float]]:
@@ -116,7 +127,7 @@ def relevance(counts: np.ndarray) -> dict[str, float]:
 def of_states_alone(scorer: MwzScorer, predictions: Predictions, settings: EvaluateConfig) -> Scores:
     """Return the scores of predicted states without calls. Raises LabError unless every answer has a state."""
     by_item = scorer.count_states(predictions)
-    counts = np.array([np.sum([(1, *turn) for turn in turns], axis=0) for turns in by_item.values()])
+    counts = np.array([np.sum([(1, *turn) for turn in turns] or [(0,) * 5], axis=0) for turns in by_item.values()])
     found = scorer.score_states(predictions)
     wrong = {key: [not right for right, *_ in turns] for key, turns in by_item.items()}
     return Scores(

@@ -49,8 +49,8 @@ Schema = list[dict[str, Any]]
 class UnderstandingConfig(TaskConfig):
     """What the model sees of a dialogue, and how values are compared."""
 
-    # words: what user and system said. states: between them the states that the model wrote before, which needs
-    # decoding.history=own; one example a dialogue is then enough (prompt.format=dialogues), with words it is one a turn.
+    # words: what user and system said; one example a user turn. states: between them the states that the model wrote
+    # before, which needs decoding.history=own; examples are as prompt.format says, with `dialogues` one a dialogue.
     history: Literal["words", "states"] = "words"
     fuzzy: bool = True  # non-categorical values count by their likeness; False: only if equal, as in MultiWOZ
     across_turn: bool = False  # True: joint accuracies are products over the services of a turn, as in MultiWOZ
@@ -98,7 +98,7 @@ class UnderstandingTask(Task[SgdItem]):
         return self.load()
 
     def load(self) -> Mapping[str, Sequence[SgdItem]]:
-        """Return the dialogues by split. Ids repeat between splits: a key begins with the split if there are several."""
+        """Return the dialogues by split. Ids repeat between splits, so keys begin with the split if there are several."""
         several = len(self._files) > 1
         return {
             split: [SgdItem(f"{split}/{key}" if several else key, key, split, d) for key, d in dialogues.items()]

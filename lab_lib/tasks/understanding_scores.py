@@ -30,9 +30,13 @@ def _heading(name: str) -> str:
     return name.replace("_", " ").capitalize().replace(" f1", " F1")
 
 
-SGD_METRICS = tuple(
-    Metric(prefix + name, _heading(name), "%", group=group) for prefix, group in PARTS.values() for name in METRICS
-)
+def _metric(name: str, prefix: str, group: str) -> Metric:
+    tagging = "Slot tagging: of predictions with spans; states written as calls have none."
+    explanation = tagging if name.startswith("slot_tagging") else ""
+    return Metric(prefix + name, _heading(name), "%", group=group, explanation=explanation)
+
+
+SGD_METRICS = tuple(_metric(name, *part) for part in PARTS.values() for name in METRICS)
 
 
 class Figures:

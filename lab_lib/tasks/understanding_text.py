@@ -85,10 +85,10 @@ def frames_text(frames: Iterable[Frame]) -> str:
 
 
 def _call(service: str, state: Mapping[str, Any]) -> Call:
-    intent = {} if state[INTENT] == NO_INTENT else {INTENT: state[INTENT]}
-    requested = {REQUESTED: list(state[REQUESTED])} if state[REQUESTED] else {}
-    values = {slot: accepted[0] for slot, accepted in state["slot_values"].items()}
-    return Call(service, {**intent, **requested, **values})
+    arguments: dict[str | None, Any] = {} if state[INTENT] == NO_INTENT else {INTENT: state[INTENT]}
+    if state[REQUESTED]:
+        arguments[REQUESTED] = list(state[REQUESTED])
+    return Call(service, arguments | {slot: accepted[0] for slot, accepted in state["slot_values"].items()})
 
 
 def read_frames(text: str, services: Iterable[str]) -> tuple[list[dict[str, Any]], str]:

@@ -20,8 +20,9 @@ from lab_lib.files import read_json, read_jsonl
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue import dialogue_messages, dialogue_prompts
 from lab_lib.prompts.dialogue_config import DialogueConfig
-from lab_lib.prompts.encode import answer_text, encode_pieces
+from lab_lib.prompts.encode import answer_text
 from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
+from lab_lib.prompts.plain import PlainLayout
 
 PROMPT, CALLS = PromptConfig(max_tokens=400), DialogueConfig(predict_state=True, database=True)
 
@@ -102,10 +103,8 @@ def test_a_model_that_writes_the_gold_answers_scores_as_the_gold_states_do(loade
     back_end = BackEnd.of(tiny)
     (dialogue,) = tiny.splits["test"]
     messages = dialogue_messages(dialogue, PROMPT, CALLS, back_end.database)
-    script = {
-        (piece.message.name or "reply", piece.message.turn): list(piece.supervised)
-        for piece in encode_pieces(messages, tokenizer)
-    }
+    pieces = PlainLayout(tokenizer, PROMPT).pieces(messages)
+    script = {(piece.message.name or "reply", piece.message.turn): list(piece.supervised) for piece in pieces}
     rows = [
         {"response": answer_text(ids, tokenizer), **prompt.facts}
         for prompt, ids in write_dialogues(

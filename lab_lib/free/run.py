@@ -23,9 +23,10 @@ from lab_lib.models.hardware import Choice
 from lab_lib.models.model import generation_mode, load_model
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue_config import DialogueConfig
-from lab_lib.prompts.encode import beginning, encode_pieces
 from lab_lib.prompts.messages import Message
+from lab_lib.prompts.plain import beginning, line_ids
 from lab_lib.prompts.template import PLAIN
+from lab_lib.prompts.text import text_ids
 from lab_lib.runs.config import RunConfig, load_run_config
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.steps import model_config
@@ -121,7 +122,7 @@ def asks(order: Order, writer: Writer, tokenizer: Any) -> list[Ask]:
 def countdown(wish: int, tokenizer: Any) -> tuple[tuple[int, ...], ...]:
     """Return the ids of the lines before the second user's turn and later ones: `wish` - 2 turns left, then - 4, ..."""
     left = [Message("system", str(turns), 0, "left") for turns in range(wish - 2, 0, -2)]
-    return tuple(piece.before for piece in encode_pieces(left, tokenizer))
+    return tuple(line_ids([line], tokenizer) for line in left)
 
 
 def beginning_of(instruction: str | None, told: bool, wish: int | None, tokenizer: Any) -> tuple[int, ...]:
@@ -133,11 +134,9 @@ def beginning_of(instruction: str | None, told: bool, wish: int | None, tokenize
     given = [Message("system", instruction, 0)] if instruction else []
     if wish and told:
         given.append(Message("system", str(wish), 0, "left"))
-    ids = [*beginning(tokenizer), *(i for piece in encode_pieces(given, tokenizer) for i in piece.before)]
-    if ids:
-        return tuple(ids)
-    first = PLAIN.before("left" if told else "user")
-    return tuple(tokenizer(first, add_special_tokens=False)["input_ids"])
+    if ids := (*beginning(tokenizer), *line_ids(given, tokenizer)):
+        return ids
+    return text_ids(PLAIN.before("left" if told else "user"), tokenizer)
 
 
 def generate(writer: Writer, order: Order, config: FreeConfig, path: Path, console: Console) -> list[FreeDialogue]:

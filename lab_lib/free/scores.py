@@ -23,9 +23,10 @@ from lab_lib.free.run import Writer
 from lab_lib.models.hardware import Choice
 from lab_lib.models.hub import find_source
 from lab_lib.models.model import generation_mode, load_model
-from lab_lib.prompts.encode import beginning
 from lab_lib.prompts.messages import clean
+from lab_lib.prompts.plain import beginning
 from lab_lib.prompts.template import PLAIN
+from lab_lib.prompts.text import text_ids
 from lab_lib.runs.splits import draw
 from lab_lib.tasks.base import Splits
 
@@ -146,15 +147,12 @@ class Judge:
         ids, counted = list(beginning(self.tokenizer)), [False] * len(beginning(self.tokenizer))
         for speaker, text in dialogue:
             parts = (PLAIN.before(KINDS[speaker]), f" {text}", PLAIN.end)
-            before, said, end = (self._ids(part) for part in parts)
+            before, said, end = (text_ids(part, self.tokenizer) for part in parts)
             if speaker == "system":
-                end = [self.tokenizer.eos_token_id, *end]
+                end = (self.tokenizer.eos_token_id, *end)
             ids += [*before, *said, *end]
             counted += [False] * len(before) + [True] * len(said) + [False] * len(end)
         return Text(tuple(ids), tuple(counted), sum(len(text.split()) for _, text in dialogue))
-
-    def _ids(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def choose_judge(wanted: str | None, writer: Writer, base: str = "lab-tiny") -> Choice:

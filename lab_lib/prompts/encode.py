@@ -7,9 +7,9 @@ the same gradient as one example a turn, and what lets decoding reuse its cache 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from lab_lib.corpora.database import Database
 from lab_lib.corpora.types import Dialogue
@@ -19,6 +19,13 @@ from lab_lib.prompts.messages import Message, dialogue_messages
 from lab_lib.prompts.template import LEARNT, PLAIN, Template
 
 Asks = Literal["reply", "call", "plan"]  # what a prompt wants written
+
+
+class Constraint(Protocol):
+    """Which tokens an answer may consist of: a grammar, a list of answers, a set of tokens."""
+
+    def allowed(self, answer: Sequence[int]) -> Collection[int] | None:
+        """Return the ids that may follow the answer so far, EOS among them where it may end here; None: everything."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,7 @@ class Prompt:
     cut_tokens: int = 0
     asks: Asks = "reply"
     facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    constraint: Constraint | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

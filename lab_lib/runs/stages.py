@@ -15,7 +15,7 @@ from lab_lib.corpora.types import Dialogue
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import Conversations, generate_replies
 from lab_lib.decoding.predictions import decode_to_file
-from lab_lib.decoding.shares import share
+from lab_lib.decoding.shards import shard
 from lab_lib.errors import LabError
 from lab_lib.files import write_json, writing
 from lab_lib.processes.rank import require_one, this_process, world_size
@@ -105,7 +105,7 @@ def decode(config: RunConfig, folder: RunFolder, splits: Splits, system: str, co
         console.print(f"the saved adapter changes the logits by up to {change:.3f}")
     print_choices({"merge for decoding": merge_choice(loaded.model)}, console)
     processes = this_process()
-    mine = len(share(processes, todo))
+    mine = len(shard(processes, todo))
     for path in missing:
         converse = talks(splits.reported, loaded.tokenizer, config, splits, gold_calls[path])
         bar = DecodingProgress(console, f"decoding {path.stem}", mine)

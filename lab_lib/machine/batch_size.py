@@ -221,13 +221,13 @@ def write(model: Any, tokenizer: Any, prompts: Sequence[Prompt], config: DecodeC
         if not reads_once(model, config):
             generate_batch(model, tokenizer, rows, short)
             return
-        reader = CachedDecoder(model, tokenizer, short, len(rows))
+        decoder = CachedDecoder(model, tokenizer, short, len(rows))
         for left in (PIECE + GAP, PIECE):  # as if all before had been read; the cache grows, as it does now and then
-            reader.lengths = [max(len(row) - left, 0) for row in rows]
-            reader.read([row[-PIECE:] if left == PIECE else row[:1] for row in rows])
-        reader.write(prompts)
+            decoder.lengths = [max(len(row) - left, 0) for row in rows]
+            decoder.read([row[-PIECE:] if left == PIECE else row[:1] for row in rows])
+        decoder.generate(prompts)
         # When half of the replies have ended, the others go on with a cache of their own.
-        reader.cache.fork().keep(torch.arange((len(rows) + 1) // 2, device=model.device))
+        decoder.cache.fork().keep(torch.arange((len(rows) + 1) // 2, device=model.device))
 
 
 def why(size: int, rows: int, most: int, memory: Memory) -> str:

@@ -14,6 +14,13 @@ from lab_lib.prompts.messages import Message
 from lab_lib.prompts.templates import layout_for
 
 
+class Constraint(Protocol):
+    """Which tokens an answer may consist of: a grammar, a list of answers, a set of tokens."""
+
+    def allowed(self, answer: Sequence[int]) -> Collection[int] | None:
+        """Return the ids that may follow the answer so far, EOS among them where it may end here; None: everything."""
+
+
 @dataclass(frozen=True)
 class Example:
     """Token ids of one training example and, token by token, whether it is supervised (counts in the loss).
@@ -29,13 +36,6 @@ class Example:
     last: int
     dropped_turns: int = 0
     cut_tokens: int = 0
-
-
-class Constraint(Protocol):
-    """Which tokens an answer may consist of."""
-
-    def allowed(self, answer: Sequence[int]) -> Collection[int] | None:
-        """Return the token ids that may follow the answer so far; None: every token may."""
 
 
 @dataclass(frozen=True)

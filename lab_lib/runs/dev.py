@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from lab_lib.decoding.generate import Reply, generate_replies
-from lab_lib.decoding.shares import share
+from lab_lib.decoding.shards import shard
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric
 from lab_lib.processes.rank import Processes, this_process
@@ -42,7 +42,7 @@ def dev_evaluation(context: Context, tokenizer: Any, sharded: bool = False) -> D
     def evaluate(model: Any, step: int) -> Mapping[str, float]:
         generation_mode(model)
         with merged_for_decoding(model, config.decoding.exact):
-            mine = share(processes, prompts)
+            mine = shard(processes, prompts)
             written = list(generate_replies(model, tokenizer, mine, config.decoding, converse=converse))
         training_mode(model, config.training.gradient_checkpointing)
         predictions = gather(prompts, by_place(processes.gather(written)))

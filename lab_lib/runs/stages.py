@@ -11,7 +11,7 @@ from typing import Any
 
 from lab_lib.decoding.predictions import decode_to_file
 from lab_lib.decoding.progress import DecodingProgress
-from lab_lib.decoding.shares import share
+from lab_lib.decoding.shards import shard
 from lab_lib.evaluation.scores import find_metric
 from lab_lib.files import write_json, writing
 from lab_lib.processes.rank import require_one, this_process, world_size
@@ -57,7 +57,7 @@ def decode(context: Context, system: str) -> bool:
         console.print(f"the saved adapter changes the logits by up to {change:.3f}")
     print_choices({"merge for decoding": merge_choice(loaded.model)}, console)
     processes = this_process()
-    mine = len(share(processes, prompts))
+    mine = len(shard(processes, prompts))
     for variant, path in missing.items():
         converse = conversations_of(task, context.splits.reported, loaded.tokenizer, variant)
         bar = DecodingProgress(console, f"decoding {path.stem}", mine)

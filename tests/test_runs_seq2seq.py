@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from lab_lib.runs.prompt_format import choose_format
+from lab_lib.runs.preflight import choose_format
 from test_runs_corridor import QUICK
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_flan, tiny_llama, tiny_t5

@@ -10,7 +10,7 @@ from lab_lib.corpora.load import load_corpus
 from lab_lib.decoding.predictions import write_predictions
 from lab_lib.evaluation.baselines import gold_replies
 from lab_lib.files import write_jsonl
-from lab_lib.runs.config import load_recipe
+from lab_lib.runs.config import load_recipe, make_task
 from lab_lib.runs.folder import open_folder
 from lab_lib.runs.run import run
 from lab_lib.runs.splits import load_splits
@@ -29,7 +29,7 @@ def make_run(path: Path) -> Path:
     """
     config = load_recipe("town-qlora-cpu", [f"data.max_test={DIALOGUES}", "evaluation.resamples=20"])
     open_folder(config, path)
-    keys = [dialogue.key for dialogue in load_splits(config.data).reported]
+    keys = [dialogue.key for dialogue in load_splits(make_task(config)).reported]
     gold = {key: turns for key, turns in gold_replies(load_corpus("town").splits["test"]).items() if key in keys}
     gold[keys[0]] = [{"response": EVIL} for _ in gold[keys[0]]]
     gold[keys[1]] = [{"response": turn["response"].replace("[phone]", "")} for turn in gold[keys[1]]]

@@ -51,7 +51,7 @@ class Search:
     def step(self, log_p: Any, eos: int, last: bool) -> Any:
         """Add one token to each beam; return which beam each one continues, counted over all rows as in `written`.
 
-        `log_p` (rows x groups x width, vocabulary) are the log-probabilities of the next token. `last` ends every answer.
+        `log_p` (rows x groups x width, vocabulary) are log-probabilities of the next token. `last` ends every answer.
         """
         import torch
 

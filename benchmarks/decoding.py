@@ -38,7 +38,6 @@ from lab_lib.models.model import generation_mode, load_model
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue import dialogue_prompts
 from lab_lib.prompts.dialogue_config import DialogueConfig
-from lab_lib.prompts.conversation import prompts
 from lab_lib.prompts.encode import Prompt
 from lab_lib.runs.record import commit, machine, versions
 from lab_lib.runs.splits import draw

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from lab_lib.runs.preflight import choose_format
 from test_runs_corridor import QUICK
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_flan, tiny_llama, tiny_t5
@@ -15,6 +14,7 @@ from tiny_models import tiny_flan, tiny_llama, tiny_t5
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl
 from lab_lib.runs.config import load_run_config
+from lab_lib.runs.preflight import choose_format
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig
+from lab_lib.decoding.logit_bias import biases
 from lab_lib.decoding.sampling import RowProcessors
 from lab_lib.prompts.encode import Prompt
 

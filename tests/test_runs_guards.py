@@ -19,7 +19,7 @@ from lab_lib.files import read_jsonl
 from lab_lib.runs.config import load_recipe, make_task
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.run import run
-from lab_lib.runs.stages import save_whole
+from lab_lib.runs.fit import save_whole
 
 QUICK = [
     "training.steps=2", "training.batch_size=2", "training.micro_batch_size=1", "training.evaluate_every=0",
@@ -80,7 +80,7 @@ def test_an_adapter_that_is_saved_empty_is_not_left_behind(trained, tmp_path):
     loaded.model.state_dict = lambda *args, **kwargs: {}
     (tmp_path / "run").mkdir()
     with pytest.raises(LabError, match=r"adapter_model\.safetensors: the file holds no weights"):
-        save_whole(loaded.model, loaded.tokenizer, RunFolder(tmp_path / "run"), lora=True)
+        save_whole(loaded.model, loaded.tokenizer, RunFolder(tmp_path / "run").adapter, lora=True)
     assert not (tmp_path / "run" / "adapter").exists()
 
 

@@ -20,7 +20,7 @@ from lab_lib.free.dialogue import FreeDialogue, from_row
 from lab_lib.free.generate import Ask, FreeConfig, generate_free
 from lab_lib.models.config import ModelConfig
 from lab_lib.models.hardware import Choice
-from lab_lib.models.model import generation_mode, load_model
+from lab_lib.models.model import generation_mode
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue_config import DialogueConfig
 from lab_lib.prompts.messages import Message
@@ -29,7 +29,7 @@ from lab_lib.prompts.template import PLAIN
 from lab_lib.prompts.text import text_ids
 from lab_lib.runs.config import RunConfig, load_run_config
 from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.steps import model_config
+from lab_lib.runs.steps import load_ready, model_config
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def write_missing(
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.hardware import print_choices
 
-    loaded = load_model(writer.model)
+    loaded = load_ready(writer.model, writer.prompt)
     generation_mode(loaded.model)
     print_choices({**loaded.choices, **how(writer, order)}, console)
     todo = asks(order, writer, loaded.tokenizer)

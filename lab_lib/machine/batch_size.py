@@ -144,15 +144,15 @@ def find_batch_size(folder: Path, system: str, console: Console) -> int:
     Raises LabError when not even one prompt fits, and for vLLM.
     """
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
-    from lab_lib.models.model import generation_mode, load_model
-    from lab_lib.runs.steps import model_config, prompts_of
+    from lab_lib.models.model import generation_mode
+    from lab_lib.runs.steps import load_ready, model_config, prompts_of
 
     config = load_run_config(folder)
     if config.decoding.backend == "vllm":
         raise LabError("decoding.backend=vllm batches by itself and uses no decoding.batch_size: there is none to find")
     task = make_task(config)
     splits = load_splits(task)
-    loaded = load_model(model_config(config, RunFolder(folder), system))
+    loaded = load_ready(model_config(config, RunFolder(folder), system), config.prompt)
     generation_mode(loaded.model)
     prompts = prompts_of(task, splits.reported, loaded.tokenizer)
     whole = prompts_of(make_task(without_limit(config)), splits.reported, loaded.tokenizer)

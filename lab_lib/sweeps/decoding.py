@@ -30,7 +30,7 @@ from lab_lib.runs.preflight import preflight
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.score import baseline_rows
 from lab_lib.runs.splits import load_splits
-from lab_lib.runs.steps import conversations_of, model_config, prompts_of, score_row
+from lab_lib.runs.steps import conversations_of, load_ready, model_config, prompts_of, score_row
 from lab_lib.sweeps.figure import Surroundings
 from lab_lib.sweeps.grid import Member, Sweep, load_sweep
 from lab_lib.sweeps.summary import baseline_line, floors_of, question, write_pictures
@@ -157,9 +157,10 @@ def refuse_other_system(sweep: Sweep, system: str, out: Path) -> None:
 
 def _decode(folder: Path, todo: Mapping[str, Context], system: str) -> None:
     """Load the model once and decode and score the settings that are not there yet."""
-    from lab_lib.models.model import generation_mode, load_model
+    from lab_lib.models.model import generation_mode
 
-    loaded = load_model(model_config(next(iter(todo.values())).config, RunFolder(folder), system))
+    config = next(iter(todo.values())).config
+    loaded = load_ready(model_config(config, RunFolder(folder), system), config.prompt)
     generation_mode(loaded.model)
     printed = set[str]()  # most settings have the same prompts
     for number, (name, context) in enumerate(todo.items(), 1):

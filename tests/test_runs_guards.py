@@ -17,9 +17,9 @@ from tiny_models import tiny_llama
 from lab_lib.errors import LabError
 from lab_lib.files import read_jsonl
 from lab_lib.runs.config import load_recipe, make_task
+from lab_lib.runs.fit import save_whole
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.run import run
-from lab_lib.runs.fit import save_whole
 
 QUICK = [
     "training.steps=2", "training.batch_size=2", "training.micro_batch_size=1", "training.evaluate_every=0",

@@ -149,6 +149,6 @@ def test_accumulation_and_memory_are_those_of_the_library(tmp_path: Path):
 
     config = TrainConfig(batch_size=16, micro_batch_size=4)
     for processes in (1, 2, 4):
-        arguments = training_arguments(config, tmp_path, 3, "fp32", False, processes)
+        arguments = training_arguments(config, tmp_path, 3, "fp32", world=processes)
         assert right_answers("21")["21.3"](16, 4, processes) == arguments.gradient_accumulation_steps
     assert "16 bytes" in (memory_estimate.__doc__ or "") and right_answers("21")["21.5"](0, 0, 10**9) == 16

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import as_lab
+import as_lab  # noqa: F401  # before torch is imported
 
 from lab_lib.corpora.database import Database
 from lab_lib.corpora.load import load_corpus
@@ -36,7 +36,8 @@ from lab_lib.models.config import ModelConfig
 from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 from lab_lib.models.model import generation_mode, load_model
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.conversation import prompts
+from lab_lib.prompts.dialogue import dialogue_prompts
+from lab_lib.prompts.dialogue_config import DialogueConfig
 from lab_lib.prompts.encode import Prompt
 from lab_lib.runs.record import commit, machine, versions
 from lab_lib.runs.splits import draw
@@ -45,7 +46,7 @@ README = Path(__file__).resolve().parent / "README.md"
 START, END = "<!-- table: decoding.py --write -->", "<!-- end of table -->"
 ROUNDS = 3
 EXACT = 4  # dialogues compared in float64, where equal must mean equal
-PROMPT = PromptConfig(state=True, database=True)  # what the MultiWOZ recipe shows
+SHOWN = DialogueConfig(state=True, database=True)  # what the MultiWOZ recipe shows
 PLAIN_BATCH, ORIGIN_BATCH = 64, 4
 Replies = dict[tuple[str, int], str]
 Way = Callable[[Any, Any, Sequence[Prompt], DecodeConfig], Replies]
@@ -116,7 +117,8 @@ class Measured:
 
 def ask(dialogues: Sequence[Dialogue], tokenizer: Any, database: Database, config: DecodeConfig) -> list[Prompt]:
     """Return one prompt a system turn, with room for the reply."""
-    return [p for d in dialogues for p in prompts(d, tokenizer, PROMPT, database, config.max_new_tokens)]
+    prompt, room = PromptConfig(), config.max_new_tokens
+    return [p for d in dialogues for p in dialogue_prompts(d, tokenizer, prompt, SHOWN, database, room)]
 
 
 def measure(model: Any, tokenizer: Any, rounds: Sequence[Sequence[Prompt]], config: DecodeConfig) -> Measured:
@@ -162,7 +164,6 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
-@as_lab.denormals_as_zero()
 def main() -> None:
     """Measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import as_lab
+import as_lab  # noqa: F401  # before torch is imported
 import decoding
 import origin
 
@@ -41,7 +41,8 @@ from lab_lib.models.hardware import autocast
 from lab_lib.models.hub import DATA
 from lab_lib.models.model import Loaded, load_model, training_mode
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.encode import Example, training_examples
+from lab_lib.prompts.dialogue import dialogue_examples
+from lab_lib.prompts.encode import Example
 from lab_lib.runs.record import commit, machine, peak_memory, versions
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.lora import LoraConfig, attach_lora
@@ -108,7 +109,7 @@ def settings(size: Size, dialogues: int) -> TrainConfig:
 
 def to_examples(dialogues: Sequence[Dialogue], tokenizer: Any) -> list[Example]:
     """Return one example a dialogue (two where it is too long), what was said and nothing else."""
-    return [e for d in dialogues for e in training_examples(d, tokenizer, PromptConfig())]
+    return [e for d in dialogues for e in dialogue_examples(d, tokenizer, PromptConfig())]
 
 
 def qlora(folder: Path, size: Size) -> tuple[Loaded, Any]:
@@ -277,7 +278,6 @@ def lines(name: str, folder: Path) -> list[tuple[str, ...]]:
     return rows
 
 
-@as_lab.denormals_as_zero()
 def main() -> None:
     """Measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -128,7 +128,7 @@ def measured() -> str:
         record = read_json(ROOT / "results" / recipe / "record.json")
         training, seconds = record["training"], record["stage_seconds"]
         tokens = training["tokens"] * record["config"]["training"]["epochs"] / training["seconds"]
-        replies = record["scores"]["fine-tuned"]["turns"] / seconds["finetuned"]
+        replies = record["rows"]["fine-tuned"]["answers"] / seconds["finetuned"]
         lines.append(f"| {recipe} | {tokens:,.0f} | {replies:.1f} | {record['machine']} |")
     return "\n".join(lines) + "\n"
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import as_lab
+import as_lab  # noqa: F401  # before torch is imported
 import origin
 
 from lab_lib.corpora.load import load_corpus
@@ -37,7 +37,8 @@ from lab_lib.models.hardware import autocast
 from lab_lib.models.model import Loaded, load_model, training_mode
 from lab_lib.pretraining.tiny import train_tokenizer
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.encode import Example, training_examples
+from lab_lib.prompts.dialogue import dialogue_examples
+from lab_lib.prompts.encode import Example
 from lab_lib.runs.record import commit, machine, versions
 from lab_lib.training.batches import Collator, epoch_order, to_rows
 from lab_lib.training.config import TrainConfig
@@ -60,7 +61,7 @@ def as_said(dialogue: Dialogue) -> Dialogue:
 def ours(dialogues: Sequence[Dialogue], tokenizer: Any, form: str = "dialogues") -> list[Example]:
     """Return our examples of some dialogues, what was said and nothing else."""
     prompt = PromptConfig(format=form)  # type: ignore[arg-type]
-    return [e for d in dialogues for e in training_examples(as_said(d), tokenizer, prompt)]
+    return [e for d in dialogues for e in dialogue_examples(as_said(d), tokenizer, prompt)]
 
 
 # ---- tokens an epoch ----
@@ -263,7 +264,6 @@ def seconds_table(found: dict[str, list[float]], dialogues: int) -> str:
     return markdown(("way", "seconds an epoch", "ours takes this many times less", "goal"), rows)
 
 
-@as_lab.denormals_as_zero()
 def main() -> None:
     """Count, compare, measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -21,7 +21,7 @@ from lab_lib.errors import LabError
 
 @contextmanager
 def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`; rename it to `path` on success, remove it on any failure.
+    """Open a temporary file beside `path`; rename it to `path` when all went well, remove it on any failure.
 
     Raises LabError (one line, with the path) when the folder is read-only or the disk is full.
     """

@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from toy_constraints import EVEN
+
 from lab_lib.config import build, override
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.predictions import decode_to_file
@@ -20,13 +22,13 @@ from lab_lib.prompts.encode import Prompt
 
 
 def prompts(count: int = 7) -> list[Prompt]:
-    """Dialogues of 1 to `count` turns whose prompts grow by very different numbers of tokens."""
+    """Items of 1 to `count` turns whose prompts grow by very different numbers of tokens; some are constrained."""
     made = []
     for d in range(count):
         ids: tuple[int, ...] = (1,)
         for turn in range(d + 1):
             ids += tuple((13 * d + 7 * turn + 3 * i) % 290 + 3 for i in range(2 + (5 * d + 3 * turn) % 11))
-            made.append(Prompt(ids, f"d{d}", turn))
+            made.append(Prompt(ids, f"d{d}", turn, constraint=EVEN if d % 3 == 1 else None))
     return made
 
 

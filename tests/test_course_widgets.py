@@ -20,6 +20,7 @@ from lab_lib.course.widgets import decoding, dialogues, failures, shell, tokens,
 from lab_lib.course.widgets.page import page, problem
 from lab_lib.decoding.generate import generate_replies
 from lab_lib.errors import LabError
+from lab_lib.evaluation.scores import Verdict
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue_config import DialogueConfig
 
@@ -267,7 +268,12 @@ def test_the_curve_plays_back(folder: Path) -> None:
     assert "step 10 of 29" in line and "dev" not in line and "No sample replies yet" in replies
     assert training.view(run, 1)[1] != first  # the line that shows where we are has moved
     line, last, replies = training.view(run, 2)
-    assert "dev BLEU 20.0" in line and "reply 0" in replies and TOWN.splits["dev"][0].turns[0].text in text(replies)
+    assert (
+        "dev BLEU 20.0 · dev Inform 90.0" in line
+        and "dev Combined 85.0" in line
+        and "reply 0" in replies
+        and TOWN.splits["dev"][0].turns[0].text in text(replies)
+    )
     assert first[:4] == last[:4] == b"\x89PNG" and first != last
 
 
@@ -309,18 +315,16 @@ def scored(folder: Path) -> dict[str, failures.Judged]:
 def test_every_cause_leads_to_its_dialogues(scored: dict[str, failures.Judged]) -> None:
     judged = scored["fine-tuned"]
     counts = failures.choices(judged)
-    assert (counts[failures.FAILED], counts[failures.ALL]) == (2, 6) and counts["taxi: missing phone"] == 1
+    assert (counts[failures.FAILED], counts["all dialogues"]) == (2, 6) and counts["taxi: missing phone"] == 1
     (key,) = failures.chosen(judged, "train: no venue offered")
-    shown = failures.dialogue_html(judged, key, 0, 1)
+    shown = failures.item_html(judged, key, 0, 1)
     assert harmless(shown) and EVIL in text(shown) and "Inform ✗ · Success ✗" in text(shown)
-    for turn in judged.dialogues[key].system_turns:
-        assert delexicalise(turn) in text(shown)
+    for turn in judged.views[key].turns:
+        assert turn.prompt in text(shown) and turn.reference in text(shown)
 
 
 def test_the_table_of_causes_leaves_none_out() -> None:
-    verdicts = {
-        str(n): {"match": {"total": False}, "success": {"total": False}, "causes": [f"<b>{n}"]} for n in range(12)
-    }
+    verdicts = {str(n): Verdict({"Inform": False}, (f"<b>{n}",)) for n in range(12)}
     shown = text(failures.cause_table(failures.Judged(EVIL, {}, {}, verdicts)))
     assert shown.startswith(f"{EVIL}: 12 of 12 dialogues failed") and all(f"<b>{n}" in shown for n in range(12))
 
@@ -332,7 +336,7 @@ def test_the_explorer_changes_cause_and_pages(scored: dict[str, failures.Judged]
     cause.value = failures.FAILED
     pager.children[2].click()
     assert "(2 of 2)" in view.value and "Inform ✓ · Success ✗" in view.value and "✗ taxi: missing phone" in view.value
-    cause.value = failures.ALL
+    cause.value = "all dialogues"
     assert "(1 of 6)" in view.value
     pager.children[0].value = 3
     assert "(3 of 6)" in view.value and "Inform ✓" in view.value and "no cause of failure" in view.value
@@ -341,7 +345,7 @@ def test_the_explorer_changes_cause_and_pages(scored: dict[str, failures.Judged]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"system": "finetuned"}, "no replies of 'finetuned' here; did you mean 'fine-tuned'"),
+        ({"system": "finetuned"}, "no answers of 'finetuned' here; did you mean 'fine-tuned'"),
         ({"cause": "train: missing reference number"}, "has the cause .*did you mean 'train: missing reference'"),
     ],
 )

@@ -12,7 +12,7 @@ from tiny_models import tiny_llama
 from lab_lib.corpora.multiwoz import read_multiwoz
 from lab_lib.corpora.types import Corpus
 from lab_lib.decoding.config import DecodeConfig
-from lab_lib.decoding.dialogues import write_dialogues
+from lab_lib.decoding.conversations import decode_conversations
 from lab_lib.decoding.generate import generate_batch, generate_replies
 from lab_lib.decoding.predictions import decode_to_file, export_mwzeval, read_predictions
 from lab_lib.evaluation.mwz import MwzScorer
@@ -20,8 +20,9 @@ from lab_lib.files import read_json, read_jsonl
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue import dialogue_messages, dialogue_prompts
 from lab_lib.prompts.dialogue_config import DialogueConfig
-from lab_lib.prompts.encode import answer_text, encode_pieces
+from lab_lib.prompts.encode import answer_text
 from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
+from lab_lib.prompts.plain import PlainLayout
 
 PROMPT, CALLS = PromptConfig(max_tokens=400), DialogueConfig(predict_state=True, database=True)
 
@@ -97,18 +98,16 @@ def test_rows_carry_call_state_and_problems_and_an_interrupted_file_goes_on(load
 
 
 def test_a_model_that_writes_the_gold_answers_scores_as_the_gold_states_do(loaded, tiny, tmp_path):
-    """Only the weights are left out: `write_dialogues` holds the conversations and a script answers."""
+    """Only the weights are left out: `decode_conversations` holds the conversations and a script answers."""
     _, tokenizer = loaded
     back_end = BackEnd.of(tiny)
     (dialogue,) = tiny.splits["test"]
     messages = dialogue_messages(dialogue, PROMPT, CALLS, back_end.database)
-    script = {
-        (piece.message.name or "reply", piece.message.turn): list(piece.supervised)
-        for piece in encode_pieces(messages, tokenizer)
-    }
+    pieces = PlainLayout(tokenizer, PROMPT).pieces(messages)
+    script = {(piece.message.name or "reply", piece.message.turn): list(piece.supervised) for piece in pieces}
     rows = [
         {"response": answer_text(ids, tokenizer), **prompt.facts}
-        for prompt, ids in write_dialogues(
+        for prompt, ids in decode_conversations(
             [converse_end_to_end(dialogue, tokenizer, PROMPT, CALLS, back_end)],
             None,
             lambda asked: [script[prompt.asks, prompt.turn] for prompt in asked],

@@ -186,6 +186,12 @@ def test_an_interrupted_prediction_file_goes_on_to_the_same_file(loaded, tmp_pat
     assert decode_to_file(model, tokenizer, [], config, broken).read_text() == whole  # finished files are kept
 
 
+def test_a_prediction_is_its_row_without_the_bookkeeping(tmp_path):
+    row = {"dialogue": "a", "turn": 0, "response": "hi", "tokens": 3, "stopped": True, "state": {}, "mood": ["glad"]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    assert read_predictions(tmp_path / "a.jsonl") == {"a": [{"response": "hi", "state": {}, "mood": ["glad"]}]}
+
+
 def test_prediction_files_convert_to_mwzeval_and_back(tmp_path):
     rows = {"mul1": [{"response": "hi [name]"}, {"response": "é", "state": {"hotel": {"area": "north"}}}]}
     write_predictions(rows, tmp_path / "a.jsonl")

@@ -8,7 +8,7 @@ import pytest
 from tiny_models import tiny_llama, tiny_neox
 
 from lab_lib.decoding.config import DecodeConfig
-from lab_lib.decoding.generate import generate_batch, generate_replies, write_batch
+from lab_lib.decoding.generate import decode_batch, generate_batch, generate_replies
 from lab_lib.decoding.logit_bias import biases, opening_tokens
 from lab_lib.models.hub import find_source
 from lab_lib.models.tokenizer import load_tokenizer
@@ -71,6 +71,6 @@ def test_plans_have_a_bias_of_their_own_and_replies_do_not_get_it(loaded):
     for asks in ("plan", "call"):
         start = {"a": partial(talk, asks)}
         batch = [[Prompt((5, 6, 7, 8, 9), "a", 0)]]
-        said[asks] = [ids for _, ids in write_batch(model, tokenizer, batch, settings, start)]
+        said[asks] = [ids for _, ids in decode_batch(model, tokenizer, batch, settings, start)]
     assert said["plan"][0] == [tokenizer.eos_token_id] != said["call"][0]
     assert said["plan"][1] == said["call"][1]  # the reply

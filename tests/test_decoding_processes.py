@@ -13,7 +13,7 @@ import decoding_job
 import pytest
 from tiny_models import tiny_llama
 
-from lab_lib.decoding.shares import partial_file, partial_files, share
+from lab_lib.decoding.shards import partial_file, partial_files, shard
 from lab_lib.errors import LabError
 from lab_lib.processes.rank import Processes
 from lab_lib.prompts.encode import Prompt
@@ -116,14 +116,14 @@ def wait_for(holds, job: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
-def test_shares_are_whole_dialogues_of_similar_size_and_cover_everything():
+def test_shards_are_whole_items_of_similar_size_and_cover_everything():
     prompts = [Prompt((1,) * (5 + d), f"d{d}", turn) for d in range(7) for turn in range(3)]
-    shares = [share(Processes(rank, 3), prompts) for rank in range(3)]
-    keys = [{prompt.key for prompt in part} for part in shares]
+    shards = [shard(Processes(rank, 3), prompts) for rank in range(3)]
+    keys = [{prompt.key for prompt in part} for part in shards]
     assert [len(found) for found in keys] == [3, 2, 2] and not keys[0] & keys[1] and not keys[1] & keys[2]
-    assert sorted((p.key, p.turn) for part in shares for p in part) == sorted((p.key, p.turn) for p in prompts)
+    assert sorted((p.key, p.turn) for part in shards for p in part) == sorted((p.key, p.turn) for p in prompts)
     assert keys[0] == {"d6", "d3", "d0"}  # dealt from the longest down
-    assert share(Processes(), prompts) == prompts
+    assert shard(Processes(), prompts) == prompts
 
 
 def test_a_single_process_waits_for_nobody():

@@ -10,10 +10,11 @@ import pytest
 from rich.console import Console
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_llama, tiny_tokenizer
+from toy_constraints import EVEN
 
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.sampling import row_seed
-from lab_lib.decoding.vllm import engine_arguments, sampling_arguments
+from lab_lib.decoding.vllm import Engine, engine_arguments, generate_with_vllm, refuse, sampling_arguments
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
 from lab_lib.runs.config import RunConfig, load_recipe
@@ -60,6 +61,20 @@ def test_what_vllm_cannot_do_is_refused_in_one_line(tokenizer, settings):
     with pytest.raises(LabError, match=r"decoding.backend=vllm has no \w+=") as refused:
         sampling_arguments(DecodeConfig(**settings), tokenizer, PROMPT)
     assert "\n" not in str(refused.value)
+
+
+def test_a_constraint_is_refused_in_one_line_wherever_it_is_known(tokenizer):
+    constrained, config = replace(PROMPT, constraint=EVEN), DecodeConfig()
+    for ask in (
+        lambda: refuse(config, constrained=True),
+        lambda: sampling_arguments(config, tokenizer, constrained),
+        lambda: next(generate_with_vllm(Engine(None, None), tokenizer, [PROMPT, constrained], config, print, ())),
+    ):
+        with pytest.raises(
+            LabError, match=r"^decoding.backend=vllm has no constraint on the next token; use"
+        ) as refused:
+            ask()
+        assert "\n" not in str(refused.value)
 
 
 def test_the_engine_gets_model_quantisation_and_an_adapter_of_a_width_it_has_kernels_for():

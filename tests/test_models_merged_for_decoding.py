@@ -1,4 +1,4 @@
-"""Folding for generation: the same function, nothing left behind."""
+"""Merged for generation: the same function, nothing left behind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def adapted(folder, quantisation: str, dtype: str = "fp32"):
 
 
 @pytest.mark.parametrize("quantisation", ["4bit", "none"])
-def test_folded_logits_are_those_of_base_and_adapter(tmp_path, quantisation):
+def test_merged_logits_are_those_of_base_and_adapter(tmp_path, quantisation):
     import torch
 
     model = adapted(tiny_llama(tmp_path), quantisation)
@@ -59,7 +59,7 @@ def test_afterwards_every_layer_is_back_and_training_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
-def test_every_family_folds_to_the_same_logits(family, tmp_path):
+def test_every_family_merges_to_the_same_logits(family, tmp_path):
     import torch
 
     model = adapted(FAMILIES[family](tmp_path), "4bit")
@@ -96,7 +96,7 @@ def test_exact_computes_in_float64_and_every_weight_comes_back_to_the_bit(tmp_pa
     )
 
 
-def test_exact_is_refused_where_quantised_weights_are_not_folded(tmp_path):
+def test_exact_is_refused_where_quantised_weights_are_not_merged(tmp_path):
     model = adapted(tiny_llama(tmp_path), "4bit")
     with pytest.raises(LabError, match=r"decoding.exact: quantised weights have no float64"), in_float64(model):
         raise AssertionError("never reached")

@@ -90,7 +90,22 @@ def test_nothing_runs_code_that_came_as_data(path: Path) -> None:
             assert not (broad and [type(line) for line in node.body] == [ast.Pass]), "an error is swallowed"
 
 
-def test_no_import_runs_upwards() -> None:
+@pytest.mark.parametrize("path", PACKAGE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_tasks_ask_which_task_it_is(path: Path) -> None:
+    """What differs between tasks is said by the task itself: no `task.name ==` elsewhere."""
+    if path.is_relative_to(ROOT / "lab_lib" / "tasks"):
+        return
+    asked = [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Compare | ast.Match)
+        for part in ([node.subject] if isinstance(node, ast.Match) else [node.left, *node.comparators])
+        if re.search(r"\btask\.name$", ast.unparse(part))
+    ]
+    assert not asked
+
+
+def test_no_import_runs_upwards_or_in_a_circle() -> None:
     program = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
     assert program, "import-linter is not installed beside this Python: pip install -e '.[dev]'"
     done = subprocess.run([program, "--no-cache"], capture_output=True, text=True, cwd=ROOT)

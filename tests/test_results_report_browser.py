@@ -140,21 +140,29 @@ def test_a_link_opens_its_dialogue_and_a_phone_needs_no_sideways_scrolling(page)
 
 def test_any_number_of_marks_is_shown_in_order(browser, tmp_path):
     """An item with three marks, one of them missed, and a system that was not judged."""
-    found = {"a": Verdict({"call": True, "text": False, "state": True}, detail={"part": {"call": False}})}
+    found = {
+        "a": Verdict({"call": True, "text": False, "state": True}, detail={"part": {"call": False}}),
+        "b": Verdict({}),  # nothing to judge it by: neither failed nor passed
+    }
     rows = [row("tuned", "finetuned", per_item=found), row("base", "base")]
-    one = ItemView("a", (TurnView("hi", "yes", {"tuned": "no", "base": "no"}),))
+    turns = (TurnView("hi", "yes", {"tuned": "no", "base": "no"}),)
     tab = browser.new_page()
-    tab.goto(write_report(tmp_path / "report.html", {}, rows, METRICS, [one]).as_uri())
-    assert tab.locator("summary .badge").all_inner_texts() == ["✓ call", "✗ text", "✓ state"]
+    tab.goto(
+        write_report(tmp_path / "report.html", {}, rows, METRICS, [ItemView("a", turns), ItemView("b", turns)]).as_uri()
+    )
+    first = tab.locator("#item-a > summary .badge")
+    assert first.all_inner_texts() == ["✓ call", "✗ text", "✓ state"]
     tab.select_option("#show", "passed")
     assert keys(tab) == []
     tab.select_option("#show", "failed")
-    tab.click("summary:has(.key)")
+    assert keys(tab) == ["a"]
+    tab.click("#item-a > summary")
+    tab.locator("#list table.turns").wait_for()
     assert tab.locator("thead .badge").all_inner_texts() == ["✓ call", "✗ text", "✓ state", "part ✗"]
     assert tab.locator("[role=img].badge").get_attribute("aria-label") == "part: call missed"
     tab.select_option("#focus", label="base")
     tab.select_option("#show", "all")
-    assert tab.locator("summary .badge").first.inner_text() == "call not scored"
+    assert first.first.inner_text() == "call not scored"
     tab.close()
 
 

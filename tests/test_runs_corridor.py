@@ -48,11 +48,9 @@ def finished(places, tmp_path_factory) -> Path:
 
 def test_a_run_leaves_everything_needed_to_believe_it(finished):
     record = read_json(finished / "record.json")
-    assert list(record["scores"]) == ["gold replies", "random reply", "most frequent reply", "base model", "fine-tuned"]
-    assert record["scores"]["gold replies"]["bleu"] == 100.0
-    assert all(
-        row["intervals"].keys() == {"bleu", "inform", "success", "combined"} for row in record["scores"].values()
-    )
+    assert list(record["rows"]) == ["gold replies", "random reply", "most frequent reply", "base model", "fine-tuned"]
+    assert record["rows"]["gold replies"]["values"]["bleu"] == 100.0
+    assert all(row["intervals"].keys() == {"bleu", "inform", "success", "combined"} for row in record["rows"].values())
     assert record["training"]["steps"] == 4 and record["training"]["trainable"] > 0
     assert set(record["stage_seconds"]) == set(record["stage_peak_memory_gb"]) == {"base", "train", "finetuned"}
     assert (
@@ -100,9 +98,9 @@ def test_a_run_scored_on_dev_decodes_and_scores_dev_alone(finished, places, tmp_
     assert code == 0 and "the test split stays untouched" in err
     assert {row["dialogue"] for row in read_jsonl(out / "predictions" / "finetuned.jsonl")} == {"tin0003"}
     record = read_json(out / "record.json")
-    assert record["reported"] == {"split": "dev", "dialogues": 1}
-    assert record["scores"]["gold replies"]["dialogues"] == record["scores"]["fine-tuned"]["dialogues"] == 1
-    assert "base model" not in record["scores"] and not (out / "predictions" / "base.jsonl").exists()
+    assert record["reported"] == {"split": "dev", "items": 1}
+    assert record["rows"]["gold replies"]["items"] == record["rows"]["fine-tuned"]["items"] == 1
+    assert "base model" not in record["rows"] and not (out / "predictions" / "base.jsonl").exists()
 
 
 def test_verbs_one_by_one_give_the_same_replies(finished, places, tmp_path, cli):
@@ -116,7 +114,11 @@ def test_verbs_one_by_one_give_the_same_replies(finished, places, tmp_path, cli)
     assert (out / "predictions" / "finetuned.jsonl").read_text() == (
         finished / "predictions" / "finetuned.jsonl"
     ).read_text()
-    assert "base model" not in read_json(out / "record.json")["scores"]
+    assert "base model" not in read_json(out / "record.json")["rows"]
+    # What scored the run has not overwritten what trained it.
+    again = read_json(out / "record.json")
+    assert again["command"].startswith("lab train") and again["scored_by"]["command"].startswith("lab evaluate")
+    assert again["stages"]["finetuned"]["command"].startswith("lab decode")
 
 
 def test_the_resolved_config_is_saved_and_another_one_is_refused(finished, places, cli):
@@ -240,8 +242,9 @@ def test_an_adapter_of_another_base_is_refused(finished, places, tmp_path, cli):
     adapter = f"model.adapter={finished / 'adapter'}"
     code, _, err = cli("run", "town-qlora-cpu", *settings((places[0], other)), adapter, "--out", tmp_path / "run")
     assert code == 2 and "trained on" in err
-    code, _, err = cli("train", "town-qlora-cpu", *settings(places), adapter, "--out", tmp_path / "other")
-    assert code == 2 and "lab merge" in err
+    wider = [*settings(places), adapter, "lora.rank=8"]
+    code, _, err = cli("train", "town-qlora-cpu", *wider, "--out", tmp_path / "wider")
+    assert code == 2 and "lora.rank" in err and not (tmp_path / "wider").exists()
 
 
 def test_a_folder_that_cannot_be_written_stops_the_run_in_one_line(places, cli):

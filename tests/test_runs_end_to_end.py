@@ -157,7 +157,6 @@ def test_chat_shows_calls_what_was_found_and_the_reply(finished):
 
 
 def test_the_venue_found_fills_the_reply(config):
-    corpus = load_corpus(config.data.corpus)
     guide = Guide(None, make_task(config))
     reply = "[name] is [pricerange], call [phone]. [choice] of them. Your [ref] for [bookday]. [unheard]"
     assert guide.fill(reply) == reply.replace("[choice]", "0")

@@ -10,18 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lab_lib.runs.plan_words import check_plan_bias
 from rich.console import Console
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_llama
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_jsonl
-from lab_lib.runs.config import load_recipe
+from lab_lib.runs.config import load_recipe, make_task
+from lab_lib.runs.fit import save_whole
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.run import run
-from lab_lib.runs.splits import load_splits
-from lab_lib.runs.stages import save_whole
 
 QUICK = [
     "training.steps=2", "training.batch_size=2", "training.micro_batch_size=1", "training.evaluate_every=0",
@@ -82,7 +80,7 @@ def test_an_adapter_that_is_saved_empty_is_not_left_behind(trained, tmp_path):
     loaded.model.state_dict = lambda *args, **kwargs: {}
     (tmp_path / "run").mkdir()
     with pytest.raises(LabError, match=r"adapter_model\.safetensors: the file holds no weights"):
-        save_whole(loaded.model, loaded.tokenizer, RunFolder(tmp_path / "run"), lora=True)
+        save_whole(loaded.model, loaded.tokenizer, RunFolder(tmp_path / "run").adapter, lora=True)
     assert not (tmp_path / "run" / "adapter").exists()
 
 
@@ -136,4 +134,4 @@ def test_a_bias_on_a_word_that_no_plan_has_is_refused(tmp_path, bias, message):
         run(config, tmp_path / "run", Console(quiet=True), ("base",))
     assert not (tmp_path / "run").exists()
     right = replace(config, decoding=replace(config.decoding, plan_bias={"restaurant name": 3, "end": -1}))
-    check_plan_bias(right, load_splits(right.data))
+    make_task(right).check()

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from lab_lib.runs.prompt_format import choose_format
 from test_runs_corridor import QUICK
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_flan, tiny_llama, tiny_t5
@@ -15,6 +14,7 @@ from tiny_models import tiny_flan, tiny_llama, tiny_t5
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl
 from lab_lib.runs.config import load_run_config
+from lab_lib.runs.preflight import choose_format
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_a_decoders_recipe_runs_with_an_encoder_decoder_and_says_what_it_changed
     assert "pairs  " in said and "is an encoder-decoder: it reads the history" in said
     assert load_run_config(folder).prompt.format == "pairs"
     record = read_json(folder / "record.json")
-    assert list(record["scores"])[-2:] == ["base model", "fine-tuned"]
+    assert list(record["rows"])[-2:] == ["base model", "fine-tuned"]
     # Two training dialogues with two and one system turns: three examples. Layers: 2 x (1 + 2) x 4 + 2 x 2 x 3.
     assert record["training"]["examples"] == 3 and record["training"]["modules"] == 36
     assert record["training"]["choices"]["weights"][0] == "4bit nf4"
@@ -96,7 +96,7 @@ def test_from_scratch_with_the_bundled_shape(corpus, tmp_path, cli):
     scratch = [f"data.corpus={corpus}", *QUICK, "training.steps=1", "training.evaluate_every=0"]
     code, _, err = cli("run", "t5-scratch-cpu", *scratch, "--out", out)
     assert code == 0, err
-    assert (out / "adapter" / "model.safetensors").exists() and "fine-tuned" in read_json(out / "record.json")["scores"]
+    assert (out / "adapter" / "model.safetensors").exists() and "fine-tuned" in read_json(out / "record.json")["rows"]
     # What was trained is an ordinary base: an adapter on its 4-bit weights.
     code, _, err = cli("train", "town-qlora-cpu", *settings(corpus, out / "adapter"), "--out", tmp_path / "second")
     assert code == 0 and (tmp_path / "second" / "adapter" / "adapter_model.safetensors").exists(), err

@@ -48,25 +48,27 @@ def _product(shape: list[int]) -> int:
     return result
 
 
-def assert_fine_tuning_helps(scores: dict, bleu: float, combined: float) -> None:
+def assert_fine_tuning_helps(rows: dict, bleu: float, combined: float) -> None:
     """The fine-tuned row is better by that much, and the 95 % intervals do not touch."""
-    base, tuned = scores["base model"], scores["fine-tuned"]
-    assert tuned["bleu"] - base["bleu"] >= bleu and tuned["combined"] - base["combined"] >= combined
+    base, tuned = rows["base model"], rows["fine-tuned"]
+    for metric, least in {"bleu": bleu, "combined": combined}.items():
+        assert tuned["values"][metric] - base["values"][metric] >= least
     for metric in ("bleu", "combined"):
         assert tuned["intervals"][metric][0] > base["intervals"][metric][1]
 
 
 def test_the_recorded_demo_keeps_its_promise():
     record = read_json(ROOT / "results" / "town-qlora-cpu" / "record.json")
-    assert_fine_tuning_helps(record["scores"], bleu=10, combined=40)
+    assert_fine_tuning_helps(record["rows"], bleu=10, combined=40)
     assert sum(record["stage_seconds"].values()) < 360 and record["peak_memory_gb"] < 3
-    assert record["scores"]["gold replies"]["inform"] >= 95 and record["scores"]["gold replies"]["success"] >= 95
+    gold = record["rows"]["gold replies"]["values"]
+    assert gold["inform"] >= 95 and gold["success"] >= 95
 
 
 def test_the_recorded_multiwoz_run_is_far_above_the_trivial_rows():
-    scores = read_json(ROOT / "results" / "multiwoz22-qlora-cpu" / "record.json")["scores"]
+    scores = read_json(ROOT / "results" / "multiwoz22-qlora-cpu" / "record.json")["rows"]
     tuned = scores["fine-tuned"]
-    assert tuned["dialogues"] == 1000 and tuned["turns"] == 7372
+    assert tuned["items"] == 1000 and tuned["answers"] == 7372
     for metric in ("bleu", "inform", "success"):
         assert tuned["intervals"][metric][0] > scores["most frequent reply"]["intervals"][metric][1], metric
     # Random replies offer a venue in most dialogues, so their Inform is high; what they cannot do is answer.
@@ -78,7 +80,7 @@ def test_the_recorded_multiwoz_run_is_far_above_the_trivial_rows():
 def test_the_demo_itself_keeps_its_promise(tmp_path):
     done = lab("demo", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    assert_fine_tuning_helps(read_json(tmp_path / "run" / "record.json")["scores"], bleu=10, combined=40)
+    assert_fine_tuning_helps(read_json(tmp_path / "run" / "record.json")["rows"], bleu=10, combined=40)
 
 
 @pytest.mark.real
@@ -89,7 +91,7 @@ def test_a_third_party_checkpoint_goes_through_the_same_commands(lab_data, tmp_p
     done = lab("run", "town-qlora-cpu", f"model.name={name}", "prompt.max_tokens=500", *SMALL, "--out", out)
     assert done.returncode == 0, done.stderr
     assert "4bit nf4" in done.stderr and "the saved adapter changes the logits" in done.stderr
-    assert read_json(out / "record.json")["scores"]["fine-tuned"]["dialogues"] == 3
+    assert read_json(out / "record.json")["rows"]["fine-tuned"]["items"] == 3
     merged = lab("merge", out, tmp_path / "merged")
     assert merged.returncode == 0, merged.stderr
     assert merged.stdout == f"{tmp_path / 'merged'}\n" and (tmp_path / "merged" / "model.safetensors").exists()

@@ -85,12 +85,12 @@ def test_only_with_embeddings_does_a_token_never_read_get_another_logit_by_its_o
         assert torch.equal(now.float(), then.float()) != embeddings
 
 
-def test_folded_for_generating_it_is_the_same_model(models):
+def test_merged_for_generating_it_is_the_same_model(models):
     model, _ = trained(models["tied llama"], "4bit")
     wanted = logits(model, IDS)
     with merged_for_decoding(model):
         difference = (logits(model, IDS) - wanted).abs().max()
-    # Unpacked and folded, sums are rounded elsewhere (bf16 against fp32: 1 part in 256); without the new vectors it
+    # Unpacked and merged, sums are rounded elsewhere (bf16 against fp32: 1 part in 256); without the new vectors it
     # is another model.
     assert difference < 0.05 < adapter_changes_logits(model, IDS)
 

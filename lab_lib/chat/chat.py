@@ -13,7 +13,7 @@ from lab_lib.chat.end_to_end import Answer, Guide
 from lab_lib.decoding.generate import generate_batch, reply_text
 from lab_lib.runs.config import RunConfig, make_task
 from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.steps import backend_line, model_config
+from lab_lib.runs.steps import backend_line, load_ready, model_config
 from lab_lib.tasks.base import Task
 from lab_lib.tasks.response import ResponseTask
 
@@ -27,9 +27,9 @@ def chat(config: RunConfig, folder: Path, system: str, console: Console, read: C
     database's answer and the reply with a venue's data are shown too. There is no other belief tracker: a model trained
     with `task.state` is shown an empty state, and says less than it could. `read` replaces the keyboard in tests.
     """
-    from lab_lib.models.model import generation_mode, load_model
+    from lab_lib.models.model import generation_mode
 
-    loaded = load_model(model_config(config, RunFolder(folder), system), for_training=False)
+    loaded = load_ready(model_config(config, RunFolder(folder), system), config.prompt)
     generation_mode(loaded.model)
     if line := backend_line(config.decoding, "the chat decodes"):
         console.print(line, highlight=False)

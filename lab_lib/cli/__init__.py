@@ -26,7 +26,6 @@ from lab_lib.cli import (
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
 from lab_lib.machine.process import prepare_process
-from lab_lib.models.fast_cpu.c_library import denormals_as_zero
 from lab_lib.training.stopping import stopping_cleanly
 
 app = typer.Typer(
@@ -55,7 +54,7 @@ def main() -> None:
     """Run the command line. Bad input: one line on stderr and exit code 2. Ctrl-C: 130. A signal: 128 + its number."""
     prepare_process()
     try:
-        with stopping_cleanly(), denormals_as_zero():
+        with stopping_cleanly():
             app()
     except LabError as error:
         console.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)

@@ -1,6 +1,6 @@
 """Diverse beam search (Vijayakumar et al. 2016) and beam sampling, as a `custom_generate` callable.
 
-Diverse beam search is gone from transformers' core; its beam sampling draws once for the whole batch, so that a reply
+Diverse beam search has left transformers' core; its beam sampling draws once for the whole batch, so that an answer
 depends on its neighbours. Both are ordinary beam search with one change in what ranks the candidates of a step:
 
     diverse:   score(y) - penalty x (how often the groups before this one took token y at this step)
@@ -30,10 +30,11 @@ class BeamPlan:
 
 
 class Search:
-    """The beams of every row: what each has written, how likely it is, and the replies that have ended.
+    """The beams of every row: the tokens of each, how likely it is, and the answers that have ended.
 
     Tensors have the shape (rows, groups, width). `rank` holds the scores that the search maximises (with penalties),
-    `likely` the model's log-probability, which chooses among the replies that ended.
+    `likely` the model's log-probability, which chooses among the answers that ended. A beam with nothing to continue
+    (its constraint allows fewer tokens than there are beams) has -inf in both.
     """
 
     def __init__(self, plan: BeamPlan, rows: int, device: Any, dtype: Any):
@@ -43,14 +44,14 @@ class Search:
         # At the beginning all beams of a group are equal, so only the first one may be continued.
         self.rank = torch.full((rows, plan.groups, plan.width), -torch.inf, device=device, dtype=dtype)
         self.rank[:, :, 0] = 0
-        self.likely = torch.zeros_like(self.rank)
+        self.likely = self.rank.clone()
         self.ended: list[list[list[tuple[float, list[int]]]]] = [[[] for _ in range(plan.groups)] for _ in range(rows)]
         self.written: Any = torch.zeros(rows * plan.groups * plan.width, 0, dtype=torch.long, device=device)
 
     def step(self, log_p: Any, eos: int, last: bool) -> Any:
-        """Write one token a beam. `log_p` (rows x groups x width, vocabulary). Return which beam each one continues.
+        """Add one token to each beam; return which beam each one continues, counted over all rows as in `written`.
 
-        `last` ends every reply. The index counts beams over all rows, groups and beams, as `written` does.
+        `log_p` (rows x groups x width, vocabulary) are log-probabilities of the next token. `last` ends every answer.
         """
         import torch
 
@@ -63,7 +64,8 @@ class Search:
             likely = self.likely[:, group, :, None] + log_p[:, group]
             beam, token = self._continue(group, rank, likely, eos, last)
             going = torch.tensor([not self.full(row, group) for row in range(self.rows)], device=token.device)
-            taken.scatter_add_(1, token, going[:, None].expand_as(token).to(taken.dtype))
+            alive = going[:, None] & (self.rank[:, group] > -torch.inf)
+            taken.scatter_add_(1, token, alive.to(taken.dtype))
             parents.append(beam)
             tokens.append(token)
         first = torch.arange(self.rows * plan.groups, device=log_p.device).view(self.rows, -1, 1) * plan.width
@@ -72,10 +74,10 @@ class Search:
         return parent
 
     def _continue(self, group: int, rank: Any, likely: Any, eos: int, last: bool) -> tuple[Any, Any]:
-        """Choose what each beam of a group goes on with: (beam, token), both (rows, width).
+        """Choose how the beams of a group continue: (beam, token), both (rows, width).
 
         `rank` and `likely` are (rows, width, vocabulary). Of twice `width` candidates those among the best `width`
-        that end are put aside as replies, and the best `width` that do not end go on.
+        that end are kept as answers, and the best `width` that do not end are continued.
         """
         width, vocabulary = self.plan.width, rank.shape[-1]
         flat = rank.flatten(1)
@@ -84,29 +86,31 @@ class Search:
         beam, token, score = index // vocabulary, index % vocabulary, likely.flatten(1).gather(1, index)
         ends = (token == eos) | last
         for row, place in ends[:, :width].nonzero().tolist():
-            self._put_aside(row, group, beam[row, place], token[row, place].item(), score[row, place].item())
+            self._keep(row, group, beam[row, place], token[row, place].item(), score[row, place].item())
         going = ends.long().argsort(dim=-1, stable=True)[:, :width]  # those that do not end, best first
         self.rank[:, group], self.likely[:, group] = flat.gather(1, index.gather(1, going)), score.gather(1, going)
         return beam.gather(1, going), token.gather(1, going)
 
-    def _put_aside(self, row: int, group: int, beam: Any, token: int, score: float) -> None:
-        """Keep a reply that ended, unless its group has as many as it wants."""
+    def _keep(self, row: int, group: int, beam: Any, token: int, score: float) -> None:
+        """Keep an answer that ended, unless its group has as many as beams."""
         if score > -float("inf") and not self.full(row, group):
             before = self.written[(row * self.plan.groups + group) * self.plan.width + beam].tolist()
             value = score / (len(before) + 1) ** self.plan.length_penalty
             self.ended[row][group].append((value, [*before, token]))
 
     def full(self, row: int, group: int) -> bool:
-        """Return whether a group has as many replies as beams; it then stops."""
+        """Return whether a group has as many answers as beams; it then stops."""
         return len(self.ended[row][group]) >= self.plan.width
 
     def done(self) -> bool:
-        """Return whether every group of every row has stopped."""
-        return all(self.full(row, group) for row in range(self.rows) for group in range(self.plan.groups))
+        """Return whether every group of every row has stopped, or has no beam left to continue."""
+        alive = (self.rank > -float("inf")).any(-1).tolist()
+        groups = ((row, group) for row in range(self.rows) for group in range(self.plan.groups))
+        return all(self.full(row, group) or not alive[row][group] for row, group in groups)
 
     def best(self, row: int) -> list[int]:
-        """Return the likeliest reply of all groups, by log-probability / length ** length_penalty."""
-        return max((reply for group in self.ended[row] for reply in group), key=lambda reply: reply[0])[1]
+        """Return the likeliest answer of all groups, by log-probability / length ** length_penalty."""
+        return max((answer for group in self.ended[row] for answer in group), key=lambda answer: answer[0])[1]
 
 
 def beam_search(plan: BeamPlan) -> Callable[..., Any]:
@@ -149,7 +153,7 @@ def beam_search(plan: BeamPlan) -> Callable[..., Any]:
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=-1)
             out = _forward(model, found.written[:, -1:], mask, place, cache)
             cache, logits, place = out.past_key_values, out.logits[:, -1], place + 1
-        return _with_replies(input_ids, [found.best(row) for row in range(len(input_ids))], generation_config)
+        return _with_answers(input_ids, [found.best(row) for row in range(len(input_ids))], generation_config)
 
     return search
 
@@ -164,12 +168,12 @@ def _repeat_padding(processors: Any, beams: int) -> None:
             processor.prompt_ignore_length = padding.repeat_interleave(beams)
 
 
-def _with_replies(prompts: Any, replies: list[list[int]], settings: Any) -> Any:
-    """Return prompts (rows, length) with the replies behind them, padded on the right."""
+def _with_answers(prompts: Any, answers: list[list[int]], settings: Any) -> Any:
+    """Return prompts (rows, length) with the answers behind them, padded on the right."""
     import torch
 
-    width = max(map(len, replies))
-    padded = [[*reply, *[settings.pad_token_id] * (width - len(reply))] for reply in replies]
+    width = max(map(len, answers))
+    padded = [[*answer, *[settings.pad_token_id] * (width - len(answer))] for answer in answers]
     return torch.cat([prompts, torch.tensor(padded, device=prompts.device)], dim=-1)
 
 

@@ -1,4 +1,4 @@
-"""The model with what it has read of some dialogues, and how it writes answers after that: each token is read once."""
+"""Decoding with a key-value cache for each item: every token of a conversation goes through the model once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.logit_bias import biases
-from lab_lib.decoding.sampling import ReplyProcessors, row_seed
+from lab_lib.decoding.sampling import RowProcessors
 from lab_lib.prompts.encode import Prompt
 
 Answers = list[list[int]]  # token ids, one list a prompt
@@ -23,15 +23,15 @@ def base_model(model: Any) -> Any:
 
 
 class CachedDecoder:
-    """One row a dialogue: a cache in which each has its own length, and the logits after its last token.
+    """One row an item: a cache in which each row has its own length, and the logits after its last token.
 
-    Writes by greedy search or sampling, the same answers as `generate_batch` gives one by one.
+    Greedy search and sampling; the answers are those of `plain.decode` and of transformers' generate().
     """
 
     def __init__(self, model: Any, tokenizer: Any, config: DecodeConfig, rows: int):
         from lab_lib.decoding.row_cache import RowCache
 
-        self.model = model
+        self.model, self.tokenizer = model, tokenizer
         self.pad, self.eos = tokenizer.pad_token_id, tokenizer.eos_token_id
         base = base_model(model)
         # The logits of one position are needed; those of a whole prompt may be larger than the model.
@@ -47,7 +47,7 @@ class CachedDecoder:
         self.settings: dict[str, tuple[DecodeConfig, Any]] = {}  # by what prompts ask for, with the biases
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with some of the rows, in the order given."""
+        """Continue with some of the rows, in the order given."""
         if list(rows) != list(range(len(self.lengths))):
             self.cache.keep(self._tensor(rows))
             self.lengths = [self.lengths[row] for row in rows]
@@ -77,22 +77,33 @@ class CachedDecoder:
             logits = self._forward(self.cache, part, ids[:, piece], places[:, piece], end)
         return logits
 
-    def write(self, asked: Sequence[Prompt]) -> Answers:
-        """Write one answer a row after what was read, on a fork of the cache, and return the token ids.
+    def generate(self, asked: Sequence[Prompt]) -> Answers:
+        """Generate one answer a row after what was read, and return the token ids. The cache stays as it was read.
 
-        All rows ask for the same: conversations that ask for calls do so at every turn, so they keep step.
+        Rows that ask for the same are decoded together.
         """
+        answers: Answers = [[] for _ in asked]
+        for rows in same_kind(asked):
+            found = self._generate([asked[row] for row in rows], rows)
+            for row, ids in zip(rows, found, strict=True):
+                answers[row] = ids
+        return answers
+
+    def _generate(self, asked: Sequence[Prompt], places: Sequence[int]) -> Answers:
+        """Generate the answers of the rows at `places`, which ask for the same, on a fork of the cache."""
         asks = asked[0].asks
         if asks not in self.settings:
             writing = self.config.writing(asks)
             self.settings[asks] = (writing, biases(writing, self.tokenizer))
         config, bias = self.settings[asks]
-        seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in asked]
-        texts = [prompt.ids for prompt in asked]
-        process = ReplyProcessors(config, texts, seeds, self.pad, self.eos, self.device, bias)
+        process = RowProcessors(config, asked, self.tokenizer, self.device, bias)
         cache, logits, lengths = self.cache.fork(), self.logits, list(self.lengths)
+        if len(places) < len(lengths):
+            kept = self._tensor(places)
+            cache.keep(kept)
+            logits, lengths = logits[kept], [lengths[row] for row in places]
         answers: Answers = [[] for _ in asked]
-        rows = list(range(len(asked)))  # which answer each row of the computation writes
+        rows = list(range(len(asked)))  # which answer each row of the computation generates
         for step in range(1, config.max_new_tokens + 1):
             tokens = process(logits).argmax(-1)
             for row, token in zip(rows, tokens.tolist(), strict=True):
@@ -108,8 +119,8 @@ class CachedDecoder:
                 process.keep(left)
                 tokens, rows, lengths = tokens[kept], [rows[n] for n in left], [lengths[n] for n in left]
             process.append(tokens)
-            places, end = self._tensor(lengths)[:, None], max(lengths) + 1
-            logits = self._forward(cache, slice(0, len(rows)), tokens[:, None], places, end)
+            columns, end = self._tensor(lengths)[:, None], max(lengths) + 1
+            logits = self._forward(cache, slice(0, len(rows)), tokens[:, None], columns, end)
             lengths = [length + 1 for length in lengths]
         return answers
 
@@ -147,6 +158,14 @@ class CachedDecoder:
         return torch.zeros_like(mask, dtype=self.added).masked_fill(~mask, torch.finfo(self.added).min)
 
 
+def same_kind(asked: Sequence[Prompt]) -> list[list[int]]:
+    """Return the places of the prompts that ask for the same (replies, calls), one list a kind."""
+    places: dict[str, list[int]] = {}
+    for place, prompt in enumerate(asked):
+        places.setdefault(prompt.asks, []).append(place)
+    return list(places.values())
+
+
 def groups(lengths: Sequence[int], cost: int) -> Iterator[slice]:
     """Yield the neighbouring rows that are read in one pass, padded to the longest.
 
@@ -162,6 +181,6 @@ def groups(lengths: Sequence[int], cost: int) -> Iterator[slice]:
             start = row
 
 
-def ended(reply: list[int], eos: int) -> bool:
-    """Return whether a reply has its EOS."""
-    return bool(reply) and reply[-1] == eos
+def ended(answer: list[int], eos: int) -> bool:
+    """Return whether an answer has its EOS."""
+    return bool(answer) and answer[-1] == eos

@@ -11,7 +11,7 @@ from lab_lib.errors import LabError
 
 @dataclass(frozen=True)
 class DecodeConfig:
-    """How replies are generated. The default is greedy search: deterministic, and what most published rows use."""
+    """How answers are generated. The default is greedy search: deterministic, and what most published rows use."""
 
     sample: bool = False  # draw tokens at random; temperature, top_k, top_p, min_p and typical_p need it
     temperature: float = 1.0  # below 1 safer and duller, above 1 more varied and more wrong
@@ -31,22 +31,22 @@ class DecodeConfig:
     # Above 1 avoids tokens already seen, those of the history too; with an encoder (T5) those of the reply only.
     repetition_penalty: float = 1.0
     no_repeat_ngram: int = 0  # forbid repeating n-grams of this size; 0 allows all
-    # What stands in a prompt as the system's earlier turns. gold: those of the corpus. own: what the model said itself,
-    # as in a real conversation; it then knows whether it has offered a venue already.
+    # The system's earlier turns in a prompt. gold: those of the corpus. own: the model's own answers, as in a real
+    # conversation; it then knows whether it has offered a venue already.
     history: Literal["gold", "own"] = "gold"
     # Added to the logit of the token that opens a placeholder: above 0 the system offers venues and tells facts more
-    # often. On real MultiWOZ Inform and Success rise, and BLEU falls when it is too much; choose it on dev.
+    # often, but too much spoils the wording; choose it on dev.
     slot_bias: float = 0.0
     # The same for words of the plan (with task.plan), for example {name: 3, end: -1}: offer venues more often, make
     # plans longer (`end` is what ends a plan).
     plan_bias: dict = field(default_factory=dict)
     max_new_tokens: int = 80  # a reply is cut here; MultiWOZ replies have 17 words on average
     min_new_tokens: int = 0
-    # Rows of the computation at once; halve it when memory runs out, the replies stay the same. A prompt is a row, with
+    # Rows of the computation at once; halve it when memory runs out, the answers stay the same. A prompt is a row, with
     # beams or contrastive search as many rows as beams or candidates.
     batch_size: int = 32
     seed: int = 0
-    # True computes in float64: the same replies whatever the batch, near ties too. Slower, twice the memory.
+    # True computes in float64: the same answers whatever the batch, near ties too. Slower, twice the memory.
     exact: bool = False
     # transformers runs everywhere; vllm (extra `vllm`, GPUs only) is for large models: greedy search and sampling.
     backend: Literal["transformers", "vllm"] = "transformers"
@@ -88,10 +88,10 @@ class DecodeConfig:
             _check(isinstance(word, str) and number, f"plan_bias: {word}: {bias}: expected a word and a finite number")
 
     def writing(self, asked: str) -> DecodeConfig:
-        """Return how a `reply`, a `call` or a `plan` is written.
+        """Return the settings with which a `reply`, a `call` or a `plan` is generated.
 
-        Calls and plans greedily: strategies are about wording, and a call has one right one. A penalty of repetition,
-        say, would keep a call from naming again what the user has said.
+        Calls and plans are decoded greedily: strategies are about wording, and a call has one right wording. A penalty
+        of repetition, for example, would keep a call from repeating what the user has said.
         """
         if asked == "reply":
             return replace(self, plan_bias={})

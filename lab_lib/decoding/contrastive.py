@@ -44,6 +44,9 @@ def contrastive_search(alpha: float, most: int) -> Callable[..., Any]:
         while True:
             scores = logits_processor(input_ids, logits.float())
             p, candidates = scores.softmax(-1).topk(k, dim=-1)
+            # Where fewer than k tokens are allowed, the likeliest one stands in for those that are not.
+            allowed = scores.gather(-1, candidates) > -torch.inf
+            p, candidates = p.where(allowed, p[:, :1]), candidates.where(allowed, candidates[:, :1])
             cache.batch_repeat_interleave(k)
             grown = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=-1)
             out = _forward(

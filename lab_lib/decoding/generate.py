@@ -1,34 +1,35 @@
-"""Batched generation of replies: left padding, EOS and pad always set, replies cut by token position."""
+"""Batched generation of answers: left padding, EOS and pad always set, answers cut by token position."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lab_lib.decoding.beams import BeamPlan, beam_search
-from lab_lib.decoding.cached_decoder import CachedDecoder, base_model
+from lab_lib.decoding.cached_decoder import Answers, CachedDecoder, base_model, same_kind
 from lab_lib.decoding.config import DecodeConfig
+from lab_lib.decoding.constraints import constraint_masks
 from lab_lib.decoding.contrastive import contrastive_search
-from lab_lib.decoding.dialogues import Chain, chains, recite, write_dialogues
-from lab_lib.decoding.generation_config import generation_config
-from lab_lib.decoding.sampling import GumbelNoise, row_seed, sampling_processors, warpers
+from lab_lib.decoding.conversations import Chain, chains, decode_conversations, from_prompts
+from lab_lib.decoding.generation_config import generation_config, library_beams
+from lab_lib.decoding.sampling import GumbelNoise, row_seeds, sampling_processors, warpers
 from lab_lib.decoding.strategies import check_model
-from lab_lib.decoding.vllm import Engine, write_replies
+from lab_lib.decoding.vllm import Engine, generate_with_vllm
 from lab_lib.errors import LabError, OutOfMemory
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Prompt
 from lab_lib.prompts.encode import answer_text as reply_text
 
-Conversations = Mapping[str, Callable[[], Conversation]]  # dialogue key -> how to start its conversation
+Conversations = Mapping[str, Callable[[], Conversation]]  # item key -> how to start its conversation
 OUT_OF_MEMORY = "out of memory while decoding: lower decoding.batch_size (now {})"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """One generated reply. `stopped` is False when it was cut at max_new_tokens; `tokens` counts EOS too.
+    """One generated answer. `stopped` is False when it was cut at max_new_tokens; `tokens` counts EOS too.
 
-    `facts` are what its conversation knows beside it: with predicted states the calls before it and the state.
+    `facts` are those of its prompt: with predicted states the calls before it and the state.
     """
 
     key: str
@@ -45,36 +46,65 @@ def generate_batch(
     prompts: Sequence[Sequence[int]],
     config: DecodeConfig,
     seeds: Sequence[int] | None = None,
-) -> list[list[int]]:
-    """Generate one reply for each prompt (token ids) and return the new token ids without padding.
+) -> Answers:
+    """Generate one answer for each row of token ids; `generate_answers` does so for prompts, with their constraints.
 
-    Rows are padded on the left, so that every reply starts right after its prompt; the reply is what lies behind
-    the prompt's last position, never the result of a text search. A reply that ended keeps its EOS. `seeds` (one a
-    row, used by sampling) default to `config.seed`. An encoder-decoder reads the prompt as its source, padded on the
-    right, and its reply lies behind the start token; penalties of repetition then see the reply alone.
-    Raises LabError for an empty prompt, for a strategy the model cannot do, or when the device runs out of memory
-    (with what to turn).
+    `seeds` (one a row, used by sampling) default to `config.seed`. Raises the errors of `generate_answers`.
+    """
+    rows = [Prompt(tuple(ids), "", number) for number, ids in enumerate(prompts)]
+    return _generate(model, tokenizer, rows, config, seeds or [config.seed] * len(prompts))
+
+
+def generate_answers(model: Any, tokenizer: Any, prompts: Sequence[Prompt], config: DecodeConfig) -> Answers:
+    """Generate one answer for each prompt by transformers' generate(); return the new token ids without padding.
+
+    Each prompt is read from its beginning. What it asks for decides the settings (`config.writing`), its key and turn
+    the seed. An answer that ended keeps its EOS. Raises LabError for an empty prompt, a strategy that the model cannot
+    do, a constraint that allows nothing, or when the device runs out of memory (with what to turn).
+    """
+    answers: Answers = [[] for _ in prompts]
+    for rows in same_kind(prompts):
+        asked = [prompts[row] for row in rows]
+        settings, seeds = config.writing(asked[0].asks), row_seeds(config.seed, asked)
+        for row, ids in zip(rows, _generate(model, tokenizer, asked, settings, seeds), strict=True):
+            answers[row] = ids
+    return answers
+
+
+def _generate(
+    model: Any, tokenizer: Any, prompts: Sequence[Prompt], config: DecodeConfig, seeds: Sequence[int]
+) -> Answers:
+    """Generate one answer for each prompt, all with the same settings.
+
+    Rows are padded on the left, so that every answer starts right after its prompt; the answer is what lies behind the
+    prompt's last position, never the result of a text search. An encoder-decoder reads the prompt as its source, padded
+    on the right, and its answer lies behind the start token; penalties of repetition then see the answer alone.
     """
     import torch
 
     encoder = model.config.is_encoder_decoder
     check_model(config, encoder)
-    if not all(prompts):
+    if not all(prompt.ids for prompt in prompts):
         raise LabError("cannot generate from an empty prompt")
-    if config.prompt_lookup and len(prompts) > 1:  # transformers guesses ahead for one text at a time
-        return [generate_batch(model, tokenizer, [row], config)[0] for row in prompts]
-    ids, mask = (tensor.to(model.device) for tensor in pad_rows(prompts, tokenizer.pad_token_id, left=not encoder))
-    extra = _strategy_arguments(config, seeds or [config.seed] * len(prompts))
+    if config.prompt_lookup:  # greedy search in fewer steps, which transformers does for one text at a time
+        if len(prompts) > 1:
+            return [_generate(model, tokenizer, [prompt], config, seeds)[0] for prompt in prompts]
+        if prompts[0].constraint is not None:  # copied tokens may be forbidden ones: the same answer, step by step
+            config = replace(config, prompt_lookup=0)
+    rows = [prompt.ids for prompt in prompts]
+    ids, mask = (tensor.to(model.device) for tensor in pad_rows(rows, tokenizer.pad_token_id, left=not encoder))
+    start = 1 if encoder else ids.shape[1]
+    masks = constraint_masks(prompts, start, tokenizer, distinct=library_beams(config))
+    extra = _strategy_arguments(config, seeds, masks)
     settings = generation_config(config, tokenizer)
     if encoder:
         settings.decoder_start_token_id = model.config.decoder_start_token_id
     try:
         with torch.inference_mode():
-            rows = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings, **extra)
+            found = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings, **extra)
     except torch.OutOfMemoryError:
         raise OutOfMemory(OUT_OF_MEMORY.format(config.batch_size)) from None
-    start = 1 if encoder else ids.shape[1]
-    return [_until_eos(row[start:].tolist(), tokenizer.eos_token_id) for row in rows]
+    return [_until_eos(row[start:].tolist(), tokenizer.eos_token_id) for row in found]
 
 
 def pad_rows(rows: Sequence[Sequence[int]], pad: int, left: bool) -> tuple[Any, Any]:
@@ -89,20 +119,24 @@ def pad_rows(rows: Sequence[Sequence[int]], pad: int, left: bool) -> tuple[Any, 
     return ids, mask
 
 
-def _strategy_arguments(config: DecodeConfig, seeds: Sequence[int]) -> dict[str, Any]:
-    """Return what generate() needs besides a GenerationConfig for the strategies that are ours; `seeds` one a row."""
-    if config.sample and config.beams == 1:
-        return {"logits_processor": sampling_processors(config, seeds)}
+def _strategy_arguments(config: DecodeConfig, seeds: Sequence[int], masks: list[Any]) -> dict[str, Any]:
+    """Return what generate() needs besides a GenerationConfig: constraints, and the strategies that are ours."""
+    from transformers import LogitsProcessorList
+
+    processors, arguments = masks, dict[str, Any]()
     if config.penalty_alpha is not None:
-        return {"custom_generate": contrastive_search(config.penalty_alpha, config.top_k)}
-    if config.sample:
+        arguments["custom_generate"] = contrastive_search(config.penalty_alpha, config.top_k)
+    elif config.sample and config.beams == 1:
+        processors = [*masks, *sampling_processors(config, seeds)]
+    elif config.sample:
+        processors = [*masks, *warpers(config)]
         plan = BeamPlan(1, config.beams, 0.0, config.length_penalty, GumbelNoise(seeds))
-        return {"logits_processor": warpers(config), "custom_generate": beam_search(plan)}
-    if config.beam_groups > 1:
+        arguments["custom_generate"] = beam_search(plan)
+    elif config.beam_groups > 1:
         width = config.beams // config.beam_groups
         plan = BeamPlan(config.beam_groups, width, config.diversity_penalty, config.length_penalty)
-        return {"custom_generate": beam_search(plan)}
-    return {}
+        arguments["custom_generate"] = beam_search(plan)
+    return arguments | ({"logits_processor": LogitsProcessorList(processors)} if processors else {})
 
 
 def _until_eos(ids: list[int], eos: int) -> list[int]:
@@ -119,18 +153,21 @@ def generate_replies(
     done: Collection[tuple[str, int]] = (),
     converse: Conversations | None = None,
 ) -> Iterator[Reply]:
-    """Yield a reply for every prompt, longest dialogues first (so that memory runs out at once, or not at all).
+    """Yield the answer to every prompt, longest items first (so that memory runs out at once, or not at all).
+
+    `prompts` have the gold history. Without `converse` they are what the model is asked. Where prompts depend on
+    earlier answers, `converse` starts the conversation about each item and its prompts are asked instead; `prompts`
+    then say which answers to expect, and their lengths order the batches. Answers to prompts for calls and plans go to
+    the conversation alone.
 
     `progress` is told how many more are ready. A batch whose every (key, turn) is in `done` is passed over. A sampled
-    reply depends on `config.seed`, its dialogue and its turn alone, whatever the batches, so an interrupted run
-    that goes on gives the same replies. Greedy search and sampling read each dialogue once (`dialogues.py`); other
-    strategies, and models with an encoder, go through transformers' generate().
-    With `converse`, which starts the conversation of each dialogue, these ask instead, and `prompts` only says which
-    replies to expect: answers to prompts for calls are not among them. Raises LabError when it is missing and
-    `config.history` is own. A `model` of vLLM (`vllm.Engine`) is handed all prompts at once.
+    answer depends on `config.seed`, its item and its turn alone, whatever the batches, so an interrupted run that is
+    resumed gives the same answers. Greedy search and sampling read each conversation once (`conversations.py`); other
+    strategies, and models with an encoder, go through transformers' generate(). A `model` of vLLM (`vllm.Engine`) is
+    handed all prompts at once. Raises LabError when `config.history` is own and there is no `converse`.
     """
     if isinstance(model, Engine):
-        for prompt, ids in write_replies(model, tokenizer, prompts, config, progress, done):
+        for prompt, ids in generate_with_vllm(model, tokenizer, prompts, config, progress, done):
             yield _reply(prompt, ids, tokenizer)
             progress(1)
         return
@@ -141,7 +178,7 @@ def generate_replies(
         if all((prompt.key, prompt.turn) in done for prompt in asked):
             progress(len(asked))
             continue
-        for prompt, ids in write_batch(model, tokenizer, batch, config, converse):
+        for prompt, ids in decode_batch(model, tokenizer, batch, config, converse):
             if prompt.asks == "reply":
                 yield _reply(prompt, ids, tokenizer)
                 progress(1)
@@ -153,24 +190,22 @@ def _reply(prompt: Prompt, ids: Sequence[int], tokenizer: Any) -> Reply:
 
 
 def reads_once(model: Any, config: DecodeConfig) -> bool:
-    """Return whether dialogues are decoded with one cache each: greedy search and sampling, by models that can."""
+    """Return whether conversations are decoded with one cache each: greedy search and sampling, by models that can."""
     from lab_lib.decoding.row_cache import fits
 
     one_token = config.beams == 1 and config.penalty_alpha is None and not config.prompt_lookup
     return one_token and not model.config.is_encoder_decoder and fits(base_model(model))
 
 
-def _batches(
-    prompts: Sequence[Prompt], config: DecodeConfig, conversing: bool, by_dialogue: bool
-) -> Iterator[list[Chain]]:
-    """Group prompts: whole dialogues for conversations, chains where the cache is used again, else single prompts."""
+def _batches(prompts: Sequence[Prompt], config: DecodeConfig, conversing: bool, by_item: bool) -> Iterator[list[Chain]]:
+    """Group prompts: whole items for conversations, chains where the cache is used again, else single prompts."""
     if conversing:
         whole: dict[str, Chain] = {}
         for prompt in by_length(prompts):
             whole.setdefault(prompt.key, []).append(prompt)
         groups = list(whole.values())
     else:
-        groups = chains(prompts) if by_dialogue else [[prompt] for prompt in by_length(prompts)]
+        groups = chains(prompts) if by_item else [[prompt] for prompt in by_length(prompts)]
     for start in range(0, len(groups), config.prompts_at_once):
         yield groups[start : start + config.prompts_at_once]
 
@@ -180,35 +215,28 @@ def by_length(prompts: Sequence[Prompt]) -> list[Prompt]:
     return sorted(prompts, key=lambda prompt: (-len(prompt.ids), prompt.key, prompt.turn))
 
 
-def write_batch(
+def decode_batch(
     model: Any,
     tokenizer: Any,
     batch: Sequence[Chain],
     config: DecodeConfig,
-    converse: Conversations | None,
+    converse: Conversations | None = None,
 ) -> Iterator[tuple[Prompt, list[int]]]:
-    """Decode some dialogues. Raises LabError when the device runs out of memory."""
+    """Yield (prompt, new token ids) for some items. Raises LabError when the device runs out of memory."""
     import torch
 
-    def alone(asked: Sequence[Prompt]) -> list[list[int]]:
-        return plain(model, tokenizer, asked, config)
+    def uncached(asked: Sequence[Prompt]) -> Answers:
+        return generate_answers(model, tokenizer, asked, config)
 
-    talks = [converse[chain[0].key]() if converse else recite(chain) for chain in batch]
-    reader = CachedDecoder(model, tokenizer, config, len(talks)) if reads_once(model, config) else None
-    written = write_dialogues(talks, reader, alone)
+    talks = [converse[chain[0].key]() if converse else from_prompts(chain) for chain in batch]
+    decoder = CachedDecoder(model, tokenizer, config, len(talks)) if reads_once(model, config) else None
+    generated = decode_conversations(talks, decoder, uncached)
     while True:
         try:
             with torch.inference_mode():  # around each round only: a generator must not hold it while others run
-                pair = next(written)
+                pair = next(generated)
         except StopIteration:
             return
         except torch.OutOfMemoryError:
             raise OutOfMemory(OUT_OF_MEMORY.format(config.batch_size)) from None
         yield pair
-
-
-def plain(model: Any, tokenizer: Any, asked: Sequence[Prompt], config: DecodeConfig) -> list[list[int]]:
-    """Decode prompts by transformers' generate(), each read from its beginning."""
-    seeds = [row_seed(config.seed, prompt.key, prompt.turn) for prompt in asked]
-    texts = [prompt.ids for prompt in asked]
-    return generate_batch(model, tokenizer, texts, config.writing(asked[0].asks), seeds)

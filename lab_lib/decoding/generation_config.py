@@ -8,6 +8,11 @@ from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.logit_bias import biases
 
 
+def library_beams(config: DecodeConfig) -> bool:
+    """Return whether a config's beam search is that of transformers; diverse beams and beam sampling are ours."""
+    return config.beams > 1 and config.beam_groups == 1 and not config.sample
+
+
 def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
     """Return the complete transformers GenerationConfig: nothing is left to the checkpoint's own defaults.
 
@@ -15,11 +20,11 @@ def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
     """
     from transformers import GenerationConfig
 
-    library_beams = config.beams > 1 and config.beam_groups == 1 and not config.sample
+    beams = library_beams(config)
     knobs: dict[str, Any] = {
-        # Sampling is done by the noise of `sampling.py`, which follows the dialogue, not the batch.
+        # Sampling is done by the noise of `sampling.py`, which follows the item, not the batch.
         "do_sample": False,
-        "num_beams": config.beams if library_beams else 1,
+        "num_beams": config.beams if beams else 1,
         "repetition_penalty": config.repetition_penalty,
         "no_repeat_ngram_size": config.no_repeat_ngram,
         "max_new_tokens": config.max_new_tokens,
@@ -32,7 +37,7 @@ def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
         knobs["sequence_bias"] = bias
     if config.min_new_tokens:
         knobs["min_new_tokens"] = config.min_new_tokens
-    if library_beams:
+    if beams:
         knobs |= {"length_penalty": config.length_penalty, "early_stopping": True}
     if config.prompt_lookup:
         knobs["prompt_lookup_num_tokens"] = config.prompt_lookup

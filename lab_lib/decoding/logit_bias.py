@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig
+from lab_lib.prompts.text import text_ids
 
 
 def opening_tokens(tokenizer: Any) -> list[int]:
@@ -13,7 +14,7 @@ def opening_tokens(tokenizer: Any) -> list[int]:
     Most tokenizers have tokens for ` [`, alone or with letters (` [name`); one that writes the space as a token of its
     own before a bracket (lab-tiny) gives that space, which stands before little else.
     """
-    first = tokenizer(" [name]", add_special_tokens=False)["input_ids"][0]
+    first = text_ids(" [name]", tokenizer)[0]
     if not tokenizer.decode([first]).strip():
         return [first]
     texts = tokenizer.batch_decode([[i] for i in range(len(tokenizer))])
@@ -29,6 +30,6 @@ def biases(config: DecodeConfig, tokenizer: Any) -> list[list[Any]]:
     if config.slot_bias:
         found += [[[token], config.slot_bias] for token in opening_tokens(tokenizer)]
     for word, bias in config.plan_bias.items():
-        ids = tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
-        found.append([[tokenizer.eos_token_id] if word == "end" else ids, float(bias)])
+        ids = [tokenizer.eos_token_id] if word == "end" else list(text_ids(f" {word}", tokenizer))
+        found.append([ids, float(bias)])
     return found

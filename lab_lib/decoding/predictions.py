@@ -1,4 +1,4 @@
-"""Prediction files: JSONL, one row a system turn, written as replies come; to and from the mwzeval JSON."""
+"""Prediction files: JSONL, one row an answer, written as answers come; to and from the mwzeval JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import Conversations, Reply, generate_replies
-from lab_lib.decoding.shares import partial_file, partial_files, share
+from lab_lib.decoding.shards import partial_file, partial_files, shard
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl, write_json, write_jsonl
 from lab_lib.processes.rank import Processes
@@ -18,8 +18,8 @@ from lab_lib.prompts.encode import Prompt
 
 Predictions = dict[str, list[dict[str, Any]]]
 ALONE = Processes()
-# What of a row is scored: the reply, the belief state and active domains it was made with, the calls the model wrote.
-KEPT = ("response", "state", "active_domains", "call", "problems")
+PLACE = ("dialogue", "turn")  # of a row: the key of its item, the number of the answer
+BOOKKEEPING = (*PLACE, "tokens", "stopped")  # what of a row is no part of the prediction
 
 
 def decode_to_file(
@@ -32,16 +32,17 @@ def decode_to_file(
     converse: Conversations | None = None,
     processes: Processes = ALONE,
 ) -> Path:
-    """Generate every reply and write `path`; an interrupted call goes on where it stopped.
+    """Generate every answer and write `path`; an interrupted call is resumed where it stopped.
 
     Rows are appended to `<path>.partial` as they come; the complete file, in the order of `prompts`, replaces it.
     A finished `path` is left as it is. The caller must use one path for one model and one config. Several
-    `processes` each write their share to a partial file of their own, and the first one joins them; a call with
-    another number of processes goes on from what they left. Raises LabError when one of them ends early.
+    `processes` each write their shard to a partial file of their own, and the first one joins them; a call with
+    another number of processes resumes from what they left. Raises LabError when one of them ends early.
+    `prompts` and `converse` are those of `generate_replies`.
     """
     if path.exists():
         return path
-    partial, mine = partial_file(processes, path), share(processes, prompts)
+    partial, mine = partial_file(processes, path), shard(processes, prompts)
     processes.connect()
     done = _finished(path)
     processes.wait()  # until all have read what is there, since each now rewrites its own file
@@ -65,7 +66,7 @@ def decode_to_file(
 
 
 def _finished(path: Path) -> dict[tuple[str, int], dict[str, Any]]:
-    """Return {(dialogue, turn): row} of everything that was decoded before `path` was complete."""
+    """Return {(item key, turn): row} of everything that was decoded before `path` was complete."""
     return {(row["dialogue"], row["turn"]): row for part in partial_files(path) for row in read_partial(part, _is_row)}
 
 
@@ -76,9 +77,9 @@ def _row(reply: Reply) -> dict[str, Any]:
 
 
 def read_partial(path: Path, is_row: Callable[[Any], bool] = lambda row: isinstance(row, dict)) -> list[dict[str, Any]]:
-    """Return the rows of an interrupted file before the first line that is none; what it had is to be made again.
+    """Return the rows of an interrupted file, up to the first line that is not a row; the rest is to be made again.
 
-    That is the half-written last line, or one that a full disk left. `is_row` tells rows from other JSON.
+    Such a line is the half-written last one, or one that a full disk left. `is_row` tells rows from other JSON.
     """
     if not path.exists():
         return []
@@ -95,10 +96,10 @@ def read_partial(path: Path, is_row: Callable[[Any], bool] = lambda row: isinsta
 
 
 def read_predictions(path: str | Path) -> Predictions:
-    """Read a prediction file into {dialogue: [{"response": ...}, ...]}: our JSONL, or mwzeval JSON (`.json[.gz]`).
+    """Read a prediction file into {item key: [{"response": ...}, ...]}: our JSONL, or mwzeval JSON (`.json[.gz]`).
 
-    Of our rows what KEPT names is read.
-    Raises LabError naming the line or dialogue when a row is malformed, a turn is missing or is there twice.
+    A prediction is all of its row but BOOKKEEPING: the response and the facts that its task has written beside it.
+    Raises LabError naming the line or item when a row is malformed, a turn is missing or is there twice.
     """
     if not str(path).removesuffix(".gz").endswith(".jsonl"):
         return _checked_mwzeval(read_json(path), path)
@@ -109,7 +110,7 @@ def read_predictions(path: str | Path) -> Predictions:
         known = turns.setdefault(row["dialogue"], {})
         if row["turn"] in known:
             raise LabError(f"{path}: row {number}: turn {row['turn']} of {row['dialogue']} is there twice")
-        known[row["turn"]] = {name: row[name] for name in KEPT if name in row}
+        known[row["turn"]] = {name: value for name, value in row.items() if name not in BOOKKEEPING}
     return {key: _in_order(key, rows, path) for key, rows in turns.items()}
 
 

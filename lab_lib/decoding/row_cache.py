@@ -1,7 +1,7 @@
 """A key-value cache in which every row has its own length.
 
 A cache with one length for all rows holds a gap wherever a row was given fewer tokens than another. Eight turns of 24
-MultiWOZ dialogues made 1,470 places of which a third were words; each step of writing reads them all. Here the tokens
+MultiWOZ dialogues took 1,470 columns, of which a third were tokens; every decoding step reads them all. Here the tokens
 of a row stand side by side, whatever the others were given.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-ATTENTIONS = ("eager", "sdpa", "chunked")  # chunked: training's on CPUs, which is sdpa while decoding
+ATTENTIONS = ("eager", "sdpa", "chunked")  # chunked: that of training on CPUs, which is sdpa while decoding
 ROOM = 128  # columns kept free; a longer growth allocates again
 
 
@@ -63,7 +63,7 @@ class RowLayer(DynamicLayer):
         return self.keys[part, :, :end], self.values[part, :, :end]
 
     def batch_select_indices(self, indices: Any) -> None:
-        """Go on with some rows, in the order given."""
+        """Continue with some rows, in the order given."""
         if self.keys is not None:
             self.keys, self.values = self.keys[indices], self.values[indices]
 
@@ -87,7 +87,7 @@ def put(held: Any, new: Any, places: Places) -> Any:
 class RowCache(DynamicCache):
     """A cache of RowLayers for a model all of whose layers attend to everything before them (see `fits`).
 
-    Answers of up to `answer` tokens are written on forks of it.
+    Answers of up to `answer` tokens are generated on forks of it.
     """
 
     def __init__(self, config: Any, rows: int, answer: int):
@@ -97,9 +97,9 @@ class RowCache(DynamicCache):
         self.layers: list[Any] = [RowLayer(self.places) for _ in DynamicCache(config=config).layers]
 
     def fork(self) -> RowCache:
-        """Return a cache to write answers on. What it writes stands behind what was read, where this one sees nothing.
+        """Return a view to generate answers on. Its new tokens are stored after the prompt, invisible to this cache.
 
-        Both share what was read, so the fork must not be used any more once this one has read on.
+        Both share the storage of what was read, so a fork must not be used any more once this cache has read more.
         """
         twin = copy.copy(self)
         twin.places = copy.copy(self.places)
@@ -110,7 +110,7 @@ class RowCache(DynamicCache):
         return twin
 
     def keep(self, rows: Any) -> None:
-        """Go on with some rows (a tensor of their numbers), in the order given."""
+        """Continue with some rows (a tensor of their numbers), in the order given."""
         self.batch_select_indices(rows)
         self.places.rows = len(rows)
 

@@ -1,4 +1,4 @@
-"""Sampling that depends on the dialogue and the seed, not on which other dialogues share its batch.
+"""Sampling that depends on the item and the seed, not on which other items share its batch.
 
 Drawing a token from softmax(scores) is the same as taking the largest of scores + Gumbel noise (the Gumbel-max trick,
 Gumbel 1954). So sampling becomes greedy search over noisy scores, and each row gets the noise of its own generator.
@@ -11,12 +11,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig
+from lab_lib.decoding.constraints import constraint_masks
+from lab_lib.prompts.encode import Prompt
 
 
 def row_seed(seed: int, key: str, turn: int) -> int:
-    """Return the seed of one reply: 63 bits of SHA-256 over run seed, dialogue and turn."""
+    """Return the seed of one answer: 63 bits of SHA-256 over run seed, item key and turn."""
     digest = hashlib.sha256(f"{seed}/{key}/{turn}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def row_seeds(seed: int, prompts: Sequence[Prompt]) -> list[int]:
+    """Return the seed of each prompt's answer."""
+    return [row_seed(seed, prompt.key, prompt.turn) for prompt in prompts]
 
 
 def warpers(config: DecodeConfig) -> list[Any]:
@@ -55,45 +62,38 @@ class GumbelNoise:
         return scores.float() + torch.stack(rows).to(scores.device)
 
 
-def sampling_processors(config: DecodeConfig, seeds: Sequence[int]) -> Any:
-    """Return the transformers LogitsProcessorList that makes greedy search sample row i with `seeds[i]`."""
-    from transformers import LogitsProcessorList
-
-    return LogitsProcessorList([*warpers(config), GumbelNoise(seeds)])
+def sampling_processors(config: DecodeConfig, seeds: Sequence[int]) -> list[Any]:
+    """Return the logits processors that make greedy search sample row i with `seeds[i]`."""
+    return [*warpers(config), GumbelNoise(seeds)]
 
 
-class ReplyProcessors:
+class RowProcessors:
     """Everything between the model's logits and the next token, for rows that may leave before the others.
 
-    In transformers' order: bias towards placeholders (`slots.py`), repetition penalty, no repeated n-gram, least number
-    of new tokens, then sampling.
+    In transformers' order: logit biases, repetition penalty, no repeated n-gram, least number of new tokens; then the
+    constraints, then sampling.
     """
 
     def __init__(
-        self,
-        config: DecodeConfig,
-        prompts: Sequence[Sequence[int]],
-        seeds: Sequence[int],
-        pad: int,
-        eos: int,
-        device: Any,
-        bias: list[list[Any]] | None = None,
+        self, config: DecodeConfig, prompts: Sequence[Prompt], tokenizer: Any, device: Any, bias: list[list[Any]]
     ):
         import torch
         from transformers.generation import logits_process as processors
 
-        width = max(map(len, prompts))
-        self.history = torch.tensor([[pad] * (width - len(row)) + list(row) for row in prompts], device=device)
+        width, pad = max(len(prompt.ids) for prompt in prompts), tokenizer.pad_token_id
+        rows = [[pad] * (width - len(prompt.ids)) + list(prompt.ids) for prompt in prompts]
+        self.history = torch.tensor(rows, device=device)
         self.chain: list[Any] = [processors.SequenceBiasLogitsProcessor(bias)] if bias else []
         if config.repetition_penalty != 1.0:
             self.chain.append(processors.RepetitionPenaltyLogitsProcessor(config.repetition_penalty))
         if config.no_repeat_ngram:
             self.chain.append(processors.NoRepeatNGramLogitsProcessor(config.no_repeat_ngram))
         if config.min_new_tokens:
-            least = processors.MinNewTokensLengthLogitsProcessor(width, config.min_new_tokens, eos, device=device)
-            self.chain.append(least)
-        self.noise = GumbelNoise(seeds) if config.sample else None
-        self.chain += [*warpers(config), self.noise] if self.noise else []
+            least, eos = config.min_new_tokens, tokenizer.eos_token_id
+            self.chain.append(processors.MinNewTokensLengthLogitsProcessor(width, least, eos, device=device))
+        self.masks = constraint_masks(prompts, width, tokenizer)
+        self.noise = GumbelNoise(row_seeds(config.seed, prompts)) if config.sample else None
+        self.chain += [*self.masks, *([*warpers(config), self.noise] if self.noise else [])]
 
     def __call__(self, logits: Any) -> Any:
         """Return the scores whose largest is the next token of each row."""
@@ -109,7 +109,9 @@ class ReplyProcessors:
         self.history = torch.cat([self.history, tokens[:, None]], dim=-1)
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with some of the rows only."""
+        """Continue with some of the rows only."""
         self.history = self.history[list(rows)]
+        for mask in self.masks:
+            mask.keep(rows)
         if self.noise:
             self.noise.generators = [self.noise.generators[row] for row in rows]

@@ -1,22 +1,22 @@
 """Decoding by vLLM on a GPU, behind the same config: `decoding.backend=vllm`, with the extra `vllm` installed.
 
 Run once, in vLLM's build for CPUs (docs/lab-log.md, 2026-11-28), never on a GPU. The tests are of the translation of
-the config, since vLLM wants an environment of its own. vLLM batches by itself and keeps the cache of prompts that begin
-alike, as the turns of a dialogue do; `decoding.batch_size` is not used. It computes in 16 bits, so near ties fall
-otherwise than here.
+the config, since vLLM wants an environment of its own. vLLM batches by itself and keeps the cache of prompts with the
+same beginning, as the turns of a dialogue have; `decoding.batch_size` is not used. It computes in 16 bits, so near ties
+may be decided differently.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.logit_bias import biases
-from lab_lib.decoding.sampling import row_seed
+from lab_lib.decoding.sampling import row_seeds
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
 
@@ -24,8 +24,10 @@ AT_ONCE = 512  # prompts handed over together: what an interruption loses at mos
 RANKS = (8, 16, 32, 64, 128, 256)  # widths of LoRA matrices that vLLM has kernels for
 
 
-def refuse(config: DecodeConfig) -> None:
-    """Raise LabError, one line, for a config that vLLM cannot follow."""
+def refuse(config: DecodeConfig, constrained: bool = False) -> None:
+    """Raise LabError, one line, for a config that vLLM cannot follow, or for prompts that are `constrained`."""
+    if constrained:
+        raise LabError("decoding.backend=vllm has no constraint on the next token; use backend=transformers")
     missing = {
         "beams": config.beams > 1,
         "penalty_alpha": config.penalty_alpha is not None,
@@ -40,9 +42,14 @@ def refuse(config: DecodeConfig) -> None:
             raise LabError(f"decoding.backend=vllm has no {key}={getattr(config, key)}; use backend=transformers")
 
 
+def is_constrained(prompts: Iterable[Prompt]) -> bool:
+    """Return whether any of the prompts has a constraint."""
+    return any(prompt.constraint is not None for prompt in prompts)
+
+
 def sampling_arguments(config: DecodeConfig, tokenizer: Any, prompt: Prompt) -> dict[str, Any]:
-    """Return the arguments of vLLM's SamplingParams for one reply. Raises LabError for what vLLM cannot do."""
-    refuse(config)
+    """Return the arguments of vLLM's SamplingParams for one answer. Raises LabError for what vLLM cannot do."""
+    refuse(config, is_constrained([prompt]))
     bias = biases(config, tokenizer)
     if any(len(ids) > 1 for ids, _ in bias):
         raise LabError(
@@ -59,7 +66,7 @@ def sampling_arguments(config: DecodeConfig, tokenizer: Any, prompt: Prompt) -> 
     if bias:
         arguments["logit_bias"] = {ids[0]: value for ids, value in bias}
     if config.sample:
-        seed = row_seed(config.seed, prompt.key, prompt.turn)
+        (seed,) = row_seeds(config.seed, [prompt])
         arguments |= {"top_k": config.top_k, "top_p": config.top_p, "min_p": config.min_p, "seed": seed}
     return arguments
 
@@ -104,7 +111,7 @@ def start_engine(arguments: dict[str, Any], adapter: Path | None) -> Engine:
     return Engine(LLM(**arguments), LoRARequest("run", 1, str(adapter)) if adapter else None)
 
 
-def write_replies(
+def generate_with_vllm(
     engine: Engine,
     tokenizer: Any,
     prompts: Sequence[Prompt],
@@ -112,7 +119,11 @@ def write_replies(
     progress: Callable[[int], None],
     done: Collection[tuple[str, int]],
 ) -> Iterator[tuple[Prompt, list[int]]]:
-    """Yield (prompt, new token ids) for every prompt that is not in `done`; ids end with EOS unless cut."""
+    """Yield (prompt, new token ids) for every prompt that is not in `done`; ids end with EOS unless cut.
+
+    Raises LabError, before any answer, when a prompt has a constraint.
+    """
+    refuse(config, is_constrained(prompts))
     from vllm import SamplingParams
 
     progress(sum((prompt.key, prompt.turn) in done for prompt in prompts))
@@ -121,9 +132,9 @@ def write_replies(
         asked = todo[start : start + AT_ONCE]
         settings = [SamplingParams(**sampling_arguments(config, tokenizer, prompt)) for prompt in asked]
         texts = [{"prompt_token_ids": list(prompt.ids)} for prompt in asked]
-        written = engine.llm.generate(texts, settings, lora_request=engine.lora, use_tqdm=False)
-        for prompt, request in zip(asked, written, strict=True):
-            (reply,) = request.outputs
-            ids = list(reply.token_ids)
-            ended = reply.finish_reason == "stop" and ids[-1:] != [tokenizer.eos_token_id]
+        generated = engine.llm.generate(texts, settings, lora_request=engine.lora, use_tqdm=False)
+        for prompt, request in zip(asked, generated, strict=True):
+            (answer,) = request.outputs
+            ids = list(answer.token_ids)
+            ended = answer.finish_reason == "stop" and ids[-1:] != [tokenizer.eos_token_id]
             yield prompt, [*ids, tokenizer.eos_token_id] if ended else ids

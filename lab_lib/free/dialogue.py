@@ -10,6 +10,7 @@ from lab_lib.corpora.types import Speaker
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import answer_text
 from lab_lib.prompts.template import PLAIN
+from lab_lib.prompts.text import text_ids
 
 SPEAKERS: dict[str, Speaker] = {"user": "user", "assistant": "system"}
 # Kinds of messages (Message.kind) that a dialogue in plain lines has.
@@ -32,16 +33,12 @@ class Marks:
     @classmethod
     def of(cls, tokenizer: Any) -> Marks:
         """Return the marks of a tokenizer. Raises LabError when a line break is more than one token."""
-
-        def ids(text: str) -> tuple[int, ...]:
-            return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-        breaks = ids(PLAIN.end)
+        breaks = text_ids(PLAIN.end, tokenizer)
         if len(breaks) != 1:
             raise LabError(f"the tokenizer writes a line break as {len(breaks)} tokens; free generation needs one")
         eos, bos = tokenizer.eos_token_id, tokenizer.bos_token_id
         ends = frozenset({eos} if bos is None else {eos, bos})
-        return cls(eos, ends, breaks[0], {kind: ids(PLAIN.before(kind)) for kind in KINDS})
+        return cls(eos, ends, breaks[0], {kind: text_ids(PLAIN.before(kind), tokenizer) for kind in KINDS})
 
     def kind(self, line: Sequence[int]) -> str | None:
         """Return the kind of message a line is by the ids it begins with; None for a line of no kind."""

@@ -20,15 +20,16 @@ from lab_lib.free.dialogue import FreeDialogue, from_row
 from lab_lib.free.generate import Ask, FreeConfig, generate_free
 from lab_lib.models.config import ModelConfig
 from lab_lib.models.hardware import Choice
-from lab_lib.models.model import generation_mode, load_model
+from lab_lib.models.model import generation_mode
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue_config import DialogueConfig
-from lab_lib.prompts.encode import beginning, encode_pieces
 from lab_lib.prompts.messages import Message
+from lab_lib.prompts.plain import beginning, line_ids
 from lab_lib.prompts.template import PLAIN
+from lab_lib.prompts.text import text_ids
 from lab_lib.runs.config import RunConfig, load_run_config
 from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.steps import model_config
+from lab_lib.runs.steps import load_ready, model_config
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ def find_writer(target: str, corpus: str | None = None) -> Writer:
             raise LabError(
                 f"{target}: a run of task {config.task.name}; 'lab generate' writes dialogues (task response)"
             )
+        if config.prompt.template == "chat":
+            raise LabError(f"{target}: its prompts are in a chat template; 'lab generate' writes plain lines")
         data = replace(config.data, corpus=corpus) if corpus else config.data
         system = model_config(config, RunFolder(Path(target)), "finetuned")
         return Writer(target, system, config.prompt, data, run=True, dialogue=config.task)
@@ -121,7 +124,7 @@ def asks(order: Order, writer: Writer, tokenizer: Any) -> list[Ask]:
 def countdown(wish: int, tokenizer: Any) -> tuple[tuple[int, ...], ...]:
     """Return the ids of the lines before the second user's turn and later ones: `wish` - 2 turns left, then - 4, ..."""
     left = [Message("system", str(turns), 0, "left") for turns in range(wish - 2, 0, -2)]
-    return tuple(piece.before for piece in encode_pieces(left, tokenizer))
+    return tuple(line_ids([line], tokenizer) for line in left)
 
 
 def beginning_of(instruction: str | None, told: bool, wish: int | None, tokenizer: Any) -> tuple[int, ...]:
@@ -133,11 +136,9 @@ def beginning_of(instruction: str | None, told: bool, wish: int | None, tokenize
     given = [Message("system", instruction, 0)] if instruction else []
     if wish and told:
         given.append(Message("system", str(wish), 0, "left"))
-    ids = [*beginning(tokenizer), *(i for piece in encode_pieces(given, tokenizer) for i in piece.before)]
-    if ids:
-        return tuple(ids)
-    first = PLAIN.before("left" if told else "user")
-    return tuple(tokenizer(first, add_special_tokens=False)["input_ids"])
+    if ids := (*beginning(tokenizer), *line_ids(given, tokenizer)):
+        return ids
+    return text_ids(PLAIN.before("left" if told else "user"), tokenizer)
 
 
 def generate(writer: Writer, order: Order, config: FreeConfig, path: Path, console: Console) -> list[FreeDialogue]:
@@ -167,7 +168,7 @@ def write_missing(
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.hardware import print_choices
 
-    loaded = load_model(writer.model)
+    loaded = load_ready(writer.model, writer.prompt)
     generation_mode(loaded.model)
     print_choices({**loaded.choices, **how(writer, order)}, console)
     todo = asks(order, writer, loaded.tokenizer)

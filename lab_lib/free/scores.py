@@ -22,11 +22,13 @@ from lab_lib.free.dialogue import FreeDialogue
 from lab_lib.free.run import Writer
 from lab_lib.models.hardware import Choice
 from lab_lib.models.hub import find_source
-from lab_lib.models.model import generation_mode, load_model
-from lab_lib.prompts.encode import beginning
+from lab_lib.models.model import generation_mode
 from lab_lib.prompts.messages import clean
+from lab_lib.prompts.plain import beginning
 from lab_lib.prompts.template import PLAIN
+from lab_lib.prompts.text import text_ids
 from lab_lib.runs.splits import draw
+from lab_lib.runs.steps import load_ready
 from lab_lib.tasks.base import Splits
 
 Plain = list[tuple[str, str]]  # (speaker, text) a turn
@@ -129,7 +131,7 @@ class Judge:
     """A model that says how likely dialogues are: only what users and system say counts, not who says it."""
 
     def __init__(self, writer: Writer):
-        loaded = load_model(writer.model)
+        loaded = load_ready(writer.model, writer.prompt)
         generation_mode(loaded.model)
         if loaded.model.config.is_encoder_decoder:
             raise LabError(f"judge {writer.name}: an encoder-decoder; expected a decoder-only model")
@@ -146,15 +148,12 @@ class Judge:
         ids, counted = list(beginning(self.tokenizer)), [False] * len(beginning(self.tokenizer))
         for speaker, text in dialogue:
             parts = (PLAIN.before(KINDS[speaker]), f" {text}", PLAIN.end)
-            before, said, end = (self._ids(part) for part in parts)
+            before, said, end = (text_ids(part, self.tokenizer) for part in parts)
             if speaker == "system":
-                end = [self.tokenizer.eos_token_id, *end]
+                end = (self.tokenizer.eos_token_id, *end)
             ids += [*before, *said, *end]
             counted += [False] * len(before) + [True] * len(said) + [False] * len(end)
         return Text(tuple(ids), tuple(counted), sum(len(text.split()) for _, text in dialogue))
-
-    def _ids(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def choose_judge(wanted: str | None, writer: Writer, base: str = "lab-tiny") -> Choice:

@@ -144,15 +144,15 @@ def find_batch_size(folder: Path, system: str, console: Console) -> int:
     Raises LabError when not even one prompt fits, and for vLLM.
     """
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
-    from lab_lib.models.model import generation_mode, load_model
-    from lab_lib.runs.steps import model_config, prompts_of
+    from lab_lib.models.model import generation_mode
+    from lab_lib.runs.steps import load_ready, model_config, prompts_of
 
     config = load_run_config(folder)
     if config.decoding.backend == "vllm":
         raise LabError("decoding.backend=vllm batches by itself and uses no decoding.batch_size: there is none to find")
     task = make_task(config)
     splits = load_splits(task)
-    loaded = load_model(model_config(config, RunFolder(folder), system))
+    loaded = load_ready(model_config(config, RunFolder(folder), system), config.prompt)
     generation_mode(loaded.model)
     prompts = prompts_of(task, splits.reported, loaded.tokenizer)
     whole = prompts_of(make_task(without_limit(config)), splits.reported, loaded.tokenizer)
@@ -221,13 +221,13 @@ def write(model: Any, tokenizer: Any, prompts: Sequence[Prompt], config: DecodeC
         if not reads_once(model, config):
             generate_batch(model, tokenizer, rows, short)
             return
-        reader = CachedDecoder(model, tokenizer, short, len(rows))
+        decoder = CachedDecoder(model, tokenizer, short, len(rows))
         for left in (PIECE + GAP, PIECE):  # as if all before had been read; the cache grows, as it does now and then
-            reader.lengths = [max(len(row) - left, 0) for row in rows]
-            reader.read([row[-PIECE:] if left == PIECE else row[:1] for row in rows])
-        reader.write(prompts)
+            decoder.lengths = [max(len(row) - left, 0) for row in rows]
+            decoder.read([row[-PIECE:] if left == PIECE else row[:1] for row in rows])
+        decoder.generate(prompts)
         # When half of the replies have ended, the others go on with a cache of their own.
-        reader.cache.fork().keep(torch.arange((len(rows) + 1) // 2, device=model.device))
+        decoder.cache.fork().keep(torch.arange((len(rows) + 1) // 2, device=model.device))
 
 
 def why(size: int, rows: int, most: int, memory: Memory) -> str:

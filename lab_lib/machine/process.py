@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
-from lab_lib.models.fast_cpu.c_library import keep_freed_memory
+from lab_lib.models.fast_cpu.allocator import keep_freed_memory
 
 
 def prepare_process() -> None:

@@ -16,7 +16,7 @@ from lab_lib.prompts.encode import Example
 from lab_lib.runs.config import RunConfig, make_task
 from lab_lib.runs.preflight import fit_prompt
 from lab_lib.runs.splits import load_splits
-from lab_lib.runs.steps import train_examples
+from lab_lib.runs.steps import load_ready, train_examples
 from lab_lib.training.config import TrainConfig
 
 WARM, TIMED, PROFILED = 1, 2, 2  # optimiser steps: thrown away, timed without the profiler, profiled
@@ -102,7 +102,7 @@ def profile(config: RunConfig, console: Console, trace: Path | None = None) -> s
     The steps run through the same trainer; nothing of them is kept. Their speed is taken without the profiler, which
     slows them down. With `trace`, the profiled steps are written to a file for chrome://tracing or ui.perfetto.dev.
     """
-    from lab_lib.models.model import load_model, training_mode
+    from lab_lib.models.model import training_mode
     from lab_lib.training.callbacks import ProfileSteps
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.trainer import train
@@ -111,7 +111,7 @@ def profile(config: RunConfig, console: Console, trace: Path | None = None) -> s
     steps = WARM + TIMED + PROFILED
     task = make_task(replace(config, data=replace(config.data, max_train=steps * config.training.batch_size)))
     splits = load_splits(task)
-    loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
+    loaded = load_ready(config.model, config.prompt, for_training=True, full=config.lora.method == "full")
     widths = {getattr(module, "in_features", 0) for module in loaded.model.modules()}
     model, summary = attach_lora(loaded.model, config.lora)
     rank = config.lora.rank if summary.modules and config.lora.rank not in widths else None

@@ -14,7 +14,7 @@ from lab_lib.runs.config import RunConfig, make_task
 from lab_lib.runs.preflight import fit_prompt
 from lab_lib.runs.record import environment
 from lab_lib.runs.splits import load_splits
-from lab_lib.runs.steps import prompts_of, train_examples
+from lab_lib.runs.steps import load_ready, prompts_of, train_examples
 
 HEADER = "| GPU | CUDA | train [it/s] | infer [it/s] |\n|---|---|---|---|"
 REPEATS = 5  # timed iterations of each kind, after one that is not counted
@@ -30,7 +30,7 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
 
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.hardware import autocast
-    from lab_lib.models.model import generation_mode, load_model, training_mode
+    from lab_lib.models.model import generation_mode, training_mode
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.loss import batching_for
     from lab_lib.training.seq2seq import rows_for
@@ -39,7 +39,7 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
     few = replace(config.data, max_train=4 * config.training.micro_batch_size, max_test=8)
     task = make_task(replace(config, data=few))
     splits = load_splits(task)
-    loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
+    loaded = load_ready(config.model, config.prompt, for_training=True, full=config.lora.method == "full")
     model, _ = attach_lora(loaded.model, config.lora)
     examples = train_examples(task, splits.train, loaded.tokenizer)[: config.training.micro_batch_size]
     rows = rows_for(model, examples, loaded.tokenizer.eos_token_id)

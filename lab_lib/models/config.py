@@ -1,4 +1,4 @@
-"""Every knob of the base model, once."""
+"""Every setting of the base model, once."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class ModelConfig:
     # auto | eager | sdpa | flash_attention_2: eager is the slowest and most readable; all compute the same thing.
     attention: Attention = "auto"
     # A LoRA adapter to put on the base: a bundled name (town-adapter, on lab-tiny), a folder or a hub name; none when
-    # left out.
+    # left out. Training trains it further, with the `lora` section that it was made with; the base stays as it is.
     adapter: str | None = None
     # True runs Python code that comes with the model, with all your rights. Read that code first.
     trust_remote_code: bool = False
-    # True throws the pretrained weights away and starts from random ones (needs quantisation=none, method=full).
+    # True discards the pretrained weights and starts from random ones (needs quantisation=none, method=full).
     from_scratch: bool = False
     # The seed of those random weights.
     seed: int = 1

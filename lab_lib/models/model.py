@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from lab_lib.errors import LabError, nearest
 from lab_lib.models.config import ModelConfig, Quantisation, QuantType
+from lab_lib.models.fast_cpu.denormals import flush_denormals
 from lab_lib.models.hardware import (
     Choice,
     Machine,
@@ -73,6 +74,7 @@ def load_model(
     require_versions()
     check_config(config, full)
     quiet_bitsandbytes()
+    flush_denormals()
     machine = machine or find_machine()
     source = find_source(config.name, config.revision, code=config.trust_remote_code)
     check_folder(source, weights=not config.from_scratch)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lab_lib.errors import LabError
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.encode import Piece, Prompt, beginning, encode_pieces, fit, source_end
+from lab_lib.prompts.encode import Prompt
+from lab_lib.prompts.layout import Layout, fit
 from lab_lib.prompts.messages import Message
+from lab_lib.prompts.templates import layout_for
 
 # Yields a prompt, is sent the token ids of the model's answer to it (or None: the history keeps the gold answer).
 Conversation = Generator[Prompt, Sequence[int] | None, None]
@@ -24,38 +27,32 @@ def converse(
     `config.max_tokens` are kept free for each answer. Raises LabError beginning with `name` (`item KEY` where it is
     left out) and the turn when a prompt cannot fit.
     """
-    pieces = encode_pieces(messages, tokenizer)
-    for position, piece in enumerate(pieces):
-        if not piece.message.supervised:
+    layout, history = layout_for(tokenizer, config), list(messages)
+    for place, message in enumerate(history):
+        if not message.supervised:
             continue
-        ids = yield question(pieces[:position], piece, key, tokenizer, config, room, name)
+        ids = yield question(history[:place], message, key, layout, room, name)
         if ids is not None:
-            pieces[position] = answered(piece, ids, tokenizer)
+            history[place] = answered(message, ids, tokenizer)
 
 
 def question(
-    before: Sequence[Piece],
-    piece: Piece,
-    key: str,
-    tokenizer: Any,
-    config: PromptConfig,
-    room: int = 0,
-    name: str | None = None,
+    before: Sequence[Message], asked: Message, key: str, layout: Layout, room: int = 0, name: str | None = None
 ) -> Prompt:
-    """Return the prompt that asks for a piece's supervised part after the pieces before it; see `converse`."""
-    bos, end = beginning(tokenizer), source_end(tokenizer, config)
-    turn = piece.message.turn
+    """Return the prompt that asks for a message of the assistant after those before it; see `converse`."""
+    around = len(layout.beginning) + len(layout.source_end)
     try:
-        fitted = fit([*before, Piece(piece.before, (), (), piece.message)], config.max_tokens - len(bos + end) - room)
+        fitted = fit(layout, before, layout.config.max_tokens - around - room, asked)
     except LabError as error:
-        raise LabError(f"{name or f'item {key}'}, system turn {turn}: {error}") from None
-    ids = [*bos, *(i for p in fitted.pieces for i in (*p.before, *p.supervised, *p.after)), *end]
-    return Prompt(tuple(ids), key, turn, fitted.dropped, fitted.cut, piece.message.name or "reply")
+        raise LabError(f"{name or f'item {key}'}, system turn {asked.turn}: {error}") from None
+    shown = (i for piece in fitted.pieces for i in (*piece.before, *piece.supervised, *piece.after))
+    ids = (*layout.beginning, *shown, *layout.source_end)
+    return Prompt(ids, key, asked.turn, fitted.dropped, fitted.cut, asked.name or "reply")
 
 
-def answered(piece: Piece, ids: Sequence[int], tokenizer: Any) -> Piece:
-    """Return the piece with what the model wrote as its text."""
-    return Piece(piece.before, ended(ids, tokenizer.eos_token_id), piece.after, piece.message)
+def answered(message: Message, ids: Sequence[int], tokenizer: Any) -> Message:
+    """Return the message with what the model wrote in the place of its text."""
+    return replace(message, text="", ids=ended(ids, tokenizer.eos_token_id))
 
 
 def ended(answer: Sequence[int], eos: int) -> tuple[int, ...]:

@@ -21,8 +21,9 @@ from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import Conversation, answered, question
 from lab_lib.prompts.dialogue import dialogue_messages, title
 from lab_lib.prompts.dialogue_config import DialogueConfig
-from lab_lib.prompts.encode import Piece, answer_text, encode_pieces
+from lab_lib.prompts.encode import answer_text
 from lab_lib.prompts.messages import Message
+from lab_lib.prompts.templates import layout_for
 
 
 @dataclass(frozen=True)
@@ -58,31 +59,29 @@ def converse_end_to_end(
     The prompt for a reply carries its facts: `call` (the text), `state` {service: {slot: value}} after it, and
     `problems`, see `read_calls`. Raises LabError naming dialogue and turn when a prompt cannot fit.
     """
-    belief, facts, pieces = Belief(), dict[str, Any](), list[Piece]()
+    belief, facts, history = Belief(), dict[str, Any](), list[Message]()
+    layout, key, name = layout_for(tokenizer, prompt), dialogue.key, title(dialogue)
     replied = -1  # the last turn whose reply is the model's own
     for message in dialogue_messages(dialogue, prompt, settings, back_end.database):
         if message.name == "named" and message.turn == replied + 1:
             continue  # these are the names in a gold reply that was not given
         if message.name == "found":
             message = replace(message, text=answer(belief, back_end.database))
-        (piece,) = encode_pieces([message], tokenizer)
         if message.name == "call":
-            ids = yield question(pieces, piece, dialogue.key, tokenizer, prompt, room, title(dialogue))
+            ids = yield question(history, message, key, layout, room, name)
             text = message.text if ids is None else answer_text(ids, tokenizer)
-            piece = piece if ids is None else answered(piece, ids, tokenizer)
+            message = message if ids is None else answered(message, ids, tokenizer)
             calls, problems = read_calls(text, back_end.functions)
             belief = belief.after(calls)
             facts = {"call": text, "state": belief.state, "problems": problems}
+        own = list[Message]()
         if message.is_answer:
-            asked = question(pieces, piece, dialogue.key, tokenizer, prompt, room, title(dialogue))
-            ids = yield replace(asked, facts=facts)
+            ids = yield replace(question(history, message, key, layout, room, name), facts=facts)
             if own_replies and ids is not None:
-                piece, replied = answered(piece, ids, tokenizer), message.turn
-        pieces.append(piece)
-        if message.is_answer and replied == message.turn:
-            names = offered(answer_text(piece.supervised, tokenizer), belief, back_end.database)
-            own = [Message("tool", named_text(names), replied + 1, "named")] if names else []
-            pieces += encode_pieces(own, tokenizer)
+                message, replied = answered(message, ids, tokenizer), message.turn
+                names = offered(answer_text(ids, tokenizer), belief, back_end.database)
+                own = [Message("tool", named_text(names), replied + 1, "named")] if names else []
+        history += [message, *own]
 
 
 def offered(reply: str, belief: Belief, database: Database) -> list[str]:

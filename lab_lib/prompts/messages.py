@@ -15,13 +15,14 @@ class Message:
     system: instructions to the model. user: what the user says. assistant: what the model writes, and all of it is
     supervised. tool: facts that nobody says (a belief state, what a database found). `name` is the kind of message
     where a role has several: a call or a plan before the reply, say; it is empty for plain utterances and the
-    instruction.
+    instruction. `ids` are what a model wrote, with the token that ends it: they are kept in the place of the text's.
     """
 
     role: Role
     text: str
     turn: int
     name: str = ""
+    ids: tuple[int, ...] | None = None
 
     @property
     def supervised(self) -> bool:

@@ -10,10 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from lab_lib.evaluation.scores import Kind
+from lab_lib.prompts.encode import Prompt
+from lab_lib.prompts.truncation import shortened_line
 from lab_lib.runs.config import RunConfig, make_task
 from lab_lib.runs.folder import RunFolder, open_folder
 from lab_lib.runs.preflight import fit_prompt, preflight
 from lab_lib.runs.splits import load_splits
+from lab_lib.runs.steps import backend_line
 from lab_lib.tasks.base import Splits, Task
 
 
@@ -26,6 +29,16 @@ class Context:
     splits: Splits[Any]
     folder: RunFolder
     console: Console
+
+    def log(self, line: str | None) -> None:
+        """Print a line, if there is one. Of several processes the first one has a console that shows it."""
+        if line:
+            self.console.print(line, highlight=False, markup=False)
+
+    def log_prompts(self, prompts: Sequence[Prompt], what: str = "") -> None:
+        """Print what prompts lost, if they did, and that `what` does not decode with vLLM, where that is asked for."""
+        self.log(shortened_line(prompts, "prompts", self.config.prompt))
+        self.log(backend_line(self.config.decoding, what) if what else None)
 
     @property
     def systems(self) -> dict[str, tuple[str, Kind]]:

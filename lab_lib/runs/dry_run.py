@@ -14,7 +14,7 @@ from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import plan_run
 from lab_lib.runs.run import STAGES
-from lab_lib.runs.steps import token_line, train_examples
+from lab_lib.runs.steps import load_ready, token_line, train_examples
 
 
 def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
@@ -23,14 +23,13 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     The model is loaded (a hub model is downloaded), since only it can say what would be trained.
     """
     from lab_lib.models.hardware import print_choices
-    from lab_lib.models.model import load_model
     from lab_lib.training.arguments import step_count
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.loss import SHORT, choose_positions
 
     config, task, splits = plan_run(config, STAGES, console)
     console.print(to_yaml(config), markup=False, highlight=False)
-    loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
+    loaded = load_ready(config.model, config.prompt, for_training=True, full=config.lora.method == "full")
     print_choices(loaded.choices, console)
     model, summary = attach_lora(loaded.model, config.lora)
     console.print(str(summary))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab_lib.decoding.strategies import check_model
@@ -34,9 +35,7 @@ def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> No
     if "train" in stages:
         _check_training(config)
     if config.decoding.backend == "vllm" and set(stages) & {"base", "finetuned"}:
-        from lab_lib.runs.vllm import check_vllm
-
-        check_vllm(config, task, stages)
+        _check_vllm(config, task, "finetuned" in stages)
 
 
 def _check_training(config: RunConfig) -> None:
@@ -51,6 +50,26 @@ def _check_training(config: RunConfig) -> None:
     check_config(config.model, full=config.lora.method == "full")
     world_size()
     sharding_choice(config.training, config.model.quantisation)
+
+
+def _check_vllm(config: RunConfig, task: Task[Any], finetuned: bool) -> None:
+    """Raise LabError for what vLLM cannot do or where it is not installed; loads nothing."""
+    from lab_lib.decoding.vllm import engine_arguments, refuse, require_package
+
+    refuse(config.decoding)
+    if task.interactive():
+        raise LabError("decoding.backend=vllm takes prompts that are known beforehand, not task.predict_state")
+    adapted = finetuned and config.lora.method == "lora"
+    if adapted and config.lora.embeddings:
+        raise LabError(
+            "decoding.backend=vllm cannot read token vectors in an adapter (lora.embeddings): use transformers, or "
+            "merge the adapter ('lab merge RUN OUT') and decode that as a base model (model.name=OUT, --base)"
+        )
+    if has_encoder(config.model):
+        raise LabError(f"decoding.backend=vllm is for decoder-only models, and {config.model.name} has an encoder")
+    # Refuses quantisations and ranks; the folders are not looked at.
+    engine_arguments(Path(), config.model.quantisation, Path() if adapted else None, config.lora.rank)
+    require_package()
 
 
 def fit_prompt(config: RunConfig, console: Console) -> RunConfig:

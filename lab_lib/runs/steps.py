@@ -11,10 +11,12 @@ from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import Conversations, Reply
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
-from lab_lib.evaluation.scores import Predictions, Row
+from lab_lib.evaluation.scores import Metric, Predictions, Row
 from lab_lib.models.config import ModelConfig
+from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
 from lab_lib.prompts.encode import Example, Prompt
+from lab_lib.prompts.templates import ready_tokenizer
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
 from lab_lib.tasks.base import Task
@@ -61,6 +63,22 @@ def model_config(config: RunConfig, folder: RunFolder, system: str) -> ModelConf
     return replace(config.model, name=str(folder.adapter), from_scratch=False, revision=None)
 
 
+def load_ready(model: ModelConfig, prompt: PromptConfig, **how: Any) -> Any:
+    """Load a model, see `load_model`, with a tokenizer whose EOS ends an answer in the prompt's template."""
+    from lab_lib.models.hardware import Choice
+    from lab_lib.models.model import load_model
+
+    loaded = load_model(model, **how)
+    line = ready_tokenizer(loaded.tokenizer, prompt)
+    choices = {**loaded.choices, "chat template": Choice(loaded.tokenizer.eos_token, line)} if line else loaded.choices
+    return replace(loaded, choices=choices)
+
+
+def by_place(parts: Iterable[Sequence[Reply]]) -> dict[tuple[str, int], Reply]:
+    """Return {(item key, answer number): reply} of what several processes generated."""
+    return {(reply.key, reply.turn): reply for part in parts for reply in part}
+
+
 def gather(asked: Iterable[Prompt], replies: Mapping[tuple[str, int], Reply]) -> Predictions:
     """Return {item key: its answers in order} of what was generated for some prompts."""
     predictions: dict[str, list[dict[str, Any]]] = {}
@@ -75,6 +93,12 @@ def score_row(task: Task[Any], row: Row, items: Sequence[Any], settings: Evaluat
     wanted = {item.key for item in items}
     kept = {key: answers for key, answers in row.predictions.items() if key in wanted}
     return replace(row, predictions=kept, scores=task.score(items, kept, settings))
+
+
+def score_line(metrics: Sequence[Metric], values: Mapping[str, float]) -> str:
+    """Return the scores on one line: heading and value of each metric that is not descriptive."""
+    shown = [metric for metric in metrics if not metric.descriptive and metric.key in values]
+    return "  ".join(f"{metric.heading} {values[metric.key]:.{metric.decimals}f}" for metric in shown)
 
 
 def backend_line(config: DecodeConfig, what: str) -> str | None:

@@ -48,7 +48,7 @@ class Entry:
     def difference(self, key: str) -> float | None:
         """Return our number, rounded as the published one is printed, minus the published one; None without it.
 
-        >>> Entry("x", {"bleu": 18.94}, published={"bleu": "18.9"}).difference("bleu")
+        >>> Entry("x", {"main": 18.94}, published={"main": "18.9"}).difference("main")
         0.0
         """
         if key not in self.published or key not in self.values:

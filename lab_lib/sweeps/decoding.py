@@ -25,11 +25,12 @@ from lab_lib.results.rows import read_row, table_row
 from lab_lib.runs.config import load_run_config, make_task, recipe_values
 from lab_lib.runs.context import Context
 from lab_lib.runs.folder import RunFolder, open_folder, require_same, stage
+from lab_lib.runs.lock import owning
 from lab_lib.runs.preflight import preflight
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.score import baseline_rows
 from lab_lib.runs.splits import load_splits
-from lab_lib.runs.steps import conversations_of, model_config, prompts_of, score_row
+from lab_lib.runs.steps import conversations_of, load_ready, model_config, prompts_of, score_row
 from lab_lib.sweeps.figure import Surroundings
 from lab_lib.sweeps.grid import Member, Sweep, load_sweep
 from lab_lib.sweeps.summary import baseline_line, floors_of, question, write_pictures
@@ -156,9 +157,10 @@ def refuse_other_system(sweep: Sweep, system: str, out: Path) -> None:
 
 def _decode(folder: Path, todo: Mapping[str, Context], system: str) -> None:
     """Load the model once and decode and score the settings that are not there yet."""
-    from lab_lib.models.model import generation_mode, load_model
+    from lab_lib.models.model import generation_mode
 
-    loaded = load_model(model_config(next(iter(todo.values())).config, RunFolder(folder), system))
+    config = next(iter(todo.values())).config
+    loaded = load_ready(model_config(config, RunFolder(folder), system), config.prompt)
     generation_mode(loaded.model)
     printed = set[str]()  # most settings have the same prompts
     for number, (name, context) in enumerate(todo.items(), 1):
@@ -167,7 +169,7 @@ def _decode(folder: Path, todo: Mapping[str, Context], system: str) -> None:
         if (line := shortened_line(prompts, "prompts", context.config.prompt)) and line not in printed:
             console.print(line, highlight=False)
             printed.add(line)
-        with stage(context.folder, system):
+        with owning(context.folder.path), stage(context.folder, system):
             _decode_one(context, loaded, prompts, system, title)
             found = score(context, system)
             write_json(context.folder.path / SCORES, found)

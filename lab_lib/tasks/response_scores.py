@@ -18,15 +18,17 @@ from lab_lib.evaluation.state_calls import FIGURES, StateCallScores, figures, sc
 from lab_lib.prompts.belief import state_functions
 
 STATES = "Belief states and calls"  # the second table
+VARIETY = "Words and 3-grams: how many different ones occur in all replies."
 REPLY_METRICS = (
-    Metric("bleu", "BLEU"),
-    Metric("inform", "Inform", "%"),
-    Metric("success", "Success", "%"),
-    Metric("combined", "Combined", high=200.0, explanation="Combined = (Inform + Success) / 2 + BLEU."),
-    Metric("avg_lengths", "Length", "words", high=None, descriptive=True),
-    Metric("num_unigrams", "Words", "words", high=None, decimals=0, descriptive=True),
-    Metric("num_trigrams", "3-grams", "3-grams", high=None, decimals=0, descriptive=True),
-)
+    Metric("bleu", "BLEU", explanation="BLEU: how close the wording is to the human replies."),
+    Metric("inform", "Inform", "%",
+           explanation="Inform: in how many dialogues of 100 the offered place or train met the user's goal."),
+    Metric("success", "Success", "%", explanation="Success: in how many it did and every fact asked for was given."),
+    Metric("combined", "Combined", high=200.0, explanation="Combined: (Inform + Success) / 2 + BLEU."),
+    Metric("avg_lengths", "Length", "words", high=None, descriptive=True, explanation="Length: words in a reply."),
+    Metric("num_unigrams", "Words", "words", high=None, decimals=0, descriptive=True, explanation=VARIETY),
+    Metric("num_trigrams", "3-grams", "3-grams", high=None, decimals=0, descriptive=True, explanation=VARIETY),
+)  # fmt: skip
 STATE_METRICS = (
     Metric("joint_accuracy", "Joint goal", "%", group=STATES,
            explanation="Joint goal: turns whose whole belief state is right."),
@@ -40,7 +42,7 @@ STATE_METRICS = (
     Metric("malformed", "Malformed", "calls", high=None, decimals=0, descriptive=True, group=STATES,
            explanation="Malformed: texts that are no call; they change nothing."),
 )  # fmt: skip
-OWN_STATES = "Rows that predict belief states are judged with their own (end to end), the others with the gold states."
+OWN_STATES = "End to end, with their own belief states: {rows}; the others with the gold states."
 WRONG = "belief state wrong"  # a cause of its own, also where the replies do not suffer
 MARKS = ("Inform", "Success")
 # Combined against (Inform + Success) / 2 + BLEU. Rates have one decimal, so half of their sum is exact with two; BLEU
@@ -96,7 +98,7 @@ def of_replies(found: MwzScores) -> Scores:
             "success_by_domain": dict(found.success_by_domain),
             "unknown_placeholders": dict(found.unknown_placeholders),
             "active_domains": {key: [list(names) for names in turns] for key, turns in found.active_domains.items()},
-            **({"table_notes": [OWN_STATES]} if "states:given" in found.signature else {}),
+            **({"table_notes": {"": [OWN_STATES]}} if "states:given" in found.signature else {}),
         },
     )
 
@@ -124,8 +126,11 @@ def of_states(found: StateCallScores) -> Scores:
         items=found.dialogues,
         answers=found.turns,
         signature="",
-        notes=(f"calls: {problems}, of {found.turns}",) if problems else (),
-        extra={"problems": dict(found.problems), "wrong_states": {k: list(v) for k, v in found.wrong.items()}},
+        extra={
+            "problems": dict(found.problems),
+            "wrong_states": {key: list(turns) for key, turns in found.wrong.items()},
+            **({"table_notes": {STATES: [f"{{rows}}: {problems}, of {found.turns} calls."]}} if problems else {}),
+        },
     )
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from lab_lib.course.widgets.page import paragraph
 from lab_lib.decoding.config import DecodeConfig
-from lab_lib.decoding.generate import plain
+from lab_lib.decoding.generate import generate_answers
 from lab_lib.decoding.sampling import warpers
 from lab_lib.prompts.encode import Prompt, answer_text
 
@@ -53,7 +53,7 @@ def decode(loaded: Any, prompt: Prompt, config: DecodeConfig) -> Answer:
 
     generation_mode(loaded.model)
     with merged_for_decoding(loaded.model, config.exact):
-        ids = plain(loaded.model, loaded.tokenizer, [prompt], config)[0]
+        ids = generate_answers(loaded.model, loaded.tokenizer, [prompt], config)[0]
         logits = reply_logits(loaded.model, prompt.ids, ids)
     text, ended = answer_text(ids, loaded.tokenizer), ids[-1] == loaded.tokenizer.eos_token_id
     return Answer(text, tuple(tokens_of(ids, logits, loaded.tokenizer, config)), ended)

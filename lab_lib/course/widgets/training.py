@@ -6,26 +6,22 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from lab_lib.corpora.delex import delexicalise
-from lab_lib.corpora.load import load_corpus
-from lab_lib.corpora.show import pick
-from lab_lib.corpora.types import Corpus, Dialogue, exchanges
+from lab_lib.course.widgets.opened import OpenedRun, open_run
 from lab_lib.course.widgets.page import UNDERLINED, marked, page, paragraph, problem, table
 from lab_lib.course.widgets.shell import Pager, show_static, show_widget, static_view
 from lab_lib.decoding.predictions import read_partial
 from lab_lib.errors import LabError
+from lab_lib.evaluation.scores import Metric
 from lab_lib.files import read_json
-from lab_lib.results.curve import best_step, curve_png
+from lab_lib.results.cells import number
+from lab_lib.results.curve import best_step, curve_png, drawn_metrics
 from lab_lib.results.differences import difference
-from lab_lib.runs.config import load_run_config
 
-DEV = {"bleu": "BLEU", "inform": "Inform", "success": "Success", "joint_accuracy": "joint goal"}
 TRAINED = ("train", "finetuned", "report")  # stages after which a run's log does not grow any more
 Rows = Sequence[Mapping[str, Any]]
 
@@ -83,13 +79,24 @@ def until(rows: Rows, step: int) -> list[Mapping[str, Any]]:
     return [row for row in rows if row["step"] <= step]
 
 
+def opened(run: Run) -> OpenedRun | None:
+    """Return the config and task of a run; None before it has a config."""
+    return open_run(run.folder) if (run.folder / "config.yaml").exists() else None
+
+
+def metrics_of(run: Run) -> Sequence[Metric]:
+    """Return what the run's dev scores are; none before it has a config."""
+    found = opened(run)
+    return found.task.metrics if found else ()
+
+
 def picture(run: Run, step: int) -> bytes:
     """Return the whole curve as PNG; a line shows where a step before its end is. Marks the best checkpoint so far."""
-    config = load_run_config(run.folder) if (run.folder / "config.yaml").exists() else None
-    best = best_step(until(run.log, step), (config.training.best_metric if config else None) or "combined")
-    return curve_png(
-        run.log, config.recipe if config else run.folder.name, best, step if step < run.steps[-1] else None
-    )
+    found, shown = opened(run), step if step < run.steps[-1] else None
+    if found is None:
+        return curve_png(run.log, (), run.folder.name, at=shown)
+    best = best_step(until(run.log, step), found.main)
+    return curve_png(run.log, found.task.metrics, found.config.recipe, best, shown)
 
 
 def progress(run: Run, step: int) -> Markup:
@@ -98,47 +105,37 @@ def progress(run: Run, step: int) -> Markup:
     facts = [f"step {step} of {run.steps[-1]} so far"]
     facts += [f"loss {row['loss']:.3f}" for row in log[::-1] if "loss" in row][:1]
     dev: Mapping[str, float] = next((row["dev"] for row in log[::-1] if "dev" in row), {})
-    facts += [f"dev {heading} {dev[name]:.1f}" for name, heading in DEV.items() if name in dev]
+    scores = [metric for metric in drawn_metrics(metrics_of(run)) if metric.key in dev]
+    facts += [f"dev {metric.heading} {number(dev[metric.key], metric.decimals)}" for metric in scores]
     state = " ".join(str(run.status[name]) for name in ("stage", "state", "reason") if run.status.get(name))
     return paragraph(" · ".join([*facts, f"run: {state or 'no status yet'}"]))
 
 
 def samples(run: Run, step: int) -> Markup:
-    """Return the sample replies of the last dev evaluation up to a step, beside the user's words and the gold reply."""
+    """Return the sample answers of the last dev evaluation up to a step, beside the prompts and the references."""
     found = until(run.samples, step)
     if not found:
         return paragraph("No sample replies yet: they come with each dev evaluation (training.evaluate_every).", "soft")
     row = found[-1]
-    replies = [reply["response"] for reply in row["replies"]]
-    title = paragraph(f"Dialogue {row['dialogue']} at step {row['step']}. {UNDERLINED}")
+    answers = [answer["response"] for answer in row["replies"]]
+    place = f"{row['dialogue']} at step {row['step']}. {UNDERLINED}"
     try:
-        turns = spoken(find_dialogue(run.folder, row["dialogue"]))
+        words, turns = open_run(run.folder).task.words, open_run(run.folder).view(row["dialogue"]).turns
     except LabError as error:
-        return Markup("{}{}{}").format(title, problem(error), table(["model"], [[reply] for reply in replies]))
-    rows = [(user, gold, marked(difference(gold, reply))) for (user, gold), reply in zip(turns, replies, strict=True)]
-    return Markup("{}{}").format(title, table(["user", "gold reply", "model"], rows))
-
-
-def spoken(dialogue: Dialogue) -> list[tuple[str, str]]:
-    """Return (the user's words, delexicalised reply) of every system turn."""
-    return [(exchange.user, delexicalise(exchange.reply)) for exchange in exchanges(dialogue)]
-
-
-def find_dialogue(folder: Path, id: str) -> Dialogue:
-    """Return a dialogue of the corpus a run learns from. Raises LabError when the corpus is not on this machine."""
-    return pick(corpus_of(load_run_config(folder).data.corpus), "", 0, id)[0]
-
-
-@lru_cache(maxsize=1)
-def corpus_of(name: str) -> Corpus:
-    """Return a corpus, read once: a slider asks for it at every move."""
-    return load_corpus(name)
+        shown = table(["model"], [[answer] for answer in answers])
+        return Markup("{}{}{}").format(paragraph(f"Item {place}"), problem(error), shown)
+    rows = [
+        (turn.prompt, turn.reference, marked(difference(turn.reference, answer)))
+        for turn, answer in zip(turns, answers, strict=True)
+    ]
+    title, heads = paragraph(f"{words.item.capitalize()} {place}"), ["user", f"gold {words.answer}", "model"]
+    return Markup("{}{}").format(title, table(heads, rows))
 
 
 def view(run: Run, point: int) -> tuple[str, bytes, str]:
     """Return (line, picture, replies) after the first `point` + 1 logged steps."""
     if not run.steps:
-        return page(paragraph(f"Waiting for {run.folder / 'log.jsonl'} ...")), curve_png([], run.folder.name), ""
+        return page(paragraph(f"Waiting for {run.folder / 'log.jsonl'} ...")), curve_png([], (), run.folder.name), ""
     step = run.steps[min(point, len(run.steps) - 1)]
     return page(progress(run, step)), picture(run, step), page(samples(run, step))
 

@@ -1,8 +1,8 @@
-"""Generating on a CPU with each layer's weight and adapter folded into one matrix.
+"""Merges each layer's weight and adapter into one matrix while a model generates on a CPU.
 
-A reply is written token by token: 42 small layers a token for lab-tiny, each of which would unpack its 4-bit weight and
-multiply three matrices (base, A, B). Folded, W + scale x B A with W unpacked, a layer is one product. It is the same
-function in fp32, kept only while generating: nothing is merged into 4 bits, saved, or trained.
+An answer is generated token by token: for each token lab-tiny computes 42 small layers, each of which would unpack its
+4-bit weight and multiply three matrices (base, A, B). Merged, as W + scale x B A with W unpacked, a layer is one product.
+It is the same function in fp32, kept only during generation: nothing is merged into 4 bits, saved, or trained.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ LARGEST = 250_000_000  # weights; in fp32 1 GB beside the model itself
 
 
 def merge_choice(model: Any) -> Choice:
-    """Return whether to fold, and why."""
+    """Return whether to merge, and why."""
     if model.device.type != "cpu":
-        return Choice("no", "folding is for CPUs; on a GPU it was not tried")
+        return Choice("no", "merging is for CPUs; on a GPU it was not tried")
     if count_parameters(model) > LARGEST:
         return Choice("no", f"more than {LARGEST:,} weights: unpacked they would take over 1 GB")
     return Choice("yes", "on a CPU one product a layer takes a quarter less time than unpacking and three products")
@@ -52,10 +52,10 @@ def merged_for_decoding(model: Any, exact: bool = False) -> Iterator[None]:
 
 @contextmanager
 def in_float64(model: Any) -> Iterator[None]:
-    """Compute in float64 inside the `with`. Raises LabError when weights are quantised, and were not folded.
+    """Compute in float64 inside the `with`. Raises LabError when weights are quantised and were not merged.
 
     Sums of rounded numbers depend on their order, and that on the shape of a batch: in float32 by about 1 part in 10
-    million, which turns near ties. In float64 it is 1 in 10^16, so that no reply is known to have turned.
+    million, which turns near ties. In float64 it is 1 in 10^16; no answer is known to have changed.
     """
     held = [*model.parameters(), *model.buffers()]
     if any(type(tensor).__name__ in ("Params4bit", "Int8Params") for tensor in held):

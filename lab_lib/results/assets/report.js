@@ -19,8 +19,11 @@
   const verdict = (item, system) => item.verdicts[system];
   const causes = (item, system) => (verdict(item, system) || { causes: [] }).causes;
   const met = (item, system) => Object.values((verdict(item, system) || { marks: {} }).marks).filter(Boolean).length;
-  // Whether every mark is met; undefined for a system that was not judged.
-  const good = (item, system) => (verdict(item, system) ? Object.values(verdict(item, system).marks).every(Boolean) : undefined);
+  // Whether every mark is met; undefined where there is none: the system, or the item, was not judged.
+  function good(item, system) {
+    const marks = Object.values((verdict(item, system) || { marks: {} }).marks);
+    return marks.length ? marks.every(Boolean) : undefined;
+  }
 
   function badge(label, value) {
     if (value === undefined || value === null) return make("span", { class: "badge none" }, label + " not scored");

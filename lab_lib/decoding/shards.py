@@ -1,6 +1,6 @@
-"""Decoding by several processes: each takes whole dialogues, and the first one joins what all have written.
+"""Decoding by several processes: each decodes a shard of whole items, and the first one joins what all have written.
 
-A reply depends on its dialogue, its turn and the seed alone, so who writes it changes nothing.
+An answer depends on its item, its turn and the seed alone, so it is the same in whichever process it is generated.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from lab_lib.processes.rank import Processes
 from lab_lib.prompts.encode import Prompt
 
 
-def share(processes: Processes, prompts: Sequence[Prompt]) -> list[Prompt]:
-    """Return the prompts of this process's dialogues: whole ones, dealt from the longest down, one each in turn."""
+def shard(processes: Processes, prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Return the prompts of this process: those of whole items, dealt from the longest down, one each in turn."""
     sizes: dict[str, int] = {}
     for prompt in prompts:
         sizes[prompt.key] = sizes.get(prompt.key, 0) + len(prompt.ids)
@@ -23,10 +23,10 @@ def share(processes: Processes, prompts: Sequence[Prompt]) -> list[Prompt]:
 
 
 def partial_file(processes: Processes, path: Path) -> Path:
-    """Return the file that this process appends its replies to before `path` is complete."""
+    """Return the file that this process appends its answers to before `path` is complete."""
     return path.with_name(f"{path.name}.partial" + (f"-{processes.rank}" if processes.rank else ""))
 
 
 def partial_files(path: Path) -> list[Path]:
-    """Return the files of replies that any number of processes have left before `path` was complete."""
+    """Return the files of answers that any number of processes have left before `path` was complete."""
     return sorted(path.parent.glob(f"{path.name}.partial*"))

@@ -1,4 +1,4 @@
-"""Decoding by dialogue: one cache a dialogue, ended rows leave, and the replies are those of generate()."""
+"""Decoding by conversation: one cache an item, ended rows leave, and the answers are those of generate()."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from functools import partial
 import pytest
 from tiny_models import tiny_falcon, tiny_llama, tiny_neox
 
-from lab_lib.decoding.cached_decoder import PASS
+from lab_lib.decoding.cached_decoder import PASS, CachedDecoder
 from lab_lib.decoding.config import DecodeConfig
-from lab_lib.decoding.dialogues import CachedDecoder, chains, recite, write_dialogues
+from lab_lib.decoding.conversations import chains, decode_conversations, from_prompts
 from lab_lib.decoding.generate import generate_batch, generate_replies, reads_once, reply_text
 from lab_lib.errors import LabError
 from lab_lib.models.fast_cpu.chunked_attention import use_chunks
@@ -73,8 +73,11 @@ def test_rows_that_end_early_leave_and_the_others_go_on_unchanged(loaded):
     """A token that the sampled replies reach at many different places is declared to be EOS."""
     model, tokenizer = loaded
     config, prompts = DecodeConfig(max_new_tokens=25, sample=True, top_k=12), dialogues(8)
-    talks = [recite(chain) for chain in chains(prompts)]
-    free = [ids for _, ids in write_dialogues(talks, CachedDecoder(model, tokenizer, config, len(talks)), alone=None)]
+    talks = [from_prompts(chain) for chain in chains(prompts)]
+    free = [
+        ids
+        for _, ids in decode_conversations(talks, CachedDecoder(model, tokenizer, config, len(talks)), uncached=None)
+    ]
     places = {token: {ids.index(token) for ids in free if token in ids} for ids in free for token in ids}
     changed = copy.deepcopy(tokenizer)
     changed.eos_token = changed.convert_ids_to_tokens(max(places, key=lambda token: len(places[token])))
@@ -110,13 +113,13 @@ def test_no_row_holds_a_gap_and_little_padding_is_read(loaded, monkeypatch):
     model, tokenizer = loaded
     monkeypatch.setitem(PASS, "cpu", 6)
     prompts = dialogues(8)
-    talks = [recite(chain) for chain in chains(prompts)]
-    reader = CachedDecoder(model, tokenizer, DecodeConfig(max_new_tokens=1), len(talks))
+    talks = [from_prompts(chain) for chain in chains(prompts)]
+    decoder = CachedDecoder(model, tokenizer, DecodeConfig(max_new_tokens=1), len(talks))
     widths, fed = [], []
     handle = model.get_input_embeddings().register_forward_hook(lambda m, args, out: fed.append(args[0].numel()))
     try:
-        for _ in write_dialogues(talks, reader, alone=None):
-            widths.append(reader.cache.places.end)
+        for _ in decode_conversations(talks, decoder, uncached=None):
+            widths.append(decoder.cache.places.end)
     finally:
         handle.remove()
     assert max(widths) == max(len(prompt.ids) for prompt in prompts)
@@ -209,10 +212,10 @@ def test_an_answer_is_written_in_the_room_that_reading_left(loaded):
 
     model, tokenizer = loaded
     read, config = (*range(3, 20),), DecodeConfig(max_new_tokens=200, min_new_tokens=200)
-    reader = CachedDecoder(model, tokenizer, config, 1)
+    decoder = CachedDecoder(model, tokenizer, config, 1)
     with torch.inference_mode():
-        reader.read([read])
-        reader.write([Prompt(read, "d", 0)])
-    keys = reader.cache.layers[0].keys
+        decoder.read([read])
+        decoder.generate([Prompt(read, "d", 0)])
+    keys = decoder.cache.layers[0].keys
     written = (keys != 0).any(-1)[0, 0]
     assert written[17:].sum() > 150 and written[17 + 190 : 17 + 199].any()  # some tokens (pad) have no key

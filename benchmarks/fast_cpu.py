@@ -1,0 +1,191 @@
+"""What each file of lab_lib/models/fast_cpu gains on this machine: python benchmarks/fast_cpu.py [--repeats 5]
+
+Each is switched on and off in turn and does the same work: steps of 4-bit QLoRA of lab-tiny on town dialogues, as in
+`lab demo`; generation with its adapter; steps of a T5 whose attention is as sharp as after some hundred steps. What can
+be set only once is measured in a fresh process each time. Compared is processor time (user and system, all threads):
+other jobs slow the clock of a machine down, and processor time little. The gain is the median of off / on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from lab_lib.corpora.load import load_corpus
+from lab_lib.corpora.types import Dialogue
+from lab_lib.decoding.config import DecodeConfig
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.fast_cpu.allocator import keep_freed_memory
+from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
+from lab_lib.models.hardware import autocast, find_cpu
+from lab_lib.models.model import Loaded, generation_mode, load_model, training_mode
+from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.conversation import prompts
+from lab_lib.prompts.encode import training_examples
+from lab_lib.training.lora import LoraConfig, attach_lora
+from lab_lib.training.loss import batching_for
+from lab_lib.training.seq2seq import rows_for
+
+STEPS, EXAMPLES, NEW_TOKENS = 3, 4, 24
+Action = Callable[[], Any]
+
+
+def processor_seconds(action: Action) -> float:
+    """Return the processor time that `action` takes in all threads of this process."""
+    start = time.process_time()
+    action()
+    return time.process_time() - start
+
+
+def dialogues() -> list[Dialogue]:
+    """Return the town dialogues that a few steps take."""
+    return list(load_corpus("town").splits["train"][: STEPS * EXAMPLES])
+
+
+def lab_tiny() -> tuple[Any, Loaded]:
+    """Return lab-tiny in 4 bits with the adapter of `lab demo`, untrained, and the Loaded it comes from."""
+    loaded = load_model(ModelConfig(), for_training=True)
+    return attach_lora(loaded.model, LoraConfig(rank=32, dropout=0.0, embeddings=True))[0], loaded
+
+
+def sharp_t5(factor: float = 20.0) -> tuple[Any, Loaded]:
+    """Return a T5 with random weights whose queries are `factor` times longer: many attention weights are denormal."""
+    import torch
+
+    loaded = load_model(ModelConfig("t5-tiny", quantisation="none", from_scratch=True), for_training=True, full=True)
+    model, _ = attach_lora(loaded.model, LoraConfig(method="full"))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(".q.weight"):
+                weight *= factor
+    return model, loaded
+
+
+def training(model: Any, loaded: Loaded, form: str = "dialogues") -> Action:
+    """Return what does STEPS forward and backward passes; they were done once before."""
+    training_mode(model, False)
+    prompt, tokenizer = PromptConfig(format=form, state=True), loaded.tokenizer  # type: ignore[arg-type]
+    batching = batching_for(model, tokenizer.pad_token_id)
+    examples = [e for d in dialogues() for e in training_examples(d, tokenizer, prompt)][: STEPS * EXAMPLES]
+    rows = rows_for(model, examples, tokenizer.eos_token_id)
+    batches = [batching.collate(rows[n : n + EXAMPLES]) for n in range(0, len(rows), EXAMPLES)]
+
+    def steps() -> None:
+        for batch in batches:
+            with autocast(loaded.device, loaded.dtype):
+                loss = batching(model, batch)
+            loss.backward()
+            model.zero_grad(set_to_none=True)
+
+    steps()
+    return steps
+
+
+def chunked_attention() -> tuple[Action, Action]:
+    """Training with chunked attention, and with PyTorch's fused kernel; both in bf16."""
+    model, loaded = lab_tiny()
+    kinds = (loaded.choices["attention"].value, "sdpa")
+    steps = training(model, loaded)
+
+    def with_attention(kind: str) -> Action:
+        def run() -> None:
+            model.get_base_model().set_attn_implementation(kind)
+            steps()
+
+        return run
+
+    on, off = map(with_attention, kinds)
+    return on, off
+
+
+def merged_layers() -> tuple[Action, Action]:
+    """Generation with merged layers, and with 4-bit layers and their adapters."""
+    from lab_lib.decoding.generate import generate_batch
+
+    model, loaded = lab_tiny()
+    generation_mode(model)
+    settings = DecodeConfig(min_new_tokens=NEW_TOKENS, max_new_tokens=NEW_TOKENS)
+    asked = [p for d in dialogues() for p in prompts(d, loaded.tokenizer, PromptConfig(state=True), None, NEW_TOKENS)]
+    todo = [prompt.ids for prompt in asked[:16]]
+
+    def with_layers(merged: bool) -> Action:
+        def run() -> None:
+            with merged_for_decoding(model) if merged else nullcontext():
+                generate_batch(model, loaded.tokenizer, todo, settings)
+
+        return run
+
+    return with_layers(True), with_layers(False)
+
+
+def freed_memory(on: bool) -> float:
+    """Return the seconds of training where freed memory is kept (`on`), or given back to the kernel."""
+    if on:
+        keep_freed_memory()
+    return processor_seconds(training(*lab_tiny()))
+
+
+def denormals(on: bool) -> float:
+    """Return the seconds of training a sharp T5 with denormal numbers as zero (`on`), or computed."""
+    import torch
+
+    model, loaded = sharp_t5()  # load_model has set the switch for this thread and those to come
+    torch.set_flush_denormal(on)
+    return processor_seconds(training(model, loaded, "pairs"))
+
+
+IN_ONE_PROCESS = {work.__name__: work for work in (chunked_attention, merged_layers)}
+FRESH = {work.__name__: work for work in (freed_memory, denormals)}
+
+
+def pairs(name: str, repeats: int) -> list[tuple[float, float]]:
+    """Return (seconds off, seconds on) for each repeat of one kind of work."""
+    if name in IN_ONE_PROCESS:
+        on, off = IN_ONE_PROCESS[name]()
+        off(), on()  # not counted: the first time of each compiles kernels
+        return [(processor_seconds(off), processor_seconds(on)) for _ in range(repeats)]
+    return [(fresh(name, "off"), fresh(name, "on")) for _ in range(repeats)]
+
+
+def fresh(name: str, switch: str) -> float:
+    """Return the seconds of a work of FRESH, done in a process of its own."""
+    command = [sys.executable, __file__, "--work", name, switch]
+    return float(subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).splitlines()[-1])
+
+
+def processor() -> str:
+    """Return the name of the processor, and whether it multiplies bf16."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    name = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown processor")
+    return f"{name}, {'with' if find_cpu().native_bf16_cpu else 'without'} native bf16"
+
+
+def main() -> None:
+    """Print the table; with --work do one piece of work and print its seconds."""
+    import torch
+
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--work", nargs=2, metavar=("NAME", "on|off"))
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    if asked.work:
+        print(FRESH[asked.work[0]](asked.work[1] == "on"))
+        return
+    print(f"{processor()}; 1 thread, processor seconds, {asked.repeats} repeats\n")
+    print("| what | off | on | gain | from | to |\n|---|---:|---:|---:|---:|---:|")
+    for name in (*IN_ONE_PROCESS, *FRESH):
+        found = pairs(name, asked.repeats)
+        gains, (off, on) = sorted(a / b for a, b in found), (median(column) for column in zip(*found, strict=True))
+        print(f"| {name} | {off:.2f} | {on:.2f} | {median(gains):.2f} | {gains[0]:.2f} | {gains[-1]:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Decoding whole conversations with one cache each: what was read for one answer is not read again for the next.
+
+The prompt for an item's answer n + 1 begins with its prompt for answer n, token for token (see `prompts.encode`). So a
+batch holds items, not prompts: each round reads only what is new (the last answer, the user's words, the state) and
+generates one answer an item (see `cached_decoder.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from lab_lib.decoding.cached_decoder import Answers, CachedDecoder
+from lab_lib.prompts.conversation import Conversation
+from lab_lib.prompts.encode import Prompt
+
+Chain = list[Prompt]  # prompts of one item, each the beginning of the next
+
+
+def chains(prompts: Sequence[Prompt]) -> list[Chain]:
+    """Group prompts into chains, longest last prompt first; an item whose oldest turns were cut gives several."""
+    found: list[Chain] = []
+    for prompt in sorted(prompts, key=lambda prompt: (prompt.key, prompt.turn)):
+        last = found[-1][-1] if found else None
+        if last and last.key == prompt.key and prompt.ids[: len(last.ids)] == last.ids:
+            found[-1].append(prompt)
+        else:
+            found.append([prompt])
+    return sorted(found, key=lambda chain: (-len(chain[-1].ids), chain[0].key, chain[0].turn))
+
+
+def from_prompts(chain: Chain) -> Conversation:
+    """Yield the prompts of a chain in turn, whatever the answers: the history is the gold one."""
+    for prompt in chain:  # noqa: UP028 (a list cannot be sent the answers)
+        yield prompt
+
+
+class Talk:
+    """A conversation with the prompt that it yielded last (None at its end) and the one before."""
+
+    def __init__(self, conversation: Conversation):
+        self.conversation = conversation
+        self.last: Prompt | None = None
+        self.now = next(conversation, None)
+
+    def new(self) -> tuple[int, ...] | None:
+        """Return the tokens that follow the previous prompt; None when the new one does not begin with it.
+
+        That is so once the oldest turns had to be cut.
+        """
+        assert self.now is not None
+        known = self.last.ids if self.last else ()
+        return self.now.ids[len(known) :] if self.now.ids[: len(known)] == known else None
+
+    def answer(self, ids: Sequence[int]) -> None:
+        """Send the conversation what the model generated."""
+        self.last = self.now
+        try:
+            self.now = self.conversation.send(ids)
+        except StopIteration:
+            self.now = None
+
+
+def decode_conversations(
+    conversations: Sequence[Conversation],
+    decoder: CachedDecoder | None,
+    uncached: Callable[[Sequence[Prompt]], Answers],
+) -> Iterator[tuple[Prompt, list[int]]]:
+    """Yield (prompt, new token ids) for every prompt of some conversations, round by round.
+
+    The ids end with EOS unless the answer was cut at the greatest length. A conversation stays in the decoder's cache
+    while each prompt continues its previous one. Once its oldest turns had to be cut, every later prompt has another
+    beginning: from there on, or always without a decoder, `uncached` generates its answers.
+    """
+    cached, cut = [Talk(conversation) for conversation in conversations], list[Talk]()
+    while True:
+        follows = [row for row, talk in enumerate(cached) if decoder and talk.now and talk.new() is not None]
+        cut = [talk for talk in (*cut, *(t for n, t in enumerate(cached) if n not in follows)) if talk.now]
+        if decoder:
+            follows.sort(key=lambda row: len(cached[row].new() or ()))  # chunks of similar length are read together
+        cached = [cached[row] for row in follows]
+        if not cached and not cut:
+            return
+        if decoder and cached:
+            decoder.keep(follows)
+            decoder.read([talk.new() or () for talk in cached])
+            yield from _round(cached, decoder.generate)
+        if cut:
+            yield from _round(cut, uncached)
+
+
+def _round(
+    talks: Sequence[Talk], generate: Callable[[Sequence[Prompt]], Answers]
+) -> Iterator[tuple[Prompt, list[int]]]:
+    """Generate one answer for each conversation, send it, and yield (prompt, answer)."""
+    asked = [talk.now for talk in talks if talk.now]
+    answers = generate(asked)
+    for talk, ids in zip(talks, answers, strict=True):
+        talk.answer(ids)
+    yield from zip(asked, answers, strict=True)

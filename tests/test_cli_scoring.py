@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
+import shutil
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -16,9 +17,10 @@ from tiny_corpus import write_tiny_corpus
 from lab_lib.corpora.multiwoz import read_multiwoz
 from lab_lib.errors import LabError
 from lab_lib.evaluation.baselines import gold_replies
+from lab_lib.evaluation.cross_check import INSTALL, mwzeval_figures
 from lab_lib.files import read_json, write_json, write_jsonl
-from lab_lib.scoring.cross_check import INSTALL
-from lab_lib.scoring.leaderboard_table import Entry, table_notes
+from lab_lib.scoring.leaderboard_table import Board, Entry, table_notes
+from lab_lib.tasks.response_published import MULTIWOZ
 
 
 @pytest.fixture(scope="module")
@@ -58,20 +60,21 @@ def packed(path: Path, value: Any) -> Path:
     return path
 
 
-def test_a_file_is_scored_beside_reference_and_trivial_rows(lab, gold, tmp_path):
+def test_a_file_is_scored_beside_oracle_and_trivial_rows(lab, gold, tmp_path):
     target = write_jsonl(tmp_path / "mine.jsonl", rows(gold))
     code, out, err = lab("evaluate", target, "--resamples", 20, "--seed", 3)
     assert (code, out) == (0, "mine.report.json\n")
     report = read_json(tmp_path / "mine.report.json")
-    assert list(report["table"]) == ["gold replies", "random reply", "most frequent reply", "mine"]
+    assert list(report["rows"]) == ["gold replies", "random reply", "most frequent reply", "mine"]
     # Word by word: in a narrow terminal the table breaks a name into lines.
-    assert all(word in err for name in report["table"] for word in name.split())
-    assert report["table"]["mine"] == report["table"]["gold replies"]
-    assert report["table"]["mine"]["intervals"].keys() == {"bleu", "inform", "success", "combined"}
+    assert all(word in err for name in report["rows"] for word in name.split())
+    mine, oracle = report["rows"]["mine"], report["rows"]["gold replies"]
+    assert mine == {**oracle, "kind": "other"} and oracle["kind"] == "oracle"
+    assert mine["intervals"].keys() == {"bleu", "inform", "success", "combined"}
     assert report["predictions_sha256"] == sha256(target.read_bytes()).hexdigest()
-    assert (report["seed"], report["split"], report["metrics"]) == (3, "train", ["mwz"])
+    assert (report["seed"], report["split"], report["task"], report["main"]) == (3, "train", "response", "combined")
     assert "rules:2022|states:gold|active:estimated" in report["scorer"] and "seed:3" in report["scorer"]
-    assert report["versions"]["sacrebleu"] and report["mwz"]["per_dialogue"]["tin0001"]["success"]["total"] is True
+    assert report["versions"]["sacrebleu"] and report["scores"]["per_item"]["tin0001"]["marks"]["Success"] is True
     assert "<title>mine: " in (tmp_path / "mine.report.html").read_text()
 
 
@@ -80,25 +83,45 @@ def test_both_layouts_score_alike(lab, gold, tmp_path):
     write_jsonl(tmp_path / "other.jsonl", rows(gold))
     for name, target in (("same", "same.json.gz"), ("other", "other.jsonl")):
         assert lab("evaluate", target, "--resamples", 0, "--out", f"{name}.out.json")[0] == 0
-    assert read_json(tmp_path / "same.out.json")["mwz"] == read_json(tmp_path / "other.out.json")["mwz"]
+    assert read_json(tmp_path / "same.out.json")["scores"] == read_json(tmp_path / "other.out.json")["scores"]
     assert (tmp_path / "same.out.html").exists()
 
 
-def test_rules_and_active_domains_reach_the_scorer(lab, gold, tmp_path):
+@pytest.mark.parametrize(
+    "settings", [("--rules", "2023", "--active", "slot_names"), ("task.rules=2023", "task.active=slot_names")]
+)
+def test_rules_and_active_domains_reach_the_scorer(settings, lab, gold, tmp_path):
     write_json(tmp_path / "p.json", gold)
-    assert lab("evaluate", "p.json", "--rules", "2023", "--active", "slot_names", "--resamples", 0)[0] == 0
-    assert "rules:2023|states:gold|active:slot_names" in read_json(tmp_path / "p.report.json")["scorer"]
+    assert lab("evaluate", "p.json", *settings, "--resamples", 0)[0] == 0
+    report = read_json(tmp_path / "p.report.json")
+    assert "rules:2023|states:gold|active:slot_names" in report["scorer"] and report["settings"]["rules"] == "2023"
 
 
-def test_other_metrics_add_their_parts(lab, gold, tmp_path):
+def test_other_metrics_add_their_tables(lab, gold, tmp_path):
     given = {key: [{**turn, "state": {}} for turn in turns] for key, turns in gold.items()}
     write_json(tmp_path / "p.json", given)
     code, _, err = lab("evaluate", "p.json", "--metrics", "text,states", "--resamples", 10, "--stemmer")
     assert code == 0 and "ROUGE with stemmer" in err
     report = read_json(tmp_path / "p.report.json")
-    assert report["text"]["p"]["exact_match"] == 100 and "stemmer:yes" in report["text"]["p"]["signature"]
-    assert report["states"]["turns"] == sum(map(len, gold.values())) and report["states"]["joint_accuracy"] < 100
-    assert "mwz" not in report and not (tmp_path / "p.report.html").exists()
+    own = report["rows"]["p"]
+    assert own["values"]["exact_match"] == 100 and "stemmer:yes" in report["scorer"]
+    assert report["rows"]["gold calls"]["values"]["joint_accuracy"] == 100 > own["values"]["joint_accuracy"]
+    assert own["answers"] == sum(map(len, gold.values())) and "joint_accuracy" in own["intervals"]
+    keys = {metric["key"] for metric in report["metrics"]}
+    assert "bleu" not in own["values"] and "bleu" not in keys and report["main"] in keys
+    assert "ROUGE-Lsum" in (tmp_path / "p.report.html").read_text()
+
+
+def test_tables_without_the_multiwoz_scorer_need_no_goals(cli, gold, tmp_path, corpus, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    goalless = tmp_path / "goalless"
+    shutil.copytree(corpus, goalless)
+    (goalless / "data.json").unlink()
+    write_json(tmp_path / "p.json", gold)
+    where = ("--corpus", goalless, "--split", "train", "--resamples", 0)
+    assert cli("evaluate", "p.json", "--metrics", "text", *where)[0] == 0
+    code, _, err = cli("evaluate", "p.json", *where)
+    assert code == 2 and "no dialogue has a goal" in err
 
 
 def test_a_part_of_the_corpus_is_scored_and_said_so(lab, gold, tmp_path):
@@ -108,8 +131,8 @@ def test_a_part_of_the_corpus_is_scored_and_said_so(lab, gold, tmp_path):
     assert "note: predicted dialogues: 1 of 2; only these are scored" in err
     assert "note: dialogues with fewer turns than the reference: 1" in err
     report = read_json(tmp_path / "p.report.json")
-    assert {row["dialogues"] for row in report["table"].values()} == {1}
-    assert report["text"]["p"]["segments"] == 1 and len(report["notes"]) == 2
+    assert {row["items"] for row in report["rows"].values()} == {1}
+    assert report["rows"]["p"]["answers"] == 1 and len(report["notes"]) == 2
 
 
 def test_unknown_placeholders_are_a_cause_on_the_page(lab, gold, tmp_path):
@@ -117,7 +140,7 @@ def test_unknown_placeholders_are_a_cause_on_the_page(lab, gold, tmp_path):
     write_json(tmp_path / "p.json", gold)
     code, _, err = lab("evaluate", "p.json", "--resamples", 0)
     assert code == 0 and "note: unknown placeholders deleted: 2: [adress] 2x" in err
-    causes = read_json(tmp_path / "p.report.json")["mwz"]["per_dialogue"]["tin0001"]["causes"]
+    causes = read_json(tmp_path / "p.report.json")["scores"]["per_item"]["tin0001"]["causes"]
     assert "unknown slot [adress]" in causes and "restaurant: no venue offered" in causes
     assert "unknown slot [adress]" in (tmp_path / "p.report.html").read_text()
 
@@ -149,6 +172,7 @@ def edited(change):
         ("p.json", edited(lambda g: {"tin0001": "a"}), "the mwzeval layout"),
         ("p.json", lambda g: b"[1, 2]", "the mwzeval layout"),
         ("p.json", lambda g: b"{}", "no turn to score"),
+        ("p.json", edited(lambda g: {"tin0001": [5]}), "expected an object with 'response', found 5"),
         ("p.json", lambda g: b"", "the file is empty"),
         ("p.jsonl", lambda g: b"", "no turn to score"),
         ("p.json", lambda g: json.dumps(g).encode()[:-9], "line 1, column "),
@@ -176,16 +200,22 @@ def test_bad_files_give_one_line_and_exit_code_2(name, make, message, lab, gold,
     ("arguments", "message"),
     [
         (["nowhere.json"], "nowhere.json: no such run folder or prediction file"),
-        (["p.json", "--metrics", "mzw"], "metrics: unknown 'mzw'; did you mean 'mwz'?"),
+        (["p.json", "--metrics", "mzw"], "metrics: 'mzw' is not possible; did you mean 'mwz'?"),
+        (["p.json", "--metrics", "sgd"], "--metrics sgd: this is a task now: lab evaluate FILE --task understanding"),
+        (["p.json", "--metrics", "mwz,calls"], "lab evaluate FILE --task calls"),
+        (["p.json", "--task", "respons"], "no task 'respons'; did you mean 'response'?"),
+        (["p.json", "task.rule=2023"], "unknown key 'rule'; did you mean 'rules'?"),
+        (["p.json", "decoding.beams=2"], "'decoding.beams=2': expected task.KEY=value"),
         (["p.json", "--metrics", ","], "metrics: none given"),
         (["p.json", "--metrics", "states"], "not every predicted turn has a 'state'"),
-        (["p.json", "--metrics", "embedding"], "'embedding' goes with --embedding-model"),
-        (["p.json", "--cross-check", "mwz-eval"], "cross-check: unknown 'mwz-eval'"),
+        (["p.json", "--metrics", "embedding"], "'embedding' goes with task.embedding_model"),
+        (["p.json", "--cross-check", "mwz-eval"], "cross-check: unknown 'mwz-eval'; valid: mwzeval"),
         (["p.json", "--cross-check", "mwzeval"], "on corpus multiwoz22, split test only"),
         (["p.json", "--out", "p.json"], "this is the prediction file itself"),
         (["p.json", "--split", "tset"], "no split 'tset'"),
         (["."], "not a run folder"),
         ([".", "--rules", "2023"], "a run is scored as its config.yaml says; --rules is for prediction files"),
+        ([".", "task.rules=2023"], "a run is scored as its config.yaml says; task.rules=2023 is for prediction files"),
     ],
 )
 def test_bad_arguments_give_one_line_and_exit_code_2(arguments, message, lab, gold, tmp_path):
@@ -223,27 +253,22 @@ def mwzeval(tmp_path_factory, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def figures(predictions: dict[str, Any], active: str) -> dict[str, float]:
-    from lab_lib.scoring.cross_check import mwzeval_figures
-
-    return mwzeval_figures(predictions, active)
-
-
 def test_the_cross_check_leaves_the_predictions_alone_and_uses_the_same_active_domains(mwzeval):
     given = {"a": [{"response": "[hotel_name] it is", "active_domains": ["taxi"]}]}
     before = json.dumps(given)
-    assert figures(given, "given")["inform"] == 20 and figures(given, "slot_names")["inform"] == 10
-    assert figures(given, "estimated") == {"bleu": 1.5, "inform": 20.0, "success": 5.0, "avg_lengths": 3.0}
+    assert mwzeval_figures(given, "given")["inform"] == 20
+    assert mwzeval_figures(given, "slot_names")["inform"] == 10
+    assert mwzeval_figures(given, "estimated") == {"bleu": 1.5, "inform": 20.0, "success": 5.0, "avg_lengths": 3.0}
     assert json.dumps(given) == before
     with pytest.raises(LabError, match="it stopped with KeyError: 'broken'"):
-        figures({"a": [{"response": "broken"}]}, "given")
+        mwzeval_figures({"a": [{"response": "broken"}]}, "given")
 
 
 def test_without_mwzeval_the_line_says_how_to_install_it():
     if importlib.util.find_spec("mwzeval"):
         pytest.skip("mwzeval is installed here")
     with pytest.raises(LabError, match="cannot be imported") as caught:
-        figures({}, "given")
+        mwzeval_figures({}, "given")
     assert INSTALL in str(caught.value)
 
 
@@ -311,11 +336,9 @@ def test_a_leaderboard_is_not_written_among_its_files(lab, gold, tmp_path):
 def test_a_published_combined_that_does_not_add_up_is_named():
     printed = {"bleu": "16.4", "inform": "57.9", "success": "47.6", "combined": "84.8"}
     values = {"bleu": 16.4, "inform": 57.9, "success": 47.6, "combined": 69.17}
-    entry = Entry("damd", "other", values, published=printed)
-    assert any(
-        "the published Combined 84.8 does not follow from its row (69.2)" in note
-        for note in table_notes([entry], {"damd": "all"})
-    )
+    entry = Entry("damd", values, published=printed)
+    notes = table_notes([entry], {"damd": "all"}, Board(MULTIWOZ.columns, MULTIWOZ))
+    assert any("the published Combined 84.8 does not follow from its row (69.2)" in note for note in notes)
     assert entry.difference("combined") == -15.6
 
 
@@ -333,7 +356,7 @@ def test_the_leaderboard_of_the_published_systems_agrees_with_the_official_outpu
     assert len(rows) == 11
     for name, row in rows.items():
         official = read_json(fixtures / "mwz" / f"{name}.expected.json.gz")["results"]
-        ours = row["scores"]
+        ours = row["values"]
         assert ours["bleu"] == pytest.approx(official["bleu"]["mwz22"], abs=1e-9), name
         assert ours["inform"] == official["success"]["inform"]["total"], name
         assert ours["success"] == official["success"]["success"]["total"], name

@@ -16,7 +16,7 @@ FREE, STRUCTURE = (commands((DOCS / page).read_text("utf-8")) for page in ("free
 def test_free_generation(tmp_path: Path, monkeypatch) -> None:
     """The commands build on each other: runs/free is trained, then written from, then judged by runs/judge."""
     monkeypatch.chdir(tmp_path)
-    assert [words[0] for words in FREE] == ["train", "generate", "generate", "generate", "train", "generate"]
+    assert {words[0] for words in FREE} == {"train", "generate"}
     quick = ["data.max_train=4", "training.steps=1", "training.batch_size=4", "prompt.max_tokens=150"]
     for words in FREE:
         assert lab(*words, *(quick if words[0] == "train" else ["-n", "1"])) == 0
@@ -46,7 +46,3 @@ def test_structure(words: list[str], tmp_path: Path, monkeypatch) -> None:
     (folder,) = tmp_path.glob("structure-*")
     promised = {"structure.html", "structure.json", "utterances.jsonl", "graph.dot", "graph.png"}
     assert promised <= {path.name for path in folder.iterdir()}
-
-
-def test_the_structure_page_names_every_command_form() -> None:
-    assert len(STRUCTURE) == 3

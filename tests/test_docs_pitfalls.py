@@ -1,4 +1,4 @@
-"""docs/pitfalls.md holds what it promises: every pitfall has a section, every test is there, every line is said."""
+"""docs/pitfalls.md holds what it promises: its tests exist, its commands are taken, the lines it quotes are said."""
 
 from __future__ import annotations
 
@@ -19,18 +19,6 @@ COMMANDS = commands(TEXT)
 SAID = re.findall(r"^    (?:error|prints): (.*)$", TEXT, re.MULTILINE)
 
 
-def test_every_pitfall_has_its_section_in_one_order():
-    assert list(SECTIONS) == list(range(1, 22))
-
-
-@pytest.mark.parametrize("number", SECTIONS)
-def test_a_section_says_what_it_looks_like_why_what_helps_and_where_it_was_reported(number):
-    parts = re.findall(r"^\*\*(You see|Why\.|Here|Tests?|Threads)\*\*", SECTIONS[number], re.MULTILINE)
-    assert [part.rstrip("s") for part in parts] == ["You see", "Why.", "Here", "Test", "Thread"]
-    threads = SECTIONS[number].split("**Threads**")[1].split("##")[0].replace("\n", " ").strip().rstrip(".")
-    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", thread.strip()) for thread in threads.split(",")), threads
-
-
 @pytest.mark.parametrize("named", sorted(set(re.findall(r"`(tests/\w+\.py::\w+)`", TEXT))))
 def test_every_test_it_names_is_there(named):
     path, name = named.split("::")
@@ -39,8 +27,9 @@ def test_every_test_it_names_is_there(named):
 
 
 @pytest.mark.parametrize("number", SECTIONS)
-def test_every_section_names_a_test(number):
+def test_every_section_names_a_test_and_a_thread(number):
     assert re.search(r"`tests/\w+\.py::\w+`", SECTIONS[number])
+    assert re.search(r"\b[\w.-]+/[\w.-]+#\d+\b", SECTIONS[number])
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -69,4 +58,4 @@ def test_every_line_it_quotes_is_in_the_source(line):
 
 
 def test_the_page_quotes_and_runs_something():
-    assert len(COMMANDS) >= 8 and len(SAID) >= 20 and ["doctor"] in COMMANDS
+    assert SECTIONS and COMMANDS and SAID

@@ -12,6 +12,7 @@ from lab_lib.calls.bfcl import CallItem, Expected, categories, kind_of, read_bfc
 from lab_lib.calls.call import Call, render_call
 from lab_lib.calls.schema import TYPES, Function
 from lab_lib.evaluation.calls import judge_item, score_calls
+from lab_lib.tasks.calls_text import gold_text
 
 pytestmark = pytest.mark.real
 
@@ -239,3 +240,10 @@ def test_the_descriptions_have_the_types_of_the_table(items: dict[str, tuple[Cal
         parameter.type for item in every(items) for function in item.functions for parameter in function.parameters
     }
     assert found == set(TYPES)
+
+
+def test_the_gold_calls_of_the_task_are_right_by_both_rules(items: dict[str, tuple[CallItem, ...]]) -> None:
+    flat = [item for found in items.values() for item in found]
+    for strict_bfcl in (True, False):
+        scores = score_calls(flat, {item.key: gold_text(item) for item in flat}, strict_bfcl, resamples=0)
+        assert [key for key, verdict in scores.per_item.items() if not verdict.correct] == []

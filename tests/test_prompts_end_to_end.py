@@ -53,7 +53,7 @@ def town() -> Corpus:
 
 @pytest.fixture(scope="module")
 def multiwoz(lab_data) -> Corpus:
-    return load_corpus("multiwoz22")
+    return read_multiwoz(lab_data / "multiwoz22", lab_data / "multiwoz21", "multiwoz22")
 
 
 def gold_states(dialogue: Dialogue) -> Iterator[dict]:

@@ -46,7 +46,7 @@ RUN = [
 
 
 def test_the_readme_has_the_commands_this_file_runs():
-    assert ["run", "town-qlora-cpu", "--dry-run"] in COMMANDS and len(COMMANDS) >= 10
+    assert ["run", "town-qlora-cpu", "--dry-run"] in COMMANDS
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

@@ -124,16 +124,18 @@ def test_gold_answers_reach_the_ceiling_in_every_column(finished, config, tmp_pa
 
 
 def test_a_prediction_file_with_calls_is_scored_as_text_state_and_call_at_once(finished, config, tmp_path):
-    from lab_lib.runs.config import EvaluateConfig
-    from lab_lib.scoring.prediction_file import Plan, evaluate_file
+    from lab_lib.evaluation.config import EvaluateConfig
+    from lab_lib.scoring.prediction_file import Plan, evaluate_file, file_task
 
     console = Console(record=True, width=120)
-    plan = Plan(config.data.corpus, "test", ("mwz", "states", "text"), settings=EvaluateConfig(resamples=20))
+    task = file_task({"metrics": ["mwz", "states", "text"]}, config.data.corpus, "test")
     file = finished[0] / "predictions" / "finetuned.jsonl"
+    plan = Plan(task, EvaluateConfig(resamples=20))
     report = read_json(evaluate_file(file, plan, tmp_path / "report.json", console))
-    assert {"table", "text"} <= report.keys() and report["states"]["malformed"] == 2
-    assert report["states"]["calls"] == report["states"]["joint_accuracy"] == 0
-    assert "calls: right in 0.0 % of the turns, in 0.0 % where some were due; malformed 2" in console.export_text()
+    values = report["rows"]["finetuned"]["values"]
+    assert {"combined", "chrf"} <= values.keys() and values["malformed"] == 2
+    assert values["calls"] == values["joint_accuracy"] == 0
+    assert "note: calls: " in console.export_text()
 
 
 def test_an_encoder_decoder_is_refused_in_one_line(config, tmp_path):

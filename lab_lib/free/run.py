@@ -75,6 +75,8 @@ def find_writer(target: str, corpus: str | None = None) -> Writer:
             raise LabError(
                 f"{target}: a run of task {config.task.name}; 'lab generate' writes dialogues (task response)"
             )
+        if config.prompt.template == "chat":
+            raise LabError(f"{target}: its prompts are in a chat template; 'lab generate' writes plain lines")
         data = replace(config.data, corpus=corpus) if corpus else config.data
         system = model_config(config, RunFolder(Path(target)), "finetuned")
         return Writer(target, system, config.prompt, data, run=True, dialogue=config.task)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from lab_lib.corpora.show import LABELS, STYLES
 from lab_lib.free.dialogue import FreeDialogue
-from lab_lib.results.table import Cell, terminal_table
+from lab_lib.results.cells import Cell, terminal_table
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -84,13 +84,8 @@ class ChatLayout:
     source_end: tuple[int, ...] = ()
 
     def __init__(self, tokenizer: Any, config: PromptConfig) -> None:
-        """Raise LabError for a tokenizer without chat template, or whose EOS does not end an answer in it."""
+        """Take a tokenizer whose EOS ends an answer (`ready_tokenizer`). Raises LabError without a chat template."""
         self.tokenizer, self.config, self.template = tokenizer, config, chat_template(tokenizer)
-        if tokenizer.eos_token != self.template.end:
-            raise LabError(
-                f"prompt.template=chat: answers end with {self.template.end}, the tokenizer's EOS is "
-                f"{tokenizer.eos_token}; call ready_tokenizer after loading it"
-            )
         self._rendered: dict[tuple[Any, ...], Rendered] = {}
         self._tokenised: dict[str, tuple[int, ...]] = {}
         self._texts: dict[Message, tuple[str, tuple[int, ...] | None]] = {}
@@ -106,47 +101,52 @@ class ChatLayout:
         for n, spoken in enumerate(chat):
             if spoken.role != "assistant" or spoken.message.turn < apart:
                 continue
-            start = self._begun(chat[:n], done)
+            turn = spoken.message.turn
+            start = self._begun(chat[:n], turn, done)
             lead = self._ids_behind(self.template.end if done else "", start[len(done) :], slots)
             if asked and n == len(chat) - 1:
                 return [*pieces, Piece(lead, (), (), asked)]
-            given, answer = self._answer(chat[: n + 1], start)
+            given, answer = self._answer(chat[: n + 1], turn, start)
             given_ids = self._ids_behind(start[len(done) :], given, slots)
             written = spoken.message.ids or self._ids_behind(start[len(done) :] + given, answer, slots)
             pieces.append(Piece((*lead, *given_ids), written, (), spoken.message))
             done = start + given + answer
         return pieces
 
-    def _begun(self, chat: Sequence[Spoken], done: str) -> str:
+    def _begun(self, chat: Sequence[Spoken], turn: int, done: str) -> str:
         """Return a chat up to where an answer begins. Raises LabError unless it goes on from what is `done`."""
         start = self._render(chat, ask=True).text
         if not start.startswith(done):
-            way_out = (
-                "prompt.format=turns (one example a turn)" if self.config.format != "turns" else "prompt.template=plain"
-            )
-            raise LabError(f"the chat template writes earlier messages in another way when one is added; use {way_out}")
+            raise self._rewritten(chat, turn)
         return start
 
-    def _answer(self, chat: Sequence[Spoken], start: str) -> tuple[str, str]:
+    def _answer(self, chat: Sequence[Spoken], turn: int, start: str) -> tuple[str, str]:
         """Return what follows `start` in a chat that ends with an answer: (not supervised, supervised up to its end).
 
-        The first part is empty unless generation markers leave something out.
+        The first part is empty unless generation markers leave something out. Raises LabError unless the chat goes on
+        from `start`, and when the markers leave out the answer.
         """
         whole = self._render(chat)
-        stop = whole.text.find(self.template.end, len(start))
-        if not whole.text.startswith(start) or stop < 0:
-            raise LabError(
-                "the chat template asks for an answer in another way than it writes one; use prompt.template=plain"
-            )
-        stop += len(self.template.end)
+        if not whole.text.startswith(start):
+            raise self._rewritten(chat[:-1], turn)
+        stop = whole.text.index(self.template.end, len(start)) + len(self.template.end)
         begin = len(start)
         if self.template.marked:
             begin = max(begin, next((low for low, high in whole.spans if high > begin), stop))
-            if begin >= stop:
-                raise LabError(
-                    "the generation markers of the chat template leave out an answer; use prompt.template=plain"
-                )
+        if begin >= stop:
+            raise LabError("the generation markers of the chat template leave out an answer; use prompt.template=plain")
         return whole.text[len(start) : begin], whole.text[begin:stop]
+
+    def _rewritten(self, chat: Sequence[Spoken], turn: int) -> LabError:
+        """Return the error of a template that writes earlier text anew; one example a turn helps where it is a turn's.
+
+        Some leave out what the model thought in all answers but the last, others trim white space.
+        """
+        earlier = any(spoken.role == "assistant" and spoken.message.turn < turn for spoken in chat)
+        way_out = "prompt.template=plain"
+        if earlier and self.config.format == "dialogues":
+            way_out = "prompt.format=turns: one example a turn"
+        return LabError(f"the chat template writes earlier messages in another way when one is added; use {way_out}")
 
     def _render(self, chat: Sequence[Spoken], ask: bool = False) -> Rendered:
         key = (ask, *((spoken.role, spoken.content) for spoken in chat))

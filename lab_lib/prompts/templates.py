@@ -13,7 +13,11 @@ from lab_lib.prompts.plain import PlainLayout
 
 
 def layout_for(tokenizer: Any, config: PromptConfig) -> Layout:
-    """Return the layout that `prompt.template` names. Raises LabError when the tokenizer cannot do it."""
+    """Return the layout that `prompt.template` names; for a chat template the tokenizer is made ready first.
+
+    Raises LabError when the tokenizer cannot do it.
+    """
+    ready_tokenizer(tokenizer, config)
     return ChatLayout(tokenizer, config) if config.template == "chat" else PlainLayout(tokenizer, config)
 
 
@@ -21,8 +25,9 @@ def ready_tokenizer(tokenizer: Any, config: PromptConfig) -> str | None:
     """Make the token that ends a turn in the chat template the tokenizer's EOS: training and decoding stop there.
 
     The tokenizers of many chat models name another one (`<eos>` of Gemma, `<|endoftext|>` of Phi), which their
-    templates never write. To be called once, after loading. Returns a line to log when something changed; the plain
-    template changes nothing. Raises LabError for a tokenizer that has no chat template, or that pads with this token.
+    templates never write. Examples and prompts do this by themselves; who calls it right after loading can log the
+    line that is returned when something changed. The plain template changes nothing. Raises LabError for a tokenizer
+    that has no chat template, or that pads with this token.
     """
     if config.template != "chat":
         return None

@@ -6,8 +6,10 @@ person in a chat could end the answer or begin a turn. `text_ids` is for all tex
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from lab_lib.errors import LabError
@@ -19,16 +21,16 @@ def text_ids(text: str, tokenizer: Any) -> tuple[int, ...]:
     Text without such words gets the ids that the tokenizer gives it. Raises LabError when the tokenizer cannot write a
     control token's name as text.
     """
-    ids = template_ids(text, tokenizer)
-    control = control_tokens(tokenizer)
+    ids, control = template_ids(text, tokenizer), control_tokens(tokenizer)
     if control.keys().isdisjoint(ids):
         return ids
-    ids = _without_added_tokens(text, tokenizer)
     # The unknown token is what some tokenizers give for symbols that they lack.
     unknown = {tokenizer.unk_token_id} - {tokenizer.eos_token_id, tokenizer.bos_token_id}
-    if found := control.keys() & set(ids) - unknown:
-        raise LabError(f"this tokenizer cannot read {control[min(found)]!r} as text: {text!r:.60}")
-    return ids
+    for broken in (None, re.compile("|".join(re.escape(token) for token in control.values()))):
+        ids = _without_added_tokens(text, tokenizer, broken)
+        if not (found := control.keys() & set(ids) - unknown):
+            return ids
+    raise LabError(f"this tokenizer cannot read {control[min(found)]!r} as text: {text!r:.60}")
 
 
 def template_ids(text: str, tokenizer: Any) -> tuple[int, ...]:
@@ -56,8 +58,12 @@ def _control_tokens(tokenizer: Any, template: str) -> Mapping[int, str]:
     return special | added
 
 
-def _without_added_tokens(text: str, tokenizer: Any) -> tuple[int, ...]:
-    """Tokenise as if the vocabulary had no added tokens: normalise, split into words, look these up."""
+def _without_added_tokens(text: str, tokenizer: Any, broken: re.Pattern[str] | None) -> tuple[int, ...]:
+    """Tokenise as if the vocabulary had no added tokens: normalise, split into words, look these up.
+
+    Some vocabularies have control tokens among their words (T5): with `broken` what it finds is no word, but its first
+    symbol and the rest.
+    """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:  # tokenizers in Python
         return tuple(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
@@ -66,4 +72,16 @@ def _without_added_tokens(text: str, tokenizer: Any) -> tuple[int, ...]:
     words = [text]
     if backend.pre_tokenizer is not None:
         words = [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(text)]
+    if broken is not None:
+        words = [part for word in words for part in _parts(word, broken)]
     return tuple(token.id for word in words for token in backend.model.tokenize(word))
+
+
+def _parts(word: str, broken: re.Pattern[str]) -> list[str]:
+    """Cut a word behind the first symbol of everything that `broken` finds in it.
+
+    >>> _parts("a</s>b", re.compile("</s>"))
+    ['a<', '/s>b']
+    """
+    cuts = [0, *(found.start() + 1 for found in broken.finditer(word)), len(word)]
+    return [word[start:end] for start, end in pairwise(cuts) if start < end]

@@ -36,7 +36,7 @@ def report(context: Context) -> bool:
     best = best_step(log, chosen)
     svg = draw_curve(log, task.metrics, config.recipe, *pictures, best, dev_line(context)) if log else None
     notes = notes_of(rows)
-    views = [task.view(item, rows) for item in context.splits.reported]
+    views = [task.view(item, rows) for item in context.splits.reported[: task.page_limit]]
     write_report(
         folder.path / "report.html", header(record, context, notes), rows, task.metrics, views, task.words, svg
     )
@@ -113,11 +113,13 @@ def header(record: Mapping[str, Any], context: Context, notes: Sequence[str]) ->
 
 
 def scored_line(context: Context) -> str:
-    """Say which items were scored, and of how many."""
-    data, splits = context.config.data, context.splits
+    """Say which items were scored, of how many, and how many the page shows where that is fewer."""
+    data, splits, limit = context.config.data, context.splits, context.task.page_limit
     whole = len(splits.dev) if data.report == "dev" else len(context.task.load()[data.report_split])
     held = " held out" if data.report == "dev" and data.hold_out else ""
-    return f"{data.corpus}, {data.report_split}{held}: {len(splits.reported)} of {whole} {context.task.words.items}"
+    cut = f"; the first {limit} are shown here" if limit is not None and limit < len(splits.reported) else ""
+    scored = f"{len(splits.reported)} of {whole} {context.task.words.items}"
+    return f"{data.corpus}, {data.report_split}{held}: {scored}{cut}"
 
 
 def model_line(config: RunConfig) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab_lib.results.assets import asset, render
-from lab_lib.results.table import Cell
+from lab_lib.results.cells import Cell
 from lab_lib.structure.describe import Card
 from lab_lib.structure.quality import MEASURES, Agreement
 from lab_lib.structure.transitions import Transitions

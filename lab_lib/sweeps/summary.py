@@ -137,12 +137,12 @@ def to_row(run: Mapping[str, Any]) -> SweepRow:
     return SweepRow(run["settings"], run["seed"], values, scores.intervals, scores.items)
 
 
-def sentences(sweep: Sweep, recorded: Recorded, learnt_from: int, failed: Mapping[str, str]) -> list[str]:
+def sentences(sweep: Sweep, recorded: Recorded, count: int, failed: Mapping[str, str]) -> list[str]:
     """Return what stands under the table: which items, what is fixed, the baselines, and the runs that failed."""
     config, words = sweep.members[0].config, recorded.words
     found = [f"Scored on dev {words.items}, because a sweep is there to choose; no test {words.item} was decoded."]
     if all(member.config.data == config.data for member in sweep.members):
-        found.append(f"Every run learns from the same {learnt_from} {words.items} (data.seed={config.data.seed}).")
+        found.append(f"Every run learns from the same {count} {words.items} (data.seed={config.data.seed}).")
     found.append(baseline_line(recorded.baselines, measures_of(recorded)))
     if config.training.evaluate_every:
         found.append(f"Checkpoints were chosen on {words.items} that are scored here too (training.evaluate_every).")

@@ -98,7 +98,7 @@ class UnderstandingTask(Task[SgdItem]):
         return self.load()
 
     def load(self) -> Mapping[str, Sequence[SgdItem]]:
-        """Return the dialogues by split. Ids repeat between splits: where there are several, keys begin with theirs."""
+        """Return the dialogues by split. Ids repeat between splits: of several splits, keys begin with the name."""
         several = len(self._files) > 1
         return {
             split: [SgdItem(f"{split}/{key}" if several else key, key, split, d) for key, d in dialogues.items()]

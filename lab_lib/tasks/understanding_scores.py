@@ -14,9 +14,17 @@ from lab_lib.evaluation.sgd_scores import ALL, SEEN, UNSEEN, SgdScores
 
 # Key of the scorer -> (what our metric keys begin with, the table that they stand in).
 PARTS = {
-    ALL: ("", ""),
+    ALL: ("", "All services"),
     SEEN: ("seen_", "Services seen in training"),
     UNSEEN: ("unseen_", "Services not seen in training"),
+}
+KEYS = tuple(prefix + name for prefix, _ in PARTS.values() for name in METRICS)
+# The main table: the scorer's metrics that every system has, of all services.
+MAIN = {
+    "joint_goal_accuracy": "Joint goal",
+    "average_goal_accuracy": "Average goal",
+    "active_intent_accuracy": "Intent",
+    "requested_slots_f1": "Requested F1",
 }
 MARKS = {"Joint goal": "joint_goal_accuracy", "Intent": "active_intent_accuracy"}
 
@@ -36,7 +44,10 @@ def _metric(name: str, prefix: str, group: str) -> Metric:
     return Metric(prefix + name, _heading(name), "%", group=group, explanation=explanation)
 
 
-SGD_METRICS = tuple(_metric(name, *part) for part in PARTS.values() for name in METRICS)
+SGD_METRICS = (
+    *(Metric(name, heading, "%") for name, heading in MAIN.items()),
+    *(_metric(name, *part) for part in PARTS.values() for name in METRICS if part[0] or name not in MAIN),
+)
 
 
 class Figures:
@@ -50,7 +61,7 @@ class Figures:
         """Return {metric: per cent}."""
         sums, numbers = np.split(counts.reshape(len(PARTS), 2, len(METRICS)), 2, axis=1)
         ratios = np.divide(sums, numbers, out=np.full(sums.shape, np.nan), where=numbers > 0).ravel()
-        every = dict(zip((metric.key for metric in SGD_METRICS), (100 * ratios).tolist(), strict=True))
+        every = dict(zip(KEYS, (100 * ratios).tolist(), strict=True))
         return {key: every[key] for key in self.keys}
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from lab_lib.calls.bfcl import CallItem, Expected
 from lab_lib.calls.schema import read_function
 from lab_lib.prompts.conversation import converse
-from lab_lib.prompts.encode import answer_text
+from lab_lib.prompts.encode import answer_text, training_examples
 from lab_lib.prompts.messages import Message
 from lab_lib.tasks.base import Public
 from lab_lib.tasks.calls import NO_CALL, CallsTask
@@ -22,11 +22,12 @@ OFFERED = {"find_ferry": "port", "find_taxi": "place"}
 
 
 class OneOf:
-    """Lets the tokens through that keep an answer the beginning of one of some texts, each with EOS at its end."""
+    """Lets the tokens through that keep an answer the beginning of one of some texts, as training has them."""
 
-    def __init__(self, texts, tokenizer):
-        ids = (tokenizer(f" {text}", add_special_tokens=False)["input_ids"] for text in texts)
-        self.answers = [(*text, tokenizer.eos_token_id) for text in ids]
+    def __init__(self, texts, tokenizer, prompt):
+        spoken = ([Message("user", "", 0), Message("assistant", text, 0)] for text in texts)
+        learnt = [training_examples(messages, "", tokenizer, prompt)[0] for messages in spoken]
+        self.answers = [tuple(i for i, on in zip(e.ids, e.loss_mask, strict=True) if on) for e in learnt]
 
     def allowed(self, answer: Sequence[int]) -> set[int]:
         size = len(answer)
@@ -51,7 +52,8 @@ class FerryTask(CallsTask):
             return converse(messages, item.key, tokenizer, self.prompt, self.decoding.max_new_tokens)
 
         *before, draft, _, answer = self.messages(item)
-        allowed = OneOf([NO_CALL, *(call(name, place) for name in OFFERED for place in PLACES)], tokenizer)
+        calls = [NO_CALL, *(call(name, place) for name in OFFERED for place in PLACES)]
+        allowed = OneOf(calls, tokenizer, self.prompt)
         ids = yield replace(next(talk([*before, draft, answer])), constraint=allowed)
         text = draft.text if ids is None else answer_text(ids, tokenizer)
         rest = talk([*before, draft, Message("tool", check(text), 0, "check"), answer])

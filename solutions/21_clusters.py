@@ -264,7 +264,7 @@ for name, folder in (("one process", whole), ("two processes", pair)):
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # None that the result depends on. `batch_size`, the learning rate and the number of steps stay; each process
-# accumulates a quarter as often, and the gradients stay the same: 2.102 2.001 1.483 1.191 for one process and for two
+# accumulates a quarter as often, and the gradients stay the same: 4.30 4.13 3.25 2.71 for one process and for two
 # (the cell above). If it does not come out even, make `micro_batch_size` smaller. Who multiplies the batch by four changes
 # the experiment: a quarter of the steps an epoch, and a learning rate that was found for another batch. Without
 # `torchrun`, with four GPUs in sight, the Trainer of Hugging Face would do exactly this silently; `lab` uses one GPU a
@@ -423,7 +423,7 @@ print(cause(mistyped.returncode, mistyped.stderr), "|", mistyped.stderr.strip())
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# `time limit` and `preempted`: the job was well, and the same command resumes from its checkpoint (above: all 84
+# `time limit` and `preempted`: the job was well, and the same command resumes from its checkpoint (above: all 86
 # matrices as without the kill). `killed` once, perhaps. The others would die again at the same place: less memory has to be
 # used (`training.micro_batch_size` halved leaves the gradient as it is), or the input mended.
 # <!-- END SOLUTION -->

@@ -27,13 +27,14 @@ from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 from lab_lib.models.hardware import autocast, find_cpu
 from lab_lib.models.model import Loaded, generation_mode, load_model, training_mode
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.conversation import prompts
-from lab_lib.prompts.encode import training_examples
+from lab_lib.prompts.dialogue import dialogue_examples, dialogue_prompts
+from lab_lib.prompts.dialogue_config import DialogueConfig
 from lab_lib.training.lora import LoraConfig, attach_lora
 from lab_lib.training.loss import batching_for
 from lab_lib.training.seq2seq import rows_for
 
 STEPS, EXAMPLES, NEW_TOKENS = 3, 4, 24
+SHOWN = DialogueConfig(state=True)  # of a dialogue in its prompts
 Action = Callable[[], Any]
 
 
@@ -71,9 +72,9 @@ def sharp_t5(factor: float = 20.0) -> tuple[Any, Loaded]:
 def training(model: Any, loaded: Loaded, form: str = "dialogues") -> Action:
     """Return what does STEPS forward and backward passes; they were done once before."""
     training_mode(model, False)
-    prompt, tokenizer = PromptConfig(format=form, state=True), loaded.tokenizer  # type: ignore[arg-type]
+    prompt, tokenizer = PromptConfig(format=form), loaded.tokenizer  # type: ignore[arg-type]
     batching = batching_for(model, tokenizer.pad_token_id)
-    examples = [e for d in dialogues() for e in training_examples(d, tokenizer, prompt)][: STEPS * EXAMPLES]
+    examples = [e for d in dialogues() for e in dialogue_examples(d, tokenizer, prompt, SHOWN)][: STEPS * EXAMPLES]
     rows = rows_for(model, examples, tokenizer.eos_token_id)
     batches = [batching.collate(rows[n : n + EXAMPLES]) for n in range(0, len(rows), EXAMPLES)]
 
@@ -112,7 +113,8 @@ def merged_layers() -> tuple[Action, Action]:
     model, loaded = lab_tiny()
     generation_mode(model)
     settings = DecodeConfig(min_new_tokens=NEW_TOKENS, max_new_tokens=NEW_TOKENS)
-    asked = [p for d in dialogues() for p in prompts(d, loaded.tokenizer, PromptConfig(state=True), None, NEW_TOKENS)]
+    prompt, tokenizer = PromptConfig(), loaded.tokenizer
+    asked = [p for d in dialogues() for p in dialogue_prompts(d, tokenizer, prompt, SHOWN, room=NEW_TOKENS)]
     todo = [prompt.ids for prompt in asked[:16]]
 
     def with_layers(merged: bool) -> Action:

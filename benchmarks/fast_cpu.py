@@ -23,22 +23,14 @@ from lab_lib.models.fast_cpu.allocator import keep_freed_memory
 from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 from lab_lib.models.hardware import autocast, find_cpu
 from lab_lib.models.model import Loaded, generation_mode, load_model, training_mode
-<<<<<<< HEAD
 from lab_lib.runs.config import RunConfig, load_recipe, make_task
 from lab_lib.runs.splits import load_splits
 from lab_lib.runs.steps import prompts_of, train_examples
 from lab_lib.training.lora import attach_lora
-=======
-from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.dialogue import dialogue_examples, dialogue_prompts
-from lab_lib.prompts.dialogue_config import DialogueConfig
-from lab_lib.training.lora import LoraConfig, attach_lora
->>>>>>> prompts
 from lab_lib.training.loss import batching_for
 from lab_lib.training.seq2seq import rows_for
 
 STEPS, EXAMPLES, NEW_TOKENS = 3, 4, 24
-SHOWN = DialogueConfig(state=True)  # of a dialogue in its prompts
 Action = Callable[[], Any]
 
 
@@ -76,15 +68,9 @@ def to_train(recipe: str) -> tuple[RunConfig, Any, Loaded]:
 def training(config: RunConfig, model: Any, loaded: Loaded) -> Action:
     """Return what does STEPS forward and backward passes; they were done once before."""
     training_mode(model, False)
-<<<<<<< HEAD
     task, tokenizer = make_task(config), loaded.tokenizer
     batching = batching_for(model, tokenizer.pad_token_id)
     examples = train_examples(task, load_splits(task).train, tokenizer)[: STEPS * EXAMPLES]
-=======
-    prompt, tokenizer = PromptConfig(format=form), loaded.tokenizer  # type: ignore[arg-type]
-    batching = batching_for(model, tokenizer.pad_token_id)
-    examples = [e for d in dialogues() for e in dialogue_examples(d, tokenizer, prompt, SHOWN)][: STEPS * EXAMPLES]
->>>>>>> prompts
     rows = rows_for(model, examples, tokenizer.eos_token_id)
     batches = [batching.collate(rows[n : n + EXAMPLES]) for n in range(0, len(rows), EXAMPLES)]
 
@@ -122,16 +108,9 @@ def merged_layers() -> tuple[Action, Action]:
 
     config, model, loaded = lab_tiny()
     generation_mode(model)
-<<<<<<< HEAD
     settings = replace(config.decoding, min_new_tokens=NEW_TOKENS, max_new_tokens=NEW_TOKENS)
     task = make_task(config)
     todo = [prompt.ids for prompt in prompts_of(task, load_splits(task).reported, loaded.tokenizer)][:16]
-=======
-    settings = DecodeConfig(min_new_tokens=NEW_TOKENS, max_new_tokens=NEW_TOKENS)
-    prompt, tokenizer = PromptConfig(), loaded.tokenizer
-    asked = [p for d in dialogues() for p in dialogue_prompts(d, tokenizer, prompt, SHOWN, room=NEW_TOKENS)]
-    todo = [prompt.ids for prompt in asked[:16]]
->>>>>>> prompts
 
     def with_layers(merged: bool) -> Action:
         def run() -> None:

@@ -53,13 +53,9 @@ def town() -> Corpus:
 
 @pytest.fixture(scope="module")
 def multiwoz(lab_data) -> Corpus:
-<<<<<<< HEAD
-    return read_multiwoz(lab_data / "multiwoz22", lab_data / "multiwoz21", "multiwoz22")
-=======
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAB_DATA", str(lab_data))
         return load_corpus("multiwoz22")
->>>>>>> prompts
 
 
 def gold_states(dialogue: Dialogue) -> Iterator[dict]:

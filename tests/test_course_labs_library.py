@@ -144,8 +144,8 @@ def test_the_selectors_are_those_of_the_library():
 
 def test_accumulation_and_memory_are_those_of_the_library(tmp_path: Path):
     from lab_lib.runs.dry_run import memory_estimate
-    from lab_lib.training.config import TrainConfig
     from lab_lib.training.arguments import training_arguments
+    from lab_lib.training.config import TrainConfig
 
     config = TrainConfig(batch_size=16, micro_batch_size=4)
     for processes in (1, 2, 4):

@@ -206,6 +206,33 @@ for settings in ({}, {"temperature": 0.5}, {"k": 5}, {"p": 0.9}, {"share": 0.1},
     print(f"{settings!s:34} {np.count_nonzero(p):5} tokens can be drawn, the likeliest has {p.max():.2f}")
 
 # %% [markdown]
+# ### The loop around it
+#
+# Decoding is a loop: run the model over the whole text, filter the logits, choose a token, append it, and stop at EOS.
+# Here it is, from `lab_lib/decoding/plain.py`. (A *constraint* of a prompt says which tokens may follow; the prompts of
+# this lab have none.)
+
+# %%
+import inspect
+
+from lab_lib.decoding import plain
+
+print(inspect.getsource(plain.decode))
+
+# %% [markdown]
+# The loop reads the whole text again for every token. The decoder that `lab decode` uses keeps the keys and values of
+# what it has read (a *KV cache*), so that it reads each token once, and it decodes many prompts at once. It is tested
+# against this loop, token for token:
+
+# %%
+for decoding in (config.decoding, replace(config.decoding, sample=True, top_p=0.9)):
+    with merged_for_decoding(model):
+        slow = tokenizer.decode(plain.decode(model, tokenizer, prompt, decoding), skip_special_tokens=True).strip()
+        (fast,) = generate_replies(model, tokenizer, [prompt], decoding)
+    print("sampled:" if decoding.sample else "greedy: ", slow)
+    print("faster: ", "the same" if fast.response == slow else fast.response)
+
+# %% [markdown]
 # ## 2. Strategies by name
 #
 # `lab decode --strategies` prints this list. A name is a short form: it stands for values of `decoding.*` keys, and any

@@ -98,7 +98,7 @@ def test_a_process_that_ends_is_an_error_of_the_others_and_no_hang(model_folder,
     wait_for(lambda: rows(out, 1) > 0, second)
     kill(second)
     error = first.communicate(timeout=300)[1]
-    assert first.returncode == 2 and "another process that decodes with this one has ended" in error
+    assert first.returncode == 2 and "another process of this run has ended" in error
     assert not out.exists()
 
 

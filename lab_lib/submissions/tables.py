@@ -25,7 +25,7 @@ class Table:
 TABLES = {
     "speed": Table("Task 0: speed", "How many iterations a second does your machine make?", scored=False),
     "off-the-shelf": Table("Models off the shelf", "What does a model score that was not fine-tuned here?"),
-    "decoding": Table("Decoding", "What does a way of writing replies score, with the same weights?"),
+    "decoding": Table("Decoding", "What does a decoding strategy score, with the same weights?"),
     "training": Table("Fine-tuning", "What does a fine-tuned model score?"),
 }
 SPLIT = "test"  # choosing is for dev; a row reports what was chosen, once

@@ -14,22 +14,19 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from lab_lib.corpora.load import load_corpus
-from lab_lib.corpora.types import Dialogue
-from lab_lib.decoding.config import DecodeConfig
-from lab_lib.models.config import ModelConfig
 from lab_lib.models.fast_cpu.allocator import keep_freed_memory
 from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 from lab_lib.models.hardware import autocast, find_cpu
 from lab_lib.models.model import Loaded, generation_mode, load_model, training_mode
-from lab_lib.prompts.config import PromptConfig
-from lab_lib.prompts.conversation import prompts
-from lab_lib.prompts.encode import training_examples
-from lab_lib.training.lora import LoraConfig, attach_lora
+from lab_lib.runs.config import RunConfig, load_recipe, make_task
+from lab_lib.runs.splits import load_splits
+from lab_lib.runs.steps import prompts_of, train_examples
+from lab_lib.training.lora import attach_lora
 from lab_lib.training.loss import batching_for
 from lab_lib.training.seq2seq import rows_for
 
@@ -44,36 +41,36 @@ def processor_seconds(action: Action) -> float:
     return time.process_time() - start
 
 
-def dialogues() -> list[Dialogue]:
-    """Return the town dialogues that a few steps take."""
-    return list(load_corpus("town").splits["train"][: STEPS * EXAMPLES])
+def lab_tiny() -> tuple[RunConfig, Any, Loaded]:
+    """Return the config of `lab demo` on a few dialogues, its model with an untrained adapter, and the Loaded of it."""
+    return to_train("town-qlora-cpu")
 
 
-def lab_tiny() -> tuple[Any, Loaded]:
-    """Return lab-tiny in 4 bits with the adapter of `lab demo`, untrained, and the Loaded it comes from."""
-    loaded = load_model(ModelConfig(), for_training=True)
-    return attach_lora(loaded.model, LoraConfig(rank=32, dropout=0.0, embeddings=True))[0], loaded
-
-
-def sharp_t5(factor: float = 20.0) -> tuple[Any, Loaded]:
-    """Return a T5 with random weights whose queries are `factor` times longer: many attention weights are denormal."""
+def sharp_t5(factor: float = 20.0) -> tuple[RunConfig, Any, Loaded]:
+    """Return the same of a random T5 whose queries are `factor` times longer: many attention weights are denormal."""
     import torch
 
-    loaded = load_model(ModelConfig("t5-tiny", quantisation="none", from_scratch=True), for_training=True, full=True)
-    model, _ = attach_lora(loaded.model, LoraConfig(method="full"))
+    config, model, loaded = to_train("t5-scratch-cpu")
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if name.endswith(".q.weight"):
                 weight *= factor
-    return model, loaded
+    return config, model, loaded
 
 
-def training(model: Any, loaded: Loaded, form: str = "dialogues") -> Action:
+def to_train(recipe: str) -> tuple[RunConfig, Any, Loaded]:
+    """Return the config of a recipe on a few dialogues, its model ready to be trained, and the Loaded of it."""
+    config = load_recipe(recipe, [f"data.max_train={STEPS * EXAMPLES}", "data.max_test=4"])
+    loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
+    return config, attach_lora(loaded.model, config.lora)[0], loaded
+
+
+def training(config: RunConfig, model: Any, loaded: Loaded) -> Action:
     """Return what does STEPS forward and backward passes; they were done once before."""
     training_mode(model, False)
-    prompt, tokenizer = PromptConfig(format=form, state=True), loaded.tokenizer  # type: ignore[arg-type]
+    task, tokenizer = make_task(config), loaded.tokenizer
     batching = batching_for(model, tokenizer.pad_token_id)
-    examples = [e for d in dialogues() for e in training_examples(d, tokenizer, prompt)][: STEPS * EXAMPLES]
+    examples = train_examples(task, load_splits(task).train, tokenizer)[: STEPS * EXAMPLES]
     rows = rows_for(model, examples, tokenizer.eos_token_id)
     batches = [batching.collate(rows[n : n + EXAMPLES]) for n in range(0, len(rows), EXAMPLES)]
 
@@ -90,9 +87,9 @@ def training(model: Any, loaded: Loaded, form: str = "dialogues") -> Action:
 
 def chunked_attention() -> tuple[Action, Action]:
     """Training with chunked attention, and with PyTorch's fused kernel; both in bf16."""
-    model, loaded = lab_tiny()
+    config, model, loaded = lab_tiny()
     kinds = (loaded.choices["attention"].value, "sdpa")
-    steps = training(model, loaded)
+    steps = training(config, model, loaded)
 
     def with_attention(kind: str) -> Action:
         def run() -> None:
@@ -109,11 +106,11 @@ def merged_layers() -> tuple[Action, Action]:
     """Generation with merged layers, and with 4-bit layers and their adapters."""
     from lab_lib.decoding.generate import generate_batch
 
-    model, loaded = lab_tiny()
+    config, model, loaded = lab_tiny()
     generation_mode(model)
-    settings = DecodeConfig(min_new_tokens=NEW_TOKENS, max_new_tokens=NEW_TOKENS)
-    asked = [p for d in dialogues() for p in prompts(d, loaded.tokenizer, PromptConfig(state=True), None, NEW_TOKENS)]
-    todo = [prompt.ids for prompt in asked[:16]]
+    settings = replace(config.decoding, min_new_tokens=NEW_TOKENS, max_new_tokens=NEW_TOKENS)
+    task = make_task(config)
+    todo = [prompt.ids for prompt in prompts_of(task, load_splits(task).reported, loaded.tokenizer)][:16]
 
     def with_layers(merged: bool) -> Action:
         def run() -> None:
@@ -136,9 +133,9 @@ def denormals(on: bool) -> float:
     """Return the seconds of training a sharp T5 with denormal numbers as zero (`on`), or computed."""
     import torch
 
-    model, loaded = sharp_t5()  # load_model has set the switch for this thread and those to come
+    made = sharp_t5()  # load_model has set the switch for this thread and those to come
     torch.set_flush_denormal(on)
-    return processor_seconds(training(model, loaded, "pairs"))
+    return processor_seconds(training(*made))
 
 
 IN_ONE_PROCESS = {work.__name__: work for work in (chunked_attention, merged_layers)}

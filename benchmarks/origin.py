@@ -13,6 +13,7 @@ from typing import Any
 
 from lab_lib.corpora.types import Dialogue
 from lab_lib.prompts.messages import Message
+from lab_lib.prompts.template import PLAIN
 
 SOURCE, TARGET = 256, 288  # its finetune_multiwoz22_conditional_mlm.sh
 ACCUMULATE = 16  # micro batches of one example an optimiser step
@@ -23,23 +24,23 @@ def spoken(dialogue: Dialogue) -> list[Message]:
     """Return the dialogue as its first version read it: what was said, values and all, nothing else."""
     made, turn = [], 0
     for utterance in dialogue.turns:
-        role = "user" if utterance.speaker == "user" else "bot"
+        role = "user" if utterance.speaker == "user" else "assistant"
         made.append(Message(role, utterance.text, turn))  # type: ignore[arg-type]
-        turn += role == "bot"
+        turn += role == "assistant"
     return made
 
 
 def pairs(messages: Sequence[Message]) -> list[tuple[str, str]]:
     """Return (source, target) texts, one pair a system turn.
 
-    >>> pairs([Message("user", "hi", 0), Message("bot", "hello", 0)])
+    >>> pairs([Message("user", "hi", 0), Message("assistant", "hello", 0)])
     [('user> hi\\nbot> ', 'user> hi\\nbot> hello')]
     """
     made, history = [], ""
     for message in messages:
-        if message.role == "bot":
+        if message.supervised:
             made.append((f"{history}bot> ", f"{history}bot> {message.text}"))
-        history += f"{message.role}> {message.text}\n"
+        history += f"{PLAIN.before(message.kind)} {message.text}\n"
     return made
 
 

@@ -124,7 +124,7 @@ if not FULL and not folder.exists():
     shutil.copytree(find_source("town-adapter").folder, folder / "adapter")
 run(config, folder, quiet, ("train", "finetuned", "report"))
 for path in sorted(folder.rglob("*")):
-    if path.is_file() and "checkpoints" not in path.parts:
+    if path.is_file() and "checkpoints" not in path.parts and path.name != ".lock":
         print(f"{path.stat().st_size / 1000:8.1f} kB  {path}")
 
 # %%

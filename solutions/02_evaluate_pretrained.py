@@ -415,7 +415,7 @@ shutil.copytree(find_source("town-adapter").folder, folder.adapter, dirs_exist_o
 config = load_recipe("town-qlora-cpu", [f"data.max_test={DIALOGUES}"])
 quiet = Console(quiet=True, force_jupyter=False)
 run(config, folder.path, quiet, ("base", "finetuned", "report"))
-print(*sorted(path.name for path in folder.path.iterdir()))
+print(*sorted(path.name for path in folder.path.glob("[!.]*")))
 
 # %%
 from lab_lib.decoding.predictions import read_predictions

@@ -630,7 +630,7 @@ widgets.watch(folder.path)
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# `training.evaluate_every` does it: `DialogueTrainer.evaluate` decodes whole dev dialogues, scores them, logs BLEU,
+# `training.evaluate_every` does it: `LabTrainer.evaluate` decodes whole dev dialogues, scores them, logs BLEU,
 # Inform, Success, Richness and a sample dialogue, and a checkpoint falls on the same step, so that the best is on disk.
 # Its core is 04.11. In our run with FULL=False (the curve above) the loss falls, from 5.0 to 0.84 in the first 30
 # steps, then to 0.51 and 0.35. The scores do not follow it. From step 30 to 60 BLEU goes from 16.6 to 28.9, and

@@ -469,7 +469,7 @@ for turn, gold in zip(found[key][:6], gold_turns(shown), strict=False):
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # That there are calls: a function's name, brackets, arguments, quotes. Which function, and where a call ends, it does not
-# know: it repeats the likeliest pieces. The loss was 4.10 nats a token on average over the first ten steps (output above); at
+# know: it repeats the likeliest pieces. The loss was about 4.1 nats a token on average over the first ten steps (output above); at
 # the end of the recipe it is 0.04 (`log.jsonl` of the recorded run). The form of the calls comes first; when to call, which
 # slots and last of all which values stand in them takes all the rest.
 # <!-- END SOLUTION -->

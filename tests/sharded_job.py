@@ -28,17 +28,17 @@ def pretend_gpus() -> None:
 
     from lab_lib.models.hardware import Machine
     from lab_lib.training import sharding
-    from lab_lib.training.trainer import DialogueTrainer
+    from lab_lib.training.trainer import LabTrainer
 
     sharding.find_machine = lambda: Machine("none", (8, 0))
-    create = DialogueTrainer.create_accelerator_and_postprocess
+    create = LabTrainer.create_accelerator_and_postprocess
 
     def created(self: Any) -> None:
         if "ACCELERATE_USE_FSDP" in os.environ:  # DeepSpeed runs on a CPU by itself
             PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
         create(self)
 
-    DialogueTrainer.create_accelerator_and_postprocess = created
+    LabTrainer.create_accelerator_and_postprocess = created
 
 
 # What `accelerate launch --config_file scripts/accelerate/fsdp2.yaml` sets; test_cluster_launching.py compares.

@@ -8,7 +8,7 @@ import pytest
 from command_line import lab
 from tiny_corpus import write_tiny_corpus
 
-from lab_lib.corpora.types import Corpus, Dialogue, Turn
+from lab_lib.corpora.types import Dialogue, Turn
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl
 from lab_lib.free.dialogue import FreeDialogue, FreeTurn
@@ -159,7 +159,7 @@ def splits() -> Splits:
 
     train = tuple(dialogue(f"train{n}", 3) for n in range(4))
     test = tuple(dialogue(f"test{n}", n + 1) for n in range(5))
-    return Splits(Corpus("c", {}), None, train, (), test, test)  # type: ignore[arg-type]
+    return Splits(train, (), test, test)
 
 
 def free(wished: int | None, *texts: str, ended: str = "itself") -> FreeDialogue:

@@ -33,20 +33,20 @@ def dialogue(turns: int, words: int = 4) -> Dialogue:
     return Dialogue("TST1.json", tuple(made))
 
 
-def learnt_text(example, tokenizer) -> str:
+def supervised_text(example, tokenizer) -> str:
     return tokenizer.decode([i for i, learn in zip(example.ids, example.loss_mask, strict=True) if learn])
 
 
 def test_a_dialogue_reads_as_lines_and_learns_replies_with_their_eos(tokenizer):
     (example,) = dialogue_examples(dialogue(2, words=1), tokenizer, PromptConfig())
     assert tokenizer.decode(example.ids) == ("<s>user> ask0w0\nbot> say0w0</s>\nuser> ask1w0\nbot> say1w0</s>")
-    assert learnt_text(example, tokenizer) == " say0w0</s> say1w0</s>"
+    assert supervised_text(example, tokenizer) == " say0w0</s> say1w0</s>"
     assert example.key == "tst1" and (example.first, example.last) == (0, 1)
 
 
 def test_turns_format_learns_each_reply_once_and_only_the_last_of_each_example(tokenizer):
     examples = dialogue_examples(dialogue(3), tokenizer, PromptConfig(format="turns"))
-    assert [learnt_text(e, tokenizer) for e in examples] == [
+    assert [supervised_text(e, tokenizer) for e in examples] == [
         f" {' '.join(f'say{n}w{i}' for i in range(4))}</s>" for n in range(3)
     ]
     assert tokenizer.decode(examples[1].ids).count("say0w0") == 1  # the origin had the history twice
@@ -89,7 +89,7 @@ def test_truncation_drops_whole_oldest_turns_and_never_the_reply(tokenizer):
     assert len(short.ids) <= len(full.ids) // 2
     assert text.startswith("<s>task> Help.\nuser> ask") and short.dropped_turns > 0
     assert f"user> ask{short.dropped_turns}w0" in text and f"ask{short.dropped_turns - 1}w0" not in text
-    assert learnt_text(short, tokenizer) == learnt_text(full, tokenizer)
+    assert supervised_text(short, tokenizer) == supervised_text(full, tokenizer)
 
 
 def test_a_long_dialogue_becomes_windows_that_learn_every_reply_exactly_once(tokenizer):
@@ -97,7 +97,7 @@ def test_a_long_dialogue_becomes_windows_that_learn_every_reply_exactly_once(tok
     assert len(whole) == 1
     windows = dialogue_examples(dialogue(9), tokenizer, PromptConfig(max_tokens=len(whole[0].ids) // 3))
     assert len(windows) > 2 and all(len(w.ids) <= len(whole[0].ids) // 3 for w in windows)
-    assert "".join(learnt_text(w, tokenizer) for w in windows) == learnt_text(whole[0], tokenizer)
+    assert "".join(supervised_text(w, tokenizer) for w in windows) == supervised_text(whole[0], tokenizer)
     assert [w.first for w in windows[1:]] == [w.last + 1 for w in windows[:-1]]
 
 
@@ -204,8 +204,8 @@ def test_learning_all_in_windows_learns_everything_once_and_ends_once(tokenizer)
     windows = dialogue_examples(dialogue(9), tokenizer, short)
     assert len(windows) > 2 and all(len(w.ids) <= short.max_tokens for w in windows)
     # Between windows only the line break after the last reply is left out.
-    parts = [learnt_text(w, tokenizer) for w in windows]
-    assert "\n".join(parts) == learnt_text(whole, tokenizer)
+    parts = [supervised_text(w, tokenizer) for w in windows]
+    assert "\n".join(parts) == supervised_text(whole, tokenizer)
     assert [part.endswith("</s>\n</s>") for part in parts] == [False] * (len(parts) - 1) + [True]
     assert all(w.ids[-1] == tokenizer.eos_token_id and w.loss_mask[-1] for w in windows)
 
@@ -233,12 +233,12 @@ def planned(turns: int) -> Dialogue:
 
 def test_a_plan_is_learnt_before_its_reply(tokenizer):
     (example,) = dialogue_examples(planned(2), tokenizer, PromptConfig(), DialogueConfig(plan=True))
-    assert learnt_text(example, tokenizer) == (
+    assert supervised_text(example, tokenizer) == (
         " hotel inform slot0; reqmore</s> say0w0</s> hotel inform slot1; reqmore</s> say1w0</s>"
     )
     assert tokenizer.decode(example.ids).startswith("<s>user> ask0w0\nplan> hotel inform slot0; reqmore</s>\nbot> say")
     (without,) = dialogue_examples(dialogue(1, words=1), tokenizer, PromptConfig(), DialogueConfig(plan=True))
-    assert learnt_text(without, tokenizer) == " none</s> say0w0</s>"
+    assert supervised_text(without, tokenizer) == " none</s> say0w0</s>"
 
 
 def test_a_conversation_with_plans_asks_twice_a_turn_and_keeps_both_answers(tokenizer):

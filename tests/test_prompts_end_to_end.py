@@ -53,7 +53,9 @@ def town() -> Corpus:
 
 @pytest.fixture(scope="module")
 def multiwoz(lab_data) -> Corpus:
-    return load_corpus("multiwoz22")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAB_DATA", str(lab_data))
+        return load_corpus("multiwoz22")
 
 
 def gold_states(dialogue: Dialogue) -> Iterator[dict]:
@@ -66,7 +68,7 @@ def gold_states(dialogue: Dialogue) -> Iterator[dict]:
             yield state.first()
 
 
-def learnt_text(example, tokenizer) -> str:
+def supervised_text(example, tokenizer) -> str:
     return tokenizer.decode([i for i, learn in zip(example.ids, example.loss_mask, strict=True) if learn])
 
 
@@ -204,7 +206,7 @@ def test_calls_and_replies_are_learnt_with_their_eos_and_the_answer_of_the_datab
         "found> restaurant 1, booked\n"
         "bot> Booked under [ref]. Their number is [phone].</s>"
     )
-    assert learnt_text(example, tokenizer) == (
+    assert supervised_text(example, tokenizer) == (
         ' find_restaurant(area="north", food="british")</s> The [name] is [pricerange]. A table?</s>'
         ' book_restaurant(day="monday", people="2", time="19:00")</s> Booked under [ref]. Their number is [phone].</s>'
     )
@@ -226,7 +228,7 @@ def test_turns_and_windows_learn_every_call_and_reply_exactly_once(town, tokeniz
     assert len(turns) == len(dialogue.system_turns) and len(windows) > 1
     for examples in (turns, windows):
         assert all(e.ids[-1] == tokenizer.eos_token_id and e.loss_mask[-1] for e in examples)
-        assert "".join(learnt_text(e, tokenizer) for e in examples) == learnt_text(whole, tokenizer)
+        assert "".join(supervised_text(e, tokenizer) for e in examples) == supervised_text(whole, tokenizer)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from test_prompts_encode import dialogue, learnt_text
+from test_prompts_encode import dialogue, supervised_text
 from tiny_models import t5_tokenizer, tiny_tokenizer
 
 from lab_lib.corpora.types import Dialogue, Turn
@@ -31,7 +31,7 @@ def test_a_source_ends_with_eos_and_the_reply_alone_is_learnt(tokenizer):
     first, second = dialogue_examples(dialogue(2, words=1), tokenizer, PromptConfig(format="pairs"))
     assert tokenizer.decode(first.ids) == "<s>user> ask0w0\nbot></s> say0w0</s>"
     assert tokenizer.decode(second.ids) == "<s>user> ask0w0\nbot> say0w0</s>\nuser> ask1w0\nbot></s> say1w0</s>"
-    assert [learnt_text(e, tokenizer) for e in (first, second)] == [" say0w0</s>", " say1w0</s>"]
+    assert [supervised_text(e, tokenizer) for e in (first, second)] == [" say0w0</s>", " say1w0</s>"]
 
 
 def test_a_source_is_the_prompt_of_a_decoder_with_eos_behind_it(tokenizer):
@@ -58,7 +58,7 @@ def test_truncation_drops_whole_oldest_turns_and_keeps_the_end_of_the_source(tok
         text = tokenizer.decode(short.ids)
         assert len(short.ids) <= room and short.dropped_turns > 0
         assert text.startswith(f"<s>task> Help.\nuser> ask{short.dropped_turns}w0") and "bot></s> say5w0" in text
-        assert learnt_text(short, tokenizer) == learnt_text(full, tokenizer)
+        assert supervised_text(short, tokenizer) == supervised_text(full, tokenizer)
         asked = dialogue_prompts(dialogue(6), tokenizer, config, STATE, room=30)
         assert max(len(prompt.ids) for prompt in asked) <= room - 30
         assert all(tokenizer.decode(prompt.ids).endswith("\nbot></s>") for prompt in asked)

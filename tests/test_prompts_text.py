@@ -161,7 +161,7 @@ def test_a_tokenizer_that_cannot_write_it_as_text_refuses_dialogue_and_turn():
     ids=["states", "calls"],
 )
 def test_every_id_of_the_town_is_what_it_was_before_text_was_guarded(tokenizers, prompt, settings, expected):
-    """Recorded numbers depend on these: examples and prompts of dev and test with lab-tiny, as commit da386cf gave them."""
+    """Recorded numbers depend on these: examples and prompts of dev and test with lab-tiny at commit da386cf."""
     tokenizer, town = tokenizers["lab-tiny"], load_corpus("town")
     database, found = BackEnd.of(town).database, hashlib.sha256()
     for dialogue in (*town.splits["dev"], *town.splits["test"]):

@@ -89,6 +89,8 @@ def test_a_run_killed_after_its_last_checkpoint_does_not_take_a_step_more(model_
     """The Trainer, resumed from the checkpoint of the last step, would take another one before it stops."""
     learn(model_folder, tmp_path)
     assert (tmp_path / "checkpoints" / "checkpoint-8" / "complete").exists()
+    with open(tmp_path / "log.jsonl", "a") as log:
+        log.write('{"step": 8, "lo')  # a line that a full disk or a power cut left unfinished
     again = learn(model_folder, tmp_path)
     assert all((whole[name] == again[name]).all() for name in whole)
     assert read_jsonl(tmp_path / "log.jsonl")[-1]["step"] == 8

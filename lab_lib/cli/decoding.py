@@ -25,7 +25,7 @@ def decode(
         bool, typer.Option("--strategies", help="List the strategies and what each is made of (for RUN's model).")
     ] = False,
     sweep: Annotated[
-        bool, typer.Option("--sweep", help="Decode the dev dialogues in several ways; table and figure.")
+        bool, typer.Option("--sweep", help="Decode the dev items with several strategies; table and figure.")
     ] = False,
     grid: Annotated[
         list[str] | None,
@@ -85,7 +85,7 @@ def _sweep(folder: Path, found: Sweep, system: str, path: Path, member: int | No
     """Decode every setting of a sweep, or one of them, or write the table of what is there; print the folder."""
     from lab_lib.sweeps.decoding import decode_member, gather_decoding, sweep_decoding
 
-    console.print(f"{len(found.members)} ways to decode {folder} in {path}; dev dialogues, test stays untouched")
+    console.print(f"{len(found.members)} ways to decode {folder} in {path}; dev items, test stays untouched")
     if member is not None:
         print(decode_member(folder, found, member, system, path, console))
     elif gather:

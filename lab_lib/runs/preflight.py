@@ -15,6 +15,7 @@ from lab_lib.decoding.strategies import check_model
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import find_metric
 from lab_lib.models.hardware import Choice, print_choices
+from lab_lib.processes.rank import require_one, world_size
 from lab_lib.runs.config import RunConfig
 from lab_lib.training.lora import check_lora
 
@@ -41,7 +42,6 @@ def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> No
 def _check_training(config: RunConfig) -> None:
     """Raise LabError for a model that cannot be trained as asked for."""
     from lab_lib.models.model import check_config
-    from lab_lib.processes.rank import world_size
     from lab_lib.training.lora import check_start
     from lab_lib.training.sharding import sharding_choice
 
@@ -56,6 +56,7 @@ def _check_vllm(config: RunConfig, task: Task[Any], finetuned: bool) -> None:
     """Raise LabError for what vLLM cannot do or where it is not installed; loads nothing."""
     from lab_lib.decoding.vllm import engine_arguments, refuse, require_package
 
+    require_one("decoding.backend=vllm")
     refuse(config.decoding)
     if task.interactive():
         raise LabError("decoding.backend=vllm takes prompts that are known beforehand, not task.predict_state")

@@ -13,7 +13,7 @@ from typing import Any
 from lab_lib.decoding.predictions import decode_to_file
 from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.decoding.shards import shard
-from lab_lib.processes.rank import require_one, this_process
+from lab_lib.processes.rank import this_process
 from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.context import Context
 from lab_lib.runs.fit import build_model, fit, save
@@ -79,7 +79,6 @@ def decode_with_vllm(context: Context, system: str, path: Path) -> None:
     from lab_lib.models.hub import find_source
     from lab_lib.models.tokenizer import load_tokenizer
 
-    require_one("decoding.backend=vllm")
     config = context.config
     model = model_config(config, context.folder, system)
     source = find_source(model.name, model.revision)

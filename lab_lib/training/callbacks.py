@@ -12,7 +12,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from lab_lib.errors import LabError
-from lab_lib.files import read_jsonl, write_jsonl, write_text
+from lab_lib.files import read_text, write_jsonl, write_text
 from lab_lib.processes.rank import this_process
 from lab_lib.training.sharding import byte_sums, unsharded_sums
 from lab_lib.training.stopping import Notice
@@ -34,8 +34,7 @@ class RunLog(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock and drop the rows of steps after the checkpoint that training resumes from."""
         if this_process().first:
-            rows = read_jsonl(self.path) if self.path.exists() else []
-            write_jsonl(self.path, [row for row in rows if row["step"] <= state.global_step])
+            write_jsonl(self.path, [row for row in whole_rows(self.path) if row["step"] <= state.global_step])
         if state.global_step:
             self.log(f"resuming from the checkpoint of step {state.global_step}")
         self.first = self.mark = (state.global_step, time.monotonic())
@@ -55,6 +54,17 @@ class RunLog(TrainerCallback):
             f"step {now[0]}/{state.max_steps}  loss {row['loss']:.3f}  {speed:,.0f} tokens/s  "
             f"{int(left) // 60}:{int(left) % 60:02d} left"
         )
+
+
+def whole_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a log, none if it is missing, up to a line that a full disk or a power cut left unfinished."""
+    rows: list[dict[str, Any]] = []
+    for line in read_text(path).splitlines() if path.exists() else ():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:

@@ -85,8 +85,8 @@ def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
     """Return (the model to train, what is trained); `model` as loaded with `for_training=True`.
 
     A model that was loaded with an adapter is returned with that adapter, to be trained further. With `method: full`
-    the same model comes back with every weight in fp32 and trainable. Trainable weights are fp32 in all
-    cases: half-precision ones cannot be unscaled under fp16, and lose small updates under bf16.
+    the same model comes back with every weight trainable. Trainable weights are fp32 in all cases: half-precision ones
+    cannot be unscaled under fp16, and lose small updates under bf16.
     """
     from peft import PeftModel
 
@@ -148,9 +148,9 @@ def check_start(model: ModelConfig, lora: LoraConfig) -> None:
 
 def require_settings(saved: Mapping[str, Any], config: LoraConfig, adapter: str) -> None:
     """Raise LabError, naming all values to set, unless `config` describes the adapter that adapter_config.json does."""
-    has = {
-        "rank": int(saved["r"]),
-        "alpha": float(saved["lora_alpha"]),
+    has = {  # with the defaults of PEFT
+        "rank": int(saved.get("r", 8)),
+        "alpha": float(saved.get("lora_alpha", 8)),
         "rslora": bool(saved.get("use_rslora")),
         "embeddings": bool(saved.get("modules_to_save")),
     }

@@ -35,7 +35,7 @@ from lab_lib.training.stopping import Notice
 DevEvaluation = Callable[[Any, int], Mapping[str, float]]
 
 
-class DialogueTrainer(Trainer):
+class LabTrainer(Trainer):
     """The Hugging Face Trainer with our order of examples, our dev evaluation, and one-line errors of writing."""
 
     def __init__(self, *args: Any, order: EpochOrder, dev: DevEvaluation | None, log_path: Path, **kwargs: Any):
@@ -110,7 +110,7 @@ def train(
     best = (best_metric or config.best_metric) if dev else None
     if dev and best is None:
         raise ValueError("train: dev evaluations need `best_metric`, a key of what `dev` returns")
-    trainer = DialogueTrainer(
+    trainer = LabTrainer(
         model=model,
         args=training_arguments(config, folder, steps, precision, world_size(), best, greater_is_better),
         train_dataset=[*rows, blank_row(eos)],  # the last one fills up the epoch of several processes

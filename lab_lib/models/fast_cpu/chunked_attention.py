@@ -108,7 +108,7 @@ def chunked_attention(
 
 
 def use_chunks(model: Any, dtype: str) -> Choice | None:
-    """Switch a decoder that is trained in bf16 on a CPU to chunked attention; None, and no change, for any other model."""
+    """Switch a decoder that is trained in bf16 on a CPU to chunked attention; None, and no change, for any other."""
     if model.device.type != "cpu" or dtype != "bf16" or model.config.is_encoder_decoder:
         return None
     AttentionInterface.register(NAME, chunked_attention)

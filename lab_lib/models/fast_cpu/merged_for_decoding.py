@@ -1,7 +1,7 @@
 """Merges each layer's weight and adapter into one matrix while a model generates on a CPU.
 
 An answer is generated token by token: for each token lab-tiny computes 42 small layers, each of which would unpack its
-4-bit weight and multiply three matrices (base, A, B). Merged, as W + scale x B A with W unpacked, a layer is one product.
+4-bit weight and multiply three matrices (base, A, B). Merged, as W + scale x B A with W unpacked, it is one product.
 It is the same function in fp32, kept only during generation: nothing is merged into 4 bits, saved, or trained.
 """
 

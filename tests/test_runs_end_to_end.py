@@ -135,7 +135,7 @@ def test_a_prediction_file_with_calls_is_scored_as_text_state_and_call_at_once(f
     values = report["rows"]["finetuned"]["values"]
     assert {"combined", "chrf"} <= values.keys() and values["malformed"] == 2
     assert values["calls"] == values["joint_accuracy"] == 0
-    assert "note: calls: " in console.export_text()
+    assert "Calls due" in console.export_text() and "ROUGE-Lsum" in (tmp_path / "report.html").read_text()
 
 
 def test_an_encoder_decoder_is_refused_in_one_line(config, tmp_path):

@@ -49,6 +49,8 @@ def tables(rows: Sequence[AnyRow], metrics: Sequence[Metric], words: Words = WOR
     found = []
     for group, columns in groups(metrics).items():
         shown = shown_rows(rows, columns)
+        if group:  # what no row was measured in is no column there
+            columns = [metric for metric in columns if any(metric.key in row.values for row in shown)]
         if shown or not group:
             found.append(_table(group, shown, columns, words))
     return found

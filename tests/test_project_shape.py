@@ -23,6 +23,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ALONE = {"liger", "trackio", "vllm", "teach"}  # extras for an environment of their own
 HEAVY = ("torch", "transformers", "bitsandbytes", "peft", "trl", "datasets", "matplotlib", "sacrebleu", "numpy", "rich")
 
+# Rooms that may say what a metric of one task is called: the scorers, the tasks, and what is about dialogue acts.
+NAMERS = {"evaluation", "tasks", "course", "corpora", "prompts"}
+
 
 def pins() -> dict[str, str]:
     """{normalised name: version} of constraints.txt."""
@@ -153,3 +156,14 @@ def test_make_help_lists_every_verb() -> None:
     text = subprocess.run([make, "help"], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     verbs = re.findall(r"^  make ([\w-]+) ", text, re.MULTILINE)
     assert set(verbs) == {"help", "demo", "test", "lint", "notebooks", "run-notebooks", "bench", "install", "clean"}
+
+
+def test_metrics_are_named_by_tasks_and_scorers_only() -> None:
+    """Everything else takes the metrics that it is given; the words may not even stand in a docstring."""
+    others = [path for path in PACKAGE if path.relative_to(ROOT / "lab_lib").parts[0] not in NAMERS]
+    named = re.compile(r"\b(inform|success|bleu)\b", re.IGNORECASE)
+    assert [str(path.relative_to(ROOT)) for path in others if named.search(path.read_text())] == []
+
+
+def test_the_room_of_runs_stays_small() -> None:
+    assert len(list((ROOT / "lab_lib" / "runs").rglob("*.py"))) <= 15

@@ -96,6 +96,8 @@ def load_sweep(
     section = recipe_values(recipe, assignments).get("sweep")
     if section is None and not grid:
         return None
+    if section is not None and not isinstance(section, Mapping):
+        raise LabError(f"{recipe}: sweep: expected a mapping of settings, found {type(section).__name__}")
     values = dict(section or {})
     values |= {"grid": parse_grid(grid)} if grid else {}
     values |= {"seeds": parse_seeds(seeds)} if seeds is not None else {}

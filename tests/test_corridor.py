@@ -12,12 +12,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import yaml
+from command_line import lab
 
 from lab_lib.evaluation.scores import read_metrics
 from lab_lib.files import read_json, read_jsonl, sha256
@@ -37,26 +40,25 @@ PAGE = "# Results\n" + "".join(
 
 @dataclass(frozen=True)
 class Walk:
-    """A task's recipe and its finished run; `lab` runs a command that knows the task."""
+    """A task's recipe and its finished run."""
 
     module: ModuleType
     recipe: Path
     run: Path
 
-    @property
-    def environment(self) -> dict[str, str]:
-        paths = os.pathsep.join([str(TESTS), str(TESTS.parent)])
-        return {**os.environ, "LAB_TASKS": self.module.TASK, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    @contextmanager
+    def known(self, folder: Path | None = None) -> Iterator[None]:
+        """Let `lab` know the task, also in processes it starts; work in `folder`."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LAB_TASKS", self.module.TASK)
+            patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), str(TESTS.parent)]))
+            patch.setenv("OMP_NUM_THREADS", "1")
+            patch.chdir(folder or TESTS.parent)
+            yield
 
-    def command(self, *arguments: object) -> list[str]:
-        return [sys.executable, "-m", "lab_lib", *map(str, arguments)]
-
-    def lab(self, *arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            self.command(*arguments), env=self.environment, cwd=cwd, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done
+    def lab(self, *arguments: object, folder: Path | None = None) -> None:
+        with self.known(folder):
+            assert lab(*arguments) == 0
 
 
 @pytest.fixture(scope="module", params=["echo", "preference", "calls", "sgd"])
@@ -95,46 +97,34 @@ def test_a_run_that_starts_from_an_adapter_says_so(walk):
 
 def test_a_killed_run_resumes_to_the_same_adapter_and_answers(walk, tmp_path):
     out = tmp_path / "killed"
-    with subprocess.Popen(
-        walk.command("run", walk.recipe, "--out", out), env=walk.environment, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+    command = [sys.executable, "-m", "lab_lib", "run", str(walk.recipe), "--out", str(out), "--no-base"]
+    with walk.known(), subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None and not list(out.glob("checkpoints/*/complete")):
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
     assert not (out / "adapter").exists(), "the run was not killed while it trained"
-    walk.lab("run", walk.recipe, "--out", out)
+    walk.lab("run", walk.recipe, "--out", out, "--no-base")
     for name in ("adapter/adapter_model.safetensors", "predictions/finetuned.jsonl"):
         assert sha256(out / name) == sha256(walk.run / name)
-    assert read_json(out / "record.json")["rows"] == read_json(walk.run / "record.json")["rows"]
+    ours, whole = (read_json(folder / "record.json")["rows"] for folder in (out, walk.run))
+    assert ours == {name: row for name, row in whole.items() if row["kind"] not in ("base", "start")}
 
 
-def test_what_cannot_work_is_refused_before_a_weight_is_loaded(walk, tmp_path):
+def test_what_cannot_work_is_refused_before_a_weight_is_loaded(walk, tmp_path, cli):
     for setting, message in (("training.best_metric=nonsense", "unknown metric"), ("task.nonsense=1", "unknown key")):
-        done = subprocess.run(
-            walk.command("run", walk.recipe, setting, "--out", tmp_path / "x"), env=walk.environment,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 2 and message in done.stderr and not (tmp_path / "x").exists()
+        with walk.known():
+            code, _, error = cli("run", walk.recipe, setting, "--out", tmp_path / "x")
+        assert code == 2 and message in error and not (tmp_path / "x").exists()
 
 
 def test_a_sweep_has_its_table_and_figure(walk, tmp_path):
     out = tmp_path / "sweep"
-    walk.lab(
-        "sweep",
-        walk.recipe,
-        "--grid",
-        "training.learning_rate=0.001,0.003",
-        "--seeds",
-        "0",
-        "--jobs",
-        "1",
-        "--out",
-        out,
-    )
+    # One run, since each is a process of its own; tests/test_sweeps_*.py have whole grids.
+    grid = ("--grid", "training.learning_rate=0.003", "--seeds", "0", "--jobs", "1")
+    walk.lab("sweep", walk.recipe, *grid, "training.steps=2", "training.evaluate_every=0", "--out", out)
     summary = read_json(out / "summary.json")
     assert summary["metric"] == summary["main"] == read_json(walk.run / "record.json")["main"]
-    assert len(summary["runs"]) == 2 and summary["points"][0]["estimates"][summary["main"]]
+    assert len(summary["runs"]) == 1 and summary["points"][0]["estimates"][summary["main"]]
     assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -144,20 +134,22 @@ def test_a_row_can_be_submitted_and_is_checked(walk, tmp_path):
     (results / "README.md").write_text(PAGE)
     (tmp_path / "README.md").write_text("# Course\n")
     shutil.copytree(walk.run, tmp_path / "run")
-    walk.lab("results", "submit", tmp_path / "run", "--who", "someone", "--name", "mine", cwd=tmp_path)
-    walk.lab("results", "render", cwd=tmp_path)
-    walk.lab("results", "check", cwd=tmp_path)
+    walk.lab("results", "submit", tmp_path / "run", "--who", "someone", "--name", "mine", folder=tmp_path)
+    walk.lab("results", "render", folder=tmp_path)
+    walk.lab("results", "check", folder=tmp_path)
     heading = read_metrics(read_json(walk.run / "record.json")["metrics"])[0].heading
     assert heading in (results / "README.md").read_text() and "mine" in (results / "README.md").read_text()
 
 
 @pytest.mark.browser
-def test_a_person_can_read_the_page(walk):
-    from browser import open_page
-
-    with open_page(walk.run / "report.html") as page:
-        record = read_json(walk.run / "record.json")
-        text = page.inner_text("body")
-        assert all(metric["heading"] in text for metric in record["metrics"] if not metric["group"])
-        page.locator("details").first.locator("summary").click()
-        assert page.locator("details[open] table.turns").is_visible()
+def test_a_person_can_read_the_page(walk, browser):
+    page = browser.new_page()
+    page.goto((walk.run / "report.html").as_uri())
+    text = page.inner_text("body")
+    record = read_json(walk.run / "record.json")
+    measured = {key for row in record["rows"].values() for key in row["values"]}
+    shown = [m["heading"] for m in record["metrics"] if not m["group"] and m["key"] in measured]
+    assert shown and all(heading in text for heading in shown)
+    page.locator("#list summary").first.click()
+    assert page.locator("details[open] table.turns").is_visible()
+    page.close()

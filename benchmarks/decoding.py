@@ -70,7 +70,7 @@ def plain(model: Any, tokenizer: Any, todo: Sequence[Prompt], config: DecodeConf
 
 
 def origin(model: Any, tokenizer: Any, todo: Sequence[Prompt], config: DecodeConfig) -> Replies:
-    """Decode four prompts at a time and go on to the greatest length; what follows an EOS is cut afterwards."""
+    """Decode four prompts at a time up to the greatest length; what follows an EOS is cut afterwards."""
     import torch
 
     settings = generation_config(config, tokenizer)

@@ -41,21 +41,6 @@ def test_a_batch_gives_what_single_prompts_give(loaded):
     assert len({tuple(row) for row in batch}) > 3  # the prompts matter
 
 
-def test_replies_equal_a_plain_loop_over_the_model(loaded):
-    """Greedy search by hand, without cache, padding or generate()."""
-    import torch
-
-    model, tokenizer = loaded
-    row = prompt_ids(3)[2]
-    ids = list(row)
-    for _ in range(10):
-        with torch.no_grad():
-            ids.append(model(torch.tensor([ids])).logits[0, -1].argmax().item())
-        if ids[-1] == tokenizer.eos_token_id:
-            break
-    assert generate_batch(model, tokenizer, [row], DecodeConfig(max_new_tokens=10))[0] == ids[len(row) :]
-
-
 def test_generation_stops_at_eos_and_pads_nothing_into_the_reply(loaded):
     import torch
 

@@ -1,4 +1,4 @@
-"""Two processes write what one writes, byte for byte; they go on after a kill, and notice when one of them ends."""
+"""Two processes write what one writes, byte for byte; they resume after a kill, and notice when one of them ends."""
 
 from __future__ import annotations
 

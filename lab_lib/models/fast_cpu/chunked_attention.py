@@ -2,10 +2,12 @@
 
 PyTorch's fused CPU kernel multiplies tiles too small for the processor's bf16 instructions. A chunk of 128 queries
 makes products large enough, leaves out what lies beyond the diagonal but for one small triangle, and, like the fused
-kernel, never holds a whole table of scores: the backward pass computes each chunk's scores again. 8 rows of 576 tokens,
-4 heads of 64, forward and backward on one core, in processor time: on an AMD EPYC with avx512_bf16 57 ms, the fused
-kernel 105 without and 135 with a mask; on an Intel Xeon with avx512_bf16 156 ms, the fused kernel 172 and 220. In fp32
-the fused kernel is the faster one (105 ms against 116).
+kernel, never holds a whole table of scores: the backward pass computes each chunk's scores again.
+
+8 rows of 576 tokens, 4 heads of 64, forward and backward on one core, both with avx512_bf16: 57 ms on an AMD EPYC, the
+fused kernel 105 without and 135 with a mask; 156 ms on an Intel Xeon (other jobs beside it), the fused kernel 172 and
+220, and whole training steps of lab-tiny take the same time. In fp32 the fused kernel is the faster one (105 ms against
+116 on the EPYC).
 """
 
 from __future__ import annotations
@@ -118,5 +120,5 @@ def use_chunks(model: Any, dtype: str) -> Choice | None:
         return None
     return Choice(
         NAME,
-        "in bf16 on a CPU 1.1 (Intel Xeon) to 1.8 times (AMD EPYC) as fast as the fused kernel, which decoding uses",
+        "in bf16 on a CPU as fast as the fused kernel (Intel Xeon) or 1.8 times (AMD EPYC); decoding uses that",
     )

@@ -132,10 +132,8 @@ def leaderboard(
     if out.resolve().parent == folder.resolve():
         raise LabError(f"--out {out}: in this folder it would be read as a prediction file; choose another folder")
     found = file_task(_settings(task, _given(context), assignments or []), corpus, split)
-    board = boards.board_of(found)
-    known = boards.read_published(published, board) if published else {}
-    ranked = boards.score_folder(files, found, EvaluateConfig(resamples=resamples, seed=seed), known)
-    entries = [one.entry for one in ranked]
-    console.print(to_terminal(entries, board, boards.notes(ranked, board), f"{folder}: {corpus} {split}"))
+    known = boards.read_published(published, found) if published else {}
+    entries = boards.score_folder(files, found, EvaluateConfig(resamples=resamples, seed=seed), known)
+    console.print(to_terminal(entries, found, boards.notes(entries, found), f"{folder}: {corpus} {split}"))
     about = {"corpus": corpus, "split": split, "task": as_dict(found.config), "seed": seed, "resamples": resamples}
-    print(boards.write_leaderboard(ranked, board, about, out))
+    print(boards.write_leaderboard(entries, found, about, out))

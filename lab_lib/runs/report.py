@@ -8,7 +8,7 @@ from typing import Any
 from lab_lib.config import as_dict
 from lab_lib.decoding.predictions import read_partial
 from lab_lib.evaluation.scores import Row, find_metric
-from lab_lib.files import read_json, sha256, write_json
+from lab_lib.files import read_json, sha256, write_json, write_text
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import Context
 from lab_lib.runs.folder import RunFolder
@@ -22,7 +22,7 @@ SHOWN = ("recipe", "scored", "model", "notes", "command", "commit", "date", "mac
 def report(context: Context) -> bool:
     """Score the run's predictions and write all that a person reads of it. Needs no model."""
     from lab_lib.results.curve import best_step, draw_curve
-    from lab_lib.results.report_html import write_report
+    from lab_lib.results.report_html import report_html
     from lab_lib.results.table import to_terminal
 
     config, folder, task, console = context.config, context.folder, context.task, context.console
@@ -37,9 +37,8 @@ def report(context: Context) -> bool:
     svg = draw_curve(log, task.metrics, config.recipe, *pictures, best, dev_line(context)) if log else None
     notes = notes_of(rows)
     views = [task.view(item, rows) for item in context.splits.reported[: task.page_limit]]
-    write_report(
-        folder.path / "report.html", header(record, context, notes), rows, task.metrics, views, task.words, svg
-    )
+    page = report_html(header(record, context, notes), rows, task.metrics, views, task.words, svg)
+    write_text(folder.path / "report.html", page)
     title = f"{config.recipe}: {config.data.corpus} {config.data.report_split}"
     console.print(to_terminal(rows, task.metrics, title, task.words))
     for note in notes:

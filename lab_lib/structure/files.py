@@ -112,14 +112,14 @@ def record(result: Explored, drawn_by: Choice) -> dict[str, Any]:
 
 def walks(result: Explored) -> list[Walk]:
     """Return the first dialogues, turn by turn with the number of the cluster of each."""
-    found = []
+    found: list[Walk] = []
     for number, dialogue in enumerate(result.dialogues[:WALKS]):
         turns = [
             (int(label) + 1, utterance.speaker, utterance.text)
             for utterance, label in zip(result.said, result.found.labels, strict=True)
             if utterance.dialogue == number
         ]
-        found.append(Walk(dialogue.id, tuple(turns)))
+        found.append((dialogue.id, turns))
     return found
 
 

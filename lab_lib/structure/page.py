@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from lab_lib.results.assets import asset, render
@@ -20,12 +19,8 @@ QUALITY_NOTES = (
 )
 
 
-@dataclass(frozen=True)
-class Walk:
-    """One dialogue as its way through the clusters: (cluster number from 1, speaker, text) a turn."""
-
-    key: str
-    turns: tuple[tuple[int, str, str], ...]
+# A dialogue as its way through the clusters: its key, and (cluster number from 1, speaker, text) of each turn.
+Walk = tuple[str, Sequence[tuple[int, str, str]]]
 
 
 def agreement_lines(rows: Mapping[str, Mapping[str, Agreement]]) -> list[tuple[str, list[Cell]]]:

@@ -22,13 +22,12 @@ from lab_lib.free.dialogue import FreeDialogue
 from lab_lib.free.run import Writer
 from lab_lib.models.hardware import Choice
 from lab_lib.models.hub import find_source
-from lab_lib.models.model import generation_mode
 from lab_lib.prompts.messages import clean
 from lab_lib.prompts.plain import beginning
 from lab_lib.prompts.template import PLAIN
 from lab_lib.prompts.text import text_ids
 from lab_lib.runs.splits import draw
-from lab_lib.runs.steps import load_ready
+from lab_lib.runs.steps import load_answering
 from lab_lib.tasks.base import Splits
 
 Plain = list[tuple[str, str]]  # (speaker, text) a turn
@@ -131,8 +130,7 @@ class Judge:
     """A model that says how likely dialogues are: only what users and system say counts, not who says it."""
 
     def __init__(self, writer: Writer):
-        loaded = load_ready(writer.model, writer.prompt)
-        generation_mode(loaded.model)
+        loaded = load_answering(writer.model, writer.prompt)
         if loaded.model.config.is_encoder_decoder:
             raise LabError(f"judge {writer.name}: an encoder-decoder; expected a decoder-only model")
         self.tokenizer = loaded.tokenizer

@@ -8,7 +8,7 @@ from typing import Any
 from lab_lib.config import as_dict
 from lab_lib.decoding.predictions import read_partial
 from lab_lib.evaluation.scores import Row, find_metric
-from lab_lib.files import read_json, sha256, write_json, write_text
+from lab_lib.files import read_json, read_json_or, sha256, write_json, write_text
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import Context
 from lab_lib.runs.folder import RunFolder
@@ -60,7 +60,6 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
     that ended; `stages` has them for each stage. The scorer's own are under `scored_by`.
     """
     config, folder, splits = context.config, context.folder, context.splits
-    training = folder.path / "training.json"
     stages = {name: read_json(folder.stage(name)) for name in ("base", "prepare", "train", "finetuned")
               if folder.stage(name).exists()}  # fmt: skip
     made = stages.get("train") or next(iter(stages.values()), environment())
@@ -74,8 +73,8 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
         "items": {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)},
         "reported": {"split": config.data.report_split, "items": len(splits.reported)},
         "left_out_as_copies": [item.key for item in splits.leaked],
-        "training": read_json(training) if training.exists() else None,
-        "stage_seconds": by_stage(folder, "seconds.json"),
+        "training": read_json_or(None, folder.path / "training.json"),
+        "stage_seconds": read_json_or({}, folder.path / "seconds.json"),
         **peaks(folder),
         "predictions_sha256": {system: sha256(folder.predictions(system)) for system in systems},
         "metrics": [metric.as_json() for metric in context.task.metrics],
@@ -88,14 +87,9 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def by_stage(folder: RunFolder, name: str) -> dict[str, float]:
-    """Return {stage: number} from a file of the run folder; empty when no stage has ended yet."""
-    return read_json(folder.path / name) if (folder.path / name).exists() else {}
-
-
 def peaks(folder: RunFolder) -> dict[str, Any]:
     """Return the peak memory of the run and of its stages, which may have been separate commands."""
-    found = by_stage(folder, "memory.json")
+    found = read_json_or({}, folder.path / "memory.json")
     return {
         "peak_memory_gb": max([round(peak_memory() / 1e9, 2), *found.values()]),
         "stage_peak_memory_gb": found,

@@ -17,7 +17,7 @@ from lab_lib.processes.rank import this_process
 from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.context import Context
 from lab_lib.runs.fit import build_model, fit, save
-from lab_lib.runs.steps import conversations_of, load_ready, model_config, prompts_of, token_line, train_examples
+from lab_lib.runs.steps import conversations_of, load_answering, model_config, prompts_of, token_line, train_examples
 from lab_lib.training.stopping import Notice
 
 
@@ -46,12 +46,10 @@ def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> Non
     """
     from lab_lib.models.fast_cpu.merged_for_decoding import merge_choice, merged_for_decoding
     from lab_lib.models.hardware import print_choices
-    from lab_lib.models.model import generation_mode
 
     config, items = context.config, context.splits.reported
-    loaded = load_ready(model_config(config, context.folder, system), config.prompt)
+    loaded = load_answering(model_config(config, context.folder, system), config.prompt)
     model, tokenizer = loaded.model, loaded.tokenizer
-    generation_mode(model)
     prompts = prompts_of(context.task, items, tokenizer)
     context.log_prompts(prompts)
     if system == "finetuned" and config.lora.method == "lora":

@@ -74,6 +74,15 @@ def load_ready(model: ModelConfig, prompt: PromptConfig, **how: Any) -> Any:
     return replace(loaded, choices=choices)
 
 
+def load_answering(model: ModelConfig, prompt: PromptConfig) -> Any:
+    """Load a model, see `load_ready`, and switch it to generating."""
+    from lab_lib.models.model import generation_mode
+
+    loaded = load_ready(model, prompt)
+    generation_mode(loaded.model)
+    return loaded
+
+
 def by_place(parts: Iterable[Sequence[Reply]]) -> dict[tuple[str, int], Reply]:
     """Return {(item key, answer number): reply} of what several processes generated."""
     return {(reply.key, reply.turn): reply for part in parts for reply in part}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab_lib.evaluation.scores import Metric, Row, Scores
 from lab_lib.results.cells import Cell, markdown_table, span, terminal_table
-from lab_lib.scoring.prediction_file import scores_of
+from lab_lib.runs.score import scores_of
 from lab_lib.tasks.base import Task
 
 if TYPE_CHECKING:

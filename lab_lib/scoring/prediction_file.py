@@ -22,6 +22,7 @@ from lab_lib.results.report_html import report_html
 from lab_lib.results.table import to_terminal
 from lab_lib.runs.config import task_config
 from lab_lib.runs.record import environment
+from lab_lib.runs.score import scores_of
 from lab_lib.runs.steps import score_row
 from lab_lib.tasks import find_task
 from lab_lib.tasks.base import Task
@@ -105,12 +106,6 @@ def measured(metrics: Sequence[Metric], rows: Sequence[Row]) -> tuple[Metric, ..
     """Return the metrics that some row has a value of."""
     values = {key for row in rows for key in scores_of(row).values}
     return tuple(metric for metric in metrics if metric.key in values)
-
-
-def scores_of(row: Row) -> Scores:
-    """Return the scores of a row that was scored."""
-    assert row.scores is not None
-    return row.scores
 
 
 def file_notes(task: Task[Any], whole: int, own: Row) -> list[str]:

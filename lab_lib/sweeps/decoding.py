@@ -30,7 +30,7 @@ from lab_lib.runs.preflight import preflight
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.score import baseline_rows
 from lab_lib.runs.splits import load_splits
-from lab_lib.runs.steps import conversations_of, load_ready, model_config, prompts_of, score_row
+from lab_lib.runs.steps import conversations_of, load_answering, model_config, prompts_of, score_row
 from lab_lib.sweeps.figure import Surroundings
 from lab_lib.sweeps.grid import Member, Sweep, load_sweep
 from lab_lib.sweeps.summary import baseline_line, floors_of, question, write_pictures
@@ -157,11 +157,8 @@ def refuse_other_system(sweep: Sweep, system: str, out: Path) -> None:
 
 def _decode(folder: Path, todo: Mapping[str, Context], system: str) -> None:
     """Load the model once and decode and score the settings that are not there yet."""
-    from lab_lib.models.model import generation_mode
-
     config = next(iter(todo.values())).config
-    loaded = load_ready(model_config(config, RunFolder(folder), system), config.prompt)
-    generation_mode(loaded.model)
+    loaded = load_answering(model_config(config, RunFolder(folder), system), config.prompt)
     printed = set[str]()  # most settings have the same prompts
     for number, (name, context) in enumerate(todo.items(), 1):
         title, console = f"{number} of {len(todo)}: {name}", context.console
@@ -204,7 +201,10 @@ def summarise(sweep: Sweep, contexts: Mapping[str, Context], system: str, out: P
     first = contexts[sweep.members[0].name]
     measures, baselines = measures_of(first), scored_baselines(first)
     rows = [row for member in sweep.members for row in to_rows(member, out / member.name, sweep.seeds)]
-    facts = [*sentences(sweep, measures), baseline_line(map(table_row, baselines), measures)]
+    facts = [
+        *sentences(sweep, measures),
+        baseline_line(map(table_row, baselines), measures.main_metric, measures.words),
+    ]
     metric = sweep.figure.metric or measures.main
     write_json(out / "summary.json", {
         "recipe": sweep.recipe, "task": first.task.name, "system": system,

@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 
 from lab_lib.errors import LabError
-from lab_lib.files import read_json
+from lab_lib.files import read_json, read_json_or
 from lab_lib.models.hardware import Choice
 from lab_lib.processes import slurm
 from lab_lib.processes.limits import MACHINE, Limit, core_limit, memory_limit
@@ -89,8 +89,7 @@ def find_workers(wanted: int | None) -> Workers:
 
 def finished(folder: Path) -> bool:
     """Return whether a run folder has come to the end of its last stage."""
-    path = folder / "status.json"
-    status = read_json(path) if path.exists() else {}
+    status = read_json_or({}, folder / "status.json")
     return status.get("stage") == "report" and status.get("state") == "completed"
 
 
@@ -98,8 +97,7 @@ def unfinished(sweep: Sweep, path: Path) -> dict[str, str]:
     """Return {name: how it stands} of the runs below `path` that are not finished."""
     found = {}
     for member in (m for m in sweep.members if not finished(path / m.name)):
-        file = path / member.name / "status.json"
-        status = read_json(file) if file.exists() else {"state": "never started"}
+        status = read_json_or({"state": "never started"}, path / member.name / "status.json")
         found[member.name] = ": ".join(str(status[key]) for key in ("stage", "state", "reason") if key in status)
     return found
 

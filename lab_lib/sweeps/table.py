@@ -225,7 +225,8 @@ def notes(rows: Sequence[SweepRow], measures: Measures) -> list[str]:
     sizes = sorted({row.items for row in rows if row.items})
     sentences = [f"{' or '.join(map(str, sizes))} {items}."] if sizes else []
     if counts == {1}:
-        return [*sentences, *([f"Ranges: 95 % intervals (bootstrap over {items})."] if _has_intervals(points) else [])]
+        ranges = any(estimate.interval for point in points for estimate in point.estimates.values())
+        return [*sentences, *([f"Ranges: 95 % intervals (bootstrap over {items})."] if ranges else [])]
     for count in sorted(counts - {1}):
         sentences.append(
             f"Ranges: 95 % intervals of the mean of {count} seeds, "
@@ -234,10 +235,6 @@ def notes(rows: Sequence[SweepRow], measures: Measures) -> list[str]:
     if short := [f"{point.name} ({len(point.seeds)})" for point in points if len(point.seeds) < max(counts)]:
         sentences.append(f"Fewer seeds than the others: {', '.join(short)}.")
     return sentences + _over_items(rows, measures)
-
-
-def _has_intervals(points: Sequence[SweepPoint]) -> bool:
-    return any(estimate.interval for point in points for estimate in point.estimates.values())
 
 
 def _over_items(rows: Sequence[SweepRow], measures: Measures) -> list[str]:

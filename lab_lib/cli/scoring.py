@@ -62,7 +62,7 @@ def evaluate(
         return
     if not target.exists():
         raise LabError(f"{target}: no such run folder or prediction file")
-    from lab_lib.scoring.prediction_file import Plan, evaluate_file, file_task, system_name
+    from lab_lib.scoring.prediction_file import evaluate_file, file_task, system_name
 
     name = target.name if target.is_dir() else system_name(target)
     if not name:
@@ -72,7 +72,7 @@ def evaluate(
         raise LabError(f"--out {report}: this is the prediction file itself")
     found = file_task(_settings(task, options, assignments or []), corpus, split)
     settings = EvaluateConfig(resamples=resamples, seed=seed)
-    print(evaluate_file(target, Plan(found, settings, cross_check), report, console))
+    print(evaluate_file(target, found, settings, report, console, cross_check))
 
 
 def _given(context: typer.Context) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,45 +35,39 @@ HEAD = (
 )
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a prediction file is scored as, and how."""
-
-    task: Task[Any]
-    settings: EvaluateConfig = field(default_factory=EvaluateConfig)
-    cross_check: str | None = None  # another implementation of the task's scorer, whose values stand beside ours
-
-
 def file_task(settings: Mapping[str, Any], corpus: str, split: str) -> Task[Any]:
     """Return the task of a recipe's section `task`, with a split of a corpus to score. Raises LabError for its keys."""
     config = task_config(settings, "lab evaluate")
     return find_task(config.name)(config, DataConfig(corpus=corpus, test=split), PromptConfig(), DecodeConfig())
 
 
-def evaluate_file(path: Path, plan: Plan, out: Path, console: Console) -> Path:
+def evaluate_file(
+    path: Path, task: Task[Any], settings: EvaluateConfig, out: Path, console: Console, cross_check: str | None = None
+) -> Path:
     """Score a prediction file (or a folder of them, where the task reads one), print its tables, write `out` (JSON).
 
-    The page with the items is written beside it (`.html`). Returns `out`. Raises LabError, naming file and record, for
+    The page with the items is written beside it (`.html`). `cross_check` names another implementation of the task's
+    scorer, whose values stand beside ours. Returns `out`. Raises LabError, naming file and record, for
     whatever cannot be scored.
     """
-    task, name = plan.task, system_name(path) or path.name
-    other = task.other_scorer(plan.cross_check) if plan.cross_check else None
+    name = system_name(path) or path.name
+    other = task.other_scorer(cross_check) if cross_check else None
     with naming(path):
         items, source = find_split(task)
-        own = read_row(path, name, task, items, plan.settings)
+        own = read_row(path, name, task, items, settings)
         # Drawn for the whole split, and scored on the items that the file predicts.
-        fixed = task.baselines(items, source, plan.settings.seed)
+        fixed = task.baselines(items, source, settings.seed)
         asked = [item for item in items if item.key in own.predictions]
-        fixed = [score_row(task, row, asked, plan.settings) for row in fixed]
+        fixed = [score_row(task, row, asked, settings) for row in fixed]
         if name in {row.name for row in fixed}:
             raise LabError(f"{path.name} is called as a row of the table, '{name}'; rename the file")
         theirs = other(own.predictions) if other else {}
     rows, notes = [*fixed, own], file_notes(task, len(items), own)
     metrics = measured(task.metrics, rows)
-    record = make_report(path, plan, rows, metrics, notes)
+    record = make_report(path, task, settings.seed, rows, metrics, notes)
     console.print(to_terminal(rows, metrics, record["recipe"], task.words))
     if theirs:
-        record["cross_check"] = differences(scores_of(own), theirs, str(plan.cross_check), console)
+        record["cross_check"] = differences(scores_of(own), theirs, str(cross_check), console)
     for note in notes:
         console.print(f"note: {note}", markup=False, highlight=False)
     write_page(out.with_suffix(".html"), record, rows, metrics, items, task)
@@ -116,10 +110,10 @@ def file_notes(task: Task[Any], whole: int, own: Row) -> list[str]:
 
 
 def make_report(
-    path: Path, plan: Plan, rows: Sequence[Row], metrics: Sequence[Metric], notes: Sequence[str]
+    path: Path, task: Task[Any], seed: int, rows: Sequence[Row], metrics: Sequence[Metric], notes: Sequence[str]
 ) -> dict[str, Any]:
     """Return the JSON report: where the numbers come from, the table, and everything about the file's own row."""
-    task, own = plan.task, rows[-1]
+    own = rows[-1]
     return {
         "recipe": f"{own.name}: {task.data.corpus} {task.data.test}",
         "predictions": str(path),
@@ -128,7 +122,7 @@ def make_report(
         "settings": as_dict(task.config),
         "corpus": task.data.corpus,
         "split": task.data.test,
-        "seed": plan.settings.seed,
+        "seed": seed,
         "predictions_sha256": hashes(path),
         "scorer": scores_of(own).signature,
         "notes": list(notes),

@@ -36,18 +36,11 @@ def write_all(result: Explored, out: Path, console: Console) -> Path:
     if result.agreement:
         names, shares = act_shares(result.said, result.found)
         acts = draw_act_map(names, shares, f"Gold acts by cluster: {result.source}", out / "acts.png", out / "acts.svg")
-        console.print(table(result))
+        lines, title = agreement_lines(result.agreement), f"{result.source}: clusters against gold acts"
+        console.print(terminal_table(HEADINGS, lines, QUALITY_NOTES, title, "Clusters"))
     write_jsonl(out / "utterances.jsonl", _rows(result))
     write_json(out / "structure.json", record(result, drawn_by))
-    page = structure_html(
-        f"Dialogues of {result.source}",
-        facts(result) | {"Graph drawn by": drawn_by},
-        (graph, acts),
-        (result.cards, result.ways),
-        result.config.arc,
-        result.agreement,
-        walks(result),
-    )
+    page = structure_html(result, facts(result) | {"Graph drawn by": drawn_by}, (graph, acts), walks(result))
     return write_text(out / "structure.html", page)
 
 
@@ -81,12 +74,6 @@ def facts(result: Explored) -> dict[str, Any]:
         "Cut by the model": f"{result.embedded.cut} of the different utterances",
         "K-means": f"{config.clusters} clusters, best of {config.starts} starts, seed {config.seed}",
     }
-
-
-def table(result: Explored) -> Any:
-    """Return the table of agreement with the gold acts, for the terminal."""
-    lines = agreement_lines(result.agreement)
-    return terminal_table(HEADINGS, lines, QUALITY_NOTES, f"{result.source}: clusters against gold acts", "Clusters")
 
 
 def record(result: Explored, drawn_by: Choice) -> dict[str, Any]:

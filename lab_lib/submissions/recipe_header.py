@@ -57,7 +57,7 @@ def _of_sweep(summary: Mapping[str, Any]) -> list[str]:
     measures = read_measures(summary, summary["recipe"])
     metric, items = measures.find(summary["metric"]), measures.words.items
     points = merge_seeds(map(to_row, runs), measures)
-    seconds = {str(number): sum(run["stage_seconds"].values()) for number, run in enumerate(runs)}
+    seconds = sum(sum(run["stage_seconds"].values()) for run in runs)
     jobs = f", {summary['jobs'].split(' ')[0]} at once" if "jobs" in summary else ""
     most = max(len(point.seeds) for point in points)
     return [
@@ -73,8 +73,8 @@ def _range(points: Sequence[SweepPoint], items: str) -> str:
     return f"mean (95 % interval) of {seeds} seeds" if seeds > 1 else f"one seed (95 % interval over {items})"
 
 
-def _minutes(seconds: Mapping[str, float]) -> str:
-    minutes = round(sum(seconds.values()) / 60)
+def _minutes(seconds: float) -> str:
+    minutes = round(seconds / 60)
     return f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 

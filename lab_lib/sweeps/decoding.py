@@ -15,8 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lab_lib.decoding.predictions import decode_to_file, read_predictions
-from lab_lib.decoding.progress import DecodingProgress
+from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Row
 from lab_lib.files import read_json, read_jsonl, sha256, write_json
@@ -30,7 +29,8 @@ from lab_lib.runs.preflight import preflight
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.score import baseline_rows
 from lab_lib.runs.splits import load_splits
-from lab_lib.runs.steps import conversations_of, load_answering, model_config, prompts_of, score_row
+from lab_lib.runs.stages import write_answers
+from lab_lib.runs.steps import load_answering, model_config, prompts_of, score_row
 from lab_lib.sweeps.figure import Surroundings
 from lab_lib.sweeps.grid import Member, Sweep, load_sweep
 from lab_lib.sweeps.summary import baseline_line, floors_of, question, write_pictures
@@ -167,23 +167,12 @@ def _decode(folder: Path, todo: Mapping[str, Context], system: str) -> None:
             console.print(line, highlight=False)
             printed.add(line)
         with owning(context.folder.path), stage(context.folder, system):
-            _decode_one(context, loaded, prompts, system, title)
+            write_answers(context, loaded, prompts, context.folder.predictions(system), title)
             found = score(context, system)
             write_json(context.folder.path / SCORES, found)
         main = measures_of(context).main_metric
         reached = f"{main.heading} {found['scores']['values'][main.key]:.{main.decimals}f}"
         console.print(f"{title}: {reached}", markup=False, highlight=False)
-
-
-def _decode_one(context: Context, loaded: Any, prompts: Sequence[Any], system: str, title: str) -> None:
-    """Write the answers of one setting."""
-    from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
-
-    config, path = context.config.decoding, context.folder.predictions(system)
-    converse = conversations_of(context.task, context.splits.reported, loaded.tokenizer)
-    bar = DecodingProgress(context.console, title, len(prompts))
-    with merged_for_decoding(loaded.model, config.exact), bar as advance:
-        decode_to_file(loaded.model, loaded.tokenizer, prompts, config, path, advance, converse)
 
 
 def score(context: Context, system: str) -> dict[str, Any]:
@@ -199,7 +188,8 @@ def score(context: Context, system: str) -> dict[str, Any]:
 def summarise(sweep: Sweep, contexts: Mapping[str, Context], system: str, out: Path) -> None:
     """Write summary.json, summary.md, figure.png and figure.svg, and print the table."""
     first = contexts[sweep.members[0].name]
-    measures, baselines = measures_of(first), scored_baselines(first)
+    measures, quick = measures_of(first), replace(first.config.evaluation, resamples=0)  # baselines have no intervals
+    baselines = [score_row(first.task, row, first.splits.reported, quick) for row in baseline_rows(first)]
     rows = [row for member in sweep.members for row in to_rows(member, out / member.name, sweep.seeds)]
     facts = [
         *sentences(sweep, measures),
@@ -239,12 +229,6 @@ def to_rows(member: Member, folder: Path, seeds: Sequence[int]) -> list[SweepRow
     values = {**scores.values, "seconds": sum(found["stage_seconds"].values())}
     own = (member.seed,) if member.config.decoding.sample else seeds
     return [SweepRow(member.settings, seed, values, scores.intervals, scores.items) for seed in own]
-
-
-def scored_baselines(context: Context) -> list[Row]:
-    """Return the oracle and trivial rows, scored without intervals on the items that were decoded."""
-    quick = replace(context.config.evaluation, resamples=0)
-    return [score_row(context.task, row, context.splits.reported, quick) for row in baseline_rows(context)]
 
 
 def sentences(sweep: Sweep, measures: Measures) -> list[str]:

@@ -44,10 +44,6 @@ class Workers:
     jobs: Choice
     threads: Choice
 
-    @property
-    def count(self) -> int:
-        return int(self.jobs.value)
-
 
 def choose_workers(wanted: int | None, gpu: bool, cores: Limit, memory: Limit, omp: str | None) -> Workers:
     """Return how to share the machine; `memory` in GiB, `omp` what the user set OMP_NUM_THREADS to.
@@ -129,11 +125,11 @@ def checked(sweep: Sweep, console: Console) -> list[RunConfig]:
 
 
 def _work(todo: Sequence[Member], path: Path, workers: Workers, progress: SweepProgress) -> dict[str, str]:
-    """Keep `workers.count` processes busy until nothing is left; end those that run when this is interrupted."""
+    """Keep `workers.jobs` processes busy until nothing is left; end those that run when this is interrupted."""
     waiting, running, failed = list(todo), dict[str, tuple[subprocess.Popen, float]](), dict[str, str]()
     try:
         while waiting or running:
-            while waiting and len(running) < workers.count:
+            while waiting and len(running) < int(workers.jobs.value):
                 name = waiting.pop(0).name
                 running[name] = (start(path / name, workers), time.monotonic())
                 progress.started(name)

@@ -181,20 +181,22 @@ def to_terminal(rows: Sequence[SweepRow], measures: Measures, more: Sequence[str
 
     `more` are sentences that go under the table after our own (`notes`).
     """
-    points = merge_seeds(rows, measures)
-    lines, sentences = _lines(points, measures), [*notes(rows, measures), *more]
-    return terminal_table(_headings(measures), lines, sentences, title, corner(points))
+    headings, lines, sentences, above = _parts(rows, measures, more)
+    return terminal_table(headings, lines, sentences, title, above)
 
 
 def to_markdown(rows: Sequence[SweepRow], measures: Measures, more: Sequence[str] = ()) -> str:
     """Return the same table for GitHub."""
+    return markdown_table(*_parts(rows, measures, more))
+
+
+def _parts(
+    rows: Sequence[SweepRow], measures: Measures, more: Sequence[str]
+) -> tuple[list[str], list[Line], list[str], str]:
+    """Return headings, lines, sentences under the table, and what stands over the settings."""
     points = merge_seeds(rows, measures)
-    lines, sentences = _lines(points, measures), [*notes(rows, measures), *more]
-    return markdown_table(_headings(measures), lines, sentences, corner(points))
-
-
-def _headings(measures: Measures) -> list[str]:
-    return [metric.heading for metric in (*measures.costs, *measures.scores)]
+    headings = [metric.heading for metric in (*measures.costs, *measures.scores)]
+    return headings, _lines(points, measures), [*notes(rows, measures), *more], corner(points)
 
 
 def corner(points: Sequence[SweepPoint]) -> str:

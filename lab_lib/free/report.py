@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -65,7 +66,7 @@ def write_and_score(
         "order": as_dict(order),
         "choices": {name: [choice.value, choice.reason] for name, choice in how(writer, order).items()},
         "dialogues_sha256": sha256(path),
-        "scores": {name: row.as_json() for name, row in found.items()},
+        "scores": {name: asdict(row) for name, row in found.items()},
         "wishes": met,
     }
     write_json(path.with_suffix(".report.json"), about)

@@ -11,7 +11,6 @@ from lab_lib.evaluation.scores import Row, find_metric
 from lab_lib.files import read_json, read_json_or, sha256, write_json, write_text
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import Context
-from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.record import environment, peak_memory
 from lab_lib.runs.score import notes_of, score_run, signature
 
@@ -62,6 +61,7 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
     config, folder, splits = context.config, context.folder, context.splits
     stages = {name: read_json(folder.stage(name)) for name in ("base", "prepare", "train", "finetuned")
               if folder.stage(name).exists()}  # fmt: skip
+    memory = read_json_or({}, folder.path / "memory.json")  # of the stages, which may have been separate commands
     made = stages.get("train") or next(iter(stages.values()), environment())
     systems = [system for system in context.systems if folder.predictions(system).exists()]
     return {
@@ -75,7 +75,8 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
         "left_out_as_copies": [item.key for item in splits.leaked],
         "training": read_json_or(None, folder.path / "training.json"),
         "stage_seconds": read_json_or({}, folder.path / "seconds.json"),
-        **peaks(folder),
+        "peak_memory_gb": max([round(peak_memory() / 1e9, 2), *memory.values()]),
+        "stage_peak_memory_gb": memory,
         "predictions_sha256": {system: sha256(folder.predictions(system)) for system in systems},
         "metrics": [metric.as_json() for metric in context.task.metrics],
         "main": context.task.main,
@@ -84,15 +85,6 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
         "stages": stages,
         "scored_by": environment(),
         "config": as_dict(config),
-    }
-
-
-def peaks(folder: RunFolder) -> dict[str, Any]:
-    """Return the peak memory of the run and of its stages, which may have been separate commands."""
-    found = read_json_or({}, folder.path / "memory.json")
-    return {
-        "peak_memory_gb": max([round(peak_memory() / 1e9, 2), *found.values()]),
-        "stage_peak_memory_gb": found,
     }
 
 

@@ -45,6 +45,7 @@ def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> Non
 
     Raises LabError when the adapter changes nothing: its scores would be the base model's under another name.
     """
+    from lab_lib.models.checks import require_adapter_effect
     from lab_lib.models.fast_cpu.merged_for_decoding import merge_choice
     from lab_lib.models.hardware import print_choices
 
@@ -53,7 +54,8 @@ def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> Non
     prompts = prompts_of(context.task, context.splits.reported, loaded.tokenizer)
     context.log_prompts(prompts)
     if system == "finetuned" and config.lora.method == "lora":
-        _log_effect(context, loaded.model, prompts[0].ids)
+        change = require_adapter_effect(loaded.model, prompts[0].ids)
+        context.log(f"the saved adapter changes the logits by up to {change:.3f}")
     print_choices({"merge for decoding": merge_choice(loaded.model)}, context.console)
     for variant, path in paths.items():
         write_answers(context, loaded, prompts, path, f"decoding {path.stem}", variant)
@@ -70,13 +72,6 @@ def write_answers(
     bar = DecodingProgress(context.console, title, len(shard(processes, prompts)))
     with merged_for_decoding(loaded.model, config.exact), bar as advance:
         decode_to_file(loaded.model, loaded.tokenizer, prompts, config, path, advance, converse, processes)
-
-
-def _log_effect(context: Context, model: Any, ids: tuple[int, ...]) -> None:
-    from lab_lib.models.checks import require_adapter_effect
-
-    change = require_adapter_effect(model, ids)
-    context.log(f"the saved adapter changes the logits by up to {change:.3f}")
 
 
 def decode_with_vllm(context: Context, system: str, path: Path) -> None:

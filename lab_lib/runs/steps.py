@@ -83,13 +83,9 @@ def load_answering(model: ModelConfig, prompt: PromptConfig) -> Any:
     return loaded
 
 
-def by_place(parts: Iterable[Sequence[Reply]]) -> dict[tuple[str, int], Reply]:
-    """Return {(item key, answer number): reply} of what several processes generated."""
-    return {(reply.key, reply.turn): reply for part in parts for reply in part}
-
-
-def gather(asked: Iterable[Prompt], replies: Mapping[tuple[str, int], Reply]) -> Predictions:
-    """Return {item key: its answers in order} of what was generated for some prompts."""
+def gather(asked: Iterable[Prompt], parts: Iterable[Sequence[Reply]]) -> Predictions:
+    """Return {item key: its answers in order} of what several processes generated for some prompts."""
+    replies = {(reply.key, reply.turn): reply for part in parts for reply in part}
     predictions: dict[str, list[dict[str, Any]]] = {}
     for prompt in asked:
         reply = replies[prompt.key, prompt.turn]

@@ -20,10 +20,10 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Row
 from lab_lib.files import read_json, read_jsonl, sha256, write_json
 from lab_lib.prompts.truncation import shortened_line
-from lab_lib.results.rows import read_row, table_row
+from lab_lib.results.rows import table_row
 from lab_lib.runs.config import load_run_config, make_task, recipe_values
 from lab_lib.runs.context import Context
-from lab_lib.runs.folder import RunFolder, open_folder, require_same, stage
+from lab_lib.runs.folder import RunFolder, open_folder, stage
 from lab_lib.runs.lock import owning
 from lab_lib.runs.preflight import preflight
 from lab_lib.runs.record import environment, without_folder
@@ -33,7 +33,7 @@ from lab_lib.runs.stages import write_answers
 from lab_lib.runs.steps import load_answering, model_config, prompts_of, score_row
 from lab_lib.sweeps.figure import Surroundings
 from lab_lib.sweeps.grid import Member, Sweep, load_sweep
-from lab_lib.sweeps.summary import baseline_line, floors_of, question, write_pictures
+from lab_lib.sweeps.summary import baseline_line, floors_of, question, to_row, write_pictures
 from lab_lib.sweeps.table import Measures, SweepRow, corner, cost, merge_seeds
 
 RECIPE = "decoding-strategies"  # its grid is the default one
@@ -114,8 +114,6 @@ def gather_decoding(folder: Path, sweep: Sweep, system: str, out: Path, console:
     missing = [member.name for member in sweep.members if not is_decoded(RunFolder(out / member.name), system)]
     if missing:
         raise LabError(f"{out}: {len(missing)} of {len(sweep.members)} settings are not decoded: {', '.join(missing)}")
-    for member in sweep.members:
-        require_same(member.config, out / member.name)
     summarise(sweep, open_contexts(folder, sweep.members, out, console, ("report",)), system, out)
     return out
 
@@ -190,7 +188,8 @@ def summarise(sweep: Sweep, contexts: Mapping[str, Context], system: str, out: P
     first = contexts[sweep.members[0].name]
     measures, quick = measures_of(first), replace(first.config.evaluation, resamples=0)  # baselines have no intervals
     baselines = [score_row(first.task, row, first.splits.reported, quick) for row in baseline_rows(first)]
-    rows = [row for member in sweep.members for row in to_rows(member, out / member.name, sweep.seeds)]
+    runs = [_entry(member, out / member.name) for member in sweep.members]
+    rows = [row for member, run in zip(sweep.members, runs, strict=True) for row in to_rows(member, run, sweep.seeds)]
     facts = [
         *sentences(sweep, measures),
         baseline_line(map(table_row, baselines), measures.main_metric, measures.words),
@@ -202,8 +201,7 @@ def summarise(sweep: Sweep, contexts: Mapping[str, Context], system: str, out: P
         "metrics": [one.as_json() for one in measures.metrics], "main": measures.main, "metric": metric,
         "settings": corner(merge_seeds(rows, measures)), "notes": facts,
         "baselines": {row.name: row.summary() for row in baselines},
-        "runs": [{"name": m.name, "settings": dict(m.settings), "seed": m.seed, **_read(out / m.name)}
-                 for m in sweep.members],
+        "runs": runs,
     })  # fmt: skip
     corpus = Path(first.config.data.corpus).name
     title = f"{sweep.recipe}, {NAMES[system]}: dev {measures.words.items} of {corpus}"
@@ -218,17 +216,17 @@ def measures_of(context: Context) -> Measures:
     return Measures(tuple(task.metrics), task.main, task.words, (cost("seconds", "Sec."), *described))
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    return {**read_json(folder / SCORES), "stage_seconds": read_json(folder / "seconds.json")}
+def _entry(member: Member, folder: Path) -> dict[str, Any]:
+    """Return what is known of a decoded setting."""
+    about = {"name": member.name, "settings": dict(member.settings), "seed": member.seed}
+    return {**about, **read_json(folder / SCORES), "stage_seconds": read_json(folder / "seconds.json")}
 
 
-def to_rows(member: Member, folder: Path, seeds: Sequence[int]) -> list[SweepRow]:
+def to_rows(member: Member, run: Mapping[str, Any], seeds: Sequence[int]) -> list[SweepRow]:
     """Return a setting's row, once for each seed where the seed changes nothing."""
-    found = _read(folder)
-    scores = read_row(member.name, found["scores"])
-    values = {**scores.values, "seconds": sum(found["stage_seconds"].values())}
-    own = (member.seed,) if member.config.decoding.sample else seeds
-    return [SweepRow(member.settings, seed, values, scores.intervals, scores.items) for seed in own]
+    row, own = to_row(run), (member.seed,) if member.config.decoding.sample else seeds
+    values = {**row.values, "seconds": sum(run["stage_seconds"].values())}
+    return [replace(row, seed=seed, values=values) for seed in own]
 
 
 def sentences(sweep: Sweep, measures: Measures) -> list[str]:

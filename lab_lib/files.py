@@ -116,6 +116,11 @@ def read_json(path: str | Path) -> Any:
         raise LabError(f"{path}: JSON nested too deeply") from None
 
 
+def read_json_or(default: Any, path: Path) -> Any:
+    """Parse a JSON file, see `read_json`; return `default` where there is none yet."""
+    return read_json(path) if path.exists() else default
+
+
 def read_jsonl(path: str | Path) -> list[Any]:
     """Parse one JSON value a line, skipping blank lines. Raises LabError naming the line."""
     rows = []

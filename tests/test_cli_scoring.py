@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import some_scores
 from tiny_corpus import write_tiny_corpus
 
 from lab_lib.corpora.multiwoz import read_multiwoz
@@ -19,8 +20,8 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.baselines import gold_replies
 from lab_lib.evaluation.cross_check import INSTALL, mwzeval_figures
 from lab_lib.files import read_json, write_json, write_jsonl
-from lab_lib.scoring.leaderboard_table import Board, Entry, table_notes
-from lab_lib.tasks.response_published import MULTIWOZ
+from lab_lib.scoring.leaderboard_table import Entry, table_notes
+from lab_lib.tasks.response import ResponseTask
 
 
 @pytest.fixture(scope="module")
@@ -336,8 +337,8 @@ def test_a_leaderboard_is_not_written_among_its_files(lab, gold, tmp_path):
 def test_a_published_combined_that_does_not_add_up_is_named():
     printed = {"bleu": "16.4", "inform": "57.9", "success": "47.6", "combined": "84.8"}
     values = {"bleu": 16.4, "inform": 57.9, "success": 47.6, "combined": 69.17}
-    entry = Entry("damd", values, published=printed)
-    notes = table_notes([entry], {"damd": "all"}, Board(MULTIWOZ.columns, MULTIWOZ))
+    entry = Entry(some_scores.row("damd", "other", values), printed)
+    notes = table_notes([entry], {"damd": "all"}, ResponseTask)
     assert any("the published Combined 84.8 does not follow from its row (69.2)" in note for note in notes)
     assert entry.difference("combined") == -15.6
 

@@ -12,9 +12,10 @@ from some_scores import CALLS, METRICS, row
 
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Row, Verdict
+from lab_lib.files import write_text
 from lab_lib.results.differences import CALL_TOKEN, difference, overlap
 from lab_lib.results.report_data import embed, page_data
-from lab_lib.results.report_html import report_html, write_report
+from lab_lib.results.report_html import report_html
 from lab_lib.tasks.base import ItemView, Step, TurnView, Words
 
 WORDS = Words()
@@ -139,7 +140,7 @@ def test_hostile_text_everywhere_adds_no_element_to_the_page(tmp_path):
     words = Words(name, name, name, name, EVIL)
     metrics = [replace(metric, heading=name, explanation=f"{name}: {name}") for metric in METRICS[:1]]
     one = ItemView(EVIL, (turn,), {EVIL: {EVIL: [EVIL]}})
-    path = write_report(tmp_path / "report.html", head, rows, metrics, [one], words)
+    path = write_text(tmp_path / "report.html", report_html(head, rows, metrics, [one], words))
     page = Page(path.read_text(encoding="utf-8"))
     narrow = Page(report_html(head, ROWS, METRICS[:1], [view(tuned="x")]))
     assert [tag for tag, _ in page.tags] == [tag for tag, _ in narrow.tags]
@@ -197,5 +198,5 @@ def test_the_report_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "report.html"
     path.write_text("old")
     with pytest.raises(ValueError):
-        write_report(path, {}, [], [], [replace(view(), facts={"hotel": float("nan")})])
+        write_text(path, report_html({}, [], [], [replace(view(), facts={"hotel": float("nan")})]))
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]

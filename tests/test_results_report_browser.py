@@ -6,7 +6,8 @@ import pytest
 from some_scores import METRICS, row
 
 from lab_lib.evaluation.scores import Verdict
-from lab_lib.results.report_html import write_report
+from lab_lib.files import write_text
+from lab_lib.results.report_html import report_html
 from lab_lib.tasks.base import ItemView, Step, TurnView
 
 pytestmark = pytest.mark.browser
@@ -47,7 +48,9 @@ VERDICTS = {
 def page(browser, tmp_path):
     """The report, open; at the end nothing may have gone wrong in it and no text may have been run."""
     rows = [row("gold", "oracle"), row("base", "base"), row("tuned", "finetuned", per_item=VERDICTS)]
-    path = write_report(tmp_path / "report.html", {"recipe": "town"}, rows, METRICS, VIEWS, curve_svg="<svg></svg>")
+    path = write_text(
+        tmp_path / "report.html", report_html({"recipe": "town"}, rows, METRICS, VIEWS, curve_svg="<svg></svg>")
+    )
     tab = browser.new_page()
     wrong: list[str] = []
     tab.on("pageerror", lambda error: wrong.append(str(error)))
@@ -148,7 +151,9 @@ def test_any_number_of_marks_is_shown_in_order(browser, tmp_path):
     turns = (TurnView("hi", "yes", {"tuned": "no", "base": "no"}),)
     tab = browser.new_page()
     tab.goto(
-        write_report(tmp_path / "report.html", {}, rows, METRICS, [ItemView("a", turns), ItemView("b", turns)]).as_uri()
+        write_text(
+            tmp_path / "report.html", report_html({}, rows, METRICS, [ItemView("a", turns), ItemView("b", turns)])
+        ).as_uri()
     )
     first = tab.locator("#item-a > summary .badge")
     assert first.all_inner_texts() == ["✓ call", "✗ text", "✓ state"]
@@ -182,7 +187,7 @@ def test_calls_stand_before_replies_and_the_first_wrong_state_is_marked(browser,
     views, found = [ItemView("twn1", turns)], {"twn1": verdict(True, True, "belief state wrong")}
     rows = [row("gold", "oracle"), row("tuned", "finetuned", per_item=found)]
     tab = browser.new_page()
-    tab.goto(write_report(tmp_path / "report.html", {"recipe": "town"}, rows, METRICS, views).as_uri())
+    tab.goto(write_text(tmp_path / "report.html", report_html({"recipe": "town"}, rows, METRICS, views)).as_uri())
     tab.select_option("#cause", "belief state wrong")
     tab.click("summary:has(.key)")
     assert tab.locator(".call").all_inner_texts() == [

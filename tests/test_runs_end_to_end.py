@@ -125,13 +125,12 @@ def test_gold_answers_reach_the_ceiling_in_every_column(finished, config, tmp_pa
 
 def test_a_prediction_file_with_calls_is_scored_as_text_state_and_call_at_once(finished, config, tmp_path):
     from lab_lib.evaluation.config import EvaluateConfig
-    from lab_lib.scoring.prediction_file import Plan, evaluate_file, file_task
+    from lab_lib.scoring.prediction_file import evaluate_file, file_task
 
     console = Console(record=True, width=120)
     task = file_task({"metrics": ["mwz", "states", "text"]}, config.data.corpus, "test")
     file = finished[0] / "predictions" / "finetuned.jsonl"
-    plan = Plan(task, EvaluateConfig(resamples=20))
-    report = read_json(evaluate_file(file, plan, tmp_path / "report.json", console))
+    report = read_json(evaluate_file(file, task, EvaluateConfig(resamples=20), tmp_path / "report.json", console))
     values = report["rows"]["finetuned"]["values"]
     assert {"combined", "chrf"} <= values.keys() and values["malformed"] == 2
     assert values["calls"] == values["joint_accuracy"] == 0

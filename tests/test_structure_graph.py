@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from lab_lib.structure.act_map import draw_act_map
 from lab_lib.structure.describe import Card
 from lab_lib.structure.dot import dot_text, draw_dot, find_dot, quote
 from lab_lib.structure.graph import HEIGHT, LABELLED, NUMBER, WIDTH, draw_graph, free_place, lay_out
-from lab_lib.structure.page import Walk, agreement_lines, structure_html
+from lab_lib.structure.page import agreement_lines, structure_html
 from lab_lib.structure.quality import Agreement
 from lab_lib.structure.transitions import Transitions
 
@@ -108,15 +110,16 @@ def test_the_map_writes_each_larger_share_as_a_number(tmp_path: Path) -> None:
 
 def test_the_page_is_one_file_without_script_or_address() -> None:
     agreement = {"one cluster": dict.fromkeys(("homogeneity", "completeness", "v_measure"), Agreement(0, 0, 0))}
-    walks = [Walk("D1", ((1, "user", NASTY), (2, "system", "Yes.")))]
-    page = structure_html(
-        f"Dialogues of {NASTY}", {"Dialogues": 3}, ("<svg></svg>", None), (CARDS, WAYS), 0.2, agreement, walks
-    )
+    walks = [("D1", [(1, "user", NASTY), (2, "system", "Yes.")])]
+    found: Any = SimpleNamespace(source=NASTY, config=SimpleNamespace(arc=0.2), cards=CARDS, ways=WAYS)
+    found.agreement = agreement
+    page = structure_html(found, {"Dialogues": 3}, ("<svg></svg>", None), walks)
     assert "<script" not in page and "&lt;script&gt;" in page
     assert "://" not in page and "src=" not in page
     assert "1 → 2" in page and "user A-Inform 75 %" in page and "2: 80%" in page
     assert "Agreement with the gold acts" in page
-    bare = structure_html("t", {}, ("<svg></svg>", None), (CARDS, WAYS), 0.2, {}, walks)
+    found.agreement = {}
+    bare = structure_html(found, {}, ("<svg></svg>", None), walks)
     assert "Agreement with the gold acts" not in bare
 
 

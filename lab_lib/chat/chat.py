@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from lab_lib.chat.end_to_end import Answer, Guide
-from lab_lib.decoding.generate import generate_batch, reply_text
+from lab_lib.chat.end_to_end import Answer, Guide, answer
 from lab_lib.runs.config import RunConfig, make_task
 from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.steps import backend_line, load_ready, model_config
-from lab_lib.tasks.base import Task
+from lab_lib.runs.steps import backend_line, load_answering, model_config
 from lab_lib.tasks.response import ResponseTask
 
 Messages = list[dict[str, str]]  # {"role": "user" or "assistant", "content": text}
@@ -27,10 +24,7 @@ def chat(config: RunConfig, folder: Path, system: str, console: Console, read: C
     database's answer and the reply with a venue's data are shown too. There is no other belief tracker: a model trained
     with `task.state` is shown an empty state, and says less than it could. `read` replaces the keyboard in tests.
     """
-    from lab_lib.models.model import generation_mode
-
-    loaded = load_ready(model_config(config, RunFolder(folder), system), config.prompt)
-    generation_mode(loaded.model)
+    loaded = load_answering(model_config(config, RunFolder(folder), system), config.prompt)
     if line := backend_line(config.decoding, "the chat decodes"):
         console.print(line, highlight=False)
     console.print("Write to the model; an empty line ends.")
@@ -41,7 +35,9 @@ def chat(config: RunConfig, folder: Path, system: str, console: Console, read: C
     guide = Guide(loaded, task) if isinstance(task, ResponseTask) and task.config.predict_state else None
     while text := _line(read):
         messages.append({"role": "user", "content": text})
-        reply = show(guide.answer(messages), console) if guide else answer(messages, loaded, task.for_chat(), written)
+        reply = (
+            show(guide.answer(messages), console) if guide else answer(messages, loaded, task.for_chat(), written)[1]
+        )
         messages.append({"role": "assistant", "content": reply})
         _say(console, "green", "bot>", reply)
 
@@ -60,24 +56,6 @@ def show(answered: Answer, console: Console) -> str:
 def _say(console: Console, style: str, who: str, text: str) -> None:
     """Print a line; what a model wrote is never read as markup."""
     console.print(Text.assemble((f"{who} ", style), text), highlight=False)
-
-
-def answer(messages: Messages, loaded: Any, task: Task[Any], written: list[list[int]]) -> str:
-    """Return the model's reply to the messages so far (the last one is the user's).
-
-    `written` holds the token ids of all that it wrote before, intermediate steps and replies, and gets what it writes
-    now.
-    """
-    talk = task.converse(task.item_from({"messages": messages}), loaded.tokenizer)
-    prompt = next(talk)
-    for ids in written:
-        prompt = talk.send(ids)
-    while True:
-        settings = task.decoding.writing(prompt.asks)
-        written += generate_batch(loaded.model, loaded.tokenizer, [prompt.ids], settings)
-        if prompt.asks == "reply":
-            return reply_text(written[-1], loaded.tokenizer)
-        prompt = talk.send(written[-1])
 
 
 def _line(read: Callable[[], str]) -> str:

@@ -10,8 +10,10 @@ from typing import Any
 from lab_lib.corpora.values import normalise_slot
 from lab_lib.decoding.generate import generate_batch
 from lab_lib.prompts.belief import Belief, current_service, read_calls
-from lab_lib.prompts.encode import answer_text
-from lab_lib.prompts.end_to_end import BackEnd, answer, offered
+from lab_lib.prompts.encode import Prompt, answer_text
+from lab_lib.prompts.end_to_end import BackEnd, offered
+from lab_lib.prompts.end_to_end import answer as database_answer
+from lab_lib.tasks.base import Task
 from lab_lib.tasks.response import ResponseTask
 
 PLACEHOLDER = re.compile(r"\[(\w+)\]")
@@ -31,6 +33,26 @@ class Answer:
     filled: str
 
 
+def answer(
+    messages: Sequence[Mapping[str, str]], loaded: Any, task: Task[Any], written: list[list[int]]
+) -> tuple[Prompt, str]:
+    """Return the prompt of the model's reply to the messages so far (the last one is the user's), and the reply.
+
+    `written` holds the token ids of all that it wrote before, intermediate steps and replies, and gets what it writes
+    now.
+    """
+    talk = task.converse(task.item_from({"messages": messages}), loaded.tokenizer)
+    prompt = next(talk)
+    for ids in written:
+        prompt = talk.send(ids)
+    while True:
+        settings = task.decoding.writing(prompt.asks)
+        written += generate_batch(loaded.model, loaded.tokenizer, [prompt.ids], settings)
+        if prompt.asks == "reply":
+            return prompt, answer_text(written[-1], loaded.tokenizer)
+        prompt = talk.send(written[-1])
+
+
 class Guide:
     """A model with its back end, and what it has written so far in one conversation."""
 
@@ -41,23 +63,11 @@ class Guide:
 
     def answer(self, messages: Sequence[Mapping[str, str]]) -> Answer:
         """Return the model's turn after some messages, the last of which is a new one of the user."""
-        tokenizer, settings = self.loaded.tokenizer, self.task.decoding
-        talk = self.task.converse(self.task.item_from({"messages": messages}), tokenizer)
-        prompt = next(talk)
-        for ids in self.written:  # what was said before
-            prompt = talk.send(ids)
-        call = self._write(prompt.ids, settings.writing("call"))
-        prompt = talk.send(call)
-        reply = answer_text(self._write(prompt.ids, settings), tokenizer)
+        prompt, reply = answer(messages, self.loaded, self.task, self.written)
         calls, problems = read_calls(prompt.facts["call"], self.back_end.functions)
         self.belief = self.belief.after(calls)
-        found = answer(self.belief, self.back_end.database)
+        found = database_answer(self.belief, self.back_end.database)
         return Answer(prompt.facts["call"], problems, found, reply, self.fill(reply))
-
-    def _write(self, ids: Sequence[int], settings: Any) -> list[int]:
-        """Let the model write one answer, and remember it."""
-        self.written += generate_batch(self.loaded.model, self.loaded.tokenizer, [ids], settings)
-        return self.written[-1]
 
     def fill(self, reply: str) -> str:
         """Put the data of the first venue that fits in the place of placeholders; what is not known stays.

@@ -62,7 +62,7 @@ def evaluate(
         return
     if not target.exists():
         raise LabError(f"{target}: no such run folder or prediction file")
-    from lab_lib.scoring.prediction_file import Plan, evaluate_file, file_task, system_name
+    from lab_lib.scoring.prediction_file import evaluate_file, file_task, system_name
 
     name = target.name if target.is_dir() else system_name(target)
     if not name:
@@ -72,7 +72,7 @@ def evaluate(
         raise LabError(f"--out {report}: this is the prediction file itself")
     found = file_task(_settings(task, options, assignments or []), corpus, split)
     settings = EvaluateConfig(resamples=resamples, seed=seed)
-    print(evaluate_file(target, Plan(found, settings, cross_check), report, console))
+    print(evaluate_file(target, found, settings, report, console, cross_check))
 
 
 def _given(context: typer.Context) -> dict[str, Any]:
@@ -132,10 +132,8 @@ def leaderboard(
     if out.resolve().parent == folder.resolve():
         raise LabError(f"--out {out}: in this folder it would be read as a prediction file; choose another folder")
     found = file_task(_settings(task, _given(context), assignments or []), corpus, split)
-    board = boards.board_of(found)
-    known = boards.read_published(published, board) if published else {}
-    ranked = boards.score_folder(files, found, EvaluateConfig(resamples=resamples, seed=seed), known)
-    entries = [one.entry for one in ranked]
-    console.print(to_terminal(entries, board, boards.notes(ranked, board), f"{folder}: {corpus} {split}"))
+    known = boards.read_published(published, found) if published else {}
+    entries = boards.score_folder(files, found, EvaluateConfig(resamples=resamples, seed=seed), known)
+    console.print(to_terminal(entries, found, boards.notes(entries, found), f"{folder}: {corpus} {split}"))
     about = {"corpus": corpus, "split": split, "task": as_dict(found.config), "seed": seed, "resamples": resamples}
-    print(boards.write_leaderboard(ranked, board, about, out))
+    print(boards.write_leaderboard(entries, found, about, out))

@@ -73,28 +73,27 @@ def partitions() -> list[str]:
     return sorted(set(slurm.ask(["sinfo", "-h", "-o", "%R"]).split()))
 
 
-def submit_array(launcher: str, arguments: Sequence[str], count: int, options: Sequence[str]) -> tuple[str, str]:
+def submit_array(
+    launcher: str, arguments: Sequence[str], count: int, options: Sequence[str], gather: Sequence[str] = ()
+) -> tuple[str, str]:
     """Hand in an array of `count` tasks and the job that gathers what they found; return both numbers.
 
-    The second one runs when every task has ended, however: what finished is shown, and what did not is named.
+    The second one runs when every task has ended, however: what finished is shown, and what did not is named. It is
+    the launcher with --gather, unless `gather` is another script with its arguments. When it is refused, the array is
+    cancelled: all or nothing.
     """
     array = submit(launcher, arguments, [f"--array=0-{count - 1}", ARRAY_LOG, *options])
-    return array, gathering(array, launcher, launcher, [*arguments, "--gather"], options)
+    script, *words = gather or (launcher, *arguments, "--gather")
+    try:
+        return array, submit(script, words, after(array, launcher, options))
+    except LabError as error:
+        raise LabError(f"{error}; {cancelled(array)}") from None
 
 
 def submit_runs(launcher: str, arguments: Sequence[str], options: Sequence[str]) -> tuple[str, str]:
     """Hand in a launcher for each of the run folders among `arguments`, and a job that lists them afterwards."""
     folders = [word for word in arguments if Path(word).is_dir()]
-    array = submit(launcher, arguments, [f"--array=0-{len(folders) - 1}", ARRAY_LOG, *options])
-    return array, gathering(array, launcher, "jobs.sh", ["ls", *folders], options)
-
-
-def gathering(array: str, launcher: str, script: str, arguments: Sequence[str], options: Sequence[str]) -> str:
-    """Hand in the job that gathers what an array found; when that is refused, cancel the array: all or nothing."""
-    try:
-        return submit(script, arguments, after(array, launcher, options))
-    except LabError as error:
-        raise LabError(f"{error}; {cancelled(array)}") from None
+    return submit_array(launcher, arguments, len(folders), options, ("jobs.sh", "ls", *folders))
 
 
 def cancelled(array: str) -> str:

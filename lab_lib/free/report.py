@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -57,7 +57,7 @@ def write_and_score(
     pictures = (path.with_suffix(".lengths.png"), path.with_suffix(".lengths.svg"))
     real, free = found["real"].turns, found["generated"].turns
     draw_lengths(real, free, met, f"Length of dialogues: {writer.name}", *pictures)
-    about: dict[str, Any] = {
+    about = {
         **environment(),
         "writer": {"name": writer.name, "model": as_dict(writer.model), "prompt": as_dict(writer.prompt)},
         "compared_with": [writer.data.corpus, writer.data.report],
@@ -66,7 +66,8 @@ def write_and_score(
         "order": as_dict(order),
         "choices": {name: [choice.value, choice.reason] for name, choice in how(writer, order).items()},
         "dialogues_sha256": sha256(path),
+        "scores": {name: asdict(row) for name, row in found.items()},
+        "wishes": met,
     }
-    scores = {name: row.as_json() for name, row in found.items()}
-    write_json(path.with_suffix(".report.json"), {**about, "scores": scores, "wishes": met})
+    write_json(path.with_suffix(".report.json"), about)
     return path

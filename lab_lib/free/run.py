@@ -20,7 +20,6 @@ from lab_lib.free.dialogue import FreeDialogue, from_row
 from lab_lib.free.generate import Ask, FreeConfig, generate_free
 from lab_lib.models.config import ModelConfig
 from lab_lib.models.hardware import Choice
-from lab_lib.models.model import generation_mode
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue_config import DialogueConfig
 from lab_lib.prompts.messages import Message
@@ -29,7 +28,7 @@ from lab_lib.prompts.template import PLAIN
 from lab_lib.prompts.text import text_ids
 from lab_lib.runs.config import RunConfig, load_run_config
 from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.steps import load_ready, model_config
+from lab_lib.runs.steps import load_answering, model_config
 
 
 @dataclass(frozen=True)
@@ -168,8 +167,7 @@ def write_missing(
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.hardware import print_choices
 
-    loaded = load_ready(writer.model, writer.prompt)
-    generation_mode(loaded.model)
+    loaded = load_answering(writer.model, writer.prompt)
     print_choices({**loaded.choices, **how(writer, order)}, console)
     todo = asks(order, writer, loaded.tokenizer)
     write_jsonl(partial(path), rows.values())
@@ -188,14 +186,8 @@ def write_missing(
 
 def settings(writer: Writer, order: Order, config: FreeConfig) -> dict[str, Any]:
     """Return everything a dialogue depends on but its name."""
-    sampling = {"temperature": config.temperature, "top_p": config.top_p, "top_k": config.top_k}
-    return {
-        "model": writer.name,
-        **sampling,
-        "max_tokens": config.max_tokens,
-        "seed": config.seed,
-        "forced": order.forced,
-    }
+    depends = ("temperature", "top_p", "top_k", "max_tokens", "seed")
+    return {"model": writer.name, **{name: getattr(config, name) for name in depends}, "forced": order.forced}
 
 
 def check_settings(path: Path, wanted: dict[str, Any]) -> None:

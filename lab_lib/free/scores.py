@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,12 @@ from lab_lib.free.dialogue import FreeDialogue
 from lab_lib.free.run import Writer
 from lab_lib.models.hardware import Choice
 from lab_lib.models.hub import find_source
-from lab_lib.models.model import generation_mode
 from lab_lib.prompts.messages import clean
 from lab_lib.prompts.plain import beginning
 from lab_lib.prompts.template import PLAIN
 from lab_lib.prompts.text import text_ids
 from lab_lib.runs.splits import draw
-from lab_lib.runs.steps import load_ready
+from lab_lib.runs.steps import load_answering
 from lab_lib.tasks.base import Splits
 
 Plain = list[tuple[str, str]]  # (speaker, text) a turn
@@ -47,26 +46,21 @@ class Group:
 
 @dataclass(frozen=True)
 class Scores:
-    """The figures of a group. `turns` are the lengths of its dialogues; words are counted at white space.
+    """The figures of a group of so many dialogues. `turns` are their lengths; words are counted at white space.
 
     `perplexity` is None without a judge. `richness` holds the figures of `evaluation.richness` over all utterances.
     """
 
-    group: Group
+    kind: str
+    dialogues: int
+    ended: int | None
+    well_formed: int | None
     turns: list[int]
     user_words: float | None
     system_words: float | None
-    perplexity: Perplexity | None
     richness: dict[str, float]
+    perplexity: Perplexity | None
     copies: Copies
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain JSON values, without the dialogues."""
-        figures = {name: value for name, value in vars(self).items() if name not in ("group", "perplexity", "copies")}
-        judged = asdict(self.perplexity) if self.perplexity else None
-        about = {"kind": self.group.kind, "dialogues": len(self.group.dialogues)}
-        about |= {"ended": self.group.ended, "well_formed": self.group.well_formed}
-        return {**about, **figures, "perplexity": judged, "copies": asdict(self.copies)}
 
 
 def groups(written: Sequence[FreeDialogue], splits: Splits[Dialogue], seed: int) -> dict[str, Group]:
@@ -111,12 +105,15 @@ def score_group(name: str, group: Group, training: Sequence[Sequence[str]], judg
     if not any(text.split() for text in every):
         raise LabError(f"{name}: not one word was said; there is nothing to score")
     return Scores(
-        group,
-        [len(dialogue) for dialogue in group.dialogues],
+        group.kind,
+        len(said),
+        group.ended,
+        group.well_formed,
+        [len(dialogue) for dialogue in said],
         _words(group, "user"),
         _words(group, "system"),
-        judge.perplexity(group.dialogues, seed) if judge else None,
         richness([normalise_reply(text)[0] for text in every]),
+        judge.perplexity(group.dialogues, seed) if judge else None,
         copies(said, training),
     )
 
@@ -131,8 +128,7 @@ class Judge:
     """A model that says how likely dialogues are: only what users and system say counts, not who says it."""
 
     def __init__(self, writer: Writer):
-        loaded = load_ready(writer.model, writer.prompt)
-        generation_mode(loaded.model)
+        loaded = load_answering(writer.model, writer.prompt)
         if loaded.model.config.is_encoder_decoder:
             raise LabError(f"judge {writer.name}: an encoder-decoder; expected a decoder-only model")
         self.tokenizer = loaded.tokenizer

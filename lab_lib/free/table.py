@@ -92,9 +92,9 @@ def _judged(row: Any, name: str) -> Cell:
 
 # Line of the table -> its cell for one group's scores.
 FIGURES = {
-    "number": lambda row: Cell(str(len(row.group.dialogues))),
-    "came to an end": lambda row: _share(row.group.ended, len(row.group.dialogues)),
-    "well formed": lambda row: _share(row.group.well_formed, len(row.group.dialogues)),
+    "number": lambda row: Cell(str(row.dialogues)),
+    "came to an end": lambda row: _share(row.ended, row.dialogues),
+    "well formed": lambda row: _share(row.well_formed, row.dialogues),
     "turns (middle 80 %)": _turns,
     "words a user turn": lambda row: _number(row.user_words),
     "words a system turn": lambda row: _number(row.system_words),

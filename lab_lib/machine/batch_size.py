@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 
 from lab_lib.decoding.cached_decoder import CachedDecoder
@@ -79,15 +80,11 @@ class Memory:
 
 def resident() -> int:
     """Return the resident memory of this process in bytes."""
-    import psutil
-
     return int(psutil.Process().memory_info().rss)
 
 
 def available() -> int:
     """Return the bytes that this process can still take: of the machine, and of its control group (containers)."""
-    import psutil
-
     free = int(psutil.virtual_memory().available)
     group = Path("/sys/fs/cgroup")
     try:
@@ -144,22 +141,21 @@ def find_batch_size(folder: Path, system: str, console: Console) -> int:
     Raises LabError when not even one prompt fits, and for vLLM.
     """
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
-    from lab_lib.models.model import generation_mode
-    from lab_lib.runs.steps import load_ready, model_config, prompts_of
+    from lab_lib.runs.steps import load_answering, model_config, prompts_of
 
     config = load_run_config(folder)
     if config.decoding.backend == "vllm":
         raise LabError("decoding.backend=vllm batches by itself and uses no decoding.batch_size: there is none to find")
     task = make_task(config)
     splits = load_splits(task)
-    loaded = load_ready(model_config(config, RunFolder(folder), system), config.prompt)
-    generation_mode(loaded.model)
+    loaded = load_answering(model_config(config, RunFolder(folder), system), config.prompt)
     prompts = prompts_of(task, splits.reported, loaded.tokenizer)
-    whole = prompts_of(make_task(without_limit(config)), splits.reported, loaded.tokenizer)
+    # Under this config no prompt loses a turn: it shows how long histories are.
+    unlimited = replace(config, prompt=replace(config.prompt, max_tokens=1_000_000))
+    whole = prompts_of(make_task(unlimited), splits.reported, loaded.tokenizer)
     console.print(longest_reply([len(prompt.ids) for prompt in whole], config), highlight=False)
     with merged_for_decoding(loaded.model, config.decoding.exact):
-        found = largest(loaded.model, loaded.tokenizer, longest(prompts), config.decoding, console)
-    return found
+        return largest(loaded.model, loaded.tokenizer, longest(prompts), config.decoding, console)
 
 
 def longest(prompts: Sequence[Prompt]) -> list[Prompt]:
@@ -242,11 +238,6 @@ def why(size: int, rows: int, most: int, memory: Memory) -> str:
         f"{answer}, to an eighth: {need:.3f} GiB a dialogue; of the {memory.budget / (1 - MARGIN) / GIB:.1f} GiB that "
         f"were available {MARGIN:.0%} stay free"
     )
-
-
-def without_limit(config: Any) -> Any:
-    """Return a config under which no prompt loses a turn, to see how long histories are."""
-    return replace(config, prompt=replace(config.prompt, max_tokens=1_000_000))
 
 
 def longest_reply(lengths: Sequence[int], config: Any) -> str:

@@ -28,6 +28,7 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
     """
     import torch
 
+    from lab_lib.decoding.generate import generate_batch
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.hardware import autocast
     from lab_lib.models.model import generation_mode, training_mode
@@ -44,8 +45,7 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
     examples = train_examples(task, splits.train, loaded.tokenizer)[: config.training.micro_batch_size]
     rows = rows_for(model, examples, loaded.tokenizer.eos_token_id)
     batching = batching_for(model, loaded.tokenizer.pad_token_id)
-    batch = batching.collate(rows)
-    batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
+    batch = {name: tensor.to(model.device) for name, tensor in batching.collate(rows).items()}
 
     def train_once() -> None:
         with autocast(loaded.device, loaded.dtype):
@@ -61,7 +61,7 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
     fixed = replace(config.decoding, min_new_tokens=tokens, max_new_tokens=tokens)
     todo = [p.ids for p in prompts_of(task, splits.reported, loaded.tokenizer)][: fixed.batch_size]
     with merged_for_decoding(model):
-        infer = tokens / seconds(lambda: generate(model, loaded.tokenizer, todo, fixed))
+        infer = tokens / seconds(lambda: generate_batch(model, loaded.tokenizer, todo, fixed))
     console.print(f"{len(examples)} examples a training iteration, {len(todo)} prompts a decoding iteration")
     cuda = torch.version.cuda if torch.cuda.is_available() else None
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
@@ -80,14 +80,7 @@ def table(measured: Mapping[str, Any]) -> str:
     return f"{HEADER}\n| {gpu} | {cuda} | {measured['train_its']:.2f} | {measured['infer_its']:.2f} |"
 
 
-def generate(model: Any, tokenizer: Any, prompts: Any, config: Any) -> None:
-    """Generate one batch and wait for the device."""
-    from lab_lib.decoding.generate import generate_batch
-
-    generate_batch(model, tokenizer, prompts, config)
-
-
-def seconds(action: Callable[[], None]) -> float:
+def seconds(action: Callable[[], object]) -> float:
     """Return the median duration of `action` in seconds; on a GPU the work is waited for."""
     import torch
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.errors import LabError
-from lab_lib.files import read_json, read_jsonl, write_json, write_jsonl, writing
+from lab_lib.files import read_json, read_json_or, read_jsonl, write_json, write_jsonl, writing
 
 
 def open_folder(folder: Path, config: Mapping[str, Any]) -> None:
     """Create a folder with its config, or go on with one that has the same. Raises LabError naming what differs."""
     path = folder / "config.json"
-    old = read_json(path) if path.exists() else {}
+    old = read_json_or({}, path)
     for name, value in config.items():
         if name != "out" and old.get(name, value) != value:
             raise LabError(f"{folder}: was started with {name}={old[name]}, not {value}; choose another folder")

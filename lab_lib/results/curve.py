@@ -96,19 +96,14 @@ def draw_curve(
 
 
 def curve_png(
-    log: Log,
-    metrics: Sequence[Metric],
-    recipe: str,
-    best: int | None = None,
-    at: int | None = None,
-    dpi: int = 100,
+    log: Log, metrics: Sequence[Metric], recipe: str, best: int | None = None, at: int | None = None
 ) -> bytes:
     """Return the same curve as a PNG for a notebook, 7.2 x 5.4 inches; a dotted line marks the step `at`."""
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
         image = BytesIO()
-        _figure(log, metrics, recipe, best, at).savefig(image, format="png", dpi=dpi)
+        _figure(log, metrics, recipe, best, at).savefig(image, format="png", dpi=100)
     return image.getvalue()
 
 

@@ -5,37 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from lab_lib.evaluation.scores import Metric, Row
-from lab_lib.files import write_text
 from lab_lib.results.assets import asset, render
 from lab_lib.results.report_data import embed, page_data
 from lab_lib.results.table import tables
 from lab_lib.tasks.base import ItemView, Words
 
 WORDS = Words()
-
-
-def write_report(
-    path: Path,
-    header: Mapping[str, Any],
-    rows: Sequence[Row],
-    metrics: Sequence[Metric],
-    views: Sequence[ItemView] = (),
-    words: Words = WORDS,
-    curve_svg: str | None = None,
-) -> Path:
-    """Write report.html (atomically) and return its path.
-
-    `header` says what was run, in the order to show it: plain values, mappings, and under `choices` a list
-    of (name, value, reason); `recipe` is the title. `rows` are the scored systems: the tables are made of them, and the
-    verdicts on every item. `views` are the items (`Task.view`); a system without an answer is shown as having none.
-    `curve_svg` is what `curve.draw_curve` returned. Text of models and users is only ever put in as text. Raises
-    LabError when two rows share a name or the file cannot be written.
-    """
-    return write_text(path, report_html(header, rows, metrics, views, words, curve_svg))
 
 
 def report_html(
@@ -46,7 +24,14 @@ def report_html(
     words: Words = WORDS,
     curve_svg: str | None = None,
 ) -> str:
-    """Return the page that `write_report` writes."""
+    """Return the page of report.html.
+
+    `header` says what was run, in the order to show it: plain values, mappings, and under `choices` a list
+    of (name, value, reason); `recipe` is the title. `rows` are the scored systems: the tables are made of them, and the
+    verdicts on every item. `views` are the items (`Task.view`); a system without an answer is shown as having none.
+    `curve_svg` is what `curve.draw_curve` returned. Text of models and users is only ever put in as text. Raises
+    LabError when two rows share a name.
+    """
     from markupsafe import Markup
 
     script = asset("report.js")

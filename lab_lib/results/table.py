@@ -63,16 +63,10 @@ def shown_rows(rows: Sequence[AnyRow], columns: Sequence[Metric]) -> list[TableR
     return [row for row in ordered(rows) if keys & row.values.keys() or (main and not row.values)]
 
 
-def table_cells(rows: Sequence[AnyRow], columns: Sequence[Metric]) -> list[tuple[TableRow, list[Cell]]]:
-    """Return each row that has a value in one of the columns, in order, with its cells."""
-    shown = shown_rows(rows, columns)
-    oracles = {metric.key: _oracle(shown, metric) for metric in columns}
-    return [(row, [_cell(row, metric, oracles[metric.key]) for metric in columns]) for row in shown]
-
-
-def _oracle(rows: Iterable[TableRow], metric: Metric) -> TableRow | None:
-    """Return the first oracle row that was measured in a metric."""
-    return next((row for row in rows if row.kind == "oracle" and metric.key in row.values), None)
+def table_cells(rows: Sequence[TableRow], columns: Sequence[Metric]) -> list[tuple[TableRow, list[Cell]]]:
+    """Return each row with its cells, compared with the first oracle row that was measured in the column's metric."""
+    oracles = {key: row for row in reversed(rows) if row.kind == "oracle" for key in row.values}
+    return [(row, [_cell(row, metric, oracles.get(metric.key)) for metric in columns]) for row in rows]
 
 
 def _cell(row: TableRow, metric: Metric, oracle: TableRow | None) -> Cell:
@@ -124,14 +118,9 @@ def _notes(
     ranges = [f"Ranges: 95 % intervals (bootstrap over {words.items})."] if measured else []
     marked = [f"{ABOVE} {flag}: look for a leak or a trick before believing it."] if flag else []
     if group:
-        explained = " ".join(explanations(columns))
+        explained = " ".join(dict.fromkeys(metric.explanation for metric in columns if metric.explanation))
         return [*([explained] if explained else []), *ranges, *_own_notes(rows, group), *marked]
     return [*_sizes(rows, words), *_own_notes(rows, group), *ranges, *marked]
-
-
-def explanations(columns: Iterable[Metric]) -> list[str]:
-    """Return what the columns are, each sentence once."""
-    return list(dict.fromkeys(metric.explanation for metric in columns if metric.explanation))
 
 
 def _own_notes(rows: Sequence[TableRow], group: str) -> list[str]:

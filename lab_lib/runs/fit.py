@@ -19,7 +19,7 @@ from lab_lib.prompts.encode import Example
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import Context
 from lab_lib.runs.splits import draw
-from lab_lib.runs.steps import by_place, conversations_of, gather, load_ready, prompts_of, score_line
+from lab_lib.runs.steps import conversations_of, gather, load_ready, prompts_of, score_line
 from lab_lib.training.stopping import Notice
 
 Log = Callable[[str], None]
@@ -155,7 +155,7 @@ def dev_evaluation(context: Context, built: Built) -> DevEvaluation:
             mine = shard(processes, prompts)
             written = list(generate_replies(model, tokenizer, mine, config.decoding, converse=converse))
         training_mode(model, config.training.gradient_checkpointing)
-        predictions = gather(prompts, by_place(processes.gather(written)))
+        predictions = gather(prompts, processes.gather(written))
         scores = task.score(sample, predictions, replace(EvaluateConfig(), resamples=0))
         key = sample[step % len(sample)].key
         row = {"step": step, "dialogue": key, "replies": predictions[key]}

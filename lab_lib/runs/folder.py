@@ -24,7 +24,7 @@ from typing import Any
 
 from lab_lib.config import as_dict, to_yaml
 from lab_lib.errors import LabError, OutOfMemory, Stopped
-from lab_lib.files import read_json, write_json, write_text
+from lab_lib.files import read_json, read_json_or, write_json, write_text
 from lab_lib.processes import slurm
 from lab_lib.processes.rank import this_process
 from lab_lib.runs.config import RunConfig, load_run_config
@@ -171,11 +171,11 @@ def _cannot_write(error: BaseException) -> str | None:
 
 def _add_seconds(path: Path, name: str, seconds: float) -> None:
     """Add a stage's duration to what earlier calls spent on it (a resumed stage took both)."""
-    spent = read_json(path) if path.exists() else {}
+    spent = read_json_or({}, path)
     write_json(path, {**spent, name: round(spent.get(name, 0.0) + seconds, 1)})
 
 
 def _keep_peak(path: Path, name: str) -> None:
     """Keep the largest memory in GB that a process had when it ended a stage; it counts what it did before, too."""
-    known = read_json(path) if path.exists() else {}
+    known = read_json_or({}, path)
     write_json(path, {**known, name: max(known.get(name, 0.0), round(peak_memory() / 1e9, 2))})

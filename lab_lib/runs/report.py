@@ -8,10 +8,9 @@ from typing import Any
 from lab_lib.config import as_dict
 from lab_lib.decoding.predictions import read_partial
 from lab_lib.evaluation.scores import Row, find_metric
-from lab_lib.files import read_json, sha256, write_json
+from lab_lib.files import read_json, read_json_or, sha256, write_json, write_text
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import Context
-from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.record import environment, peak_memory
 from lab_lib.runs.score import notes_of, score_run, signature
 
@@ -22,7 +21,7 @@ SHOWN = ("recipe", "scored", "model", "notes", "command", "commit", "date", "mac
 def report(context: Context) -> bool:
     """Score the run's predictions and write all that a person reads of it. Needs no model."""
     from lab_lib.results.curve import best_step, draw_curve
-    from lab_lib.results.report_html import write_report
+    from lab_lib.results.report_html import report_html
     from lab_lib.results.table import to_terminal
 
     config, folder, task, console = context.config, context.folder, context.task, context.console
@@ -37,9 +36,8 @@ def report(context: Context) -> bool:
     svg = draw_curve(log, task.metrics, config.recipe, *pictures, best, dev_line(context)) if log else None
     notes = notes_of(rows)
     views = [task.view(item, rows) for item in context.splits.reported[: task.page_limit]]
-    write_report(
-        folder.path / "report.html", header(record, context, notes), rows, task.metrics, views, task.words, svg
-    )
+    page = report_html(header(record, context, notes), rows, task.metrics, views, task.words, svg)
+    write_text(folder.path / "report.html", page)
     title = f"{config.recipe}: {config.data.corpus} {config.data.report_split}"
     console.print(to_terminal(rows, task.metrics, title, task.words))
     for note in notes:
@@ -61,9 +59,9 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
     that ended; `stages` has them for each stage. The scorer's own are under `scored_by`.
     """
     config, folder, splits = context.config, context.folder, context.splits
-    training = folder.path / "training.json"
     stages = {name: read_json(folder.stage(name)) for name in ("base", "prepare", "train", "finetuned")
               if folder.stage(name).exists()}  # fmt: skip
+    memory = read_json_or({}, folder.path / "memory.json")  # of the stages, which may have been separate commands
     made = stages.get("train") or next(iter(stages.values()), environment())
     systems = [system for system in context.systems if folder.predictions(system).exists()]
     return {
@@ -75,9 +73,10 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
         "items": {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)},
         "reported": {"split": config.data.report_split, "items": len(splits.reported)},
         "left_out_as_copies": [item.key for item in splits.leaked],
-        "training": read_json(training) if training.exists() else None,
-        "stage_seconds": by_stage(folder, "seconds.json"),
-        **peaks(folder),
+        "training": read_json_or(None, folder.path / "training.json"),
+        "stage_seconds": read_json_or({}, folder.path / "seconds.json"),
+        "peak_memory_gb": max([round(peak_memory() / 1e9, 2), *memory.values()]),
+        "stage_peak_memory_gb": memory,
         "predictions_sha256": {system: sha256(folder.predictions(system)) for system in systems},
         "metrics": [metric.as_json() for metric in context.task.metrics],
         "main": context.task.main,
@@ -86,20 +85,6 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
         "stages": stages,
         "scored_by": environment(),
         "config": as_dict(config),
-    }
-
-
-def by_stage(folder: RunFolder, name: str) -> dict[str, float]:
-    """Return {stage: number} from a file of the run folder; empty when no stage has ended yet."""
-    return read_json(folder.path / name) if (folder.path / name).exists() else {}
-
-
-def peaks(folder: RunFolder) -> dict[str, Any]:
-    """Return the peak memory of the run and of its stages, which may have been separate commands."""
-    found = by_stage(folder, "memory.json")
-    return {
-        "peak_memory_gb": max([round(peak_memory() / 1e9, 2), *found.values()]),
-        "stage_peak_memory_gb": found,
     }
 
 

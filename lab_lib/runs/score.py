@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
-from lab_lib.evaluation.scores import Predictions, Row
+from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.runs.context import Context
 from lab_lib.runs.steps import score_row
 
@@ -60,17 +60,18 @@ def signature(rows: Sequence[Row]) -> str:
 
     End to end a table has both kinds: `mwz|rules:2022|states:gold|...; fine-tuned: states:given`.
     """
-    first = _signature(rows[0])
+    first = scores_of(rows[0]).signature
     others: dict[str, list[str]] = {}
     for row in rows:
-        if own := [part for part in _signature(row).split("|") if part not in first.split("|")]:
+        if own := [part for part in scores_of(row).signature.split("|") if part not in first.split("|")]:
             others.setdefault("|".join(own), []).append(row.name)
     return "; ".join([first, *(f"{', '.join(names)}: {own}" for own, names in others.items())])
 
 
-def _signature(row: Row) -> str:
+def scores_of(row: Row) -> Scores:
+    """Return the scores of a row that was scored."""
     assert row.scores is not None
-    return row.scores.signature
+    return row.scores
 
 
 def notes_of(rows: Sequence[Row]) -> list[str]:

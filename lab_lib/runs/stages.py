@@ -6,7 +6,7 @@ A stage returns whether it made anything: what is there already is not made agai
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from lab_lib.decoding.predictions import decode_to_file
 from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.decoding.shards import shard
 from lab_lib.processes.rank import this_process
+from lab_lib.prompts.encode import Prompt
 from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.context import Context
 from lab_lib.runs.fit import build_model, fit, save
-from lab_lib.runs.steps import conversations_of, load_ready, model_config, prompts_of, token_line, train_examples
+from lab_lib.runs.steps import conversations_of, load_answering, model_config, prompts_of, token_line, train_examples
 from lab_lib.training.stopping import Notice
 
 
@@ -44,33 +45,33 @@ def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> Non
 
     Raises LabError when the adapter changes nothing: its scores would be the base model's under another name.
     """
-    from lab_lib.models.fast_cpu.merged_for_decoding import merge_choice, merged_for_decoding
+    from lab_lib.models.checks import require_adapter_effect
+    from lab_lib.models.fast_cpu.merged_for_decoding import merge_choice
     from lab_lib.models.hardware import print_choices
-    from lab_lib.models.model import generation_mode
 
-    config, items = context.config, context.splits.reported
-    loaded = load_ready(model_config(config, context.folder, system), config.prompt)
-    model, tokenizer = loaded.model, loaded.tokenizer
-    generation_mode(model)
-    prompts = prompts_of(context.task, items, tokenizer)
+    config = context.config
+    loaded = load_answering(model_config(config, context.folder, system), config.prompt)
+    prompts = prompts_of(context.task, context.splits.reported, loaded.tokenizer)
     context.log_prompts(prompts)
     if system == "finetuned" and config.lora.method == "lora":
-        _log_effect(context, model, prompts[0].ids)
-    print_choices({"merge for decoding": merge_choice(model)}, context.console)
-    processes = this_process()
-    mine = len(shard(processes, prompts))
+        change = require_adapter_effect(loaded.model, prompts[0].ids)
+        context.log(f"the saved adapter changes the logits by up to {change:.3f}")
+    print_choices({"merge for decoding": merge_choice(loaded.model)}, context.console)
     for variant, path in paths.items():
-        converse = conversations_of(context.task, items, tokenizer, variant)
-        bar = DecodingProgress(context.console, f"decoding {path.stem}", mine)
-        with merged_for_decoding(model, config.decoding.exact), bar as advance:
-            decode_to_file(model, tokenizer, prompts, config.decoding, path, advance, converse, processes)
+        write_answers(context, loaded, prompts, path, f"decoding {path.stem}", variant)
 
 
-def _log_effect(context: Context, model: Any, ids: tuple[int, ...]) -> None:
-    from lab_lib.models.checks import require_adapter_effect
+def write_answers(
+    context: Context, loaded: Any, prompts: Sequence[Prompt], path: Path, title: str, variant: str = ""
+) -> None:
+    """Decode the reported items with a loaded model into a file; of several processes each decodes its share."""
+    from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 
-    change = require_adapter_effect(model, ids)
-    context.log(f"the saved adapter changes the logits by up to {change:.3f}")
+    config, processes = context.config.decoding, this_process()
+    converse = conversations_of(context.task, context.splits.reported, loaded.tokenizer, variant)
+    bar = DecodingProgress(context.console, title, len(shard(processes, prompts)))
+    with merged_for_decoding(loaded.model, config.exact), bar as advance:
+        decode_to_file(loaded.model, loaded.tokenizer, prompts, config, path, advance, converse, processes)
 
 
 def decode_with_vllm(context: Context, system: str, path: Path) -> None:

@@ -74,13 +74,18 @@ def load_ready(model: ModelConfig, prompt: PromptConfig, **how: Any) -> Any:
     return replace(loaded, choices=choices)
 
 
-def by_place(parts: Iterable[Sequence[Reply]]) -> dict[tuple[str, int], Reply]:
-    """Return {(item key, answer number): reply} of what several processes generated."""
-    return {(reply.key, reply.turn): reply for part in parts for reply in part}
+def load_answering(model: ModelConfig, prompt: PromptConfig) -> Any:
+    """Load a model, see `load_ready`, and switch it to generating."""
+    from lab_lib.models.model import generation_mode
+
+    loaded = load_ready(model, prompt)
+    generation_mode(loaded.model)
+    return loaded
 
 
-def gather(asked: Iterable[Prompt], replies: Mapping[tuple[str, int], Reply]) -> Predictions:
-    """Return {item key: its answers in order} of what was generated for some prompts."""
+def gather(asked: Iterable[Prompt], parts: Iterable[Sequence[Reply]]) -> Predictions:
+    """Return {item key: its answers in order} of what several processes generated for some prompts."""
+    replies = {(reply.key, reply.turn): reply for part in parts for reply in part}
     predictions: dict[str, list[dict[str, Any]]] = {}
     for prompt in asked:
         reply = replies[prompt.key, prompt.turn]

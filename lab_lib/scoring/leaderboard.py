@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
-from lab_lib.evaluation.scores import Metric, Row, find_metric
+from lab_lib.evaluation.scores import Metric, find_metric
 from lab_lib.files import read_json, sha256, write_json, write_text
 from lab_lib.runs.record import environment
 from lab_lib.runs.steps import score_row
-from lab_lib.scoring.leaderboard_table import Board, Entry, as_json, table_notes, to_markdown
-from lab_lib.scoring.prediction_file import find_split, naming, read_row, scores_of, system_name
+from lab_lib.scoring.leaderboard_table import Entry, columns_of, table_notes, to_markdown
+from lab_lib.scoring.prediction_file import find_split, naming, read_row, system_name
 from lab_lib.tasks.base import Task
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A row of the leaderboard with where it comes from; `path` is None for the rows every table has."""
-
-    row: Row
-    path: Path | None
-    published: Mapping[str, str]
-
-    @property
-    def entry(self) -> Entry:
-        """The row as the table takes it."""
-        scores = scores_of(self.row)
-        return Entry(self.row.name, scores.values, scores.intervals, self.published)
 
 
 def prediction_files(folder: Path) -> dict[str, Path]:
@@ -52,67 +36,57 @@ def prediction_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def board_of(task: Task[Any]) -> Board:
-    """Return the columns of a task's leaderboard: those of its published tables, else of its main table."""
-    own = {metric.heading: metric for metric in task.metrics if not metric.group}
-    return Board(dict(task.published.columns) or own, task.published, task.words)
-
-
 def score_folder(
     files: Mapping[str, Path], task: Task[Any], settings: EvaluateConfig, published: Mapping[str, Mapping[str, str]]
-) -> list[Ranked]:
+) -> list[Entry]:
     """Score every file with the same settings; return oracle and trivial rows, then systems, the best one first.
 
     `published` is {system: {metric: number as printed}}. Raises LabError naming the file that cannot be scored.
     """
-    split = find_split(task)
-    fixed = task.baselines(split.items, split.source, settings.seed)
-    ranked = [Ranked(score_row(task, row, split.items, settings), None, {}) for row in fixed]
+    items, source = find_split(task)
+    fixed = [Entry(score_row(task, row, items, settings)) for row in task.baselines(items, source, settings.seed)]
     systems = []
     for name, path in files.items():
         with naming(path):
-            row = read_row(path, name, task, split.items, settings)
-        systems.append(Ranked(row, path, published.get(name, {})))
-    main = find_metric(task.metrics, task.main)
-    return ranked + sorted(systems, key=lambda one: _rank(one, main))
+            row = read_row(path, name, task, items, settings)
+        systems.append(Entry(row, published.get(name, {}), path))
+    sign = -1 if find_metric(task.metrics, task.main).higher_is_better else 1  # the best system first
+    return fixed + sorted(systems, key=lambda entry: sign * entry.scores.values[task.main])
 
 
-def _rank(ranked: Ranked, main: Metric) -> float:
-    """Return a number that is least for the best system."""
-    value = scores_of(ranked.row).values[main.key]
-    return -value if main.higher_is_better else value
-
-
-def notes(ranked: Sequence[Ranked], board: Board) -> list[str]:
+def notes(entries: Sequence[Entry], task: Task[Any]) -> list[str]:
     """Return the sentences under the table, then every decision that was taken about a file."""
-    words, scored = board.words, {one.row.name: scores_of(one.row) for one in ranked}
+    words, scored = task.words, {entry.row.name: entry.scores for entry in entries}
     sizes = {name: f"{scores.items} {words.items}, {scores.answers} {words.answers}" for name, scores in scored.items()}
     decided: dict[str, list[str]] = {}
-    for one in ranked:
-        if one.path and (sentence := board.published.decided(scores_of(one.row))):
-            decided.setdefault(sentence, []).append(one.row.name)
+    for entry in entries:
+        if entry.path and (sentence := task.published.decided(entry.scores)):
+            decided.setdefault(sentence, []).append(entry.row.name)
     return [
-        *table_notes([one.entry for one in ranked], sizes, board),
+        *table_notes(entries, sizes, task),
         *(f"{sentence}: {', '.join(names)}." for sentence, names in decided.items()),
         *(f"{name}: {note}." for name, scores in scored.items() for note in scores.notes),
     ]
 
 
-def write_leaderboard(ranked: Sequence[Ranked], board: Board, about: Mapping[str, Any], out: Path) -> Path:
+def write_leaderboard(entries: Sequence[Entry], task: Task[Any], about: Mapping[str, Any], out: Path) -> Path:
     """Write `out` (JSON) and the same table as markdown beside it; return `out`. `about` says what was scored."""
-    rows = [_as_json(one, board) for one in ranked]
-    write_json(out, {**about, **environment(), "rows": rows})
-    write_text(out.with_suffix(".md"), to_markdown([one.entry for one in ranked], board, notes(ranked, board)))
+    shown = {metric.key for metric in columns_of(task).values()}
+    write_json(out, {**about, **environment(), "rows": [_as_json(entry, shown) for entry in entries]})
+    write_text(out.with_suffix(".md"), to_markdown(entries, task, notes(entries, task)))
     return out
 
 
-def _as_json(one: Ranked, board: Board) -> dict[str, Any]:
-    """Return plain JSON values of a row."""
-    scores = scores_of(one.row)
+def _as_json(one: Entry, shown: Collection[str]) -> dict[str, Any]:
+    """Return plain JSON values of a row, of its scores those that are shown."""
+    scores = one.scores
     return {
         "name": one.row.name,
         "kind": one.row.kind,
-        **as_json(one.entry, board),
+        "values": {key: value for key, value in scores.values.items() if key in shown},
+        "intervals": {key: list(pair) for key, pair in scores.intervals.items() if key in shown},
+        "published": {key: float(text) for key, text in one.published.items()},
+        "ours_minus_published": {key: one.difference(key) for key in one.published},
         "file": one.path.name if one.path else None,
         "sha256": sha256(one.path) if one.path else None,
         "items": scores.items,
@@ -122,7 +96,7 @@ def _as_json(one: Ranked, board: Board) -> dict[str, Any]:
     }
 
 
-def read_published(path: Path, board: Board) -> dict[str, dict[str, str]]:
+def read_published(path: Path, task: Task[Any]) -> dict[str, dict[str, str]]:
     """Return {system: {metric: number as printed}} of a published table; systems without a prediction file left out.
 
     The file is {"rows": [{"predictions_file": "x.json", "published_strings": {heading: "16.8", ...}}, ...]}.
@@ -134,17 +108,19 @@ def read_published(path: Path, board: Board) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for number, row in enumerate(rows):
         if row.get("predictions_file"):
-            found[system_name(Path(str(row["predictions_file"])))] = _printed(row, board, f"{path}: row {number}")
+            found[system_name(Path(str(row["predictions_file"])))] = _printed(
+                row, columns_of(task), f"{path}: row {number}"
+            )
     return found
 
 
-def _printed(row: Mapping[str, Any], board: Board, where: str) -> dict[str, str]:
+def _printed(row: Mapping[str, Any], columns: Mapping[str, Metric], where: str) -> dict[str, str]:
     """Return {metric: number as printed} of one published row; what was not printed is left out."""
     strings = row.get("published_strings")
     if not isinstance(strings, dict):
         raise LabError(f"{where}: expected 'published_strings', an object")
     printed = {}
-    for heading, metric in board.columns.items():
+    for heading, metric in columns.items():
         text = str(strings.get(heading, "")).strip()
         if text in ("", "-"):
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ from lab_lib.corpora.config import DataConfig
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.config import EvaluateConfig
-from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
-from lab_lib.files import sha256, write_json
+from lab_lib.evaluation.scores import Metric, Row, Scores
+from lab_lib.files import sha256, write_json, write_text
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.results.report_html import write_report
+from lab_lib.results.report_html import report_html
 from lab_lib.results.table import to_terminal
 from lab_lib.runs.config import task_config
 from lab_lib.runs.record import environment
+from lab_lib.runs.score import scores_of
 from lab_lib.runs.steps import score_row
 from lab_lib.tasks import find_task
 from lab_lib.tasks.base import Task
@@ -34,53 +35,42 @@ HEAD = (
 )
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a prediction file is scored as, and how."""
-
-    task: Task[Any]
-    settings: EvaluateConfig = field(default_factory=EvaluateConfig)
-    cross_check: str | None = None  # another implementation of the task's scorer, whose values stand beside ours
-
-
-@dataclass(frozen=True)
-class Split:
-    """The items that files predict, and those that the trivial rows learn from."""
-
-    items: Sequence[Any]
-    source: Sequence[Any]
-
-
 def file_task(settings: Mapping[str, Any], corpus: str, split: str) -> Task[Any]:
     """Return the task of a recipe's section `task`, with a split of a corpus to score. Raises LabError for its keys."""
     config = task_config(settings, "lab evaluate")
     return find_task(config.name)(config, DataConfig(corpus=corpus, test=split), PromptConfig(), DecodeConfig())
 
 
-def evaluate_file(path: Path, plan: Plan, out: Path, console: Console) -> Path:
+def evaluate_file(
+    path: Path, task: Task[Any], settings: EvaluateConfig, out: Path, console: Console, cross_check: str | None = None
+) -> Path:
     """Score a prediction file (or a folder of them, where the task reads one), print its tables, write `out` (JSON).
 
-    The page with the items is written beside it (`.html`). Returns `out`. Raises LabError, naming file and record, for
+    The page with the items is written beside it (`.html`). `cross_check` names another implementation of the task's
+    scorer, whose values stand beside ours. Returns `out`. Raises LabError, naming file and record, for
     whatever cannot be scored.
     """
-    task, name = plan.task, system_name(path) or path.name
-    other = task.other_scorer(plan.cross_check) if plan.cross_check else None
+    name = system_name(path) or path.name
+    other = task.other_scorer(cross_check) if cross_check else None
     with naming(path):
-        split = find_split(task)
-        own = read_row(path, name, task, split.items, plan.settings)
-        fixed = baseline_rows(task, split, own.predictions, plan.settings)
+        items, source = find_split(task)
+        own = read_row(path, name, task, items, settings)
+        # Drawn for the whole split, and scored on the items that the file predicts.
+        fixed = task.baselines(items, source, settings.seed)
+        asked = [item for item in items if item.key in own.predictions]
+        fixed = [score_row(task, row, asked, settings) for row in fixed]
         if name in {row.name for row in fixed}:
             raise LabError(f"{path.name} is called as a row of the table, '{name}'; rename the file")
         theirs = other(own.predictions) if other else {}
-    rows, notes = [*fixed, own], file_notes(task, split, own)
+    rows, notes = [*fixed, own], file_notes(task, len(items), own)
     metrics = measured(task.metrics, rows)
-    record = make_report(path, plan, rows, metrics, notes)
+    record = make_report(path, task, settings.seed, rows, metrics, notes)
     console.print(to_terminal(rows, metrics, record["recipe"], task.words))
     if theirs:
-        record["cross_check"] = differences(scores_of(own), theirs, str(plan.cross_check), console)
+        record["cross_check"] = differences(scores_of(own), theirs, str(cross_check), console)
     for note in notes:
         console.print(f"note: {note}", markup=False, highlight=False)
-    write_page(out.with_suffix(".html"), record, rows, metrics, split, task)
+    write_page(out.with_suffix(".html"), record, rows, metrics, items, task)
     return write_json(out, record)
 
 
@@ -98,18 +88,12 @@ def read_row(path: Path, name: str, task: Task[Any], items: Sequence[Any], setti
     return score_row(task, Row(name, "other", predictions), items, settings)
 
 
-def find_split(task: Task[Any]) -> Split:
+def find_split(task: Task[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
     """Return the items that are scored, and the training items, or the scored ones where a corpus has no others."""
     splits, name = task.load(), task.data.test
     if name not in splits:
         raise LabError(f"corpus {task.data.corpus}: no split '{name}'{nearest(name, splits)}")
-    return Split(splits[name], splits.get("train") or splits[name])
-
-
-def baseline_rows(task: Task[Any], split: Split, predicted: Predictions, settings: EvaluateConfig) -> list[Row]:
-    """Return the oracle and trivial rows, drawn for the whole split and scored on the items that a file predicts."""
-    asked = [item for item in split.items if item.key in predicted]
-    return [score_row(task, row, asked, settings) for row in task.baselines(split.items, split.source, settings.seed)]
+    return splits[name], splits.get("train") or splits[name]
 
 
 def measured(metrics: Sequence[Metric], rows: Sequence[Row]) -> tuple[Metric, ...]:
@@ -118,24 +102,18 @@ def measured(metrics: Sequence[Metric], rows: Sequence[Row]) -> tuple[Metric, ..
     return tuple(metric for metric in metrics if metric.key in values)
 
 
-def scores_of(row: Row) -> Scores:
-    """Return the scores of a row that was scored."""
-    assert row.scores is not None
-    return row.scores
-
-
-def file_notes(task: Task[Any], split: Split, own: Row) -> list[str]:
+def file_notes(task: Task[Any], whole: int, own: Row) -> list[str]:
     """Return the decisions that were taken about a file, and first how much of the split it predicts."""
-    words, part, whole = task.words, len(own.predictions), len(split.items)
+    words, part = task.words, len(own.predictions)
     notes = [f"predicted {words.items}: {part} of {whole}; only these are scored"] if part < whole else []
     return list(dict.fromkeys([*notes, *scores_of(own).notes]))
 
 
 def make_report(
-    path: Path, plan: Plan, rows: Sequence[Row], metrics: Sequence[Metric], notes: Sequence[str]
+    path: Path, task: Task[Any], seed: int, rows: Sequence[Row], metrics: Sequence[Metric], notes: Sequence[str]
 ) -> dict[str, Any]:
     """Return the JSON report: where the numbers come from, the table, and everything about the file's own row."""
-    task, own = plan.task, rows[-1]
+    own = rows[-1]
     return {
         "recipe": f"{own.name}: {task.data.corpus} {task.data.test}",
         "predictions": str(path),
@@ -144,7 +122,7 @@ def make_report(
         "settings": as_dict(task.config),
         "corpus": task.data.corpus,
         "split": task.data.test,
-        "seed": plan.settings.seed,
+        "seed": seed,
         "predictions_sha256": hashes(path),
         "scorer": scores_of(own).signature,
         "notes": list(notes),
@@ -176,17 +154,23 @@ def differences(
 
 
 def write_page(
-    path: Path, record: Mapping[str, Any], rows: Sequence[Row], metrics: Sequence[Metric], split: Split, task: Task[Any]
+    path: Path,
+    record: Mapping[str, Any],
+    rows: Sequence[Row],
+    metrics: Sequence[Metric],
+    items: Sequence[Any],
+    task: Task[Any],
 ) -> Path:
     """Write the page with the predicted items, or as many of them as the task shows on one page."""
-    asked = [item for item in split.items if item.key in rows[-1].predictions]
+    asked = [item for item in items if item.key in rows[-1].predictions]
     shown = asked[: task.page_limit]
-    whole = f"{record['corpus']}, {record['split']}: {len(asked)} of {len(split.items)} {task.words.items}"
+    whole = f"{record['corpus']}, {record['split']}: {len(asked)} of {len(items)} {task.words.items}"
     cut = f"; the first {len(shown)} are shown here" if len(shown) < len(asked) else ""
     values = {**record, "scored": whole + cut, "notes": "; ".join(record["notes"]) or None}
-    views = [task.view(item, rows) for item in shown]
-    pages = [shown_row(row, {item.key for item in shown}) for row in rows]
-    return write_report(path, {name: values[name] for name in HEAD}, pages, metrics, views, task.words)
+    views, keys = [task.view(item, rows) for item in shown], {item.key for item in shown}
+    pages = [shown_row(row, keys) for row in rows]
+    head = {name: values[name] for name in HEAD}
+    return write_text(path, report_html(head, pages, metrics, views, task.words))
 
 
 def shown_row(row: Row, keys: set[str]) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -36,10 +37,11 @@ def dot_text(cards: Sequence[Card], ways: Transitions, smallest: float, title: s
     for source, target, share in ways.arcs(smallest):
         speaker = "start" if source == ways.clusters else cards[source].speaker
         width = f'penwidth={0.6 + 5 * share:.2f}, color="{ARROWS[speaker]}"'
-        ends = f"{'start' if speaker == 'start' else f'c{source + 1}'} -> {_target(target, ways)}"
+        begin = "start" if source == ways.clusters else f"c{source + 1}"
+        end = "end" if target == ways.clusters else f"c{target + 1}"
         # Ways back in time do not decide who stands left of whom.
         back = ", constraint=false" if source != ways.clusters and target <= source else ""
-        lines.append(f'  {ends} [{width}, label="{share:.0%}"{back}];')
+        lines.append(f'  {begin} -> {end} [{width}, label="{share:.0%}"{back}];')
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -48,18 +50,13 @@ def node_lines(card: Card) -> list[str]:
     return [f"{card.number} {card.speaker} {card.share:.0%}", *card.words[:WORDS]]
 
 
-def _target(target: int, ways: Transitions) -> str:
-    return "end" if target == ways.clusters else f"c{target + 1}"
-
-
 def quote(text: str) -> str:
     """Return a double-quoted DOT string: backslashes and quotes escaped, line breaks as \\n.
 
     >>> quote('a "b" c')
     '"a \\\\"b\\\\" c"'
     """
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
+    return json.dumps(text, ensure_ascii=False)
 
 
 def find_dot() -> str | None:

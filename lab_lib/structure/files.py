@@ -36,18 +36,11 @@ def write_all(result: Explored, out: Path, console: Console) -> Path:
     if result.agreement:
         names, shares = act_shares(result.said, result.found)
         acts = draw_act_map(names, shares, f"Gold acts by cluster: {result.source}", out / "acts.png", out / "acts.svg")
-        console.print(table(result))
+        lines, title = agreement_lines(result.agreement), f"{result.source}: clusters against gold acts"
+        console.print(terminal_table(HEADINGS, lines, QUALITY_NOTES, title, "Clusters"))
     write_jsonl(out / "utterances.jsonl", _rows(result))
     write_json(out / "structure.json", record(result, drawn_by))
-    page = structure_html(
-        f"Dialogues of {result.source}",
-        facts(result) | {"Graph drawn by": drawn_by},
-        (graph, acts),
-        (result.cards, result.ways),
-        result.config.arc,
-        result.agreement,
-        walks(result),
-    )
+    page = structure_html(result, facts(result) | {"Graph drawn by": drawn_by}, (graph, acts), walks(result))
     return write_text(out / "structure.html", page)
 
 
@@ -83,12 +76,6 @@ def facts(result: Explored) -> dict[str, Any]:
     }
 
 
-def table(result: Explored) -> Any:
-    """Return the table of agreement with the gold acts, for the terminal."""
-    lines = agreement_lines(result.agreement)
-    return terminal_table(HEADINGS, lines, QUALITY_NOTES, f"{result.source}: clusters against gold acts", "Clusters")
-
-
 def record(result: Explored, drawn_by: Choice) -> dict[str, Any]:
     """Return what is needed to believe the figures and to make them again, and the figures."""
     scores = {
@@ -112,14 +99,14 @@ def record(result: Explored, drawn_by: Choice) -> dict[str, Any]:
 
 def walks(result: Explored) -> list[Walk]:
     """Return the first dialogues, turn by turn with the number of the cluster of each."""
-    found = []
+    found: list[Walk] = []
     for number, dialogue in enumerate(result.dialogues[:WALKS]):
         turns = [
             (int(label) + 1, utterance.speaker, utterance.text)
             for utterance, label in zip(result.said, result.found.labels, strict=True)
             if utterance.dialogue == number
         ]
-        found.append(Walk(dialogue.id, tuple(turns)))
+        found.append((dialogue.id, turns))
     return found
 
 

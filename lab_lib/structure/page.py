@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab_lib.results.assets import asset, render
 from lab_lib.results.cells import Cell
 from lab_lib.structure.describe import Card
 from lab_lib.structure.quality import MEASURES, Agreement
 from lab_lib.structure.transitions import Transitions
+
+if TYPE_CHECKING:
+    from lab_lib.structure.run import Explored
 
 HEADINGS = ("Homogeneity", "Completeness", "V-measure")
 QUALITY_NOTES = (
@@ -20,12 +22,8 @@ QUALITY_NOTES = (
 )
 
 
-@dataclass(frozen=True)
-class Walk:
-    """One dialogue as its way through the clusters: (cluster number from 1, speaker, text) a turn."""
-
-    key: str
-    turns: tuple[tuple[int, str, str], ...]
+# A dialogue as its way through the clusters: its key, and (cluster number from 1, speaker, text) of each turn.
+Walk = tuple[str, Sequence[tuple[int, str, str]]]
 
 
 def agreement_lines(rows: Mapping[str, Mapping[str, Agreement]]) -> list[tuple[str, list[Cell]]]:
@@ -40,33 +38,25 @@ def _cell(value: Agreement) -> Cell:
 
 
 def structure_html(
-    title: str,
-    facts: Mapping[str, Any],
-    pictures: tuple[str, str | None],
-    found: tuple[Sequence[Card], Transitions],
-    smallest: float,
-    agreement: Mapping[str, Mapping[str, Agreement]],
-    walks: Sequence[Walk],
+    result: Explored, facts: Mapping[str, Any], pictures: tuple[str, str | None], walks: Sequence[Walk]
 ) -> str:
     """Return the page: graph, clusters, agreement with the gold acts, some dialogues. Texts are only put in as text.
 
-    `pictures` are SVG texts: the graph (whose arrows have at least the share `smallest`) and the map of acts, which is
-    None, as `agreement` is empty, for a corpus without dialogue acts.
+    `pictures` are SVG texts: the graph and the map of acts, which is None for a corpus without dialogue acts.
     """
     from markupsafe import Markup
 
     graph, acts = (Markup(svg[svg.index("<svg") :]) if svg else None for svg in pictures)
-    cards, ways = found
     return render(
         "structure.html",
-        title=title,
+        title=f"Dialogues of {result.source}",
         facts={name: str(value) for name, value in facts.items()},
         graph=graph,
         map=acts,
-        cards=[(card, next_clusters(card, ways)) for card in cards],
-        smallest=f"{smallest:.0%}",
+        cards=[(card, next_clusters(card, result.ways)) for card in result.cards],
+        smallest=f"{result.config.arc:.0%}",
         headings=HEADINGS,
-        quality=agreement_lines(agreement),
+        quality=agreement_lines(result.agreement),
         notes=QUALITY_NOTES,
         walks=walks,
         style=Markup(asset("report.css") + asset("structure.css")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def _of_run(record: Mapping[str, Any]) -> list[str]:
     low_high = row.intervals.get(found.main.key)
     interval = f" ({span(*low_high, found.main.decimals)})" if low_high else ""
     return [
-        f"# cost: {_minutes(record['stage_seconds'])}, up to {record['peak_memory_gb']:.1f} GB",
+        f"# cost: {_minutes(sum(record['stage_seconds'].values()))}, up to {record['peak_memory_gb']:.1f} GB",
         f"# on: {short_machine(record['machine'])}",
         f"# measured: {row.items} {found.words.items}: {reached}{interval}",
     ]
@@ -57,24 +57,20 @@ def _of_sweep(summary: Mapping[str, Any]) -> list[str]:
     measures = read_measures(summary, summary["recipe"])
     metric, items = measures.find(summary["metric"]), measures.words.items
     points = merge_seeds(map(to_row, runs), measures)
-    seconds = {str(number): sum(run["stage_seconds"].values()) for number, run in enumerate(runs)}
+    seconds = sum(sum(run["stage_seconds"].values()) for run in runs)
     jobs = f", {summary['jobs'].split(' ')[0]} at once" if "jobs" in summary else ""
     most = max(len(point.seeds) for point in points)
+    kind = f"mean (95 % interval) of {most} seeds" if most > 1 else f"one seed (95 % interval over {items})"
     return [
         f"# cost: {len(runs)} runs{jobs}, {_minutes(seconds)} in all, up to {summary['peak_memory_gb']:.1f} GB",
         f"# on: {short_machine(summary['machine'])}",
-        f"# measured: {metric.label}, {runs[0]['scores']['items']} dev {items}, {_range(points, items)}:",
+        f"# measured: {metric.label}, {runs[0]['scores']['items']} dev {items}, {kind}:",
         *(f"#   {point.name}: {_score(point, metric, most, items)}" for point in points),
     ]
 
 
-def _range(points: Sequence[SweepPoint], items: str) -> str:
-    seeds = max(len(point.seeds) for point in points)
-    return f"mean (95 % interval) of {seeds} seeds" if seeds > 1 else f"one seed (95 % interval over {items})"
-
-
-def _minutes(seconds: Mapping[str, float]) -> str:
-    minutes = round(sum(seconds.values()) / 60)
+def _minutes(seconds: float) -> str:
+    minutes = round(seconds / 60)
     return f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 

@@ -15,25 +15,25 @@ from typing import Any
 
 from rich.console import Console
 
-from lab_lib.decoding.predictions import decode_to_file, read_predictions
-from lab_lib.decoding.progress import DecodingProgress
+from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Row
 from lab_lib.files import read_json, read_jsonl, sha256, write_json
 from lab_lib.prompts.truncation import shortened_line
-from lab_lib.results.rows import read_row, table_row
+from lab_lib.results.rows import table_row
 from lab_lib.runs.config import load_run_config, make_task, recipe_values
 from lab_lib.runs.context import Context
-from lab_lib.runs.folder import RunFolder, open_folder, require_same, stage
+from lab_lib.runs.folder import RunFolder, open_folder, stage
 from lab_lib.runs.lock import owning
 from lab_lib.runs.preflight import preflight
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.score import baseline_rows
 from lab_lib.runs.splits import load_splits
-from lab_lib.runs.steps import conversations_of, load_ready, model_config, prompts_of, score_row
+from lab_lib.runs.stages import write_answers
+from lab_lib.runs.steps import load_answering, model_config, prompts_of, score_row
 from lab_lib.sweeps.figure import Surroundings
 from lab_lib.sweeps.grid import Member, Sweep, load_sweep
-from lab_lib.sweeps.summary import baseline_line, floors_of, question, write_pictures
+from lab_lib.sweeps.summary import baseline_line, floors_of, question, to_row, write_pictures
 from lab_lib.sweeps.table import Measures, SweepRow, corner, cost, merge_seeds
 
 RECIPE = "decoding-strategies"  # its grid is the default one
@@ -114,8 +114,6 @@ def gather_decoding(folder: Path, sweep: Sweep, system: str, out: Path, console:
     missing = [member.name for member in sweep.members if not is_decoded(RunFolder(out / member.name), system)]
     if missing:
         raise LabError(f"{out}: {len(missing)} of {len(sweep.members)} settings are not decoded: {', '.join(missing)}")
-    for member in sweep.members:
-        require_same(member.config, out / member.name)
     summarise(sweep, open_contexts(folder, sweep.members, out, console, ("report",)), system, out)
     return out
 
@@ -157,11 +155,8 @@ def refuse_other_system(sweep: Sweep, system: str, out: Path) -> None:
 
 def _decode(folder: Path, todo: Mapping[str, Context], system: str) -> None:
     """Load the model once and decode and score the settings that are not there yet."""
-    from lab_lib.models.model import generation_mode
-
     config = next(iter(todo.values())).config
-    loaded = load_ready(model_config(config, RunFolder(folder), system), config.prompt)
-    generation_mode(loaded.model)
+    loaded = load_answering(model_config(config, RunFolder(folder), system), config.prompt)
     printed = set[str]()  # most settings have the same prompts
     for number, (name, context) in enumerate(todo.items(), 1):
         title, console = f"{number} of {len(todo)}: {name}", context.console
@@ -170,23 +165,12 @@ def _decode(folder: Path, todo: Mapping[str, Context], system: str) -> None:
             console.print(line, highlight=False)
             printed.add(line)
         with owning(context.folder.path), stage(context.folder, system):
-            _decode_one(context, loaded, prompts, system, title)
+            write_answers(context, loaded, prompts, context.folder.predictions(system), title)
             found = score(context, system)
             write_json(context.folder.path / SCORES, found)
         main = measures_of(context).main_metric
         reached = f"{main.heading} {found['scores']['values'][main.key]:.{main.decimals}f}"
         console.print(f"{title}: {reached}", markup=False, highlight=False)
-
-
-def _decode_one(context: Context, loaded: Any, prompts: Sequence[Any], system: str, title: str) -> None:
-    """Write the answers of one setting."""
-    from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
-
-    config, path = context.config.decoding, context.folder.predictions(system)
-    converse = conversations_of(context.task, context.splits.reported, loaded.tokenizer)
-    bar = DecodingProgress(context.console, title, len(prompts))
-    with merged_for_decoding(loaded.model, config.exact), bar as advance:
-        decode_to_file(loaded.model, loaded.tokenizer, prompts, config, path, advance, converse)
 
 
 def score(context: Context, system: str) -> dict[str, Any]:
@@ -202,9 +186,14 @@ def score(context: Context, system: str) -> dict[str, Any]:
 def summarise(sweep: Sweep, contexts: Mapping[str, Context], system: str, out: Path) -> None:
     """Write summary.json, summary.md, figure.png and figure.svg, and print the table."""
     first = contexts[sweep.members[0].name]
-    measures, baselines = measures_of(first), scored_baselines(first)
-    rows = [row for member in sweep.members for row in to_rows(member, out / member.name, sweep.seeds)]
-    facts = [*sentences(sweep, measures), baseline_line(map(table_row, baselines), measures)]
+    measures, quick = measures_of(first), replace(first.config.evaluation, resamples=0)  # baselines have no intervals
+    baselines = [score_row(first.task, row, first.splits.reported, quick) for row in baseline_rows(first)]
+    runs = [_entry(member, out / member.name) for member in sweep.members]
+    rows = [row for member, run in zip(sweep.members, runs, strict=True) for row in to_rows(member, run, sweep.seeds)]
+    facts = [
+        *sentences(sweep, measures),
+        baseline_line(map(table_row, baselines), measures.main_metric, measures.words),
+    ]
     metric = sweep.figure.metric or measures.main
     write_json(out / "summary.json", {
         "recipe": sweep.recipe, "task": first.task.name, "system": system,
@@ -212,8 +201,7 @@ def summarise(sweep: Sweep, contexts: Mapping[str, Context], system: str, out: P
         "metrics": [one.as_json() for one in measures.metrics], "main": measures.main, "metric": metric,
         "settings": corner(merge_seeds(rows, measures)), "notes": facts,
         "baselines": {row.name: row.summary() for row in baselines},
-        "runs": [{"name": m.name, "settings": dict(m.settings), "seed": m.seed, **_read(out / m.name)}
-                 for m in sweep.members],
+        "runs": runs,
     })  # fmt: skip
     corpus = Path(first.config.data.corpus).name
     title = f"{sweep.recipe}, {NAMES[system]}: dev {measures.words.items} of {corpus}"
@@ -228,23 +216,17 @@ def measures_of(context: Context) -> Measures:
     return Measures(tuple(task.metrics), task.main, task.words, (cost("seconds", "Sec."), *described))
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    return {**read_json(folder / SCORES), "stage_seconds": read_json(folder / "seconds.json")}
+def _entry(member: Member, folder: Path) -> dict[str, Any]:
+    """Return what is known of a decoded setting."""
+    about = {"name": member.name, "settings": dict(member.settings), "seed": member.seed}
+    return {**about, **read_json(folder / SCORES), "stage_seconds": read_json(folder / "seconds.json")}
 
 
-def to_rows(member: Member, folder: Path, seeds: Sequence[int]) -> list[SweepRow]:
+def to_rows(member: Member, run: Mapping[str, Any], seeds: Sequence[int]) -> list[SweepRow]:
     """Return a setting's row, once for each seed where the seed changes nothing."""
-    found = _read(folder)
-    scores = read_row(member.name, found["scores"])
-    values = {**scores.values, "seconds": sum(found["stage_seconds"].values())}
-    own = (member.seed,) if member.config.decoding.sample else seeds
-    return [SweepRow(member.settings, seed, values, scores.intervals, scores.items) for seed in own]
-
-
-def scored_baselines(context: Context) -> list[Row]:
-    """Return the oracle and trivial rows, scored without intervals on the items that were decoded."""
-    quick = replace(context.config.evaluation, resamples=0)
-    return [score_row(context.task, row, context.splits.reported, quick) for row in baseline_rows(context)]
+    row, own = to_row(run), (member.seed,) if member.config.decoding.sample else seeds
+    values = {**row.values, "seconds": sum(run["stage_seconds"].values())}
+    return [replace(row, seed=seed, values=values) for seed in own]
 
 
 def sentences(sweep: Sweep, measures: Measures) -> list[str]:

@@ -51,10 +51,6 @@ class FigureSpec:
     y_label: str | None = None  # with its unit; that of the metric when left out
     names: dict = field(default_factory=dict)  # {a value as the table shows it: what the figure calls it}
 
-    def called(self, value: Any) -> str | None:
-        """Return the figure's own name of a value, if it has one."""
-        return self.names.get(show(value))
-
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -185,23 +181,16 @@ def _x(point: SweepPoint, name: str) -> Any:
     return point.settings[name] if name in point.settings else point.estimates[name].mean
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _series(points: Sequence[SweepPoint], spec: FigureSpec) -> dict[str, list[SweepPoint]]:
     """Return {label: points} in the order the labels appear; one unnamed line without a series."""
     groups: dict[str, list[SweepPoint]] = {}
-    for point in points:
-        groups.setdefault(_label(point, spec), []).append(point)
-    return groups
-
-
-def _label(point: SweepPoint, spec: FigureSpec) -> str:
     if spec.series is None:
-        return ""
-    value = point.settings[spec.series]
-    return spec.called(value) or f"{spec.series.rsplit('.', 1)[-1]} {show(value)}"
+        return {"": list(points)}
+    for point in points:
+        value = show(point.settings[spec.series])
+        label = spec.names.get(value) or f"{spec.series.rsplit('.', 1)[-1]} {value}"
+        groups.setdefault(label, []).append(point)
+    return groups
 
 
 class Below:
@@ -211,7 +200,7 @@ class Below:
         self.spec = spec
         self.chosen = spec.x in points[0].settings
         values = [_x(point, spec.x) for point in points]
-        self.numeric = all(map(_is_number, values))
+        self.numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
         self.log = spec.log_x and self.numeric
         self.ticks: list[Any] = sorted(set(values)) if self.numeric else list(dict.fromkeys(map(show, values)))
         self.under = {}
@@ -279,6 +268,6 @@ def _wrapped(names: Sequence[str], under: Mapping[str, str], spec: FigureSpec) -
     import textwrap
 
     width = max(8, WIDE // len(names))
-    shown = [spec.called(name) or name for name in names]
+    shown = [spec.names.get(name) or name for name in names]
     lines = [textwrap.wrap(name, width, break_long_words=False) or [name] for name in shown]
     return ["\n".join([*parts, *([under[name]] if under else [])]) for name, parts in zip(names, lines, strict=True)]

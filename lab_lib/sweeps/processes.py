@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 
 from lab_lib.errors import LabError
-from lab_lib.files import read_json
+from lab_lib.files import read_json, read_json_or
 from lab_lib.models.hardware import Choice
 from lab_lib.processes import slurm
 from lab_lib.processes.limits import MACHINE, Limit, core_limit, memory_limit
@@ -43,10 +43,6 @@ class Workers:
 
     jobs: Choice
     threads: Choice
-
-    @property
-    def count(self) -> int:
-        return int(self.jobs.value)
 
 
 def choose_workers(wanted: int | None, gpu: bool, cores: Limit, memory: Limit, omp: str | None) -> Workers:
@@ -89,8 +85,7 @@ def find_workers(wanted: int | None) -> Workers:
 
 def finished(folder: Path) -> bool:
     """Return whether a run folder has come to the end of its last stage."""
-    path = folder / "status.json"
-    status = read_json(path) if path.exists() else {}
+    status = read_json_or({}, folder / "status.json")
     return status.get("stage") == "report" and status.get("state") == "completed"
 
 
@@ -98,8 +93,7 @@ def unfinished(sweep: Sweep, path: Path) -> dict[str, str]:
     """Return {name: how it stands} of the runs below `path` that are not finished."""
     found = {}
     for member in (m for m in sweep.members if not finished(path / m.name)):
-        file = path / member.name / "status.json"
-        status = read_json(file) if file.exists() else {"state": "never started"}
+        status = read_json_or({"state": "never started"}, path / member.name / "status.json")
         found[member.name] = ": ".join(str(status[key]) for key in ("stage", "state", "reason") if key in status)
     return found
 
@@ -131,11 +125,11 @@ def checked(sweep: Sweep, console: Console) -> list[RunConfig]:
 
 
 def _work(todo: Sequence[Member], path: Path, workers: Workers, progress: SweepProgress) -> dict[str, str]:
-    """Keep `workers.count` processes busy until nothing is left; end those that run when this is interrupted."""
+    """Keep `workers.jobs` processes busy until nothing is left; end those that run when this is interrupted."""
     waiting, running, failed = list(todo), dict[str, tuple[subprocess.Popen, float]](), dict[str, str]()
     try:
         while waiting or running:
-            while waiting and len(running) < workers.count:
+            while waiting and len(running) < int(workers.jobs.value):
                 name = waiting.pop(0).name
                 running[name] = (start(path / name, workers), time.monotonic())
                 progress.started(name)

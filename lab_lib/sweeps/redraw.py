@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from lab_lib.errors import LabError
@@ -43,15 +42,10 @@ def redraw(folder: Path) -> Path:
     return path
 
 
-def main(folders: Sequence[str]) -> None:
-    """Draw the figure of each folder."""
-    for folder in folders:
-        print(redraw(Path(folder)))
-
-
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:])
+        for argument in sys.argv[1:]:
+            print(redraw(Path(argument)))
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

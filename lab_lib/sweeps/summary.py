@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from rich.console import Console
 
 from lab_lib.config import as_dict
 from lab_lib.errors import LabError
-from lab_lib.evaluation.scores import read_metrics
+from lab_lib.evaluation.scores import Metric, read_metrics
 from lab_lib.files import read_json, read_jsonl, write_json, write_text
 from lab_lib.results.rows import Recorded, TableRow, last_tuned, read_recorded, read_row, words_of
 from lab_lib.runs.config import recipe_names, recipe_title, recipe_values
@@ -21,6 +20,7 @@ from lab_lib.sweeps.figure import FigureSpec, Surroundings, caption, draw_sweep
 from lab_lib.sweeps.grid import Sweep
 from lab_lib.sweeps.processes import Workers, finished
 from lab_lib.sweeps.table import Measures, SweepRow, corner, cost, merge_seeds, to_markdown, to_terminal
+from lab_lib.tasks.base import Words
 
 # Columns of the table beside the scores: what a setting costs.
 COSTS = (cost("trainable", "Trained"), cost("seconds", "Train s"), cost("tokens_per_second", "Tokens/s"))
@@ -39,7 +39,7 @@ def summarise(sweep: Sweep, path: Path, workers: Workers, failed: Mapping[str, s
     runs = [run_entry(path / member.name, member.settings, member.seed) for member in done]
     first = path / done[0].name / "record.json"
     recorded = read_recorded(read_json(first), first)
-    measures = replace(measures_of(recorded), costs=COSTS)
+    measures = Measures(recorded.metrics, recorded.main.key, recorded.words, COSTS)
     whole = summary(sweep, runs, measures, workers, failed, read_json(first))
     write_json(path / "summary.json", whole)
     title = f"{sweep.recipe}: dev {measures.words.items} of {Path(sweep.members[0].config.data.corpus).name}"
@@ -63,11 +63,6 @@ def write_pictures(
     table, below = to_markdown(rows, measures, facts), caption(rows, measures, spec.metric)
     write_text(path / "summary.md", f"# {title}\n\n{table}\n![{title}: {below}](figure.png)\n")
     console.print(to_terminal(rows, measures, facts, title))
-
-
-def measures_of(recorded: Recorded) -> Measures:
-    """Return what the runs of a sweep measure, from the record of one."""
-    return Measures(recorded.metrics, recorded.main.key, recorded.words)
 
 
 def read_measures(summary: Mapping[str, Any], where: object) -> Measures:
@@ -143,17 +138,16 @@ def sentences(sweep: Sweep, recorded: Recorded, count: int, failed: Mapping[str,
     found = [f"Scored on dev {words.items}, because a sweep is there to choose; no test {words.item} was decoded."]
     if all(member.config.data == config.data for member in sweep.members):
         found.append(f"Every run learns from the same {count} {words.items} (data.seed={config.data.seed}).")
-    found.append(baseline_line(recorded.baselines, measures_of(recorded)))
+    found.append(baseline_line(recorded.baselines, recorded.main, words))
     if config.training.evaluate_every:
         found.append(f"Checkpoints were chosen on {words.items} that are scored here too (training.evaluate_every).")
     return found + [f"Failed: {name}: {reason}" for name, reason in failed.items()]
 
 
-def baseline_line(rows: Iterable[TableRow], measures: Measures) -> str:
+def baseline_line(rows: Iterable[TableRow], metric: Metric, words: Words) -> str:
     """Say what oracle and trivial baselines reach in the main metric on the items that were scored."""
-    metric = measures.main_metric
     reached = (f"{row.name} {row.values[metric.key]:.{metric.decimals}f}" for row in rows if metric.key in row.values)
-    return f"{metric.heading} on the same {measures.words.items}: {', '.join(reached)}."
+    return f"{metric.heading} on the same {words.items}: {', '.join(reached)}."
 
 
 def summary(

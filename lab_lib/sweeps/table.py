@@ -181,20 +181,22 @@ def to_terminal(rows: Sequence[SweepRow], measures: Measures, more: Sequence[str
 
     `more` are sentences that go under the table after our own (`notes`).
     """
-    points = merge_seeds(rows, measures)
-    lines, sentences = _lines(points, measures), [*notes(rows, measures), *more]
-    return terminal_table(_headings(measures), lines, sentences, title, corner(points))
+    headings, lines, sentences, above = _parts(rows, measures, more)
+    return terminal_table(headings, lines, sentences, title, above)
 
 
 def to_markdown(rows: Sequence[SweepRow], measures: Measures, more: Sequence[str] = ()) -> str:
     """Return the same table for GitHub."""
+    return markdown_table(*_parts(rows, measures, more))
+
+
+def _parts(
+    rows: Sequence[SweepRow], measures: Measures, more: Sequence[str]
+) -> tuple[list[str], list[Line], list[str], str]:
+    """Return headings, lines, sentences under the table, and what stands over the settings."""
     points = merge_seeds(rows, measures)
-    lines, sentences = _lines(points, measures), [*notes(rows, measures), *more]
-    return markdown_table(_headings(measures), lines, sentences, corner(points))
-
-
-def _headings(measures: Measures) -> list[str]:
-    return [metric.heading for metric in (*measures.costs, *measures.scores)]
+    headings = [metric.heading for metric in (*measures.costs, *measures.scores)]
+    return headings, _lines(points, measures), [*notes(rows, measures), *more], corner(points)
 
 
 def corner(points: Sequence[SweepPoint]) -> str:
@@ -225,7 +227,8 @@ def notes(rows: Sequence[SweepRow], measures: Measures) -> list[str]:
     sizes = sorted({row.items for row in rows if row.items})
     sentences = [f"{' or '.join(map(str, sizes))} {items}."] if sizes else []
     if counts == {1}:
-        return [*sentences, *([f"Ranges: 95 % intervals (bootstrap over {items})."] if _has_intervals(points) else [])]
+        ranges = any(estimate.interval for point in points for estimate in point.estimates.values())
+        return [*sentences, *([f"Ranges: 95 % intervals (bootstrap over {items})."] if ranges else [])]
     for count in sorted(counts - {1}):
         sentences.append(
             f"Ranges: 95 % intervals of the mean of {count} seeds, "
@@ -234,10 +237,6 @@ def notes(rows: Sequence[SweepRow], measures: Measures) -> list[str]:
     if short := [f"{point.name} ({len(point.seeds)})" for point in points if len(point.seeds) < max(counts)]:
         sentences.append(f"Fewer seeds than the others: {', '.join(short)}.")
     return sentences + _over_items(rows, measures)
-
-
-def _has_intervals(points: Sequence[SweepPoint]) -> bool:
-    return any(estimate.interval for point in points for estimate in point.estimates.values())
 
 
 def _over_items(rows: Sequence[SweepRow], measures: Measures) -> list[str]:

@@ -33,8 +33,8 @@ from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Public, Step, Task, TurnView
 from lab_lib.tasks.response_published import MULTIWOZ, mwzeval
-from lab_lib.tasks.response_scores import both, check_combined, score_replies_and_states
-from lab_lib.tasks.response_tables import all_have, metrics_of, of_relevance, of_states_alone, of_texts, reply_pairs
+from lab_lib.tasks.response_scores import all_have, both, check_combined, score_replies_and_states
+from lab_lib.tasks.response_tables import metrics_of, of_relevance, of_states_alone, of_texts, reply_pairs
 
 GOLD_STATE = "gold-state"  # the variant of a run that predicts states: decoded with the gold ones
 END = "end"  # in decoding.plan_bias, what ends a plan

@@ -57,6 +57,12 @@ def check_combined(values: Mapping[str, float]) -> None:
         raise LabError(f"combined is {values['combined']}; (Inform + Success) / 2 + BLEU is {combined:.2f}")
 
 
+def all_have(predictions: Predictions, *names: str) -> bool:
+    """Return whether every answer has the fields; False where there is no answer."""
+    answers = [answer for turns in predictions.values() for answer in turns]
+    return bool(answers) and all(name in answer for answer in answers for name in names)
+
+
 def score_replies_and_states(
     scorer: MwzScorer,
     items: Sequence[Dialogue],
@@ -66,18 +72,15 @@ def score_replies_and_states(
     active: str,
 ) -> Scores:
     """Return the scores of the replies, of the states and calls, or of both, whichever every answer has."""
-    answers = [answer for turns in predictions.values() for answer in turns]
-    called = bool(answers) and all("call" in answer and "state" in answer for answer in answers)
-    replies = None
-    if not called or any("response" in answer for answer in answers):
-        replies = scorer.score(predictions, settings.resamples, settings.seed, active)
-    if not called:
-        assert replies is not None
-        return of_replies(replies)
+    called, replies = all_have(predictions, "state", "call"), None
+    if not called or any("response" in answer for turns in predictions.values() for answer in turns):
+        replies = of_replies(scorer.score(predictions, settings.resamples, settings.seed, active))
+    if replies and not called:
+        return replies
     whole = {key: [{"response": "", **answer} for answer in turns] for key, turns in predictions.items()}
-    functions = state_functions(schema)
-    states = score_state_calls(scorer, items, functions, whole, settings.resamples, settings.seed)
-    return of_states(states) if replies is None else both(of_replies(replies), of_states(states))
+    found = score_state_calls(scorer, items, state_functions(schema), whole, settings.resamples, settings.seed)
+    states = of_states(found)
+    return both(replies, states) if replies else states
 
 
 def of_replies(found: MwzScores) -> Scores:
@@ -169,7 +172,6 @@ def _joined_notes(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[s
     """Return what both say under their tables, {group: sentences}."""
     found: dict[str, list[str]] = {}
     for extra in (first, second):
-        notes = extra.get("table_notes", {})
-        for group, sentences in (notes if isinstance(notes, Mapping) else {"": notes}).items():
+        for group, sentences in extra.get("table_notes", {}).items():
             found.setdefault(group, []).extend(sentences)
     return {"table_notes": found} if found else {}

@@ -47,12 +47,6 @@ def metrics_of(tables: Collection[str]) -> tuple[Metric, ...]:
     return tuple(metric for name, metrics in every.items() if name in tables for metric in metrics)
 
 
-def all_have(predictions: Predictions, *names: str) -> bool:
-    """Return whether every answer has the fields; False where there is no answer."""
-    answers = [answer for turns in predictions.values() for answer in turns]
-    return bool(answers) and all(name in answer for answer in answers for name in names)
-
-
 @dataclass(frozen=True)
 class Pairs:
     """The system turns of some predictions: dialogue keys, the user's words before each, reference and reply."""

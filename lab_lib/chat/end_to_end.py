@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab_lib.corpora.values import normalise_slot
-from lab_lib.decoding.generate import generate_batch
+from lab_lib.decoding.generate import generate_answers
 from lab_lib.prompts.belief import Belief, current_service, read_calls
 from lab_lib.prompts.encode import Prompt, answer_text
 from lab_lib.prompts.end_to_end import BackEnd, offered
@@ -46,8 +46,7 @@ def answer(
     for ids in written:
         prompt = talk.send(ids)
     while True:
-        settings = task.decoding.writing(prompt.asks)
-        written += generate_batch(loaded.model, loaded.tokenizer, [prompt.ids], settings)
+        written += generate_answers(loaded.model, loaded.tokenizer, [prompt], task.decoding)
         if prompt.asks == "reply":
             return prompt, answer_text(written[-1], loaded.tokenizer)
         prompt = talk.send(written[-1])

@@ -57,7 +57,7 @@ def _check_vllm(config: RunConfig, task: Task[Any], finetuned: bool) -> None:
     from lab_lib.decoding.vllm import engine_arguments, refuse, require_package
 
     require_one("decoding.backend=vllm")
-    refuse(config.decoding)
+    refuse(config.decoding, _is_constrained(config, task))
     if task.interactive():
         raise LabError("decoding.backend=vllm takes prompts that are known beforehand, not task.predict_state")
     adapted = finetuned and config.lora.method == "lora"
@@ -71,6 +71,19 @@ def _check_vllm(config: RunConfig, task: Task[Any], finetuned: bool) -> None:
     # Refuses quantisations and ranks; the folders are not looked at.
     engine_arguments(Path(), config.model.quantisation, Path() if adapted else None, config.lora.rank)
     require_package()
+
+
+def _is_constrained(config: RunConfig, task: Task[Any]) -> bool:
+    """Return whether the task's prompts have a constraint, by its first item; False where it has to prepare first."""
+    from lab_lib.decoding.vllm import is_constrained
+    from lab_lib.models.hub import find_source
+    from lab_lib.models.tokenizer import load_tokenizer
+
+    item = next((items[0] for items in task.load().values() if items), None)
+    if item is None or task.prepares:
+        return False
+    tokenizer, _ = load_tokenizer(find_source(config.model.name, config.model.revision))
+    return is_constrained(task.gold_conversation(item, tokenizer))
 
 
 def fit_prompt(config: RunConfig, console: Console) -> RunConfig:

@@ -84,10 +84,10 @@ def decode_with_vllm(context: Context, system: str, path: Path) -> None:
     model = model_config(config, context.folder, system)
     source = find_source(model.name, model.revision)
     adapter = Path(model.adapter) if model.adapter else None
-    engine = start_engine(engine_arguments(source.folder, model.quantisation, adapter, config.lora.rank), adapter)
     tokenizer, _ = load_tokenizer(source)
     prompts = prompts_of(context.task, context.splits.reported, tokenizer)
     context.log_prompts(prompts)
+    engine = start_engine(engine_arguments(source.folder, model.quantisation, adapter, config.lora.rank), adapter)
     with DecodingProgress(context.console, f"decoding {path.stem} with vLLM", len(prompts)) as advance:
         decode_to_file(engine, tokenizer, prompts, config.decoding, path, advance)
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import as_lab  # noqa: F401  # before torch is imported
+import as_lab  # before torch is imported
 
 from lab_lib.corpora.database import Database
 from lab_lib.corpora.load import load_corpus
@@ -164,6 +164,7 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
+@as_lab.denormals_as_zero()
 def main() -> None:
     """Measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

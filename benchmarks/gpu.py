@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import as_lab  # noqa: F401  # before torch is imported
+import as_lab  # before torch is imported
 import decoding
 import origin
 
@@ -278,6 +278,7 @@ def lines(name: str, folder: Path) -> list[tuple[str, ...]]:
     return rows
 
 
+@as_lab.denormals_as_zero()
 def main() -> None:
     """Measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import as_lab  # noqa: F401  # before torch is imported
+import as_lab  # before torch is imported
 import origin
 
 from lab_lib.corpora.load import load_corpus
@@ -264,6 +264,7 @@ def seconds_table(found: dict[str, list[float]], dialogues: int) -> str:
     return markdown(("way", "seconds an epoch", "ours takes this many times less", "goal"), rows)
 
 
+@as_lab.denormals_as_zero()
 def main() -> None:
     """Count, compare, measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

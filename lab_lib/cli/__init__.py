@@ -26,6 +26,7 @@ from lab_lib.cli import (
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
 from lab_lib.machine.process import prepare_process
+from lab_lib.models.fast_cpu.denormals import denormals_as_zero
 from lab_lib.training.stopping import stopping_cleanly
 
 app = typer.Typer(
@@ -45,7 +46,7 @@ for verb in VERBS:
 app.add_typer(data.app, name="data", help="Look at, audit, make and fetch corpora.")
 app.add_typer(recipes.app, name="recipes", help="List, print, copy and check recipes.")
 app.add_typer(results.app, name="results", help="Rows of the result tables: submit, check, render.")
-app.add_typer(jobs.app, name="jobs", help="Hand runs in to Slurm, see how they ended, hand in again.")
+app.add_typer(jobs.app, name="jobs", help="Submit runs to Slurm, see how they ended, submit them again.")
 app.add_typer(course.app, name="course", help="The labs: list them, print one solution, make the notebooks.")
 app.add_typer(predictions.app, name="predictions", help="Convert prediction files.")
 
@@ -54,7 +55,7 @@ def main() -> None:
     """Run the command line. Bad input: one line on stderr and exit code 2. Ctrl-C: 130. A signal: 128 + its number."""
     prepare_process()
     try:
-        with stopping_cleanly():
+        with stopping_cleanly(), denormals_as_zero():
             app()
     except LabError as error:
         console.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)

@@ -1,4 +1,4 @@
-"""While a command runs denormals are zero in every thread that computes; after it, and in library calls, they are not."""
+"""Denormals are zero in every thread while a command runs; after it, and in library calls, they are not."""
 
 from __future__ import annotations
 

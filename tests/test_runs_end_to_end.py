@@ -55,7 +55,7 @@ def test_the_adapter_is_scored_end_to_end_and_with_the_gold_state(finished):
     rows = {name: read_jsonl(folder / "predictions" / f"{name}.jsonl") for name in record["predictions_sha256"]}
     assert "call" in rows["finetuned"][0] and "state" in rows["base"][0]
     assert not {"call", "state"} & rows["finetuned-gold-state"][0].keys()
-    assert "Rows that predict belief states are judged with their own (end to end), the others with the gold" in printed
+    assert "End to end, with their own belief states: base model, fine-tuned; the others with the gold" in printed
     assert all("joint_accuracy" in row["dev"] for row in read_jsonl(folder / "log.jsonl") if "dev" in row)
 
 
@@ -72,7 +72,7 @@ def test_states_and_calls_are_scored_beside_ceiling_and_floor(finished):
     assert (
         "belief states and calls" in printed.lower()
         and "Joint goal" in printed
-        and "fine-tuned: calls: malformed" in printed
+        and "fine-tuned: malformed" in printed
     )
 
 

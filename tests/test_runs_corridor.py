@@ -92,6 +92,15 @@ def test_a_folder_from_before_a_knob_existed_is_gone_on_with(finished, places, t
     assert code == 2 and "started with data.report=test, not dev" in err
 
 
+def test_a_folder_from_before_tasks_is_refused_with_the_version_that_opens_it(finished, tmp_path, cli):
+    shutil.copytree(finished, tmp_path / "old")
+    lines = (tmp_path / "old" / "config.yaml").read_text().split("\ndata:", 1)
+    (tmp_path / "old" / "config.yaml").write_text("recipe: town-qlora-cpu\ndata:" + lines[1])
+    for verb in ("evaluate", "decode", "chat"):
+        code, _, err = cli(verb, tmp_path / "old")
+        assert code == 2 and "a run of lab_lib 0.1" in err and err.count("\n") == 1
+
+
 def test_a_run_scored_on_dev_decodes_and_scores_dev_alone(finished, places, tmp_path, cli):
     out = tmp_path / "run"
     code, _, err = cli("run", "town-qlora-cpu", *settings(places), "data.report=dev", "--no-base", "--out", out)
@@ -178,6 +187,8 @@ def test_recipes_can_be_listed_printed_copied_and_checked(tmp_path, cli):
         (["run", "town-qlora-cpu", "--steps=3"], "No such option"),
         (["run", "town-qlora-cpu", "prompt.format=turn"], "did you mean 'turns'"),
         (["run", "town-qlora-cpu", "data.corpus=twon"], "did you mean 'town'"),
+        (["run", "town-qlora-cpu", "prompt.state=true"], "prompt.state is called task.state now"),
+        (["run", "town-qlora-cpu", "task.name=respose"], "did you mean 'response'"),
         (["run", "missing.yaml"], "missing.yaml: no such file"),
         (["decode", "nowhere"], "not a run folder"),
         (["predictions", "export", "nowhere.jsonl", "x.json"], "no such file"),

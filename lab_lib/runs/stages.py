@@ -93,19 +93,21 @@ def decode_with_vllm(context: Context, system: str, path: Path) -> None:
 
 
 def prepare(context: Context) -> bool:
-    """Let the task make what its examples and prompts need, whole or not at all."""
-    folder, task = context.folder, context.task
-    if not task.prepares or folder.prepared.exists():
+    """Let the task make what its examples and prompts need, whole or not at all; of several processes the first one."""
+    folder, task, processes = context.folder, context.task, this_process()
+    if not task.prepares:
         return False
-    if this_process().first:
+    made = not folder.prepared.exists()
+    if made and processes.first:
         temporary = folder.prepared.with_name("prepared.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         task.prepare(context.splits, temporary, context.log)
         temporary.rename(folder.prepared)
-    this_process().wait()
+    processes.connect()
+    processes.wait()  # all come here, also one that looked when it was there already
     task.prepared = folder.prepared
-    return True
+    return made
 
 
 def learn(context: Context, notice: Notice | None = None) -> bool:

@@ -2,8 +2,8 @@
 # Pretrain the bundled base model lab-tiny from nothing: pretrain_tiny.sh [OUT] [--steps N] [--seed N] ...
 #
 # Reads the Schema-Guided Dialogue data in LAB_DATA/sgd/{train,dev} (github.com/google-research-datasets/
-# dstc8-schema-guided-dialogue, CC BY-SA 4.0); an hour or two on two cores. Kill it at any moment: the same command goes
-# on from its last checkpoint. OUT (default runs/lab-tiny) is printed, alone, on stdout; progress goes to stderr. Every
+# dstc8-schema-guided-dialogue, CC BY-SA 4.0); an hour or two on two cores. It can be killed at any point: the same command
+# resumes from the last checkpoint. OUT (default runs/lab-tiny) is printed, alone, on stdout; progress goes to stderr. Every
 # further --knob is listed by `python -m lab_lib.pretraining.tiny --help`.
 #SBATCH --job-name=pretrain_tiny
 #SBATCH --output=slurm-%x-%j.log

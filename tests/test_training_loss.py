@@ -127,7 +127,7 @@ def test_an_optimiser_step_of_accumulated_short_batches_equals_one_of_long_ones(
 
     folder = tiny_llama(tmp_path)
     short = step("short")
-    monkeypatch.setattr(trainer, "batching_for", lambda model, pad, width: long_way(pad))
+    monkeypatch.setattr(trainer, "batching_for", lambda model, pad: long_way(pad))
     long = step("long")
     assert all((a - b).abs().max() < 1e-6 for a, b in zip(short, long, strict=True))
     assert max(b.abs().max() for b in long) > 1e-4

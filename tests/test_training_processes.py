@@ -80,7 +80,7 @@ def require_the_same(one: Path, two: Path, steps: int) -> None:
 
 
 # The recipe trains the token embeddings too, which in this model are the output layer as well.
-NF4 = ["model.quantisation=4bit", "training.log_every=1", "training.packing=true", "training.group_by_length=false"]
+NF4 = ["model.quantisation=4bit", "training.log_every=1", "training.group_by_length=false"]
 GROUPED = ["model.quantisation=none", "training.log_every=4", "training.group_by_length=true"]
 
 

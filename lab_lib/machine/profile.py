@@ -165,7 +165,7 @@ def speed_lines(
     from lab_lib.training.seq2seq import rows_for
 
     lengths = [len(example.ids) for example in examples]
-    batching = batching_for(model, pad, max(lengths) if config.packing else None)
+    batching = batching_for(model, pad)
     rows, order = rows_for(model, examples, eos), list(epoch_order(lengths, config))
     taken = order[WARM * config.batch_size : (WARM + TIMED) * config.batch_size]
     tokens = sum(lengths[i] for i in taken)

@@ -44,8 +44,8 @@ class Loaded:
     """A model ready to train or to generate.
 
     `model` is a transformers model, or a PEFT model around it when an adapter was asked for. `device` and `dtype`
-    (bf16, fp16 or fp32) say how to run it: inside `hardware.autocast(device, dtype)`. `base_name` is the same on
-    every machine for bundled and hub models; `revision` is the commit hash of a hub model.
+    (bf16, fp16 or fp32) are where and how it runs, inside `hardware.autocast(device, dtype)`. `base_name` is the same
+    on every machine for bundled and hub models; `revision` is the commit hash of a hub model.
     """
 
     model: Any

@@ -1,5 +1,6 @@
-"""The folder of a pretraining: its settings, its newest checkpoint, its log. Killing it at any moment leaves one that
-can be gone on with.
+"""The folder of a pretraining: its settings, its newest checkpoint, its log.
+
+A pretraining can be killed at any point and resumed from its folder.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.errors import LabError
-from lab_lib.files import read_json, read_json_or, read_jsonl, write_json, write_jsonl, writing
+from lab_lib.files import read_json, read_json_or, write_json, write_jsonl, writing
 
 
 def open_folder(folder: Path, config: Mapping[str, Any]) -> None:
-    """Create a folder with its config, or go on with one that has the same. Raises LabError naming what differs."""
+    """Create a folder with its config, or resume one that has the same config. Raises LabError naming what differs."""
     path = folder / "config.json"
     old = read_json_or({}, path)
     for name, value in config.items():
@@ -23,9 +24,10 @@ def open_folder(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def cut_log(path: Path, done: int) -> None:
-    """Drop the rows of steps after the checkpoint that is gone on from: they are taken again."""
-    if path.exists():
-        write_jsonl(path, [row for row in read_jsonl(path) if row["step"] <= done])
+    """Drop the rows of steps after the checkpoint that training resumes from: these steps are repeated."""
+    from lab_lib.training.callbacks import whole_rows
+
+    write_jsonl(path, [row for row in whole_rows(path) if row["step"] <= done])
 
 
 def save_checkpoint(folder: Path, model: Any, optimiser: Any, step: int) -> None:

@@ -177,7 +177,7 @@ def pretrain(config: PretrainConfig) -> None:
         print(f"resuming from the checkpoint of step {done}", file=sys.stderr, flush=True)
     cut_log(out / "log.jsonl", done)
     batches = windows(documents, config)
-    for _ in range(done):  # resuming: the batches already learnt from are generated again and passed over
+    for _ in range(done):  # resuming: the batches of steps already taken are generated again and skipped
         next(batches)
     with noticing_signals() as notice:
         train_steps(model, optimiser, batches, done, config, held_out, notice)

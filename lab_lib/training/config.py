@@ -30,9 +30,6 @@ class TrainConfig:
     # Inside an optimiser step examples of similar length share a micro batch: less padding, the more so the smaller the
     # micro batch; the gradient does not change. Nothing is gained where micro_batch_size is batch_size.
     group_by_length: bool = True
-    # true puts several examples of a micro batch into one row, attention kept apart: the same steps and gradients. It
-    # pays where lengths in a micro batch differ much: one example a reply, or micro batches as large as the batch.
-    packing: bool = False
     # torch | liger: liger (GPUs only, `pip install -e '.[liger]'`) computes norms, rotary positions and feed-forward
     # gates in one kernel each: the same numbers to rounding, less memory for activations.
     kernels: Literal["torch", "liger"] = "torch"

@@ -12,27 +12,27 @@ from lab_lib.errors import LabError
 
 
 def prepare_loggers(loggers: Sequence[str], folder: Path) -> list[str]:
-    """Set the loggers' environment so that they write below `folder` and never ask for a login; say what was chosen.
+    """Set the loggers' environment so that they write below `folder` and never ask for a login; return what was chosen.
 
     Weights & Biases without an API key logs offline (upload later with `wandb sync`). Raises LabError naming the
     package to install when a logger's package is missing.
     """
-    said = []
+    lines = []
     for name in loggers:
         if find_spec(name) is None:
             raise LabError(f"training.loggers: the package {name} is not installed; pip install {name}")
         if name == "tensorboard":
             os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tensorboard"))
-            said.append(f"tensorboard: tensorboard --logdir {os.environ['TENSORBOARD_LOGGING_DIR']}")
+            lines.append(f"tensorboard: tensorboard --logdir {os.environ['TENSORBOARD_LOGGING_DIR']}")
         if name == "wandb":
             os.environ.setdefault("WANDB_DIR", str(folder))
             if not has_wandb_key():
                 os.environ.setdefault("WANDB_MODE", "offline")
-            said.append(f"wandb: {os.environ.get('WANDB_MODE', 'online')}, in {os.environ['WANDB_DIR']}")
+            lines.append(f"wandb: {os.environ.get('WANDB_MODE', 'online')}, in {os.environ['WANDB_DIR']}")
         if name == "trackio":
             os.environ.setdefault("TRACKIO_DIR", str(folder / "trackio"))
-            said.append(f"trackio: local, in {os.environ['TRACKIO_DIR']}")
-    return said
+            lines.append(f"trackio: local, in {os.environ['TRACKIO_DIR']}")
+    return lines
 
 
 def has_wandb_key() -> bool:

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
-from lab_lib.errors import LabError
 from lab_lib.models.hardware import Choice
 from lab_lib.training.batches import IGNORED, Collator
-from lab_lib.training.packing import PackedCollator, require_apart
 from lab_lib.training.seq2seq import collator_for, loss_for
 
 SHORT, LONG = "supervised positions", "every position"
@@ -50,17 +48,9 @@ class Batching:
         return self.loss(model(**{name: tensor for name, tensor in batch.items() if name != "labels"}), batch["labels"])
 
 
-def batching_for(model: Any, pad: int, width: int | None = None) -> Batching:
-    """Return how `model` is fed: short batches where that is the same, else with a mask and every logit.
-
-    With `width` a micro batch is packed to rows of that many tokens; raises LabError for a model that cannot have it.
-    """
+def batching_for(model: Any, pad: int) -> Batching:
+    """Return how `model` is fed: short batches where that is the same, else with a mask and every logit."""
     logits = choose_positions(model)
-    if width is not None:
-        if logits.value == LONG:
-            raise LabError(f"training.packing: {logits.reason}; set training.packing=false")
-        require_apart(model)
-        return Batching(PackedCollator(pad, width), supervised_loss, logits)
     if logits.value == SHORT:
         return Batching(Collator(pad, short=True), supervised_loss, logits)
     return Batching(collator_for(model, pad), loss_for(model), logits)

@@ -102,7 +102,7 @@ def train(
     for line in prepare_loggers(config.loggers, folder):
         log(line)
     rows, lengths = rows_for(model, examples, eos), [len(example.ids) for example in examples]
-    batching = batching_for(model, pad, max(lengths) if config.packing else None)
+    batching = batching_for(model, pad)
     log(f"logits at {batching.logits}")
     log(batch_line(config, world_size()))
     steps, tokens = step_count(config, len(rows)), config.batch_size * sum(lengths) / len(rows)

@@ -70,9 +70,7 @@ def test_states_and_calls_are_scored_beside_ceiling_and_floor(finished):
     assert states["fine-tuned"]["malformed"] == problems["malformed"] > 0  # random weights
     assert rows["fine-tuned"]["intervals"].keys() >= {"joint_accuracy", "calls", "combined"}
     assert (
-        "belief states and calls" in printed.lower()
-        and "Joint goal" in printed
-        and "fine-tuned: malformed" in printed
+        "belief states and calls" in printed.lower() and "Joint goal" in printed and "fine-tuned: malformed" in printed
     )
 
 

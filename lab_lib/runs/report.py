@@ -120,4 +120,4 @@ def model_line(config: RunConfig) -> str:
         "" if model.quantisation == "none" else model.quantisation,
     ]
     trained = "every weight" if lora.method == "full" else f"LoRA, rank {lora.rank}, on {lora.modules} layers"
-    return f"{', '.join(filter(None, held))}; {trained}" + (" and the tokens' vectors" if lora.embeddings else "")
+    return f"{', '.join(filter(None, held))}; {trained}" + (" and the token embeddings" if lora.embeddings else "")

@@ -27,7 +27,8 @@ def cut_log(path: Path, done: int) -> None:
     """Drop the rows of steps after the checkpoint that training resumes from: these steps are repeated."""
     from lab_lib.training.callbacks import whole_rows
 
-    write_jsonl(path, [row for row in whole_rows(path) if row["step"] <= done])
+    if path.exists():
+        write_jsonl(path, [row for row in whole_rows(path) if row["step"] <= done])
 
 
 def save_checkpoint(folder: Path, model: Any, optimiser: Any, step: int) -> None:

@@ -1,4 +1,4 @@
-"""Attention in strips: the gradient of attention, the model that trains with it, and where it is left alone."""
+"""Attention in chunks: the gradient of attention, the model that trains with it, and where it is left alone."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from lab_lib.training.loss import batching_for
 
 
 @pytest.mark.parametrize("tokens", [1, 127, 128, 129, 300])
-def test_strips_are_attention_in_value_and_gradient(tokens: int):
-    """In float64, against PyTorch's own kernel; 300 tokens are two whole strips and a part."""
+def test_chunks_are_attention_in_value_and_gradient(tokens: int):
+    """In float64, against PyTorch's own kernel; 300 tokens are two whole chunks and a part."""
     import torch
 
     from lab_lib.models.fast_cpu.chunked_attention import ChunkedAttention
@@ -41,7 +41,7 @@ def loaded(folder: Path, attention: str = "auto", dtype: str = "bf16"):
 
 
 @pytest.mark.parametrize("tiny", [tiny_llama, tiny_neox])
-def test_a_model_learns_the_same_with_strips_as_with_the_fused_kernel(tmp_path: Path, tiny):
+def test_a_model_learns_the_same_with_chunks_as_with_the_fused_kernel(tmp_path: Path, tiny):
     """fp32 computations, so that the only difference is the order of sums; grouped-query attention for Llama."""
     import torch
 
@@ -59,7 +59,7 @@ def test_a_model_learns_the_same_with_strips_as_with_the_fused_kernel(tmp_path: 
     assert (found[0] - found[1]).norm() < 1e-5 * found[1].norm()
 
 
-def test_strips_are_for_decoders_in_bf16_on_a_cpu_and_say_so(tmp_path: Path):
+def test_chunks_are_for_decoders_in_bf16_on_a_cpu_and_say_so(tmp_path: Path):
     choice = loaded(tiny_llama(tmp_path / "llama")).choices["attention"]
     assert choice.value == "chunked" and "decoding" in choice.reason
     assert loaded(tmp_path / "llama", dtype="fp32").choices["attention"].value == "sdpa"
@@ -75,25 +75,25 @@ def test_masks_are_obeyed_and_decoding_does_not_change(tmp_path: Path):
     """A mask of left padding, where some tokens see nothing; and without gradients the kernel is the fused one."""
     import torch
 
-    strips, fused = (loaded(folder_of, attention).model.eval() for folder_of, attention in
+    chunks, fused = (loaded(folder_of, attention).model.eval() for folder_of, attention in
                      ((tiny_llama(tmp_path), "auto"), (tmp_path, "sdpa")))  # fmt: skip
     ids = torch.arange(10, 20).reshape(2, 5)
     mask = torch.tensor([[1, 1, 1, 1, 1], [0, 0, 1, 1, 1]])
     theirs = fused(ids, attention_mask=mask).logits
-    ours = strips(ids, attention_mask=mask).logits
+    ours = chunks(ids, attention_mask=mask).logits
     assert not ours.isnan().any() and (ours - theirs)[mask.bool()].abs().max() < 1e-5
     with torch.no_grad():
-        assert torch.equal(strips(ids, attention_mask=mask).logits, theirs)
-        assert torch.equal(strips(ids).logits, fused(ids).logits)
+        assert torch.equal(chunks(ids, attention_mask=mask).logits, theirs)
+        assert torch.equal(chunks(ids).logits, fused(ids).logits)
 
 
-def test_a_saved_model_does_not_name_strips(tmp_path: Path):
+def test_a_saved_model_does_not_name_chunks(tmp_path: Path):
     """Another program that loads the folder knows no such attention."""
     model = loaded(tiny_llama(tmp_path / "base")).model
     model.save_pretrained(tmp_path / "saved")
     assert "chunked" not in (tmp_path / "saved" / "config.json").read_text()
 
 
-def test_strips_cannot_be_asked_for_by_name(tmp_path: Path):
+def test_chunks_cannot_be_asked_for_by_name(tmp_path: Path):
     with pytest.raises(LabError, match=r"model\.attention: unknown value 'chunked'"):
         loaded(tiny_llama(tmp_path), attention="chunked")

@@ -57,7 +57,9 @@ def test_lab_evaluate_says_how_near_replies_are_to_the_users_words(model, tmp_pa
     monkeypatch.chdir(tmp_path)
     options = ["--corpus", corpus, "--metrics", "embedding", "--embedding-model", model]
     assert lab("evaluate", target, *options) == 0
-    scores = read_json(tmp_path / "p.report.json")["embedding"]["scores"]
-    assert list(scores) == ["gold replies", "random reply", "most frequent reply", "p"]
+    rows = read_json(tmp_path / "p.report.json")["rows"]
+    assert list(rows) == ["gold replies", "random reply", "most frequent reply", "p"]
+    scores = {name: row["values"]["relevance"] for name, row in rows.items()}
     assert -100 <= scores["p"] <= 100 and scores["p"] != scores["gold replies"]
-    assert "cosine x 100" in capsys.readouterr().err
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "times 100" in shown and shown.count("System") == 1  # the only table: there are no other columns

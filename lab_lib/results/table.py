@@ -45,14 +45,14 @@ def groups(metrics: Iterable[Metric]) -> dict[str, list[Metric]]:
 
 
 def tables(rows: Sequence[AnyRow], metrics: Sequence[Metric], words: Words = WORDS) -> list[ScoreTable]:
-    """Return the main table, then one for each other group of metrics that a row has a value of."""
-    found = []
+    """Return the main table, if the task has metrics for one, then one for each other group that a row has values of."""
+    found: list[ScoreTable] = []
     for group, columns in groups(metrics).items():
         shown = shown_rows(rows, columns)
         if group:  # what no row was measured in is no column there
             columns = [metric for metric in columns if any(metric.key in row.values for row in shown)]
-        if shown or not group:
-            found.append(_table(group, shown, columns, words))
+        if shown or (columns and not group):
+            found.append(_table(group, shown, columns, words, sizes=not found))
     return found
 
 
@@ -83,12 +83,18 @@ def _cell(row: TableRow, metric: Metric, oracle: TableRow | None) -> Cell:
     return Cell(text, interval, above)
 
 
-def _table(group: str, rows: Sequence[TableRow], columns: Sequence[Metric], words: Words) -> ScoreTable:
-    """Return one table; with more metrics than fit side by side, they are its lines and the systems its columns."""
+def _table(
+    group: str, rows: Sequence[TableRow], columns: Sequence[Metric], words: Words, *, sizes: bool
+) -> ScoreTable:
+    """Return one table; with more metrics than fit side by side, they are its lines and the systems its columns.
+
+    `sizes`: say under it how much was scored; the first table of several does.
+    """
     cells = table_cells(rows, columns)
     headings = [metric.heading for metric in columns]
     flag = _flag(cells, columns)
-    notes = tuple(_notes(group, cells, columns, words, flag))
+    scored = _sizes([row for row, _ in cells], words) if sizes else []
+    notes = (*scored, *_notes(group, cells, columns, words, flag))
     if len(columns) <= WIDEST:
         lines = [(row.name, row.kind, found) for row, found in cells]
         return ScoreTable(group, "System", tuple(headings), tuple(lines), notes, flag)
@@ -112,7 +118,7 @@ def _notes(
     words: Words,
     flag: str,
 ) -> list[str]:
-    """Return the sentences under a table: what was scored, what the ranges are, and which rows to distrust."""
+    """Return the sentences under a table: what its numbers are, what the ranges are, and which rows to distrust."""
     rows = [row for row, _ in cells]
     measured = any(cell.interval for _, found in cells for cell in found)
     ranges = [f"Ranges: 95 % intervals (bootstrap over {words.items})."] if measured else []
@@ -120,7 +126,7 @@ def _notes(
     if group:
         explained = " ".join(dict.fromkeys(metric.explanation for metric in columns if metric.explanation))
         return [*([explained] if explained else []), *ranges, *_own_notes(rows, group), *marked]
-    return [*_sizes(rows, words), *_own_notes(rows, group), *ranges, *marked]
+    return [*_own_notes(rows, group), *ranges, *marked]
 
 
 def _own_notes(rows: Sequence[TableRow], group: str) -> list[str]:

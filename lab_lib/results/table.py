@@ -45,7 +45,7 @@ def groups(metrics: Iterable[Metric]) -> dict[str, list[Metric]]:
 
 
 def tables(rows: Sequence[AnyRow], metrics: Sequence[Metric], words: Words = WORDS) -> list[ScoreTable]:
-    """Return the main table, if the task has metrics for one, then one for each other group that a row has values of."""
+    """Return the main table, unless it has no columns, then one for each other group that a row has values of."""
     found: list[ScoreTable] = []
     for group, columns in groups(metrics).items():
         shown = shown_rows(rows, columns)
@@ -83,9 +83,7 @@ def _cell(row: TableRow, metric: Metric, oracle: TableRow | None) -> Cell:
     return Cell(text, interval, above)
 
 
-def _table(
-    group: str, rows: Sequence[TableRow], columns: Sequence[Metric], words: Words, *, sizes: bool
-) -> ScoreTable:
+def _table(group: str, rows: Sequence[TableRow], columns: Sequence[Metric], words: Words, *, sizes: bool) -> ScoreTable:
     """Return one table; with more metrics than fit side by side, they are its lines and the systems its columns.
 
     `sizes`: say under it how much was scored; the first table of several does.

@@ -71,7 +71,7 @@ def test_lab_commands_run(words, tmp_path, request):
 def with_files(words: list[str], data: Path) -> list[str]:
     """Put real files where the README says PREDICTIONS and FOLDER."""
     systems = data / "mwzeval" / "mwz" / "predictions"
-    if "sgd" in words:
+    if "understanding" in words:
         places = {"PREDICTIONS": data / "sgd" / "dev" / "dialogues_001.json", "FOLDER": data / "sgd" / "dev"}
     else:
         places = {"PREDICTIONS": systems / "augpt.json.gz", "FOLDER": systems}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import pkgutil
 
 import pytest
 
@@ -33,6 +35,15 @@ def test_each_lab_has_exercises_grapes_and_a_way_on(number):
     assert "🍇" in text and "What to try next" in text and "FULL = False" in text
     assert "RESULT(" not in text  # the place of a number that nobody has put in yet
     assert all(reveal(name).strip() for name in exercises(text))
+
+
+@pytest.mark.parametrize("number", LABS)
+def test_what_a_lab_imports_is_there(number):
+    """Names that moved are found in the default tier, which executes no notebook."""
+    nodes = [node for node in ast.walk(ast.parse(read_text(LABS[number]))) if isinstance(node, ast.ImportFrom)]
+    names = [f"{node.module}.{alias.name}" for node in nodes for alias in node.names]
+    ours = [name for name in names if name.startswith("lab_lib.")]
+    assert ours and all(pkgutil.resolve_name(name) is not None for name in ours)
 
 
 @pytest.mark.notebooks

@@ -36,12 +36,17 @@ def write_all(result: Explored, out: Path, console: Console) -> Path:
     if result.agreement:
         names, shares = act_shares(result.said, result.found)
         acts = draw_act_map(names, shares, f"Gold acts by cluster: {result.source}", out / "acts.png", out / "acts.svg")
-        lines, title = agreement_lines(result.agreement), f"{result.source}: clusters against gold acts"
-        console.print(terminal_table(HEADINGS, lines, QUALITY_NOTES, title, "Clusters"))
+        console.print(table(result))
     write_jsonl(out / "utterances.jsonl", _rows(result))
     write_json(out / "structure.json", record(result, drawn_by))
     page = structure_html(result, facts(result) | {"Graph drawn by": drawn_by}, (graph, acts), walks(result))
     return write_text(out / "structure.html", page)
+
+
+def table(result: Explored) -> Any:
+    """Return the table of agreement with the gold acts, for the terminal; a lab shows it too."""
+    lines = agreement_lines(result.agreement)
+    return terminal_table(HEADINGS, lines, QUALITY_NOTES, f"{result.source}: clusters against gold acts", "Clusters")
 
 
 def draw(result: Explored, out: Path) -> tuple[str, Choice]:

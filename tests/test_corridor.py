@@ -61,7 +61,11 @@ class Walk:
             assert lab(*arguments) == 0
 
 
-@pytest.fixture(scope="module", params=["echo", "preference", "calls", "sgd"])
+# The other three tell nothing new unless a contract changes: `.ci/run` walks them, `make test` does not.
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("preference", "calls", "sgd")]
+
+
+@pytest.fixture(scope="module", params=["echo", *OTHERS])
 def walk(request, tmp_path_factory) -> Walk:
     module = importlib.import_module(f"corridor_tasks.{request.param}")
     folder = tmp_path_factory.mktemp(request.param)

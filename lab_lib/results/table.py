@@ -45,13 +45,13 @@ def groups(metrics: Iterable[Metric]) -> dict[str, list[Metric]]:
 
 
 def tables(rows: Sequence[AnyRow], metrics: Sequence[Metric], words: Words = WORDS) -> list[ScoreTable]:
-    """Return the main table, unless it has no columns, then one for each other group that a row has values of."""
+    """Return the main table, unless all metrics are in groups, then one for each group that a row has values of."""
     found: list[ScoreTable] = []
     for group, columns in groups(metrics).items():
         shown = shown_rows(rows, columns)
         if group:  # what no row was measured in is no column there
             columns = [metric for metric in columns if any(metric.key in row.values for row in shown)]
-        if shown or (columns and not group):
+        if shown or (not group and (columns or not metrics)):
             found.append(_table(group, shown, columns, words, sizes=not found))
     return found
 

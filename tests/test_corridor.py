@@ -61,7 +61,8 @@ class Walk:
             assert lab(*arguments) == 0
 
 
-# The other three tell nothing new unless a contract changes: `.ci/run` walks them, `make test` does not.
+# These tell nothing new unless a contract changes: `.ci/run` walks them, `make test` does not. The same holds for the
+# sweep of any task, since tests/test_sweeps_runs.py has whole ones.
 OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("preference", "calls", "sgd")]
 
 
@@ -121,6 +122,7 @@ def test_what_cannot_work_is_refused_before_a_weight_is_loaded(walk, tmp_path, c
         assert code == 2 and message in error and not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_has_its_table_and_figure(walk, tmp_path):
     out = tmp_path / "sweep"
     # One run, since each is a process of its own; tests/test_sweeps_*.py have whole grids.

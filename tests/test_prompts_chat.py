@@ -198,7 +198,7 @@ def test_a_template_that_rewrites_is_refused_with_the_way_out_which_works(shape)
     tokenizer = ready(shape)
     messages = [Message("system", "Help.", 0), *PLAIN_TALK]
     with pytest.raises(
-        LabError, match=r"^dialogue D1: .*in another way.*use prompt\.format=turns: one example a turn$"
+        LabError, match=r"^dialogue D1: .*in another way.*use prompt\.format=turns: one example per turn$"
     ):
         training_examples(messages, "d1", tokenizer, CHAT, "dialogue D1")
     with pytest.raises(LabError, match=r"^dialogue D1, system turn 1: .*prompt\.format=turns"):

@@ -1,4 +1,4 @@
-"""Prompts and loss mask: what is learnt, what is cut, and that one pass over a dialogue equals one example a turn."""
+"""Prompts and loss mask: what is learnt, what is cut, and that one pass over a dialogue equals one example per turn."""
 
 from __future__ import annotations
 

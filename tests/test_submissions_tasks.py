@@ -130,7 +130,7 @@ WRONG = {
     "below the bound": (EXACT, {"metrics__exact": -0.5}, "metrics.exact: -0.5 is less than the minimum of 0"),
     "interval out of bounds": (EXACT, {"intervals__exact": [0.0, 101.0]}, "intervals.exact: 101.0 is greater"),
     "interval of nothing": (EXACT, {"intervals__exakt": [0.0, 9.0]}, "intervals: unknown metric 'exakt'"),
-    "name that is none": (EXACT, {"metrics": {"Exact ": 50.0}}, "metrics: 'Exact ' does not match"),
+    "unknown name": (EXACT, {"metrics": {"Exact ": 50.0}}, "metrics: 'Exact ' does not match"),
     "better than it is": (EXACT, {"metrics__exact": 60.0}, "exact is 60.0, its predictions give 50.0"),
     "margin without bounds": (MARGIN, {"metrics__margin": 1e6, "intervals__margin": [0.0, 2e6]}, "margin is 1000000.0"),
     "margin beside its interval": (MARGIN, {"metrics__margin": 1e6}, "outside its own interval"),

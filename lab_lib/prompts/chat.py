@@ -138,14 +138,14 @@ class ChatLayout:
         return whole.text[len(start) : begin], whole.text[begin:stop]
 
     def _rewritten(self, chat: Sequence[Spoken], turn: int) -> LabError:
-        """Return the error of a template that writes earlier text anew; one example a turn helps where it is a turn's.
+        """Return the error of a template that changes earlier text; one example per turn helps if a turn was given.
 
         Some leave out what the model thought in all answers but the last, others trim white space.
         """
         earlier = any(spoken.role == "assistant" and spoken.message.turn < turn for spoken in chat)
         way_out = "prompt.template=plain"
         if earlier and self.config.format == "dialogues":
-            way_out = "prompt.format=turns: one example a turn"
+            way_out = "prompt.format=turns: one example per turn"
         return LabError(f"the chat template writes earlier messages in another way when one is added; use {way_out}")
 
     def _render(self, chat: Sequence[Spoken], ask: bool = False) -> Rendered:

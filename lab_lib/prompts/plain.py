@@ -2,7 +2,7 @@
 
 Every message is tokenised on its own and the ids are joined, so a prompt for turn n is, token for token, the
 beginning of the prompt for turn n + 1, and of the whole dialogue. That is what makes one pass over a dialogue give
-the same gradient as one example a turn, and what lets decoding reuse its cache inside a dialogue.
+the same gradient as one example per turn, and what lets decoding reuse its cache inside a dialogue.
 """
 
 from __future__ import annotations

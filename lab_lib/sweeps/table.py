@@ -1,4 +1,4 @@
-"""The table of a sweep: one line a setting, averaged over seeds, each score with a 95 % interval.
+"""The table of a sweep: one line per setting, averaged over seeds, each score with a 95 % interval.
 
 It takes plain rows, one a run, and does not know where they come from: training runs (`lab sweep`) or one adapter
 decoded in several ways. `figure.py` draws the same rows.

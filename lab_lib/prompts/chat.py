@@ -138,7 +138,7 @@ class ChatLayout:
         return whole.text[len(start) : begin], whole.text[begin:stop]
 
     def _rewritten(self, chat: Sequence[Spoken], turn: int) -> LabError:
-        """Return the error of a template that changes earlier text; one example per turn helps if a turn was given.
+        """Return the error of a template that changes earlier text; one example per turn helps after an earlier answer.
 
         Some leave out what the model thought in all answers but the last, others trim white space.
         """

@@ -167,7 +167,7 @@ def chat_tokenizer(shape: Shape, folder: Path | None = None) -> Any:
     if shape.kind == "pieces":
         tokenizer.pre_tokenizer = None
         # Bytes are entries of the vocabulary, and no added tokens.
-        tokenizer = _without_added(tokenizer, {f"<0x{byte:02X}>" for byte in range(256)})
+        tokenizer = without_added(tokenizer, {f"<0x{byte:02X}>" for byte in range(256)})
     tokenizer.add_tokens([AddedToken(token, normalized=False, special=False) for token in shape.added])
     names = {"unk_token": "<unk>", "pad_token": shape.pad, "bos_token": "<s>", "eos_token": shape.eos}
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=shape.template, **names)
@@ -177,7 +177,7 @@ def chat_tokenizer(shape: Shape, folder: Path | None = None) -> Any:
     return AutoTokenizer.from_pretrained(folder)
 
 
-def _without_added(tokenizer: Any, tokens: set[str]) -> Any:
+def without_added(tokenizer: Any, tokens: set[str]) -> Any:
     """Return the tokenizer with some tokens in its vocabulary alone."""
     import json
 

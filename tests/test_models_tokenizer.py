@@ -1,4 +1,4 @@
-"""The padding token: it exists, it is not EOS, and no embedding is added for it."""
+"""The padding token: it exists, it is EOS only where no token is to spare, and no embedding is added for it."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ def test_without_special_tokens_to_spare_a_byte_pads_that_no_text_contains(tmp_p
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
 
-def test_a_vocabulary_of_words_without_a_token_to_spare_is_refused(tmp_path):
+def test_a_vocabulary_of_words_without_a_token_to_spare_pads_with_eos(tmp_path):
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     words = Tokenizer(models.WordLevel({"</s>": 0, "hello": 1, "ÿ": 2}, unk_token="hello"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(tokenizer_object=words, eos_token="</s>").save_pretrained(tmp_path)
-    with pytest.raises(LabError, match="tiny: the tokenizer has no padding token, and its vocabulary has no token to"):
-        load_tokenizer(Source("tiny", tmp_path))
+    tokenizer, choice = load_tokenizer(Source("tiny", tmp_path))
+    assert (tokenizer.pad_token_id, choice.value) == (0, "</s>") and "masked by position" in choice.reason
 
 
 def test_no_end_token_is_an_error(tmp_path):

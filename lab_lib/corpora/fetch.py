@@ -55,7 +55,7 @@ def fetch(
     base = (mirror or manifest["base"]).rstrip("/")
     stage = Path(folder) / f".{name}.incomplete"
     missing = [item for item in items if not _is_right(Path(folder) / item.target, item)]
-    with _progress_bar(missing, console) as report:
+    with progress_bar(missing, console) as report:
         for item in missing:
             _obtain(item, f"{base}/{item.path}", stage, patience, report(item))
     _move(missing, stage, Path(folder))
@@ -118,7 +118,7 @@ def _move(items: list[Item], stage: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _progress_bar(items: list[Item], console: Any) -> Iterator[Callable[[Item], Progress]]:
+def progress_bar(items: list[Item], console: Any) -> Iterator[Callable[[Item], Progress]]:
     """Show a bar over the bytes of all files; gives a function from an item to its progress callback."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn

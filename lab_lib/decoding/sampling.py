@@ -80,8 +80,9 @@ class RowProcessors:
         import torch
         from transformers.generation import logits_process as processors
 
-        width, pad = max(len(prompt.ids) for prompt in prompts), tokenizer.pad_token_id
-        rows = [[pad] * (width - len(prompt.ids)) + list(prompt.ids) for prompt in prompts]
+        # A row is filled up with its own first token: the penalty of repetition sees no token that the row lacks.
+        width = max(len(prompt.ids) for prompt in prompts)
+        rows = [[prompt.ids[0]] * (width - len(prompt.ids)) + list(prompt.ids) for prompt in prompts]
         self.history = torch.tensor(rows, device=device)
         self.chain: list[Any] = [processors.SequenceBiasLogitsProcessor(bias)] if bias else []
         if config.repetition_penalty != 1.0:

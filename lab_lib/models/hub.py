@@ -1,4 +1,4 @@
-"""From a model's name to a folder on this machine: bundled, local, or downloaded from a hub and cached.
+"""From a model's name to a folder on this machine: bundled, fetched before, local, or from a hub and cached.
 
 Whatever the name was, everything after this works on a folder, so there is one way to load and one way to fail.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_json
+from lab_lib.models.packaged import PACKAGED, packaged_folder
 
 DATA = Path(__file__).parent.parent / "data"
 BUNDLED = {name: DATA / name for name in ("lab-tiny", "t5-tiny", "llama-1m", "llama-20m", "town-adapter")}
@@ -42,17 +43,19 @@ class Source:
 
 
 def find_source(name: str, revision: str | None = None, code: bool = False) -> Source:
-    """Return the folder of a bundled name, a path or a hub name (downloading it, or from the cache).
+    """Return the folder of a bundled or fetched model, a path or a hub name (downloading it, or from the cache).
 
     `code` also fetches *.py files (only for trust_remote_code). Does not look inside: see `check_folder`.
     Raises LabError, one line, when there is no such thing or it cannot be had.
     """
     if not name:
-        raise LabError("model.name: empty, expected a bundled name, a folder or a hub name")
+        raise LabError("model.name: empty, expected a bundled or fetched model, a folder or a hub name")
     if name in BUNDLED:
         if not BUNDLED[name].is_dir():
             raise LabError(f"{name}: the bundled model is not in this installation ({BUNDLED[name]}); install it again")
         return Source(name, BUNDLED[name], tokens=BUNDLED[SHAPES[name]] if name in SHAPES else None)
+    if name in PACKAGED:
+        return Source(name, packaged_folder(name))
     path = Path(name).expanduser()
     if path.is_dir():
         return Source(str(path.resolve()), path.resolve())
@@ -82,7 +85,7 @@ def _download(name: str, revision: str | None, code: bool) -> Source:
 
     wanted = [*WANTED, "*.py"] if code else list(WANTED)
     at = f" at revision {revision}" if revision else ""
-    hint = "" if "/" in name else _close(name, BUNDLED)  # bundled names have no owner
+    hint = "" if "/" in name else _close(name, [*BUNDLED, *PACKAGED])  # bundled names have no owner
     try:
         folder = snapshot_download(name, revision=revision, allow_patterns=wanted, ignore_patterns=list(UNWANTED))
     except errors.GatedRepoError:

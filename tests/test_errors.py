@@ -28,11 +28,16 @@ def ring():
         (10**5000, "a int too large to show"),
         (ring(), "[[[[...]]]]"),
     ],
+    ids=("nested", "controls", "fits", "too long", "digits", "ring"),
 )
 def test_a_value_is_shown_as_python_writes_it_on_one_line_of_60_characters(value, expected):
     assert shown(value) == expected
 
 
-@pytest.mark.parametrize("value", [bomb(), "x" * 10**7, [0] * 10**6, {n: "y" * 1000 for n in range(1000)}])
+@pytest.mark.parametrize(
+    "value",
+    [bomb(), "x" * 10**7, [0] * 10**6, {n: "y" * 1000 for n in range(1000)}],
+    ids=("bomb", "text", "list", "dict"),
+)
 def test_no_more_of_a_value_is_written_than_is_shown(value):
     assert len(shown(value, 80)) == 80

@@ -17,7 +17,7 @@ from lab_lib.corpora.annotations import Acts, acts_of, read_acts, spans_of, stat
 from lab_lib.corpora.goals import Annotation, annotation, read_annotations
 from lab_lib.corpora.types import Corpus, Dialogue, Dropped, Speaker, Turn
 from lab_lib.errors import LabError, nearest
-from lab_lib.files import read_json
+from lab_lib.files import listed, read_json
 
 SPLITS = ("train", "dev", "test")
 # Users speak at even places, the system at odd ones: (name in the files, name in our types).
@@ -45,7 +45,7 @@ def read_multiwoz(dialogues: Path, goals: Path | None, name: str) -> Corpus:
 
 def read_database(folder: Path) -> dict[str, tuple[Mapping[str, Any], ...]]:
     """Read `<domain>_db.json` files as {domain: rows}, columns as published. LabError if none is there."""
-    files = sorted(folder.glob("*_db.json"))
+    files = listed(folder, "*_db.json")
     tables = {path.name.removesuffix("_db.json"): read_json(path) for path in files}
     if not tables:
         raise LabError(f"{folder}: expected database files named <domain>_db.json")
@@ -72,7 +72,7 @@ def _read_schema(path: Path) -> tuple[Mapping[str, Any], ...]:
 
 def _read_split(folder: Path) -> list[tuple[str, Any]]:
     """Read the files of one split as (place for messages, raw dialogue) pairs, in file order."""
-    files = sorted(folder.glob("dialogues_*.json"))
+    files = listed(folder, "dialogues_*.json")
     if not files:
         raise LabError(f"{folder}: expected files named dialogues_001.json, dialogues_002.json, ...")
     for number, path in enumerate(files, 1):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab_lib.corpora.types import Dialogue, Speaker, Turn
 from lab_lib.errors import LabError
-from lab_lib.files import read_json
+from lab_lib.files import listed, read_json
 
 
 def read_text_dialogues(folder: str | Path) -> Iterator[Dialogue]:
@@ -15,7 +15,7 @@ def read_text_dialogues(folder: str | Path) -> Iterator[Dialogue]:
 
     Raises LabError when the folder holds no `dialogues_*.json` or a record lacks its id, speaker or utterance.
     """
-    files = sorted(Path(folder).glob("dialogues_*.json"))
+    files = listed(folder, "dialogues_*.json")
     if not files:
         raise LabError(f"{folder}: no dialogues_*.json here; expected one split of the Schema-Guided Dialogue data")
     for path in files:

@@ -18,6 +18,7 @@ from lab_lib.corpora.goals import Annotation, annotation, read_annotations
 from lab_lib.corpora.types import Corpus, Dialogue, Dropped, Speaker, Turn
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import listed, read_json
+from lab_lib.texts import is_blank
 
 SPLITS = ("train", "dev", "test")
 # Users speak at even places, the system at odd ones: (name in the files, name in our types).
@@ -175,7 +176,7 @@ def _key(id: str) -> str:
 
 def _checked_text(raw: Any, i: int, where: str) -> str:
     """Return the words of turn `i`; refuse one without words, out of order, or spoken by the wrong side."""
-    if not isinstance(raw, dict) or not isinstance(raw.get("utterance"), str) or not raw["utterance"].strip():
+    if not isinstance(raw, dict) or not isinstance(raw.get("utterance"), str) or is_blank(raw["utterance"]):
         raise LabError(f"{where}: the turn has no words, expected an 'utterance'")
     if str(raw.get("turn_id", i)) != str(i):
         raise LabError(f"{where}: turn_id is {raw['turn_id']!r}, expected '{i}' (turns must be in order)")

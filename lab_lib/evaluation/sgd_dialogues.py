@@ -160,7 +160,7 @@ def _span_fault(spans: Any) -> str:
         if not isinstance(span, Mapping) or not isinstance(span.get("slot"), str):
             return f"a span is {_short(span)}, expected {{slot, start, exclusive_end}}"
         ends = (span.get("start"), span.get("exclusive_end"))
-        if "copy_from" not in span and not all(isinstance(end, int) for end in ends):
+        if "copy_from" not in span and not all(type(end) is int for end in ends):
             return f"the span of slot {span['slot']!r:.60} is from {_short(ends[0])} to {_short(ends[1])}"
     return ""
 

@@ -33,6 +33,9 @@ class Stopped(BaseException):
         super().__init__(f"stopped by {self.name}")
 
 
+LONGEST_NAME = 200  # characters that are compared with the valid names; the time grows with their square
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the closest valid name, else a list of the valid ones.
 
@@ -42,7 +45,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     '; valid: learning_rate, rank'
     """
     names = sorted(valid)
-    close = difflib.get_close_matches(str(name), names, n=1)
+    close = difflib.get_close_matches(str(name)[:LONGEST_NAME], names, n=1)
     return f"; did you mean '{close[0]}'?" if close else f"; valid: {', '.join(names)}"
 
 

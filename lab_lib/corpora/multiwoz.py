@@ -16,7 +16,7 @@ from typing import Any
 from lab_lib.corpora.annotations import Acts, acts_of, read_acts, spans_of, state_of
 from lab_lib.corpora.goals import Annotation, annotation, read_annotations
 from lab_lib.corpora.types import Corpus, Dialogue, Dropped, Speaker, Turn
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, nearest, shown
 from lab_lib.files import listed, read_json
 from lab_lib.texts import is_blank
 
@@ -128,6 +128,9 @@ class _Builder:
             raise LabError(f"{where}: expected a 'dialogue_id'")
         if not isinstance(raw.get("turns"), list) or not raw["turns"]:
             raise LabError(f"{where}: the dialogue is empty, expected a list of 'turns'")
+        services = raw.get("services", [])
+        if not isinstance(services, list) or not all(isinstance(name, str) for name in services):
+            raise LabError(f"{where}: 'services' is {shown(services)}, expected a list of names")
         key = _key(raw["dialogue_id"])
         if key in self.seen:
             raise LabError(f"{where}: this id was read before ({self.seen[key]}); ids must be unique")
@@ -179,11 +182,11 @@ def _checked_text(raw: Any, i: int, where: str) -> str:
     if not isinstance(raw, dict) or not isinstance(raw.get("utterance"), str) or is_blank(raw["utterance"]):
         raise LabError(f"{where}: the turn has no words, expected an 'utterance'")
     if str(raw.get("turn_id", i)) != str(i):
-        raise LabError(f"{where}: turn_id is {raw['turn_id']!r}, expected '{i}' (turns must be in order)")
+        raise LabError(f"{where}: turn_id is {shown(raw['turn_id'])}, expected '{i}' (turns must be in order)")
     names, expected = [name for name, _ in SPEAKERS], SPEAKERS[i % 2][0]
     if raw.get("speaker") not in names:
         speaker = raw.get("speaker")
-        raise LabError(f"{where}: unknown speaker {speaker!r}{nearest(str(speaker), names)}")
+        raise LabError(f"{where}: unknown speaker {shown(speaker)}{nearest(shown(speaker)[1:-1], names)}")
     if raw["speaker"] != expected:
         order = "user and system take turns, user first"
         raise LabError(f"{where}: {raw['speaker']} speaks, expected {expected} ({order})")

@@ -143,6 +143,7 @@ def read_json(path: str | Path) -> Any:
         return parse_json(text)
     except JsonError as error:
         cut = " (is the file cut short?)" if error.position >= len(text.rstrip()) - 1 else ""
+        cut = " (JSON lines? such a file is called .jsonl)" if str(error) == "Extra data" else cut
         line, column = line_and_column(text, error.position)
         raise LabError(f"{path}: line {line}, column {column}: {error}{cut}") from None
 
@@ -183,7 +184,9 @@ def listed(folder: str | Path, pattern: str = "*") -> list[Path]:
 
     Names that begin with a dot are passed over: hidden files, and the `._name` that macOS writes beside every file.
     """
-    return sorted(path for path in Path(folder).glob(pattern) if not path.name.startswith("."))
+    folder = Path(folder)
+    found = ((path, path.relative_to(folder).parts) for path in folder.glob(pattern))
+    return sorted(path for path, parts in found if not any(part.startswith(".") for part in parts))
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> Path:

@@ -136,7 +136,7 @@ def make_report(
 def hashes(path: Path) -> str | dict[str, str]:
     """Return the SHA-256 of a file, or {file: SHA-256} of a folder's files."""
     if path.is_dir():
-        return {file.name: sha256(file) for file in listed(path) if file.is_file()}
+        return {str(file.relative_to(path)): sha256(file) for file in listed(path, "**/*") if file.is_file()}
     return sha256(path)
 
 

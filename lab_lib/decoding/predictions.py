@@ -15,6 +15,7 @@ from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl, write_json, write_jsonl
 from lab_lib.processes.rank import Processes
 from lab_lib.prompts.encode import Prompt
+from lab_lib.strict_json import JsonError, parse_json
 
 Predictions = dict[str, list[dict[str, Any]]]
 ALONE = Processes()
@@ -86,8 +87,8 @@ def read_partial(path: Path, is_row: Callable[[Any], bool] = lambda row: isinsta
     rows = []
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
+            row = parse_json(line)
+        except JsonError:
             break
         if not is_row(row):
             break
@@ -117,7 +118,7 @@ def read_predictions(path: str | Path) -> Predictions:
 def _is_row(row: Any) -> bool:
     """Return whether a parsed line has a dialogue, a turn number and a response."""
     known = isinstance(row, dict) and isinstance(row.get("dialogue"), str) and "response" in row
-    return known and isinstance(row.get("turn"), int)
+    return known and type(row.get("turn")) is int  # true is no turn
 
 
 def _in_order(key: str, rows: Mapping[int, dict[str, Any]], path: str | Path) -> list[dict[str, Any]]:

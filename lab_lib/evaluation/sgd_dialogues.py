@@ -8,7 +8,7 @@ from typing import Any
 
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.sgd_frames import Service
-from lab_lib.files import read_json
+from lab_lib.files import listed, read_json
 
 # In a folder of dialogues: the schema, and what the official scorer leaves behind there.
 _NOT_DIALOGUES = ("schema.json", "dialogues_and_metrics.json")
@@ -69,8 +69,8 @@ def _slots(service: str, slots: list[Any]) -> dict[str, bool]:
 
 def _dialogue_files(folder: Path) -> list[Path]:
     """Return the dialogue files of a folder in the order of their names."""
-    named = [file for file in folder.iterdir() if file.name.endswith((".json", ".json.gz"))]
-    files = sorted(file for file in named if file.name.removesuffix(".gz") not in _NOT_DIALOGUES)
+    named = [file for file in listed(folder) if file.name.endswith((".json", ".json.gz"))]
+    files = [file for file in named if file.name.removesuffix(".gz") not in _NOT_DIALOGUES]
     if not files:
         raise LabError(f"{folder}: no dialogue files (*.json or *.json.gz) in this folder")
     return files
@@ -160,7 +160,7 @@ def _span_fault(spans: Any) -> str:
         if not isinstance(span, Mapping) or not isinstance(span.get("slot"), str):
             return f"a span is {_short(span)}, expected {{slot, start, exclusive_end}}"
         ends = (span.get("start"), span.get("exclusive_end"))
-        if "copy_from" not in span and not all(isinstance(end, int) for end in ends):
+        if "copy_from" not in span and not all(type(end) is int for end in ends):
             return f"the span of slot {span['slot']!r:.60} is from {_short(ends[0])} to {_short(ends[1])}"
     return ""
 

@@ -19,7 +19,8 @@ from lab_lib.calls.parse import parse_calls
 from lab_lib.calls.schema import Function, Parameter
 from lab_lib.corpora.database import FUZZY, Database
 from lab_lib.corpora.types import Dialogue, State, Turn, exchanges
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, shown
+from lab_lib.texts import is_blank
 
 Slots = Mapping[str, Mapping[str, str]]  # {service: {slot: value}}
 VERBS = ("find", "book")
@@ -103,8 +104,8 @@ def read_calls(text: str, functions: Sequence[Function]) -> tuple[list[Call], tu
         for name, value in call.arguments.items():
             if known[call.name].parameter(name) is None:
                 problems.append(f"unknown argument: {call.name}({name})")
-            elif not isinstance(value, str) or not value.strip():
-                problems.append(f"no text: {call.name}({name}={value!r:.40})")
+            elif not isinstance(value, str) or is_blank(value):
+                problems.append(f"no text: {call.name}({name}={shown(value, 40)})")
             else:
                 kept[name] = value
         calls.append(Call(call.name, kept))

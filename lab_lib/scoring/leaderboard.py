@@ -9,7 +9,7 @@ from typing import Any
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, find_metric
-from lab_lib.files import read_json, sha256, write_json, write_text
+from lab_lib.files import listed, read_json, sha256, write_json, write_text
 from lab_lib.runs.record import environment
 from lab_lib.runs.steps import score_row
 from lab_lib.scoring.leaderboard_table import Entry, columns_of, table_notes, to_markdown
@@ -25,7 +25,7 @@ def prediction_files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise LabError(f"{folder}: no such folder")
     files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in listed(folder):
         name = system_name(path)
         if name in files:
             raise LabError(f"{folder}: {files[name].name} and {path.name} are both called '{name}'")

@@ -16,7 +16,7 @@ from lab_lib.decoding.config import DecodeConfig
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Row, Scores
-from lab_lib.files import sha256, write_json, write_text
+from lab_lib.files import listed, sha256, write_json, write_text
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.results.report_html import report_html
 from lab_lib.results.table import to_terminal
@@ -136,7 +136,7 @@ def make_report(
 def hashes(path: Path) -> str | dict[str, str]:
     """Return the SHA-256 of a file, or {file: SHA-256} of a folder's files."""
     if path.is_dir():
-        return {file.name: sha256(file) for file in sorted(path.iterdir()) if file.is_file()}
+        return {str(file.relative_to(path)): sha256(file) for file in listed(path, "**/*") if file.is_file()}
     return sha256(path)
 
 

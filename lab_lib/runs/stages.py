@@ -19,6 +19,7 @@ from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.context import Context
 from lab_lib.runs.fit import build_model, fit, save
 from lab_lib.runs.steps import conversations_of, load_answering, model_config, prompts_of, token_line, train_examples
+from lab_lib.runs.surprise import reference_surprise
 from lab_lib.training.stopping import Notice
 
 
@@ -51,6 +52,8 @@ def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> Non
 
     config = context.config
     loaded = load_answering(model_config(config, context.folder, system), config.prompt)
+    if context.task.measures_surprise:
+        context.task.surprise = reference_surprise(context.task, context.splits.reported, loaded)
     prompts = prompts_of(context.task, context.splits.reported, loaded.tokenizer)
     context.log_prompts(prompts)
     if system == "finetuned" and config.lora.method == "lora":

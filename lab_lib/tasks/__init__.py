@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TASKS = {
     "response": "lab_lib.tasks.response:ResponseTask",
     "calls": "lab_lib.tasks.calls:CallsTask",
+    "messages": "lab_lib.tasks.messages:MessagesTask",
     "understanding": "lab_lib.tasks.understanding:UnderstandingTask",
 }
 OWN = "LAB_TASKS"

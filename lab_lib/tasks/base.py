@@ -128,9 +128,10 @@ class Task(ABC, Generic[Item]):
     Class facts: `name` (`task.name` in recipes), `Config` (the dataclass of the section), `metrics` (the columns of
     its tables, in order), `main` (the metric that chooses checkpoints and sorts sweeps), `variants` (more ways to
     decode the trained model, for example with gold states), `public` (corpora of the result tables), `words`,
-    `submitted` (the fields of an answer that are scored), `free_text` (whether an answer can be right in many wordings:
-    then a row that has the oracle's, word for word, was copied from it), `page_limit` (how many items a report page
-    shows; None: all), `published` (what published tables of the task have).
+    `measures_surprise` (whether a run measures how surprising the reference answers are for each system, see
+    `surprise`), `submitted` (the fields of an answer that are scored), `free_text` (whether an answer can be right in
+    many wordings: then a row that has the oracle's, word for word, was copied from it), `page_limit` (how many items a
+    report page shows; None: all), `published` (what published tables of the task have).
     """
 
     name: ClassVar[str]
@@ -140,6 +141,7 @@ class Task(ABC, Generic[Item]):
     variants: tuple[str, ...] = ()
     public: ClassVar[Mapping[str, Public]] = {}
     words: ClassVar[Words] = Words()
+    measures_surprise: ClassVar[bool] = False
     submitted: ClassVar[tuple[str, ...]] = ("response",)
     free_text: ClassVar[bool] = False
     page_limit: ClassVar[int | None] = None
@@ -149,6 +151,8 @@ class Task(ABC, Generic[Item]):
         """Keep the settings. A subclass raises LabError here for settings that cannot work together."""
         self.config, self.data, self.prompt, self.decoding = config, data, prompt, decoding
         self.prepared: Path | None = None  # the folder that `prepare` filled; set by the run
+        # Of the items that are decoded next: (minus log probability of the reference answers, their tokens).
+        self.surprise: Mapping[str, tuple[float, int]] = {}  # set by the run
 
     # ---- data --------------------------------------------------------------------------------------------------
     @abstractmethod

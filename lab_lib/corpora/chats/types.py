@@ -1,0 +1,50 @@
+"""A conversation as a file of one's own holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lab_lib.errors import LabError
+
+Speaker = Literal["system", "user", "assistant", "tool"]
+
+
+class BadRecord(LabError):
+    """A record that is not what its layout promises: the run is refused, naming file and line."""
+
+
+class Unusable(Exception):
+    """A record that is what it should be, but nothing can be learned from; it is left out and counted by reason."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """One message. Of an assistant's, `learned` says whether it may be supervised (OpenAI's `weight` 0: it may not)."""
+
+    role: Speaker
+    text: str
+    learned: bool = True
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A conversation: its key (`line 12`, or the record's own id), and its messages in order."""
+
+    key: str
+    messages: tuple[Said, ...]
+
+    @property
+    def answers(self) -> tuple[Said, ...]:
+        """What the assistant says, in order."""
+        return tuple(said for said in self.messages if said.role == "assistant")
+
+    @property
+    def text(self) -> str:
+        """What users and assistants say."""
+        return "\n".join(said.text for said in self.messages if said.role in ("user", "assistant"))
+
+    @property
+    def asked(self) -> str:
+        """What the users say."""
+        return "\n".join(said.text for said in self.messages if said.role == "user")

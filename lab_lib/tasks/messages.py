@@ -1,0 +1,156 @@
+"""Conversations of one's own: what an assistant says next, learned from a JSONL file, a folder or a data set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+from lab_lib.corpora.chats.read import Chats, read_chats
+from lab_lib.corpora.chats.types import Chat, Said
+from lab_lib.errors import LabError
+from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.nearest import Nearest
+from lab_lib.evaluation.scores import Predictions, Row, Scores
+from lab_lib.prompts.conversation import Conversation, converse
+from lab_lib.prompts.encode import Example, training_examples
+from lab_lib.prompts.messages import Message
+from lab_lib.tasks import TaskConfig
+from lab_lib.tasks.base import ItemView, Task, TurnView, Words
+from lab_lib.tasks.messages_scores import METRICS, SURPRISE, due_answers, score_answers
+
+
+@dataclass(frozen=True)
+class MessagesConfig(TaskConfig):
+    """What of a conversation is learned and scored."""
+
+    # all: every answer of the assistant. last: the last one alone; those before it are read. An answer with weight 0
+    # (OpenAI's layout) is never learned.
+    learn: Literal["all", "last"] = "all"
+    # The two keys of a layout of one's own, [asked, answered]; null: the layout is recognised.
+    keys: tuple[str, ...] | None = None
+    stemmer: bool = False  # ROUGE with Porter stemming; figures with and without it cannot be compared
+
+    def __post_init__(self) -> None:
+        """Refuse anything but two keys."""
+        if self.keys is not None and len(set(self.keys)) != 2:
+            raise LabError(f"task.keys={list(self.keys)}: expected two keys, for what is asked and what is answered")
+
+
+class MessagesTask(Task[Chat]):
+    """One item is a conversation; its answers are those of the assistant that are learned."""
+
+    name = "messages"
+    Config = MessagesConfig
+    metrics = METRICS
+    main = "chrf"
+    words = Words("conversation", "conversations", "answer", "answers", facts="system")
+    free_text = True
+    page_limit: ClassVar[int | None] = 300
+    measures_surprise = True
+
+    # ---- data --------------------------------------------------------------------------------------------------
+    @cached_property
+    def chats(self) -> Chats:
+        """The corpus, read once."""
+        return read_chats(self.data.corpus, self.config.keys or (), self.data.seed)
+
+    def load(self) -> Mapping[str, Sequence[Chat]]:
+        """Return the conversations by split."""
+        return self.chats.splits
+
+    def dropped(self) -> Sequence[str]:
+        """Return the layout that was recognised, the sizes of the splits, and what was left out, by reason."""
+        return self.chats.lines()
+
+    def text(self, item: Chat) -> str:
+        """Return what users and assistants say."""
+        return item.text
+
+    # ---- model -------------------------------------------------------------------------------------------------
+    def messages(self, item: Chat) -> list[Message]:
+        """Return the messages of a conversation; `prompt.instruction` stands where it has no system message."""
+        said = list(item.messages)
+        if self.prompt.instruction and said[0].role != "system":
+            said.insert(0, Said("system", self.prompt.instruction))
+        turn, found = 0, []
+        for one in said:
+            name = "context" if one.role == "system" and found else ""  # one in the middle is no instruction for all
+            found.append(Message("tool" if name else one.role, one.text, turn, name))
+            turn += one.role == "assistant"
+        return found
+
+    def examples(self, item: Chat, tokenizer: Any) -> list[Example]:
+        """Return the training examples: one of all answers, or one for each answer that is learned."""
+        due, said = due_answers(item, self.config.learn), self.messages(item)
+        if len(due) == len(item.answers):
+            return training_examples(said, item.key, tokenizer, self.prompt)
+        each = self.prompt if self.prompt.format == "pairs" else replace(self.prompt, format="turns")
+        return [one for one in training_examples(said, item.key, tokenizer, each) if one.last in due]
+
+    def converse(self, item: Chat, tokenizer: Any, variant: str = "") -> Conversation:
+        """Yield a prompt for every answer that is learned; what is said before it is as it was in the data."""
+        due = due_answers(item, self.config.learn)
+        talk = converse(self.messages(item), item.key, tokenizer, self.prompt, self.decoding.max_new_tokens)
+        ids: Sequence[int] | None = None
+        try:
+            while True:
+                prompt = talk.send(ids) if ids is not None else next(talk)
+                if prompt.turn == due[0] and item.key in self.surprise:
+                    prompt = replace(prompt, facts={SURPRISE: list(self.surprise[item.key])})
+                ids = (yield prompt) if prompt.turn in due else None
+        except StopIteration:
+            return
+
+    def interactive(self, variant: str = "") -> bool:
+        """Return whether the model's own answers are the history of later ones."""
+        return self.decoding.history == "own"
+
+    def item_from(self, request: Mapping[str, Any]) -> Chat:
+        """Return the conversation so far, with an answer to come."""
+        said = [Said(message["role"], message["content"]) for message in request["messages"]]
+        return Chat("chat", (*said, Said("assistant", "")))
+
+    # ---- judgement ---------------------------------------------------------------------------------------------
+    def score(self, items: Sequence[Chat], predictions: Predictions, settings: EvaluateConfig) -> Scores:
+        """Compare answers with the references; see `score_answers`."""
+        return score_answers(items, predictions, settings, self.config.learn, self.config.stemmer)
+
+    def baselines(self, items: Sequence[Chat], source: Sequence[Chat], seed: int) -> list[Row]:
+        """Return the references, the commonest answer, and the answer to the nearest question of `source`."""
+        pairs = [pair for chat in source for pair in self.pairs(chat)]
+        usual = Counter(answer for _, answer in pairs).most_common(1)[0][0]
+        nearest = Nearest([asked for asked, _ in pairs])
+
+        def answers(say: Any) -> Predictions:
+            return {item.key: [{"response": say(*pair)} for pair in self.pairs(item)] for item in items}
+
+        return [
+            Row("reference answers", "oracle", answers(lambda asked, answer: answer)),
+            Row("majority answer", "trivial", answers(lambda asked, answer: usual)),
+            Row("nearest example", "trivial", answers(lambda asked, answer: pairs[nearest.place(asked)][1])),
+        ]
+
+    def pairs(self, item: Chat) -> list[tuple[str, str]]:
+        """Return (what was said last before it, answer) of every answer that is learned."""
+        due, found, asked, turn = due_answers(item, self.config.learn), [], "", 0
+        for one in item.messages:
+            if one.role != "assistant":
+                asked = one.text
+                continue
+            if turn in due:
+                found.append((asked, one.text))
+            turn += 1
+        return found
+
+    def view(self, item: Chat, rows: Sequence[Row]) -> ItemView:
+        """Return what was asked, the reference and every system's answer, turn by turn."""
+        systems = [row for row in rows if row.kind not in ("oracle", "trivial") and item.key in row.predictions]
+        turns = tuple(
+            TurnView(asked, answer, {row.name: row.predictions[item.key][place]["response"] for row in systems})
+            for place, (asked, answer) in enumerate(self.pairs(item))
+        )
+        system = " ".join(one.text for one in item.messages if one.role == "system")
+        return ItemView(item.key, turns, {"system": {"text": system}} if system else {})

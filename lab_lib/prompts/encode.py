@@ -71,7 +71,7 @@ def training_examples(
 
     Messages longer than `config.max_tokens` become several examples; each answer is supervised once. Every example
     ends with the EOS of its last answer, and has at least one supervised token besides EOS. With `learn: all` every
-    token but BOS is supervised once, and a second EOS after the last answer says that the dialogue is over.
+    token but BOS is supervised once (messages that are not to be learned excepted), and a second EOS after the last answer says that the dialogue is over.
     Raises LabError beginning with `name` (`item KEY` where it is left out) when an answer is empty or cannot fit, or a
     message cannot be written.
     """
@@ -88,7 +88,7 @@ def training_examples(
     examples = [_example(layout, fitted, key, first) for fitted, first in windows]
     if everything:
         examples[-1] = _ended(examples[-1], windows[-1][0].pieces[-1], tokenizer.eos_token_id)
-    return examples
+    return [example for example in examples if any(example.loss_mask)]
 
 
 def _windows(layout: Layout, messages: Sequence[Message], room: int) -> Iterator[tuple[Fitted, int]]:
@@ -124,7 +124,7 @@ def _example(layout: Layout, fitted: Fitted, key: str, first: int) -> Example:
     for piece in pieces:
         before = (*piece.before, *layout.source_end) if piece is pieces[-1] else piece.before
         ids += [*before, *piece.supervised, *piece.after]
-        here = piece.message.turn >= first
+        here = piece.message.turn >= first and piece.message.learned
         around = here and everything
         mask += [around] * len(before) + [here] * len(piece.supervised) + [around] * len(piece.after)
     size = len(ids) - len(pieces[-1].after)  # what follows the last answer is not supervised: do not compute it

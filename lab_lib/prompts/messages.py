@@ -16,6 +16,7 @@ class Message:
     supervised. tool: facts that nobody says (a belief state, what a database found). `name` is the kind of message
     where a role has several: a call or a plan before the reply, say; it is empty for plain utterances and the
     instruction. `ids` are what a model wrote, with the token that ends it: they are kept in the place of the text's.
+    A message of the assistant that is not `learned` is written as the others, and left out of the loss.
     """
 
     role: Role
@@ -23,6 +24,7 @@ class Message:
     turn: int
     name: str = ""
     ids: tuple[int, ...] | None = None
+    learned: bool = True
 
     @property
     def supervised(self) -> bool:

@@ -75,20 +75,17 @@ class MessagesTask(Task[Chat]):
         said = list(item.messages)
         if self.prompt.instruction and said[0].role != "system":
             said.insert(0, Said("system", self.prompt.instruction))
-        turn, found = 0, []
+        turn, found, due = 0, list[Message](), due_answers(item, self.config.learn)
         for one in said:
             name = "context" if one.role == "system" and found else ""  # one in the middle is no instruction for all
-            found.append(Message("tool" if name else one.role, one.text, turn, name))
+            learned = one.role != "assistant" or turn in due
+            found.append(Message("tool" if name else one.role, one.text, turn, name, learned=learned))
             turn += one.role == "assistant"
         return found
 
     def examples(self, item: Chat, tokenizer: Any) -> list[Example]:
-        """Return the training examples: one of all answers, or one for each answer that is learned."""
-        due, said = due_answers(item, self.config.learn), self.messages(item)
-        if len(due) == len(item.answers):
-            return training_examples(said, item.key, tokenizer, self.prompt)
-        each = self.prompt if self.prompt.format == "pairs" else replace(self.prompt, format="turns")
-        return [one for one in training_examples(said, item.key, tokenizer, each) if one.last in due]
+        """Return the training examples, in which the answers that are due are supervised."""
+        return training_examples(self.messages(item), item.key, tokenizer, self.prompt)
 
     def converse(self, item: Chat, tokenizer: Any, variant: str = "") -> Conversation:
         """Yield a prompt for every answer that is learned; what is said before it is as it was in the data."""
@@ -98,9 +95,12 @@ class MessagesTask(Task[Chat]):
         try:
             while True:
                 prompt = talk.send(ids) if ids is not None else next(talk)
-                if prompt.turn == due[0] and item.key in self.surprise:
-                    prompt = replace(prompt, facts={SURPRISE: list(self.surprise[item.key])})
-                ids = (yield prompt) if prompt.turn in due else None
+                if prompt.turn not in due:
+                    ids = None
+                    continue
+                number = due.index(prompt.turn)  # predictions count the answers that are due
+                known = {SURPRISE: list(self.surprise[item.key])} if item.key in self.surprise and not number else {}
+                ids = yield replace(prompt, turn=number, facts=known)
         except StopIteration:
             return
 

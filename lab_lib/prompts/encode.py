@@ -71,9 +71,9 @@ def training_examples(
 
     Messages longer than `config.max_tokens` become several examples; each answer is supervised once. Every example
     ends with the EOS of its last answer, and has at least one supervised token besides EOS. With `learn: all` every
-    token but BOS is supervised once (messages that are not to be learned excepted), and a second EOS after the last answer says that the dialogue is over.
-    Raises LabError beginning with `name` (`item KEY` where it is left out) when an answer is empty or cannot fit, or a
-    message cannot be written.
+    token but BOS is supervised once, and a second EOS after the last answer says that the dialogue is over. Answers
+    that are not to be learned are read alone. Raises LabError beginning with `name` (`item KEY` where it is left out)
+    when an answer is empty or cannot fit, or a message cannot be written.
     """
     name, layout = name or f"item {key}", layout_for(tokenizer, config)
     for message in messages:

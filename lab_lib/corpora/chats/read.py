@@ -12,7 +12,7 @@ from typing import Any
 from lab_lib.corpora.chats.layouts import conversation, recognise
 from lab_lib.corpora.chats.split import split_chats
 from lab_lib.corpora.chats.types import BadRecord, Chat, Unusable
-from lab_lib.errors import LabError, shown
+from lab_lib.errors import LabError, nearest, shown
 from lab_lib.files import read_json, read_text
 from lab_lib.strict_json import JsonError, parse_json
 
@@ -26,6 +26,7 @@ SPLITS = {
     "eval": "dev",
     "test": "test",
 }
+BUNDLED = {"helpdesk": Path(__file__).parents[2] / "data" / "chats" / "helpdesk.jsonl"}
 ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 LEAST = 10  # conversations of one file, so that each of the three sets gets one
 
@@ -48,12 +49,12 @@ class Chats:
 
 
 def read_chats(name: str, keys: tuple[str, ...] = (), seed: int = 0) -> Chats:
-    """Read the corpus called `name`: a file, a folder, or `owner/name` of a data set on the hub.
+    """Read the corpus called `name`: a bundled one, a file, a folder, or `owner/name` of a data set on the hub.
 
     `keys` are the two keys of a layout of one's own. One file is split here, by `seed`. Raises LabError, naming file
     and line, for records that are not in the layout of the first one, and where there is nothing to learn from.
     """
-    path = Path(name).expanduser()
+    path = BUNDLED.get(name) or Path(name).expanduser()
     if path.is_dir():
         sources = _folder(path)
     elif path.exists() or path.suffix in (".jsonl", ".json", ".gz"):
@@ -61,7 +62,8 @@ def read_chats(name: str, keys: tuple[str, ...] = (), seed: int = 0) -> Chats:
     elif re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         sources = _hub(name)
     else:
-        raise LabError(f"data.corpus={name}: no such file or folder, and not the name of a data set (owner/name)")
+        kinds = "no such file or folder, and not the name of a data set (owner/name)"
+        raise LabError(f"data.corpus={name}: {kinds}{nearest(name, BUNDLED)}")
     reader = _Reader(keys)
     found = {split: [chat for chat in map(reader.chat, rows) if chat] for split, rows in sources.items()}
     splits = found if {"train", "dev", "test"} <= set(found) else _drawn(found, name, seed)

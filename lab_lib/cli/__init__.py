@@ -16,6 +16,7 @@ from lab_lib.cli import (
     jobs,
     models,
     predictions,
+    publish,
     recipes,
     results,
     runs,
@@ -40,6 +41,7 @@ app = typer.Typer(
 VERBS: tuple[Callable[..., None], ...] = (
     *(runs.demo, runs.run, sweeps.sweep, runs.train, decoding.decode, scoring.evaluate, scoring.leaderboard),
     *(models.merge, models.chat, models.speed, models.doctor, free.generate, structure.structure),
+    *(publish.export, publish.push),
 )
 for verb in VERBS:
     app.command()(verb)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from lab_lib.corpora.multiwoz import read_multiwoz
-from lab_lib.corpora.types import Corpus
+from lab_lib.corpora.types import Corpus, Dropped
 from lab_lib.errors import LabError, nearest
 
 TOWN = Path(__file__).resolve().parent.parent / "data" / "town"
@@ -25,8 +26,10 @@ def load_corpus(name: str) -> Corpus:
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise LabError(f"no corpus and no folder is called '{name}'{nearest(name, NAMES)}")
-    goals = folder if (folder / "data.json").exists() else None
-    return read_multiwoz(folder, goals, folder.resolve().name)
+    if (folder / "data.json").exists():
+        return read_multiwoz(folder, folder, folder.resolve().name)
+    found = read_multiwoz(folder, None, folder.resolve().name)
+    return replace(found, dropped=(*found.dropped, Dropped("data.json", "goals, bookings and database: no data.json")))
 
 
 def _multiwoz_folders() -> tuple[Path, Path]:

@@ -10,6 +10,7 @@ from rich.text import Text
 from lab_lib.corpora.delex import applied_spans
 from lab_lib.corpora.types import Corpus, Dialogue, DomainGoal, State, Turn
 from lab_lib.errors import LabError, nearest
+from lab_lib.ids import id_key
 
 # Colour-blind-safe pairs: speakers differ in lightness too, spans are underlined as well as coloured.
 STYLES = {"user": "bold blue", "system": "bold yellow", "span": "underline green", "note": "dim", "head": "bold"}
@@ -79,7 +80,7 @@ def pick(corpus: Corpus, split: str, n: int, id: str | None = None) -> tuple[Dia
             raise LabError(f"{corpus.name}: no split '{split}'{nearest(split, corpus.splits)}")
         return corpus.splits[split][:n]
     by_key = {dialogue.key: dialogue for dialogues in corpus.splits.values() for dialogue in dialogues}
-    key = id.lower().removesuffix(".json")
+    key = id_key(id)
     if key not in by_key:
         close = difflib.get_close_matches(key, by_key, n=1)
         hint = f"; did you mean '{by_key[close[0]].id}'?" if close else f" among its {len(by_key)} dialogues"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab_lib.errors import LabError, nearest
+from lab_lib.ids import id_key
 
 Turns = Sequence[Mapping[str, Any]]
 
@@ -52,8 +53,7 @@ def _check_keys(predictions: Mapping[str, Any], expected: Mapping[str, int]) -> 
     """Refuse dialogues the reference does not have."""
     unknown = [key for key in predictions if key not in expected]
     if unknown:
-        spelt = str(unknown[0]).lower().removesuffix(".json")
-        hint = nearest(spelt, expected)
+        hint = nearest(id_key(str(unknown[0])), expected)
         if not hint.startswith("; did you mean"):  # A list of a thousand ids is no help.
             hint = f"; expected ids like '{next(iter(expected), '')}'"
         raise LabError(f"predictions: {len(unknown)} unknown dialogue ids, the first is {unknown[0]!r}{hint}")

@@ -17,6 +17,7 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Row, Scores
 from lab_lib.files import sha256, write_json, write_text
+from lab_lib.ids import id_key
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.results.report_html import report_html
 from lab_lib.results.table import to_terminal
@@ -79,7 +80,7 @@ def read_row(path: Path, name: str, task: Task[Any], items: Sequence[Any], setti
     predictions = task.read(path)
     known = {item.key for item in items}
     if unknown := [key for key in predictions if key not in known]:
-        hint = nearest(str(unknown[0]).lower().removesuffix(".json"), known)
+        hint = nearest(id_key(str(unknown[0])), known)
         if not hint.startswith("; did you mean"):  # a list of a thousand keys is no help
             hint = f"; expected ids like '{next(iter(known), '')}'"
         raise LabError(f"predictions: {len(unknown)} unknown {task.words.item} ids, the first is {unknown[0]!r}{hint}")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from lab_lib.calls.schema import Function, read_function
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_jsonl
+from lab_lib.ids import by_key, id_key, require_distinct
+
+NAMES = "BFCL_v*_*.json"  # of the files of categories
+ROLES = ("system", "user")  # of messages that stand in a prompt
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,8 @@ class Expected:
 class CallItem:
     """One question: its messages ({role, content}), the functions on offer and the expected calls.
 
-    `answers` is empty where no call is right (irrelevance) or any call is (relevance).
+    `answers` is empty where no call is right (irrelevance) or any call is (relevance). `left_out` says what of the
+    question the prompts do not hold, one reason each.
     """
 
     key: str
@@ -32,6 +39,7 @@ class CallItem:
     messages: tuple[Mapping[str, str], ...]
     functions: tuple[Function, ...]
     answers: tuple[Expected, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def kind_of(category: str) -> str:
@@ -48,7 +56,7 @@ def kind_of(category: str) -> str:
 
 def categories(folder: str | Path) -> tuple[str, ...]:
     """Return the categories that a folder holds, sorted. Raises LabError if it holds none."""
-    names = sorted(path.stem.split("_", 2)[2] for path in Path(folder).glob("BFCL_v*_*.json"))
+    names = sorted(path.stem.split("_", 2)[2] for path in Path(folder).glob(NAMES))
     if not names:
         raise LabError(f"{folder}: no BFCL_v*_<category>.json here; expected the leaderboard's data folder")
     return tuple(names)
@@ -70,21 +78,25 @@ def read_bfcl(folder: str | Path, category: str) -> tuple[CallItem, ...]:
     if "relevance" not in category:
         answers = _answers(path.parent / "possible_answer" / path.name)
     items = tuple(_item(row, category, answers, f"{path}: line {n}") for n, row in enumerate(read_jsonl(path), 1))
-    if spare := answers.keys() - {item.key for item in items}:
+    require_distinct([item.key for item in items], str(path))
+    if spare := answers.keys() - {id_key(item.key) for item in items}:
         raise LabError(f"{path}: no item for the answer {sorted(spare)[0]} and {len(spare) - 1} more")
     return items
 
 
 def _answers(path: Path) -> dict[str, tuple[Expected, ...]]:
-    """Return {item key: expected calls}."""
-    answers = {}
+    """Return {item key, as `id_key` spells it: expected calls}."""
+    answers: dict[str, tuple[Expected, ...]] = {}
     for number, row in enumerate(read_jsonl(path), 1):
         where = f"{path}: line {number}"
         try:
-            answers[row["id"]] = tuple(_expected(entry, where) for entry in row["ground_truth"])
+            found = tuple(_expected(entry, where) for entry in row["ground_truth"])
+            if row["id"] in answers:
+                raise LabError(f"{where}: the answer {row['id']} is there a second time")
+            answers[row["id"]] = found
         except (KeyError, TypeError) as error:
             raise LabError(f"{where}: missing or malformed field {error}") from None
-    return answers
+    return by_key(answers, str(path))
 
 
 def _expected(entry: Any, where: str) -> Expected:
@@ -98,16 +110,31 @@ def _expected(entry: Any, where: str) -> Expected:
 
 def _item(row: Any, category: str, answers: Mapping[str, tuple[Expected, ...]], where: str) -> CallItem:
     try:
-        key, messages = row["id"], tuple(row["question"][0])
+        key, messages, left_out = row["id"], tuple(row["question"][0]), _left_out(row["question"])
         functions = tuple(read_function(raw, where) for raw in row["function"])
     except (KeyError, TypeError, IndexError) as error:
         raise LabError(f"{where}: missing or malformed field {error}") from None
     if "relevance" in category:
-        return CallItem(key, category, messages, functions, ())
-    if not answers.get(key):
+        return CallItem(key, category, messages, functions, (), left_out)
+    expected_calls = answers.get(id_key(key), ())
+    if not expected_calls:
         raise LabError(f"{where}: no expected call for {key} in possible_answer")
     names = [function.name for function in functions]
-    for expected in answers[key]:
+    for expected in expected_calls:
         if expected.name not in names:
             raise LabError(f"{where}: {key} expects '{expected.name}'{nearest(expected.name, names)}")
-    return CallItem(key, category, messages, functions, answers[key])
+    return CallItem(key, category, messages, functions, expected_calls, left_out)
+
+
+def _left_out(question: Sequence[Any]) -> tuple[str, ...]:
+    """Return what of a question is not used: the turns after its first, and messages of other roles."""
+    later = [f"question: only the first of {len(question)} turns is read"] if len(question) > 1 else []
+    roles = Counter(str(message["role"]) for message in question[0] if message["role"] not in ROLES)
+    return (*later, *(f"messages: {count} of role '{role}' are not shown" for role, count in roles.items()))
+
+
+def unread_files(folder: str | Path) -> list[str]:
+    """Return the names of JSON files of a data folder that are no category by their names."""
+    files = (path for path in sorted(Path(folder).iterdir()) if path.name[0] != "." and path.is_file())
+    named = (path.name for path in files if path.name.removesuffix(".gz").endswith((".json", ".jsonl")))
+    return [name for name in named if not fnmatch(name, NAMES)]

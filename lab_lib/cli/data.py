@@ -31,6 +31,7 @@ def show(
     """Print dialogues with speakers, goal, spans, states and bookings (in a pipe: without colour)."""
     from rich.console import Console
 
+    from lab_lib.corpora.drops import drop_lines
     from lab_lib.corpora.load import load_corpus
     from lab_lib.corpora.show import pick, render
 
@@ -38,6 +39,8 @@ def show(
     loaded = load_corpus(corpus)
     chosen = pick(loaded, split, n, id)
     shown = _as_tokens(corpus, chosen, recipe) if tokens else [render(d, delexicalised) for d in chosen]
+    for line in drop_lines(loaded):
+        console.print(line, markup=False, highlight=False)
     for text in shown:
         out.print(text, soft_wrap=True)
         out.print()

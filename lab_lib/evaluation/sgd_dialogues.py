@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lab_lib.corpora.types import Dropped
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.sgd_frames import Service
 from lab_lib.files import read_json
+from lab_lib.ids import require_distinct
 
 # In a folder of dialogues: the schema, and what the official scorer leaves behind there.
 _NOT_DIALOGUES = ("schema.json", "dialogues_and_metrics.json")
@@ -29,6 +31,7 @@ def read_dialogues(path: str | Path) -> dict[str, dict[str, Any]]:
             if key in dialogues:
                 raise LabError(f"{file}: dialogue {key} is there a second time")
             dialogues[key] = dialogue
+    require_distinct(dialogues, str(path))
     return dialogues
 
 
@@ -89,6 +92,26 @@ def _pairs(file: Path) -> list[tuple[str, dict[str, Any]]]:
         if not isinstance(key, str) or not isinstance(dialogue, dict):
             raise LabError(f"{file}: entry {number} is {_short(dialogue)}, expected a dialogue with 'dialogue_id'")
     return pairs
+
+
+def unread_splits(folder: Path, splits: Mapping[str, Path]) -> list[Dropped]:
+    """Note folders of dialogues in a corpus that are no split, for their name or for want of a schema.json."""
+    beside = [path for path in sorted(folder.iterdir()) if path.is_dir() and path not in splits.values()]
+    reason = "folder of dialogues: not called train, dev or test, or without schema.json"
+    return [Dropped(path.name, reason) for path in beside if any(path.glob("dialogues_*"))]
+
+
+def slots_outside(dialogue: Mapping[str, Any], services: Mapping[str, Service]) -> int:
+    """Count the slot values of a reference dialogue that the schema of their service does not have.
+
+    Raises LabError for a dialogue or frames of another form.
+    """
+    where = f"reference dialogue {dialogue.get('dialogue_id')}"
+    check_dialogue(dialogue, where)
+    users = ((number, turn) for number, turn in enumerate(dialogue["turns"]) if turn.get("speaker") == "USER")
+    frames = [frame for number, turn in users for frame in frames_of(turn, f"{where}, turn {number}")]
+    well = (frame for frame in frames if not fault(frame) and frame["service"] in services)
+    return sum(len(f["state"]["slot_values"].keys() - services[f["service"]].categorical.keys()) for f in well)
 
 
 def check_ids(predictions: Any, references: Mapping[str, Any]) -> None:

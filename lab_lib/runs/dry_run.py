@@ -14,6 +14,7 @@ from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import plan_run
 from lab_lib.runs.run import STAGES
+from lab_lib.runs.splits import left_out
 from lab_lib.runs.steps import load_ready, token_line, train_examples
 
 
@@ -29,6 +30,8 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
 
     config, task, splits = plan_run(config, STAGES, console)
     console.print(to_yaml(config), markup=False, highlight=False)
+    for line in left_out(task, splits):
+        console.print(line, markup=False, highlight=False)
     loaded = load_ready(config.model, config.prompt, for_training=True, full=config.lora.method == "full")
     print_choices(loaded.choices, console)
     model, summary = attach_lora(loaded.model, config.lora)

@@ -13,6 +13,7 @@ from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import Context
 from lab_lib.runs.record import environment, peak_memory
 from lab_lib.runs.score import notes_of, score_run, signature
+from lab_lib.runs.splits import left_out
 
 # What the head of report.html shows of a record, in this order.
 SHOWN = ("recipe", "scored", "model", "notes", "command", "commit", "date", "machine", "seed", "scorer", "versions")
@@ -34,9 +35,9 @@ def report(context: Context) -> bool:
     pictures = folder.path / "curve.png", folder.path / "curve.svg"
     best = best_step(log, chosen)
     svg = draw_curve(log, task.metrics, config.recipe, *pictures, best, dev_line(context)) if log else None
-    notes = notes_of(rows)
+    notes = notes_of(rows)  # what was left out of the data was printed when the command began
     views = [task.view(item, rows) for item in context.splits.reported[: task.page_limit]]
-    page = report_html(header(record, context, notes), rows, task.metrics, views, task.words, svg)
+    page = report_html(header(record, context), rows, task.metrics, views, task.words, svg)
     write_text(folder.path / "report.html", page)
     title = f"{config.recipe}: {config.data.corpus} {config.data.report_split}"
     console.print(to_terminal(rows, task.metrics, title, task.words))
@@ -73,6 +74,8 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
         "items": {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)},
         "reported": {"split": config.data.report_split, "items": len(splits.reported)},
         "left_out_as_copies": [item.key for item in splits.leaked],
+        "left_out": left_out(context.task, splits),
+        "notes": notes_of(rows),
         "training": read_json_or(None, folder.path / "training.json"),
         "stage_seconds": read_json_or({}, folder.path / "seconds.json"),
         "peak_memory_gb": max([round(peak_memory() / 1e9, 2), *memory.values()]),
@@ -88,9 +91,10 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def header(record: Mapping[str, Any], context: Context, notes: Sequence[str]) -> dict[str, Any]:
-    """Return what the head of report.html shows of a run; `notes` are the warnings printed under its table."""
-    about = {"scored": scored_line(context), "model": model_line(context.config), "notes": "; ".join(notes) or None}
+def header(record: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Return what the head of report.html shows of a run; its notes are all that was noted of data and answers."""
+    notes = "; ".join([*record["left_out"], *record["notes"]]) or None
+    about = {"scored": scored_line(context), "model": model_line(context.config), "notes": notes}
     whole = {**record, **about}
     choices = (record["training"] or {}).get("choices", {})
     shown = {name: whole[name] for name in (*SHOWN, "predictions_sha256")}

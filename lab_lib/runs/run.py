@@ -14,6 +14,7 @@ from lab_lib.runs.context import Context, open_context, plan_run
 from lab_lib.runs.folder import RunFolder, stage
 from lab_lib.runs.lock import owning
 from lab_lib.runs.record import environment
+from lab_lib.runs.splits import left_out
 from lab_lib.training.stopping import noticing_signals
 
 STAGES = ("base", "train", "finetuned", "report")
@@ -30,10 +31,8 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
         context = open_context(*planned, path, console)
         console.print(f"[bold]{context.config.recipe}[/] in {context.folder.path}")
         console.print(plan(context))
-        for item in context.splits.leaked:
-            console.print(f"{item.key} stands in dev or test too: left out", markup=False, highlight=False)
-        for line in context.task.dropped():
-            console.print(line, markup=False, highlight=False)
+        for line in left_out(context.task, context.splits):
+            context.log(line)
         if "train" in stages:
             _meet()
         for name in with_preparation(stages, context):

@@ -16,6 +16,13 @@ def load_splits(task: Task[Any]) -> Splits[Any]:
     return draw_splits(task.load(), task.text, task.data)
 
 
+def left_out(task: Task[Any], splits: Splits[Any]) -> list[str]:
+    """Return a line for each reason why something of the data is not used: copies, and what the reader dropped."""
+    copies, words = splits.leaked, task.words
+    line = f"left out {len(copies)} {words.items} that stand in dev or test too (the first: {{}})"
+    return [*([line.format(copies[0].key)] if copies else []), *task.dropped()]
+
+
 def draw_splits(splits: Mapping[str, Sequence[Item]], text: Callable[[Item], str], config: DataConfig) -> Splits[Item]:
     """Draw the sets of a run: whole items, at random with the seed, never the first N.
 

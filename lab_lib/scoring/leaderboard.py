@@ -64,6 +64,7 @@ def notes(entries: Sequence[Entry], task: Task[Any]) -> list[str]:
             decided.setdefault(sentence, []).append(entry.row.name)
     return [
         *table_notes(entries, sizes, task),
+        *(f"{task.data.corpus}: {line}." for line in task.dropped()),
         *(f"{sentence}: {', '.join(names)}." for sentence, names in decided.items()),
         *(f"{name}: {note}." for name, scores in scored.items() for note in scores.notes),
     ]
@@ -72,8 +73,10 @@ def notes(entries: Sequence[Entry], task: Task[Any]) -> list[str]:
 def write_leaderboard(entries: Sequence[Entry], task: Task[Any], about: Mapping[str, Any], out: Path) -> Path:
     """Write `out` (JSON) and the same table as markdown beside it; return `out`. `about` says what was scored."""
     shown = {metric.key for metric in columns_of(task).values()}
-    write_json(out, {**about, **environment(), "rows": [_as_json(entry, shown) for entry in entries]})
-    write_text(out.with_suffix(".md"), to_markdown(entries, task, notes(entries, task)))
+    below = notes(entries, task)
+    rows = [_as_json(entry, shown) for entry in entries]
+    write_json(out, {**about, **environment(), "left_out": list(task.dropped()), "notes": below, "rows": rows})
+    write_text(out.with_suffix(".md"), to_markdown(entries, task, below))
     return out
 
 

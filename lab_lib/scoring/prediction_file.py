@@ -104,10 +104,10 @@ def measured(metrics: Sequence[Metric], rows: Sequence[Row]) -> tuple[Metric, ..
 
 
 def file_notes(task: Task[Any], whole: int, own: Row) -> list[str]:
-    """Return the decisions that were taken about a file, and first how much of the split it predicts."""
+    """Return what the corpus lacks, how much of the split a file predicts, and the decisions taken about it."""
     words, part = task.words, len(own.predictions)
     notes = [f"predicted {words.items}: {part} of {whole}; only these are scored"] if part < whole else []
-    return list(dict.fromkeys([*notes, *scores_of(own).notes]))
+    return list(dict.fromkeys([*task.dropped(), *notes, *scores_of(own).notes]))
 
 
 def make_report(

@@ -28,7 +28,7 @@ from lab_lib.runs.lock import owning
 from lab_lib.runs.preflight import preflight
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.score import baseline_rows
-from lab_lib.runs.splits import load_splits
+from lab_lib.runs.splits import left_out, load_splits
 from lab_lib.runs.stages import write_answers
 from lab_lib.runs.steps import load_answering, model_config, prompts_of, score_row
 from lab_lib.sweeps.figure import Surroundings
@@ -193,6 +193,7 @@ def summarise(sweep: Sweep, contexts: Mapping[str, Context], system: str, out: P
     facts = [
         *sentences(sweep, measures),
         baseline_line(map(table_row, baselines), measures.main_metric, measures.words),
+        *left_out(first.task, first.splits),
     ]
     metric = sweep.figure.metric or measures.main
     write_json(out / "summary.json", {

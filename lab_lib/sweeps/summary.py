@@ -45,6 +45,7 @@ def summarise(sweep: Sweep, path: Path, workers: Workers, failed: Mapping[str, s
     title = f"{sweep.recipe}: dev {measures.words.items} of {Path(sweep.members[0].config.data.corpus).name}"
     around = Surroundings(question(sweep.recipe, runs[0]["settings"]), floors_of(recorded.rows, whole["metric"]))
     facts = sentences(sweep, recorded, read_json(first)["items"]["train"], failed)
+    facts += read_json(first).get("left_out", [])
     write_pictures(path, [to_row(run) for run in runs], measures, sweep.figure, title, around, facts, console)
 
 

@@ -160,7 +160,7 @@ class Task(ABC, Generic[Item]):
         """Return the words that a leaked copy of an item would share; case and spacing do not count."""
 
     def dropped(self) -> Sequence[str]:
-        """Return one line for everything that `load` left out, with the reason."""
+        """Return one line for each reason for which `load` left something out: how often, and the first record."""
         return ()
 
     # ---- model -------------------------------------------------------------------------------------------------

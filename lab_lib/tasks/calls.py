@@ -14,7 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab_lib.calls.bfcl import CallItem, categories, read_bfcl
+from lab_lib.calls.bfcl import CallItem, categories, read_bfcl, unread_files
+from lab_lib.corpora.drops import grouped
+from lab_lib.corpora.types import Dropped
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.calls import check_outputs, score_calls
@@ -64,14 +66,27 @@ class CallsTask(Task[CallItem]):
 
     def load(self) -> Mapping[str, Sequence[CallItem]]:
         """Return the items by split."""
+        return {split: self._read(folder) for split, folder in self._folders.items()}
+
+    @property
+    def _folders(self) -> Mapping[str, Path]:
+        """{split: its folder}."""
         folder = Path(self.data.corpus).expanduser()
         if not folder.is_dir():
             raise LabError(f"data.corpus={self.data.corpus}: task {self.name} needs the folder of the official files")
         splits = [name for name in ("train", "dev", "test") if (folder / name).is_dir()]
-        return {name: self._read(folder / name) for name in splits} if splits else {"test": self._read(folder)}
+        return {name: folder / name for name in splits} if splits else {"test": folder}
 
     def _read(self, folder: Path) -> list[CallItem]:
         return [item for name in self.config.categories or categories(folder) for item in read_bfcl(folder, name)]
+
+    def dropped(self) -> Sequence[str]:
+        """Return what of the questions prompts do not hold, and the files that are no category."""
+        places = {item.key: split for split, items in self.items.items() for item in items}
+        lost = [Dropped(i.key, reason) for items in self.items.values() for i in items for reason in i.left_out]
+        files = [Dropped(name, "file: not called BFCL_vN_CATEGORY.json") for f in self._folders.values()
+                 for name in unread_files(f)]  # fmt: skip
+        return grouped([*lost, *files], places)
 
     def text(self, item: CallItem) -> str:
         """Return the user's words; the same question about other functions is another one."""

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from lab_lib.calls.call import render_calls
 from lab_lib.corpora.database import Database
 from lab_lib.corpora.delex import delexicalise
+from lab_lib.corpora.drops import drop_lines
 from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.types import Corpus, Dialogue, State, Turn, exchanges
 from lab_lib.decoding.predictions import read_predictions
@@ -108,6 +109,14 @@ class ResponseTask(Task[Dialogue]):
     def load(self) -> Mapping[str, Sequence[Dialogue]]:
         """Return the dialogues by split."""
         return self.corpus.splits
+
+    def dropped(self) -> Sequence[str]:
+        """Return what the corpus lacks, and how many spans miss their value."""
+        return self._dropped
+
+    @cached_property
+    def _dropped(self) -> list[str]:
+        return drop_lines(self.corpus)
 
     def text(self, item: Dialogue) -> str:
         """Return what both sides say."""

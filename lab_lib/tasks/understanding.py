@@ -15,12 +15,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from lab_lib.corpora.drops import grouped
+from lab_lib.corpora.types import Dropped
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.evaluation.sgd import SgdScorer
-from lab_lib.evaluation.sgd_dialogues import check_ids, read_dialogues, read_schema
+from lab_lib.evaluation.sgd_dialogues import (
+    check_ids,
+    read_dialogues,
+    read_schema,
+    services_of,
+    slots_outside,
+    unread_splits,
+)
 from lab_lib.prompts.conversation import Conversation, converse
 from lab_lib.prompts.encode import Example, answer_text, training_examples
 from lab_lib.prompts.messages import Message, clean
@@ -108,6 +117,18 @@ class UnderstandingTask(Task[SgdItem]):
     @cached_property
     def _files(self) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
         return {split: read_dialogues(folder) for split, folder in self.folders.items()}
+
+    def dropped(self) -> Sequence[str]:
+        """Return which folders are no split, and what of the reference states no schema has: it is not scored."""
+        places = {item.key: split for split, items in self.items.items() for item in items}
+        services = {split: services_of(self.schema(split)) for split in self.items}
+        outside = (
+            Dropped(item.key, f"states: {count} slot values outside the schema are not scored")
+            for split, items in self.items.items()
+            for item in items
+            if (count := slots_outside(item.dialogue, services[split]))
+        )
+        return grouped([*unread_splits(Path(self.data.corpus).expanduser(), self.folders), *outside], places)
 
     def text(self, item: SgdItem) -> str:
         """Return what both sides say."""

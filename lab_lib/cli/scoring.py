@@ -134,6 +134,7 @@ def leaderboard(
     found = file_task(_settings(task, _given(context), assignments or []), corpus, split)
     known = boards.read_published(published, found) if published else {}
     entries = boards.score_folder(files, found, EvaluateConfig(resamples=resamples, seed=seed), known)
-    console.print(to_terminal(entries, found, boards.notes(entries, found), f"{folder}: {corpus} {split}"))
+    below = boards.notes(entries, found, known)
+    console.print(to_terminal(entries, found, below, f"{folder}: {corpus} {split}"))
     about = {"corpus": corpus, "split": split, "task": as_dict(found.config), "seed": seed, "resamples": resamples}
-    print(boards.write_leaderboard(entries, found, about, out))
+    print(boards.write_leaderboard(entries, found, about, out, below))

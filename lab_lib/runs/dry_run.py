@@ -42,9 +42,9 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     encoded = train_examples(task, splits.train, loaded.tokenizer)
     steps = step_count(config.training, len(encoded))
     console.print(f"{token_line(encoded)}; {steps} steps of {config.training.batch_size}")
-    for line in (shortened_line(encoded, "examples", config.prompt), split_line(encoded, config.prompt)):
-        if line:
-            console.print(line, highlight=False)
+    for about in (shortened_line(encoded, "examples", config.prompt), split_line(encoded, config.prompt)):
+        if about:
+            console.print(about, highlight=False)
     longest, micro = max(len(e.ids) for e in encoded), config.training.micro_batch_size
     few = model.config.is_encoder_decoder or choose_positions(model).value == SHORT
     most = max(sum(e.loss_mask) for e in encoded) if few else longest

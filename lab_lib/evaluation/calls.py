@@ -22,8 +22,10 @@ from lab_lib.calls.schema import Function
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.bootstrap import intervals
 from lab_lib.evaluation.calls_match import PARALLEL, SIMPLE, assign_greedily, assignable, match_call
+from lab_lib.evaluation.calls_notes import loose_notes, name_notes
 from lab_lib.evaluation.calls_types import RESAMPLES, Accuracies, CallScores, Verdict
 from lab_lib.evaluation.calls_values import Mismatch
+from lab_lib.evaluation.stray_text import stray_notes
 
 DECODER = "ast_decoder"
 CHECKERS = {"simple": SIMPLE, "multiple": "multiple_function_checker", "parallel": PARALLEL}
@@ -63,7 +65,10 @@ def score_calls(
         error_types=dict(errors.most_common()),
         items=len(items),
         per_item=verdicts,
-        notes=_notes(columns, strict_bfcl),
+        notes=(
+            *_notes(columns, strict_bfcl),
+            *_output_notes(items, predictions, verdicts, strict_bfcl, underscore_to_dot),
+        ),
         signature=_signature(strict_bfcl, underscore_to_dot, resamples, seed),
         columns=columns,
         counts=counts,
@@ -185,6 +190,28 @@ def _notes(columns: Sequence[str], strict_bfcl: bool) -> tuple[str, ...]:
     if not strict_bfcl:
         notes.append("strict_bfcl is off: not comparable with the leaderboard")
     return tuple(notes)
+
+
+def _output_notes(
+    items: Sequence[CallItem],
+    predictions: Mapping[str, Any],
+    verdicts: Mapping[str, Verdict],
+    strict_bfcl: bool,
+    underscore_to_dot: bool,
+) -> list[str]:
+    """Return the notes on outputs: stray text, unknown names, and values that are right by the string rule alone."""
+    called = [(item, _calls_of(item, predictions[item.key], strict_bfcl)) for item in items]
+    right = [(item, calls) for item, calls in called if item.answers and verdicts[item.key].correct]
+    outputs = [predictions[item.key] for item in items]
+    return [*stray_notes(outputs, "outputs"), *name_notes(called, underscore_to_dot), *loose_notes(right)]
+
+
+def _calls_of(item: CallItem, output: Any, strict_bfcl: bool) -> list[Call]:
+    """Return the calls of an output, none where it has none."""
+    try:
+        return _decode(output, strict_bfcl, item.functions) or []
+    except ParseError:
+        return []
 
 
 def _signature(strict_bfcl: bool, underscore_to_dot: bool, resamples: int, seed: int) -> str:

@@ -52,8 +52,21 @@ def services_of(schema: Iterable[Mapping[str, Any]]) -> dict[str, Service]:
             raise LabError(f"schema, service {number}: expected an object with 'service_name' and a list 'slots'")
         if name in services:
             raise LabError(f"schema: the service {name} is there a second time")
-        services[name] = Service(name, _slots(name, entry["slots"]))
+        services[name] = Service(name, _slots(name, entry["slots"]), _possible(entry["slots"]), _intents(entry))
     return services
+
+
+def _possible(slots: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Return {categorical slot: its possible values} of the slots that list some."""
+    listed = ((slot["name"], slot.get("possible_values")) for slot in slots if slot["is_categorical"])
+    return {name: tuple(map(str, values)) for name, values in listed if isinstance(values, list) and values}
+
+
+def _intents(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of a service's intents; the scorer does not need them, so none may be there."""
+    listed = entry.get("intents")
+    intents = listed if isinstance(listed, list) else []
+    return tuple(str(intent["name"]) for intent in intents if isinstance(intent, Mapping) and "name" in intent)
 
 
 def _slots(service: str, slots: list[Any]) -> dict[str, bool]:

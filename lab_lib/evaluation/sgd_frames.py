@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from lab_lib.errors import LabError
@@ -35,10 +35,15 @@ _NONE = (None, None, None)
 
 @dataclass(frozen=True)
 class Service:
-    """A service of the schema: {slot: is it categorical}, in the order of the schema."""
+    """A service of the schema: {slot: is it categorical}, in the order of the schema.
+
+    `possible` holds the values of the categorical slots that list them, `intents` the names of the intents.
+    """
 
     name: str
     categorical: Mapping[str, bool]
+    possible: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    intents: tuple[str, ...] = ()
 
 
 class GoldFrame(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from lab_lib.evaluation.noting import counted
 
@@ -24,8 +25,10 @@ _ROLES = "bot|assistant|system|user|human|customer|agent|ai|chatbot|model|wizard
 ROLE = re.compile(rf"[\s#*<\[|({{]*(?:{_ROLES})(?:[\s*]*[>:：\])|}}]|\s*\n)[>:|*\])]*(?=\s|\w|$)", re.IGNORECASE)
 
 
-def stray_notes(texts: Iterable[str], what: str = "replies") -> list[str]:
+def stray_notes(texts: Iterable[Any], what: str = "replies") -> list[str]:
     """Return notes on control tokens in texts and on the roles they begin with; `what` the texts are called.
+
+    What is no text is passed over.
 
     >>> stray_notes(["bot> it is. </s>", "fine"])[0]
     'control tokens written out in 1 of 2 replies: </s> 1x; they are scored as text'
@@ -35,7 +38,7 @@ def stray_notes(texts: Iterable[str], what: str = "replies") -> list[str]:
     tokens: Counter[str] = Counter()
     roles: Counter[str] = Counter()
     total = with_tokens = 0
-    for text, times in Counter(texts).items():
+    for text, times in Counter(text for text in texts if isinstance(text, str)).items():
         found = CONTROL.findall(text)
         total, with_tokens = total + times, with_tokens + times * bool(found)
         for token in found:

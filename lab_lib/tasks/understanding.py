@@ -30,6 +30,7 @@ from lab_lib.evaluation.sgd_dialogues import (
     slots_outside,
     unread_splits,
 )
+from lab_lib.evaluation.stray_text import stray_notes
 from lab_lib.prompts.conversation import Conversation, converse
 from lab_lib.prompts.encode import Example, answer_text, training_examples
 from lab_lib.prompts.messages import Message, clean
@@ -48,6 +49,7 @@ from lab_lib.tasks.understanding_text import (
     predicted_dialogue,
     read_frames,
     slot_values,
+    unkept_notes,
 )
 
 SPLITS = ("train", "dev", "test")
@@ -207,7 +209,8 @@ class UnderstandingTask(Task[SgdItem]):
         texts = [one["response"] for _, answers in asked for one in answers if "official" not in answers[0]]
         problems = Counter(problem for text in texts if (problem := read_frames(text, ())[1]))
         count = sum(len(answers) for _, answers in asked)
-        return of_sgd(found, {item.id: item.key for item, _ in asked}, count, dict(problems.most_common()))
+        scores = of_sgd(found, {item.id: item.key for item, _ in asked}, count, dict(problems.most_common()))
+        return replace(scores, notes=(*scores.notes, *stray_notes(texts, "states"), *unkept_notes(asked)))
 
     def baselines(self, items: Sequence[SgdItem], source: Sequence[SgdItem], seed: int) -> list[Row]:
         """Return the gold states, empty ones, and no slots with the intent that each service has most often."""

@@ -40,7 +40,7 @@ def show(
     chosen = pick(loaded, split, n, id)
     shown = _as_tokens(corpus, chosen, recipe) if tokens else [render(d, delexicalised) for d in chosen]
     for line in drop_lines(loaded):
-        console.print(line, markup=False, highlight=False)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     for text in shown:
         out.print(text, soft_wrap=True)
         out.print()

@@ -32,7 +32,7 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
         console.print(f"[bold]{context.config.recipe}[/] in {context.folder.path}")
         console.print(plan(context))
         for line in left_out(context.task, context.splits):
-            context.log(line)
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
         if "train" in stages:
             _meet()
         for name in with_preparation(stages, context):

@@ -70,7 +70,7 @@ def evaluate_file(
     if theirs:
         record["cross_check"] = differences(scores_of(own), theirs, str(cross_check), console)
     for note in notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     write_page(out.with_suffix(".html"), record, rows, metrics, items, task)
     return write_json(out, record)
 

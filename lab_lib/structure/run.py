@@ -59,7 +59,7 @@ def explore(source: Source, config: StructureConfig, console: Console) -> Explor
     corpus = load_corpus(source.corpus)
     dialogues = select(corpus, source.splits, source.domain)
     for line in drop_lines(corpus):
-        console.print(line, markup=False, highlight=False)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     said = utterances(dialogues)
     bare = sum(utterance.act is None for utterance in said)
     console.print(f"{len(dialogues)} dialogues, {len(said)} utterances; {bare} have no gold act and are not scored")

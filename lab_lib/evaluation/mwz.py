@@ -134,7 +134,7 @@ class MwzScorer:
             per_dialogue=verdicts,
             notes=(
                 *(*self._notes, *checked.notes, *goal_notes(verdicts), *self._state_notes(checked)),
-                *reply_notes(checked.dialogues, normalised, self._expected(replies)),
+                *reply_notes(checked.dialogues, normalised, self._expected(replies), self._bleu),
             ),
             signature=self._signature(checked, source, resamples, seed),
             replies=replies,

@@ -23,19 +23,23 @@ def unknown_names(normalised: Normalised) -> Counter[str]:
     return Counter(name for turns in normalised.values() for _, names in turns for name in names)
 
 
-def reply_notes(dialogues: Mapping[str, Turns], normalised: Normalised, expected: int) -> list[str]:
-    """Return the notes on replies, raw and as the scorer reads them; the references have `expected` placeholders."""
+def reply_notes(
+    dialogues: Mapping[str, Turns], normalised: Normalised, expected: int, counter: BleuCounter
+) -> list[str]:
+    """Return the notes on replies, raw and as the scorer reads them; the references have `expected` placeholders.
+
+    `counter` has the tokens of the replies.
+    """
     raw = [turn["response"] for turns in dialogues.values() for turn in turns]
     read = [text for turns in normalised.values() for text, _ in turns]
     wordless = sum(tokens(text) == ("",) for text in read)
     as_one = "each counts as one word in Length and Words, as in the published scorer"
-    words = BleuCounter(())
     return [
         *placeholder_notes(unknown_names(normalised), count_others(raw)),
         *_lexicalised(sum(map(count_placeholders, read)), expected),
         *stray_notes(raw),
         *empty_notes(wordless, sum(not text for text in read), len(read), as_one),
-        *short_notes([len(words.words(text)) for text in read]),
+        *short_notes([len(counter.words(text)) for text in read]),
     ]
 
 

@@ -41,12 +41,12 @@ def other_spellings(reply: str) -> Iterator[str]:
 
 def _is_name(bracketed: str) -> bool:
     """Return whether a bracket holds a name: any letter in square ones, in others a known name or a short plain one."""
+    inside = bracketed[1:-1]
+    if _plain(inside) in PLACEHOLDERS:
+        return True
     if CONTROL.fullmatch(bracketed):
         return False
-    inside = bracketed[1:-1]
-    if bracketed[0] == "[":
-        return any(letter.isalpha() for letter in inside)
-    return _plain(inside) in PLACEHOLDERS or bool(_NAME.fullmatch(inside))
+    return any(map(str.isalpha, inside)) if bracketed[0] == "[" else bool(_NAME.fullmatch(inside))
 
 
 def _is_bare(word: str) -> bool:

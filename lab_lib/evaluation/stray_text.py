@@ -48,7 +48,9 @@ def stray_notes(texts: Iterable[Any], what: str = "replies") -> list[str]:
     notes = []
     if tokens:
         named = counted(tokens)
-        notes.append(f"control tokens written out in {with_tokens} of {total} {what}: {named}; they are scored as text")
+        text = any(token[0] != "[" for token in tokens)  # as a placeholder that no table knows, `[EOS]` is deleted
+        about = "; they are scored as text" if text else ""
+        notes.append(f"control tokens written out in {with_tokens} of {total} {what}: {named}{about}")
     if roles:
         named = counted(roles)
         notes.append(f"a role before {sum(roles.values())} of {total} {what}: {named}; it is scored as text")

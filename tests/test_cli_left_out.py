@@ -67,7 +67,7 @@ def test_questions_and_files_of_the_calls_task(cli: Any, tmp_path: Path) -> None
         [{"role": "user", "content": "on"}],
     ]
     folder = tmp_path / "bfcl"
-    item = {"id": "simple_python_0", "question": [said[:2], said[2:]], "function": [function]}
+    item = {"id": "simple_python_0", "question": turns, "function": [function]}
     write_jsonl(folder / "BFCL_v4_simple_python.json", [item])
     write_jsonl(
         folder / "possible_answer/BFCL_v4_simple_python.json", [{"id": "Simple_python_0", "ground_truth": [{"f": {}}]}]

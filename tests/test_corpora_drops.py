@@ -98,6 +98,15 @@ def test_spans_count_in_replies_when_words_differ_and_in_user_turns_when_they_cu
     ]
 
 
+def test_a_last_user_turn_is_told_since_it_gets_no_reply(folder: Path) -> None:
+    change(folder / "test/dialogues_001.json", lambda dialogues: dialogues[0]["turns"].pop())
+    change(folder / "dialog_acts.json", lambda acts: acts["TIN0004.json"].pop("3"))
+    change(folder / "data.json", lambda data: data["TIN0004.json"]["log"].pop())
+    assert drop_lines(load_corpus(str(folder))) == [
+        "left out 1 x turn: the user's last one, which gets no reply (test 1), in TIN0004.json"
+    ]
+
+
 def test_files_and_folders_passed_over_by_name_are_told(folder: Path) -> None:
     shutil.copytree(folder / "dev", folder / "validation")
     shutil.copy(folder / "train/dialogues_001.json", folder / "train/dialogue_2.json")

@@ -129,6 +129,8 @@ class _Builder:
         id, turns = raw["dialogue_id"], raw["turns"]
         found, acts = self._annotation(id, len(turns)), self._acts(id, len(turns))
         self._note_stateless(id, turns)
+        if len(turns) % 2:
+            self.dropped.append(Dropped(id, "turn: the user's last one, which gets no reply"))
         built = []
         for i, turn in enumerate(turns):
             place, said = f", turn {i}", acts.get(str(i), {})

@@ -21,6 +21,7 @@ _BRACKETS = re.compile("|".join(rf"\{p[0]}[^\{p[0]}\{p[1]}\n]{{1,60}}\{p[1]}" fo
 _READ = re.compile(r"\[[\w\s]+\]")  # what the scorer replaces or deletes
 _NAME = re.compile(r"[^\W\d_][\w.:/|-]*(?: [\w.:/|-]+){0,2}")  # of other brackets, `a < b and c > d` is no name
 _OPEN = re.compile(r"\[\s*[^\W\d]\w+|[^\W\d]\w+\s*\]")  # one bracket is missing
+_ODD = re.compile(rf"[{re.escape(''.join(_PAIRS))}_$@%#]|[A-Z]{{4}}")
 _BARE = re.compile(r"[$@%#]?\w+")
 
 
@@ -31,6 +32,8 @@ def other_spellings(reply: str) -> Iterator[str]:
     ['[hotel-phone]', '<address>', '{post code}', 'value_phone', 'REFERENCE']
     """
     text = _READ.sub(" ", reply)
+    if not _ODD.search(text):  # most replies end here
+        return
     for match in _BRACKETS.finditer(text):
         if _is_name(match[0]):
             yield match[0]

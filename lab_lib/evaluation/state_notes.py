@@ -19,6 +19,7 @@ State = Mapping[str, Mapping[str, Any]]
 Schema = Mapping[str, Collection[str]]  # service -> its slots, normalised; empty: not known
 DONTCARE = ANYTHING - {"not mentioned"}
 NOTHING = frozenset({"", "none", "null", "not mentioned", "notmentioned", "unknown", "n/a", "?"})
+NO_WISH = DONTCARE | NOTHING
 LOOSE = 2  # one value is more than twice as long as the other
 
 
@@ -81,9 +82,10 @@ def _unknown(found: Sequence[Slot], schema: Schema) -> list[str]:
 
 def _no_value(found: Sequence[Slot]) -> list[str]:
     """Count values that mean no wish: gold states leave such slots out."""
-    wrong = [value for _, _, value, gold in found if isinstance(value, str) and not same_value(value, gold)]
-    cares = Counter(value for value in wrong if value.lower() in DONTCARE)
-    empty = Counter(value or "(empty)" for value in wrong if value.strip().lower() in NOTHING)
+    texts = ((value, value.strip().lower(), gold) for _, _, value, gold in found if isinstance(value, str))
+    meant = [(value, plain) for value, plain, gold in texts if plain in NO_WISH and not same_value(value, gold)]
+    cares = Counter(value for value, plain in meant if plain in DONTCARE)
+    empty = Counter(value or "(empty)" for value, plain in meant if plain in NOTHING)
     notes = []
     if cares:
         notes.append(
@@ -100,12 +102,9 @@ def _no_value(found: Sequence[Slot]) -> list[str]:
 
 def _case(found: Sequence[Slot]) -> list[str]:
     """Count values that are wrong by case or spacing alone."""
-    odd = Counter(
-        value
-        for _, _, value, gold in found
-        if isinstance(value, str) and isinstance(gold, str) and _plain(value) == _plain(gold)
-        and not same_value(value, gold)
-    )  # fmt: skip
+    texts = [(value, gold) for _, _, value, gold in found if isinstance(value, str) and isinstance(gold, str)]
+    unequal = (pair for pair in texts if pair[0] != pair[1] and _plain(pair[0]) == _plain(pair[1]))
+    odd = Counter(value for value, gold in unequal if not same_value(value, gold))
     return [f"values wrong by case or spacing alone: {sum(odd.values())}: {counted(odd)}"] if odd else []
 
 

@@ -59,7 +59,8 @@ class TextScores:
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         plain = {name: value for name, value in vars(self).items() if name not in ("groups", "counts")}
-        return {**plain, "intervals": {name: list(pair) for name, pair in self.intervals.items()}}
+        ranges = {name: list(pair) for name, pair in self.intervals.items()}
+        return {**plain, "intervals": ranges, "notes": list(self.notes)}
 
 
 def score_text(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sgd_harbour import SCHEMA, dialogue, frame, user
 from tiny_corpus import change, write_tiny_corpus
 
 from lab_lib.corpora.multiwoz import read_multiwoz
@@ -81,6 +82,36 @@ def test_questions_and_files_of_the_calls_task(cli: Any, tmp_path: Path) -> None
                  "left out 1 x messages: 1 of role 'assistant' are not shown (test 1), in simple_python_0",
                  "left out 1 x file: not called BFCL_vN_CATEGORY.json, in simple.jsonl"):  # fmt: skip
         assert f"note: {line}" in err
+
+
+def test_reference_slots_folders_and_unkept_calls_of_the_understanding_task(cli: Any, tmp_path: Path) -> None:
+    folder, gold = tmp_path / "sgd", frame("Inns_1", town="Tolvey", moat="deep")
+    for split in ("train", "test"):
+        write_json(folder / split / "schema.json", SCHEMA)
+        write_json(folder / split / "dialogues_001.json", [{**dialogue(user(gold)), "dialogue_id": f"{split}_1"}])
+    write_json(folder / "dev/dialogues_001.json", [])
+    row = {
+        "dialogue": "test/test_1",
+        "turn": 0,
+        "response": '[Inn_1(town="Tolvey"), Inns_1(), Inns_1(town="Tolvey")]</s>',
+    }
+    path = write_jsonl(tmp_path / "p.jsonl", [row])
+    ask = ["evaluate", path, "--task", "understanding", "--corpus", folder, "--out", tmp_path / "r.json"]
+    code, _, err = cli(*ask, "--resamples", 0)
+    assert code == 0, err
+    notes = read_json(tmp_path / "r.json")["notes"]
+    wanted = ("left out 1 x folder of dialogues: not called train, dev or test, or without schema.json, in dev",
+              "left out 2 x states: 1 slot values outside the schema are not scored (train 1, test 1), the first in ",
+              "control tokens written out in 1 of 1 states: </s> 1x",
+              "answers that are no state: prose 1, of 1")  # fmt: skip
+    assert all(any(line in note for note in notes) for line in wanted), notes
+    write_jsonl(path, [{**row, "response": written.removesuffix("</s>")}])
+    code, _, err = cli(*ask, "--resamples", 0)
+    notes = read_json(tmp_path / "r.json")["notes"]
+    assert code == 0 and notes[-2:] == [
+        "calls of services that the turn has no frame of, not scored: 1: Inn_1 1x (did you mean Inns_1?)",
+        "a service called again in one answer: 1x; the last call counts",
+    ]
 
 
 def test_published_systems_without_a_file_are_named(cli: Any, corpus: Path, predictions: Path, tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ def stray_notes(texts: Iterable[Any], what: str = "replies") -> list[str]:
     notes = []
     if tokens:
         named = counted(tokens)
-        text = any(token[0] != "[" for token in tokens)  # as a placeholder that no table knows, `[EOS]` is deleted
-        about = "; they are scored as text" if text else ""
+        deleted = all(token[0] == "[" for token in tokens)  # `[EOS]`: a placeholder that no table knows
+        about = "" if deleted else "; they are scored as text"
         notes.append(f"control tokens written out in {with_tokens} of {total} {what}: {named}{about}")
     if roles:
         named = counted(roles)

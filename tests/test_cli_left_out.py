@@ -90,11 +90,8 @@ def test_reference_slots_folders_and_unkept_calls_of_the_understanding_task(cli:
         write_json(folder / split / "schema.json", SCHEMA)
         write_json(folder / split / "dialogues_001.json", [{**dialogue(user(gold)), "dialogue_id": f"{split}_1"}])
     write_json(folder / "dev/dialogues_001.json", [])
-    row = {
-        "dialogue": "test/test_1",
-        "turn": 0,
-        "response": '[Inn_1(town="Tolvey"), Inns_1(), Inns_1(town="Tolvey")]</s>',
-    }
+    written = '[Inn_1(town="Tolvey"), Inns_1(), Inns_1(town="Tolvey")]</s>'
+    row = {"dialogue": "test/test_1", "turn": 0, "response": written}
     path = write_jsonl(tmp_path / "p.jsonl", [row])
     ask = ["evaluate", path, "--task", "understanding", "--corpus", folder, "--out", tmp_path / "r.json"]
     code, _, err = cli(*ask, "--resamples", 0)

@@ -209,6 +209,12 @@ ATTACKS = {
         edit(system="gоld replies"),
         "system: 'gоld replies' does not",
     ),
+    "row that looks like a reference, with more white space": (edit(system="gold  replies"), "the name of a row that"),
+    "row that looks like a reference, with digits": (
+        edit(system="G0ld-rep1ies"),
+        "'gold replies' is the name of a row",
+    ),
+    "row that looks like a baseline": (edit(system="randorn reply."), "'random reply' is the name of a row"),
     "row without a name": (edit(system="  "), "system: '  ' does not match"),
     "combining marks without end": (edit(system="a" + 40 * "\u0336"), "system: "),
     "model that looks like another": (edit(model__name="lаb-tiny"), "model.name: 'lаb-tiny' does not match"),

@@ -140,8 +140,6 @@ def test_what_is_close_to_a_row_of_ones_own_in_one_table_is_a_remark(root):
 
 NAMES = " ".join(f"[{name}]" for name in ["hotel_name", "restaurant_name", "attraction_name", "train_id"])
 FACTS = " ".join(f"[value_{name}]" for name in ["phone", "address", "postcode", "reference", "price", "type", "food"])
-    f"[value_{name}]" for name in ["phone", "address", "postcode", "reference", "price", "type", "area", "food"]
-)
 
 
 @pytest.mark.parametrize(

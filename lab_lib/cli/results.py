@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lab_lib.cli.console import console
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, one_line
 
 app = typer.Typer(no_args_is_help=True)
 Results = Annotated[Path, typer.Option("--results", help="The folder results/ of your checkout.")]
@@ -53,7 +53,6 @@ def check(
     from lab_lib.submissions.check import Findings, check_all, of_merged, of_others
     from lab_lib.submissions.copies import Copies
     from lab_lib.submissions.render import stale
-    from lab_lib.submissions.safe import one_line
 
     root = _folder(results)
     changes = find_changes(root, base) if base else Changes(set(), [], [])
@@ -84,13 +83,9 @@ def comment(base: Annotated[str, typer.Option(help="The target branch.")], resul
     """Print, as Markdown, each row that is new since BASE between its neighbours."""
     from lab_lib.submissions.changes import find_changes
     from lab_lib.submissions.comment import comment as text
-    from lab_lib.submissions.safe import one_line
 
     root = _folder(results)
-    try:
-        print(text(root, find_changes(root, base).new), end="")
-    except LabError as error:
-        raise LabError(one_line(str(error))) from None
+    print(text(root, find_changes(root, base).new), end="")
 
 
 def _folder(results: Path) -> Path:

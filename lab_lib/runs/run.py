@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lab_lib.errors import one_line
 from lab_lib.files import write_json
 from lab_lib.processes.rank import this_process
 from lab_lib.runs.config import RunConfig
@@ -31,9 +32,9 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
         console.print(f"[bold]{context.config.recipe}[/] in {context.folder.path}")
         console.print(plan(context))
         for item in context.splits.leaked:
-            console.print(f"{item.key} stands in dev or test too: left out", markup=False, highlight=False)
+            console.print(f"{one_line(item.key)} stands in dev or test too: left out", markup=False, highlight=False)
         for line in context.task.dropped():
-            console.print(line, markup=False, highlight=False)
+            console.print(one_line(line), markup=False, highlight=False)
         if "train" in stages:
             _meet()
         for name in with_preparation(stages, context):

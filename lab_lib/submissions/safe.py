@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, one_line
 
 ROW_BYTES = 100_000  # of a row's JSON; ours have 6,000
 PACKED_BYTES = 2_000_000  # of a predictions file; 1,000 dialogues of MultiWOZ take 250,000
@@ -85,15 +85,6 @@ def loads(text: str) -> Any:
 def read_page(path: Path) -> str:
     """Return the text of a page. Raises LabError for a link, a page that is too large, or no UTF-8."""
     return _text(path, PAGE_BYTES)
-
-
-def one_line(text: str) -> str:
-    """Return a text as a terminal may show it: names of files can hold line breaks, and orders to a terminal.
-
-    >>> print(one_line("a\\n::stop-commands::\\x1b[2J"))
-    a\\u000a::stop-commands::\\u001b[2J
-    """
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def read_packed(path: Path) -> bytes:

@@ -55,5 +55,5 @@ def validate(name: Name, overrides: Annotated[list[str] | None, typer.Argument()
     from lab_lib.sweeps.grid import load_sweep
 
     sweep = load_sweep(name, overrides or [])
-    print(to_yaml(load_recipe(name, overrides or [])), end="")
+    print(visible(to_yaml(load_recipe(name, overrides or [])), keep="\n"), end="")
     console.print(f"{name}: valid" + (f"; sweep of {sweep}" if sweep else ""))

@@ -17,7 +17,7 @@ from lab_lib.submissions.form import packed_path, read_checked
 from lab_lib.submissions.likeness import read_said
 from lab_lib.submissions.lines import Predictions, from_lines, said
 from lab_lib.submissions.references import oracle, references
-from lab_lib.submissions.safe import read_packed, unpack
+from lab_lib.submissions.safe import check_drawing, read_packed, unpack
 from lab_lib.submissions.tables import TABLES, lab_task
 
 RICHNESS_POINTS = 0.0005  # half a step of what descriptive metrics are rounded to, see `_compare`
@@ -86,6 +86,16 @@ def _odd_files(folder: Path, endings: set[str]) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
         if path.is_symlink() or not path.is_file() or path.suffix not in endings:
             yield f"{path}: does not belong here: expected plain files, {', '.join(sorted(endings))}"
+        elif path.suffix == ".svg":
+            yield from _active(path)
+
+
+def _active(path: Path) -> list[str]:
+    try:
+        check_drawing(path)
+    except LabError as error:
+        return [str(error)]
+    return []
 
 
 def _check_row(path: Path, findings: Findings, rescore: bool) -> None:

@@ -15,7 +15,8 @@ class FaultyServer:
     Faults: "truncate" (half the body, then the connection closes), "corrupt" (one byte flipped), "stall" (half the
     body, then silence), "503", "404", "no range" (answers 200 from the start), "wrong range" (answers 206 from 0).
     "endless" (a body without end, of no length), "drip" (a byte every 20 ms), "one byte" (and the connection closes),
-    "416", "to URL" (a redirect), "NAME: VALUE" (another header instead of the right one).
+    "416", "slow head" (a letter of a header every 20 ms, without end), "to URL" (a redirect whose body does not end),
+    "NAME: VALUE" (another header instead of the right one).
     `requests` keeps (path, Range header) of every request.
     """
 
@@ -59,7 +60,11 @@ class FaultyServer:
         if fault.startswith("to "):
             handler.send_response(302)
             handler.send_header("Location", fault.removeprefix("to "))
-            return handler.end_headers()
+            handler.end_headers()
+            return self._without_end(handler, b"x" * 1000, 0.0)
+        if fault == "slow head":
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            return self._without_end(handler, b"x", 0.02)
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and fault != "no range" else 0
         if start >= len(body) > 0:
             return handler.send_error(416)

@@ -19,6 +19,7 @@ from lab_lib.corpora import fetch as fetch_module
 from lab_lib.corpora.download import Patience, download
 from lab_lib.corpora.fetch import extract, fetch, read_manifest
 from lab_lib.corpora.load import cache_folder, load_corpus
+from lab_lib.corpora.web import read_web
 from lab_lib.errors import LabError
 
 BODY = bytes(range(256)) * 2000  # 512,000 bytes: several blocks
@@ -194,6 +195,35 @@ def test_a_server_that_is_too_slow_is_given_up_on(server: FaultyServer, tmp_path
     patience = Patience(attempts=3, stall=0.5, pause=0.01, grace=0.2, slowest=1e6)
     with pytest.raises(LabError, match=r"/file: only \d+ bytes came in \d+ s; \d+ bytes are kept and the same command"):
         download(f"{server.base}/file", tmp_path / "file", SUM, patience)
+
+
+def test_a_head_without_end_is_a_failed_try(server: FaultyServer, tmp_path: Path) -> None:
+    server.faults["/file"].extend(["slow head"] * 3)
+    patience = Patience(attempts=3, stall=0.05, pause=0.01)
+    with pytest.raises(LabError, match=r"/file: no connection \(the head of the answer does not end\), after 3 tries"):
+        download(f"{server.base}/file", tmp_path / "file", SUM, patience)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("endless", "/file: more than 600000 bytes; is the address right"),
+        ("drip", r"/file: only \d+ bytes came in 0 s"),
+        ("slow head", "/file: .*does not end"),
+        ("404", "/file: HTTP Error 404: Not Found"),
+        (
+            "to ftp://127.0.0.1/x",
+            "/file: the server redirects to 'ftp://127.0.0.1/x', expected an http or https address",
+        ),
+        ("to http://[::1/", "/file: .*"),
+    ],
+)
+def test_a_page_of_the_web_is_read_within_bounds(server: FaultyServer, fault: str, message: str) -> None:
+    assert read_web(f"{server.base}/file", 600_000, 0.3) == BODY
+    server.faults["/file"].append(fault)
+    with pytest.raises(LabError, match=message) as caught:
+        read_web(f"{server.base}/file", 600_000, 0.3 if fault != "slow head" else 0.05)
+    assert str(caught.value).isprintable()
 
 
 def test_416_for_a_part_that_is_not_there_is_an_answer_like_404(server: FaultyServer, tmp_path: Path) -> None:

@@ -10,19 +10,17 @@ import http.client
 import re
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
 
+from lab_lib.corpora.web import open_web, require_address
 from lab_lib.errors import LabError
 from lab_lib.files import sha256
 
 BLOCK = 1 << 16
 MOST = 1 << 30  # bytes of a file whose size nobody published; the largest one of a corpus has 400 MB
-SCHEMES = ("http", "https")
 # Answers that another try may change: timeout, too many requests, and the server's own troubles (5xx).
 TRANSIENT = {408, 425, 429}
 
@@ -84,7 +82,7 @@ def download(
     it; after `patience` for stalls, broken connections, slow servers, server errors and wrong content; and with the
     path for a disk that is full or read-only. A part is kept for the next call unless its content was wrong.
     """
-    _require_address(url, url)
+    require_address(url, url)
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -95,18 +93,6 @@ def download(
     except OSError as error:
         raise LabError(f"{target}: cannot write: {error.strerror or error}") from error
     return target
-
-
-def _require_address(address: str, url: str) -> None:
-    """Raise LabError unless an address, `url` or where it leads to, is one of the web."""
-    leads = "" if address == url else f"the server redirects to {address!r:.200}, "
-    try:
-        parts = urlsplit(address)
-        fits = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # no closing bracket, a port that is no number
-        fits = False
-    if not fits:
-        raise LabError(f"{url}: {leads}expected an http or https address")
 
 
 def _until_verified(job: _Job, checksum: str) -> None:
@@ -141,24 +127,11 @@ def _receive(job: _Job) -> None:
         _append(answer, job, have if answer.status == 206 else 0)
 
 
-class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http and https alone; the library would follow them to ftp too."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        """Return the request for where an answer leads to. Raises LabError for another kind of address."""
-        _require_address(newurl, self.url)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
 def _open(url: str, have: int, stall: float) -> Any:
     """Ask for the bytes from `have` on; None when there is nothing behind them (the part is whole, or too long)."""
     headers = {"User-Agent": "lab_lib", "Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    opener = urllib.request.build_opener(_WebOnly(url))
     try:
-        return opener.open(urllib.request.Request(url, headers=headers), timeout=stall)
+        return open_web(url, headers, stall)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and have:
@@ -167,8 +140,6 @@ def _open(url: str, have: int, stall: float) -> Any:
             raise _Retry(f"the server answered {error.code}") from None
         reason = http.client.responses.get(error.code, "refused")
         raise LabError(f"{url}: the server answered {error.code} ({reason}); is the address right?") from None
-    except (ValueError, http.client.InvalidURL) as error:  # an address, here or after a redirect, that is none
-        raise LabError(f"{url}: not a possible address, or it leads to none ({error!s:.200})") from None
     except urllib.error.URLError as error:
         raise _Retry(f"no connection ({error.reason})") from None
     except (OSError, http.client.HTTPException) as error:

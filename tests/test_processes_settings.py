@@ -7,6 +7,7 @@ from command_line import lab
 
 from lab_lib.errors import LabError
 from lab_lib.processes.settings import CHECKS, check_environment, whole
+from lab_lib.tasks import find_task
 
 NUMBERS = ["LAB_MAX_RESTARTS", "LAB_PROCESSES", "LAB_WORLD_SIZE", "RANK", "WORLD_SIZE", "LOCAL_RANK"]
 NO_NUMBERS = ["many", "-1", "1.5", "1e3", "٣", "²", " 1", "9" * 5000, "PATH[$(touch x)]", "\x1b[2J"]
@@ -48,3 +49,15 @@ def test_a_command_begins_with_the_check(monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith("error: LAB_MAX_RESTARTS='many': expected a whole number, 0 or more")
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["nowhere:Task", "json", ".relative:Task", ":Task", "json:", "json:JSONDecoder", "this_breaks:Task"],
+)
+def test_a_task_of_ones_own_that_cannot_be_loaded_is_one_line(place, monkeypatch, tmp_path):
+    (tmp_path / "this_breaks.py").write_text("1 / 0\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("LAB_TASKS", place)
+    with pytest.raises(LabError, match=f"^LAB_TASKS={place}: expected module:Class"):
+        find_task("mine")

@@ -102,12 +102,17 @@ def test_a_copy_that_was_written_anew_is_refused(root, change):
     assert len(faults) == 1 and "the same predictions as" in faults[0]
 
 
-def copy_row(root: Path, how: str, who: str = "eve", table: str = "training") -> Path:
-    """Add somebody's row that says nearly what the only row says, with the scores that its words have."""
+def copy_row(root: Path, how: str, who: str = "eve", table: str = "training", changed: float = 1.0) -> Path:
+    """Add somebody's row that says nearly what the only row says, with the scores that its words have.
+
+    Of the dialogues a share is `changed` so; the others have replies of their own.
+    """
     path, town = only(root), find_benchmark("response", "town")
     predictions = from_lines(safe.read_packed(packed_path(path)), path, ("response",))
-    for turns in predictions.values():
+    for place, turns in enumerate(predictions.values()):
         turns[:] = [{"response": edited(turn["response"], how)} if how else turn for turn in turns]
+        if place >= changed * len(predictions):
+            turns[:] = [{"response": "sorry , we could not find what you asked about here"}] * len(turns)
     packed = gzip.compress(to_lines(predictions, ("response",)).encode(), mtime=0)
     figures = town.figures(town.score(predictions))
     row = {**read_json(path), **figures, "who": who, "task": table}
@@ -133,9 +138,14 @@ def test_the_same_row_in_another_table_is_refused(root):
 
 
 def test_what_is_close_to_a_row_of_ones_own_in_one_table_is_a_remark(root):
-    """Another decoding strategy may change little."""
-    verdict = check_all(root, {copy_row(root, "a word more", who="ann")})
+    """Another decoding strategy may change little; but where it changes nothing, there is no row."""
+    copy = copy_row(root, "a word more", who="ann", changed=0.9)
+    verdict = check_all(root, {copy})
     assert verdict.faults == [] and any("of the replies are those of" in remark for remark in verdict.remarks)
+    for path in (copy, packed_path(copy)):
+        path.unlink()
+    (fault,) = check_all(root, {copy_row(root, "a word more", who="ann")}).faults
+    assert "100% of the replies are those of" in fault
 
 
 NAMES = " ".join(f"[{name}]" for name in ["hotel_name", "restaurant_name", "attraction_name", "train_id"])

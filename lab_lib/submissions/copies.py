@@ -15,6 +15,7 @@ from lab_lib.submissions.likeness import (
     CLOSE,
     COPIED,
     ONE_FOR_ALL,
+    OWN,
     SUSPICIOUS,
     Said,
     common_mistakes,
@@ -105,8 +106,8 @@ def _compare(path: Path, row: Answers, other: Path, merged: Answers, found: Copi
     line = f"{path}: {share:.0%} of the {kind} are those of {where}, or nearly"
     # What somebody submits may be close to an own row: in one table another decoding strategy changes little, and with
     # own instead of gold states the replies may stay.
-    may_be_close = own_states or (mine and row.row["task"] == merged.row["task"])
-    if share > ANOTHERS and not may_be_close:
+    own_table = mine and row.row["task"] == merged.row["task"]
+    if share > (1.0 if own_states else OWN if own_table else ANOTHERS):
         found.faults.append(f"{line}: a row is for what nobody has submitted")
     elif share > CLOSE:
         found.remarks.append(line)

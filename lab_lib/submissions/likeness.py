@@ -27,6 +27,7 @@ SHARED = 0.7  # of the shorter answer's words: then two answers are alike
 SHORT = 5  # words; of shorter answers ("you are welcome") many are the same by chance
 COPIED, SUSPICIOUS = 0.8, 0.5  # likeness to the oracle, of free text: above them a fault, a remark
 ANOTHERS, CLOSE = 0.95, 0.85  # likeness of two rows: above them a fault, a remark
+OWN = 0.995  # the same for two rows of one person in one table: there is no result in one answer of 200
 FEWEST = 10  # mistakes that two rows need before they are compared by them
 ONE_FOR_ALL = 0.5  # share of answers that are one and the same; published systems have at most 0.24
 BITS = 40  # of the hash of a word; the bits above them number the answer

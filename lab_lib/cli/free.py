@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lab_lib.cli.arguments import require_out
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
 
@@ -42,6 +43,8 @@ def generate(
     config.decoding()  # refuses impossible values before a model is loaded
     if force and not turns:
         raise LabError("--force holds the model to a wish; give one by --turns")
+    if out is not None:
+        require_out(out, "the JSONL file of the dialogues")
     order = Order(n, _wishes(turns), force)
     print(write_and_score(target, order, config, judge, corpus, out, console))
 

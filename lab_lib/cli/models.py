@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lab_lib.cli.arguments import require_out
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
 
@@ -54,6 +55,10 @@ def speed(
     config = load_recipe(recipe, overrides or [])
     if trace is not None and not profile:
         raise LabError("--trace is the trace of a profile; add --profile")
+    if profile and out is not None:
+        raise LabError("--out takes the row of the Task 0 table, which --profile does not measure")
+    if out is not None:
+        require_out(out, "the JSON of the row")
     if profile:
         from lab_lib.machine.profile import profile as profile_steps
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lab_lib.cli.console import console
+from lab_lib.errors import visible
 
 app = typer.Typer(no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YAML file.")]
@@ -28,7 +30,9 @@ def cat(name: Name) -> None:
     from lab_lib.files import read_text
     from lab_lib.runs.config import recipe_path
 
-    print(read_text(recipe_path(name)), end="")
+    text = read_text(recipe_path(name))
+    # A file gets it as it is; in a terminal, the recipe of somebody else can do nothing.
+    print(visible(text, keep="\n\t") if sys.stdout.isatty() else text, end="")
 
 
 @app.command()
@@ -51,5 +55,5 @@ def validate(name: Name, overrides: Annotated[list[str] | None, typer.Argument()
     from lab_lib.sweeps.grid import load_sweep
 
     sweep = load_sweep(name, overrides or [])
-    print(to_yaml(load_recipe(name, overrides or [])), end="")
+    print(visible(to_yaml(load_recipe(name, overrides or [])), keep="\n"), end="")
     console.print(f"{name}: valid" + (f"; sweep of {sweep}" if sweep else ""))

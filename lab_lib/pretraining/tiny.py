@@ -21,6 +21,7 @@ from lab_lib.corpora.types import Dialogue
 from lab_lib.errors import LabError, Stopped
 from lab_lib.files import write_json
 from lab_lib.pretraining.folder import cut_log, load_checkpoint, open_folder, save_checkpoint
+from lab_lib.processes.settings import check_environment
 from lab_lib.prompts.template import PLAIN
 from lab_lib.training.stopping import Notice, noticing_signals, stopping_cleanly
 
@@ -239,6 +240,7 @@ def main() -> None:
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     config = PretrainConfig(**given)
     try:
+        check_environment()
         with stopping_cleanly():
             pretrain(config)
     except LabError as error:

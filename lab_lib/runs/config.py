@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lab_lib.tasks.base import Task
 
 RECIPES = Path(__file__).parent.parent / "recipes"
+RECIPE_NAME = re.compile(r"\w[\w.-]{0,79}")  # part of the names of folders: no path, and none of the dots that are one
 # Settings of before lab_lib 0.2 that stand in the section of their task now.
 MOVED = {
     **{f"prompt.{name}": f"task.{name}" for name in ("state", "database", "predict_state", "plan", "countdown")},
@@ -51,6 +53,17 @@ class RunConfig:
     decoding: DecodeConfig = field(default_factory=DecodeConfig)
     evaluation: EvaluateConfig = field(default_factory=EvaluateConfig)
 
+    def __post_init__(self) -> None:
+        """Refuse a name that is a path."""
+        check_recipe_name(self.recipe)
+
+
+def check_recipe_name(name: Any) -> str:
+    """Return the name of a recipe, after which folders are named. Raises LabError for a path, or no name at all."""
+    if not isinstance(name, str) or not RECIPE_NAME.fullmatch(name):
+        raise LabError(f"recipe: {name!r:.100}: expected one name of letters, digits, '_', '-' and '.', not a path")
+    return name
+
 
 def recipe_names() -> list[str]:
     """Return the names of the bundled recipes."""
@@ -59,12 +72,12 @@ def recipe_names() -> list[str]:
 
 def recipe_path(name: str) -> Path:
     """Return the file of a bundled recipe, or of a path to a YAML file. Raises LabError naming the nearest."""
-    bundled = RECIPES / f"{name}.yaml"
-    if bundled.exists():
-        return bundled
+    if name in recipe_names():
+        return RECIPES / f"{name}.yaml"
     if name.endswith((".yaml", ".yml")):
         return Path(name)
-    raise LabError(f"no recipe '{name}'{nearest(name, recipe_names())}")
+    hint = "; the path of a recipe of your own ends in .yaml" if "/" in name else ""
+    raise LabError(f"no recipe '{name}'{nearest(name, recipe_names())}{hint}")
 
 
 def recipe_title(name: str) -> str:
@@ -132,7 +145,7 @@ def recipe_values(name: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
     """Return what a recipe's YAML says after `key=value` assignments, unchecked."""
     path = recipe_path(name)
     values = expand_section(parse_yaml(read_text(path), path.name))
-    values.setdefault("recipe", path.stem)
+    values.setdefault("recipe", re.sub(r"[^\w.-]+|^\W+", "-", path.stem)[:80].lstrip("-.") or RunConfig.recipe)
     return override(values, expand_assignments(assignments))
 
 

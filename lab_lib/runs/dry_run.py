@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lab_lib.config import to_yaml
+from lab_lib.errors import one_line
 from lab_lib.prompts.encode import Example
 from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.config import RunConfig
@@ -83,7 +84,7 @@ def memory_estimate(
 def render_tokens(example: Example, tokenizer: Any) -> Text:
     """Return an example as text: stretches of supervised tokens between guillemets and green, the others dim."""
     text = Text().append(
-        f"{example.key}: {len(example.ids)} tokens, {sum(example.loss_mask)} supervised\n", style="bold"
+        f"{one_line(example.key)}: {len(example.ids)} tokens, {sum(example.loss_mask)} supervised\n", style="bold"
     )
     marked = zip(example.ids, example.loss_mask, strict=True)
     for supervised, stretch in groupby(marked, key=lambda pair: pair[1]):

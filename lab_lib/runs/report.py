@@ -7,6 +7,7 @@ from typing import Any
 
 from lab_lib.config import as_dict
 from lab_lib.decoding.predictions import read_partial
+from lab_lib.errors import one_line
 from lab_lib.evaluation.scores import Row, find_metric
 from lab_lib.files import read_json, read_json_or, sha256, write_json, write_text
 from lab_lib.runs.config import RunConfig
@@ -42,7 +43,7 @@ def report(context: Context) -> bool:
     title = f"{config.recipe}: {config.data.corpus} {config.data.report_split}"
     console.print(to_terminal(rows, task.metrics, title, task.words))
     for note in notes:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
+        console.print(one_line(note), markup=False, highlight=False, soft_wrap=True)
     return True
 
 

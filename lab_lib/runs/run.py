@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lab_lib.errors import one_line
 from lab_lib.files import write_json
 from lab_lib.processes.rank import this_process
 from lab_lib.runs.config import RunConfig
@@ -32,7 +33,7 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
         console.print(f"[bold]{context.config.recipe}[/] in {context.folder.path}")
         console.print(plan(context))
         for line in left_out(context.task, context.splits):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
         if "train" in stages:
             _meet()
         for name in with_preparation(stages, context):

@@ -11,10 +11,11 @@ from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, find_metric
 from lab_lib.files import read_json, sha256, write_json, write_text
 from lab_lib.ids import by_key, id_key, require_distinct
+from lab_lib.results.names import plain_name
 from lab_lib.runs.record import environment
 from lab_lib.runs.steps import score_row
 from lab_lib.scoring.leaderboard_table import Entry, columns_of, table_notes, to_markdown
-from lab_lib.scoring.prediction_file import find_split, naming, read_row, system_name
+from lab_lib.scoring.prediction_file import find_split, naming, read_row, refuse_taken, system_name
 from lab_lib.tasks.base import Task
 
 
@@ -26,12 +27,13 @@ def prediction_files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise LabError(f"{folder}: no such folder")
     files: dict[str, Path] = {}
+    seen: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        name = system_name(path)
-        if name in files:
-            raise LabError(f"{folder}: {files[name].name} and {path.name} are both called '{name}'")
-        if name:
-            files[name] = path
+        if not (name := system_name(path)):
+            continue
+        if (other := seen.setdefault(plain_name(name), path)) is not path:
+            raise LabError(f"{folder}: {other.name} and {path.name} are both called '{name}'")
+        files[name] = path
     if not files:
         raise LabError(f"{folder}: no prediction file here, expected .json or .jsonl (also .gz)")
     return files
@@ -50,6 +52,7 @@ def score_folder(
     systems = []
     for name, path in files.items():
         with naming(path):
+            refuse_taken(path, name, [entry.row for entry in fixed])
             row = read_row(path, name, task, items, settings)
         systems.append(Entry(row, printed.get(id_key(name), {}), path))
     sign = -1 if find_metric(task.metrics, task.main).higher_is_better else 1  # the best system first
@@ -61,18 +64,16 @@ def notes(entries: Sequence[Entry], task: Task[Any], published: Collection[str] 
 
     `published` are the systems of the published table that have a prediction file there.
     """
-    words, scored = task.words, {entry.row.name: entry.scores for entry in entries}
-    sizes = {name: f"{scores.items} {words.items}, {scores.answers} {words.answers}" for name, scores in scored.items()}
     decided: dict[str, list[str]] = {}
     for entry in entries:
         if entry.path and (sentence := task.published.decided(entry.scores)):
             decided.setdefault(sentence, []).append(entry.row.name)
     return [
-        *table_notes(entries, sizes, task),
+        *table_notes(entries, task),
         *(f"{task.data.corpus}: {line}." for line in task.dropped()),
         *_without_file(entries, published),
         *(f"{sentence}: {', '.join(names)}." for sentence, names in decided.items()),
-        *(f"{name}: {note}." for name, scores in scored.items() for note in scores.notes),
+        *(f"{entry.row.name}: {note}." for entry in entries for note in entry.scores.notes),
     ]
 
 

@@ -223,6 +223,15 @@ class Task(ABC, Generic[Item]):
     def check_row(self, values: Mapping[str, float]) -> None:
         """Raise LabError for values of a submitted row that contradict one another."""
 
+    def odd(
+        self, answers: Predictions, values: Mapping[str, float], gold: Predictions, best: Mapping[str, float]
+    ) -> list[str]:
+        """Return what a person should look at in a submitted row: tricks that raise scores, not answers.
+
+        `values` are the row's metrics; `gold` and `best` are the oracle's answers and metrics.
+        """
+        return []
+
     def words_of(self, answer: Mapping[str, Any]) -> str:
         """Return the words of an answer: two that differ in case, spacing or marks alone are copies."""
         return " ".join(re.findall(r"\w+", answer_text(answer, self.submitted).lower()))

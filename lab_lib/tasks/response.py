@@ -36,6 +36,7 @@ from lab_lib.tasks.base import ItemView, Public, Step, Task, TurnView
 from lab_lib.tasks.response_published import MULTIWOZ, mwzeval
 from lab_lib.tasks.response_scores import all_have, both, check_combined, score_replies_and_states
 from lab_lib.tasks.response_tables import metrics_of, of_relevance, of_states_alone, of_texts, reply_pairs
+from lab_lib.tasks.response_tricks import odd_replies
 
 GOLD_STATE = "gold-state"  # the variant of a run that predicts states: decoded with the gold ones
 END = "end"  # in decoding.plan_bias, what ends a plan
@@ -242,6 +243,12 @@ class ResponseTask(Task[Dialogue]):
     def check_row(self, values: Mapping[str, float]) -> None:
         """Raise LabError for submitted scores whose Combined does not follow from the others."""
         check_combined(values)
+
+    def odd(
+        self, answers: Predictions, values: Mapping[str, float], gold: Predictions, best: Mapping[str, float]
+    ) -> list[str]:
+        """Return what speaks for replies that are stuffed with placeholders."""
+        return odd_replies(answers, values, gold, best)
 
     def words_of(self, answer: Mapping[str, Any]) -> str:
         """Return the words as the scorer reads them: [hotel_name] and [value_name] are the same word."""

@@ -44,10 +44,10 @@ def score_calls(
     """Score predictions {item key: model output}, one for every item.
 
     An output is text, or calls that were decoded elsewhere: [{name: {argument: value}}], the arguments perhaps as JSON
-    text. `strict_bfcl` reads text
-    as the leaderboard does and counts its greedy assignment of parallel calls; off, for our own skills, positional
-    arguments count, text is read as in `lab_lib.calls.syntax_lab`, and the best assignment counts. `underscore_to_dot`:
-    expected names have "_" for ".". The interval of an accuracy is over the items; 0 `resamples` gives none.
+    text. `strict_bfcl` reads text as the leaderboard does and counts its greedy assignment of parallel calls; off, for
+    our own skills, positional arguments count, text is read as in `lab_lib.calls.syntax_lab`, texts have to be equal
+    (those of MultiWOZ's slots once they are normalised), and the best assignment counts. `underscore_to_dot`: expected
+    names have "_" for ".". The interval of an accuracy is over the items; 0 `resamples` gives none.
 
     Raises LabError for no items, an item without a prediction, a prediction without an item (with the nearest
     known one), and items that share a key. A prediction of any other kind is a wrong one, never an error.
@@ -146,7 +146,7 @@ def _judge_calls(
 
     if kind != "parallel":
         function = item.functions[0] if kind == "simple" else _function(item.functions, item.answers[0].name)
-        wrong = match_call(calls[0], item.answers[0], function, underscore_to_dot)
+        wrong = match_call(calls[0], item.answers[0], function, underscore_to_dot, strict_bfcl)
         return Verdict(False, *wrong) if wrong else RIGHT
     return _judge_parallel(item, calls, strict_bfcl, underscore_to_dot)
 
@@ -157,7 +157,8 @@ def _judge_parallel(item: CallItem, calls: Sequence[Call], strict_bfcl: bool, un
     @functools.cache
     def matches(row: int, column: int) -> Mismatch | None:
         expected = item.answers[row]
-        return match_call(calls[column], expected, _function(item.functions, expected.name), underscore_to_dot)
+        function = _function(item.functions, expected.name)
+        return match_call(calls[column], expected, function, underscore_to_dot, strict_bfcl)
 
     wrong = assign_greedily(len(calls), matches)
     if wrong is None:

@@ -37,7 +37,8 @@ class CallsConfig(TaskConfig):
     """By which rules calls are read and judged, and which categories count."""
 
     # True: text is read and parallel calls are assigned as on the leaderboard. False: positional arguments count, text
-    # is read as in the lab's own skills, and the best assignment counts; such numbers are not the leaderboard's.
+    # is read as in the lab's own skills, texts have to be equal, and the best assignment counts; such numbers are not
+    # the leaderboard's.
     strict_bfcl: bool = True
     underscore_to_dot: bool = False  # expected names have "_" where the functions on offer have "."
     categories: tuple[str, ...] | None = None  # null: all that the corpus has

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab_lib.errors import LabError
+from lab_lib.evaluation.bootstrap import MAX_RESAMPLES
 
 
 @dataclass(frozen=True)
@@ -19,3 +20,5 @@ class EvaluateConfig:
         for name in ("resamples", "seed"):
             if getattr(self, name) < 0:
                 raise LabError(f"evaluation.{name}={getattr(self, name)}: expected 0 or more")
+        if self.resamples > MAX_RESAMPLES:
+            raise LabError(f"evaluation.resamples={self.resamples}: expected at most {MAX_RESAMPLES:,}")

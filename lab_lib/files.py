@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from lab_lib.errors import LabError, shown
 from lab_lib.strict_json import JsonError, line_and_column, parse_json
@@ -114,7 +114,7 @@ def _check_regular(path: Path) -> None:
         raise LabError(f"{path}: expected a regular file, not a pipe or device")
 
 
-def _read_bounded(stream: IO[bytes], path: Path) -> bytes:
+def _read_bounded(stream: BinaryIO | gzip.GzipFile, path: Path) -> bytes:
     """Return what is left of a stream, read in pieces, so that no more than MAX_BYTES are ever in memory."""
     pieces, size = [], 0
     while piece := stream.read(1 << 20):
@@ -146,6 +146,18 @@ def read_json(path: str | Path) -> Any:
         cut = " (JSON lines? such a file is called .jsonl)" if str(error) == "Extra data" else cut
         line, column = line_and_column(text, error.position)
         raise LabError(f"{path}: line {line}, column {column}: {error}{cut}") from None
+
+
+@contextmanager
+def reading(path: str | Path, what: str) -> Iterator[None]:
+    """Turn what Python raises where a parsed file is of another shape than expected into one LabError line.
+
+    `what` says what the file should be. The body must do nothing but take the file's values apart.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise LabError(f"{path}: not {what} ({type(error).__name__}: {shown(str(error), 100)[1:-1]})") from None
 
 
 def read_json_object(path: str | Path) -> dict[str, Any]:

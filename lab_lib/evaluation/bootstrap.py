@@ -50,8 +50,10 @@ def resample(counts: np.ndarray, resamples: int, seed: int) -> np.ndarray:
 
     The draws depend only on the seed and the number of dialogues, so two systems are resampled alike.
     """
-    if not 1 <= resamples <= MAX_RESAMPLES:
-        raise LabError(f"bootstrap: resamples must be 1 to {MAX_RESAMPLES:,}, not {resamples}")
+    if resamples < 1:
+        raise LabError(f"bootstrap: resamples must be at least 1, not {resamples}")
+    if resamples > MAX_RESAMPLES:
+        raise LabError(f"bootstrap: resamples must be at most {MAX_RESAMPLES:,}, not {resamples}")
     dialogues = len(counts)
     rng, even, known = np.random.default_rng(seed), np.full(dialogues, 1 / dialogues), counts.astype(np.float64)
     sums = np.empty((resamples, counts.shape[1]))

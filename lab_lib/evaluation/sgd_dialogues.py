@@ -33,10 +33,14 @@ def read_dialogues(path: str | Path) -> dict[str, dict[str, Any]]:
 
 
 def read_schema(path: str | Path) -> list[dict[str, Any]]:
-    """Read a schema.json: a list of services. Raises LabError, also for anything but a list."""
+    """Read a schema.json: a list of services. Raises LabError, also for anything but a list, as `services_of` does."""
     schema = read_json(path)
     if not isinstance(schema, list):
         raise LabError(f"{path}: expected a list of services, found {type(schema).__name__}")
+    try:
+        services_of(schema)
+    except LabError as error:
+        raise LabError(f"{path}: {error}") from None
     return schema
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric
-from lab_lib.files import read_json, write_json
+from lab_lib.files import read_json_object, reading, write_json
 from lab_lib.results.cells import number, span
 from lab_lib.results.rows import last_tuned, read_recorded
 from lab_lib.runs.record import without_folder
@@ -98,10 +98,12 @@ def keep(folder: Path, results: Path, recipe: str | None = None) -> list[str]:
     RECIPE is the one in the record unless it is given. The command is kept without the folder it was told to write.
     """
     name = SWEEP if (folder / SWEEP).exists() else RUN
-    record = read_json(folder / name)
-    lines = header_lines(record)
-    target = results / (recipe or record["recipe"])
-    write_json(target / name, {**record, "command": without_folder(record["command"])})
+    record = read_json_object(folder / name)
+    with reading(folder / name, "the record of a run or sweep"):
+        lines = header_lines(record)
+        target = results / (recipe or record["recipe"])
+        record = {**record, "command": without_folder(record["command"])}
+    write_json(target / name, record)
     for picture in PICTURES:
         if (folder / picture).exists():
             shutil.copyfile(folder / picture, target / picture)

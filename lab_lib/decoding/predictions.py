@@ -11,7 +11,7 @@ from typing import Any
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import Conversations, Reply, generate_replies
 from lab_lib.decoding.shards import partial_file, partial_files, shard
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, shown
 from lab_lib.files import read_json, read_jsonl, write_json, write_jsonl
 from lab_lib.processes.rank import Processes
 from lab_lib.prompts.encode import Prompt
@@ -107,7 +107,8 @@ def read_predictions(path: str | Path) -> Predictions:
     turns: dict[str, dict[int, dict[str, Any]]] = {}
     for number, row in enumerate(read_jsonl(path), 1):
         if not _is_row(row):
-            raise LabError(f"{path}: row {number}: expected an object with dialogue, turn and response")
+            expected = "expected an object with dialogue, turn (a whole number) and response"
+            raise LabError(f"{path}: row {number}: {expected}, found {shown(row)}")
         known = turns.setdefault(row["dialogue"], {})
         if row["turn"] in known:
             raise LabError(f"{path}: row {number}: turn {row['turn']} of {row['dialogue']} is there twice")

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lab_lib.errors import LabError
+from lab_lib.evaluation.config import MAX_RESAMPLES
 
 LEVEL = 95.0  # per cent of resamples inside an interval
-MAX_RESAMPLES = 100_000  # intervals of 10,000 differ by less than they are rounded to
 BLOCK = 1000  # resamples that are drawn at once: 8 MB of weights for 1,000 dialogues
 # {metric: value} from the summed counts of the drawn dialogues
 Score = Callable[[np.ndarray], Mapping[str, float]]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab_lib.errors import LabError
-from lab_lib.evaluation.bootstrap import MAX_RESAMPLES
+
+MAX_RESAMPLES = 100_000  # intervals of 10,000 differ by less than they are rounded to
 
 
 @dataclass(frozen=True)

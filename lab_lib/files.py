@@ -6,17 +6,23 @@ or a full disk leaves the old file as it was.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import json
 import os
+import stat
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, shown
+from lab_lib.strict_json import JsonError, line_and_column, parse_json
+
+MAX_BYTES = 1 << 28  # of a file that is read whole, unpacked: six times the largest of MultiWOZ
 
 
 @contextmanager
@@ -81,59 +87,118 @@ def write_json(path: str | Path, value: Any) -> Path:
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """Return a file's bytes, un-gzipped when the name ends in `.gz`. Raises LabError, never OSError."""
+    """Return a file's bytes, un-gzipped when the name ends in `.gz`.
+
+    Raises LabError, never OSError: also for what is no regular file (a pipe or device may have no end), and for more
+    than MAX_BYTES, before or after unpacking.
+    """
     path = Path(path)
     try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if path.suffix == ".gz" else raw
+        _check_regular(path)
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
+            return _read_bounded(stream, path)
     except FileNotFoundError:
         raise LabError(f"{path}: no such file") from None
     except EOFError:
         raise LabError(f"{path}: the gzip file is cut short") from None
+    except zlib.error as error:
+        raise LabError(f"{path}: the gzip file is damaged: {error}") from None
     except (OSError, gzip.BadGzipFile) as error:
         raise LabError(f"{path}: cannot read: {error.strerror if error.errno else error}") from error
 
 
+def _check_regular(path: Path) -> None:
+    """Raise LabError for a pipe, socket or device, OSError for what is not there."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a folder fails with the system's words
+        raise LabError(f"{path}: expected a regular file, not a pipe or device")
+
+
+def _read_bounded(stream: BinaryIO | gzip.GzipFile, path: Path) -> bytes:
+    """Return what is left of a stream, read in pieces, so that no more than MAX_BYTES are ever in memory."""
+    pieces, size = [], 0
+    while piece := stream.read(1 << 20):
+        pieces.append(piece)
+        if (size := size + len(piece)) > MAX_BYTES:
+            raise LabError(f"{path}: more than {MAX_BYTES:,} bytes, which is too large to be read")
+    return b"".join(pieces)
+
+
 def read_text(path: str | Path) -> str:
     """Return a file's text. Raises LabError when it is missing or not UTF-8."""
+    raw = read_bytes(path)
     try:
-        return read_bytes(path).decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise LabError(f"{path}: not UTF-8 text (byte {error.start})") from None
+        kind = "is it UTF-16? " if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ""
+        raise LabError(f"{path}: not UTF-8 text ({kind}byte {error.start})") from None
 
 
 def read_json(path: str | Path) -> Any:
-    """Parse a JSON file (`.gz` too). Raises LabError naming file, line and column when it is cut or malformed."""
+    """Parse a JSON file (`.gz` too). Raises LabError naming file, line and column of what `parse_json` refuses."""
     text = read_text(path)
     if not text.strip():
         raise LabError(f"{path}: the file is empty, expected JSON")
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        cut = " (is the file cut short?)" if error.pos >= len(text.rstrip()) - 1 else ""
-        raise LabError(f"{path}: line {error.lineno}, column {error.colno}: {error.msg}{cut}") from None
-    except RecursionError:
-        raise LabError(f"{path}: JSON nested too deeply") from None
+        return parse_json(text)
+    except JsonError as error:
+        cut = " (is the file cut short?)" if error.position >= len(text.rstrip()) - 1 else ""
+        cut = " (JSON lines? such a file is called .jsonl)" if str(error) == "Extra data" else cut
+        line, column = line_and_column(text, error.position)
+        raise LabError(f"{path}: line {line}, column {column}: {error}{cut}") from None
+
+
+@contextmanager
+def reading(path: str | Path, what: str) -> Iterator[None]:
+    """Turn what Python raises where a parsed file is of another shape than expected into one LabError line.
+
+    `what` says what the file should be. The body must do nothing but take the file's values apart.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise LabError(f"{path}: not {what} ({type(error).__name__}: {shown(str(error), 100)[1:-1]})") from None
+
+
+def read_json_object(path: str | Path) -> dict[str, Any]:
+    """Parse a file that holds a JSON object, see `read_json`. Raises LabError for a list or a single value too."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise LabError(f"{path}: expected a JSON object, found {shown(value)}")
+    return value
 
 
 def read_json_or(default: Any, path: Path) -> Any:
-    """Parse a JSON file, see `read_json`; return `default` where there is none yet."""
-    return read_json(path) if path.exists() else default
+    """Parse a file that holds a JSON object, see `read_json_object`; return `default` where there is none yet."""
+    return read_json_object(path) if path.exists() else default
 
 
 def read_jsonl(path: str | Path) -> list[Any]:
-    """Parse one JSON value a line, skipping blank lines. Raises LabError naming the line."""
+    """Parse one JSON value a line, skipping blank lines. Raises LabError naming the line; see `parse_json`."""
+    return parse_jsonl(read_text(path), path)
+
+
+def parse_jsonl(text: str, path: str | Path) -> list[Any]:
+    """Parse the text of a JSONL file, see `read_jsonl`; messages begin with `path`."""
     rows = []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise LabError(f"{path}: line {number}: {error.msg}") from None
-        except RecursionError:
-            raise LabError(f"{path}: line {number}: JSON nested too deeply") from None
+            rows.append(parse_json(line))
+        except JsonError as error:
+            raise LabError(f"{path}: line {number}: {error}") from None
     return rows
+
+
+def listed(folder: str | Path, pattern: str = "*") -> list[Path]:
+    """Return what a folder holds that matches `pattern`, by name; empty where there is no folder.
+
+    Names that begin with a dot are passed over: hidden files, and the `._name` that macOS writes beside every file.
+    """
+    folder = Path(folder)
+    found = ((path, path.relative_to(folder).parts) for path in folder.glob(pattern))
+    return sorted(path for path, parts in found if not any(part.startswith(".") for part in parts))
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> Path:
@@ -148,6 +213,7 @@ def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes as stored (a `.gz` is not decompressed), 64 hex digits."""
     digest = hashlib.sha256()
     try:
+        _check_regular(Path(path))
         with open(path, "rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)

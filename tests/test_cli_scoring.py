@@ -148,7 +148,7 @@ def test_unknown_placeholders_are_a_cause_on_the_page(lab, gold, tmp_path):
 
 
 def test_text_of_every_kind_goes_through(lab, gold, tmp_path):
-    odd = ["\ud800 lone", "</script><b>", "\u202e\x00\x0b", "name [NAME] İ ß", "", "🙂" * 50]
+    odd = ["</script><b>", "\u202e\x00\x0b", "name [NAME] İ ß", "", "🙂" * 50]
     gold["tin0001"] = [{"response": odd[n % len(odd)]} for n in range(len(gold["tin0001"]))]
     gold["tin0002"] = [{"response": odd[-n % len(odd)]} for n in range(len(gold["tin0002"]))]
     (tmp_path / "p.json").write_text(json.dumps(gold))
@@ -187,6 +187,12 @@ def edited(change):
         ("p.jsonl", lambda g: b'{"dialogue": "a", "turn": [0], "response": "a"}', "row 1: expected an object with"),
         ("p.jsonl", lambda g: b'{"dialogue": "tin0001", "turn": 1, "response": "a"}', "turn 0 is missing"),
         ("p.jsonl", lambda g: b'{"dialogue": "tin0001", "turn": 0, "response": "a"}\n' * 2, "is there twice"),
+        ("p.jsonl", lambda g: b'{"dialogue": "tin0001", "turn": true, "response": "a"}', "row 1: expected an object"),
+        ("p.jsonl", lambda g: b'{"dialogue": "tin0001", "turn": 0, "turn": 1, "response": "a"}', "'turn' is there"),
+        ("p.json", lambda g: b'{"tin0001": [], "tin0001": []}', "the key 'tin0001' is there twice"),
+        ("p.json", edited(lambda g: {"tin0001": [{"response": "\ud800"}]}), "tin0001, turn 0, response: half of"),
+        ("p.json", edited(lambda g: {"tin0001": [{"response": "a", "problems": 7}]}), "problems is 7, expected a"),
+        ("p.json", edited(lambda g: {"tin0001": [{"response": "a", "problems": [7]}]}), "problems is [7], expected a"),
         ("p.txt", lambda g: b"{}", "expected a prediction file called .json or .jsonl"),
     ],
 )  # fmt: skip

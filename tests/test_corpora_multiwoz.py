@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -283,3 +284,46 @@ def test_delexicalised_replies_equal_the_official_references(multiwoz: Corpus, o
         assert replies == references[dialogue.key], dialogue.id
         compared += len(replies)
     assert compared == 7372
+
+
+@pytest.mark.parametrize("text", ["\u200b", " \ufeff\u2060\n", "\u3164\u2800", "\ufe0f", "\xad\u202e"])
+def test_words_that_cannot_be_seen_are_none(folder: Path, text: str) -> None:
+    change(folder / TRAIN, lambda dialogues: dialogues[0]["turns"][2].update(utterance=text))
+    with pytest.raises(LabError, match=r"dialogue TIN0001\.json, turn 2: the turn has no words"):
+        read_multiwoz(folder, folder, "tiny")
+
+
+@pytest.mark.parametrize("name", [TRAIN, "data.json", "dialog_acts.json", "schema.json", "db/restaurant_db.json"])
+def test_keys_there_twice_and_halves_of_characters_are_refused_in_every_file(folder: Path, name: str) -> None:
+    text = (folder / name).read_text()
+    key = re.search(r'"(\w+)": ', text)
+    assert key is not None
+    for broken, message in (
+        (text.replace(key[0], key[0] + "0, " + key[0], 1), f"the key '{key[1]}' is there twice"),
+        (text.replace(key[0], '"odd": "\\ud83d", ' + key[0], 1), "odd: half of a surrogate pair"),
+    ):
+        (folder / name).write_text(broken)
+        with pytest.raises(LabError, match=message) as caught:
+            read_multiwoz(folder, folder, "tiny")
+        assert f"{folder / name}: line " in str(caught.value)
+
+
+def test_files_that_macos_writes_beside_are_passed_over(folder: Path) -> None:
+    before = read_multiwoz(folder, folder, "tiny")
+    for path in list(folder.rglob("*.json")):
+        path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07")
+    assert read_multiwoz(folder, folder, "tiny") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "message"),
+    [
+        (TRAIN, lambda found: found[0].update(services=5), "dialogue TIN0001.json: 'services' is 5, expected a list"),
+        (TRAIN, lambda found: found[0]["turns"][0]["frames"][0].update(service=["x"]), r"turn 0: unknown service \["),
+        ("data.json", lambda found: found["TIN0001.json"]["goal"]["restaurant"].update(reqt=[[1]]), "expected a list"),
+    ],
+)  # fmt: skip
+def test_values_of_another_kind_are_named(folder: Path, name: str, edit: Callable[[Any], None], message: str) -> None:
+    change(folder / name, edit)
+    with pytest.raises(LabError, match=message):
+        read_multiwoz(folder, folder, "tiny")

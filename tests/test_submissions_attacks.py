@@ -282,7 +282,7 @@ ATTACKS = {
     "packed twice": (lambda root: repack(only(root), gzip.compress(b"{}\n")), "not UTF-8 text|not a JSON object"),
     "reply there twice": (
         pack(lambda lines: [lines[0].replace('"response"', '"response": "x", "response"'), *lines[1:]]),
-        "line 1: not a JSON object: key 'response' is there twice",
+        "line 1: not a JSON object: dialogue 'twn0461', turn 0: the key 'response' is there twice",
     ),
     "reply without end": (pack(lambda lines: first_line(lines, response="a " * 20_000)), "at most 5,000 are taken"),
     "reply with half a character": (pack(lambda lines: first_line(lines, response="\ud800")), "half of a surrogate"),

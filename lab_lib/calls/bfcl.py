@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.calls.schema import Function, read_function
-from lab_lib.errors import LabError, nearest
-from lab_lib.files import read_jsonl
+from lab_lib.errors import LabError, nearest, shown
+from lab_lib.files import listed, read_jsonl
 from lab_lib.ids import by_key, id_key, require_distinct
+from lab_lib.texts import is_blank
 
 NAMES = "BFCL_v*_*.json"  # of the files of categories
 ROLES = ("system", "user")  # of messages that stand in a prompt
@@ -56,10 +57,20 @@ def kind_of(category: str) -> str:
 
 def categories(folder: str | Path) -> tuple[str, ...]:
     """Return the categories that a folder holds, sorted. Raises LabError if it holds none."""
-    names = sorted(path.stem.split("_", 2)[2] for path in Path(folder).glob(NAMES))
-    if not names:
+    return tuple(sorted(_files(folder)))
+
+
+def _files(folder: str | Path) -> dict[str, Path]:
+    """Return {category: file}. Raises LabError for none, and for two versions of a category, naming both files."""
+    files: dict[str, Path] = {}
+    for path in listed(folder, NAMES):
+        category = path.stem.split("_", 2)[2]
+        if category in files:
+            raise LabError(f"{folder}: {files[category].name} and {path.name} are one category; keep one of the two")
+        files[category] = path
+    if not files:
         raise LabError(f"{folder}: no BFCL_v*_<category>.json here; expected the leaderboard's data folder")
-    return tuple(names)
+    return files
 
 
 def read_bfcl(folder: str | Path, category: str) -> tuple[CallItem, ...]:
@@ -71,9 +82,10 @@ def read_bfcl(folder: str | Path, category: str) -> tuple[CallItem, ...]:
     """
     if "java" in category:
         raise LabError(f"category '{category}': Java and JavaScript values need converters that are not here")
-    if category not in categories(folder):
-        raise LabError(f"{folder}: no category '{category}'{nearest(category, categories(folder))}")
-    path = next(Path(folder).glob(f"BFCL_v*[0-9]_{category}.json"))
+    files = _files(folder)
+    if category not in files:
+        raise LabError(f"{folder}: no category '{category}'{nearest(category, files)}")
+    path = files[category]
     answers = {}
     if "relevance" not in category:
         answers = _answers(path.parent / "possible_answer" / path.name)
@@ -89,19 +101,24 @@ def _answers(path: Path) -> dict[str, tuple[Expected, ...]]:
     answers: dict[str, tuple[Expected, ...]] = {}
     for number, row in enumerate(read_jsonl(path), 1):
         where = f"{path}: line {number}"
-        try:
-            found = tuple(_expected(entry, where) for entry in row["ground_truth"])
-            if row["id"] in answers:
-                raise LabError(f"{where}: the answer {row['id']} is there a second time")
-            answers[row["id"]] = found
-        except (KeyError, TypeError) as error:
-            raise LabError(f"{where}: missing or malformed field {error}") from None
+        key, truth = _field(row, "id", str, where), _field(row, "ground_truth", list, where)
+        if key in answers:
+            raise LabError(f"{where}: the answer {key} is there twice")
+        answers[key] = tuple(_expected(entry, where) for entry in truth)
     return by_key(answers, str(path))
+
+
+def _field(row: Any, name: str, kind: type, where: str) -> Any:
+    """Return a field of a record. Raises LabError unless it is there and of that kind."""
+    if not isinstance(row, dict) or not isinstance(row.get(name), kind):
+        found = row.get(name) if isinstance(row, dict) else row
+        raise LabError(f"{where}: missing or malformed field '{name}': expected {kind.__name__}, found {shown(found)}")
+    return row[name]
 
 
 def _expected(entry: Any, where: str) -> Expected:
     if not isinstance(entry, Mapping) or len(entry) != 1:
-        raise LabError(f"{where}: expected {{function: {{parameter: [values]}}}}, found {entry!r:.60}")
+        raise LabError(f"{where}: expected {{function: {{parameter: [values]}}}}, found {shown(entry)}")
     ((name, arguments),) = entry.items()
     if not isinstance(arguments, Mapping) or not all(isinstance(values, list) for values in arguments.values()):
         raise LabError(f"{where}: expected a list of accepted values for each parameter of {name}")
@@ -109,11 +126,10 @@ def _expected(entry: Any, where: str) -> Expected:
 
 
 def _item(row: Any, category: str, answers: Mapping[str, tuple[Expected, ...]], where: str) -> CallItem:
-    try:
-        key, messages, left_out = row["id"], tuple(row["question"][0]), _left_out(row["question"])
-        functions = tuple(read_function(raw, where) for raw in row["function"])
-    except (KeyError, TypeError, IndexError) as error:
-        raise LabError(f"{where}: missing or malformed field {error}") from None
+    key, question = _field(row, "id", str, where), _field(row, "question", list, where)
+    messages = _messages(question, where)
+    left_out = _left_out(question)
+    functions = tuple(read_function(raw, where) for raw in _field(row, "function", list, where))
     if "relevance" in category:
         return CallItem(key, category, messages, functions, (), left_out)
     expected_calls = answers.get(id_key(key), ())
@@ -126,6 +142,19 @@ def _item(row: Any, category: str, answers: Mapping[str, tuple[Expected, ...]], 
     return CallItem(key, category, messages, functions, expected_calls, left_out)
 
 
+def _messages(question: list[Any], where: str) -> tuple[Mapping[str, str], ...]:
+    """Return the messages of a question's first turn. Raises LabError unless they have words, and no other form."""
+    if not question or not isinstance(question[0], list):
+        found = shown(question)
+        raise LabError(f"{where}: missing or malformed field 'question': expected lists of messages, found {found}")
+    for number, message in enumerate(question[0]):
+        texts = [message.get(name) for name in ("role", "content")] if isinstance(message, dict) else [None]
+        if not all(isinstance(text, str) and not is_blank(text) for text in texts):
+            found = shown(message)
+            raise LabError(f"{where}, message {number}: expected 'role' and 'content' with words, found {found}")
+    return tuple(question[0])
+
+
 def _left_out(question: Sequence[Any]) -> tuple[str, ...]:
     """Return what of a question is not used: the turns after its first, and messages of other roles."""
     later = [f"question: only the first of {len(question)} turns is read"] if len(question) > 1 else []
@@ -135,6 +164,5 @@ def _left_out(question: Sequence[Any]) -> tuple[str, ...]:
 
 def unread_files(folder: str | Path) -> list[str]:
     """Return the names of JSON files of a data folder that are no category by their names."""
-    files = (path for path in sorted(Path(folder).iterdir()) if path.name[0] != "." and path.is_file())
-    named = (path.name for path in files if path.name.removesuffix(".gz").endswith((".json", ".jsonl")))
+    named = (path.name for path in listed(folder) if path.name.removesuffix(".gz").endswith((".json", ".jsonl")))
     return [name for name in named if not fnmatch(name, NAMES)]

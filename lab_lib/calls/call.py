@@ -19,6 +19,7 @@ REASONS = {
     "code_fence": "the call stands in backticks or a code fence",
     "prose": "there is text around the call",
     "syntax": "not a Python expression",
+    "arguments": "the arguments are not JSON",
     "not_a_call": "neither a call nor a list of calls",
     "odd_name": "the function name is not a dotted name",
     "starred": "* or ** unpacks arguments",

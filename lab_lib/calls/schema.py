@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, nearest, shown
 
 # The type names of a description and the Python type of a value as the official checker sees it. JSON has no
 # tuples, so a tuple is compared as a list; `any` means text.
@@ -20,6 +20,7 @@ TYPES: dict[str, type] = {
     "dict": dict,
     "any": str,
 }
+SLOT = "slot"  # in the description of a parameter: the slot of a state that its values fill
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def read_function(raw: Any, where: str) -> Function:
     properties = _get(parameters, "properties", Mapping, where)
     required = _get(parameters, "required", list, where) if "required" in parameters else []
     if not all(isinstance(entry, str) for entry in required):
-        raise LabError(f"{where}: 'required' holds {required!r:.60}, expected names")
+        raise LabError(f"{where}: 'required' holds {shown(required)}, expected names")
     described = tuple(_parameter(key, entry, where) for key, entry in properties.items())
     return Function(name, str(raw.get("description", "")), described, tuple(required))
 
@@ -81,14 +82,14 @@ def _parameter(name: str, raw: Any, where: str) -> Parameter:
 def _type(raw: Any, where: str) -> str:
     kind = _get(raw, "type", str, where)
     if kind not in TYPES:
-        raise LabError(f"{where}: unknown type {kind!r}{nearest(kind, TYPES)}")
+        raise LabError(f"{where}: unknown type {shown(kind)}{nearest(kind, TYPES)}")
     return kind
 
 
 def _get(raw: Any, key: str, kind: type, where: str) -> Any:
     """Return raw[key] if it is of that kind."""
     if not isinstance(raw, Mapping):
-        raise LabError(f"{where}: expected an object, found {raw!r:.60}")
+        raise LabError(f"{where}: expected an object, found {shown(raw)}")
     if not isinstance(raw.get(key), kind):
-        raise LabError(f"{where}: '{key}' is {raw.get(key)!r:.60}, expected {kind.__name__.lower()}")
+        raise LabError(f"{where}: '{key}' is {shown(raw.get(key))}, expected {kind.__name__.lower()}")
     return raw[key]

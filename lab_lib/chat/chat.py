@@ -13,6 +13,7 @@ from lab_lib.runs.config import RunConfig, make_task
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.steps import backend_line, load_answering, model_config
 from lab_lib.tasks.response import ResponseTask
+from lab_lib.texts import is_blank
 
 Messages = list[dict[str, str]]  # {"role": "user" or "assistant", "content": text}
 
@@ -60,6 +61,7 @@ def _say(console: Console, style: str, who: str, text: str) -> None:
 
 def _line(read: Callable[[], str]) -> str:
     try:
-        return read().strip()
+        line = read().strip()
     except EOFError:
         return ""
+    return "" if is_blank(line) else line

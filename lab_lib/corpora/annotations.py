@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.corpora.types import Span, State
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, nearest, shown
 from lab_lib.files import read_json
 
 # {dialogue id: {turn number as a string: {"dialog_act": ..., "span_info": ...}}}
@@ -57,11 +57,11 @@ def spans_of(acts: Mapping[str, Any], text: str, where: str) -> tuple[Span, ...]
 def _span(row: Any, text: str, where: str) -> Span:
     """Check one span row against the words it points into."""
     if not isinstance(row, list) or [type(part) for part in row] != [str, str, str, int, int]:
-        raise LabError(f"{where}: span {row!r}: expected [act, slot, value, start, end]")
+        raise LabError(f"{where}: span {shown(row)}: expected [act, slot, value, start, end]")
     act, slot, value, start, end = row
     if not 0 <= start < end <= len(text):
         place = f"{start}:{end} is outside its text of {len(text)} characters"
-        raise LabError(f"{where}: span {slot}={value!r} at {place}")
+        raise LabError(f"{where}: span {shown(slot)[1:-1]}={shown(value)} at {place}")
     return Span(slot, value, start, end, act)
 
 
@@ -76,8 +76,8 @@ def state_of(frames: Any, slots: Mapping[str, Collection[str]], where: str) -> S
     values: dict[str, dict[str, tuple[str, ...]]] = {}
     for frame in frames:
         service = frame.get("service")
-        if service not in slots:
-            raise LabError(f"{where}: unknown service {service!r}{nearest(str(service), slots)}")
+        if not isinstance(service, str) or service not in slots:
+            raise LabError(f"{where}: unknown service {shown(service)}{nearest(shown(service)[1:-1], slots)}")
         for slot, listed in _slot_values(frame, where).items():
             _check_slot(slot, listed, slots[service], where)
             values.setdefault(service, {})[slot.partition("-")[2]] = tuple(listed)
@@ -98,4 +98,4 @@ def _check_slot(slot: str, listed: Any, known: Collection[str], where: str) -> N
     if slot not in known:
         raise LabError(f"{where}: unknown slot '{slot}' in the state{nearest(slot, known)}")
     if not isinstance(listed, list) or not listed or not all(isinstance(value, str) for value in listed):
-        raise LabError(f"{where}: slot '{slot}': expected a list of values, found {listed!r}")
+        raise LabError(f"{where}: slot '{slot}': expected a list of values, found {shown(listed)}")

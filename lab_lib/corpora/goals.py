@@ -13,7 +13,7 @@ from typing import Any
 
 from lab_lib.corpora.types import DomainGoal
 from lab_lib.corpora.values import normalise_slot, normalise_value
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, nearest, shown
 from lab_lib.files import read_json
 
 DOMAINS = ("attraction", "bus", "hospital", "hotel", "police", "restaurant", "taxi", "train")
@@ -55,8 +55,8 @@ def _domain_goal(part: Mapping[str, Any], where: str) -> DomainGoal:
     _expect_dict(info, f"{where}, info")
     _expect_dict(book, f"{where}, book")
     wanted = part.get("reqt", [])
-    if not isinstance(wanted, list):
-        raise LabError(f"{where}, reqt: expected a list, found {type(wanted).__name__}")
+    if not isinstance(wanted, list) or not all(isinstance(name, str) for name in wanted):
+        raise LabError(f"{where}, reqt: expected a list of names, found {shown(wanted)}")
     asked = [REQUESTABLE[name] for name in wanted if name in REQUESTABLE]
     return DomainGoal(
         informable={normalise_slot(s): normalise_value(normalise_slot(s), str(v)) for s, v in info.items()},

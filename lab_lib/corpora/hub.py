@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab_lib.corpora.types import Corpus, Dialogue, DomainGoal, Dropped, Span, State, Turn
 from lab_lib.errors import LabError
+from lab_lib.strict_json import parse_json
 
 if TYPE_CHECKING:
     from datasets import DatasetDict, Features
@@ -48,7 +49,7 @@ def from_dataset_dict(data: DatasetDict) -> Corpus:
     Raises LabError for a DatasetDict that was not made by `to_dataset_dict`.
     """
     try:
-        rest = json.loads(next(iter(data.values())).info.description)
+        rest = parse_json(next(iter(data.values())).info.description)
         splits = {split: tuple(_dialogue(row) for row in table) for split, table in data.items()}
         return Corpus(
             name=rest["name"],

@@ -17,9 +17,10 @@ from typing import Any
 from lab_lib.corpora.annotations import Acts, acts_of, read_acts, spans_of, state_of
 from lab_lib.corpora.goals import Annotation, annotation, read_annotations
 from lab_lib.corpora.types import Corpus, Dialogue, Dropped, Speaker, Turn
-from lab_lib.errors import LabError, nearest
-from lab_lib.files import read_json
+from lab_lib.errors import LabError, nearest, shown
+from lab_lib.files import listed, read_json
 from lab_lib.ids import by_key, id_key
+from lab_lib.texts import is_blank
 
 SPLITS = ("train", "dev", "test")
 # What people call splits: folders of these names (in any case) that are no split of ours are noted, not read.
@@ -50,7 +51,7 @@ def read_multiwoz(dialogues: Path, goals: Path | None, name: str) -> Corpus:
 
 def read_database(folder: Path) -> dict[str, tuple[Mapping[str, Any], ...]]:
     """Read `<domain>_db.json` files as {domain: rows}, columns as published. LabError if none is there."""
-    files = sorted(folder.glob("*_db.json"))
+    files = listed(folder, "*_db.json")
     tables = {path.name.removesuffix("_db.json"): read_json(path) for path in files}
     if not tables:
         raise LabError(f"{folder}: expected database files named <domain>_db.json")
@@ -77,7 +78,7 @@ def _read_schema(path: Path) -> tuple[Mapping[str, Any], ...]:
 
 def _read_split(folder: Path) -> list[tuple[str, Any]]:
     """Read the files of one split as (place for messages, raw dialogue) pairs, in file order."""
-    files = sorted(folder.glob("dialogues_*.json"))
+    files = listed(folder, "dialogues_*.json")
     if not files:
         raise LabError(f"{folder}: expected files named dialogues_001.json, dialogues_002.json, ...")
     for number, path in enumerate(files, 1):
@@ -149,6 +150,9 @@ class _Builder:
             raise LabError(f"{where}: expected a 'dialogue_id'")
         if not isinstance(raw.get("turns"), list) or not raw["turns"]:
             raise LabError(f"{where}: the dialogue is empty, expected a list of 'turns'")
+        services = raw.get("services", [])
+        if not isinstance(services, list) or not all(isinstance(name, str) for name in services):
+            raise LabError(f"{where}: 'services' is {shown(services)}, expected a list of names")
         key = id_key(raw["dialogue_id"])
         if key in self.seen:
             raise LabError(f"{where}: this id was read before ({self.seen[key]}); ids must be unique")
@@ -203,14 +207,14 @@ class _Builder:
 
 def _checked_text(raw: Any, i: int, where: str) -> str:
     """Return the words of turn `i`; refuse one without words, out of order, or spoken by the wrong side."""
-    if not isinstance(raw, dict) or not isinstance(raw.get("utterance"), str) or not raw["utterance"].strip():
+    if not isinstance(raw, dict) or not isinstance(raw.get("utterance"), str) or is_blank(raw["utterance"]):
         raise LabError(f"{where}: the turn has no words, expected an 'utterance'")
     if str(raw.get("turn_id", i)) != str(i):
-        raise LabError(f"{where}: turn_id is {raw['turn_id']!r}, expected '{i}' (turns must be in order)")
+        raise LabError(f"{where}: turn_id is {shown(raw['turn_id'])}, expected '{i}' (turns must be in order)")
     names, expected = [name for name, _ in SPEAKERS], SPEAKERS[i % 2][0]
     if raw.get("speaker") not in names:
         speaker = raw.get("speaker")
-        raise LabError(f"{where}: unknown speaker {speaker!r}{nearest(str(speaker), names)}")
+        raise LabError(f"{where}: unknown speaker {shown(speaker)}{nearest(shown(speaker)[1:-1], names)}")
     if raw["speaker"] != expected:
         order = "user and system take turns, user first"
         raise LabError(f"{where}: {raw['speaker']} speaks, expected {expected} ({order})")

@@ -8,7 +8,7 @@ from typing import Any
 
 from lab_lib.course.build import solution_notebook, student_notebook, to_text
 from lab_lib.course.source import lab_sources
-from lab_lib.files import read_json, read_text
+from lab_lib.files import listed, read_json, read_text
 
 LARGEST = 1_000_000  # bytes of a notebook; GitHub stops rendering somewhat above
 SECRETS = {
@@ -26,7 +26,7 @@ def faults(root: Path) -> list[str]:
     labs = lab_sources(root)
     found = [fault for path in labs.values() for fault in lab_faults(root, path)]
     names = {path.stem for path in labs.values()}
-    for path in sorted([*root.glob("notebooks/*.ipynb"), *root.glob("solutions/*.ipynb")]):
+    for path in [*listed(root, "notebooks/*.ipynb"), *listed(root, "solutions/*.ipynb")]:
         if path.stem not in names:
             found.append(f"{path}: no source solutions/{path.stem}.py; delete it, notebooks are never edited by hand")
     return found

@@ -11,10 +11,11 @@ from typing import Any
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import Conversations, Reply, generate_replies
 from lab_lib.decoding.shards import partial_file, partial_files, shard
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, shown
 from lab_lib.files import read_json, read_jsonl, write_json, write_jsonl
 from lab_lib.processes.rank import Processes
 from lab_lib.prompts.encode import Prompt
+from lab_lib.strict_json import JsonError, parse_json
 
 Predictions = dict[str, list[dict[str, Any]]]
 ALONE = Processes()
@@ -86,8 +87,8 @@ def read_partial(path: Path, is_row: Callable[[Any], bool] = lambda row: isinsta
     rows = []
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
+            row = parse_json(line)
+        except JsonError:
             break
         if not is_row(row):
             break
@@ -106,7 +107,8 @@ def read_predictions(path: str | Path) -> Predictions:
     turns: dict[str, dict[int, dict[str, Any]]] = {}
     for number, row in enumerate(read_jsonl(path), 1):
         if not _is_row(row):
-            raise LabError(f"{path}: row {number}: expected an object with dialogue, turn and response")
+            expected = "expected an object with dialogue, turn (a whole number) and response"
+            raise LabError(f"{path}: row {number}: {expected}, found {shown(row)}")
         known = turns.setdefault(row["dialogue"], {})
         if row["turn"] in known:
             raise LabError(f"{path}: row {number}: turn {row['turn']} of {row['dialogue']} is there twice")
@@ -117,7 +119,7 @@ def read_predictions(path: str | Path) -> Predictions:
 def _is_row(row: Any) -> bool:
     """Return whether a parsed line has a dialogue, a turn number and a response."""
     known = isinstance(row, dict) and isinstance(row.get("dialogue"), str) and "response" in row
-    return known and isinstance(row.get("turn"), int)
+    return known and type(row.get("turn")) is int  # true is no turn
 
 
 def _in_order(key: str, rows: Mapping[int, dict[str, Any]], path: str | Path) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ leaderboard's error types. Nothing is executed. Shishir Patil et al., "The Berke
 from __future__ import annotations
 
 import functools
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ import lab_lib
 from lab_lib.calls.bfcl import CallItem, kind_of
 from lab_lib.calls.call import Call, ParseError
 from lab_lib.calls.parse import parse_calls
+from lab_lib.calls.safe_ast import MAX_CHARACTERS
 from lab_lib.calls.schema import Function
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.bootstrap import intervals
@@ -26,6 +28,7 @@ from lab_lib.evaluation.calls_notes import loose_notes, name_notes
 from lab_lib.evaluation.calls_types import RESAMPLES, Accuracies, CallScores, Verdict
 from lab_lib.evaluation.calls_values import Mismatch
 from lab_lib.evaluation.stray_text import stray_notes
+from lab_lib.strict_json import parse_json
 
 DECODER = "ast_decoder"
 CHECKERS = {"simple": SIMPLE, "multiple": "multiple_function_checker", "parallel": PARALLEL}
@@ -42,10 +45,11 @@ def score_calls(
 ) -> CallScores:
     """Score predictions {item key: model output}, one for every item.
 
-    An output is text, or calls that were decoded elsewhere: [{name: {argument: value}}]. `strict_bfcl` reads text
-    as the leaderboard does and counts its greedy assignment of parallel calls; off, for our own skills, positional
-    arguments count, text is read as in `lab_lib.calls.syntax_lab`, and the best assignment counts. `underscore_to_dot`:
-    expected names have "_" for ".". The interval of an accuracy is over the items; 0 `resamples` gives none.
+    An output is text, or calls that were decoded elsewhere: [{name: {argument: value}}], the arguments perhaps as JSON
+    text. `strict_bfcl` reads text as the leaderboard does and counts its greedy assignment of parallel calls; off, for
+    our own skills, positional arguments count, text is read as in `lab_lib.calls.syntax_lab`, texts have to be equal
+    (those of MultiWOZ's slots once they are normalised), and the best assignment counts. `underscore_to_dot`: expected
+    names have "_" for ".". The interval of an accuracy is over the items; 0 `resamples` gives none.
 
     Raises LabError for no items, an item without a prediction, a prediction without an item (with the nearest
     known one), and items that share a key. A prediction of any other kind is a wrong one, never an error.
@@ -96,12 +100,30 @@ def _decode(output: Any, strict_bfcl: bool, functions: Sequence[Function]) -> li
         return parse_calls(output, strict_bfcl, functions)
     if not isinstance(output, list) or not all(_is_call(entry) for entry in output):
         return None
-    return [Call(name, arguments) for entry in output for name, arguments in entry.items()]
+    calls = [(name, _arguments(given, strict_bfcl)) for entry in output for name, given in entry.items()]
+    if not all(isinstance(arguments, dict) for _, arguments in calls):
+        return None
+    return [Call(name, arguments) for name, arguments in calls]
 
 
 def _is_call(entry: Any) -> bool:
-    """Return whether a decoded entry has the form {name: {argument: value}}."""
-    return isinstance(entry, dict) and len(entry) == 1 and isinstance(next(iter(entry.values())), dict)
+    """Return whether a decoded entry has the form {name: {argument: value}}, or {name: the same as JSON text}."""
+    return isinstance(entry, dict) and len(entry) == 1 and isinstance(next(iter(entry.values())), (dict, str))
+
+
+def _arguments(given: Any, strict_bfcl: bool) -> Any:
+    """Return arguments; the leaderboard's files hold them as JSON text where a model has an interface for calls.
+
+    Of a key that is there twice the leaderboard takes the last. Raises ParseError for text that is no JSON.
+    """
+    if not isinstance(given, str):
+        return given
+    if len(given) > MAX_CHARACTERS:
+        raise ParseError("too_long", f"{len(given)} characters, at most {MAX_CHARACTERS}")
+    try:
+        return json.loads(given) if strict_bfcl else parse_json(given)
+    except (ValueError, RecursionError) as error:
+        raise ParseError("arguments", str(error).split("\n")[0]) from None
 
 
 def _unparsable(kind: str, error: ParseError) -> Verdict:
@@ -129,7 +151,7 @@ def _judge_calls(
 
     if kind != "parallel":
         function = item.functions[0] if kind == "simple" else _function(item.functions, item.answers[0].name)
-        wrong = match_call(calls[0], item.answers[0], function, underscore_to_dot)
+        wrong = match_call(calls[0], item.answers[0], function, underscore_to_dot, strict_bfcl)
         return Verdict(False, *wrong) if wrong else RIGHT
     return _judge_parallel(item, calls, strict_bfcl, underscore_to_dot)
 
@@ -140,7 +162,8 @@ def _judge_parallel(item: CallItem, calls: Sequence[Call], strict_bfcl: bool, un
     @functools.cache
     def matches(row: int, column: int) -> Mismatch | None:
         expected = item.answers[row]
-        return match_call(calls[column], expected, _function(item.functions, expected.name), underscore_to_dot)
+        function = _function(item.functions, expected.name)
+        return match_call(calls[column], expected, function, underscore_to_dot, strict_bfcl)
 
     wrong = assign_greedily(len(calls), matches)
     if wrong is None:

@@ -16,10 +16,12 @@ from typing import Any
 
 from lab_lib.calls.call import Call, ParseError
 from lab_lib.calls.parse import parse_calls
-from lab_lib.calls.schema import Function, Parameter
+from lab_lib.calls.schema import SLOT, Function, Parameter
 from lab_lib.corpora.database import FUZZY, Database
 from lab_lib.corpora.types import Dialogue, State, Turn, exchanges
-from lab_lib.errors import LabError
+from lab_lib.corpora.values import normalise_slot
+from lab_lib.errors import LabError, shown
+from lab_lib.texts import is_blank
 
 Slots = Mapping[str, Mapping[str, str]]  # {service: {slot: value}}
 VERBS = ("find", "book")
@@ -49,14 +51,18 @@ def state_functions(schema: Iterable[Mapping[str, Any]]) -> tuple[Function, ...]
     for service in schema:
         name, slots = service["service_name"], [slot["name"].partition("-")[2] for slot in service["slots"]]
         for verb in VERBS:
-            names = [argument(slot)[1] for slot in slots if argument(slot)[0] == verb]
+            names = {argument(slot)[1]: slot for slot in slots if argument(slot)[0] == verb}
             for part in (name, *names):
                 if not part.isidentifier() or keyword.iskeyword(part):
                     raise LabError(f"task.predict_state: '{part}' of service {name} cannot stand in a function call")
             if names:
-                parameters = tuple(Parameter(n, "string", None, "", {}) for n in names)
+                parameters = tuple(_parameter(own, slot) for own, slot in names.items())
                 functions.append(Function(f"{verb}_{name}", "", parameters, ()))
     return tuple(functions)
+
+
+def _parameter(name: str, slot: str) -> Parameter:
+    return Parameter(name, "string", None, "", {SLOT: normalise_slot(slot)})
 
 
 def calls_of(state: Slots) -> dict[str, Call]:
@@ -103,8 +109,8 @@ def read_calls(text: str, functions: Sequence[Function]) -> tuple[list[Call], tu
         for name, value in call.arguments.items():
             if known[call.name].parameter(name) is None:
                 problems.append(f"unknown argument: {call.name}({name})")
-            elif not isinstance(value, str) or not value.strip():
-                problems.append(f"no text: {call.name}({name}={value!r:.40})")
+            elif not isinstance(value, str) or is_blank(value):
+                problems.append(f"no text: {call.name}({name}={shown(value, 40)})")
             else:
                 kept[name] = value
         calls.append(Call(call.name, kept))

@@ -12,6 +12,7 @@ from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.layout import Fitted, Layout, Piece, fit, since
 from lab_lib.prompts.messages import Message
 from lab_lib.prompts.templates import layout_for
+from lab_lib.texts import is_blank
 
 
 class Constraint(Protocol):
@@ -76,7 +77,7 @@ def training_examples(
     """
     name, layout = name or f"item {key}", layout_for(tokenizer, config)
     for message in messages:
-        if message.is_answer and not message.text:
+        if message.is_answer and is_blank(message.text):
             raise LabError(f"{name}, system turn {message.turn}: empty reply")
     everything = config.learn == "all"
     room = config.max_tokens - len(layout.beginning) - len(layout.source_end) - everything  # one for the dialogue's end

@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, shown
 
 
 def text_ids(text: str, tokenizer: Any) -> tuple[int, ...]:
@@ -30,12 +30,21 @@ def text_ids(text: str, tokenizer: Any) -> tuple[int, ...]:
         ids = _without_added_tokens(text, tokenizer, broken)
         if not (found := control.keys() & set(ids) - unknown):
             return ids
-    raise LabError(f"this tokenizer cannot read {control[min(found)]!r} as text: {text!r:.60}")
+    raise LabError(f"this tokenizer cannot read {control[min(found)]!r} as text: {shown(text)}")
 
 
 def template_ids(text: str, tokenizer: Any) -> tuple[int, ...]:
     """Return the token ids of text that a template wrote: control tokens are what they say."""
-    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
+    return _encoded(text, tokenizer) if text else ()
+
+
+def _encoded(text: str, tokenizer: Any, **options: Any) -> tuple[int, ...]:
+    """Return the token ids of some text. Raises LabError, showing it, when the tokenizer cannot encode it."""
+    try:
+        return tuple(tokenizer(text, add_special_tokens=False, **options)["input_ids"])
+    except Exception as error:  # the libraries raise TypeError, UnicodeEncodeError or plain Exception
+        line = str(error).strip().split("\n")[0]
+        raise LabError(f"the tokenizer cannot encode {shown(text)}: {line}") from None
 
 
 def control_tokens(tokenizer: Any) -> Mapping[int, str]:
@@ -66,7 +75,7 @@ def _without_added_tokens(text: str, tokenizer: Any, broken: re.Pattern[str] | N
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:  # tokenizers in Python
-        return tuple(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+        return _encoded(text, tokenizer, split_special_tokens=True)
     if backend.normalizer is not None:
         text = backend.normalizer.normalize_str(text)
     words = [text]

@@ -9,7 +9,7 @@ from lab_lib.config import as_dict
 from lab_lib.decoding.predictions import read_partial
 from lab_lib.errors import one_line
 from lab_lib.evaluation.scores import Row, find_metric
-from lab_lib.files import read_json, read_json_or, sha256, write_json, write_text
+from lab_lib.files import read_json_object, read_json_or, reading, sha256, write_json, write_text
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import Context
 from lab_lib.runs.record import environment, peak_memory
@@ -61,7 +61,7 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
     that ended; `stages` has them for each stage. The scorer's own are under `scored_by`.
     """
     config, folder, splits = context.config, context.folder, context.splits
-    stages = {name: read_json(folder.stage(name)) for name in ("base", "prepare", "train", "finetuned")
+    stages = {name: read_json_object(folder.stage(name)) for name in ("base", "prepare", "train", "finetuned")
               if folder.stage(name).exists()}  # fmt: skip
     memory = read_json_or({}, folder.path / "memory.json")  # of the stages, which may have been separate commands
     made = stages.get("train") or next(iter(stages.values()), environment())
@@ -97,9 +97,10 @@ def header(record: Mapping[str, Any], context: Context) -> dict[str, Any]:
     notes = "; ".join([*record["left_out"], *record["notes"]]) or None
     about = {"scored": scored_line(context), "model": model_line(context.config), "notes": notes}
     whole = {**record, **about}
-    choices = (record["training"] or {}).get("choices", {})
+    with reading(context.folder.path / "training.json", "the figures of a training"):
+        choices = [(name, *pair) for name, pair in (record["training"] or {}).get("choices", {}).items()]
     shown = {name: whole[name] for name in (*SHOWN, "predictions_sha256")}
-    return {**shown, "choices": [(name, *pair) for name, pair in choices.items()]}
+    return {**shown, "choices": choices}
 
 
 def scored_line(context: Context) -> str:

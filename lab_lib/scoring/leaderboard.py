@@ -9,7 +9,7 @@ from typing import Any
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, find_metric
-from lab_lib.files import read_json, sha256, write_json, write_text
+from lab_lib.files import listed, read_json, sha256, write_json, write_text
 from lab_lib.ids import by_key, id_key, require_distinct
 from lab_lib.results.names import plain_name
 from lab_lib.runs.record import environment
@@ -28,7 +28,7 @@ def prediction_files(folder: Path) -> dict[str, Path]:
         raise LabError(f"{folder}: no such folder")
     files: dict[str, Path] = {}
     seen: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in listed(folder):
         if not (name := system_name(path)):
             continue
         if (other := seen.setdefault(plain_name(name), path)) is not path:

@@ -16,7 +16,7 @@ from lab_lib.decoding.config import DecodeConfig
 from lab_lib.errors import LabError, nearest, one_line
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Row, Scores
-from lab_lib.files import sha256, write_json, write_text
+from lab_lib.files import listed, sha256, write_json, write_text
 from lab_lib.ids import id_key
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.results.names import taken
@@ -143,7 +143,7 @@ def make_report(
 def hashes(path: Path) -> str | dict[str, str]:
     """Return the SHA-256 of a file, or {file: SHA-256} of a folder's files."""
     if path.is_dir():
-        return {file.name: sha256(file) for file in sorted(path.iterdir()) if file.is_file()}
+        return {str(file.relative_to(path)): sha256(file) for file in listed(path, "**/*") if file.is_file()}
     return sha256(path)
 
 

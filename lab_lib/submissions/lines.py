@@ -51,8 +51,8 @@ def _read_line(line: str, where: str, fields: Sequence[str]) -> dict[str, Any]:
         raise LabError(f"{where}: {len(line):,} characters, at most {LINE:,} are taken")
     try:
         row = loads(line)
-    except (ValueError, RecursionError) as error:
-        raise LabError(f"{where}: not a JSON object: {str(error).splitlines()[0][:80]}") from None
+    except ValueError as error:
+        raise LabError(f"{where}: not a JSON object: {error}") from None
     if (
         not isinstance(row, dict)
         or not isinstance(row.get("dialogue"), str)

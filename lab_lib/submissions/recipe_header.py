@@ -14,7 +14,7 @@ from typing import Any
 
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric
-from lab_lib.files import read_json, write_json
+from lab_lib.files import read_json_object, reading, write_json
 from lab_lib.results.cells import number, span
 from lab_lib.results.rows import last_tuned, read_recorded
 from lab_lib.runs.config import check_recipe_name
@@ -100,16 +100,14 @@ def keep(folder: Path, results: Path, recipe: str | None = None) -> list[str]:
     Raises LabError, before anything is written, for a record of another shape and for a RECIPE that is a path.
     """
     name = SWEEP if (folder / SWEEP).exists() else RUN
-    record = read_json(folder / name)
+    record = read_json_object(folder / name)
     try:
-        lines = header_lines(record)
-        target = results / check_recipe_name(recipe or record["recipe"])
-        kept = {**record, "command": without_folder(record["command"])}
-    except (AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError) as error:
-        reason = f"{type(error).__name__}: {error!s:.100}"
-        raise LabError(f"{folder / name}: not the record of a finished run or sweep ({reason})") from None
+        with reading(folder / name, "the record of a finished run or sweep"):
+            lines = header_lines(record)
+            target = results / check_recipe_name(recipe or record["recipe"])
+            kept = {**record, "command": without_folder(record["command"])}
     except LabError as error:
-        raise LabError(f"{folder / name}: {error}") from None
+        raise LabError(str(error) if str(folder / name) in str(error) else f"{folder / name}: {error}") from None
     write_json(target / name, kept)
     for picture in PICTURES:
         if (folder / picture).exists():

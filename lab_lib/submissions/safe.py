@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import unicodedata
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.errors import LabError, one_line
+from lab_lib.strict_json import parse_json
 
 ROW_BYTES = 100_000  # of a row's JSON; ours have 6,000
 PACKED_BYTES = 2_000_000  # of a predictions file; 1,000 dialogues of MultiWOZ take 250,000
@@ -64,8 +64,8 @@ def parse_row(text: str, path: Path) -> dict[str, Any]:
         raise LabError(f"{path}: {size:,} bytes, at most {ROW_BYTES:,} are taken")
     try:
         row = loads(text)
-    except (ValueError, RecursionError) as error:
-        raise LabError(f"{path}: {str(error).splitlines()[0]}") from None
+    except ValueError as error:
+        raise LabError(f"{path}: {error}") from None
     if not isinstance(row, dict):
         raise LabError(f"{path}: expected a JSON object")
     for where, value in _texts(row, "", 0, path):
@@ -76,18 +76,10 @@ def parse_row(text: str, path: Path) -> dict[str, Any]:
 def loads(text: str) -> Any:
     """Parse JSON as a stranger's is parsed.
 
-    Raises ValueError for broken JSON, a key that is there twice, NaN, a number beyond any float or a whole one of more
-    than 15 digits, half of a surrogate pair; RecursionError for nesting without end.
+    Raises ValueError for what `parse_json` refuses, NaN, a number beyond any float or a whole one of more than 15
+    digits.
     """
-    value = json.loads(
-        text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole
-    )
-    if "\\ud" in text.lower():  # alone it is no character: nothing that has it can be written or hashed
-        try:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-        except UnicodeEncodeError:
-            raise ValueError("half of a surrogate pair, which is no character") from None
-    return value
+    return parse_json(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
 
 
 def read_page(path: Path) -> str:
@@ -134,15 +126,6 @@ def _bytes(path: Path, limit: int) -> bytes:
     if path.stat().st_size > limit:
         raise LabError(f"{path}: {path.stat().st_size:,} bytes, at most {limit:,} are taken")
     return path.read_bytes()
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"key {key!r:.60} is there twice")
-        found[key] = value
-    return found
 
 
 def _no_constant(name: str) -> None:

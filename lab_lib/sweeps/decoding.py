@@ -18,7 +18,7 @@ from rich.console import Console
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Row
-from lab_lib.files import read_json, read_jsonl, sha256, write_json
+from lab_lib.files import read_json, read_jsonl, reading, sha256, write_json
 from lab_lib.prompts.truncation import shortened_line
 from lab_lib.results.rows import table_row
 from lab_lib.runs.config import load_run_config, make_task, recipe_values
@@ -188,8 +188,11 @@ def summarise(sweep: Sweep, contexts: Mapping[str, Context], system: str, out: P
     first = contexts[sweep.members[0].name]
     measures, quick = measures_of(first), replace(first.config.evaluation, resamples=0)  # baselines have no intervals
     baselines = [score_row(first.task, row, first.splits.reported, quick) for row in baseline_rows(first)]
-    runs = [_entry(member, out / member.name) for member in sweep.members]
-    rows = [row for member, run in zip(sweep.members, runs, strict=True) for row in to_rows(member, run, sweep.seeds)]
+    runs, rows = list[dict[str, Any]](), list[SweepRow]()
+    for member in sweep.members:
+        with reading(out / member.name / SCORES, "the scores of a setting"):
+            runs.append(_entry(member, out / member.name))
+            rows += to_rows(member, runs[-1], sweep.seeds)
     facts = [
         *sentences(sweep, measures),
         baseline_line(map(table_row, baselines), measures.main_metric, measures.words),

@@ -12,7 +12,7 @@ from rich.console import Console
 from lab_lib.config import as_dict
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric, read_metrics
-from lab_lib.files import read_json, read_jsonl, write_json, write_text
+from lab_lib.files import read_json, read_jsonl, reading, write_json, write_text
 from lab_lib.results.rows import Recorded, TableRow, last_tuned, read_recorded, read_row, words_of
 from lab_lib.runs.config import recipe_names, recipe_title, recipe_values
 from lab_lib.runs.record import environment, without_folder
@@ -36,7 +36,10 @@ def summarise(sweep: Sweep, path: Path, workers: Workers, failed: Mapping[str, s
     done = [member for member in sweep.members if finished(path / member.name)]
     if not done:
         return
-    runs = [run_entry(path / member.name, member.settings, member.seed) for member in done]
+    runs = []
+    for member in done:
+        with reading(path / member.name / "record.json", "the record of a run that trained"):
+            runs.append(run_entry(path / member.name, member.settings, member.seed))
     first = path / done[0].name / "record.json"
     recorded = read_recorded(read_json(first), first)
     measures = Measures(recorded.metrics, recorded.main.key, recorded.words, COSTS)

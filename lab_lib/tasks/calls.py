@@ -22,12 +22,12 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.calls import check_outputs, score_calls
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
-from lab_lib.files import read_json, read_jsonl
 from lab_lib.prompts.conversation import Conversation, converse
 from lab_lib.prompts.encode import Example, training_examples
 from lab_lib.prompts.messages import Message
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Task, TurnView, Words
+from lab_lib.tasks.calls_outputs import read_outputs, read_rows
 from lab_lib.tasks.calls_scores import metrics_of, of_calls
 from lab_lib.tasks.calls_text import gold_text, question_messages, user_text
 
@@ -39,7 +39,8 @@ class CallsConfig(TaskConfig):
     """By which rules calls are read and judged, and which categories count."""
 
     # True: text is read and parallel calls are assigned as on the leaderboard. False: positional arguments count, text
-    # is read as in the lab's own skills, and the best assignment counts; such numbers are not the leaderboard's.
+    # is read as in the lab's own skills, texts have to be equal, and the best assignment counts; such numbers are not
+    # the leaderboard's.
     strict_bfcl: bool = True
     underscore_to_dot: bool = False  # expected names have "_" where the functions on offer have "."
     categories: tuple[str, ...] | None = None  # null: all that the corpus has
@@ -107,11 +108,12 @@ class CallsTask(Task[CallItem]):
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     def read(self, path: Path) -> Predictions:
-        """Read rows {"id", "result"} (JSONL), a JSON object {id: result}, or our own JSONL.
+        """Read what `read_outputs` does, the leaderboard's own result files among it, or our own JSONL.
 
-        A file of the first two kinds may hold some categories only, but these whole, as on the leaderboard.
+        Outputs of others may be of some categories only, but these whole, as on the leaderboard.
         """
-        if path.name.removesuffix(".gz").endswith(".jsonl") and not _has_ids(rows := read_jsonl(path)):
+        rows = None if path.is_dir() else read_rows(path)
+        if rows is not None and not _has_ids(rows):
             return read_predictions(path) if rows else {}
         outputs = read_outputs(path)
         items = self.items.get(self.data.report_split, ())
@@ -157,20 +159,3 @@ def _output(item: CallItem, answers: Sequence[Mapping[str, Any]]) -> Any:
 def _has_ids(rows: Sequence[Any]) -> bool:
     """Return whether rows are somebody's outputs rather than our own predictions."""
     return any(not isinstance(row, dict) or "dialogue" not in row for row in rows)
-
-
-def read_outputs(path: Path) -> dict[str, Any]:
-    """Return {item id: model output} from JSONL rows {"id", "result"} or a JSON object. LabError names the row."""
-    if not path.name.removesuffix(".gz").endswith(".jsonl"):
-        value = read_json(path)
-        if not isinstance(value, Mapping):
-            raise LabError(f"{path}: expected {{item id: model output}}, or rows in a .jsonl file")
-        return dict(value)
-    outputs: dict[str, Any] = {}
-    for number, row in enumerate(read_jsonl(path), 1):
-        if not isinstance(row, dict) or not isinstance(row.get("id"), str) or "result" not in row:
-            raise LabError(f"{path}: row {number}: expected an object with id and result")
-        if row["id"] in outputs:
-            raise LabError(f"{path}: row {number}: {row['id']} is there twice")
-        outputs[row["id"]] = row["result"]
-    return outputs

@@ -24,6 +24,7 @@ from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.evaluation.sgd import SgdScorer
 from lab_lib.evaluation.sgd_dialogues import (
     check_ids,
+    fault,
     read_dialogues,
     read_schema,
     services_of,
@@ -248,7 +249,13 @@ def _title(item: SgdItem) -> str:
 
 
 def _exchanges(item: SgdItem) -> Iterator[Exchange]:
-    return exchanges(item.dialogue, f"reference dialogue {item.id}")
+    """Yield the user turns of a reference dialogue. Raises LabError naming dialogue, turn and service."""
+    where = f"reference dialogue {item.id}"
+    for number, exchange in enumerate(exchanges(item.dialogue, where)):
+        for frame in exchange.frames:
+            if wrong := fault(frame):
+                raise LabError(f"{where}, user turn {number}, service {frame['service']}: {wrong}")
+        yield exchange
 
 
 def _usual_intents(source: Sequence[SgdItem]) -> dict[str, str]:

@@ -15,9 +15,9 @@ from lab_lib.course.widgets.opened import open_run
 from lab_lib.course.widgets.page import UNDERLINED, marked, page, paragraph, table
 from lab_lib.course.widgets.shell import Pager, show_static, show_widget, static_view
 from lab_lib.decoding.predictions import read_predictions
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, nearest, shown
 from lab_lib.evaluation.scores import Verdict
-from lab_lib.files import read_json
+from lab_lib.files import read_json, reading
 from lab_lib.results.differences import difference
 from lab_lib.runs.context import Context
 from lab_lib.runs.folder import RunFolder
@@ -83,9 +83,12 @@ def read_scored(folder: Path) -> dict[str, Judged]:
     for file, (name, _) in context.systems.items():
         if name in report and run.predictions(file).exists():
             verdicts, answers = report[name]["per_item"], read_predictions(run.predictions(file))
+            if not isinstance(verdicts, dict):
+                raise LabError(f"{folder / 'report.json'}: per_item is {shown(verdicts)}, expected {{item: verdict}}")
             if strange := sorted((verdicts.keys() - views.keys()) | (verdicts.keys() ^ answers.keys())):
                 raise LabError(f"{folder}: item {strange[0]}: report, answers and corpus do not fit together")
-            judged = {key: Verdict(**verdict) for key, verdict in verdicts.items()}
+            with reading(folder / "report.json", "the report of a run"):
+                judged = {key: Verdict(**verdict) for key, verdict in verdicts.items()}
             found[name] = Judged(name, views, answers, judged, opened.task.words)
     return found
 

@@ -17,7 +17,7 @@ from lab_lib.course.widgets.shell import Pager, show_static, show_widget, static
 from lab_lib.decoding.predictions import read_partial
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric
-from lab_lib.files import read_json
+from lab_lib.files import read_json_object
 from lab_lib.results.cells import number
 from lab_lib.results.curve import best_step, curve_png, drawn_metrics
 from lab_lib.results.differences import difference
@@ -71,7 +71,7 @@ def read_run(folder: Path) -> Run:
     """Read a run folder as it is, or is not yet; a row that is being written is left for the next time."""
     status = folder / "status.json"
     log, samples = (read_partial(folder / name) for name in ("log.jsonl", "samples.jsonl"))
-    return Run(folder, log, samples, read_json(status) if status.exists() else {})
+    return Run(folder, log, samples, read_json_object(status) if status.exists() else {})
 
 
 def until(rows: Rows, step: int) -> list[Mapping[str, Any]]:

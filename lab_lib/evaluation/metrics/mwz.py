@@ -1,7 +1,6 @@
 """BLEU, Inform, Success, Combined and Richness of MultiWOZ replies, as a metric of Hugging Face `evaluate`."""
 
 import functools
-import json
 from collections.abc import Mapping
 
 import datasets
@@ -11,6 +10,7 @@ from lab_lib.corpora.drops import drop_lines
 from lab_lib.corpora.load import load_corpus
 from lab_lib.errors import LabError
 from lab_lib.evaluation.mwz import MwzScorer
+from lab_lib.strict_json import JsonError, parse_json
 
 DESCRIPTION = "The MultiWOZ response scorer, equal to github.com/Tomiinek/MultiWOZ_Evaluation at 7f19ee0."
 CITATION = "Nekvinda and Dušek (2021): Shades of BLEU, Flavours of Success: The Case of MultiWOZ. GEM."
@@ -84,8 +84,8 @@ def _from_text(texts):
     dialogues: dict[str, list] = {}
     for number, text in enumerate(texts):
         try:
-            part = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+            part = parse_json(text)
+        except JsonError as error:
             raise LabError(f"predictions: text {number} is no JSON: {error}") from None
         if not isinstance(part, dict):
             raise LabError(f"predictions: text {number}: expected {{dialogue: [turn, ...]}}")

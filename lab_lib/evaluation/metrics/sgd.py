@@ -1,13 +1,13 @@
 """State tracking on Schema-Guided Dialogue, as a metric of Hugging Face `evaluate`."""
 
 import functools
-import json
 
 import datasets
 import evaluate
 
 from lab_lib.errors import LabError
 from lab_lib.evaluation.sgd import SgdScorer
+from lab_lib.strict_json import JsonError, parse_json
 
 DESCRIPTION = "Equal to google-research schema_guided_dst: intents, requested slots, slot tagging, goal accuracies."
 CITATION = "Rastogi et al. (2020): Towards Scalable Multi-Domain Conversational Agents: the SGD Dataset. AAAI."
@@ -49,8 +49,8 @@ def _scorer(folder, train_schema):
 def _dialogue(number, text):
     """Return the dialogue in a JSON text."""
     try:
-        dialogue = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        dialogue = parse_json(text)
+    except JsonError as error:
         raise LabError(f"predictions: text {number} is no JSON: {error}") from None
     if not isinstance(dialogue, dict) or not isinstance(dialogue.get("dialogue_id"), str):
         raise LabError(f"predictions: text {number}: expected a dialogue with dialogue_id")

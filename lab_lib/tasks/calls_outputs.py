@@ -1,0 +1,69 @@
+"""Outputs of function-calling models as people keep them: {id: output}, rows, the leaderboard's result files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab_lib.errors import LabError, shown
+from lab_lib.files import listed, parse_jsonl, read_json, read_text
+from lab_lib.strict_json import JsonError, parse_json
+
+RESULTS = "**/BFCL_v*_result.json"  # in a model's folder; newer releases of the leaderboard have folders in it
+
+
+def read_outputs(path: Path) -> dict[str, Any]:
+    """Return {item id: model output} of a JSON object, of rows {"id", "result"}, or of a folder of result files.
+
+    Rows are one a line, and the file may be called .json, as the leaderboard's are. Raises LabError naming file and row
+    for another form, and for an id that is there twice: of two files with it, both are named.
+    """
+    if not path.is_dir():
+        return _of_file(path)
+    outputs: dict[str, Any] = {}
+    source: dict[str, Path] = {}
+    for file in listed(path, RESULTS):
+        for key, output in _of_file(file).items():
+            if key in outputs:
+                both = f"{source[key].relative_to(path)} and {file.relative_to(path)}"
+                raise LabError(f"{path}: {key} is in two files, {both}; keep one")
+            outputs[key], source[key] = output, file
+    if not outputs:
+        raise LabError(f"{path}: no outputs here, expected the leaderboard's BFCL_v4_<category>_result.json")
+    return outputs
+
+
+def _of_file(path: Path) -> dict[str, Any]:
+    rows = read_rows(path)
+    if rows is not None:
+        return _of_rows(rows, path)
+    value = read_json(path)
+    if not isinstance(value, Mapping):
+        raise LabError(f"{path}: expected {{item id: model output}}, or rows with id and result, one a line")
+    return dict(value)
+
+
+def read_rows(path: Path) -> list[Any] | None:
+    """Return the rows of a file of JSON lines, whatever it is called; None for a file with one JSON value."""
+    text = read_text(path)
+    if path.name.removesuffix(".gz").endswith(".jsonl"):
+        return parse_jsonl(text, path)
+    first, _, rest = text.lstrip().partition("\n")
+    try:
+        row = parse_json(first)
+    except JsonError:
+        return None
+    is_row = isinstance(row, dict) and {"id", "result"} <= row.keys()
+    return parse_jsonl(text, path) if is_row or rest.strip() else None
+
+
+def _of_rows(rows: Sequence[Any], path: Path) -> dict[str, Any]:
+    outputs: dict[str, Any] = {}
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or not isinstance(row.get("id"), str) or "result" not in row:
+            raise LabError(f"{path}: row {number}: expected an object with id and result, found {shown(row)}")
+        if row["id"] in outputs:
+            raise LabError(f"{path}: row {number}: {row['id']} is there twice")
+        outputs[row["id"]] = row["result"]
+    return outputs

@@ -1,0 +1,20 @@
+"""What a text shows to a reader."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# By Unicode's categories: controls, formats (zero width space, direction marks, byte order mark), white space.
+INVISIBLE = frozenset(("Cc", "Cf", "Zs", "Zl", "Zp"))
+# Letters and marks that are drawn as nothing: fillers of Hangul, joiners, Khmer's inherent vowels, blank Braille.
+FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+VARIATIONS = frozenset(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a text shows nothing: it is empty, or all of it is white space and invisible characters.
+
+    >>> is_blank(" \\u200b\\n"), is_blank("."), is_blank("e\\u0301")
+    (True, False, False)
+    """
+    return all(unicodedata.category(sign) in INVISIBLE or sign in FILLERS or sign in VARIATIONS for sign in text)

@@ -107,7 +107,7 @@ def test_our_own_rules_are_settings_of_the_task(lab, bfcl, tmp_path):
         assert read_json(tmp_path / "out.report.json")["rows"]["out"]["values"]["accuracy"] == accuracy
 
 
-SKELLIG = '[{"ferry.find": "{\\"port\\": \\"Skellig\\"}"}]'
+SKELLIG_JSON = '[{"ferry.find": "{\\"port\\": \\"Skellig\\"}"}]'
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ SKELLIG = '[{"ferry.find": "{\\"port\\": \\"Skellig\\"}"}]'
     [
         ("\"ferry.find(port='Skellig')\"", 100, 100),
         ('[{"ferry.find": {"port": "Skellig"}}]', 100, 100),
-        (SKELLIG, 100, 100),  # arguments as JSON text, of models with an interface for calls
-        (SKELLIG.replace("Skellig", "skel-lig"), 100, 0),  # the leaderboard's rule for texts is its own
+        (SKELLIG_JSON, 100, 100),  # arguments as JSON text, of models with an interface for calls
+        (SKELLIG_JSON.replace("Skellig", "skel-lig"), 100, 0),  # the leaderboard's rule for texts is its own
         ('[{"ferry.find": "{\\"port\\": \\"x\\", \\"port\\": \\"Skellig\\"}"}]', 100, 0),  # it takes the last
         ('[{"ferry.find": "{\\"port\\""}]', 0, 0),
         ('[{"ferry.find": "[1]"}]', 0, 0),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from lab_lib.corpora.delex import applied_spans, covers
 from lab_lib.corpora.types import Corpus, Dropped, Span, Turn
+from lab_lib.errors import one_line
 
 _INSIDE = re.compile(r"\w\w")  # the characters at both sides of a cut: one word
 
@@ -35,7 +36,8 @@ def grouped(dropped: Iterable[Dropped], places: Mapping[str, str] | None = None)
 def _line(found: list[Dropped], places: Mapping[str, str]) -> str:
     first = found[0]
     where = f"the first in {first.record}" if len(found) > 1 else f"in {first.record}"
-    return f"left out {len(found)} x {first.reason}{_by_split(places.get(one.record) for one in found)}, {where}"
+    parts = _by_split(places.get(one.record) for one in found)
+    return one_line(f"left out {len(found)} x {first.reason}{parts}, {where}")
 
 
 def span_lines(corpus: Corpus) -> list[str]:
@@ -59,7 +61,7 @@ def span_lines(corpus: Corpus) -> list[str]:
     parts = _by_split(split for split, *_ in odd)
     return [
         f"spans that do not cover their value: {len(odd)} of {len(spans)}{parts}; "
-        f"the first in {place}: {words!r} for {span.slot}={span.value!r}"
+        f"the first in {one_line(place)}: {words!r} for {span.slot}={span.value!r}"
     ]
 
 

@@ -14,9 +14,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab_lib.calls.schema import TYPES, Parameter
+from lab_lib.errors import apart
 
 Mismatch = tuple[str, str]
 Accepted = Sequence[Any]
+SHOWN = 80  # characters of a value in a message
 
 _DELETED = str.maketrans({**dict.fromkeys(" ,./-_*^"), "'": '"'})
 
@@ -130,7 +132,7 @@ def _entries(value: Mapping[Any, Any], option: Mapping[str, Any]) -> Mismatch | 
             return "value_error:dict_key", f"unexpected key {_short(key)}"
         item = standardise(item) if type(item) is str else item
         if item not in _standardised(_options(option[key])):
-            return "value_error:dict_value", f"key {key!r}: {_short(item)} is not one of {_short(option[key])}"
+            return "value_error:dict_value", f"key {key!r}: {_unlike(item, _options(option[key]))}"
     return None
 
 
@@ -167,12 +169,21 @@ def _plain(value: Any, accepted: Accepted, name: str) -> Mismatch | None:
 
 
 def _wrong(kind: str, value: Any, accepted: Accepted, name: str) -> Mismatch:
-    return kind, f"{name}={_short(value)} is not one of {_short(list(accepted))}"
+    return kind, f"{name}={_unlike(value, list(accepted))}"
+
+
+def _unlike(value: Any, accepted: list[Any]) -> str:
+    """Return `value is not one of [...]`; of a long text the part in which it differs from the first accepted one."""
+    texts = [option for option in accepted if isinstance(option, str)]
+    if not texts or not isinstance(value, str) or len(value) <= SHOWN:
+        return f"{_short(value)} is not one of {_short(accepted)}"
+    found, expected = apart(value, texts[0], SHOWN)
+    return f"{found!r} is not one of [{expected!r}{', …' if len(accepted) > 1 else ''}]"
 
 
 def _short(value: Any) -> str:
     """Return a value as a message shows it."""
     try:
-        return f"{value!r:.80}"
+        return f"{value!r:.{SHOWN}}"
     except (ValueError, RecursionError):  # integers over 4,300 digits are not printed by Python
         return f"a {type(value).__name__} too large to show"

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from lab_lib.errors import apart
+
 UNWRITTEN = "not written yet: your code goes where `raise NotImplementedError()` stands"
 LONGEST = 300  # characters of a value in a message
 RETURNED: dict[str, Any] = {}  # the last input that `call` gave to a student's function, and the value returned
@@ -68,11 +70,14 @@ def brief(value: Any) -> str:
     >>> brief([1, 2])
     '[1, 2]'
     """
+    return _cut(_written(value))
+
+
+def _written(value: Any) -> str:
     try:
-        text = repr(plain(value))
+        return repr(plain(value)).replace("\n", " ")
     except Exception:  # a student's own __repr__, nesting without end, a number of thousands of digits
-        text = f"a value of the type {type(value).__name__} that cannot be printed"
-    return _cut(text)
+        return f"a value of the type {type(value).__name__} that cannot be printed"
 
 
 def described(error: BaseException) -> str:
@@ -111,7 +116,8 @@ def equal(got: Any, expected: Any, *, given: str, why: str = "") -> None:
     if same(got, expected):
         return
     none = "; does your function return its result?" if got is None else ""
-    raise Wrong(f"for {given}: got {brief(got)}, expected {brief(expected)}{none}{_end(why)}")
+    ours, theirs = apart(_written(got), _written(expected), LONGEST)
+    raise Wrong(f"for {given}: got {ours}, expected {theirs}{none}{_end(why)}")
 
 
 def close(got: Any, expected: Any, *, given: str, tolerance: float, why: str = "") -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab_lib.corpora.annotations import Acts, acts_of, read_acts, spans_of, state_of
+from lab_lib.corpora.annotations import Acts, acts_of, check_order, read_acts, spans_of, state_of, unset_slots
 from lab_lib.corpora.goals import Annotation, annotation, read_annotations
 from lab_lib.corpora.types import Corpus, Dialogue, Dropped, Speaker, Turn
 from lab_lib.errors import LabError, nearest
@@ -98,6 +98,7 @@ class _Builder:
 
     def __init__(self, schema: tuple[Mapping[str, Any], ...], acts: Path, goals: Path | None) -> None:
         self.slots = {s["service_name"]: frozenset(slot["name"] for slot in s["slots"]) for s in schema}
+        self.slot_names = frozenset(name.partition("-")[2] for names in self.slots.values() for name in names)
         self.acts_path, self.goals_path = acts, goals
         self.acts: Acts = read_acts(acts)
         self.annotations = read_annotations(goals) if goals else {}
@@ -118,7 +119,9 @@ class _Builder:
             state = state_of(turn.get("frames", []), self.slots, where + place) if i % 2 == 0 else None
             booked = found.turns[i] if found else ()
             named = acts_of(said, acts_place)
+            check_order(said, self.slot_names, acts_place)
             built.append(Turn(SPEAKERS[i % 2][1], text, spans, state, booked, tuple(named), tuple(named.values())))
+        self._note_unset(id, turns)
         return Dialogue(id, tuple(built), tuple(raw.get("services", ())), found.goal if found else None)
 
     def _check(self, raw: Any, where: str) -> None:
@@ -157,6 +160,11 @@ class _Builder:
                 have = f"the dialogue has turns 0 to {turns - 1}"
                 raise LabError(f"{self.acts_path}: dialogue {id}, turn {turn}: {have}")
         return self.acts[id]
+
+    def _note_unset(self, id: str, turns: list[Any]) -> None:
+        """Note the slots of states whose value says that the user has said nothing of them."""
+        if count := sum(unset_slots(turn.get("frames", [])) for turn in turns[::2]):
+            self.dropped.append(Dropped(id, f"state: {count} slots have no value but '', 'none' or 'not mentioned'"))
 
     def unused_acts(self) -> list[Dropped]:
         """Return a note on acts of dialogues that are in no split (one for all: there can be thousands)."""

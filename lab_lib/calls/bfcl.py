@@ -59,13 +59,16 @@ def read_bfcl(folder: str | Path, category: str) -> tuple[CallItem, ...]:
 
     Reads the Python single-turn categories (simple_python, multiple, parallel, parallel_multiple, irrelevance, and
     the live_ ones). Raises LabError naming file and record for an unknown category, Java or JavaScript, items
-    without answers or answers without items, and malformed records.
+    without answers or answers without items, a category in two versions, and malformed records.
     """
     if "java" in category:
         raise LabError(f"category '{category}': Java and JavaScript values need converters that are not here")
     if category not in categories(folder):
         raise LabError(f"{folder}: no category '{category}'{nearest(category, categories(folder))}")
-    path = next(Path(folder).glob(f"BFCL_v*[0-9]_{category}.json"))
+    path, *others = sorted(Path(folder).glob(f"BFCL_v*[0-9]_{category}.json"))
+    if others:
+        names = ", ".join(file.name for file in (path, *others))
+        raise LabError(f"{folder}: {len(others) + 1} versions of category '{category}': {names}; keep one of them")
     answers = {}
     if "relevance" not in category:
         answers = _answers(path.parent / "possible_answer" / path.name)

@@ -101,9 +101,9 @@ def state_of(frames: Any, slots: Mapping[str, Collection[str]], where: str) -> S
     return State(values)
 
 
-def unset_slots(frames: Any) -> int:
-    """Count the slots that `state_of` leaves out, as all their values say that the user has said nothing."""
-    return sum(all(map(_unset, values)) for frame in frames for values in _slot_values(frame, "").values())
+def unset_slots(frames: Any, state: State) -> int:
+    """Count the slots of frames that their `state` left out, as their values say that the user has said nothing."""
+    return sum(len(_slot_values(frame, "")) for frame in frames) - sum(map(len, state.values.values()))
 
 
 def _unset(value: str) -> bool:

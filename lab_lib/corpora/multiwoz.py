@@ -121,7 +121,7 @@ class _Builder:
             named = acts_of(said, acts_place)
             check_order(said, self.slot_names, acts_place)
             built.append(Turn(SPEAKERS[i % 2][1], text, spans, state, booked, tuple(named), tuple(named.values())))
-        self._note_unset(id, turns)
+        self._note_unset(id, turns, built)
         return Dialogue(id, tuple(built), tuple(raw.get("services", ())), found.goal if found else None)
 
     def _check(self, raw: Any, where: str) -> None:
@@ -161,9 +161,10 @@ class _Builder:
                 raise LabError(f"{self.acts_path}: dialogue {id}, turn {turn}: {have}")
         return self.acts[id]
 
-    def _note_unset(self, id: str, turns: list[Any]) -> None:
+    def _note_unset(self, id: str, turns: list[Any], built: list[Turn]) -> None:
         """Note the slots of states whose value says that the user has said nothing of them."""
-        if count := sum(unset_slots(turn.get("frames", [])) for turn in turns[::2]):
+        pairs = zip(turns, built, strict=True)
+        if count := sum(unset_slots(raw.get("frames", []), turn.state) for raw, turn in pairs if turn.state):
             self.dropped.append(Dropped(id, f"state: {count} slots have no value but '', 'none' or 'not mentioned'"))
 
     def unused_acts(self) -> list[Dropped]:

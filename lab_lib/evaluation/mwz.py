@@ -196,7 +196,7 @@ class MwzScorer:
         return [
             f"placeholders such as [name]: {own} in the replies, {theirs} in the references; Inform and Success count "
             "placeholders only, and BLEU compares with them: either the replies must be delexicalised first, or the "
-            "model has not learnt placeholders"
+            "model has not learned placeholders"
         ]
 
     def _signature(self, checked: Checked, source: Active, resamples: int, seed: int) -> str:

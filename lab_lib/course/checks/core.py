@@ -96,7 +96,7 @@ def _cut(text: str) -> str:
 
 
 def call(function: Any, *arguments: Any, given: str, **named: Any) -> Any:
-    """Return what a student's function answers. Raises Wrong when it is none, is unwritten or fails."""
+    """Return what a student's function answers. Raises Wrong when it is no function, is unwritten or fails."""
     if not callable(function):
         raise Wrong(f"expected a function, got {brief(function)}; pass the function itself, without brackets")
     try:

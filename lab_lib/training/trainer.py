@@ -106,8 +106,8 @@ def train(
     log(f"logits at {batching.logits}")
     log(batch_line(config, world_size()))
     steps, tokens = step_count(config, len(rows)), config.batch_size * sum(lengths) / len(rows)
-    if line := untrained_line(config, steps):
-        log(line)
+    if untrained := untrained_line(config, steps):
+        log(untrained)
     dev = dev if config.evaluate_every else None
     best = (best_metric or config.best_metric) if dev else None
     if dev and best is None:

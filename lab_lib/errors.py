@@ -106,3 +106,20 @@ class _Short(reprlib.Repr):
     def repr_str(self, value: str, level: int) -> str:
         """Keep the beginning of a text, where reprlib would cut its middle out."""
         return repr(value[: self.maxother])
+
+
+def apart(one: str, other: str, room: int = 60) -> tuple[str, str]:
+    """Return two texts for a message, each cut to `room` characters around the first place where they differ.
+
+    >>> apart("a long text, with one end", "a long text, with another end", room=12)
+    ('… with one en…', '… with anothe…')
+    """
+    places = enumerate(zip(one, other, strict=False))
+    first = next((place for place, (mine, theirs) in places if mine != theirs), min(len(one), len(other)))
+    start = 0 if first < room // 2 or max(len(one), len(other)) <= room else first - room // 2
+    return _window(one, start, room), _window(other, start, room)
+
+
+def _window(text: str, start: int, room: int) -> str:
+    """Return a part of a text, with … where something was left out."""
+    return f"{'…' if start else ''}{text[start : start + room]}{'…' if len(text) > start + room else ''}"

@@ -15,7 +15,7 @@ from tiny_corpus import change, write_tiny_corpus
 from lab_lib.corpora.delex import delexicalise, refill
 from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.multiwoz import read_multiwoz
-from lab_lib.corpora.types import Corpus, DomainGoal, Dropped, Span
+from lab_lib.corpora.types import Corpus, DomainGoal, Dropped, Span, State
 from lab_lib.corpora.values import normalise_state
 from lab_lib.errors import LabError
 
@@ -89,6 +89,17 @@ def test_dialogues_without_goal_acts_or_with_another_length_are_kept_and_noted(f
     assert corpus.splits["dev"][0].turns[0].spans == ()
 
 
+def test_slots_without_a_value_are_no_wish_and_counted(folder: Path) -> None:
+    values = {"restaurant-area": ["north"], "restaurant-food": ["Not mentioned"], "restaurant-name": ["", "none"]}
+    change(folder / TRAIN, _slot_values(values | {"restaurant-pricerange": ["none", "cheap"]}))
+    corpus = read_multiwoz(folder, folder, "tiny")
+    state = corpus.splits["train"][0].turns[0].state
+    assert state == State({"restaurant": {"area": ("north",), "pricerange": ("cheap",)}})
+    assert corpus.dropped == (
+        Dropped("TIN0001.json", "state: 2 slots have no value but '', 'none' or 'not mentioned'"),
+    )
+
+
 def test_a_one_row_table_may_be_the_bare_row(folder: Path) -> None:
     change(folder / "db/taxi_db.json", lambda rows: None)
     (folder / "db/taxi_db.json").write_text('{"taxi_types": ["tesla"]}')
@@ -140,6 +151,14 @@ SPOILT: list[tuple[str, str, Callable[[Any], Any], str]] = [
     ("span_info", "dialog_acts.json", lambda a: a["TIN0001.json"]["1"].update(span_info={}), "to be a list"),
     ("dialog_act", "dialog_acts.json", lambda a: a["TIN0001.json"]["1"].update(dialog_act={"A-Inform": "x"}),
      "turn 1: expected 'dialog_act' of the form"),
+    ("acts the wrong way round", "dialog_acts.json",
+     lambda a: a["TIN0001.json"]["1"].update(dialog_act={"A-Inform": [["none", "area"], ["north", "area"]]}),
+     "turn 1: A-Inform has slot 'north' with value 'area'; expected the slot before its value"),
+    ("a question the wrong way round", "dialog_acts.json",
+     lambda a: a["TIN0001.json"]["1"].update(dialog_act={"A-Request": [["?", "phone"]]}),
+     "slot '?' with value 'phone'"),
+    ("span the wrong way round", "dialog_acts.json", _span("A-Inform", "copper kettle", "name", 4, 17),
+     "turn 1: A-Inform has slot 'copper kettle' with value 'name'"),
     ("acts of a missing turn", "dialog_acts.json", lambda a: a["TIN0001.json"].update({"9": {}}),
      "dialogue TIN0001.json, turn 9: the dialogue has turns 0 to 3"),
     ("acts of no form", "dialog_acts.json", lambda a: a.update({"TIN0001.json": []}), "TIN0001.json: expected {turn"),

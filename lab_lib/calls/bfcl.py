@@ -78,7 +78,7 @@ def read_bfcl(folder: str | Path, category: str) -> tuple[CallItem, ...]:
 
     Reads the Python single-turn categories (simple_python, multiple, parallel, parallel_multiple, irrelevance, and
     the live_ ones). Raises LabError naming file and record for an unknown category, Java or JavaScript, items
-    without answers or answers without items, and malformed records.
+    without answers or answers without items, a category in two versions, and malformed records.
     """
     if "java" in category:
         raise LabError(f"category '{category}': Java and JavaScript values need converters that are not here")

@@ -31,7 +31,7 @@ def generate(
         Path | None, typer.Option(help="JSONL file; RUN/free.jsonl or free-MODEL.jsonl unless given.")
     ] = None,
 ) -> None:
-    """Write whole dialogues, users and system, and score them beside real ones; goes on with a file that is there."""
+    """Write whole dialogues, users and system, and score them beside real ones; resumes a file that is there."""
     from lab_lib.config import build
     from lab_lib.free.generate import FreeConfig
     from lab_lib.free.report import write_and_score

@@ -25,6 +25,8 @@ def merge(folder: Folder, out: Annotated[Path, typer.Argument(help="Folder for t
         f"logits differ by at most {merged.max_difference:.4f} from base + adapter; "
         f"the adapter itself moves them by {merged.effect:.4f}"
     )
+    if merged.end_token:
+        console.print(f"end token: {merged.end_token}", markup=False)
     print(merged.folder)
 
 

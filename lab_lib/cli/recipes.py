@@ -53,7 +53,11 @@ def validate(name: Name, overrides: Annotated[list[str] | None, typer.Argument()
     from lab_lib.config import to_yaml
     from lab_lib.runs.config import load_recipe
     from lab_lib.sweeps.grid import load_sweep
+    from lab_lib.training.arguments import untrained_line
 
     sweep = load_sweep(name, overrides or [])
-    print(visible(to_yaml(load_recipe(name, overrides or [])), keep="\n"), end="")
+    config = load_recipe(name, overrides or [])
+    print(visible(to_yaml(config), keep="\n"), end="")
+    if line := untrained_line(config.training, config.training.steps):
+        console.print(line)
     console.print(f"{name}: valid" + (f"; sweep of {sweep}" if sweep else ""))

@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from lab_lib.corpora.annotations import Acts, acts_of, read_acts, spans_of, state_of
+from lab_lib.corpora.annotations import Acts, acts_of, check_order, read_acts, spans_of, state_of, unset_slots
 from lab_lib.corpora.goals import Annotation, annotation, read_annotations
 from lab_lib.corpora.types import Corpus, Dialogue, Dropped, Speaker, Turn
 from lab_lib.errors import LabError, nearest, shown
@@ -117,6 +117,7 @@ class _Builder:
 
     def __init__(self, schema: tuple[Mapping[str, Any], ...], acts: Path, goals: Path | None) -> None:
         self.slots = {s["service_name"]: frozenset(slot["name"] for slot in s["slots"]) for s in schema}
+        self.slot_names = frozenset(name.partition("-")[2] for names in self.slots.values() for name in names)
         self.acts_path, self.goals_path = acts, goals
         self.named: Acts = read_acts(acts)  # by id as the file spells it; ids are joined by their keys
         self.acts: Acts = by_key(self.named, str(acts))
@@ -141,7 +142,9 @@ class _Builder:
             state = state_of(turn.get("frames", []), self.slots, where + place) if i % 2 == 0 else None
             booked = found.turns[i] if found else ()
             named = acts_of(said, acts_place)
+            check_order(said, self.slot_names, acts_place)
             built.append(Turn(SPEAKERS[i % 2][1], text, spans, state, booked, tuple(named), tuple(named.values())))
+        self._note_unset(id, turns, built)
         return Dialogue(id, tuple(built), tuple(raw.get("services", ())), found.goal if found else None)
 
     def _check(self, raw: Any, where: str) -> None:
@@ -194,6 +197,12 @@ class _Builder:
         bare = stated[stated.index(True) :].count(False) if True in stated else len(stated)
         if bare:
             self.dropped.append(Dropped(id, f"state: {bare} user turns have none"))
+
+    def _note_unset(self, id: str, turns: list[Any], built: list[Turn]) -> None:
+        """Note the slots of states whose value says that the user has said nothing of them."""
+        pairs = zip(turns, built, strict=True)
+        if count := sum(unset_slots(raw.get("frames", []), turn.state) for raw, turn in pairs if turn.state):
+            self.dropped.append(Dropped(id, f"state: {count} slots have no value but '', 'none' or 'not mentioned'"))
 
     def unused_acts(self) -> list[Dropped]:
         """Return a note on acts of dialogues that are in no split (one for all: there can be thousands)."""

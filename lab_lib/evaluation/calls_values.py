@@ -18,11 +18,12 @@ from typing import Any
 
 from lab_lib.calls.schema import SLOT, TYPES, Parameter
 from lab_lib.corpora.values import normalise_value
-from lab_lib.errors import shown
+from lab_lib.errors import apart, shown
 
 Mismatch = tuple[str, str]
 Accepted = Sequence[Any]
 Spelling = Callable[[str], str]  # two texts are the same if they have the same spelling
+LONG = 60  # characters of a text of which a message shows where it differs, not its beginning
 
 _DELETED = str.maketrans({**dict.fromkeys(" ,./-_*^"), "'": '"'})
 
@@ -145,7 +146,7 @@ def _entries(value: Mapping[Any, Any], option: Mapping[str, Any], spelling: Spel
             return "value_error:dict_key", f"unexpected key {shown(key)}"
         item = spelling(item) if type(item) is str else item
         if item not in _spelt(_options(option[key]), spelling):
-            return "value_error:dict_value", f"key {key!r}: {shown(item)} is not one of {shown(option[key])}"
+            return "value_error:dict_value", f"key {key!r}: {_unlike(item, _options(option[key]))}"
     return None
 
 
@@ -182,4 +183,13 @@ def _plain(value: Any, accepted: Accepted, name: str) -> Mismatch | None:
 
 
 def _wrong(kind: str, value: Any, accepted: Accepted, name: str) -> Mismatch:
-    return kind, f"{name}={shown(value)} is not one of {shown(list(accepted))}"
+    return kind, f"{name}={_unlike(value, list(accepted))}"
+
+
+def _unlike(value: Any, accepted: list[Any]) -> str:
+    """Return `value is not one of [...]`; of a long text the part in which it differs from the first accepted one."""
+    texts = [option for option in accepted if isinstance(option, str)]
+    if not texts or not isinstance(value, str) or len(value) <= LONG:
+        return f"{shown(value)} is not one of {shown(accepted)}"
+    found, expected = apart(value, texts[0], LONG)
+    return f"{found!r} is not one of [{expected!r}{', …' if len(accepted) > 1 else ''}]"

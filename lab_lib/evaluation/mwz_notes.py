@@ -50,7 +50,7 @@ def _lexicalised(own: int, theirs: int) -> list[str]:
     return [
         f"placeholders such as [name]: {own} in the replies, {theirs} in the references; Inform and Success count "
         "placeholders only, and BLEU compares with them: either the replies must be delexicalised first, or the "
-        "model has not learnt placeholders"
+        "model has not learned placeholders"
     ]
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, apart, nearest
 from lab_lib.evaluation.sgd_dialogues import (
     check_dialogue,
     check_ids,
@@ -178,7 +178,8 @@ class _Judge:
         where = f"dialogue {key}, turn {index}"
         frames = frames_of(turn, where)
         if turn["utterance"] != gold.utterance:
-            raise LabError(f"{where}: utterance {turn['utterance']!r:.60}, expected {gold.utterance!r:.60}")
+            ours, theirs = apart(turn["utterance"], gold.utterance)
+            raise LabError(f"{where}: utterance {ours!r}, expected {theirs!r}")
         by_service = {frame["service"]: frame for frame in frames}
         unused = len(frames) - len({truth.service.name for truth in gold.frames} & by_service.keys())
         self._unscored["frames the reference turn does not have (or given twice: the last counts), ignored"] += unused

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, apart
 from lab_lib.evaluation.fuzzy import ratio_by_name
 
 # How right a predicted value is, 0 to 1, given the accepted ones.
@@ -169,7 +169,8 @@ def _value(
     value = ours[slot][0]
     score = float(value == accepted[0]) if categorical else match(accepted, value)
     if score < 1:
-        causes.append(f"wrong value: {slot} is {value!r:.60}, expected {accepted[0]!r:.60}, counts {score:.2f}")
+        found, expected = apart(value, accepted[0])
+        causes.append(f"wrong value: {slot} is {found!r}, expected {expected!r}, counts {score:.2f}")
     return score
 
 
@@ -202,7 +203,10 @@ def _differences(what: str, gold: list[Any], ours: list[Any]) -> list[str]:
 
 def _shown(item: Any) -> str:
     """Return a requested slot or a span as a cause shows it."""
-    return f"{item[0]} {item[1]!r:.60}" if isinstance(item, tuple) else str(item)
+    if not isinstance(item, tuple):
+        return str(item)
+    slot, text = item  # both ends, as a missing and an extra span may differ in the last word only
+    return f"{slot} {text if len(text) <= 60 else text[:30] + '…' + text[-30:]!r}"
 
 
 def _product(scores: list[float]) -> float:

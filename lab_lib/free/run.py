@@ -1,4 +1,4 @@
-"""`lab generate`: whole dialogues from a run's model, or from any model, written to a file that can be gone on with."""
+"""`lab generate`: whole dialogues from a run's model, or from any model, written to a file that can be resumed."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def find_writer(target: str, corpus: str | None = None) -> Writer:
 
 
 def how(writer: Writer, order: Order) -> dict[str, Choice]:
-    """Return how lengths are met and what the model has learnt of users, each with its reason."""
+    """Return how lengths are met and what the model has learned of users, each with its reason."""
     found = {}
     if order.wishes != (None,):
         if order.forced:
@@ -94,7 +94,7 @@ def how(writer: Writer, order: Order) -> dict[str, Choice]:
                 "told", "before each user's turn stands how many turns are left; the model ends by itself"
             )
     if writer.run and writer.prompt.learn == "replies":
-        found["users"] = Choice("not learnt", "prompt.learn=replies: what users say is left of the base model")
+        found["users"] = Choice("not supervised", "prompt.learn=replies: what users say is left of the base model")
     return found
 
 
@@ -143,7 +143,7 @@ def beginning_of(instruction: str | None, told: bool, wish: int | None, tokenize
 def generate(writer: Writer, order: Order, config: FreeConfig, path: Path, console: Console) -> list[FreeDialogue]:
     """Write the dialogues into `path` (JSONL) unless they are there, and return them in the order asked for.
 
-    A file that is there is gone on with: a killed call, or more dialogues of the same settings. What the settings
+    A file that is there is resumed: a killed call, or more dialogues of the same settings. What the settings
     were stands beside it. Raises LabError naming the first setting that differs.
     """
     config = replace(config, max_tokens=min(config.max_tokens, writer.prompt.max_tokens))

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from lab_lib.errors import LabError
 from lab_lib.models.checks import logits, require_adapter_effect
 from lab_lib.models.config import ModelConfig
-from lab_lib.models.hardware import Machine, torch_dtype
+from lab_lib.models.hardware import Choice, Machine, torch_dtype
 from lab_lib.models.model import Loaded, load_model
 
 Precision = Literal["bf16", "fp16", "fp32"]
@@ -29,12 +29,14 @@ class Merge:
     """A merge that passed its checks; both figures are largest differences of logits on one text.
 
     `max_difference` is the merged folder against base + adapter: the rounding to 16 bits. `effect` is what the
-    adapter changes, base against base + adapter.
+    adapter changes, base against base + adapter. `end_token` says where the merged model ends a reply earlier than
+    `lab decode` does; None where both end at the same token.
     """
 
     folder: Path
     max_difference: float
     effect: float
+    end_token: Choice | None = None
 
 
 def merge_adapter(
@@ -80,7 +82,7 @@ def merge_adapter(
         raise LabError(f"{out}: cannot write: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return Merge(out, difference, effect)
+    return Merge(out, difference, effect, loaded.choices.get("end token"))
 
 
 def _merged(adapted: Any) -> Any:

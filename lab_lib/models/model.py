@@ -101,6 +101,7 @@ def load_model(
         "attention": attention,
         "weights": describe_weights(model, config),
         "pad token": pad,
+        **_end_token(model, tokenizer),
     }
     if for_training:
         prepare_for_training(model)
@@ -133,6 +134,17 @@ def forget_generation_settings(model: Any, tokenizer: Any) -> None:
     theirs, names = model.generation_config, ("bos_token_id", "eos_token_id", "decoder_start_token_id")
     ids = {name: getattr(theirs, name) for name in names}
     model.generation_config = GenerationConfig(**ids, pad_token_id=tokenizer.pad_token_id)
+
+
+def _end_token(model: Any, tokenizer: Any) -> dict[str, Choice]:
+    """Return a choice where a checkpoint names end tokens beside the tokenizer's: training and decoding know one."""
+    named = model.generation_config.eos_token_id
+    others = [id for id in (named if isinstance(named, list) else [named]) if id not in (None, tokenizer.eos_token_id)]
+    if not others:
+        return {}
+    listed = ", ".join(tokenizer.convert_ids_to_tokens(others))
+    reason = f"the tokenizer's; the checkpoint also names {listed}: no end here, but kept in a merged model's settings"
+    return {"end token": Choice(tokenizer.eos_token, reason)}
 
 
 def check_config(config: ModelConfig, full: bool = False) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 
 def quantised_modules(model: Any) -> dict[str, Any]:
-    """Return the 4-bit and 8-bit linear layers by full name; empty without bitsandbytes."""
-    from importlib.util import find_spec
+    """Return the 4-bit and 8-bit linear layers by full name.
 
-    if find_spec("bitsandbytes") is None:
+    A model that has any has imported bitsandbytes; importing it for one that has none costs a second.
+    """
+    if "bitsandbytes" not in sys.modules:
         return {}
     from bitsandbytes.nn import Linear4bit, Linear8bitLt
 

@@ -25,7 +25,7 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     The model is loaded (a hub model is downloaded), since only it can say what would be trained.
     """
     from lab_lib.models.hardware import print_choices
-    from lab_lib.training.arguments import step_count
+    from lab_lib.training.arguments import step_count, untrained_line
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.loss import SHORT, choose_positions
 
@@ -43,7 +43,8 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     encoded = train_examples(task, splits.train, loaded.tokenizer)
     steps = step_count(config.training, len(encoded))
     console.print(f"{token_line(encoded)}; {steps} steps of {config.training.batch_size}")
-    for about in (shortened_line(encoded, "examples", config.prompt), split_line(encoded, config.prompt)):
+    shortened, split = shortened_line(encoded, "examples", config.prompt), split_line(encoded, config.prompt)
+    for about in (untrained_line(config.training, steps), shortened, split):
         if about:
             console.print(about, highlight=False)
     longest, micro = max(len(e.ids) for e in encoded), config.training.micro_batch_size

@@ -12,7 +12,7 @@ from transformers import PrinterCallback, Trainer
 from lab_lib.errors import LabError, OutOfMemory, Stopped
 from lab_lib.files import writing
 from lab_lib.processes.rank import world_size
-from lab_lib.training.arguments import step_count, training_arguments
+from lab_lib.training.arguments import step_count, training_arguments, untrained_line
 from lab_lib.training.batches import Encoded, EpochOrder, batch_line, blank_row, epoch_order
 from lab_lib.training.callbacks import (
     KeepBytes,
@@ -106,6 +106,8 @@ def train(
     log(f"logits at {batching.logits}")
     log(batch_line(config, world_size()))
     steps, tokens = step_count(config, len(rows)), config.batch_size * sum(lengths) / len(rows)
+    if untrained := untrained_line(config, steps):
+        log(untrained)
     dev = dev if config.evaluate_every else None
     best = (best_metric or config.best_metric) if dev else None
     if dev and best is None:

@@ -15,7 +15,7 @@ from lab_lib.corpora.config import DataConfig
 from lab_lib.decoding.predictions import read_partial
 from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.errors import LabError
-from lab_lib.files import read_jsonl, read_text, write_jsonl, write_text
+from lab_lib.files import appending, read_jsonl, read_text, write_jsonl, write_text
 from lab_lib.free.dialogue import FreeDialogue, from_row
 from lab_lib.free.generate import Ask, FreeConfig, generate_free
 from lab_lib.models.config import ModelConfig
@@ -173,7 +173,7 @@ def write_missing(
     write_jsonl(partial(path), rows.values())
     with merged_for_decoding(loaded.model), DecodingProgress(console, "writing dialogues", len(todo)) as advance:
         try:
-            with open(partial(path), "a", encoding="utf-8") as stream:
+            with appending(partial(path)) as stream:
                 for dialogue in generate_free(loaded.model, loaded.tokenizer, todo, config, set(rows), advance):
                     rows[dialogue.key] = dialogue.as_row()
                     stream.write(json.dumps(rows[dialogue.key], ensure_ascii=False) + "\n")

@@ -23,8 +23,8 @@ from lab_lib.prompts.truncation import shortened_line
 from lab_lib.results.rows import table_row
 from lab_lib.runs.config import load_run_config, make_task, recipe_values
 from lab_lib.runs.context import Context
-from lab_lib.runs.folder import RunFolder, open_folder, stage
-from lab_lib.runs.lock import owning
+from lab_lib.runs.folder import RunFolder, stage
+from lab_lib.runs.lock import open_owned, owning
 from lab_lib.runs.preflight import preflight
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.score import baseline_rows
@@ -134,7 +134,7 @@ def open_contexts(
         tasks[member.name] = copy.copy(task)
         tasks[member.name].decoding = member.config.decoding
         preflight(member.config, tasks[member.name], stages)
-    folders = {member.name: open_folder(member.config, out / member.name) for member in members}
+    folders = {member.name: open_owned(member.config, out / member.name) for member in members}
     return {m.name: Context(m.config, tasks[m.name], splits, folders[m.name], console) for m in members}
 
 

@@ -20,13 +20,13 @@ from typing import Any
 from rich.console import Console
 
 from lab_lib.errors import LabError
-from lab_lib.files import read_json, read_json_or
+from lab_lib.files import appending, read_json, read_json_or
 from lab_lib.models.hardware import Choice
 from lab_lib.processes import slurm
 from lab_lib.processes.limits import MACHINE, Limit, core_limit, memory_limit
 from lab_lib.results.rows import read_recorded
 from lab_lib.runs.config import RunConfig, make_task
-from lab_lib.runs.folder import open_folder
+from lab_lib.runs.lock import open_owned
 from lab_lib.runs.preflight import fit_prompt, preflight
 from lab_lib.runs.splits import load_splits
 from lab_lib.sweeps.grid import Member, Sweep
@@ -105,7 +105,7 @@ def run_members(sweep: Sweep, path: Path, workers: Workers, console: Console) ->
     folder that belongs to another config.
     """
     for member, config in zip(sweep.members, checked(sweep, console), strict=True):
-        open_folder(config, path / member.name)
+        open_owned(config, path / member.name)
     todo = [member for member in sweep.members if not finished(path / member.name)]
     if done := len(sweep.members) - len(todo):
         console.print(f"{done} of {len(sweep.members)} runs are finished already")
@@ -157,7 +157,7 @@ def start(folder: Path, workers: Workers) -> subprocess.Popen:
     command = [sys.executable, "-m", "lab_lib", "run", str(folder / "config.yaml"), "--out", str(folder), "--no-base"]
     # The sweep as a whole is the job of a cluster; a run in it must not requeue it.
     environment = {**os.environ, "OMP_NUM_THREADS": workers.threads.value, slurm.REQUEUE: "0"}
-    with open(folder / OUTPUT, "ab") as output:
+    with appending(folder / OUTPUT, "ab") as output:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

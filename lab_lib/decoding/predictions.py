@@ -126,7 +126,8 @@ def _is_row(row: Any) -> bool:
 
 def _is_own_row(row: Any) -> bool:
     """Return whether a parsed line is a row as `decode_to_file` writes it."""
-    return _is_row(row) and isinstance(row["response"], str) and {"tokens", "stopped"} <= row.keys()
+    known = _is_row(row) and type(row["turn"]) is int and isinstance(row["response"], str)
+    return known and {"tokens", "stopped"} <= row.keys()
 
 
 def _in_order(key: str, rows: Mapping[int, dict[str, Any]], path: str | Path) -> list[dict[str, Any]]:

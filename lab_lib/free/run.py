@@ -28,6 +28,7 @@ from lab_lib.prompts.template import PLAIN
 from lab_lib.prompts.text import text_ids
 from lab_lib.runs.config import RunConfig, load_run_config
 from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.lock import holding
 from lab_lib.runs.steps import load_answering, model_config
 
 
@@ -144,9 +145,17 @@ def generate(writer: Writer, order: Order, config: FreeConfig, path: Path, conso
     """Write the dialogues into `path` (JSONL) unless they are there, and return them in the order asked for.
 
     A file that is there is gone on with: a killed call, or more dialogues of the same settings. What the settings
-    were stands beside it. Raises LabError naming the first setting that differs.
+    were stands beside it. Raises LabError naming the first setting that differs, and when another command writes it.
     """
     config = replace(config, max_tokens=min(config.max_tokens, writer.prompt.max_tokens))
+    with holding(path.with_name(f".{path.name}.lock"), path, "writing this file"):
+        return generate_alone(writer, order, config, path, console)
+
+
+def generate_alone(
+    writer: Writer, order: Order, config: FreeConfig, path: Path, console: Console
+) -> list[FreeDialogue]:
+    """Do what `generate` says, in a file that no other command writes."""
     check_settings(path, settings(writer, order, config))
     rows = {row["dialogue"]: row for row in [*stored(path), *read_partial(partial(path), is_named)]}
     wanted = [key for key, _ in names(order)]

@@ -25,7 +25,7 @@ from typing import Any
 
 from lab_lib.config import as_dict, to_yaml
 from lab_lib.errors import LabError, OutOfMemory, Stopped
-from lab_lib.files import open_plain, read_json, write_json, write_text
+from lab_lib.files import open_plain, read_json_or, write_json, write_text
 from lab_lib.folders import require_folder
 from lab_lib.processes import slurm
 from lab_lib.processes.rank import this_process
@@ -147,7 +147,8 @@ def _is_cause(error: BaseException, path: Path) -> bool:
         return True
     if not processes.first and isinstance(error, (Stopped, KeyboardInterrupt)):
         return False
-    return not path.exists() or read_json(path)["state"] == "running"
+    known = read_json_or({}, path)
+    return not isinstance(known, dict) or known.get("state", "running") == "running"
 
 
 def _write_ending(path: Path, status: dict[str, Any], state: str, reason: str) -> None:

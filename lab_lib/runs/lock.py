@@ -31,14 +31,24 @@ def owning(folder: Path) -> Iterator[None]:
     if not this_process().first:
         yield
         return
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    file = _take(folder)
-    try:
+    with holding(folder / LOCK, folder, "writing this run") as held:
         refuse_links(folder)
-        if file is not None:
+        if held:
             remove_leftovers(folder)
         yield
+
+
+@contextmanager
+def holding(lock: Path, what: Path, doing: str) -> Iterator[bool]:
+    """Hold the lock file `lock`, made if need be, inside the `with`; yields whether there are such locks.
+
+    Raises LabError `what: HOLDER is DOING` when another process holds it.
+    """
+    with writing(what):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    file = _take(lock, what, doing)
+    try:
+        yield file is not None
     finally:
         if file is not None:
             _give_back(file)
@@ -52,12 +62,12 @@ def open_owned(config: RunConfig, path: Path) -> RunFolder:
         return open_folder(config, path)
 
 
-def _take(folder: Path) -> int | None:
+def _take(lock: Path, what: Path, doing: str) -> int | None:
     """Return the number of the locked file, or None where there is none to be had. A link is not followed."""
     try:
         import fcntl
 
-        file = open_plain(folder / LOCK, os.O_RDWR)
+        file = open_plain(lock, os.O_RDWR)
     except (ImportError, OSError):
         return None
     try:
@@ -66,7 +76,7 @@ def _take(folder: Path) -> int | None:
         holder = os.read(file, 1000).decode(errors="replace").strip()
         os.close(file)
         if isinstance(error, BlockingIOError):
-            raise LabError(f"{folder}: {holder or 'another process'} is writing this run") from None
+            raise LabError(f"{what}: {holder or 'another process'} is {doing}") from None
         return None  # this file system has no locks
     with suppress(OSError):  # a full disk: what is written next says so
         os.ftruncate(file, 0)

@@ -19,6 +19,7 @@ from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Row
 from lab_lib.files import read_json, read_jsonl, sha256, write_json
+from lab_lib.processes.seconds import read_figures
 from lab_lib.prompts.truncation import shortened_line
 from lab_lib.results.rows import table_row
 from lab_lib.runs.config import load_run_config, make_task, recipe_values
@@ -219,7 +220,7 @@ def measures_of(context: Context) -> Measures:
 def _entry(member: Member, folder: Path) -> dict[str, Any]:
     """Return what is known of a decoded setting."""
     about = {"name": member.name, "settings": dict(member.settings), "seed": member.seed}
-    return {**about, **read_json(folder / SCORES), "stage_seconds": read_json(folder / "seconds.json")}
+    return {**about, **read_json(folder / SCORES), "stage_seconds": read_figures(folder / "seconds.json")}
 
 
 def to_rows(member: Member, run: Mapping[str, Any], seeds: Sequence[int]) -> list[SweepRow]:

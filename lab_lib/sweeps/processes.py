@@ -85,15 +85,23 @@ def find_workers(wanted: int | None) -> Workers:
 
 def finished(folder: Path) -> bool:
     """Return whether a run folder has come to the end of its last stage."""
-    status = read_json_or({}, folder / "status.json")
+    status = read_status(folder, {})
     return status.get("stage") == "report" and status.get("state") == "completed"
+
+
+def read_status(folder: Path, default: dict[str, Any]) -> dict[str, Any]:
+    """Return the status.json of a run folder; where there is none yet `default`. Raises LabError for a damaged one."""
+    status = read_json_or(default, folder / "status.json")
+    if not isinstance(status, dict):
+        raise LabError(f"{folder / 'status.json'}: expected the status of a run, found {type(status).__name__}")
+    return status
 
 
 def unfinished(sweep: Sweep, path: Path) -> dict[str, str]:
     """Return {name: how it stands} of the runs below `path` that are not finished."""
     found = {}
     for member in (m for m in sweep.members if not finished(path / m.name)):
-        status = read_json_or({"state": "never started"}, path / member.name / "status.json")
+        status = read_status(path / member.name, {"state": "never started"})
         found[member.name] = ": ".join(str(status[key]) for key in ("stage", "state", "reason") if key in status)
     return found
 

@@ -1,7 +1,7 @@
 """A run killed with -9 at any moment, and checkpoints with damaged files: the same adapter to the bit in the end.
 
-Each call of `lab run` is a child that is forked after the imports and the loading of the model: 80 of them take two
-minutes instead of fifteen. A child counts what it does to files below its run folder, and kills itself before the n-th.
+Each call of `lab run` is a child that is forked when imports, corpus and model are loaded: 80 of them take two minutes
+instead of twenty. A child counts what it does to files below its run folder, and kills itself before the n-th.
 """
 
 from __future__ import annotations
@@ -38,10 +38,13 @@ class Job:
     """`lab run` on a folder, in a child process that has everything loaded."""
 
     def __init__(self) -> None:
+        import lab_lib.training.trainer  # noqa: F401
+        from lab_lib.runs.context import plan_run
         from lab_lib.runs.fit import build_model
         from lab_lib.runs.steps import load_answering
 
         self.config = load_recipe("town-qlora-cpu", SETTINGS)
+        self.planned = plan_run(self.config, STAGES, Console(quiet=True))
         self.built = build_model(self.config)
         self.base, self.load_answering = load_answering(self.config.model, self.config.prompt), load_answering
 
@@ -58,6 +61,7 @@ class Job:
         """Never returns."""
         code = 1
         with open(said, "w", buffering=1) as stream, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("lab_lib.runs.run.plan_run", lambda config, stages, console: self.planned)
             patch.setattr("lab_lib.runs.stages.build_model", lambda config: self.built)
             patch.setattr("lab_lib.runs.stages.load_answering", self.answering)
             count = watch(folder, kill_at, delay)

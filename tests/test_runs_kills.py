@@ -20,14 +20,14 @@ from rich.console import Console
 from lab_lib.files import read_json, read_jsonl, sha256
 from lab_lib.runs.config import load_recipe
 from lab_lib.runs.run import run
-from lab_lib.training.checkpoints import COMPLETE
+from lab_lib.training.checkpoints import COMPLETE, best_step
 
 pytestmark = pytest.mark.slow
 SETTINGS = [
     "training.steps=6", "training.batch_size=2", "training.micro_batch_size=2", "training.evaluate_every=2",
     "training.evaluate_dialogues=1", "training.log_every=1", "training.keep_checkpoints=2", "training.epochs=1",
     "lora.dropout=0.1", "lora.rank=2", "lora.embeddings=false", "decoding.max_new_tokens=2",
-    "data.max_train=3", "data.max_test=1", "prompt.max_tokens=120",
+    "data.max_train=3", "data.max_test=1", "prompt.max_tokens=120", "training.seed=7",  # draws a short dev dialogue
 ]  # fmt: skip
 STAGES = ("base", "train", "finetuned")
 KILLS = 40
@@ -143,6 +143,7 @@ def test_a_run_killed_at_40_random_moments_ends_in_the_same_bits(job, whole, tmp
 def halted(whole, tmp_path_factory) -> Path:
     """Return a run that was killed after the checkpoint of step 4; the best one is that of step 2."""
     folder = Path(shutil.copytree(whole[0], tmp_path_factory.mktemp("halted") / "run"))
+    assert best_step(folder / "checkpoints", 4) == 2
     for name in ("adapter", "checkpoints/checkpoint-6"):
         shutil.rmtree(folder / name)
     for name in ("training.json", "stages/train.json"):

@@ -16,6 +16,7 @@ from lab_lib.errors import LabError
 from lab_lib.files import kind_of, sha256
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-z_]{8}\.tmp")  # of a write that has not ended, see files.atomic_open
+LOGGERS = ("wandb", "trackio", "tensorboard")  # write links of their own into their folders
 
 
 def apply_umask(folder: Path) -> None:
@@ -98,11 +99,14 @@ def entries(folder: Path) -> Iterator[Path]:
 def refuse_links(folder: Path) -> None:
     """Raise LabError for a link that leads out of a folder, and for a pipe, socket or device in it.
 
-    A folder may come from somebody else: through a link a file anywhere would be overwritten, or read as ours.
+    A folder may come from somebody else: through a link a file anywhere would be overwritten, or read as ours. What
+    experiment loggers keep in their folders is theirs: wandb links to its log in the user's cache.
     """
     home = folder.resolve()
     for path in entries(folder):
-        found = path.lstat()
+        found, parts = path.lstat(), path.relative_to(folder).parts
+        if len(parts) > 1 and parts[0] in LOGGERS:
+            continue
         if stat.S_ISLNK(found.st_mode) and not path.resolve().is_relative_to(home):
             raise LabError(f"{path}: a link that leads out of the folder; put a copy of what it points to in its place")
         if not (stat.S_ISLNK(found.st_mode) or stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):

@@ -63,6 +63,8 @@ def test_a_link_that_leads_out_of_a_folder_is_refused(tmp_path, name, target):
 def test_a_link_that_stays_inside_and_a_folder_reached_by_a_link_are_no_harm(tmp_path):
     (tmp_path / "run" / "wandb" / "run-1").mkdir(parents=True)
     (tmp_path / "run" / "wandb" / "latest-run").symlink_to("run-1")
+    (tmp_path / "run" / "wandb" / "run-1" / "debug-core.log").symlink_to(tmp_path / "cache")  # wandb makes such a link
+    (tmp_path / "run" / "best").symlink_to("wandb/run-1")
     (tmp_path / "by-link").symlink_to("run")
     refuse_links(tmp_path / "by-link")
     os.mkfifo(tmp_path / "run" / "status.json")

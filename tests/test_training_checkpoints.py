@@ -52,6 +52,17 @@ def test_a_mark_that_lists_no_files_is_no_mark(tmp_path, mark):
     assert step == 2 and len(said) == 1 and "checkpoint-4: passed over: " in said[0] and "\n" not in said[0]
 
 
+def test_a_whole_checkpoint_of_another_run_is_passed_over(tmp_path):
+    for name in ("one", "two"):
+        write_text(tmp_path / name / "config.yaml", f"recipe: {name}\n")
+        write_checkpoint(tmp_path / name / "checkpoints", 2)
+    write_checkpoint(tmp_path / "one" / "checkpoints", 4)
+    mine = tmp_path / "two" / "checkpoints"
+    shutil.copytree(path_of(tmp_path / "one" / "checkpoints", 4), path_of(mine, 4))
+    step, said = found(mine)
+    assert step == 2 and said[0].endswith("passed over: complete is that of a run with another config.yaml")
+
+
 def test_a_checkpoint_whose_best_one_is_damaged_is_passed_over(tmp_path):
     """Training would end with the best one, whatever is in it."""
     for step, best in ((1, 1), (2, 1), (3, 3), (4, 3)):

@@ -1,8 +1,8 @@
 """The checkpoints of a run: the mark of a complete one, which of them training resumes from, which of them are kept.
 
-checkpoints/checkpoint-STEP/complete lists the files of a checkpoint with sizes and checksums. A checkpoint without the
-mark was being written when the process died; one whose files are not those of the list is damaged, and would end in
-another adapter or in an error of a library.
+checkpoints/checkpoint-STEP/complete names the run and lists the files of a checkpoint with sizes and checksums. A
+checkpoint without the mark was being written when the process died; one whose files are not those of the list is
+damaged, and would end in another adapter or in an error of a library.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.errors import LabError
-from lab_lib.files import read_json, write_json, writing
+from lab_lib.files import read_json, sha256, write_json, writing
 from lab_lib.folders import apply_umask, difference, list_files, remove, sync
 
 COMPLETE = "complete"
@@ -43,7 +43,7 @@ def mark_complete(folder: Path, step: int) -> None:
         apply_umask(path)
         sync(path)
     listed = {name: known for name, known in list_files(path).items() if name != COMPLETE}
-    write_json(path / COMPLETE, {"step": step, "files": listed})
+    write_json(path / COMPLETE, {"step": step, "run": run_of(folder), "files": listed})
     with writing(path):
         sync(path)
 
@@ -57,9 +57,17 @@ def damage(folder: Path, step: int) -> str | None:
             return f"{COMPLETE} does not list the files of the checkpoint"
         if mark["step"] != step:
             return f"{COMPLETE} is that of step {mark['step']}"
+        if mark.get("run") != run_of(folder):
+            return f"{COMPLETE} is that of a run with another config.yaml"
         return difference(path, mark["files"], besides=COMPLETE)
     except LabError as error:
         return str(error).removeprefix(f"{path}/")
+
+
+def run_of(folder: Path) -> str | None:
+    """Return what tells runs apart: the SHA-256 of config.yaml beside the folder of all checkpoints, if it is there."""
+    config = folder.parent / "config.yaml"
+    return sha256(config) if config.exists() else None
 
 
 def _is_mark(value: Any) -> bool:

@@ -16,10 +16,12 @@ Folder = Annotated[Path, typer.Argument(help="A run folder.")]
 
 def merge(folder: Folder, out: Annotated[Path, typer.Argument(help="Folder for the merged model.")]) -> None:
     """Merge a run's adapter into its 16-bit base model and check the logits."""
+    from lab_lib.folders import refuse_links
     from lab_lib.models.merge import merge_adapter
     from lab_lib.runs.config import load_run_config
     from lab_lib.runs.folder import RunFolder
 
+    refuse_links(folder)
     merged = merge_adapter(load_run_config(folder).model, str(RunFolder(folder).adapter), out)
     console.print(
         f"logits differ by at most {merged.max_difference:.4f} from base + adapter; "

@@ -15,7 +15,7 @@ from lab_lib.corpora.config import DataConfig
 from lab_lib.decoding.predictions import read_partial
 from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.errors import LabError
-from lab_lib.files import read_jsonl, read_text, write_jsonl, write_text
+from lab_lib.files import appending, read_jsonl, read_text, write_jsonl, write_text
 from lab_lib.free.dialogue import FreeDialogue, from_row
 from lab_lib.free.generate import Ask, FreeConfig, generate_free
 from lab_lib.models.config import ModelConfig
@@ -28,6 +28,7 @@ from lab_lib.prompts.template import PLAIN
 from lab_lib.prompts.text import text_ids
 from lab_lib.runs.config import RunConfig, load_run_config
 from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.lock import holding
 from lab_lib.runs.steps import load_answering, model_config
 
 
@@ -144,9 +145,17 @@ def generate(writer: Writer, order: Order, config: FreeConfig, path: Path, conso
     """Write the dialogues into `path` (JSONL) unless they are there, and return them in the order asked for.
 
     A file that is there is resumed: a killed call, or more dialogues of the same settings. What the settings
-    were stands beside it. Raises LabError naming the first setting that differs.
+    were stands beside it. Raises LabError naming the first setting that differs, and when another command writes it.
     """
     config = replace(config, max_tokens=min(config.max_tokens, writer.prompt.max_tokens))
+    with holding(path.with_name(f".{path.name}.lock"), path, "writing this file"):
+        return generate_alone(writer, order, config, path, console)
+
+
+def generate_alone(
+    writer: Writer, order: Order, config: FreeConfig, path: Path, console: Console
+) -> list[FreeDialogue]:
+    """Do what `generate` says, in a file that no other command writes."""
     check_settings(path, settings(writer, order, config))
     rows = {row["dialogue"]: row for row in [*stored(path), *read_partial(partial(path), is_named)]}
     wanted = [key for key, _ in names(order)]
@@ -173,7 +182,7 @@ def write_missing(
     write_jsonl(partial(path), rows.values())
     with merged_for_decoding(loaded.model), DecodingProgress(console, "writing dialogues", len(todo)) as advance:
         try:
-            with open(partial(path), "a", encoding="utf-8") as stream:
+            with appending(partial(path)) as stream:
                 for dialogue in generate_free(loaded.model, loaded.tokenizer, todo, config, set(rows), advance):
                     rows[dialogue.key] = dialogue.as_row()
                     stream.write(json.dumps(rows[dialogue.key], ensure_ascii=False) + "\n")

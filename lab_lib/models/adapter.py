@@ -149,5 +149,17 @@ def quiet_peft() -> Iterator[None]:
 
 
 def save_without_lookup(adapted: Any) -> None:
-    """Stop PEFT from asking the hub, at every save, whether the base's vocabulary was resized: it never is here."""
-    adapted.save_pretrained = partial(adapted.save_pretrained, save_embedding_layers=False)
+    """Stop PEFT from asking the hub, at every save, whether the base's vocabulary was resized: it never is here.
+
+    The settings that PEFT holds as sets are written in order, so that equal adapters are equal files.
+    """
+    save = partial(adapted.save_pretrained, save_embedding_layers=False)
+
+    def save_sorted(*args: Any, **kwargs: Any) -> Any:
+        for settings in adapted.peft_config.values():
+            for name, value in vars(settings).items():
+                if isinstance(value, set):
+                    setattr(settings, name, sorted(value))
+        return save(*args, **kwargs)
+
+    adapted.save_pretrained = save_sorted

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab_lib.config import as_dict
-from lab_lib.decoding.predictions import read_partial
 from lab_lib.errors import one_line
 from lab_lib.evaluation.scores import Row, find_metric
 from lab_lib.files import read_json_object, read_json_or, reading, sha256, write_json, write_text
+from lab_lib.processes.seconds import read_figures
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import Context
 from lab_lib.runs.record import environment, peak_memory
 from lab_lib.runs.score import notes_of, score_run, signature
 from lab_lib.runs.splits import left_out
+from lab_lib.training.log import read_rows, unread_line
 
 # What the head of report.html shows of a record, in this order.
 SHOWN = ("recipe", "scored", "model", "notes", "command", "commit", "date", "machine", "seed", "scorer", "versions")
@@ -31,7 +32,8 @@ def report(context: Context) -> bool:
     write_json(folder.path / "report.json", {row.name: row.scores.as_json() for row in rows if row.scores})
     record = make_record(context, rows)
     write_json(folder.path / "record.json", record)
-    log = read_partial(folder.log)
+    log, damaged = read_rows(folder.log)
+    context.log(unread_line(folder.log, damaged))
     chosen = find_metric(task.metrics, config.training.best_metric or task.main)
     pictures = folder.path / "curve.png", folder.path / "curve.svg"
     best = best_step(log, chosen)
@@ -63,7 +65,7 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
     config, folder, splits = context.config, context.folder, context.splits
     stages = {name: read_json_object(folder.stage(name)) for name in ("base", "prepare", "train", "finetuned")
               if folder.stage(name).exists()}  # fmt: skip
-    memory = read_json_or({}, folder.path / "memory.json")  # of the stages, which may have been separate commands
+    memory = read_figures(folder.path / "memory.json")  # of the stages, which may have been separate commands
     made = stages.get("train") or next(iter(stages.values()), environment())
     systems = [system for system in context.systems if folder.predictions(system).exists()]
     return {
@@ -78,7 +80,7 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
         "left_out": left_out(context.task, splits),
         "notes": notes_of(rows),
         "training": read_json_or(None, folder.path / "training.json"),
-        "stage_seconds": read_json_or({}, folder.path / "seconds.json"),
+        "stage_seconds": read_figures(folder.path / "seconds.json"),
         "peak_memory_gb": max([round(peak_memory() / 1e9, 2), *memory.values()]),
         "stage_peak_memory_gb": memory,
         "predictions_sha256": {system: sha256(folder.predictions(system)) for system in systems},

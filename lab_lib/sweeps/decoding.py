@@ -19,12 +19,13 @@ from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Row
 from lab_lib.files import read_json, read_jsonl, reading, sha256, write_json
+from lab_lib.processes.seconds import read_figures
 from lab_lib.prompts.truncation import shortened_line
 from lab_lib.results.rows import table_row
 from lab_lib.runs.config import load_run_config, make_task, recipe_values
 from lab_lib.runs.context import Context
-from lab_lib.runs.folder import RunFolder, open_folder, stage
-from lab_lib.runs.lock import owning
+from lab_lib.runs.folder import RunFolder, stage
+from lab_lib.runs.lock import open_owned, owning
 from lab_lib.runs.preflight import preflight
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.score import baseline_rows
@@ -134,7 +135,7 @@ def open_contexts(
         tasks[member.name] = copy.copy(task)
         tasks[member.name].decoding = member.config.decoding
         preflight(member.config, tasks[member.name], stages)
-    folders = {member.name: open_folder(member.config, out / member.name) for member in members}
+    folders = {member.name: open_owned(member.config, out / member.name) for member in members}
     return {m.name: Context(m.config, tasks[m.name], splits, folders[m.name], console) for m in members}
 
 
@@ -223,7 +224,7 @@ def measures_of(context: Context) -> Measures:
 def _entry(member: Member, folder: Path) -> dict[str, Any]:
     """Return what is known of a decoded setting."""
     about = {"name": member.name, "settings": dict(member.settings), "seed": member.seed}
-    return {**about, **read_json(folder / SCORES), "stage_seconds": read_json(folder / "seconds.json")}
+    return {**about, **read_json(folder / SCORES), "stage_seconds": read_figures(folder / "seconds.json")}
 
 
 def to_rows(member: Member, run: Mapping[str, Any], seeds: Sequence[int]) -> list[SweepRow]:

@@ -72,7 +72,7 @@ def training_arguments(
         eval_steps=every,
         save_strategy="steps",
         save_steps=every,
-        save_total_limit=config.keep_checkpoints,
+        save_total_limit=None,  # ours are removed after the mark, see checkpoints.rotate
         load_best_model_at_end=dev,
         metric_for_best_model=best_metric,
         greater_is_better=greater_is_better,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lab_lib.corpora.multiwoz import read_multiwoz
+from lab_lib.corpora.multiwoz import SPLITS, read_multiwoz
 from lab_lib.corpora.types import Corpus
 from lab_lib.errors import LabError, nearest
 
@@ -18,15 +18,29 @@ def load_corpus(name: str) -> Corpus:
 
     Nothing is downloaded. Raises LabError for an unknown name, and for a corpus that is not on this machine.
     """
+    return read_multiwoz(*_folders(name), name if name in NAMES else Path(name).expanduser().resolve().name)
+
+
+def corpus_files(name: str) -> dict[str, Path]:
+    """Return {name: path} of the files that `load_corpus` reads. Raises LabError as it does."""
+    dialogues, goals = _folders(name)
+    kinds = ("schema.json", "dialog_acts.json", *(f"{split}/dialogues_*.json" for split in SPLITS))
+    places = [(dialogues, kind) for kind in kinds]
+    places += [(goals, kind) for kind in ("data.json", "db/*_db.json")] if goals else []
+    found = {str(path.relative_to(folder)): path for folder, kind in places for path in folder.glob(kind)}
+    return {name: found[name] for name in sorted(found)}
+
+
+def _folders(name: str) -> tuple[Path, Path | None]:
+    """Return the folders of a corpus: dialogues, and goals if it has them."""
     if name == "town":
-        return read_multiwoz(TOWN, TOWN, "town")
+        return TOWN, TOWN
     if name == "multiwoz22":
-        return read_multiwoz(*_multiwoz_folders(), "multiwoz22")
+        return _multiwoz_folders()
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise LabError(f"no corpus and no folder is called '{name}'{nearest(name, NAMES)}")
-    goals = folder if (folder / "data.json").exists() else None
-    return read_multiwoz(folder, goals, folder.resolve().name)
+    return folder, folder if (folder / "data.json").exists() else None
 
 
 def _multiwoz_folders() -> tuple[Path, Path]:

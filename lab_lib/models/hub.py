@@ -64,6 +64,25 @@ def find_source(name: str, revision: str | None = None, code: bool = False) -> S
     return _download(name, revision, code)
 
 
+def is_local(name: str) -> bool:
+    """Return whether a name is that of a bundled model or of a folder that is there."""
+    return name in BUNDLED or Path(name).expanduser().is_dir()
+
+
+def model_files(source: Source, weights: bool, code: bool = False) -> dict[str, Path]:
+    """Return {name: path} of the files that loading a model reads: config, tokenizer, templates, `weights`, `code`."""
+    kinds = ("*.json", "*.model", "*.txt", "*.jinja", "additional_chat_templates/*.jinja", *(["*.py"] if code else []))
+    found = {path.name: path for kind in kinds for path in source.folder.glob(kind)}
+    found |= {f"tokenizer/{path.name}": path for kind in kinds if source.tokens for path in source.tokens.glob(kind)}
+    found |= {str(path.relative_to(source.folder)): path for path in (weight_files(source) if weights else ())}
+    return {name: found[name] for name in sorted(found) if not name.startswith(".")}
+
+
+def adapter_files(source: Source) -> dict[str, Path]:
+    """Return {name: path} of the files of an adapter."""
+    return {name: source.folder / name for name in ("adapter_config.json", "adapter_model.safetensors")}
+
+
 def _parent_hint(path: Path) -> str:
     """Return the nearest name beside a folder that is not there, or nothing."""
     siblings = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []

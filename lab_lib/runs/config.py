@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.strategies import expand_assignments, expand_section
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.config import EvaluateConfig
-from lab_lib.files import read_text
+from lab_lib.files import read_json, read_text
 from lab_lib.models.config import ModelConfig
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.tasks import TaskConfig, find_task
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lab_lib.tasks.base import Task
 
 RECIPES = Path(__file__).parent.parent / "recipes"
+INPUTS = "inputs.json"  # in a run folder: hashes of what the run reads, see inputs.py
 # Settings of before lab_lib 0.2 that stand in the section of their task now.
 MOVED = {
     **{f"prompt.{name}": f"task.{name}" for name in ("state", "database", "predict_state", "plan", "countdown")},
@@ -137,11 +138,35 @@ def recipe_values(name: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def load_run_config(folder: Path, assignments: Sequence[str] = ()) -> RunConfig:
-    """Read the config.yaml of a run folder; raises LabError when `folder` is not one."""
+    """Read the config.yaml of a run folder, `pinned`; raises LabError when `folder` is not one."""
     path = folder / "config.yaml"
     if not path.exists():
         raise LabError(f"{folder}: not a run folder (it has no config.yaml)")
     values = parse_yaml(read_text(path), str(path))
     if "task" not in values:
         raise LabError(f"{path}: a run of lab_lib 0.1, whose config names no task; open it with that version")
-    return _checked(lambda given: override(values, expand_assignments(given)), assignments, str(path))
+    read = _checked(lambda given: override(values, expand_assignments(given)), assignments, str(path))
+    return pinned(read, folder)
+
+
+def pinned(config: RunConfig, folder: Path) -> RunConfig:
+    """Return a config with the commit that its hub model had when the run in `folder` began; else the config itself.
+
+    A repository without a revision, or with a branch, is the newest one each time it is asked for.
+    """
+    known = read_inputs(folder).get("model", {})
+    if known.get("revision") and (known.get("name"), known.get("asked")) == (config.model.name, config.model.revision):
+        return replace(config, model=replace(config.model, revision=known["revision"]))
+    return config
+
+
+def read_inputs(path: Path) -> dict[str, Any]:
+    """Return inputs.json of a run folder, {} where there is none. Raises LabError for another file of that name."""
+    file = path / INPUTS
+    recorded = read_json(file) if file.exists() else {}
+    try:
+        if all(isinstance(entry["sha256"], str) for part in recorded.values() for entry in part["files"].values()):
+            return dict(recorded)
+    except (AttributeError, KeyError, TypeError):
+        pass
+    raise LabError(f"{file}: damaged: expected the hashes of what the run reads")

@@ -11,6 +11,7 @@ from lab_lib.evaluation.scores import Row, find_metric
 from lab_lib.files import read_json, read_json_or, sha256, write_json, write_text
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import Context
+from lab_lib.runs.inputs import as_record
 from lab_lib.runs.record import environment, peak_memory
 from lab_lib.runs.score import notes_of, score_run, signature
 
@@ -72,6 +73,7 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
         "corpus": config.data.corpus,
         "items": {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)},
         "reported": {"split": config.data.report_split, "items": len(splits.reported)},
+        "inputs": as_record(folder.path),
         "left_out_as_copies": [item.key for item in splits.leaked],
         "training": read_json_or(None, folder.path / "training.json"),
         "stage_seconds": read_json_or({}, folder.path / "seconds.json"),

@@ -24,6 +24,7 @@ from lab_lib.results.rows import table_row
 from lab_lib.runs.config import load_run_config, make_task, recipe_values
 from lab_lib.runs.context import Context
 from lab_lib.runs.folder import RunFolder, open_folder, stage
+from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.lock import owning
 from lab_lib.runs.preflight import preflight
 from lab_lib.runs.record import environment, without_folder
@@ -126,6 +127,8 @@ def open_contexts(
     They share the items, and what the task has read and the run prepared: they differ in `decoding` alone. Raises
     LabError, before anything is decoded, for a setting with which one of the `stages` would fail.
     """
+    loads = set(stages) != {"report"}
+    require_unchanged(load_run_config(folder), folder, lambda line: console.print(line, highlight=False), loads)
     task = make_task(members[0].config)
     if RunFolder(folder).prepared.exists():
         task.prepared = RunFolder(folder).prepared

@@ -159,6 +159,14 @@ class Task(ABC, Generic[Item]):
     def text(self, item: Item) -> str:
         """Return the words that a leaked copy of an item would share; case and spacing do not count."""
 
+    def files(self) -> Mapping[str, Path]:
+        """Return {name: path} of the files that items and scores are read from; a run is tied to them by content.
+
+        By default the file that `data.corpus` names, or all files of that folder; none where it names neither. Raises
+        LabError for a corpus that is not here.
+        """
+        return files_below(Path(self.data.corpus).expanduser())
+
     def dropped(self) -> Sequence[str]:
         """Return one line for everything that `load` left out, with the reason."""
         return ()
@@ -226,6 +234,14 @@ class Task(ABC, Generic[Item]):
     def words_of(self, answer: Mapping[str, Any]) -> str:
         """Return the words of an answer: two that differ in case, spacing or marks alone are copies."""
         return " ".join(re.findall(r"\w+", answer_text(answer, self.submitted).lower()))
+
+
+def files_below(place: Path) -> dict[str, Path]:
+    """Return {name: path} of a file, or of all files in a folder, hidden ones left out."""
+    if place.is_file():
+        return {place.name: place}
+    inside = {str(path.relative_to(place)): path for path in sorted(place.rglob("*")) if path.is_file()}
+    return {name: path for name, path in inside.items() if not any(part[0] == "." for part in Path(name).parts)}
 
 
 def answer_text(answer: Mapping[str, Any], fields: Iterable[str]) -> str:

@@ -30,6 +30,7 @@ from lab_lib.tasks.calls_scores import metrics_of, of_calls
 from lab_lib.tasks.calls_text import gold_text, question_messages, user_text
 
 NO_CALL = "[]"
+SPLITS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,15 @@ class CallsTask(Task[CallItem]):
         folder = Path(self.data.corpus).expanduser()
         if not folder.is_dir():
             raise LabError(f"data.corpus={self.data.corpus}: task {self.name} needs the folder of the official files")
-        splits = [name for name in ("train", "dev", "test") if (folder / name).is_dir()]
+        splits = [name for name in SPLITS if (folder / name).is_dir()]
         return {name: self._read(folder / name) for name in splits} if splits else {"test": self._read(folder)}
+
+    def files(self) -> Mapping[str, Path]:
+        """Return the files of the corpus, answers included."""
+        folder = Path(self.data.corpus).expanduser()
+        places = [folder / start / inner for start in ("", *SPLITS) for inner in ("", "possible_answer")]
+        found = [path for place in places for path in place.glob("BFCL_v*_*.json")]
+        return {str(path.relative_to(folder)): path for path in sorted(found)}
 
     def _read(self, folder: Path) -> list[CallItem]:
         return [item for name in self.config.categories or categories(folder) for item in read_bfcl(folder, name)]

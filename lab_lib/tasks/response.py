@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 from lab_lib.calls.call import render_calls
 from lab_lib.corpora.database import Database
 from lab_lib.corpora.delex import delexicalise
-from lab_lib.corpora.load import load_corpus
+from lab_lib.corpora.load import corpus_files, load_corpus
 from lab_lib.corpora.types import Corpus, Dialogue, State, Turn, exchanges
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, nearest
@@ -31,7 +31,7 @@ from lab_lib.prompts.dialogue_config import DialogueConfig, check_dialogue
 from lab_lib.prompts.encode import Example
 from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
 from lab_lib.tasks import TaskConfig
-from lab_lib.tasks.base import ItemView, Public, Step, Task, TurnView
+from lab_lib.tasks.base import ItemView, Public, Step, Task, TurnView, files_below
 from lab_lib.tasks.response_published import MULTIWOZ, mwzeval
 from lab_lib.tasks.response_scores import all_have, both, check_combined, score_replies_and_states
 from lab_lib.tasks.response_tables import metrics_of, of_relevance, of_states_alone, of_texts, reply_pairs
@@ -108,6 +108,12 @@ class ResponseTask(Task[Dialogue]):
     def load(self) -> Mapping[str, Sequence[Dialogue]]:
         """Return the dialogues by split."""
         return self.corpus.splits
+
+    def files(self) -> Mapping[str, Path]:
+        """Return the files of the corpus, and those of an embedding model in a folder."""
+        model = Path(self.config.embedding_model or "").expanduser() if self.config.embedding_model else None
+        more = files_below(model) if model and model.is_dir() else {}
+        return {**corpus_files(self.data.corpus), **{f"embedding_model/{name}": path for name, path in more.items()}}
 
     def text(self, item: Dialogue) -> str:
         """Return what both sides say."""

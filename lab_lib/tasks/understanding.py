@@ -20,7 +20,7 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.evaluation.sgd import SgdScorer
-from lab_lib.evaluation.sgd_dialogues import check_ids, read_dialogues, read_schema
+from lab_lib.evaluation.sgd_dialogues import check_ids, dialogue_files, read_dialogues, read_schema
 from lab_lib.prompts.conversation import Conversation, converse
 from lab_lib.prompts.encode import Example, answer_text, training_examples
 from lab_lib.prompts.messages import Message, clean
@@ -104,6 +104,14 @@ class UnderstandingTask(Task[SgdItem]):
             split: [SgdItem(f"{split}/{key}" if several else key, key, split, d) for key, d in dialogues.items()]
             for split, dialogues in self._files.items()
         }
+
+    def files(self) -> Mapping[str, Path]:
+        """Return schemas and dialogues of the splits, and the schema of `train` where that stands beside the corpus."""
+        folders = {"train": Path(self.data.corpus).expanduser().parent / "train", **self.folders}
+        found = {f"{split}/schema.json": folder / "schema.json" for split, folder in folders.items()}
+        read = {split: dialogue_files(folder) for split, folder in self.folders.items()}
+        found |= {f"{split}/{path.name}": path for split, paths in read.items() for path in paths}
+        return {name: found[name] for name in sorted(found) if found[name].exists()}
 
     @cached_property
     def _files(self) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:

@@ -25,6 +25,7 @@ from lab_lib.models.quantised import (
     linear_modules,
     quantised_modules,
     quiet_bitsandbytes,
+    require_bitsandbytes,
     weight_bytes,
 )
 from lab_lib.models.tokenizer import load_tokenizer
@@ -149,18 +150,7 @@ def check_config(config: ModelConfig, full: bool = False) -> None:
         raise LabError("model.from_scratch: random weights cannot learn once quantised; set model.quantisation=none")
     if full:
         raise LabError("lora.method=full: quantised weights cannot be trained; set model.quantisation=none")
-    _require_bitsandbytes(config.quantisation)
-
-
-def _require_bitsandbytes(quantisation: str) -> None:
-    """Raise LabError when the package that quantises is missing."""
-    from importlib.util import find_spec
-
-    if find_spec("bitsandbytes") is None:
-        raise LabError(
-            f"model.quantisation={quantisation}: the package bitsandbytes is not installed; "
-            "`pip install bitsandbytes` or set model.quantisation=none"
-        )
+    require_bitsandbytes(f"model.quantisation={config.quantisation}", "model.quantisation=none")
 
 
 def describe_weights(model: Any, config: ModelConfig) -> Choice:

@@ -10,7 +10,7 @@ from lab_lib.decoding.predictions import read_partial
 from lab_lib.evaluation.scores import Row, find_metric
 from lab_lib.files import read_json, read_json_or, sha256, write_json, write_text
 from lab_lib.runs.config import RunConfig
-from lab_lib.runs.context import Context
+from lab_lib.runs.context import Context, start_name
 from lab_lib.runs.inputs import as_record
 from lab_lib.runs.record import environment, peak_memory
 from lab_lib.runs.score import notes_of, score_run, signature
@@ -49,8 +49,9 @@ def report(context: Context) -> bool:
 def dev_line(context: Context) -> str:
     """Say how many items the dev scores of the curve are taken on, and which seed drew them and the adapter."""
     training = context.config.training
-    count = min(training.evaluate_dialogues, len(context.splits.dev))
-    return f"dev: {count} {context.task.words.items}, seed {training.seed}"
+    count, start = min(training.evaluate_dialogues, len(context.splits.dev)), context.config.model.adapter
+    line = f"dev: {count} {context.task.words.items}, seed {training.seed}"
+    return line if start is None else f"{line}; {start_name(start)}"
 
 
 def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def model_line(config: RunConfig) -> str:
     model, lora = config.model, config.lora
     held = [model.name, "from random weights" if model.from_scratch else ""]
     held += [
-        f"with {model.adapter}" if model.adapter else "",
+        start_name(model.adapter) if model.adapter else "",
         "" if model.quantisation == "none" else model.quantisation,
     ]
     trained = "every weight" if lora.method == "full" else f"LoRA, rank {lora.rank}, on {lora.modules} layers"

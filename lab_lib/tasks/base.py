@@ -191,6 +191,10 @@ class Task(ABC, Generic[Item]):
     def check(self) -> None:
         """Raise LabError for settings that the data show to be impossible. Called before any weight is loaded."""
 
+    def without_effect(self) -> Mapping[str, str]:
+        """Return {setting (`section.key`): why it has no effect} for settings that this task does not use."""
+        return {}
+
     def prepare(self, splits: Splits[Item], path: Path, log: Log) -> None:
         """Make in the new folder `path` what examples or prompts need: an index, an embedder, preference pairs."""
 

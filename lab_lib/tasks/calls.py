@@ -85,6 +85,11 @@ class CallsTask(Task[CallItem]):
         """Return the user's words; the same question about other functions is another one."""
         return " ".join([user_text(item), *(function.name for function in item.functions)])
 
+    def without_effect(self) -> Mapping[str, str]:
+        """Nothing is said before the one answer of a question, and no plan is written."""
+        alone = "for task calls: an item is one question"
+        return {} if self.interactive() else {"decoding.history": alone, "decoding.plan_bias": alone}
+
     # ---- model -------------------------------------------------------------------------------------------------
     def messages(self, item: CallItem) -> list[Message]:
         """Return the functions on offer, the user's words and the expected calls."""

@@ -119,6 +119,11 @@ class ResponseTask(Task[Dialogue]):
         """Return what both sides say."""
         return "\n".join(turn.text for turn in item.turns)
 
+    def without_effect(self) -> Mapping[str, str]:
+        """Rules are those of the MultiWOZ scorer, the stemmer is ROUGE's."""
+        found = {} if "mwz" in self.tables else dict.fromkeys(("task.rules", "task.active"), "without 'mwz' in metrics")
+        return found if "text" in self.tables else {**found, "task.stemmer": "without 'text' in task.metrics"}
+
     def check(self) -> None:
         """Raise LabError for plans without annotated acts, and for a word of `plan_bias` that no plan has."""
         if not self.config.plan:

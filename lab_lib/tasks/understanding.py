@@ -121,6 +121,15 @@ class UnderstandingTask(Task[SgdItem]):
         """Return what both sides say."""
         return "\n".join(str(turn.get("utterance")) for turn in item.turns)
 
+    def without_effect(self) -> Mapping[str, str]:
+        """No plan is written; without states an example is a turn, and without likeness nothing measures it."""
+        found = {"decoding.plan_bias": "for task understanding: it writes no plan"}
+        if not self.with_states:
+            found["prompt.format"] = "without task.history=states: an example is a user turn"
+        if not self.config.fuzzy:
+            found["task.backend"] = "with task.fuzzy=false"
+        return found
+
     def check(self) -> None:
         """Raise LabError for a name of the schema that cannot stand in a call."""
         for split in self.items:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from lab_lib.config import cut
 from lab_lib.corpora.multiwoz import SPLITS, read_multiwoz
 from lab_lib.corpora.types import Corpus
 from lab_lib.errors import LabError, nearest
+from lab_lib.files import expanded
 
 TOWN = Path(__file__).resolve().parent.parent / "data" / "town"
 NAMES = ("town", "multiwoz22")
@@ -18,7 +20,7 @@ def load_corpus(name: str) -> Corpus:
 
     Nothing is downloaded. Raises LabError for an unknown name, and for a corpus that is not on this machine.
     """
-    return read_multiwoz(*_folders(name), name if name in NAMES else Path(name).expanduser().resolve().name)
+    return read_multiwoz(*_folders(name), name if name in NAMES else expanded(name).resolve().name)
 
 
 def corpus_files(name: str) -> dict[str, Path]:
@@ -37,9 +39,9 @@ def _folders(name: str) -> tuple[Path, Path | None]:
         return TOWN, TOWN
     if name == "multiwoz22":
         return _multiwoz_folders()
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        raise LabError(f"no corpus and no folder is called '{name}'{nearest(name, NAMES)}")
+    folder = expanded(name)
+    if not os.path.isdir(folder):
+        raise LabError(f"no corpus and no folder is called '{cut(name)}'{nearest(cut(name), NAMES)}")
     return folder, folder if (folder / "data.json").exists() else None
 
 

@@ -7,6 +7,7 @@ A task is made of a config section (`task:` in a recipe) and seven methods: `loa
 from __future__ import annotations
 
 import json
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
+from lab_lib.files import expanded
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Example
@@ -165,7 +167,7 @@ class Task(ABC, Generic[Item]):
         By default the file that `data.corpus` names, or all files of that folder; none where it names neither. Raises
         LabError for a corpus that is not here.
         """
-        return files_below(Path(self.data.corpus).expanduser())
+        return files_below(expanded(self.data.corpus))
 
     def dropped(self) -> Sequence[str]:
         """Return one line for everything that `load` left out, with the reason."""
@@ -242,9 +244,13 @@ class Task(ABC, Generic[Item]):
 
 def files_below(place: Path) -> dict[str, Path]:
     """Return {name: path} of a file, or of all files in a folder, hidden ones left out."""
-    if place.is_file():
+    if os.path.isfile(place):
         return {place.name: place}
-    inside = {str(path.relative_to(place)): path for path in sorted(place.rglob("*")) if path.is_file()}
+    inside = {
+        str(path.relative_to(place)): path
+        for path in (sorted(place.rglob("*")) if os.path.isdir(place) else ())
+        if path.is_file()
+    }
     return {name: path for name, path in inside.items() if not any(part[0] == "." for part in Path(name).parts)}
 
 

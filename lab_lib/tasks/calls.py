@@ -7,6 +7,7 @@ train, dev and test.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.calls.bfcl import CallItem, categories, read_bfcl
+from lab_lib.config import cut
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.calls import check_outputs, score_calls
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
-from lab_lib.files import read_json, read_jsonl
+from lab_lib.files import expanded, read_json, read_jsonl
 from lab_lib.prompts.conversation import Conversation, converse
 from lab_lib.prompts.encode import Example, training_examples
 from lab_lib.prompts.messages import Message
@@ -65,15 +67,17 @@ class CallsTask(Task[CallItem]):
 
     def load(self) -> Mapping[str, Sequence[CallItem]]:
         """Return the items by split."""
-        folder = Path(self.data.corpus).expanduser()
-        if not folder.is_dir():
-            raise LabError(f"data.corpus={self.data.corpus}: task {self.name} needs the folder of the official files")
+        folder = expanded(self.data.corpus)
+        if not os.path.isdir(folder):
+            raise LabError(
+                f"data.corpus={cut(self.data.corpus)}: task {self.name} needs the folder of the official files"
+            )
         splits = [name for name in SPLITS if (folder / name).is_dir()]
         return {name: self._read(folder / name) for name in splits} if splits else {"test": self._read(folder)}
 
     def files(self) -> Mapping[str, Path]:
         """Return the files of the corpus, answers included."""
-        folder = Path(self.data.corpus).expanduser()
+        folder = expanded(self.data.corpus)
         places = [folder / start / inner for start in ("", *SPLITS) for inner in ("", "possible_answer")]
         found = [path for place in places for path in place.glob("BFCL_v*_*.json")]
         return {str(path.relative_to(folder)): path for path in sorted(found)}

@@ -24,6 +24,7 @@ from lab_lib.evaluation.normalise import normalise_reply
 from lab_lib.evaluation.prediction_checks import check_predictions
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
 from lab_lib.evaluation.state_calls import gold_calls, no_calls
+from lab_lib.files import expanded
 from lab_lib.prompts.belief import gold_turns, state_functions
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.dialogue import dialogue_examples, gold_conversation, plan_text
@@ -111,8 +112,7 @@ class ResponseTask(Task[Dialogue]):
 
     def files(self) -> Mapping[str, Path]:
         """Return the files of the corpus, and those of an embedding model in a folder."""
-        model = Path(self.config.embedding_model or "").expanduser() if self.config.embedding_model else None
-        more = files_below(model) if model and model.is_dir() else {}
+        more = files_below(expanded(self.config.embedding_model)) if self.config.embedding_model else {}
         return {**corpus_files(self.data.corpus), **{f"embedding_model/{name}": path for name, path in more.items()}}
 
     def text(self, item: Dialogue) -> str:

@@ -8,6 +8,7 @@ understanding_text.py.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +16,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from lab_lib.config import cut
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.evaluation.sgd import SgdScorer
 from lab_lib.evaluation.sgd_dialogues import check_ids, dialogue_files, read_dialogues, read_schema
+from lab_lib.files import expanded
 from lab_lib.prompts.conversation import Conversation, converse
 from lab_lib.prompts.encode import Example, answer_text, training_examples
 from lab_lib.prompts.messages import Message, clean
@@ -81,15 +84,17 @@ class UnderstandingTask(Task[SgdItem]):
     @property
     def folders(self) -> Mapping[str, Path]:
         """{split: its folder}; the folder of one split is the one that is reported."""
-        folder = Path(self.data.corpus).expanduser()
-        found = {name: folder / name for name in SPLITS if (folder / name / "schema.json").exists()}
-        if not found and not (folder / "schema.json").exists():
-            raise LabError(f"data.corpus={self.data.corpus}: task {self.name} needs the folder of the official files")
+        folder = expanded(self.data.corpus)
+        found = {name: folder / name for name in SPLITS if os.path.exists(folder / name / "schema.json")}
+        if not found and not os.path.exists(folder / "schema.json"):
+            raise LabError(
+                f"data.corpus={cut(self.data.corpus)}: task {self.name} needs the folder of the official files"
+            )
         return found or {self.data.report_split: folder}
 
     def schema(self, split: str) -> Schema:
         """Return the services of a split; `train` may stand beside the corpus."""
-        places = {"train": Path(self.data.corpus).expanduser().parent / "train", **self.folders}
+        places = {"train": expanded(self.data.corpus).parent / "train", **self.folders}
         return read_schema(places[split] / "schema.json")
 
     @cached_property
@@ -107,7 +112,7 @@ class UnderstandingTask(Task[SgdItem]):
 
     def files(self) -> Mapping[str, Path]:
         """Return schemas and dialogues of the splits, and the schema of `train` where that stands beside the corpus."""
-        folders = {"train": Path(self.data.corpus).expanduser().parent / "train", **self.folders}
+        folders = {"train": expanded(self.data.corpus).parent / "train", **self.folders}
         found = {f"{split}/schema.json": folder / "schema.json" for split, folder in folders.items()}
         read = {split: dialogue_files(folder) for split, folder in self.folders.items()}
         found |= {f"{split}/{path.name}": path for split, paths in read.items() for path in paths}

@@ -18,7 +18,7 @@ from lab_lib.models.quantised import linear_modules
 ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
 FEED_FORWARD = re.compile(r"mlp|ffn|ff$|feed_?forward|dense.*dense|^fc\d|experts?$", re.IGNORECASE)
 LONGEST = 1000  # characters of a pattern
-SECONDS = 5  # of processor time for all names of a model; a usual pattern takes less than a millisecond
+SECONDS = 2  # of processor time for all names of a model; a usual pattern takes less than a millisecond
 SEARCH = """
 import json, re, sys
 seconds, patterns, names = json.load(sys.stdin)
@@ -111,9 +111,7 @@ def check_selector(selector: str) -> None:
     if not pattern:
         raise LabError("lora.modules=regexp: has no pattern; write for example regexp:(q|v)_proj$")
     if len(pattern) > LONGEST:
-        raise LabError(
-            f"lora.modules=regexp:...: a pattern of {len(pattern):,} characters, at most {LONGEST}"
-        )
+        raise LabError(f"lora.modules=regexp:...: a pattern of {len(pattern):,} characters, at most {LONGEST}")
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:

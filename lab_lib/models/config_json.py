@@ -65,9 +65,9 @@ def _check_section(section: Mapping[str, Any], where: str) -> None:
             _check_size(section[name], most, f"{where}{name}")
     for name in NUMBERS:
         value = section.get(name)
-        most = 1.0 if "drop" in name else math.inf  # a share of the values
-        if value is not None and not (type(value) in (int, float) and 0 <= value <= most and math.isfinite(value)):
-            upper = " to 1" if most == 1 else " on"
+        top = 1.0 if "drop" in name else math.inf  # a share of the values
+        if value is not None and not (type(value) in (int, float) and 0 <= value <= top and math.isfinite(value)):
+            upper = " to 1" if top == 1 else " on"
             raise LabError(f"{where}{name}: expected a number from 0{upper}, found {shown(value)}")
     for name in SWITCHES:
         if section.get(name) is not None and type(section[name]) is not bool:

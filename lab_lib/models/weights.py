@@ -48,7 +48,10 @@ def model_class(shape: Any, source: Source) -> Any:
 
 def check_layers(shape: Any, source: Source) -> None:
     """Raise LabError for a config.json with more layers than there are tensors: each missing one would be made up."""
-    layers, tensors = shape.num_hidden_layers, sum(len(check_safetensors(path)) for path in weight_files(source))
+    layers, tensors = (
+        getattr(shape, "num_hidden_layers", 0),
+        sum(len(check_safetensors(path)) for path in weight_files(source)),
+    )
     if layers > tensors:
         raise LabError(f"{source.name}: config.json has {layers} layers, the weights have {tensors} tensors")
 

@@ -100,8 +100,9 @@ def _model(model: ModelConfig) -> Part | None:
 
 
 def _adapter(name: str) -> Part | None:
-    source = _source(name)
-    return source and Part(source.name, adapter_files(source), {"name": name, "revision": source.revision})
+    if (source := _source(name)) is None:
+        return None
+    return Part(source.name, adapter_files(source), {"name": name, "revision": source.revision})
 
 
 def _corpus(task: Task[Any], config: RunConfig) -> Part | None:

@@ -14,8 +14,9 @@ from lab_lib.errors import LabError, shown
 from lab_lib.models.hub import is_local
 
 if TYPE_CHECKING:
-    from lab_lib.runs.config import RunConfig
     from lab_lib.tasks.base import Task
+
+RunConfig = Any  # of runs.config, which asks this file
 
 RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
     ("data.dev", lambda c: c.data.hold_out > 0, "with data.hold_out above 0: dev is held out of data.train"),

@@ -246,11 +246,8 @@ def files_below(place: Path) -> dict[str, Path]:
     """Return {name: path} of a file, or of all files in a folder, hidden ones left out."""
     if os.path.isfile(place):
         return {place.name: place}
-    inside = {
-        str(path.relative_to(place)): path
-        for path in (sorted(place.rglob("*")) if os.path.isdir(place) else ())
-        if path.is_file()
-    }
+    paths = sorted(place.rglob("*")) if os.path.isdir(place) else []
+    inside = {str(path.relative_to(place)): path for path in paths if path.is_file()}
     return {name: path for name, path in inside.items() if not any(part[0] == "." for part in Path(name).parts)}
 
 

@@ -69,9 +69,8 @@ class CallsTask(Task[CallItem]):
         """Return the items by split."""
         folder = expanded(self.data.corpus)
         if not os.path.isdir(folder):
-            raise LabError(
-                f"data.corpus={cut(self.data.corpus)}: task {self.name} needs the folder of the official files"
-            )
+            corpus = cut(self.data.corpus)
+            raise LabError(f"data.corpus={corpus}: task {self.name} needs the folder of the official files")
         splits = [name for name in SPLITS if (folder / name).is_dir()]
         return {name: self._read(folder / name) for name in splits} if splits else {"test": self._read(folder)}
 

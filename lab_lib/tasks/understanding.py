@@ -87,9 +87,8 @@ class UnderstandingTask(Task[SgdItem]):
         folder = expanded(self.data.corpus)
         found = {name: folder / name for name in SPLITS if os.path.exists(folder / name / "schema.json")}
         if not found and not os.path.exists(folder / "schema.json"):
-            raise LabError(
-                f"data.corpus={cut(self.data.corpus)}: task {self.name} needs the folder of the official files"
-            )
+            corpus = cut(self.data.corpus)
+            raise LabError(f"data.corpus={corpus}: task {self.name} needs the folder of the official files")
         return found or {self.data.report_split: folder}
 
     def schema(self, split: str) -> Schema:

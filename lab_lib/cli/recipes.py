@@ -55,7 +55,7 @@ def validate(name: Name, overrides: Annotated[list[str] | None, typer.Argument()
     sweep = load_sweep(name, overrides or [])
     config = load_recipe(name, overrides or [])
     for one in [member.config for member in sweep.members] if sweep else [config]:
-        require_packages(one)
+        require_packages(one, make_task(one))
     print(to_yaml(config), end="")
     for line in lines_without_effect(config, make_task(config)):
         print_line(line)

@@ -31,11 +31,17 @@ if TYPE_CHECKING:
 
 def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> None:
     """Raise LabError for a combination of settings that one of the stages would fail with."""
+    from lab_lib.models.adapter import check_adapter
+    from lab_lib.models.hub import find_source
+
     find_metric(task.metrics, config.training.best_metric or task.main, "training.best_metric")
+    task.check_packages()
     task.check()
     if set(stages) == {"report"}:
         return
     check_model(config.decoding, has_encoder(config.model))
+    if config.model.adapter is not None:
+        check_adapter(config.model.adapter, find_source(config.model.name, config.model.revision))
     if "train" in stages:
         _check_training(config)
     if config.decoding.backend == "vllm" and set(stages) & {"base", "finetuned"}:
@@ -62,12 +68,13 @@ def _check_training(config: RunConfig) -> None:
     sharding_choice(config.training, config.model.quantisation)
 
 
-def require_packages(config: RunConfig) -> None:
+def require_packages(config: RunConfig, task: Task[Any]) -> None:
     """Raise LabError for settings that need a package which is not installed; imports and loads none of them."""
     from lab_lib.decoding.vllm import require_package
     from lab_lib.models.model import check_config
 
     check_config(config.model)
+    task.check_packages()
     require_training_packages(config)
     if config.decoding.backend == "vllm":
         require_package()

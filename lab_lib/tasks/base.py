@@ -193,6 +193,9 @@ class Task(ABC, Generic[Item]):
     def check(self) -> None:
         """Raise LabError for settings that the data show to be impossible. Called before any weight is loaded."""
 
+    def check_packages(self) -> None:
+        """Raise LabError for settings that need a package or a model that is not here. Reads no data."""
+
     def without_effect(self) -> Mapping[str, str]:
         """Return {setting (`section.key`): why it has no effect} for settings that this task does not use."""
         return {}

@@ -12,8 +12,8 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.models.adapter import (
     adapted_modules,
     base_linear_modules,
-    check_adapter,
     quiet_peft,
+    read_adapter_config,
     save_without_lookup,
     set_dropout,
     trainable_in_fp32,
@@ -153,8 +153,7 @@ def check_start(model: ModelConfig, lora: LoraConfig) -> None:
         )
     if model.from_scratch:
         raise LabError(f"model.adapter={model.adapter}: was trained on other weights than random ones (from_scratch)")
-    _, saved = check_adapter(model.adapter, find_source(model.name, model.revision))
-    require_settings(saved, lora, f"model.adapter={model.adapter}")
+    require_settings(read_adapter_config(find_source(model.adapter)), lora, f"model.adapter={model.adapter}")
 
 
 def require_settings(saved: Mapping[str, Any], config: LoraConfig, adapter: str) -> None:

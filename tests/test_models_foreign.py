@@ -99,8 +99,8 @@ def test_damaged_files_of_a_model(models, tmp_path, name, content, reason):
     ("index", "reason"),
     [
         *((text, "expected an object with 'weight_map'") for text in ("{}", "[]", "5", '{"weight_map": []}')),
-        *(('{"weight_map": {"a": %s}}' % file, "expected names of .safetensors files beside it")
-          for file in ("5", '"../base/model.safetensors"', '"/etc/passwd"', '"model.bin"', "null")),
+        *((json.dumps({"weight_map": {"a": file}}), "expected names of .safetensors files beside it")
+          for file in (5, "../base/model.safetensors", "/etc/passwd", "model.bin", None)),
         ('{"weight_map": {"a": "gone.safetensors"}}', "gone.safetensors: no such file"),
         ('{"weight_map": {"a": "pipe.safetensors"}}', "pipe.safetensors: expected a file"),
     ],
@@ -135,7 +135,7 @@ SLOW = "(.*.*)*~"  # takes a pattern matcher for ever on the name of a layer
 def test_settings_of_an_adapter_have_bounds_and_types(models, tmp_path, settings, monkeypatch):
     monkeypatch.setattr("lab_lib.models.model.stored_model", lambda *given: pytest.fail("the base was read"))
     line = refused(models, tmp_path, "adapter", "adapter_config.json", settings)
-    assert "adapter_config.json: " in line and list(settings)[0][:40] in line
+    assert "adapter_config.json: " in line and next(iter(settings))[:40] in line
 
 
 @pytest.mark.parametrize(
@@ -164,9 +164,10 @@ def test_what_says_nothing_of_the_layers_is_not_handed_on(models, tmp_path):
     assert config["default"].task_type == "CAUSAL_LM"
 
 
-@pytest.mark.parametrize(
-    "name", ["x" * 5000, "a/" + "x" * 5000, "/" + "x" * 300, "~nobody/x", "a\nb", "a\0b", "\ud800"]
-)
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize("name", [LONG, f"a/{LONG}", f"/{LONG[:300]}", "~nobody/x", "a\nb", "a\0b", "\ud800"])
 def test_no_name_is_a_traceback(name):
     with pytest.raises(LabError) as error:
         find_source(name)

@@ -22,9 +22,9 @@ IDLE = [
     (["training.evaluate_every=5"], "training.save_every=7", ["training.evaluate_every=0"]),
     (["training.steps=3"], "training.epochs=2", ["training.steps=null"]),
     *((FULL, f"lora.{setting}", []) for setting in
-      ("rank=4", "alpha=3", "dropout=0.1", "modules=ffn", "rslora=true", "embeddings=false")),
+      ("rank=4", "alpha=3", "dropout=0.1", "modules=ffn", "rslora=true", "embeddings=true")),
     (["model.quantisation=8bit"], "model.quant_type=fp4", ["model.quantisation=4bit"]),
-    (["model.quantisation=none"], "model.double_quant=false", ["model.quantisation=4bit"]),
+    (["model.quantisation=none"], "model.double_quant=true", ["model.quantisation=4bit"]),
     ([], "model.seed=3", [*FULL, "model.from_scratch=true"]),
     ([], "model.revision=main", ["model.name=owner/model"]),
     ([], "decoding.seed=1", ["decoding.sample=true"]),
@@ -52,6 +52,14 @@ def test_what_was_given_and_does_nothing_is_refused_and_what_does_something_is_n
     load_recipe(str(recipe), before)
     if useful:
         load_recipe(str(recipe), [*useful, setting])
+
+
+def test_a_value_that_says_what_happens_anyway_is_taken():
+    constant = load_recipe("town-qlora-cpu", ["training.schedule=constant", "training.warmup=0"])
+    whole = load_recipe(
+        "town-qlora-cpu", [*FULL, "lora.dropout=0", "lora.embeddings=false", "model.double_quant=false"]
+    )
+    assert constant.training.warmup == 0 and whole.lora.method == "full"
 
 
 def test_a_recipe_that_contradicts_itself_is_refused_unless_an_assignment_mends_it(tmp_path):

@@ -17,7 +17,7 @@ from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.files import read_json, read_text
 from lab_lib.models.config import ModelConfig
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.runs.no_effect import keys_of, refuse_without_effect, without_effect
+from lab_lib.runs.no_effect import keys_of, refuse_without_effect, wishes, without_effect
 from lab_lib.tasks import TaskConfig, find_task
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.lora import LoraConfig
@@ -93,7 +93,7 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> RunConfig:
     if not alone.keys() >= {knob.name for knob in fields(RunConfig)} and "sweep" not in alone:
         # A recipe that contradicts itself; the config of a run names every setting, and an assignment may mend it.
         given += [key for key in keys_of(alone) if key in idle_settings(read_recipe(name))]
-    refuse_without_effect(given, idle_settings(config))
+    refuse_without_effect(wishes(config, given), idle_settings(config))
     return config
 
 

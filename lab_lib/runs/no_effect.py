@@ -47,6 +47,21 @@ RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
 )
 
 
+# Values that say what happens anyway: no warm-up at a constant rate is none that was asked for in vain.
+NEUTRAL: dict[str, Any] = {
+    "model.revision": None,
+    "model.double_quant": False,
+    "lora.dropout": 0.0,
+    "lora.rslora": False,
+    "lora.embeddings": False,
+    "training.warmup": 0.0,
+    "training.best_metric": None,
+    "decoding.history": "gold",
+    "decoding.plan_bias": {},
+    "task.stemmer": False,
+}
+
+
 def without_effect(config: RunConfig, task: Task[Any]) -> dict[str, str]:
     """Return {setting: why it has no effect} of a config, whether anybody set it or not."""
     return {**{key: why for key, idle, why in RULES if idle(config)}, **task.without_effect()}
@@ -59,11 +74,18 @@ def refuse_without_effect(given: Collection[str], *idle: Mapping[str, str]) -> N
             raise LabError(f"{key} has no effect {idle[0][key]}; leave it out")
 
 
+def wishes(config: RunConfig, given: Collection[str]) -> list[str]:
+    """Return those of some settings whose values ask for something; see NEUTRAL."""
+    held = dict(_flat(config))
+    return [key for key in given if key not in NEUTRAL or held.get(key) != NEUTRAL[key]]
+
+
 def lines_without_effect(config: RunConfig, task: Task[Any]) -> list[str]:
     """Return a line for each setting that differs from its default and does nothing in this run."""
     default = dict(_flat(type(config)(task=type(config.task)())))
     held = dict(_flat(config))
     idle = without_effect(config, task)
+    idle = {key: idle[key] for key in wishes(config, idle)}
     return [f"{key}={shown(held[key])} has no effect {why}" for key, why in idle.items() if held[key] != default[key]]
 
 

@@ -14,7 +14,7 @@ import yaml
 from lab_lib.config import build
 from lab_lib.errors import LabError
 from lab_lib.runs.config import RunConfig, idle_settings, read_recipe, recipe_values
-from lab_lib.runs.no_effect import refuse_without_effect
+from lab_lib.runs.no_effect import refuse_without_effect, wishes
 from lab_lib.sweeps.figure import FigureSpec
 from lab_lib.sweeps.table import show
 from lab_lib.yaml_values import read_yaml
@@ -112,7 +112,8 @@ def load_sweep(
     ]
     _refuse_same_names(members)
     varied = {_key(assignment) for axis in axes for value in axis for assignment in value.assignments}
-    refuse_without_effect([*map(_key, assignments), *sorted(varied)], *(idle_settings(m.config) for m in members))
+    given = wishes(members[0].config, list(map(_key, assignments)))
+    refuse_without_effect([*given, *sorted(varied)], *(idle_settings(member.config) for member in members))
     return Sweep(members[0].config.recipe, tuple(members), _figure(config.figure, list(config.grid), bool(grid)))
 
 

@@ -47,6 +47,8 @@ RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
 )
 
 
+# Said and never refused: to try a recipe, or a command of its, for a few steps is what `steps` is there for.
+SAID = ("training.epochs",)
 # Values that say what happens anyway: no warm-up at a constant rate is none that was asked for in vain.
 NEUTRAL: dict[str, Any] = {
     "model.revision": None,
@@ -70,7 +72,7 @@ def without_effect(config: RunConfig, task: Task[Any]) -> dict[str, str]:
 def refuse_without_effect(given: Collection[str], *idle: Mapping[str, str]) -> None:
     """Raise LabError for a setting among `given` that has no effect in any of the runs."""
     for key in given:
-        if idle and all(key in one for one in idle):
+        if key not in SAID and idle and all(key in one for one in idle):
             raise LabError(f"{key} has no effect {idle[0][key]}; leave it out")
 
 

@@ -20,7 +20,6 @@ IDLE = [
     (["training.evaluate_every=0"], "training.evaluate_dialogues=4", ["training.evaluate_every=1"]),
     (["training.evaluate_every=0"], "training.best_metric=bleu", ["training.evaluate_every=1"]),
     (["training.evaluate_every=5"], "training.save_every=7", ["training.evaluate_every=0"]),
-    (["training.steps=3"], "training.epochs=2", ["training.steps=null"]),
     *((FULL, f"lora.{setting}", []) for setting in
       ("rank=4", "alpha=3", "dropout=0.1", "modules=ffn", "rslora=true", "embeddings=true")),
     (["model.quantisation=8bit"], "model.quant_type=fp4", ["model.quantisation=4bit"]),
@@ -63,18 +62,18 @@ def test_a_value_that_says_what_happens_anyway_is_taken():
 
 
 def test_a_recipe_that_contradicts_itself_is_refused_unless_an_assignment_mends_it(tmp_path):
-    (recipe := tmp_path / "mine.yaml").write_text("training: {epochs: 2, steps: 5}\n")
-    with pytest.raises(LabError, match=r"training\.epochs has no effect with training\.steps"):
+    (recipe := tmp_path / "mine.yaml").write_text("training: {warmup: 0.2, schedule: constant}\n")
+    with pytest.raises(LabError, match=r"training\.warmup has no effect with training\.schedule=constant"):
         load_recipe(str(recipe))
-    assert load_recipe(str(recipe), ["training.steps=null"]).training.epochs == 2
+    assert load_recipe(str(recipe), ["training.schedule=linear"]).training.warmup == 0.2
 
 
 def test_what_an_assignment_leaves_over_of_a_recipe_is_said(capsys):
-    settings = ["training.evaluate_every=0", "training.steps=3"]
+    settings = ["training.evaluate_every=0", "training.steps=3", "training.epochs=2"]
     assert lab("recipes", "validate", "town-qlora-cpu", *settings) == 0
     said = capsys.readouterr().err
     assert "training.evaluate_dialogues=15 has no effect with training.evaluate_every=0" in said
-    assert "training.epochs" not in said, "3 is its default: nobody's wish is ignored"
+    assert "training.epochs=2.0 has no effect with training.steps" in said
 
 
 def test_a_run_can_be_resumed_from_its_config_which_names_every_setting(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 import pytest
 from command_line import lab
@@ -12,6 +13,7 @@ from command_line import lab
 def bare(monkeypatch):
     """A machine with none of the optional packages."""
     gone = ("vllm", "wandb", "trackio", "tensorboard", "liger_kernel", "bitsandbytes", "sentence_transformers")
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     find = importlib.util.find_spec
     absent = lambda name, *rest: None if name in gone else find(name, *rest)  # noqa: E731
     monkeypatch.setattr(importlib.util, "find_spec", absent)

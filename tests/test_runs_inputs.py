@@ -132,6 +132,33 @@ def test_what_was_read_stands_in_the_record_and_an_old_run_is_only_told_of(place
     assert not (place / "run/inputs.json").exists(), "what is there now is not what that run read"
 
 
+def test_the_start_of_training_is_never_called_the_base_model(place):
+    sweep = ("--sweep", "--base", "--grid", "decoding.beams=1,2")
+    assert lab("decode", place / "run", *sweep, "--out", place / "sweep") == 0
+    record = read_json(place / "run/record.json")
+    assert "start: adapter start" in record["rows"] and record["rows"]["start: adapter start"]["kind"] == "start"
+    pages = [(place / name).read_text() for name in ("run/report.html", "run/report.json", "sweep/summary.md")]
+    assert all("start: adapter start" in page and "base model" not in page for page in pages)
+
+
+def test_what_a_task_prepared_is_tied_once_it_is_made(place, capsys):
+    (place / "run/prepared/index").mkdir(parents=True)
+    (file := place / "run/prepared/index/rows.json").write_text("[1]")
+    assert lab("evaluate", place / "run") == 0
+    file.write_text("[2]")
+    capsys.readouterr()
+    for command in ("evaluate", "decode"):
+        assert lab(command, place / "run") == 2
+        assert f"{file}: not the file with which the run" in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_a_command_does_not_read_may_be_gone(place):
+    """The start of training is in the adapter that was trained from it."""
+    shutil.rmtree(place / "start")
+    for command in (["decode"], ["merge", place / "merged"]):
+        assert lab(command[0], place / "run", *command[1:]) == 0
+
+
 def test_scoring_needs_no_model_on_this_machine(place):
     shutil.rmtree(place / "model")
     assert lab("evaluate", place / "run") == 0

@@ -113,11 +113,10 @@ def _corpus(task: Task[Any], config: RunConfig) -> Part | None:
 
 
 def _source(name: str, revision: str | None = None, code: bool = False) -> Source | None:
-    if is_local(name):
-        return find_source(name)
-    if Path(name).is_absolute():  # a folder that is gone; a command that needs it says so itself
+    try:
+        return find_source(name, None if is_local(name) else revision, code=code)
+    except LabError:  # gone, or not to be had; a command that needs it says so itself
         return None
-    return find_source(name, revision, code=code)
 
 
 def _commit(model: ModelConfig) -> str | None:

@@ -40,7 +40,7 @@ def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> No
     if set(stages) == {"report"}:
         return
     check_model(config.decoding, has_encoder(config.model))
-    if config.model.adapter is not None:
+    if config.model.adapter is not None and set(stages) & {"base", "train"}:
         check_adapter(config.model.adapter, find_source(config.model.name, config.model.revision))
     if "train" in stages:
         _check_training(config)

@@ -20,8 +20,6 @@ IDLE = [
     (["training.evaluate_every=0"], "training.evaluate_dialogues=4", ["training.evaluate_every=1"]),
     (["training.evaluate_every=0"], "training.best_metric=bleu", ["training.evaluate_every=1"]),
     (["training.evaluate_every=5"], "training.save_every=7", ["training.evaluate_every=0"]),
-    *((FULL, f"lora.{setting}", []) for setting in
-      ("rank=4", "alpha=3", "dropout=0.1", "modules=ffn", "rslora=true", "embeddings=true")),
     (["model.quantisation=8bit"], "model.quant_type=fp4", ["model.quantisation=4bit"]),
     (["model.quantisation=none"], "model.double_quant=true", ["model.quantisation=4bit"]),
     ([], "model.seed=3", [*FULL, "model.from_scratch=true"]),
@@ -74,6 +72,12 @@ def test_what_an_assignment_leaves_over_of_a_recipe_is_said(capsys):
     said = capsys.readouterr().err
     assert "training.evaluate_dialogues=15 has no effect with training.evaluate_every=0" in said
     assert "training.epochs=2.0 has no effect with training.steps" in said
+
+
+@pytest.mark.parametrize("setting", ["rank=4", "alpha=3", "dropout=0.2", "modules=ffn", "rslora=true"])
+def test_settings_of_an_adapter_that_is_not_made_are_said(setting, capsys):
+    assert lab("recipes", "validate", "t5-scratch-cpu", f"lora.{setting}") == 0
+    assert "has no effect with lora.method=full: every weight is trained" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_run_can_be_resumed_from_its_config_which_names_every_setting(tmp_path):

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 RunConfig = Any  # of runs.config, which asks this file
 
+LORA = tuple(f"lora.{name}" for name in ("modules", "rank", "alpha", "dropout", "rslora", "embeddings"))
+# Said and never refused: the same small settings may be given to any recipe, to try it for a few steps.
+SAID = ("training.epochs", *LORA)
 RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
     ("data.dev", lambda c: c.data.hold_out > 0, "with data.hold_out above 0: dev is held out of data.train"),
     (
@@ -29,10 +32,7 @@ RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
     ("model.quant_type", lambda c: c.model.quantisation != "4bit", "without model.quantisation=4bit"),
     ("model.double_quant", lambda c: c.model.quantisation != "4bit", "without model.quantisation=4bit"),
     ("model.seed", lambda c: not c.model.from_scratch, "without model.from_scratch=true"),
-    *(
-        (f"lora.{name}", lambda c: c.lora.method == "full", "with lora.method=full: every weight is trained")
-        for name in ("modules", "rank", "alpha", "dropout", "rslora", "embeddings")
-    ),
+    *((name, lambda c: c.lora.method == "full", "with lora.method=full: every weight is trained") for name in LORA),
     ("training.epochs", lambda c: c.training.steps is not None, "with training.steps"),
     ("training.warmup", lambda c: c.training.schedule == "constant", "with training.schedule=constant"),
     ("training.evaluate_dialogues", lambda c: not c.training.evaluate_every, "with training.evaluate_every=0"),
@@ -47,8 +47,6 @@ RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
 )
 
 
-# Said and never refused: to try a recipe, or a command of its, for a few steps is what `steps` is there for.
-SAID = ("training.epochs",)
 # Values that say what happens anyway: no warm-up at a constant rate is none that was asked for in vain.
 NEUTRAL: dict[str, Any] = {
     "model.revision": None,

@@ -115,6 +115,15 @@ def writing(path: str | Path) -> Iterator[None]:
         raise LabError(f"{path}: cannot write (is the disk full?): {reason}") from error
 
 
+def expanded(name: str | Path) -> Path:
+    """Return a path with `~` for the home folder written out; one of nobody's home stays as it is.
+
+    Ask os.path.isdir and os.path.exists about what a user wrote: those of Path raise OSError for a name that is too
+    long.
+    """
+    return Path(os.path.expanduser(name))
+
+
 def write_text(path: str | Path, text: str) -> Path:
     """Write `text` atomically and return the path."""
     with atomic_open(path) as stream:

@@ -41,3 +41,8 @@ def safe_console(**settings: Any) -> Console:
 
 
 console = safe_console(stderr=True)
+
+
+def print_line(line: str) -> None:
+    """Print one line for people, as it is."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lab_lib.cli.arguments import require_out
-from lab_lib.cli.console import console
+from lab_lib.cli.console import console, print_line
 from lab_lib.errors import LabError
 
 Folder = Annotated[Path, typer.Argument(help="A run folder.")]
@@ -20,9 +20,12 @@ def merge(folder: Folder, out: Annotated[Path, typer.Argument(help="Folder for t
     from lab_lib.models.merge import merge_adapter
     from lab_lib.runs.config import load_run_config
     from lab_lib.runs.folder import RunFolder
+    from lab_lib.runs.inputs import require_unchanged
 
     refuse_links(folder)
-    merged = merge_adapter(load_run_config(folder).model, str(RunFolder(folder).adapter), out)
+    config = load_run_config(folder)
+    require_unchanged(config, folder, print_line)
+    merged = merge_adapter(config.model, str(RunFolder(folder).adapter), out)
     console.print(
         f"logits differ by at most {merged.max_difference:.4f} from base + adapter; "
         f"the adapter itself moves them by {merged.effect:.4f}"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lab_lib.cli.console import console
+from lab_lib.cli.console import console, print_line
 from lab_lib.errors import LabError, one_line
 
 app = typer.Typer(no_args_is_help=True)
@@ -37,7 +37,7 @@ def submit(
     if run.is_file():
         path = submit_speed(run, who, root, note)
     else:
-        path = submit_run(run, table, who, root, system, name, note)
+        path = submit_run(run, table, who, root, system, name, note, print_line)
     console.print("commit this row and its predictions, run 'lab results render', and open a pull request")
     print(path)
 

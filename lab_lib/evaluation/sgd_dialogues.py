@@ -24,7 +24,7 @@ def read_dialogues(path: str | Path) -> dict[str, dict[str, Any]]:
     something else or gives a dialogue a second time, and for a folder without dialogue files.
     """
     path = Path(path)
-    files = _dialogue_files(path) if path.is_dir() else [path]
+    files = dialogue_files(path) if path.is_dir() else [path]
     dialogues: dict[str, dict[str, Any]] = {}
     for file in files:
         for key, dialogue in _pairs(file):
@@ -87,7 +87,7 @@ def _slots(service: str, slots: list[Any]) -> dict[str, bool]:
     return kinds
 
 
-def _dialogue_files(folder: Path) -> list[Path]:
+def dialogue_files(folder: Path) -> list[Path]:
     """Return the dialogue files of a folder in the order of their names."""
     named = [file for file in listed(folder) if file.name.endswith((".json", ".json.gz"))]
     files = [file for file in named if file.name.removesuffix(".gz") not in _NOT_DIALOGUES]

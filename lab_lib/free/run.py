@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from lab_lib.prompts.template import PLAIN
 from lab_lib.prompts.text import text_ids
 from lab_lib.runs.config import RunConfig, load_run_config
 from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.lock import holding
 from lab_lib.runs.steps import load_answering, model_config
 
@@ -64,10 +66,11 @@ class Order:
                 raise LabError(f"--turns {wish}: a dialogue is made of pairs, user and system; ask for 2, 4, 6, ...")
 
 
-def find_writer(target: str, corpus: str | None = None) -> Writer:
+def find_writer(target: str, corpus: str | None = None, log: Callable[[str], None] = lambda line: None) -> Writer:
     """Return the run in folder `target`, else the model of that name (bundled, folder or hub), unquantised.
 
-    `corpus` is what to compare with: the run's own unless given, town for a bare model.
+    `corpus` is what to compare with: the run's own unless given, town for a bare model. Raises LabError for a run whose
+    files are not those that it began with.
     """
     if (Path(target) / "config.yaml").exists():
         config = load_run_config(Path(target))
@@ -77,6 +80,7 @@ def find_writer(target: str, corpus: str | None = None) -> Writer:
             )
         if config.prompt.template == "chat":
             raise LabError(f"{target}: its prompts are in a chat template; 'lab generate' writes plain lines")
+        require_unchanged(config, Path(target), log)
         data = replace(config.data, corpus=corpus) if corpus else config.data
         system = model_config(config, RunFolder(Path(target)), "finetuned")
         return Writer(target, system, config.prompt, data, run=True, dialogue=config.task)

@@ -6,6 +6,8 @@ import logging
 import sys
 from typing import Any
 
+from lab_lib.errors import LabError
+
 
 def quantised_modules(model: Any) -> dict[str, Any]:
     """Return the 4-bit and 8-bit linear layers by full name.
@@ -77,6 +79,16 @@ def use_one_kernel(model: Any) -> None:
     for module in quantised_modules(model).values():
         if hasattr(module, "support_avx512bf16_for_cpu"):  # 8-bit layers and older versions have no such kernel
             module.support_avx512bf16_for_cpu = False
+
+
+def require_bitsandbytes(setting: str, instead: str) -> None:
+    """Raise LabError when the package that quantises, or pages, is missing and `setting` needs it."""
+    from importlib.util import find_spec
+
+    if find_spec("bitsandbytes") is None:
+        raise LabError(
+            f"{setting}: the package bitsandbytes is not installed; `pip install bitsandbytes` or set {instead}"
+        )
 
 
 def quiet_bitsandbytes() -> None:

@@ -5,7 +5,7 @@ status.json        stage and state, with reason   predictions/*.jsonl one row fo
 log.jsonl          training and dev metrics       report.json, report.html, curve.png, curve.svg
 checkpoints/       to resume training from        record.json         where the numbers come from, and the numbers
 prepared/          what the task made beforehand  stages/*.json       command, commit, machine, versions of each stage
-.lock              held by the command that writes, see lock.py
+inputs.json        hashes of what the run reads   .lock               held by the command that writes, see lock.py
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lab_lib.folders import require_folder
 from lab_lib.processes import slurm
 from lab_lib.processes.rank import this_process
 from lab_lib.processes.seconds import counting, read_figures
-from lab_lib.runs.config import RunConfig, load_run_config
+from lab_lib.runs.config import RunConfig, load_run_config, pinned
 from lab_lib.runs.record import peak_memory
 
 
@@ -86,7 +86,7 @@ def require_same(config: RunConfig, path: Path) -> None:
     if not (path / "config.yaml").exists():
         return
     # Through the dataclass: a folder from before a knob existed ran with that knob's default.
-    old, new = _flat(as_dict(load_run_config(path))), _flat(as_dict(config))
+    old, new = _flat(as_dict(load_run_config(path))), _flat(as_dict(pinned(config, path)))
     differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     if differing:
         key = differing[0]

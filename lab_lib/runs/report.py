@@ -11,7 +11,8 @@ from lab_lib.evaluation.scores import Row, find_metric
 from lab_lib.files import read_json_object, read_json_or, reading, sha256, write_json, write_text
 from lab_lib.processes.seconds import read_figures
 from lab_lib.runs.config import RunConfig
-from lab_lib.runs.context import Context
+from lab_lib.runs.context import Context, start_name
+from lab_lib.runs.inputs import as_record
 from lab_lib.runs.record import environment, peak_memory
 from lab_lib.runs.score import notes_of, score_run, signature
 from lab_lib.runs.splits import left_out
@@ -52,8 +53,9 @@ def report(context: Context) -> bool:
 def dev_line(context: Context) -> str:
     """Say how many items the dev scores of the curve are taken on, and which seed drew them and the adapter."""
     training = context.config.training
-    count = min(training.evaluate_dialogues, len(context.splits.dev))
-    return f"dev: {count} {context.task.words.items}, seed {training.seed}"
+    count, start = min(training.evaluate_dialogues, len(context.splits.dev)), context.config.model.adapter
+    line = f"dev: {count} {context.task.words.items}, seed {training.seed}"
+    return line if start is None else f"{line}; {start_name(start)}"
 
 
 def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
@@ -76,6 +78,7 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
         "corpus": config.data.corpus,
         "items": {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)},
         "reported": {"split": config.data.report_split, "items": len(splits.reported)},
+        "inputs": as_record(folder.path),
         "left_out_as_copies": [item.key for item in splits.leaked],
         "left_out": left_out(context.task, splits),
         "notes": notes_of(rows),
@@ -124,7 +127,7 @@ def model_line(config: RunConfig) -> str:
     model, lora = config.model, config.lora
     held = [model.name, "from random weights" if model.from_scratch else ""]
     held += [
-        f"with {model.adapter}" if model.adapter else "",
+        start_name(model.adapter) if model.adapter else "",
         "" if model.quantisation == "none" else model.quantisation,
     ]
     trained = "every weight" if lora.method == "full" else f"LoRA, rank {lora.rank}, on {lora.modules} layers"

@@ -26,6 +26,7 @@ from lab_lib.processes import slurm
 from lab_lib.processes.limits import MACHINE, Limit, core_limit, memory_limit
 from lab_lib.results.rows import read_recorded
 from lab_lib.runs.config import RunConfig, make_task
+from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.lock import open_owned
 from lab_lib.runs.preflight import fit_prompt, preflight
 from lab_lib.runs.splits import load_splits
@@ -114,6 +115,8 @@ def run_members(sweep: Sweep, path: Path, workers: Workers, console: Console) ->
     """
     for member, config in zip(sweep.members, checked(sweep, console), strict=True):
         open_owned(config, path / member.name)
+        if finished(path / member.name):  # its row will stand beside those that are made now
+            require_unchanged(config, path / member.name, lambda line: console.print(line, highlight=False))
     todo = [member for member in sweep.members if not finished(path / member.name)]
     if done := len(sweep.members) - len(todo):
         console.print(f"{done} of {len(sweep.members)} runs are finished already")

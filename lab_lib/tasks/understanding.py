@@ -8,6 +8,7 @@ understanding_text.py.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from lab_lib.config import cut
 from lab_lib.corpora.drops import grouped
 from lab_lib.corpora.types import Dropped
 from lab_lib.decoding.predictions import read_predictions
@@ -24,6 +26,7 @@ from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.evaluation.sgd import SgdScorer
 from lab_lib.evaluation.sgd_dialogues import (
     check_ids,
+    dialogue_files,
     fault,
     read_dialogues,
     read_schema,
@@ -32,6 +35,7 @@ from lab_lib.evaluation.sgd_dialogues import (
     unread_splits,
 )
 from lab_lib.evaluation.stray_text import stray_notes
+from lab_lib.files import expanded
 from lab_lib.prompts.conversation import Conversation, converse
 from lab_lib.prompts.encode import Example, answer_text, training_examples
 from lab_lib.prompts.messages import Message, clean
@@ -93,15 +97,16 @@ class UnderstandingTask(Task[SgdItem]):
     @property
     def folders(self) -> Mapping[str, Path]:
         """{split: its folder}; the folder of one split is the one that is reported."""
-        folder = Path(self.data.corpus).expanduser()
-        found = {name: folder / name for name in SPLITS if (folder / name / "schema.json").exists()}
-        if not found and not (folder / "schema.json").exists():
-            raise LabError(f"data.corpus={self.data.corpus}: task {self.name} needs the folder of the official files")
+        folder = expanded(self.data.corpus)
+        found = {name: folder / name for name in SPLITS if os.path.exists(folder / name / "schema.json")}
+        if not found and not os.path.exists(folder / "schema.json"):
+            corpus = cut(self.data.corpus)
+            raise LabError(f"data.corpus={corpus}: task {self.name} needs the folder of the official files")
         return found or {self.data.report_split: folder}
 
     def schema(self, split: str) -> Schema:
         """Return the services of a split; `train` may stand beside the corpus."""
-        places = {"train": Path(self.data.corpus).expanduser().parent / "train", **self.folders}
+        places = {"train": expanded(self.data.corpus).parent / "train", **self.folders}
         return read_schema(places[split] / "schema.json")
 
     @cached_property
@@ -116,6 +121,14 @@ class UnderstandingTask(Task[SgdItem]):
             split: [SgdItem(f"{split}/{key}" if several else key, key, split, d) for key, d in dialogues.items()]
             for split, dialogues in self._files.items()
         }
+
+    def files(self) -> Mapping[str, Path]:
+        """Return schemas and dialogues of the splits, and the schema of `train` where that stands beside the corpus."""
+        folders = {"train": expanded(self.data.corpus).parent / "train", **self.folders}
+        found = {f"{split}/schema.json": folder / "schema.json" for split, folder in folders.items()}
+        read = {split: dialogue_files(folder) for split, folder in self.folders.items()}
+        found |= {f"{split}/{path.name}": path for split, paths in read.items() for path in paths}
+        return {name: found[name] for name in sorted(found) if found[name].exists()}
 
     @cached_property
     def _files(self) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
@@ -136,6 +149,15 @@ class UnderstandingTask(Task[SgdItem]):
     def text(self, item: SgdItem) -> str:
         """Return what both sides say."""
         return "\n".join(str(turn.get("utterance")) for turn in item.turns)
+
+    def without_effect(self) -> Mapping[str, str]:
+        """No plan is written; without states an example is a turn, and without likeness nothing measures it."""
+        found = {"decoding.plan_bias": "for task understanding: it writes no plan"}
+        if not self.with_states:
+            found["prompt.format"] = "without task.history=states: an example is a user turn"
+        if not self.config.fuzzy:
+            found["task.backend"] = "with task.fuzzy=false"
+        return found
 
     def check(self) -> None:
         """Raise LabError for a name of the schema that cannot stand in a call."""

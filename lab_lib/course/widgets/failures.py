@@ -21,6 +21,7 @@ from lab_lib.files import read_json, reading
 from lab_lib.results.differences import difference
 from lab_lib.runs.context import Context
 from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.splits import load_splits
 from lab_lib.tasks.base import ItemView, Words
 
@@ -77,6 +78,7 @@ def read_scored(folder: Path) -> dict[str, Judged]:
     if not isinstance(report, dict) or not all(isinstance(row, dict) and "per_item" in row for row in report.values()):
         raise LabError(f"{folder / 'report.json'}: expected {{row name: scores with per_item}}, a run's report")
     opened = open_run(folder)
+    require_unchanged(opened.config, folder, lambda line: None, loads=False)
     context = Context(opened.config, opened.task, load_splits(opened.task), run, Console(quiet=True))
     views = {item.key: opened.task.view(item, ()) for item in context.splits.reported}
     found = {}

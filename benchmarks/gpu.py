@@ -178,8 +178,8 @@ def train_origin(folder: Path, size: Size) -> Epoch:
     import torch
 
     loaded, model = qlora(folder, size)
-    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(learnt, lr=1e-4)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=1e-4)
 
     def epoch(dialogues: Sequence[Dialogue]) -> tuple[float, int]:
         rows = [row for d in dialogues for row in origin.rows(origin.spoken(d), loaded.tokenizer, cut=False)]

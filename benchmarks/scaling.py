@@ -69,7 +69,7 @@ def step_seconds(size: Size, batch: int) -> float:
 
 
 def decoding_seconds(size: Size, gpus: int) -> float | None:
-    """Return the seconds to decode the MultiWOZ test set once, dialogues shared out; None where the model does not fit.
+    """Return the seconds to decode the MultiWOZ test set once, dialogues sharded; None where the model does not fit.
 
     A GPU reads each of its dialogues once, 2 N operations a token, and writes their replies in batches, a step a token.
     What one GPU cannot hold in 16 bits two hold, and are counted as fast as one.
@@ -110,9 +110,9 @@ def training_memory(size: Size, micro_batch: int = 4) -> dict[str, float]:
 
 
 def per_gpu(size: Size, bits: float, full: bool, gpus: int) -> float:
-    """Return gigabytes a GPU while training, weights of so many bits: whole (one GPU), or shared out among several.
+    """Return gigabytes a GPU while training, weights of so many bits: whole (one GPU), or sharded among several.
 
-    What is trained has 16 bytes a weight: with `full` all weights, which then are fp32, else the adapter. Shared out, a
+    What is trained has 16 bytes a weight: with `full` all weights, which then are fp32, else the adapter. Sharded, a
     layer in computation and the next one on its way are whole, in bf16 where they are fp32.
     """
     frozen = nf4_bytes(size) if bits == NF4 else size.weights * bits / 8

@@ -118,9 +118,9 @@ def gradient_difference(dialogue: Dialogue, tokenizer: Any) -> float:
     for form in ("dialogues", "turns"):
         model.zero_grad()
         rows = to_rows(ours([dialogue], tokenizer, form), tokenizer.eos_token_id)
-        learnt = [sum(label != origin.IGNORED for label in row["labels"]) for row in rows]
-        for row, own in zip(rows, learnt, strict=True):
-            (own / sum(learnt) * batching(model, batching.collate([row]))).backward()
+        supervised = [sum(label != origin.IGNORED for label in row["labels"]) for row in rows]
+        for row, own in zip(rows, supervised, strict=True):
+            (own / sum(supervised) * batching(model, batching.collate([row]))).backward()
         found.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
     return ((found[0] - found[1]).abs().max() / found[1].abs().max()).item()
 

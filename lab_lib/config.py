@@ -17,10 +17,11 @@ from typing import Any, TypeVar
 
 import yaml
 
-from lab_lib.errors import LabError, nearest
-from lab_lib.yaml_values import FLOAT, read_yaml
+from lab_lib.errors import LabError, nearest, shown
+from lab_lib.yaml_values import FLOAT, problem, read_yaml
 
 Config = TypeVar("Config")
+LONG = 80  # characters of a value in a message
 TRUTH = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
@@ -36,7 +37,7 @@ def build(cls: type[Config], values: Mapping[str, Any], where: str = "config") -
     ready = {}
     for key, value in values.items():
         if key not in known:
-            raise LabError(f"{where}: unknown key '{key}'{nearest(key, known)}")
+            raise LabError(f"{where}: unknown key '{cut(key)}'{nearest(cut(key), known)}")
         ready[key] = _convert(hints[key], value, f"{where}: {key}")
     try:
         return cls(**ready)
@@ -67,7 +68,7 @@ def _option(options: Sequence[Any], value: Any, where: str) -> Any:
     for option in options:
         if any(type(option) is type(candidate) and option == candidate for candidate in candidates):
             return option
-    raise LabError(f"{where}: '{value}' is not possible{nearest(value, map(str, options))}")
+    raise LabError(f"{where}: '{cut(value)}' is not possible{nearest(cut(value), map(str, options))}")
 
 
 def _scalar(hint: type, value: Any, where: str) -> Any:
@@ -79,8 +80,18 @@ def _scalar(hint: type, value: Any, where: str) -> Any:
             return number
     elif type(value) is hint:
         return value
-    found = f"'{str(value).lower() if isinstance(value, bool) else value}' ({type(value).__name__})"
+    found = f"'{str(value).lower() if isinstance(value, bool) else cut(value)}' ({type(value).__name__})"
     raise LabError(f"{where}: expected {hint.__name__}, found {found}{_way_out(hint, value)}")
+
+
+def cut(value: Any) -> str:
+    """Return a value as messages have it: a text or number as it is, its beginning where it is long.
+
+    >>> cut("cosine"), cut(True), cut("x" * 100)[-5:], len(cut([0] * 1000))
+    ('cosine', 'True', 'xx...', 80)
+    """
+    text = value if isinstance(value, str) else shown(value, LONG)
+    return text if len(text) <= LONG else f"{text[: LONG - 3]}..."
 
 
 def _way_out(hint: type, value: Any) -> str:
@@ -107,7 +118,7 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark else ""
-        raise LabError(f"{where}:{line} not valid YAML: {getattr(error, 'problem', error)}") from None
+        raise LabError(f"{where}:{line} not valid YAML: {problem(error)}") from None
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -125,7 +136,7 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         if not equals or path.startswith("-"):
-            raise LabError(f"'{assignment}': expected key=value, for example training.steps=100")
+            raise LabError(f"'{cut(assignment)}': expected key=value, for example training.steps=100")
         node = result
         *parents, last = path.split(".")
         for parent in parents:
@@ -133,7 +144,7 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
                 node[parent] = {}
             node = node[parent]
             if not isinstance(node, dict):
-                raise LabError(f"'{assignment}': '{parent}' is a single value, not a section")
+                raise LabError(f"'{cut(assignment)}': '{cut(parent)}' is a single value, not a section")
         node[last] = _yaml_scalar(text, assignment)
     return result
 
@@ -141,8 +152,8 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
 def _yaml_scalar(text: str, assignment: str) -> Any:
     try:
         return read_yaml(text)
-    except yaml.YAMLError:
-        raise LabError(f"'{assignment}': the value is not valid YAML") from None
+    except yaml.YAMLError as error:
+        raise LabError(f"'{cut(assignment)}': the value is not valid YAML: {problem(error)}") from None
 
 
 def as_dict(config: Any) -> dict[str, Any]:

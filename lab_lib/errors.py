@@ -1,19 +1,48 @@
-"""One kind of error for everything a user can put right."""
+"""One kind of error for everything a user can put right, and how texts of others are shown in a terminal."""
 
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 import signal
 from collections.abc import Callable, Iterable
 from typing import Any
 
+# What acts on a terminal instead of being seen: controls, halves of surrogate pairs, the separators of lines, and what
+# turns the direction of writing.
+ACTING = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line, with all that cannot be seen spelt out: ids and file names can hold anything.
+
+    >>> print(one_line("a\\n::stop-commands::\\x1b[2J"))
+    a\\u000a::stop-commands::\\u001b[2J
+    """
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Return a text with what would act on a terminal spelt out, but for the characters of `keep`.
+
+    Unlike `one_line`, it leaves what only joins or spaces letters, as many scripts need it.
+
+    >>> print(visible("a\\x1b[2J\\n", keep="\\n"), end="")
+    a\\u001b[2J
+    """
+    return ACTING.sub(lambda found: found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}", text)
+
 
 class LabError(Exception):
     """Bad input or a missing thing: one clear line for the user, exit code 2, no traceback.
 
-    The message names the file, line or record and says what was expected. Bugs of ours are never LabErrors.
+    The message names the file, line or record and says what was expected. What it quotes from a file may hold anything:
+    shown, it is always one line. Bugs of ours are never LabErrors.
     """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class OutOfMemory(LabError):
@@ -77,3 +106,20 @@ class _Short(reprlib.Repr):
     def repr_str(self, value: str, level: int) -> str:
         """Keep the beginning of a text, where reprlib would cut its middle out."""
         return repr(value[: self.maxother])
+
+
+def apart(one: str, other: str, room: int = 60) -> tuple[str, str]:
+    """Return two texts for a message, each cut to `room` characters around the first place where they differ.
+
+    >>> apart("a long text, with one end", "a long text, with another end", room=12)
+    ('… with one en…', '… with anothe…')
+    """
+    places = enumerate(zip(one, other, strict=False))
+    first = next((place for place, (mine, theirs) in places if mine != theirs), min(len(one), len(other)))
+    start = 0 if first < room // 2 or max(len(one), len(other)) <= room else first - room // 2
+    return _window(one, start, room), _window(other, start, room)
+
+
+def _window(text: str, start: int, room: int) -> str:
+    """Return a part of a text, with … where something was left out."""
+    return f"{'…' if start else ''}{text[start : start + room]}{'…' if len(text) > start + room else ''}"

@@ -11,13 +11,13 @@ import gzip
 import hashlib
 import json
 import os
+import secrets
 import stat
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from lab_lib.errors import LabError, shown
 from lab_lib.strict_json import JsonError, line_and_column, parse_json
@@ -32,23 +32,71 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     Raises LabError (one line, with the path) when the folder is read-only or the disk is full.
     """
     path = Path(path)
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as stream:
+        with os.fdopen(_new_file(temporary), mode, encoding=_encoding(mode)) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        # mkstemp makes files private (0600); give the result the permissions any new file would have.
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-        temporary = None
     except OSError as error:
         raise LabError(f"{path}: cannot write: {error.strerror or error}") from error
     finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError):  # after the renaming there is none
+            temporary.unlink()
+
+
+def _new_file(path: Path) -> int:
+    """Create a file with the permissions that the umask gives any new file; return its number."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+
+
+@contextmanager
+def appending(path: str | Path, mode: str = "a") -> Iterator[IO[Any]]:
+    """Open a file to append to it, made if need be; a link is not followed.
+
+    Raises LabError for what is no plain file of one name (writing to it would write to another file too), and when the
+    folder is read-only or the disk is full.
+    """
+    try:
+        with os.fdopen(open_plain(path, os.O_WRONLY | os.O_APPEND), mode, encoding=_encoding(mode)) as stream:
+            yield stream
+    except OSError as error:
+        raise LabError(f"{path}: cannot write: {error.strerror or error}") from None
+
+
+def open_plain(path: str | Path, flags: int) -> int:
+    """Open a file, made if need be, to write into it in place; return its number.
+
+    Raises LabError for a link, a pipe, a device, or a file that has another name elsewhere (a hard link): what is
+    written would reach another file. Raises OSError as os.open does.
+    """
+    with suppress(FileNotFoundError):
+        _require_plain(path, os.lstat(path))  # before it is opened: opening a pipe waits for its reader
+    file = os.open(path, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    try:
+        _require_plain(path, os.fstat(file))
+    except LabError:
+        os.close(file)
+        raise
+    return file
+
+
+def _require_plain(path: str | Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        raise LabError(f"{path}: expected a plain file of one name, found {kind_of(found)}; move it away")
+
+
+def kind_of(found: os.stat_result) -> str:
+    """Say what an entry of a folder is, after `os.lstat`."""
+    kinds = ((stat.S_ISLNK, "a link"), (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"))
+    named = next((name for test, name in kinds if test(found.st_mode)), None)
+    return named or ("a hard link" if stat.S_ISREG(found.st_mode) else "a socket or device")
+
+
+def _encoding(mode: str) -> str | None:
+    return None if "b" in mode else "utf-8"
 
 
 @contextmanager
@@ -67,11 +115,13 @@ def writing(path: str | Path) -> Iterator[None]:
         raise LabError(f"{path}: cannot write (is the disk full?): {reason}") from error
 
 
-def _umask() -> int:
-    """Return the process's umask (the only way to read it is to set it)."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def expanded(name: str | Path) -> Path:
+    """Return a path with `~` for the home folder written out; one of nobody's home stays as it is.
+
+    Ask os.path.isdir and os.path.exists about what a user wrote: those of Path raise OSError for a name that is too
+    long.
+    """
+    return Path(os.path.expanduser(name))
 
 
 def write_text(path: str | Path, text: str) -> Path:
@@ -114,7 +164,7 @@ def _check_regular(path: Path) -> None:
         raise LabError(f"{path}: expected a regular file, not a pipe or device")
 
 
-def _read_bounded(stream: IO[bytes], path: Path) -> bytes:
+def _read_bounded(stream: BinaryIO | gzip.GzipFile, path: Path) -> bytes:
     """Return what is left of a stream, read in pieces, so that no more than MAX_BYTES are ever in memory."""
     pieces, size = [], 0
     while piece := stream.read(1 << 20):
@@ -146,6 +196,18 @@ def read_json(path: str | Path) -> Any:
         cut = " (JSON lines? such a file is called .jsonl)" if str(error) == "Extra data" else cut
         line, column = line_and_column(text, error.position)
         raise LabError(f"{path}: line {line}, column {column}: {error}{cut}") from None
+
+
+@contextmanager
+def reading(path: str | Path, what: str) -> Iterator[None]:
+    """Turn what Python raises where a parsed file is of another shape than expected into one LabError line.
+
+    `what` says what the file should be. The body must do nothing but take the file's values apart.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise LabError(f"{path}: not {what} ({type(error).__name__}: {shown(str(error), 100)[1:-1]})") from None
 
 
 def read_json_object(path: str | Path) -> dict[str, Any]:

@@ -55,9 +55,9 @@ def parse_json(text: str, **hooks: Any) -> Any:
         position, path = next((at, path) for at, path, twice in _strings(text) if twice)
         key, where = shown(path[-1]), _place(text, path[:-1])
         raise JsonError(f"{where}the key {key} is there twice", position) from None
-    if (position := _half_pair(text)) is not None:
-        *_, (_, path, _) = takewhile(lambda string: string[0] <= position, _strings(text))
-        raise JsonError(f"{_place(text, path)}half of a surrogate pair, which is no character", position)
+    if (half := _half_pair(text)) is not None:
+        *_, (_, path, _) = takewhile(lambda string: string[0] <= half, _strings(text))
+        raise JsonError(f"{_place(text, path)}half of a surrogate pair, which is no character", half)
     return value
 
 

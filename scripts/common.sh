@@ -1,5 +1,5 @@
-# Shared lines of the launchers; sourced, not run. Gives `lab`, `lab_alone`, `lab_together` and `launch_python`,
-# reads site.env, answers --help.
+# Shared lines of the launchers; sourced, not run. Gives `lab`, `lab_alone`, `lab_together`, `launch_python` and
+# `require_number`, reads site.env, answers --help.
 # shellcheck shell=bash
 
 # --help anywhere: the comment at the top of the script.
@@ -21,6 +21,20 @@ if [ -f "$root/scripts/site.env" ]; then
   . "$root/scripts/site.env"
   set -eu
 fi
+
+# A variable that is unset, or a whole number of at most 9 digits, from $2 on: says so and ends for anything else. To be
+# asked before arithmetic, which would take a text for the name of a variable, or run a command in it.
+require_number() {
+  local value=${!1:-$2}
+  case $value in
+    *[!0123456789]* | ??????????* | 0?*) ;;
+    *) [ "$value" -lt "$2" ] || return 0 ;;
+  esac
+  printf '%s: %s=%q: expected a whole number, %s or more\n' "$(basename "$0")" "$1" "$value" "$2" >&2
+  exit 2
+}
+require_number LAB_PROCESSES 1
+require_number LAB_MAX_RESTARTS 0
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 # Threads that spin while they wait fall to a tenth of their speed when anything else runs on the machine.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
@@ -81,6 +95,9 @@ lab_alone() {
 # `lab` by one process for each GPU of the job, or as many a machine as LAB_PROCESSES says, on all machines of the job.
 # LAB_WORLD_SIZE is how many there must be in the end: with fewer, training refuses to start.
 lab_together() {
+  require_number SLURM_NNODES 1
+  require_number SLURM_GPUS_ON_NODE 1
+  require_number SLURM_JOB_ID 0
   local machines=${SLURM_NNODES:-1} processes=${LAB_PROCESSES:-${SLURM_GPUS_ON_NODE:-1}} first
   export LAB_WORLD_SIZE=$((machines * processes))
   # torchrun and accelerate read this as --signals-to-handle and hand these on to their processes: without it USR1 stays
@@ -128,6 +145,7 @@ lab_accelerated() {
 # others.
 pick_run() {
   local argument number=0
+  require_number SLURM_ARRAY_TASK_ID 0
   picked=()
   for argument in "$@"; do
     if [ -d "$argument" ]; then

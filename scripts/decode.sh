@@ -2,7 +2,7 @@
 # Generate the replies of the test dialogues: decode.sh RUN [--base]; or in many ways: decode.sh RUN --sweep [OPTIONS]
 #
 # RUN is a run folder; --base decodes its base model instead of its adapter. Replies are written as they come, so the
-# same command goes on after an interruption. Prints the run folder, alone, on stdout; progress goes to stderr.
+# same command resumes after an interruption. Prints the run folder, alone, on stdout; progress goes to stderr.
 #
 #   scripts/jobs.sh submit decode RUN RUN ...        # an array, one task a run
 #   scripts/jobs.sh submit decode RUN --sweep        # an array, one task a setting, and a job that gathers the table

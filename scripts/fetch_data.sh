@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Download a real corpus from its official place: fetch_data.sh multiwoz22 [--folder FOLDER] [--mirror URL]
 #
-# Every file is verified; the same command goes on after an interruption. Prints the folder, alone, on stdout;
+# Every file is verified; the same command resumes after an interruption. Prints the folder, alone, on stdout;
 # progress goes to stderr.
 set -euo pipefail
 # Under sbatch this file is a copy elsewhere; the folder of submission leads back, or Slurm knows the way.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Write whole dialogues, users and system: generate_free.sh RUN-OR-MODEL [--n 10] [--turns 4,8,12] [OPTIONS]
 #
-# Dialogues are written as they come, so the same command goes on after an interruption; they are then scored beside
+# Dialogues are written as they come, so the same command resumes after an interruption; they are then scored beside
 # real ones. Prints the JSONL file, alone, on stdout; dialogues, tables and progress go to stderr.
 #SBATCH --job-name=generate_free
 #SBATCH --output=slurm-%x-%j.log

@@ -2,7 +2,7 @@
 # The whole corridor for a recipe: run.sh RECIPE [section.key=value ...] [--out FOLDER] [--dry-run]
 #
 # Base model scored, adapter fine-tuned and scored, report written. RECIPE is a name from `lab recipes ls` or a YAML
-# file. A run folder that exists is gone on with. Prints the run folder, alone, on stdout; progress goes to stderr.
+# file. A run folder that exists is resumed. Prints the run folder, alone, on stdout; progress goes to stderr.
 #
 # Each GPU of a job gets a process, as with train_qlora.sh; a recipe that is a sweep wants one.
 #

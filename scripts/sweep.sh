@@ -2,7 +2,7 @@
 # A grid of runs: sweep.sh RECIPE [section.key=value ...] [--grid key=v1,v2 ...] [--seeds 0,1,2] [--jobs N] [--out FOLDER]
 #
 # Every run has a folder of its own below FOLDER and is scored on dev; table and figure are written beside them. The same
-# command goes on after an interruption. Prints the sweep's folder, alone, on stdout; progress goes to stderr.
+# command resumes after an interruption. Prints the sweep's folder, alone, on stdout; progress goes to stderr.
 #
 #   scripts/sweep.sh lora-rank-cpu --jobs 2
 #   scripts/jobs.sh submit sweep pythia-gpu          # an array, one task a run, and a job that gathers the table

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fine-tune an adapter: train_qlora.sh RECIPE [section.key=value ...] [--out FOLDER]
 #
-# RECIPE is a name from `lab recipes ls` or a YAML file. With --out, a run that was killed goes on from its last
+# RECIPE is a name from `lab recipes ls` or a YAML file. With --out, a run that was killed resumes from its last
 # checkpoint. Prints the run folder, alone, on stdout; progress goes to stderr. The three stages one by one:
 #
 #   RUN=$(scripts/train_qlora.sh town-qlora-cpu)
@@ -10,7 +10,7 @@
 #
 # On a cluster: sbatch scripts/train_qlora.sh town-qlora-cpu, or `scripts/jobs.sh submit`, which reads scripts/site.env.
 # The run folder is then runs/RECIPE-JOB, the log slurm-NAME-JOB.log. Before its time limit the job writes a checkpoint,
-# goes back into the queue and goes on from there. Each GPU of the job gets a process, on all its machines; elsewhere
+# goes back into the queue and resumes from there. Each GPU of the job gets a process, on all its machines; elsewhere
 # LAB_PROCESSES=2 starts two. training.batch_size is that of all together. LAB_ACCELERATE=fsdp2 shares the weights out
 # among the GPUs: a name of scripts/accelerate.
 #SBATCH --job-name=train_qlora

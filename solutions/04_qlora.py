@@ -170,7 +170,7 @@ for name in ("turns", "dialogues"):
 # <!-- BEGIN SOLUTION -->
 # Every token passes through the model, supervised or not: the table above is the factor in time (on 200 dialogues of real
 # MultiWOZ `docs/lab-log.md` has 643,863 tokens against 140,449, 4.6 times as many). The 2023 target was history plus
-# reply, so most of the supervised tokens were a copy of the prompt: the model learnt to restart the dialogue, not to answer,
+# reply, so most of the supervised tokens were a copy of the prompt: the model was trained to restart the dialogue, not to answer,
 # and with 32 new tokens at decoding it seldom reached the reply.
 # <!-- END SOLUTION -->
 
@@ -379,7 +379,7 @@ def merge(w, a, b, alpha):
 check("04.7", merge)
 
 # %% [markdown]
-# A merged weight that is quantised again loses some of what the adapter learnt: changes smaller than the distance of two
+# A merged weight that is quantised again loses some of what the adapter changed: changes smaller than the distance of two
 # levels are rounded away. That is why `lab merge` merges into the unquantised base. In the first layer of the bundled
 # adapter:
 
@@ -566,8 +566,8 @@ for symbol in ("[", "]", "?", "."):
 # does. The LoRA paper adapted q and v alone, in models of billions of weights; in this small one that is far too little.
 #
 # Its sister `lora-rank-cpu` asks for the rank, with α = 16 and 100 dialogues (`results/lora-rank-cpu/summary.md`). Scaled by
-# α / rank (4, 0.5, 0.06), the ranks 4, 32 and 256 have a Combined of 19.0, 19.8 and 19.7: 64 times as many weights and nothing
-# learnt. Scaled by α / √rank (rsLoRA: 8, 2.8, 1) they have 25.0
+# α / rank (4, 0.5, 0.06), the ranks 4, 32 and 256 have a Combined of 19.0, 19.8 and 19.7: 64 times as many weights and no
+# gain. Scaled by α / √rank (rsLoRA: 8, 2.8, 1) they have 25.0
 # (3.2–46.8), 52.0 (36.4–67.6) and 63.8 (38.0–89.7). The scale alone does not explain it: scale 1 at rank 256 does better than
 # scales 4 and 8 at rank 4. At one α and one learning rate rank and scale move together, and this table cannot part them; a
 # grid over α for each rank could.

@@ -442,7 +442,7 @@ show("05.3", curves, RATES)
 # %% [markdown]
 # ## A model that calls
 #
-# Our own training first. A few steps are enough to see what is learnt first. As in lab 04 the adapter has the tokens'
+# Our own training first. A few steps are enough to see what is learned first. As in lab 04 the adapter has the tokens'
 # vectors beside it (`lora.embeddings`): symbols like `=` and `[` were hardly ever seen in lab-tiny's pretraining. Without
 # them joint goal accuracy stays at 1.7 (`docs/lab-log.md`).
 
@@ -464,7 +464,7 @@ for turn, gold in zip(found[key][:6], gold_turns(shown), strict=False):
     print("gold ", ", ".join(write_call(call.name, call.arguments) for call in gold.calls) or "[]", "\n")
 
 # %% [markdown]
-# ### Question 🍇: what has the model learnt after these few steps, and what not?
+# ### Question 🍇: what has the model learned after these few steps, and what not?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -511,7 +511,7 @@ widgets.errors(folder.path)
 # `found>` names other numbers, so the model apologises or offers where it should ask.
 #
 # Inform with its own calls is that of random replies with the gold state (58.3): knowing what the user wants is worth as much
-# as all that the model has learnt. Rows of the two settings must never be compared.
+# as all that the model has learned. Rows of the two settings must never be compared.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -603,7 +603,7 @@ for text, calls in examples[:4]:
 # It knows the form of a call and when to call: all 403 texts can be read, and in only 4 turns it called for nothing or kept
 # silent. 144 turns have a call with something else in it: values. Of the gold slots `area`, with its five values, is right in
 # 91 %, `name` in 66 %, `departure` in 61 % and `food` in 69 %, `people` of a booking in 71 % (table above). The wrong values
-# are of the right kind, another hour or another number: the model has learnt what may stand there, and does not always copy
+# are of the right kind, another hour or another number: the model has learned what may stand there, and does not always copy
 # it from the user's words or from the line `named>`. Some calls are too long: a price range that nobody asked for.
 #
 # So neither a more forgiving parser nor a rule for when to call would help: together they concern 4 of 403 turns. More

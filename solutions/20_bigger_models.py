@@ -435,7 +435,7 @@ print("taken:", first_available(WANTED).name)
 # its steps held replies of one length, which is one place of the dialogue (`docs/lab-log.md`, 2026-11-28).
 #
 # Equal are corpus, dialogues, tokenizer, number of weights and the order of the replies. What cannot be equal: the T5 reads
-# the history in both directions and anew for every reply, so a dialogue cannot be learnt in one pass (151,024 tokens an epoch
+# the history in both directions and anew for every reply, so a dialogue cannot be trained on in one pass (151,024 tokens an epoch
 # against 40,896, header of the recipe). And no pretrained T5 of this size exists here, so both start from random weights; a
 # published comparison in which the pretraining data changes too says nothing about the architecture.
 # <!-- END SOLUTION -->
@@ -609,10 +609,10 @@ for way, config in ways.items():
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # In this layer the adapter moves a weight by 0.01 on average, writing the sum in bf16 by 0.00006 and in NF4 by 0.004: a
-# third of what was learnt. Adapters of large models, learnt at small rates, move weights by less, and lose more.
+# third of what was trained. Adapters of large models, trained at small rates, move weights by less, and lose more.
 #
 # On the gold replies (table above) the exact way of running it, 4-bit base and adapter, has the lowest loss, 0.175 nats a
-# token: the adapter was trained on that base and has learnt to make up for its rounding errors. On the fp32 base it has
+# token: the adapter was trained on that base and makes up for its rounding errors. On the fp32 base it has
 # 0.178, and merged into bf16 the same; quantised again 0.180, and 1.2 % of the likeliest tokens are others. So hand on the
 # adapter, which is also the smaller file, and name base, commit and quantisation; or the bf16 merge, with its scores
 # measured anew. Do not hand on a merge in 4 bits under the scores of the adapter.
@@ -652,7 +652,7 @@ def uploads(files):
 check("20.9", uploads)
 
 # %% [markdown]
-# A model card says what the model is, what it learnt from, how it was measured and what one may do with it. The licence is
+# A model card says what the model is, what it was trained on, how it was measured and what one may do with it. The licence is
 # not yours to choose: lab-tiny was trained on Schema-Guided Dialogue (CC BY-SA 4.0), so what is made of it is too.
 
 # %%

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict, deque
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -13,6 +14,9 @@ class FaultyServer:
 
     Faults: "truncate" (half the body, then the connection closes), "corrupt" (one byte flipped), "stall" (half the
     body, then silence), "503", "404", "no range" (answers 200 from the start), "wrong range" (answers 206 from 0).
+    "endless" (a body without end, of no length), "drip" (a byte every 20 ms), "one byte" (and the connection closes),
+    "416", "slow head" (a letter of a header every 20 ms, without end), "to URL" (a redirect whose body does not end),
+    "NAME: VALUE" (another header instead of the right one).
     `requests` keeps (path, Range header) of every request.
     """
 
@@ -51,23 +55,46 @@ class FaultyServer:
     def answer(self, handler: BaseHTTPRequestHandler, wanted: str | None, fault: str) -> None:
         """Send one answer with its fault."""
         body = self.files.get(handler.path)
-        if body is None or fault in ("404", "503"):
-            return handler.send_error(503 if fault == "503" else 404)
+        if body is None or fault.isdigit():
+            return handler.send_error(int(fault or 404))
+        if fault.startswith("to "):
+            handler.send_response(302)
+            handler.send_header("Location", fault.removeprefix("to "))
+            handler.end_headers()
+            return self._without_end(handler, b"x" * 1000, 0.0)
+        if fault == "slow head":
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            return self._without_end(handler, b"x", 0.02)
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and fault != "no range" else 0
         if start >= len(body) > 0:
             return handler.send_error(416)
         first = 0 if fault == "wrong range" else start
         rest = body[first:]
         handler.send_response(206 if wanted and fault != "no range" else 200)
-        handler.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
-        handler.send_header("Content-Length", str(len(rest)))
+        headers = {"Content-Range": f"bytes {first}-{len(body) - 1}/{len(body)}", "Content-Length": str(len(rest))}
+        if ": " in fault:
+            headers |= dict([fault.split(": ")])
+        for name, value in headers.items():
+            if (fault, name) != ("endless", "Content-Length"):
+                handler.send_header(name, value)
         handler.end_headers()
+        if fault in ("endless", "drip"):
+            return self._without_end(
+                handler, rest if fault == "endless" else rest[:1], 0 if fault == "endless" else 0.02
+            )
         if fault == "corrupt":
             rest = rest[:-1] + bytes([rest[-1] ^ 1])
-        handler.wfile.write(rest[: len(rest) // 2] if fault in ("truncate", "stall") else rest)
+        shown = {"truncate": len(rest) // 2, "stall": len(rest) // 2, "one byte": 1}.get(fault, len(rest))
+        handler.wfile.write(rest[:shown])
         if fault == "stall":
             handler.wfile.flush()
             self.quit.wait(5)  # longer than any client of the tests waits
+
+    def _without_end(self, handler: BaseHTTPRequestHandler, block: bytes, pause: float) -> None:
+        """Send a block again and again until the client has enough."""
+        with suppress(OSError):
+            while not self.quit.wait(pause):
+                handler.wfile.write(block)
 
 
 def free_port() -> int:

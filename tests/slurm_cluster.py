@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lab_lib.training.callbacks import COMPLETE
+from lab_lib.training.checkpoints import COMPLETE
 
 ROOT = Path(__file__).resolve().parent.parent
 PATH = os.environ["PATH"] + ":/usr/sbin"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lab_lib.calls.call import Call, ParseError, render_call
+from lab_lib.calls.call import Call, ParseError, render_call, render_calls
 from lab_lib.calls.parse import parse_calls
 from lab_lib.calls.safe_ast import MAX_BITS, MAX_CHARACTERS, MAX_DEPTH, MAX_SIZE, Folder, parse_expression, size
 
@@ -242,6 +242,48 @@ def test_deep_nesting_ends_in_a_refusal(opening: str, middle: str, closing: str,
 def test_long_chains_end(piece: str, strict_bfcl: bool) -> None:
     assert outcome("f(x=a" + piece * 35_000 + ")", strict_bfcl) == "too_long"
     assert outcome("f(x=a" + piece * 5_000 + ")", strict_bfcl) is not None
+
+
+@BOTH
+@pytest.mark.parametrize("text", ["a" * 65_000 + " b", "ab " * 21_000 + "!", "é" * 65_000 + "(", "a(" * 32_000])
+def test_text_that_is_no_call_is_refused_in_a_time_that_grows_with_its_length(text: str, strict_bfcl: bool) -> None:
+    """The square of these lengths is minutes."""
+    assert isinstance(outcome(text, strict_bfcl), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (r'f(x="\ud800")', "unsupported"),
+        (r'f(x="\uDE00\uD83D")', "unsupported"),
+        (r'f(x={"\udfff": 1})', "unsupported"),
+        (r'f(x="\ud8" + "00")', "syntax"),
+        (r'f(x="\ud800" + "")', "unsupported"),
+        ('f(x="\ud800")', "syntax"),
+        ("ｆ(x=1)", "odd_name"),
+        ("f(ｘ=1)", "odd_name"),
+        ("a.ｂ(x=1)", "odd_name"),
+        ("f(x=ｔrue)", "odd_name"),
+        ("ﬁnd(x=1)", "odd_name"),
+    ],
+)
+def test_own_rules_take_only_whole_characters_and_names_as_they_are_written(text: str, reason: str) -> None:
+    assert outcome(text, strict_bfcl=False) == reason
+
+
+@given(st.dictionaries(st.sampled_from("ab"), st.text(st.characters()) | st.integers(-9, 9) | st.booleans()))
+@example({"a": "\ud83d\ude00", "b": "ｆ \u2028"})
+def test_what_the_own_reader_reads_can_be_written_and_read_again(arguments: dict[str | None, Any]) -> None:
+    text = render_calls([Call("f", arguments)])
+    found = outcome(text, strict_bfcl=False)
+    if isinstance(found, str):
+        assert any(isinstance(value, str) and not _encodable(value) for value in arguments.values())
+    else:
+        assert [Call("f", arguments)] == found and _encodable(render_calls(found))
+
+
+def _encodable(text: str) -> bool:
+    return text.encode(errors="replace").decode() == text
 
 
 @BOTH

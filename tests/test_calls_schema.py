@@ -129,6 +129,13 @@ def test_a_folder_without_the_files_is_refused(tmp_path: Path) -> None:
         read_bfcl(tmp_path, "multiple")
 
 
+def test_a_category_in_two_versions_is_refused_with_both_names(write: Write) -> None:
+    folder = write([item(0)], [answer(0)])
+    (folder / "BFCL_v3_multiple.json").write_text(json.dumps(item(0)))
+    with pytest.raises(LabError, match=r"BFCL_v3_multiple\.json, BFCL_v4_multiple\.json; keep one"):
+        read_bfcl(folder, "multiple")
+
+
 NO_FUNCTION = {"id": "multiple_0", "question": [[]]}
 OTHER = {"id": "multiple_0", "ground_truth": [{"boat.hires": {"seats": [2]}}]}
 NOT_LISTS = {"id": "multiple_0", "ground_truth": [{"boat.hire": {"seats": 2}}]}

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import shutil
 import sys
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,12 @@ def edited(change):
         ("p.jsonl", lambda g: b'{"dialogue": "a", "turn": [0], "response": "a"}', "row 1: expected an object with"),
         ("p.jsonl", lambda g: b'{"dialogue": "tin0001", "turn": 1, "response": "a"}', "turn 0 is missing"),
         ("p.jsonl", lambda g: b'{"dialogue": "tin0001", "turn": 0, "response": "a"}\n' * 2, "is there twice"),
+        ("p.jsonl", lambda g: b'{"dialogue": "tin0001", "turn": true, "response": "a"}', "row 1: expected an object"),
+        ("p.jsonl", lambda g: b'{"dialogue": "tin0001", "turn": 0, "turn": 1, "response": "a"}', "'turn' is there"),
+        ("p.json", lambda g: b'{"tin0001": [], "tin0001": []}', "the key 'tin0001' is there twice"),
+        ("p.json", edited(lambda g: {"tin0001": [{"response": "\ud800"}]}), "tin0001, turn 0, response: half of"),
+        ("p.json", edited(lambda g: {"tin0001": [{"response": "a", "problems": 7}]}), "problems is 7, expected a"),
+        ("p.json", edited(lambda g: {"tin0001": [{"response": "a", "problems": [7]}]}), "problems is [7], expected a"),
         ("p.txt", lambda g: b"{}", "expected a prediction file called .json or .jsonl"),
     ],
 )  # fmt: skip
@@ -334,11 +341,63 @@ def test_a_leaderboard_is_not_written_among_its_files(lab, gold, tmp_path):
     assert code == 2 and "it would be read as a prediction file" in err
 
 
+NEARLY = ["gold replies", "Gold  Replies", "gold_replies", "g0ld-rep1ies", "gоld replies", "most frequent  reply"]
+
+
+@pytest.mark.parametrize("name", NEARLY)
+def test_a_file_called_as_a_row_of_every_table_is_refused(name, lab, gold, tmp_path):
+    write_json(tmp_path / "files" / f"{name}.json", gold)
+    for command in (("evaluate", f"files/{name}.json"), ("leaderboard", "files")):
+        code, out, err = lab(*command)
+        assert (code, out) == (2, "") and "is called as a row of the table, '" in err and "rename the file" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["files"]
+
+
+def test_files_whose_names_read_alike_are_refused(lab, gold, tmp_path):
+    for name in ("my model", "My  Model"):
+        write_json(tmp_path / "files" / f"{name}.json", gold)
+    code, _, err = lab("leaderboard", "files")
+    assert code == 2 and "My  Model.json and my model.json are both called 'my model'" in err
+
+
+def test_what_was_scored_is_said_row_by_row():
+    """Also of two rows of one name."""
+    entries = [Entry(some_scores.row("one", "other", {"bleu": 1.0})) for _ in range(3)]
+    part = replace(entries[2].row, scores=replace(entries[2].scores, items=1))
+    notes = table_notes([*entries[:2], Entry(part)], ResponseTask)
+    whole = entries[0].scores
+    size = f"{whole.items} dialogues, {whole.answers} replies"
+    assert f"Scored: {size}; but of one 1 dialogues, {whole.answers} replies." in notes
+
+
+@pytest.mark.parametrize("ending", [".html", ".md", ".HTML", ".Md", ".png", ".svg"])
+def test_an_output_that_another_one_would_overwrite_is_refused(ending, lab, cli, gold, tmp_path):
+    write_json(tmp_path / "files" / "a.json", gold)
+    out = tmp_path / f"x{ending}"
+    for command in (("evaluate", "files/a.json"), ("leaderboard", "files")):
+        code, _, err = lab(*command, "--out", out)
+        assert code == 2 and f"--out {out}: this is the JSON" in err and not out.exists()
+    for command in (("speed",), ("generate", "lab-tiny")):
+        code, _, err = cli(*command, "--out", out)
+        assert code == 2 and f"--out {out}: this is the JSON" in err and not out.exists()
+
+
+def test_an_output_that_the_command_reads_or_that_is_a_folder_is_refused(lab, gold, tmp_path):
+    write_json(tmp_path / "files" / "a.json", gold)
+    published = write_json(tmp_path / "published.json", {"rows": []})
+    before = published.read_bytes()
+    code, _, err = lab("leaderboard", "files", "--published", published, "--out", "./published.json")
+    assert code == 2 and "this is the published table itself" in err and published.read_bytes() == before
+    for command in (("evaluate", "files/a.json"), ("leaderboard", "files")):
+        code, _, err = lab(*command, "--out", tmp_path)
+        assert code == 2 and "a folder, expected a file" in err
+
+
 def test_a_published_combined_that_does_not_add_up_is_named():
     printed = {"bleu": "16.4", "inform": "57.9", "success": "47.6", "combined": "84.8"}
     values = {"bleu": 16.4, "inform": 57.9, "success": 47.6, "combined": 69.17}
     entry = Entry(some_scores.row("damd", "other", values), printed)
-    notes = table_notes([entry], {"damd": "all"}, ResponseTask)
+    notes = table_notes([entry], ResponseTask)
     assert any("the published Combined 84.8 does not follow from its row (69.2)" in note for note in notes)
     assert entry.difference("combined") == -15.6
 

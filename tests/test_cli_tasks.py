@@ -107,6 +107,52 @@ def test_our_own_rules_are_settings_of_the_task(lab, bfcl, tmp_path):
         assert read_json(tmp_path / "out.report.json")["rows"]["out"]["values"]["accuracy"] == accuracy
 
 
+SKELLIG_JSON = '[{"ferry.find": "{\\"port\\": \\"Skellig\\"}"}]'
+
+
+@pytest.mark.parametrize(
+    ("result", "accuracy", "own"),
+    [
+        ("\"ferry.find(port='Skellig')\"", 100, 100),
+        ('[{"ferry.find": {"port": "Skellig"}}]', 100, 100),
+        (SKELLIG_JSON, 100, 100),  # arguments as JSON text, of models with an interface for calls
+        (SKELLIG_JSON.replace("Skellig", "skel-lig"), 100, 0),  # the leaderboard's rule for texts is its own
+        ('[{"ferry.find": "{\\"port\\": \\"x\\", \\"port\\": \\"Skellig\\"}"}]', 100, 0),  # it takes the last
+        ('[{"ferry.find": "{\\"port\\""}]', 0, 0),
+        ('[{"ferry.find": "[1]"}]', 0, 0),
+        ('[{"ferry.find": ""}]', 0, 0),
+        ('[{"ferry.find": "' + "[" * 5000 + '"}]', 0, 0),
+        ('[{"ferry.find": 5}]', 0, 0),
+    ],
+)
+def test_result_files_of_the_leaderboard_are_read_under_their_own_name(lab, bfcl, tmp_path, result, accuracy, own):
+    (tmp_path / "BFCL_v4_simple_python_result.json").write_text(f'{{"id": "simple_python_0", "result": {result}}}\n')
+    where = ("BFCL_v4_simple_python_result.json", "--task", "calls", "--corpus", bfcl, "--resamples", 0)
+    for assignments, expected in (((), accuracy), (("task.strict_bfcl=false",), own)):
+        code, _, err = lab(*where, *assignments, "--out", "r.json")
+        assert code == 0, err
+        rows = read_json(tmp_path / "r.json")["rows"]
+        assert rows["BFCL_v4_simple_python_result"]["values"]["accuracy"] == expected
+
+
+def test_a_folder_of_result_files_is_one_system(lab, bfcl, tmp_path):
+    rows = {"live/BFCL_v4_simple_python": ("simple_python_0", "f()"), "BFCL_v4_irrelevance": ("irrelevance_0", "no")}
+    for name, (key, result) in rows.items():
+        write_jsonl(tmp_path / "ours" / f"{name}_result.json", [{"id": key, "result": result}])
+    (tmp_path / "ours" / "._BFCL_v4_irrelevance_result.json").write_bytes(b"\x00\x05\x16\x07")
+    code, _, err = lab("ours", "--task", "calls", "--corpus", bfcl, "--resamples", 0)
+    assert code == 0, err
+    report = read_json(tmp_path / "ours.report.json")
+    assert report["rows"]["ours"]["values"]["accuracy"] == 50
+    assert list(report["predictions_sha256"]) == [f"{name}_result.json" for name in sorted(rows)]
+    write_jsonl(tmp_path / "ours" / "BFCL_v3_irrelevance_result.json", [{"id": "irrelevance_0", "result": ""}])
+    code, _, err = lab("ours", "--task", "calls", "--corpus", bfcl)
+    assert code == 2 and "BFCL_v3_irrelevance_result.json and BFCL_v4_irrelevance_result.json; keep one" in err
+    (bfcl / "BFCL_v3_irrelevance.json").write_text("")
+    code, _, err = lab("ours", "--task", "calls", "--corpus", bfcl)
+    assert code == 2 and "BFCL_v3_irrelevance.json and BFCL_v4_irrelevance.json are one category; keep one" in err
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

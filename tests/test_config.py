@@ -109,8 +109,8 @@ def test_a_value_that_can_be_misread_is_refused_in_one_line(key, text, complaint
 @pytest.mark.parametrize(
     ("text", "kind"), [("false", "bool"), ("0", "int"), ('""', "str"), ("[]", "list"), ("'no'", "str"), ("yes", "str")]
 )
-@pytest.mark.parametrize("section", ["training", "lora"])
-def test_only_null_means_a_section_of_defaults(section, text, kind, tmp_path):
+@pytest.mark.parametrize("section", ["training", "lora", "task"])
+def test_a_section_is_a_mapping(section, text, kind, tmp_path):
     complaint = f"{section}: expected a mapping of settings, found {kind}"
     recipe = tmp_path / "mine.yaml"
     recipe.write_text(f"{section}: {text}\n")
@@ -118,6 +118,50 @@ def test_only_null_means_a_section_of_defaults(section, text, kind, tmp_path):
         with pytest.raises(LabError) as refused:
             load_recipe(*arguments)
         assert str(refused.value).endswith(complaint)
+
+
+@pytest.mark.parametrize("section", ["training", "lora", "task", "decoding", "sweep"])
+def test_a_section_is_not_thrown_away_by_null(section, tmp_path):
+    """Left out, or with a comment in every line, it has its defaults; `lora=null` after a recipe's section may be an
+    accident."""
+    recipe = tmp_path / "mine.yaml"
+    for text in ("null", "~", ""):
+        with pytest.raises(LabError, match=f"^{section}={text}: expected a mapping of settings, found null"):
+            load_recipe("town-qlora-cpu", [f"{section}={text}"])
+        recipe.write_text(f"{section}: {text}\n")
+        if text:
+            with pytest.raises(LabError, match=rf"mine\.yaml: {section}: expected a mapping of settings, found null"):
+                load_recipe(str(recipe))
+    recipe.write_text(f"recipe: x\n{section}:\n  # rank: 3\n")
+    assert load_recipe(str(recipe)) == load_recipe(str(recipe), ["lora={}"])
+
+
+LAYERS = ", ".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("[" * 5000, "nested too deeply"), ("{a: " * 5000, "nested too deeply"),
+        (f"{{a: &a [{'x' * 90}], {LAYERS}}}", "more than 1,000,000 characters with its aliases written out"),
+        ("&a [*a]", "with its aliases written out"), ("x" * 2_000_000, "at most 1,000,000"),
+        ("{rank: 4, alpha: 3, rank: 8}", "the key 'rank' is there twice"), ("\0", "special characters"),
+    ],
+)  # fmt: skip
+def test_values_of_yaml_have_bounds(value, reason):
+    """Each is one short line, on the command line and in a file."""
+    for read in (lambda: override({}, [f"lora={value}"]), lambda: parse_yaml(f"lora: {value}", "f")):
+        with pytest.raises(LabError) as refused:
+            read()
+        assert reason in str(refused.value) and len(str(refused.value)) < 400 and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["x" * 100_000, "[" + "1, " * 90_000 + "1]", "{" + "x" * 9_000 + ": 1}"])
+def test_a_long_value_is_cut_in_messages(value):
+    for key in ("training.steps", "training.schedule", "training"):
+        with pytest.raises(LabError) as refused:
+            load_recipe("town-qlora-cpu", [f"{key}={value}"])
+        assert len(str(refused.value)) < 500
 
 
 def test_a_section_of_null_has_the_defaults_and_can_be_assigned_to():

@@ -14,10 +14,12 @@ from faulty_server import FaultyServer, free_port, start_later
 from rich.console import Console
 from tiny_corpus import write_tiny_corpus
 
+from lab_lib.corpora import download as download_module
 from lab_lib.corpora import fetch as fetch_module
 from lab_lib.corpora.download import Patience, download
 from lab_lib.corpora.fetch import extract, fetch, read_manifest
 from lab_lib.corpora.load import cache_folder, load_corpus
+from lab_lib.corpora.web import read_web
 from lab_lib.errors import LabError
 
 BODY = bytes(range(256)) * 2000  # 512,000 bytes: several blocks
@@ -145,6 +147,104 @@ def test_no_server_at_all_names_the_address(tmp_path: Path) -> None:
 def test_only_http_addresses(url: str, tmp_path: Path) -> None:
     with pytest.raises(LabError, match="expected an http or https address"):
         download(url, tmp_path / "file", SUM, QUICK)
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://127.0.0.1/x", "file:///etc/hostname", "http://[::1/", "http://127.0.0.1:x/"]
+)
+def test_redirects_lead_to_http_addresses_alone(server: FaultyServer, tmp_path: Path, address: str) -> None:
+    server.faults["/file"].extend([f"to {address}"] * 3)
+    with pytest.raises(LabError, match=rf"^{server.base}/file: .*(redirects to|leads to|302)") as caught:
+        get(server, tmp_path)
+    assert "\n" not in str(caught.value) and len(server.requests) == 1 and left(tmp_path) == []
+
+
+def test_a_redirect_to_another_file_of_the_web_is_followed(server: FaultyServer, tmp_path: Path) -> None:
+    server.files["/moved"] = BODY
+    server.faults["/file"].append(f"to {server.base}/moved")
+    assert get(server, tmp_path).read_bytes() == BODY
+
+
+@pytest.mark.parametrize("url", ["http://[::1/", "http://127.0.0.1:port/x", "http://127.0.0.1/a b\x01"])
+def test_an_address_that_cannot_be_is_refused_at_once(url: str, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="address"):
+        download(url, tmp_path / "file", SUM, QUICK)
+
+
+@pytest.mark.parametrize("size", [len(BODY), None])
+def test_a_body_without_end_is_cut_at_the_size_of_the_file(
+    server: FaultyServer, tmp_path: Path, size: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_module, "MOST", len(BODY))
+    server.faults["/file"].append("endless")
+    here: list[int] = []
+    path = download(f"{server.base}/file", tmp_path / "file", SUM, QUICK, here.append, size)
+    assert path.read_bytes() == BODY and max(here) == len(BODY) + 1  # the second try was the right file
+    server.faults["/file"].extend(["endless"] * 3)
+    with pytest.raises(
+        LabError, match=rf"/file: more than the {len(BODY)} bytes came that the file has, after 3 tries"
+    ):
+        download(f"{server.base}/file", tmp_path / "other", SUM, QUICK, size=size)
+    assert left(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("fault", ["drip", "one byte"])
+def test_a_server_that_is_too_slow_is_given_up_on(server: FaultyServer, tmp_path: Path, fault: str) -> None:
+    """Each byte is progress, and would be waited for; but not for days."""
+    server.faults["/file"].extend([fault] * 500)
+    patience = Patience(attempts=3, stall=0.5, pause=0.01, grace=0.2, slowest=1e6)
+    with pytest.raises(LabError, match=r"/file: only \d+ bytes came in \d+ s; \d+ bytes are kept and the same command"):
+        download(f"{server.base}/file", tmp_path / "file", SUM, patience)
+
+
+def test_a_head_without_end_is_a_failed_try(server: FaultyServer, tmp_path: Path) -> None:
+    server.faults["/file"].extend(["slow head"] * 3)
+    patience = Patience(attempts=3, stall=0.05, pause=0.01)
+    with pytest.raises(LabError, match=r"/file: no connection \(the head of the answer does not end\), after 3 tries"):
+        download(f"{server.base}/file", tmp_path / "file", SUM, patience)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("endless", "/file: more than 600000 bytes; is the address right"),
+        ("drip", r"/file: only \d+ bytes came in 0 s"),
+        ("slow head", "/file: .*does not end"),
+        ("404", "/file: HTTP Error 404: Not Found"),
+        (
+            "to ftp://127.0.0.1/x",
+            "/file: the server redirects to 'ftp://127.0.0.1/x', expected an http or https address",
+        ),
+        ("to http://[::1/", "/file: .*"),
+    ],
+)
+def test_a_page_of_the_web_is_read_within_bounds(server: FaultyServer, fault: str, message: str) -> None:
+    assert read_web(f"{server.base}/file", 600_000, 0.3) == BODY
+    server.faults["/file"].append(fault)
+    with pytest.raises(LabError, match=message) as caught:
+        read_web(f"{server.base}/file", 600_000, 0.3 if fault != "slow head" else 0.05)
+    assert str(caught.value).isprintable()
+
+
+def test_416_for_a_part_that_is_not_there_is_an_answer_like_404(server: FaultyServer, tmp_path: Path) -> None:
+    server.faults["/file"].append("416")
+    with pytest.raises(LabError, match=r"/file: the server answered 416 \("):
+        get(server, tmp_path)
+
+
+@pytest.mark.parametrize("value", ["abc", "-5", "²", "9" * 5000, "1e3"])
+def test_a_length_that_is_no_number_is_one_line(server: FaultyServer, tmp_path: Path, value: str) -> None:
+    server.faults["/file"].extend([f"Content-Length: {value}".encode().decode("latin-1")] * 3)
+    with pytest.raises(LabError, match=r"/file: the server says Content-Length: .{1,50}, after 3 tries"):
+        get(server, tmp_path)
+
+
+@pytest.mark.parametrize("value", ["bytes ²-", "bytes x-y/z", "", "pages 1-2", "bytes " + "9" * 5000 + "-"])
+def test_a_range_that_is_no_number_is_another_range(server: FaultyServer, tmp_path: Path, value: str) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "file.json.part").write_bytes(BODY[:1000])
+    server.faults["/file"].append(f"Content-Range: {value}".encode().decode("latin-1"))
+    assert get(server, tmp_path).read_bytes() == BODY  # from the start
 
 
 def test_a_folder_that_cannot_be_made_is_named(server: FaultyServer, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tiny_corpus import change, write_tiny_corpus
 from lab_lib.corpora.delex import delexicalise, refill
 from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.multiwoz import read_multiwoz
-from lab_lib.corpora.types import Corpus, DomainGoal, Dropped, Span
+from lab_lib.corpora.types import Corpus, DomainGoal, Dropped, Span, State
 from lab_lib.corpora.values import normalise_state
 from lab_lib.errors import LabError
 
@@ -88,6 +89,17 @@ def test_dialogues_without_goal_acts_or_with_another_length_are_kept_and_noted(f
     assert corpus.splits["dev"][0].turns[0].spans == ()
 
 
+def test_slots_without_a_value_are_no_wish_and_counted(folder: Path) -> None:
+    values = {"restaurant-area": ["north"], "restaurant-food": ["Not mentioned"], "restaurant-name": ["", "none"]}
+    change(folder / TRAIN, _slot_values(values | {"restaurant-pricerange": ["none", "cheap"]}))
+    corpus = read_multiwoz(folder, folder, "tiny")
+    state = corpus.splits["train"][0].turns[0].state
+    assert state == State({"restaurant": {"area": ("north",), "pricerange": ("cheap",)}})
+    assert corpus.dropped == (
+        Dropped("TIN0001.json", "state: 2 slots have no value but '', 'none' or 'not mentioned'"),
+    )
+
+
 def test_a_one_row_table_may_be_the_bare_row(folder: Path) -> None:
     change(folder / "db/taxi_db.json", lambda rows: None)
     (folder / "db/taxi_db.json").write_text('{"taxi_types": ["tesla"]}')
@@ -139,6 +151,14 @@ SPOILT: list[tuple[str, str, Callable[[Any], Any], str]] = [
     ("span_info", "dialog_acts.json", lambda a: a["TIN0001.json"]["1"].update(span_info={}), "to be a list"),
     ("dialog_act", "dialog_acts.json", lambda a: a["TIN0001.json"]["1"].update(dialog_act={"A-Inform": "x"}),
      "turn 1: expected 'dialog_act' of the form"),
+    ("acts the wrong way round", "dialog_acts.json",
+     lambda a: a["TIN0001.json"]["1"].update(dialog_act={"A-Inform": [["none", "area"], ["north", "area"]]}),
+     "turn 1: A-Inform has slot 'north' with value 'area'; expected the slot before its value"),
+    ("a question the wrong way round", "dialog_acts.json",
+     lambda a: a["TIN0001.json"]["1"].update(dialog_act={"A-Request": [["?", "phone"]]}),
+     "slot '?' with value 'phone'"),
+    ("span the wrong way round", "dialog_acts.json", _span("A-Inform", "copper kettle", "name", 4, 17),
+     "turn 1: A-Inform has slot 'copper kettle' with value 'name'"),
     ("acts of a missing turn", "dialog_acts.json", lambda a: a["TIN0001.json"].update({"9": {}}),
      "dialogue TIN0001.json, turn 9: the dialogue has turns 0 to 3"),
     ("acts of no form", "dialog_acts.json", lambda a: a.update({"TIN0001.json": []}), "TIN0001.json: expected {turn"),
@@ -283,3 +303,46 @@ def test_delexicalised_replies_equal_the_official_references(multiwoz: Corpus, o
         assert replies == references[dialogue.key], dialogue.id
         compared += len(replies)
     assert compared == 7372
+
+
+@pytest.mark.parametrize("text", ["\u200b", " \ufeff\u2060\n", "\u3164\u2800", "\ufe0f", "\xad\u202e"])
+def test_words_that_cannot_be_seen_are_none(folder: Path, text: str) -> None:
+    change(folder / TRAIN, lambda dialogues: dialogues[0]["turns"][2].update(utterance=text))
+    with pytest.raises(LabError, match=r"dialogue TIN0001\.json, turn 2: the turn has no words"):
+        read_multiwoz(folder, folder, "tiny")
+
+
+@pytest.mark.parametrize("name", [TRAIN, "data.json", "dialog_acts.json", "schema.json", "db/restaurant_db.json"])
+def test_keys_there_twice_and_halves_of_characters_are_refused_in_every_file(folder: Path, name: str) -> None:
+    text = (folder / name).read_text()
+    key = re.search(r'"(\w+)": ', text)
+    assert key is not None
+    for broken, message in (
+        (text.replace(key[0], key[0] + "0, " + key[0], 1), f"the key '{key[1]}' is there twice"),
+        (text.replace(key[0], '"odd": "\\ud83d", ' + key[0], 1), "odd: half of a surrogate pair"),
+    ):
+        (folder / name).write_text(broken)
+        with pytest.raises(LabError, match=message) as caught:
+            read_multiwoz(folder, folder, "tiny")
+        assert f"{folder / name}: line " in str(caught.value)
+
+
+def test_files_that_macos_writes_beside_are_passed_over(folder: Path) -> None:
+    before = read_multiwoz(folder, folder, "tiny")
+    for path in list(folder.rglob("*.json")):
+        path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07")
+    assert read_multiwoz(folder, folder, "tiny") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "message"),
+    [
+        (TRAIN, lambda found: found[0].update(services=5), "dialogue TIN0001.json: 'services' is 5, expected a list"),
+        (TRAIN, lambda found: found[0]["turns"][0]["frames"][0].update(service=["x"]), r"turn 0: unknown service \["),
+        ("data.json", lambda found: found["TIN0001.json"]["goal"]["restaurant"].update(reqt=[[1]]), "expected a list"),
+    ],
+)  # fmt: skip
+def test_values_of_another_kind_are_named(folder: Path, name: str, edit: Callable[[Any], None], message: str) -> None:
+    change(folder / name, edit)
+    with pytest.raises(LabError, match=message):
+        read_multiwoz(folder, folder, "tiny")

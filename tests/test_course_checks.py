@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import types
+from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
 from lab_lib.course import checks, corridor
 from lab_lib.course.checks.core import UNWRITTEN, Exercise, Wrong, WrongAnswer, call, close, equal, refuses
 from lab_lib.errors import LabError
+from tests.odd_answers import Agreeable, Hostile, fails
 
 
 def says(function, *arguments, **named) -> str:
@@ -78,6 +82,13 @@ def test_show_says_when_there_is_nothing_yet(lab, capsys, monkeypatch):
     assert capsys.readouterr().out == f"seen\n77.1: {UNWRITTEN}\n"
 
 
+def test_show_names_an_answer_that_cannot_be_drawn(lab, monkeypatch):
+    monkeypatch.setitem(checks.importlib.import_module("").SHOWS, "77.1", lambda answer: answer() + 1)
+    with pytest.raises(WrongAnswer, match=r"77\.1 cannot be shown\n  TypeError: .*; check") as error:
+        checks.show("77.1", lambda: None)
+    assert isinstance(error.value.__cause__, TypeError)
+
+
 def test_call_names_the_input_that_failed():
     def unwritten(x):
         raise NotImplementedError()
@@ -92,16 +103,22 @@ def test_call_names_the_input_that_failed():
 
 @pytest.mark.parametrize(
     "got, expected",
-    [([1], [1]), (np.array([1, 2]), [1, 2]), ("a", "a"), ({"a": 1}, {"a": 1}), (None, None), (np.int64(3), 3)],
-)
+    [
+        ([1], [1]), (np.array([1, 2]), [1, 2]), ("a", "a"), ({"a": 1}, {"a": 1}), (None, None), (np.int64(3), 3),
+        ([np.array([1, 2])], [[1, 2]]), ((np.array([1]), 3), ([1], 3)), ({"a": np.ones(1)}, {"a": [1]}), ({1}, {1}),
+        ([torch.tensor([1, 2])], [[1, 2]]), (torch.ones(1, requires_grad=True), [1.0]), (np.bool_(True), True),
+        (Counter("a"), {"a": 1}), (2.0, 2),
+    ],
+)  # fmt: skip
 def test_equal_passes(got, expected):
     equal(got, expected, given="it")
 
 
 @pytest.mark.parametrize(
     "got, expected",
-    [([1], [2]), (np.array([1, 2]), [1, 3]), (np.array([1, 2]), [1]), ((1,), [1]), (None, 1), (np.ones(2), "a")],
-)
+    [([1], [2]), (np.array([1, 2]), [1, 3]), (np.array([1, 2]), [1]), ((1,), [1]), (None, 1), (np.ones(2), "a"),
+     (True, 1), (1, True), ("1", 1), (Agreeable(), 1), ([Agreeable()], ["a"]), (NotImplemented, None)],
+)  # fmt: skip
 def test_equal_shows_both_values(got, expected):
     message = says(equal, got, expected, given="it")
     assert message.startswith("for it: got ") and f"expected {expected!r}" in message
@@ -109,6 +126,33 @@ def test_equal_shows_both_values(got, expected):
 
 def test_long_values_are_cut():
     assert len(says(equal, "x" * 5000, "y", given="it")) < 400
+
+
+def test_close_takes_numbers_only():
+    for got in (True, "1.0", 1 + 0j, None, [1.0, "x"], float("nan"), Agreeable(), Hostile(), {1: 1.0}):
+        assert says(close, got, 1.0, given="it", tolerance=5).startswith("for it: got ")
+    close([torch.tensor(1.0, requires_grad=True), np.float32(2)], (1, 2), given="it", tolerance=0)
+
+
+def test_a_check_that_cannot_read_an_answer_says_so(lab, monkeypatch):
+    """As against an error in the student's own code, which is shown as theirs."""
+
+    def longest(answer):
+        equal(max(map(len, call(answer, "ab", given="'ab'"))), 2, given="'ab'")
+
+    monkeypatch.setitem(checks.importlib.import_module("").CHECKS, "77.1", Exercise("longest", longest, hint=""))
+    for answer, message in (
+        (lambda x: 3, "for 'ab': got 3, expected a value of another form; reading yours raises TypeError: "),
+        (lambda x: (1 / 0 for _ in x), "reading yours raises ZeroDivisionError: division by zero"),
+        (fails(ZeroDivisionError("mine")), "for 'ab': ZeroDivisionError: mine (line "),
+        (fails(SystemExit(3)), "for 'ab': SystemExit: 3 (line "),
+        (lambda: 3, "takes 0 positional arguments but 1 was given$"),
+    ):
+        with pytest.raises(WrongAnswer, match=re.escape(message).replace(re.escape("$"), "$")):
+            checks.check("77.1", answer)
+    for arguments in ((), (len, len)):
+        with pytest.raises(WrongAnswer, match=f"got {len(arguments)} answers, expected 1"):
+            checks.check("77.1", *arguments)
 
 
 def test_close_compares_shapes_and_numbers():

@@ -12,6 +12,7 @@ import pytest
 from lab_lib.course import check
 from lab_lib.course.checks import labs
 from tests.course_answers import complaint, right_answers, wrong_answers
+from tests.odd_answers import odd_functions, odd_values
 
 WRONG: dict[str, list[tuple]] = {}
 for lab in labs():
@@ -61,3 +62,11 @@ def test_a_wrong_answer_is_told_why(exercise, answer, message):
 def test_messages_with_the_same_explanation_differ(exercise):
     said = [told(exercise, answer) for answer, _ in WRONG[exercise]]
     assert len(set(said)) == len(said)
+
+
+@pytest.mark.parametrize("exercise", WRONG)
+def test_an_odd_answer_is_refused_in_one_line(exercise):
+    """Nothing that a student can pass or return ends in a traceback out of the check, and none of it is right."""
+    for name, answer in (odd_values() | odd_functions()).items():
+        title, message = told(exercise, answer).split("\n")  # a second failure would add a hint
+        assert title.startswith(f"✗ {exercise} ") and message.startswith("  ") and len(message) < 1000, name

@@ -62,7 +62,7 @@ def evil_dialogue() -> Dialogue:
 # ---- the dialogue browser -------------------------------------------------------------------------------------------
 
 
-def test_marked_turns_say_what_was_said_and_placeholders_what_is_learnt() -> None:
+def test_marked_turns_say_what_was_said_and_placeholders_what_is_supervised() -> None:
     for dialogue in TOWN.splits["test"]:
         for turn in dialogue.turns:
             assert text(re.sub(r"<sub>.*?</sub>", "", dialogues.spans_html(turn))) == turn.text
@@ -100,7 +100,7 @@ def test_dialogues_cannot_bring_html(delexicalised: bool) -> None:
 
 def test_the_browser_pages_searches_and_changes_split() -> None:
     box = dialogues._shell(TOWN, "test", "")
-    (splits, words), (pager, learnt), view = box.children[0].children, box.children[1].children, box.children[2]
+    (splits, words), (pager, delexicalised), view = box.children[0].children, box.children[1].children, box.children[2]
     slider, back, forth = pager.children
     forth.click()
     assert TOWN.splits["test"][1].id in view.value and "(2 of 60)" in view.value
@@ -116,7 +116,7 @@ def test_the_browser_pages_searches_and_changes_split() -> None:
     words.value = ""
     splits.value = "train"
     assert "(1 of 400)" in view.value
-    learnt.value = True
+    delexicalised.value = True
     assert f"<mark>[{next(s.slot for t in TOWN.splits['train'][0].system_turns for s in t.spans)}]" in view.value
 
 

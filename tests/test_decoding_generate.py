@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from tiny_models import tiny_llama
@@ -145,7 +146,16 @@ def test_an_empty_prompt_is_refused(loaded):
 
 
 @pytest.mark.parametrize(
-    "line", ['{"dialogue": "d1", "tur', "1\n", "{}\n", '{"dialogue": [], "turn": 0, "response": ""}\n']
+    "line",
+    [
+        '{"dialogue": "d1", "tur',
+        "1\n",
+        "{}\n",
+        '{"dialogue": [], "turn": 0, "response": ""}\n',
+        '{"dialogue": "d0", "turn": true, "response": "", "tokens": 1, "stopped": true}\n',
+        '{"dialogue": "d0", "turn": 1, "response": 7, "tokens": 1, "stopped": true}\n',
+        '{"dialogue": "d0", "turn": 1, "response": "of another program"}\n',
+    ],
 )
 def test_an_interrupted_prediction_file_goes_on_to_the_same_file(loaded, tmp_path, line):
     model, tokenizer = loaded
@@ -169,6 +179,18 @@ def test_an_interrupted_prediction_file_goes_on_to_the_same_file(loaded, tmp_pat
     assert decode_to_file(model, tokenizer, todo, config, broken).read_text() == whole
     assert not partial.exists() and len(whole.splitlines()) == 6
     assert decode_to_file(model, tokenizer, [], config, broken).read_text() == whole  # finished files are kept
+
+
+def test_a_folder_that_is_removed_while_replies_are_decoded_is_one_line_and_no_new_folder(loaded, tmp_path):
+    model, tokenizer = loaded
+    todo = [Prompt(tuple(ids), f"d{n}", 0) for n, ids in enumerate(prompt_ids(4))]
+    out = tmp_path / "run" / "predictions" / "base.jsonl"
+    with pytest.raises(LabError, match=r"base\.jsonl\.partial: 4 answers that were decoded are gone"):
+        config = DecodeConfig(max_new_tokens=2, batch_size=2)
+        decode_to_file(
+            model, tokenizer, todo, config, out, lambda done: shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        )
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_prediction_is_its_row_without_the_bookkeeping(tmp_path):

@@ -102,10 +102,13 @@ def test_settings_of_a_checkpoint_are_not_written_on(tmp_path):
     """Some versions of the library refuse to save a temperature beside do_sample=false."""
     base = tiny_llama(tmp_path / "base")
     (base / "generation_config.json").write_text(json.dumps(ODD | {"eos_token_id": [2, 7], "bos_token_id": 1}))
-    merge_adapter(ModelConfig(str(base)), str(tiny_adapter(base, tmp_path / "adapter")), tmp_path / "merged")
+    merged = merge_adapter(ModelConfig(str(base)), str(tiny_adapter(base, tmp_path / "adapter")), tmp_path / "merged")
     written = read_json(tmp_path / "merged" / "generation_config.json")
     assert not ODD.keys() & written.keys()
     assert (written["eos_token_id"], written["bos_token_id"], written["pad_token_id"]) == ([2, 7], 1, 0)
+    # lab decode ends at the tokenizer's token alone, so this is said.
+    name = load_model(ModelConfig(str(base))).tokenizer.convert_ids_to_tokens(7)
+    assert merged.end_token is not None and f"the checkpoint also names {name}:" in merged.end_token.reason
 
 
 @pytest.mark.parametrize("family", CAUSAL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -134,6 +135,11 @@ def test_texts_are_compared_without_these_characters() -> None:
     assert standardise(" ,./-_*^") == ""
     assert standardise("Aé:'") == 'aé:"'
     assert standardise("a\tb\n(c)") == "a\tb\n(c)"
+
+
+def test_long_texts_are_shown_where_they_differ() -> None:
+    found = mismatch("a word " * 30 + "north", ["a word " * 30 + "south"], parameter("string"))
+    assert found is not None and re.fullmatch(r"\w+='….+north' is not one of \['….+south'\]", found[1])
 
 
 def test_a_value_too_large_to_print_is_wrong_and_no_more() -> None:

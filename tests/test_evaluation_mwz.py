@@ -52,7 +52,8 @@ def test_perfect_replies(scorer: MwzScorer) -> None:
     assert scores.intervals["success"] == (100.0, 100.0)
     assert scores.replies["one"] == ("try NAME.", "the phone is PHONE.")
     assert scores.active_domains["one"] == (("hotel",), ("hotel",))
-    assert scores.notes == () and scores.unknown_placeholders == {}
+    assert scores.notes == ("replies under 4 tokens: 2 of 4; they have no 4-gram for BLEU",)  # try NAME .
+    assert scores.unknown_placeholders == {}
 
 
 def test_half_of_the_dialogues_fail(scorer: MwzScorer) -> None:
@@ -112,7 +113,9 @@ def test_missing_dialogues_and_turns_are_counted(scorer: MwzScorer) -> None:
     assert scores.notes == (
         "predicted dialogues: 1 of 2; only these are scored",
         "dialogues with fewer turns than the reference: 1, missing turns: 1",
+        "replies under 4 tokens: 1 of 1; they have no 4-gram, and as no reply has one, BLEU is 0, whatever they say",
     )
+    assert scores.bleu == 0.0
     assert (scores.inform, scores.success, scores.turns) == (100.0, 0.0, 1)
 
 
@@ -301,7 +304,7 @@ def test_dialogues_without_goal_count_for_bleu_only() -> None:
     assert scores.per_dialogue["b"].match == {} and scores.per_dialogue["b"].causes == (
         "no goal: left out of Inform and Success",
     )
-    assert scores.notes == ("dialogues without goal: 1; they are left out of Inform and Success",)
+    assert scores.notes[0] == "dialogues without goal: 1; they are left out of Inform and Success"
 
 
 def test_a_corpus_without_goals_or_split_or_replies_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,18 @@ def test_one_line_names_the_place(path: tuple[Any, ...], to: Any, message: str) 
     with pytest.raises(LabError) as caught:
         scorer().score(changed(*path, to=to), resamples=0)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_texts_that_differ_late_are_shown_where_they_differ() -> None:
+    long = "a bed in Tolvey " * 9
+    gold = dialogue(user(frame("Inns_1", town=long + "north"), utterance=long + "please"))
+    ours = copy.deepcopy(gold)
+    ours["turns"][0]["frames"][0]["state"]["slot_values"]["town"] = [long + "south"]
+    (cause,) = scorer(**{"7_1": gold}).score({"7_1": ours}, resamples=0).frames[0].causes
+    assert re.fullmatch(r"wrong value: town is '….+south', expected '….+north', counts 0\.\d+", cause)
+    ours["turns"][0]["utterance"] += " "
+    with pytest.raises(LabError, match=r"turn 0: utterance '….+please ', expected '….+please'$"):
+        scorer(**{"7_1": gold}).score({"7_1": ours}, resamples=0)
 
 
 @pytest.mark.parametrize("part", ["active_intent", "requested_slots", "slot_values"])

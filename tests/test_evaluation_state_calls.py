@@ -73,7 +73,13 @@ def test_figures_by_hand(tiny):
     ("text", "right"),
     [
         ('book_restaurant(day="monday", people="2", time="19:00")', True),
-        ('[book_restaurant(time="7 pm", people="2", day="Monday")]', True),  # another annotated spelling; any order
+        ('[book_restaurant(time="7 pm", people="2", day="monday")]', True),  # another annotated spelling; any order
+        ('book_restaurant(day="Monday", people="2", time="19:00")', False),  # another day to the database and the state
+        ('book_restaurant(day="monday", people="-2", time="19:00")', False),  # the leaderboard would take these three
+        ('book_restaurant(day="mon-day", people="2", time="19:00")', False),
+        ('book_restaurant(day="monday", people="2", time="19 00")', False),
+        ('ｂｏｏｋ_restaurant(day="monday", people="2", time="19:00")', False),  # names in letters of full width
+        ('book_restaurant(ｄａｙ="monday", people="2", time="19:00")', False),
         ('book_restaurant("monday", "2", "19:00")', True),  # positional, in the order of the schema
         ('book_restaurant(day="monday", people="2", time="20:00")', False),
         ('book_restaurant(day="monday", people="2")', False),

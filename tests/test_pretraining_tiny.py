@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from pretrain_job import ARGUMENTS, STEPS, log_steps, same, write_sgd
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json, write_jsonl
-from lab_lib.pretraining.folder import cut_log, open_folder
+from lab_lib.pretraining.folder import cut_log, load_checkpoint, open_folder, save_checkpoint
 from lab_lib.pretraining.tiny import PretrainConfig, check_size, learning_rate, main
+from lab_lib.runs.lock import owning
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -67,6 +69,57 @@ def test_the_same_command_goes_on_and_ends_in_the_same_weights(data, whole, tmp_
     assert code == 0 and f"resuming from the checkpoint of step {left}" in said
     assert same(tmp_path / "out", whole)
     assert log_steps(tmp_path / "out") == log_steps(whole) == list(range(10, STEPS + 1, 10))
+
+
+def small(seed: int):
+    """Return a model of one weight with its optimiser, after a step."""
+    import torch
+
+    torch.manual_seed(seed)
+    model = torch.nn.Linear(2, 1, bias=False)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.1)
+    model(torch.ones(1, 2)).sum().backward()
+    optimiser.step()
+    return model, optimiser
+
+
+@pytest.mark.parametrize(
+    ("name", "harm", "said"),
+    [
+        ("step-20.safetensors", None, None),
+        ("step-20.safetensors", lambda path: path.unlink(), "no such file"),
+        ("step-20.safetensors", lambda path: os.truncate(path, 100), "not what was written"),
+        ("step-20.safetensors", lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"), "not what was written"),
+        ("latest.json", lambda path: path.write_text("[]"), "does not name a checkpoint"),
+        ("latest.json", lambda path: path.write_text('{"step": "../20"}'), "does not name a checkpoint"),
+        ("latest.json", lambda path: path.write_text('{"step": 20, "file": "step-20.safetensors"}'), "not what was"),
+        ("latest.json", lambda path: path.write_text('{"step": 2'), "latest.json: line 1"),
+    ],
+)
+def test_a_damaged_checkpoint_is_passed_over_with_a_line(tmp_path, name, harm, said):
+    import torch
+
+    model, optimiser = small(0)
+    save_checkpoint(tmp_path, model, optimiser, 20)
+    assert {path.name for path in tmp_path.iterdir()} == {"step-20.safetensors", "latest.json"}
+    if harm:
+        harm(tmp_path / name)
+    other, others = small(1)
+    before = other.weight.clone()
+    step, wrong = load_checkpoint(tmp_path, other, others)
+    if said is None:
+        assert (step, wrong) == (20, None) and torch.equal(other.weight, model.weight)
+        assert torch.equal(others.state[other.weight]["exp_avg"], optimiser.state[model.weight]["exp_avg"])
+    else:
+        assert step == 0 and said in wrong and str(tmp_path) in wrong and torch.equal(other.weight, before)
+
+
+def test_a_pretraining_is_written_by_one_command_at_a_time(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["pretrain", *call(tmp_path, tmp_path / "out")])
+    with owning(tmp_path / "out"), pytest.raises(SystemExit):
+        main()
+    assert "is writing this run" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
 
 
 def test_rows_of_steps_that_are_taken_again_leave_the_log(tmp_path):

@@ -50,6 +50,22 @@ def test_no_secret_and_no_text_of_an_event_in_a_script(path):
             assert step["with"]["persist-credentials"] is False and "ref" not in step["with"]
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_actions_are_named_by_commit_and_say_their_version(path):
+    used = re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))
+    assert used and all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+\b.*", name) for name in used), used
+
+
+def test_the_required_check_reports_on_every_pull_request():
+    """What is skipped for its `paths:` never reports; and they are looked for among the first 300 files alone."""
+    workflow = read(FILES_BY_NAME["results"])
+    assert workflow["on"] == {"pull_request_target": None}
+    comment = workflow["jobs"]["comment"]
+    assert "if" not in comment["steps"][-1] and comment["steps"][-1]["env"] == {
+        "STATUS": "${{ needs.check.outputs.status }}"
+    }
+
+
 def test_the_job_that_writes_runs_no_code_of_the_repository():
     job = read(FILES_BY_NAME["results"])["jobs"]["comment"]
     assert not any("checkout" in step.get("uses", "") for step in job["steps"])
@@ -79,23 +95,62 @@ def upstream(tmp_path) -> Path:
     git(folder, "commit", "-qm", "pull")
     git(folder, "update-ref", "refs/pull/1/head", "HEAD")
     git(folder, "reset", "-q", "--hard", "HEAD~")
+    git(folder, "config", "uploadpack.allowAnySHA1InWant", "true")  # as GitHub's servers do
     return folder
 
 
-def test_of_a_pull_request_only_rows_and_pages_are_fetched(upstream, tmp_path):
-    """The step's own script, run as a runner does: no code comes, and a link comes as a plain file."""
+def fetched(upstream: Path, tmp_path: Path, sha: str) -> tuple[int, Path, str]:
+    """Run the step's own script as a runner does; return its exit code, the worktree, and its outputs."""
     (script,) = [s["run"] for s in steps(read(FILES_BY_NAME["results"])) if "git fetch" in s.get("run", "")]
     work = tmp_path / "work"
     git(tmp_path, "clone", "-q", str(upstream), "work")
-    environment = {**os.environ, "NUMBER": "1"}
-    subprocess.run(["bash", "-e", "-c", script], cwd=work, env=environment, check=True, capture_output=True)
-    pull = tmp_path / "pull"
+    environment = {**os.environ, "SHA": sha, "BASE": "origin/main", "GITHUB_OUTPUT": str(tmp_path / "out")}
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=work, env=environment, capture_output=True)
+    out = tmp_path / "out"
+    return done.returncode, tmp_path / "pull", out.read_text(encoding="utf-8") if out.exists() else ""
+
+
+def sha_of(folder: Path, name: str) -> str:
+    return subprocess.run(
+        ["git", "rev-parse", name], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def test_of_a_pull_request_only_rows_and_pages_are_fetched(upstream, tmp_path):
+    """No code comes, and a link comes as a plain file."""
+    code, pull, outputs = fetched(upstream, tmp_path, sha_of(upstream, "refs/pull/1/head"))
+    assert (code, outputs) == (0, "rows=yes\n")
     found = {str(path.relative_to(pull)) for path in pull.rglob("*") if path.is_file()} - {".git"}
     assert found == {"README.md", "results/README.md", "results/row.json", "results/link.json"}
     assert (pull / "results" / "row.json").read_bytes() == b"results/row.json of the pull request\n"
     link = pull / "results" / "link.json"
     assert not link.is_symlink() and link.read_text(encoding="utf-8") == "/etc/passwd"
-    assert (work / "program.py").read_text(encoding="utf-8") == "program.py of main\n"
+    assert (tmp_path / "work" / "program.py").read_text(encoding="utf-8") == "program.py of main\n"
+
+
+def test_what_is_pushed_after_the_event_is_not_what_is_checked(upstream, tmp_path):
+    asked = sha_of(upstream, "refs/pull/1/head")
+    git(upstream, "checkout", "-q", "refs/pull/1/head")
+    (upstream / "results" / "row.json").write_text("another row\n", encoding="utf-8")
+    git(upstream, "commit", "-qam", "later")
+    git(upstream, "update-ref", "refs/pull/1/head", "HEAD")
+    git(upstream, "checkout", "-q", "main")
+    code, pull, _ = fetched(upstream, tmp_path, asked)
+    assert code == 0 and (pull / "results" / "row.json").read_bytes() == b"results/row.json of the pull request\n"
+
+
+def test_a_commit_that_is_gone_is_a_failure(upstream, tmp_path):
+    code, pull, outputs = fetched(upstream, tmp_path, "0" * 40)
+    assert code != 0 and outputs == "" and not pull.exists()
+
+
+def test_a_pull_request_without_rows_is_told_from_others(upstream, tmp_path):
+    (upstream / "program.py").write_text("better\n", encoding="utf-8")
+    git(upstream, "commit", "-qam", "program")
+    git(upstream, "update-ref", "refs/pull/2/head", "HEAD")
+    git(upstream, "reset", "-q", "--hard", "HEAD~")
+    code, _, outputs = fetched(upstream, tmp_path, sha_of(upstream, "refs/pull/2/head"))
+    assert (code, outputs) == (0, "rows=no\n")
 
 
 def test_a_comment_that_is_cut_keeps_the_verdict(tmp_path):

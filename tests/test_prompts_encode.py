@@ -139,6 +139,19 @@ def test_an_empty_reply_and_a_dialogue_without_system_turn_are_refused(tokenizer
         dialogue_examples(Dialogue("X2", (Turn("user", "hi"),)), tokenizer, PromptConfig())
 
 
+@pytest.mark.parametrize("said", ["\u200b", "\u2060 \ufe0f"])
+def test_a_reply_that_cannot_be_seen_is_empty(tokenizer, said):
+    with pytest.raises(LabError, match=r"X1.*system turn 0: empty reply"):
+        dialogue_examples(Dialogue("X1", (Turn("user", "hi"), Turn("system", said))), tokenizer, PromptConfig())
+
+
+@pytest.mark.parametrize("turns", [("half \ud800", "fine"), ("hi", "half \udc00")])
+def test_what_a_tokenizer_cannot_encode_is_named_by_dialogue_and_turn(tokenizer, turns):
+    item = Dialogue("X1", (Turn("user", turns[0]), Turn("system", turns[1])))
+    with pytest.raises(LabError, match=r"^dialogue X1: \w+ message of turn 0: the tokenizer cannot encode '.*half .ud"):
+        dialogue_examples(item, tokenizer, PromptConfig())
+
+
 def test_database_without_state_is_refused(tokenizer):
     with pytest.raises(LabError, match=r"task\.database needs task\.state"):
         DialogueConfig(database=True)

@@ -61,7 +61,7 @@ def make(kind: str, folder: Path, pad: str | None) -> Any:
 
 @pytest.mark.parametrize("kind", ["bytes", "bpe", "unigram"])
 @pytest.mark.parametrize("pad", [None, "</s>", "<pad>"], ids=["no pad", "pad is EOS", "own pad"])
-def test_every_reply_is_learnt_to_its_end_whatever_pads(tmp_path, kind, pad):
+def test_every_reply_is_supervised_to_its_end_whatever_pads(tmp_path, kind, pad):
     tokenizer = make(kind, tmp_path, pad)
     eos = tokenizer.eos_token_id
     assert tokenizer.pad_token_id not in (None, eos)

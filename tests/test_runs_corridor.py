@@ -62,7 +62,7 @@ def test_a_run_leaves_everything_needed_to_believe_it(finished):
     corpus = record["config"]["data"]["corpus"]
     assert f"<dt>Scored</dt><dd>{corpus}, test: 1 of 1 dialogues</dd>" in page
     assert ", 4bit; LoRA, rank 4, on linear layers" in page
-    assert "<dt>Notes</dt><dd>" in page and "the model has not learnt placeholders" in page
+    assert "<dt>Notes</dt><dd>" in page and "the model has not learned placeholders" in page
     assert read_json(finished / "status.json")["state"] == "completed"
     log = read_jsonl(finished / "log.jsonl")
     assert [row["step"] for row in log if "loss" in row] == [1, 2, 3, 4]

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from lab_lib.corpora.config import DataConfig
 from lab_lib.errors import LabError
-from lab_lib.runs.config import RunConfig
-from lab_lib.runs.lock import LOCK, owning
+from lab_lib.runs.config import RunConfig, load_run_config
+from lab_lib.runs.folder import open_folder
+from lab_lib.runs.lock import LOCK, open_owned, owning
 from lab_lib.runs.run import run
 
 HOLD = """
@@ -100,3 +101,58 @@ def test_a_file_system_without_locks_and_windows_go_without(tmp_path, monkeypatc
         with owning(tmp_path), owning(tmp_path):
             pass
     assert (tmp_path / LOCK).exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe", "folder"])
+def test_a_lock_that_is_no_file_of_the_run_is_refused_and_nothing_is_overwritten(tmp_path, kind):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    lock = tmp_path / "run" / LOCK
+    lock.parent.mkdir()
+    {
+        "link": lambda: lock.symlink_to(victim),
+        "hard link": lambda: os.link(victim, lock),
+        "pipe": lambda: os.mkfifo(lock),
+        "folder": lock.mkdir,
+    }[kind]()
+    with pytest.raises(LabError, match=rf"\.lock: expected a plain file of one name, found a {kind}"):
+        run(RunConfig(data=DataConfig(max_test=1)), tmp_path / "run", Console(quiet=True), ("report",))
+    assert victim.read_text() == "precious" and [path.name for path in lock.parent.iterdir()] == [LOCK]
+
+
+@pytest.mark.parametrize("name", ["status.json", "log.jsonl", "config.yaml", "predictions", "checkpoints", "adapter"])
+def test_a_run_with_a_link_to_elsewhere_is_refused_before_anything_is_written(tmp_path, name):
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).symlink_to(tmp_path / "victim")
+    with pytest.raises(LabError, match=f"run/{name}: a link that leads out of the folder"):
+        run(RunConfig(data=DataConfig(max_test=1)), tmp_path / "run", Console(quiet=True), ("base",))
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {name, LOCK}
+    assert not list((tmp_path / "victim").iterdir())
+
+
+def test_the_config_of_a_new_folder_is_written_by_who_holds_its_lock(tmp_path, monkeypatch):
+    """The second of two commands with other settings writes nothing; of several processes the first one writes."""
+    mine, other = RunConfig(data=DataConfig(max_test=1)), RunConfig(data=DataConfig(max_test=2))
+    with owning(tmp_path / "run"):
+        with pytest.raises(LabError, match="is writing this run"):
+            open_owned(other, tmp_path / "run")
+        monkeypatch.setenv("RANK", "1")
+        open_folder(other, tmp_path / "run")
+        monkeypatch.delenv("RANK")
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [LOCK]
+        open_folder(mine, tmp_path / "run")
+    with pytest.raises(LabError, match=r"this run was started with data\.max_test=1, not 2"):
+        open_owned(other, tmp_path / "run")
+    assert load_run_config(tmp_path / "run") == mine
+
+
+def test_what_a_killed_command_left_is_removed_under_the_lock_alone(tmp_path):
+    left = tmp_path / ".status.json.0123abcd.tmp"
+    with owning(tmp_path):
+        left.touch()
+        with pytest.raises(LabError, match="is writing this run"), owning(tmp_path):
+            pass
+        assert left.exists()
+    with owning(tmp_path):
+        assert not left.exists()

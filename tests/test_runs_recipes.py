@@ -136,3 +136,73 @@ def test_a_sweep_that_is_not_complete_is_not_kept(tmp_path):
     with pytest.raises(LabError, match="x-cpu: 3 of 4 runs finished"):
         keep(tmp_path, tmp_path / "results")
     assert not (tmp_path / "results").exists()
+
+
+PATHS = [
+    "../../../escaped",
+    "a/b",
+    "/tmp/x",
+    "..",
+    ".",
+    ".hidden",
+    "",
+    "a b",
+    "x\n",
+    "a\x1b[2J",
+    "x" * 200,
+    "~",
+    "a\\b",
+]
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_recipe_that_is_a_path_names_no_folder(name, tmp_path):
+    """In a file, as an assignment, and in a record that is kept: one line, and nothing is written."""
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(json.dumps({"recipe": name}), encoding="utf-8")
+    record = read_json(ROOT / "results" / "town-qlora-cpu" / "record.json")
+    write_json(tmp_path / "run" / "record.json", {**record, "recipe": name})
+    before = sorted(tmp_path.rglob("*"))
+    for act in (
+        lambda: load_recipe(str(recipe)),
+        lambda: load_recipe("town-qlora-cpu", [f"recipe={json.dumps(name)}"]),
+        lambda: keep(tmp_path / "run", tmp_path / "results" / "deep"),
+        *([lambda: keep(tmp_path / "run", tmp_path / "results" / "deep", name)] if name else []),
+    ):
+        with pytest.raises(LabError, match="expected one name of letters") as caught:
+            act()
+        assert str(caught.value).isprintable() and len(str(caught.value)) < 300
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["../recipes/town-qlora-cpu", "./town-qlora-cpu", "x/../town-qlora-cpu"])
+def test_a_way_to_a_bundled_recipe_is_not_its_name(name):
+    with pytest.raises(LabError, match=r"no recipe '.*'.*; the path of a recipe of your own ends in \.yaml"):
+        load_recipe(name)
+
+
+@pytest.mark.parametrize(
+    ("file", "recipe"),
+    [("mine.yaml", "mine"), ("My recipe (1).yaml", "My-recipe-1-"), (".yaml", "yaml"), ("...yaml", "custom")],
+)
+def test_a_file_names_its_recipe_whatever_it_is_called(tmp_path, file, recipe):
+    (tmp_path / file).write_text("training: {steps: 3}\n", encoding="utf-8")
+    assert load_recipe(str(tmp_path / file)).recipe == recipe
+
+
+@pytest.mark.parametrize("record", [{}, [], {"recipe": "x"}, {"recipe": "x", "runs": []}, {"rows": 3}, "text", None])
+def test_a_record_of_another_shape_is_not_kept(tmp_path, record):
+    write_json(tmp_path / "run" / "record.json", record)
+    with pytest.raises(LabError, match=r"run/record\.json: ") as caught:
+        keep(tmp_path / "run", tmp_path / "results")
+    assert "\n" not in str(caught.value) and not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("name", ["stage_seconds", "peak_memory_gb", "machine", "command", "rows", "recipe"])
+def test_a_record_that_lacks_something_is_not_kept(tmp_path, name):
+    record = read_json(ROOT / "results" / "town-qlora-cpu" / "record.json")
+    del record[name]
+    write_json(tmp_path / "run" / "record.json", record)
+    with pytest.raises(LabError, match=rf"run/record\.json: .*{name}"):
+        keep(tmp_path / "run", tmp_path / "results")
+    assert not (tmp_path / "results").exists()

@@ -1,4 +1,4 @@
-"""Which dialogues are learnt from, chosen on and reported: never the same ones."""
+"""Which dialogues are trained on, chosen on and reported: never the same ones."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_settings_are_chosen_on_dev_while_test_stays_untouched(corpus):
     assert (held.report_split, DataConfig().report_split) == ("train", "test")
 
 
-def test_held_out_dialogues_are_not_learnt_from(corpus):
+def test_held_out_dialogues_are_not_trained_on(corpus):
     splits = load_splits(DataConfig(corpus=str(corpus), hold_out=1))
     assert len(splits.train) == len(splits.dev) == 1 and ids(splits.train) != ids(splits.dev)
 
@@ -79,7 +79,7 @@ def test_a_copy_of_a_test_dialogue_is_left_out_of_training_and_said(corpus):
         ({"test": "dev"}, "also used for training or for choosing"),
         ({"train": "test"}, "also used for training or for choosing"),
         ({"hold_out": 2}, "nothing left to learn from"),
-        ({"train": "dev"}, "learnt from too"),
+        ({"train": "dev"}, "trained on too"),
     ],
 )
 def test_splits_that_would_make_numbers_worthless_are_refused(corpus, settings, message):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
 
 import pytest
 
 from lab_lib.errors import LabError, OutOfMemory, Stopped
-from lab_lib.files import read_json
+from lab_lib.files import read_json, write_json
 from lab_lib.processes import slurm
 from lab_lib.runs.folder import RunFolder, default_folder, stage
 from lab_lib.training.stopping import stopping_cleanly
@@ -151,3 +154,65 @@ def test_only_the_warned_job_itself_asks_to_be_requeued(tmp_path, monkeypatch, n
         monkeypatch.setenv(name, value)
     slurm.requeue(Stopped(number))
     assert ((tmp_path / "asked").read_text() if (tmp_path / "asked").exists() else "") == asked
+
+
+KILLED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from lab_lib.runs.folder import RunFolder, stage
+threading.Timer(float(sys.argv[2]), lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+with stage(RunFolder(Path(sys.argv[1])), "train"):
+    print("begun", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_seconds_of_calls_that_failed_or_were_killed_are_counted(tmp_path):
+    """A call that is killed with 9 has written its seconds from time to time, the last time a second before or so."""
+    write_json(tmp_path / "seconds.json", {"base": 4.0, "train": 100.0})
+    with pytest.raises(KeyboardInterrupt), stage(RunFolder(tmp_path), "train"):
+        time.sleep(0.3)
+        raise KeyboardInterrupt
+    found = read_json(tmp_path / "seconds.json")
+    assert found["base"] == 4.0 and found["train"] >= 100.2
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), "4"], capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL and read_json(tmp_path / "status.json")["state"] == "running"
+    after = read_json(tmp_path / "seconds.json")
+    assert "begun" not in killed.stdout or after["train"] >= found["train"] + 0.9
+    with stage(RunFolder(tmp_path), "train"):
+        pass
+    assert read_json(tmp_path / "seconds.json")["train"] >= after["train"]
+
+
+@pytest.mark.parametrize("name", ["seconds.json", "memory.json"])
+@pytest.mark.parametrize("content", ["[1]", '{"train": "long"}', '{"train": true}', "{"])
+def test_damaged_figures_are_one_line_before_the_stage_begins(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(LabError, match=name), stage(RunFolder(tmp_path), "train"):
+        raise AssertionError("it began")
+
+
+def test_a_full_disk_does_not_leave_a_run_that_seems_to_go_on(tmp_path, monkeypatch):
+    def no_space(file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(LabError, match="cannot write: No space left"), stage(RunFolder(tmp_path), "train"):
+        monkeypatch.setattr(os, "fsync", no_space)
+        write_json(tmp_path / "adapter.json", {})
+    monkeypatch.undo()
+    status = read_json(tmp_path / "status.json")
+    assert status["state"] == "failed" and "No space left on device" in status["reason"]
+    assert {path.name for path in tmp_path.iterdir()} == {"status.json"}
+
+
+@pytest.mark.parametrize("how", ["removed", "renamed"])
+@pytest.mark.parametrize("error", [None, RuntimeError("no such file"), LabError("cannot write")])
+def test_a_folder_that_is_gone_is_one_line_and_is_not_made_anew(tmp_path, how, error):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    gone = pytest.raises(LabError, match="run: the folder is gone; it was removed or renamed")
+    with gone, stage(RunFolder(folder), "base"):
+        shutil.rmtree(folder) if how == "removed" else folder.rename(tmp_path / "elsewhere")
+        if error:
+            raise error
+    assert not folder.exists()

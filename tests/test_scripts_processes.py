@@ -68,6 +68,33 @@ def test_what_several_processes_cannot_run_together_is_found_before_they_start(t
     assert line.startswith("error: lora-rank-cpu: a sweep, whose runs are one process each;")
 
 
+NO_NUMBERS = ["abc", "-1", "0", "08", "2 ", "1.5", "²", "1" * 12, "PATH[$(touch {touched})]", "a[`touch {touched}`]"]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS)
+@pytest.mark.parametrize("script", ["train_qlora.sh", "evaluate.sh", "jobs.sh", "record.sh", "pretrain_tiny.sh"])
+def test_what_is_no_number_of_processes_is_one_line_and_runs_nothing(tmp_path: Path, script, value) -> None:
+    given = value.format(touched=tmp_path / "touched")
+    line = refused(tmp_path, script, "town", LAB_PROCESSES=given)
+    assert line.startswith(f"{script}: LAB_PROCESSES=") and "expected a whole number, 1 or more" in line
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [
+        ("train_qlora.sh", "SLURM_NNODES"),
+        ("train_qlora.sh", "SLURM_GPUS_ON_NODE"),
+        ("decode.sh", "SLURM_JOB_ID"),
+        ("decode.sh", "SLURM_ARRAY_TASK_ID"),
+        ("run.sh", "LAB_MAX_RESTARTS"),
+    ],
+)
+def test_every_number_that_a_launcher_counts_with_is_checked(tmp_path: Path, script, name) -> None:
+    line = refused(tmp_path, script, "lab_lib", **{name: f"PATH[$(touch {tmp_path / 'touched'})]"})
+    assert f"{name}=" in line and not (tmp_path / "touched").exists()
+
+
 def test_scoring_is_one_process_and_says_so(tmp_path: Path) -> None:
     done = launch(ROOT / "scripts" / "evaluate.sh", "run", LAB_PYTHON=spy_on(tmp_path), LAB_PROCESSES="2")
     assert done.returncode == 0 and "LAB_PROCESSES=2 changes nothing" in done.stderr

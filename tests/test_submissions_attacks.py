@@ -93,6 +93,16 @@ def packed_anew(root: Path) -> None:
     repack(copy, text, gzip.compress(text, compresslevel=1, mtime=7))
 
 
+def drawing(inside: str, name: str = "town-qlora-cpu/x.svg"):
+    """A picture beside a record, or in place of a figure."""
+
+    def put(root: Path) -> None:
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(f'<svg xmlns="http://www.w3.org/2000/svg">{inside}</svg>', encoding="utf-8")
+
+    return put
+
+
 def raised(points: float):
     """Raise BLEU, and Combined with it."""
 
@@ -209,6 +219,12 @@ ATTACKS = {
         edit(system="gоld replies"),
         "system: 'gоld replies' does not",
     ),
+    "row that looks like a reference, with more white space": (edit(system="gold  replies"), "the name of a row that"),
+    "row that looks like a reference, with digits": (
+        edit(system="G0ld-rep1ies"),
+        "'gold replies' is the name of a row",
+    ),
+    "row that looks like a baseline": (edit(system="randorn reply."), "'random reply' is the name of a row"),
     "row without a name": (edit(system="  "), "system: '  ' does not match"),
     "combining marks without end": (edit(system="a" + 40 * "\u0336"), "system: "),
     "model that looks like another": (edit(model__name="lаb-tiny"), "model.name: 'lаb-tiny' does not match"),
@@ -221,6 +237,15 @@ ATTACKS = {
     "link beside the tables": (linked_aside, "lab-tiny: a link"),
     "folder in a table": (lambda root: (root / "training" / "deep").mkdir(), "only rows"),
     "predictions as a folder": (predictions_folder, "expected a plain file"),
+    "picture that runs a program": (drawing("<script>alert(1)</script>"), "'<script': an SVG under results/ may draw"),
+    "picture that runs it under a prefix": (drawing("<s:script/>"), "'<s:script'"),
+    "picture that waits": (drawing('<g\nonload = "alert(1)"/>'), "'onload ='"),
+    "picture that links": (drawing('<a xlink:href="https://evil.example">x</a>'), "an SVG under results/ may draw"),
+    "picture of elsewhere": (drawing('<image href=" data:text/html,x"/>'), "an SVG under results/ may draw"),
+    "page in a picture": (drawing("<foreignObject/>"), "'<foreignObject'"),
+    "picture with a style of elsewhere": (drawing("<style>@import 'x'</style>"), "'@import'"),
+    "picture that fetches": (drawing('<rect fill="url(//evil.example)"/>'), "an SVG under results/ may draw"),
+    "active figure": (drawing("<set/>", "figures/training-town.svg"), "'<set'"),
     # Numbers
     "number without end": (in_text('"bleu": ', '"bleu": 1e999, "x": '), "1e999 is beyond any number"),
     "minus infinity": (replace_row('{"minutes": -Infinity}'), "-Infinity is no JSON number"),

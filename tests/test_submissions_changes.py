@@ -116,6 +116,17 @@ def test_a_submodule_that_asks_to_be_ignored_is_seen(pull):
     assert "results/training: a submodule, expected a plain file" in find_changes(pull, "main").faults
 
 
+@pytest.mark.parametrize("name", [".gitattributes", "results/.gitattributes", "docs/.GitAttributes", ".gitmodules"])
+def test_a_file_that_hides_others_from_a_review_is_refused(pull, name):
+    path = pull.parent / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("results/** -diff linguist-generated\n", encoding="utf-8")
+    commit(pull)
+    assert (
+        f"{name}: tells git how to show or store files; it cannot come with rows" in find_changes(pull, "main").faults
+    )
+
+
 def test_a_copy_of_a_row_that_was_merged_meanwhile_is_refused(pull):
     """The branch left main before that row came, and cannot have it."""
     top, path = pull.parent, only(pull)

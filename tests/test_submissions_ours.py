@@ -15,6 +15,7 @@ from lab_lib.submissions.benchmark import find_benchmark
 from lab_lib.submissions.check import check_all
 from lab_lib.submissions.references import references, score, stored
 from lab_lib.submissions.render import stale
+from lab_lib.submissions.safe import check_drawing
 from lab_lib.submissions.tables import lab_task
 from lab_lib.tasks import TASKS, find_task
 
@@ -28,6 +29,13 @@ def rows_on(corpus: str) -> set[Path]:
 
 def test_tables_and_figures_are_what_the_rows_give():
     assert stale(ROOT) == []
+
+
+def test_our_figures_only_draw():
+    figures = list(ROOT.glob("*/*.svg"))
+    assert figures
+    for path in figures:
+        check_drawing(path)
 
 
 def test_the_commands_of_the_page_exist_with_their_options():

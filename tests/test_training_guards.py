@@ -215,3 +215,16 @@ def test_nothing_of_the_model_is_evaluated_on_logits(tmp_path):
 def test_no_recipe_asks_for_half_precision(recipe):
     """bf16 written into a recipe stops on a T4, fp16 on a CPU; `auto` looks at what the machine has."""
     assert load_recipe(recipe).model.dtype in ("auto", "fp32")
+
+
+@pytest.mark.parametrize("schedule", ["constant", "constant_with_warmup", "linear", "cosine"])
+@pytest.mark.parametrize(("steps", "warmup"), [(1, 0.0), (1, 0.03), (2, 1.0)])
+def test_a_run_that_trains_nothing_says_so_when_it_starts(models, tmp_path, schedule, steps, warmup):
+    from lab_lib.training.trainer import train
+
+    model, lines = to_train(models["llama"]), []
+    before = {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
+    config = TrainConfig(steps=steps, warmup=warmup, schedule=schedule, batch_size=2, micro_batch_size=2)
+    train(model, training_job.examples(2), config, tmp_path, pad=0, eos=2, precision="fp32", log=lines.append)
+    trained = any(not value.equal(before[name]) for name, value in model.named_parameters() if name in before)
+    assert trained is not any("stays untrained; set training.warmup=0" in line for line in lines)

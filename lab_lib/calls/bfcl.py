@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from lab_lib.calls.schema import Function, read_function
 from lab_lib.errors import LabError, nearest, shown
 from lab_lib.files import listed, read_jsonl
+from lab_lib.ids import by_key, id_key, require_distinct
 from lab_lib.texts import is_blank
+
+NAMES = "BFCL_v*_*.json"  # of the files of categories
+ROLES = ("system", "user")  # of messages that stand in a prompt
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,8 @@ class Expected:
 class CallItem:
     """One question: its messages ({role, content}), the functions on offer and the expected calls.
 
-    `answers` is empty where no call is right (irrelevance) or any call is (relevance).
+    `answers` is empty where no call is right (irrelevance) or any call is (relevance). `left_out` says what of the
+    question the prompts do not hold, one reason each.
     """
 
     key: str
@@ -33,6 +40,7 @@ class CallItem:
     messages: tuple[Mapping[str, str], ...]
     functions: tuple[Function, ...]
     answers: tuple[Expected, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def kind_of(category: str) -> str:
@@ -55,7 +63,7 @@ def categories(folder: str | Path) -> tuple[str, ...]:
 def _files(folder: str | Path) -> dict[str, Path]:
     """Return {category: file}. Raises LabError for none, and for two versions of a category, naming both files."""
     files: dict[str, Path] = {}
-    for path in listed(folder, "BFCL_v*_*.json"):
+    for path in listed(folder, NAMES):
         category = path.stem.split("_", 2)[2]
         if category in files:
             raise LabError(f"{folder}: {files[category].name} and {path.name} are one category; keep one of the two")
@@ -70,7 +78,7 @@ def read_bfcl(folder: str | Path, category: str) -> tuple[CallItem, ...]:
 
     Reads the Python single-turn categories (simple_python, multiple, parallel, parallel_multiple, irrelevance, and
     the live_ ones). Raises LabError naming file and record for an unknown category, Java or JavaScript, items
-    without answers or answers without items, and malformed records.
+    without answers or answers without items, a category in two versions, and malformed records.
     """
     if "java" in category:
         raise LabError(f"category '{category}': Java and JavaScript values need converters that are not here")
@@ -82,13 +90,14 @@ def read_bfcl(folder: str | Path, category: str) -> tuple[CallItem, ...]:
     if "relevance" not in category:
         answers = _answers(path.parent / "possible_answer" / path.name)
     items = tuple(_item(row, category, answers, f"{path}: line {n}") for n, row in enumerate(read_jsonl(path), 1))
-    if spare := answers.keys() - {item.key for item in items}:
+    require_distinct([item.key for item in items], str(path))
+    if spare := answers.keys() - {id_key(item.key) for item in items}:
         raise LabError(f"{path}: no item for the answer {sorted(spare)[0]} and {len(spare) - 1} more")
     return items
 
 
 def _answers(path: Path) -> dict[str, tuple[Expected, ...]]:
-    """Return {item key: expected calls}."""
+    """Return {item key, as `id_key` spells it: expected calls}."""
     answers: dict[str, tuple[Expected, ...]] = {}
     for number, row in enumerate(read_jsonl(path), 1):
         where = f"{path}: line {number}"
@@ -96,7 +105,7 @@ def _answers(path: Path) -> dict[str, tuple[Expected, ...]]:
         if key in answers:
             raise LabError(f"{where}: the answer {key} is there twice")
         answers[key] = tuple(_expected(entry, where) for entry in truth)
-    return answers
+    return by_key(answers, str(path))
 
 
 def _field(row: Any, name: str, kind: type, where: str) -> Any:
@@ -117,28 +126,43 @@ def _expected(entry: Any, where: str) -> Expected:
 
 
 def _item(row: Any, category: str, answers: Mapping[str, tuple[Expected, ...]], where: str) -> CallItem:
-    key = _field(row, "id", str, where)
-    messages = _messages(_field(row, "question", list, where), where)
+    key, question = _field(row, "id", str, where), _field(row, "question", list, where)
+    messages = _messages(question, where)
+    left_out = _left_out(question)
     functions = tuple(read_function(raw, where) for raw in _field(row, "function", list, where))
     if "relevance" in category:
-        return CallItem(key, category, messages, functions, ())
-    if not answers.get(key):
+        return CallItem(key, category, messages, functions, (), left_out)
+    expected_calls = answers.get(id_key(key), ())
+    if not expected_calls:
         raise LabError(f"{where}: no expected call for {key} in possible_answer")
     names = [function.name for function in functions]
-    for expected in answers[key]:
+    for expected in expected_calls:
         if expected.name not in names:
             raise LabError(f"{where}: {key} expects '{expected.name}'{nearest(expected.name, names)}")
-    return CallItem(key, category, messages, functions, answers[key])
+    return CallItem(key, category, messages, functions, expected_calls, left_out)
 
 
 def _messages(question: list[Any], where: str) -> tuple[Mapping[str, str], ...]:
-    """Return the messages of a question's one turn. Raises LabError unless they have words, and no other form."""
-    if len(question) != 1 or not isinstance(question[0], list):
+    """Return the messages of a question's first turn. Raises LabError unless they have words, and no other form."""
+    if not question or not isinstance(question[0], list):
         found = shown(question)
-        raise LabError(f"{where}: missing or malformed field 'question': expected one list of messages, found {found}")
+        raise LabError(f"{where}: missing or malformed field 'question': expected lists of messages, found {found}")
     for number, message in enumerate(question[0]):
         texts = [message.get(name) for name in ("role", "content")] if isinstance(message, dict) else [None]
         if not all(isinstance(text, str) and not is_blank(text) for text in texts):
             found = shown(message)
             raise LabError(f"{where}, message {number}: expected 'role' and 'content' with words, found {found}")
     return tuple(question[0])
+
+
+def _left_out(question: Sequence[Any]) -> tuple[str, ...]:
+    """Return what of a question is not used: the turns after its first, and messages of other roles."""
+    later = [f"question: only the first of {len(question)} turns is read"] if len(question) > 1 else []
+    roles = Counter(str(message["role"]) for message in question[0] if message["role"] not in ROLES)
+    return (*later, *(f"messages: {count} of role '{role}' are not shown" for role, count in roles.items()))
+
+
+def unread_files(folder: str | Path) -> list[str]:
+    """Return the names of JSON files of a data folder that are no category by their names."""
+    named = (path.name for path in listed(folder) if path.name.removesuffix(".gz").endswith((".json", ".jsonl")))
+    return [name for name in named if not fnmatch(name, NAMES)]

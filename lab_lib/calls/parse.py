@@ -13,9 +13,9 @@ from lab_lib.calls.syntax_lab import read_own
 def parse_calls(text: str, strict_bfcl: bool, functions: Sequence[Function] = ()) -> list[Call]:
     """Return the calls that a text is.
 
-    `strict_bfcl=True` reads as the Berkeley Function-Calling Leaderboard does, quirks included (strict.py), and
-    has no use for `functions`. `strict_bfcl=False` is for our own skills (own.py): positional arguments are kept,
-    and of a function that is among `functions` they become keyword arguments in the order of its parameters.
+    `strict_bfcl=True` reads as the Berkeley Function-Calling Leaderboard does, quirks included (syntax_bfcl.py), and
+    has no use for `functions`. `strict_bfcl=False` is for our own skills (syntax_lab.py): positional arguments are
+    kept, and of a function that is among `functions` they become keyword arguments in the order of its parameters.
 
     Raises ParseError for everything that is not calls, and no other exception.
 

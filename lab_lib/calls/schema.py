@@ -20,6 +20,7 @@ TYPES: dict[str, type] = {
     "dict": dict,
     "any": str,
 }
+SLOT = "slot"  # in the description of a parameter: the slot of a state that its values fill
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,15 @@ import io
 import math
 import re
 import tokenize
+import unicodedata
 from typing import Any
 
 from lab_lib.calls.call import Call, ParseError
 from lab_lib.calls.safe_ast import MAX_DEPTH, Folder, constant, parse_expression
 
 JSON_NAMES = {"true": True, "false": False, "null": None}
-CALL_INSIDE = re.compile(r"[^\W\d]\w*\s*\(")
+# Only where a word begins: with a start at each letter the time would grow with the square of a long word.
+CALL_INSIDE = re.compile(r"\b[^\W\d]\w*\s*\(")
 
 
 def read_own(text: str) -> list[Call]:
@@ -35,8 +37,8 @@ def read_own(text: str) -> list[Call]:
         body = parse_expression(text)
     except ParseError as error:
         raise _why(text, error) from None
-    if "#" in text and _has_comment(text):
-        raise ParseError("prose", "a comment")
+    if "#" in text or not unicodedata.is_normalized("NFKC", text):
+        _check_tokens(text)
     if not isinstance(body, (ast.Call, ast.List)):
         raise ParseError("not_a_call", text)
     folder = Folder()
@@ -56,13 +58,19 @@ def _why(text: str, error: ParseError) -> ParseError:
     return ParseError("prose", text) if before or after else error
 
 
-def _has_comment(text: str) -> bool:
-    """Return whether a text that Python can parse has a comment, which the syntax tree leaves out."""
+def _check_tokens(text: str) -> None:
+    """Raise ParseError for what the syntax tree does not show of a text that Python can parse.
+
+    It leaves comments out, and has names in normal form: a name in full-width letters is that in plain ones.
+    """
     try:
-        tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-        return any(token.type == tokenize.COMMENT for token in tokens)
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                raise ParseError("prose", "a comment")
+            if token.type == tokenize.NAME and not unicodedata.is_normalized("NFKC", token.string):
+                raise ParseError("odd_name", token.string)
     except (tokenize.TokenError, SyntaxError):  # the tokeniser is pickier than the parser about white space
-        return True
+        raise ParseError("prose", "a comment, or white space that cannot be read") from None
 
 
 def _call(node: ast.expr, folder: Folder) -> Call:
@@ -118,7 +126,16 @@ def _plain(value: Any) -> Any:
         raise ParseError("unsupported", type(value).__name__)
     if isinstance(value, float) and not math.isfinite(value):
         raise ParseError("unsupported", str(value))
-    return value
+    return _whole_text(value) if isinstance(value, str) else value
+
+
+def _whole_text(text: str) -> str:
+    """Return a text. Raises ParseError for half of a surrogate pair, which neither a file nor a tokenizer takes."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ParseError("unsupported", "half of a surrogate pair") from None
+    return text
 
 
 def _dictionary(node: ast.Dict, folder: Folder, depth: int) -> dict[str, Any]:
@@ -128,5 +145,5 @@ def _dictionary(node: ast.Dict, folder: Folder, depth: int) -> dict[str, Any]:
             raise ParseError("unsupported", "a dictionary key that is not text")
         if key.value in pairs:
             raise ParseError("repeated_argument", key.value)
-        pairs[key.value] = _value(item, folder, depth)
+        pairs[_whole_text(key.value)] = _value(item, folder, depth)
     return pairs

@@ -11,8 +11,10 @@ from rich.text import Text
 from lab_lib.chat.end_to_end import Answer, Guide, answer
 from lab_lib.runs.config import RunConfig, make_task
 from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.steps import backend_line, load_answering, model_config
 from lab_lib.tasks.response import ResponseTask
+from lab_lib.texts import is_blank
 
 Messages = list[dict[str, str]]  # {"role": "user" or "assistant", "content": text}
 
@@ -24,6 +26,7 @@ def chat(config: RunConfig, folder: Path, system: str, console: Console, read: C
     database's answer and the reply with a venue's data are shown too. There is no other belief tracker: a model trained
     with `task.state` is shown an empty state, and says less than it could. `read` replaces the keyboard in tests.
     """
+    require_unchanged(config, folder, lambda line: console.print(line, highlight=False, markup=False))
     loaded = load_answering(model_config(config, RunFolder(folder), system), config.prompt)
     if line := backend_line(config.decoding, "the chat decodes"):
         console.print(line, highlight=False)
@@ -60,6 +63,7 @@ def _say(console: Console, style: str, who: str, text: str) -> None:
 
 def _line(read: Callable[[], str]) -> str:
     try:
-        return read().strip()
+        line = read().strip()
     except EOFError:
         return ""
+    return "" if is_blank(line) else line

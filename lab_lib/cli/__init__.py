@@ -28,6 +28,7 @@ from lab_lib.cli.console import console
 from lab_lib.errors import LabError
 from lab_lib.machine.process import prepare_process
 from lab_lib.models.fast_cpu.denormals import denormals_as_zero
+from lab_lib.processes.settings import check_environment
 from lab_lib.training.stopping import stopping_cleanly
 
 app = typer.Typer(
@@ -58,6 +59,8 @@ def main() -> None:
     """Run the command line. Bad input: one line on stderr and exit code 2. Ctrl-C: 130. A signal: 128 + its number."""
     prepare_process()
     try:
+        for note in check_environment():
+            console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
         with stopping_cleanly(), denormals_as_zero():
             app()
     except LabError as error:

@@ -1,7 +1,48 @@
-"""Where the command line writes: everything for people on stderr, results that scripts read on stdout."""
+"""Where the command line writes: everything for people on stderr, results that scripts read on stdout.
+
+Ids, names, utterances and replies come from files of others. Whatever is printed to a console of this module is shown
+with its control characters spelt out, so no text can clear a screen, set a title or forge a line.
+"""
 
 from __future__ import annotations
 
-from rich.console import Console
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
-console = Console(stderr=True)
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
+from rich.segment import Segment
+
+from lab_lib.errors import visible
+
+
+@dataclass(frozen=True)
+class _Visible:
+    """What is printed, with its texts made visible; the codes for colours are added later, and stay."""
+
+    shown: ConsoleRenderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Segment]:
+        for segment in console.render(self.shown, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text, keep="\n\t"))
+
+
+class _MakeVisible(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Return what is about to be printed, to be made visible."""
+        return [_Visible(shown) for shown in renderables]
+
+
+def safe_console(**settings: Any) -> Console:
+    """Return a console for texts of others; `settings` are those of rich's Console."""
+    made = Console(**settings)
+    made.push_render_hook(_MakeVisible())
+    return made
+
+
+console = safe_console(stderr=True)
+
+
+def print_line(line: str) -> None:
+    """Print one line for people, as it is."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)

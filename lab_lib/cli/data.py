@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lab_lib.cli.console import console
+from lab_lib.cli.console import console, safe_console
 
 app = typer.Typer(no_args_is_help=True)
 RECIPE = "town-qlora-cpu"
@@ -29,15 +29,16 @@ def show(
     recipe: Annotated[str, typer.Option(help="With --tokens: the recipe whose model and prompt to use.")] = RECIPE,
 ) -> None:
     """Print dialogues with speakers, goal, spans, states and bookings (in a pipe: without colour)."""
-    from rich.console import Console
-
+    from lab_lib.corpora.drops import drop_lines
     from lab_lib.corpora.load import load_corpus
     from lab_lib.corpora.show import pick, render
 
-    out = Console(highlight=False)
+    out = safe_console(highlight=False)
     loaded = load_corpus(corpus)
     chosen = pick(loaded, split, n, id)
     shown = _as_tokens(corpus, chosen, recipe) if tokens else [render(d, delexicalised) for d in chosen]
+    for line in drop_lines(loaded):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     for text in shown:
         out.print(text, soft_wrap=True)
         out.print()
@@ -89,19 +90,20 @@ def _token_counter(name: str) -> Callable[[str], int]:
 
 def _print_table(rows: list[tuple[str, ...]], notes: list[str]) -> None:
     """Print a table whose first row is its header, and notes under it, to stdout."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from lab_lib.errors import one_line
 
     table = Table(*map(escape, rows[0]))
     for column in table.columns[1:]:
         column.justify = "right"
     for row in rows[1:]:
-        table.add_row(*map(escape, row))
-    out = Console(highlight=False)
+        table.add_row(*(escape(one_line(text)) for text in row))
+    out = safe_console(highlight=False)
     out.print(table)
     for note in notes:
-        out.print(note, style="bold red" if note.startswith("LEAK") else None, markup=False, soft_wrap=True)
+        out.print(one_line(note), style="bold red" if note.startswith("LEAK") else None, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lab_lib.cli.arguments import require_out
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
 
@@ -30,7 +31,7 @@ def generate(
         Path | None, typer.Option(help="JSONL file; RUN/free.jsonl or free-MODEL.jsonl unless given.")
     ] = None,
 ) -> None:
-    """Write whole dialogues, users and system, and score them beside real ones; goes on with a file that is there."""
+    """Write whole dialogues, users and system, and score them beside real ones; resumes a file that is there."""
     from lab_lib.config import build
     from lab_lib.free.generate import FreeConfig
     from lab_lib.free.report import write_and_score
@@ -42,6 +43,8 @@ def generate(
     config.decoding()  # refuses impossible values before a model is loaded
     if force and not turns:
         raise LabError("--force holds the model to a wish; give one by --turns")
+    if out is not None:
+        require_out(out, "the JSONL file of the dialogues")
     order = Order(n, _wishes(turns), force)
     print(write_and_score(target, order, config, judge, corpus, out, console))
 

@@ -10,7 +10,7 @@ import typer
 from lab_lib.cli import runs
 from lab_lib.cli.arguments import parsed, require_recipe
 from lab_lib.cli.console import console
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, nearest, one_line
 
 app = typer.Typer(no_args_is_help=True)
 Sbatch = Annotated[str, typer.Option(help="Options of sbatch, for example '--time=8:00:00 --partition=long'.")]
@@ -89,7 +89,8 @@ def ls(places: Places = None) -> None:
             str(status.get("job", "-")),
             main_score(job),
         )
-        print("\t".join((*words, str(status.get("reason", "")).split("\n")[0])).rstrip())
+        reason = str(status.get("reason", "")).split("\n")[0]
+        print("\t".join(map(one_line, (*words, reason))).rstrip())
 
 
 @app.command()

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lab_lib.cli.console import console
+from lab_lib.cli.arguments import require_out
+from lab_lib.cli.console import console, print_line
 from lab_lib.errors import LabError
 
 app = typer.Typer(no_args_is_help=True)
@@ -69,15 +70,22 @@ def rm(name: Name) -> None:
 
 def merge(folder: Folder, out: Annotated[Path, typer.Argument(help="Folder for the merged model.")]) -> None:
     """Merge a run's adapter into its 16-bit base model and check the logits."""
+    from lab_lib.folders import refuse_links
     from lab_lib.models.merge import merge_adapter
     from lab_lib.runs.config import load_run_config
     from lab_lib.runs.folder import RunFolder
+    from lab_lib.runs.inputs import require_unchanged
 
-    merged = merge_adapter(load_run_config(folder).model, str(RunFolder(folder).adapter), out)
+    refuse_links(folder)
+    config = load_run_config(folder)
+    require_unchanged(config, folder, print_line)
+    merged = merge_adapter(config.model, str(RunFolder(folder).adapter), out)
     console.print(
         f"logits differ by at most {merged.max_difference:.4f} from base + adapter; "
         f"the adapter itself moves them by {merged.effect:.4f}"
     )
+    if merged.end_token:
+        console.print(f"end token: {merged.end_token}", markup=False)
     print(merged.folder)
 
 
@@ -108,6 +116,10 @@ def speed(
     config = load_recipe(recipe, overrides or [])
     if trace is not None and not profile:
         raise LabError("--trace is the trace of a profile; add --profile")
+    if profile and out is not None:
+        raise LabError("--out takes the row of the Task 0 table, which --profile does not measure")
+    if out is not None:
+        require_out(out, "the JSON of the row")
     if profile:
         from lab_lib.machine.profile import profile as profile_steps
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lab_lib.cli.console import console
+from lab_lib.cli.console import console, print_line
+from lab_lib.errors import visible
 
 app = typer.Typer(no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YAML file.")]
@@ -28,7 +30,9 @@ def cat(name: Name) -> None:
     from lab_lib.files import read_text
     from lab_lib.runs.config import recipe_path
 
-    print(read_text(recipe_path(name)), end="")
+    text = read_text(recipe_path(name))
+    # A file gets it as it is; in a terminal, the recipe of somebody else can do nothing.
+    print(visible(text, keep="\n\t") if sys.stdout.isatty() else text, end="")
 
 
 @app.command()
@@ -47,9 +51,18 @@ def cp(name: Name, target: Annotated[Path, typer.Argument(help="The file to writ
 def validate(name: Name, overrides: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     """Check a recipe's keys, values and types, and print it with every default filled in."""
     from lab_lib.config import to_yaml
-    from lab_lib.runs.config import load_recipe
+    from lab_lib.runs.config import load_recipe, make_task
+    from lab_lib.runs.no_effect import lines_without_effect
+    from lab_lib.runs.preflight import require_packages
     from lab_lib.sweeps.grid import load_sweep
+    from lab_lib.training.arguments import untrained_line
 
     sweep = load_sweep(name, overrides or [])
-    print(to_yaml(load_recipe(name, overrides or [])), end="")
+    config = load_recipe(name, overrides or [])
+    for one in [member.config for member in sweep.members] if sweep else [config]:
+        require_packages(one, make_task(one))
+    print(visible(to_yaml(config), keep="\n"), end="")
+    idle = lines_without_effect(config, make_task(config))
+    for line in filter(None, (untrained_line(config.training, config.training.steps), *idle)):
+        print_line(line)
     console.print(f"{name}: valid" + (f"; sweep of {sweep}" if sweep else ""))

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lab_lib.cli.console import console
-from lab_lib.errors import LabError
+from lab_lib.cli.console import console, print_line
+from lab_lib.errors import LabError, one_line
 
 app = typer.Typer(no_args_is_help=True)
 Results = Annotated[Path, typer.Option("--results", help="The folder results/ of your checkout.")]
@@ -37,7 +37,7 @@ def submit(
     if run.is_file():
         path = submit_speed(run, who, root, note)
     else:
-        path = submit_run(run, table, who, root, system, name, note)
+        path = submit_run(run, table, who, root, system, name, note, print_line)
     console.print("commit this row and its predictions, run 'lab results render', and open a pull request")
     print(path)
 
@@ -51,16 +51,17 @@ def check(
     """Check rows and tables; score predictions again. Exit code 1 when anything is wrong."""
     from lab_lib.submissions.changes import Changes, find_changes, merged_since
     from lab_lib.submissions.check import Findings, check_all, of_merged, of_others
+    from lab_lib.submissions.copies import Copies
     from lab_lib.submissions.render import stale
-    from lab_lib.submissions.safe import one_line
 
     root = _folder(results)
     changes = find_changes(root, base) if base else Changes(set(), [], [])
     findings = Findings() if changes.too_many else check_all(root, changes.new if base else None)
-    faults = [*changes.faults, *findings.faults]
-    faults += of_merged(findings, changes.new, merged_since(root, base)) if base else []
+    copies = of_merged(findings, changes.new, merged_since(root, base)) if base else Copies()
+    faults = [*changes.faults, *findings.faults, *copies.faults]
     faults += stale(root) if not faults else []
-    remarks = [*changes.remarks, *findings.remarks, *(of_others(findings, changes.new, author) if author else [])]
+    others = of_others(findings, changes.new, author) if author else []
+    remarks = [*changes.remarks, *findings.remarks, *copies.remarks, *others]
     for word, lines in (("look", remarks), ("wrong", faults)):
         for line in lines:
             console.print(f"{word}: {one_line(line)}", markup=False, highlight=False, soft_wrap=True)
@@ -82,13 +83,9 @@ def comment(base: Annotated[str, typer.Option(help="The target branch.")], resul
     """Print, as Markdown, each row that is new since BASE between its neighbours."""
     from lab_lib.submissions.changes import find_changes
     from lab_lib.submissions.comment import comment as text
-    from lab_lib.submissions.safe import one_line
 
     root = _folder(results)
-    try:
-        print(text(root, find_changes(root, base).new), end="")
-    except LabError as error:
-        raise LabError(one_line(str(error))) from None
+    print(text(root, find_changes(root, base).new), end="")
 
 
 def _folder(results: Path) -> Path:

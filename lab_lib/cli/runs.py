@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 Recipe = Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YAML file.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="section.key=value, for example training.steps=100")]
-Out = Annotated[
-    Path | None, typer.Option(help="Run folder; one that exists is gone on with. Default: runs/RECIPE-TIME")
-]
+Out = Annotated[Path | None, typer.Option(help="Run folder; one that exists is resumed. Default: runs/RECIPE-TIME")]
 Folder = Annotated[Path, typer.Argument(help="A run folder.")]
 AFTER_BASE = ("train", "finetuned", "report")
 

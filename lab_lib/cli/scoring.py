@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lab_lib.cli import runs
+from lab_lib.cli.arguments import require_out
 from lab_lib.cli.console import console
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, one_line
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.tasks import TASKS
 
@@ -67,9 +68,11 @@ def evaluate(
     name = target.name if target.is_dir() else system_name(target)
     if not name:
         raise LabError(f"{target}: expected a prediction file called .json or .jsonl (also .gz)")
-    report = out or Path(f"{name}.report.json")
-    if report.resolve() == target.resolve():
-        raise LabError(f"--out {report}: this is the prediction file itself")
+    report = require_out(
+        out or Path(f"{one_line(name)}.report.json"), "the JSON report", {"the prediction file": target}
+    )
+    if target.is_dir() and report.resolve().parent == target.resolve():
+        raise LabError(f"--out {report}: in this folder it would be read as a prediction file; choose another folder")
     found = file_task(_settings(task, options, assignments or []), corpus, split)
     settings = EvaluateConfig(resamples=resamples, seed=seed)
     print(evaluate_file(target, found, settings, report, console, cross_check))
@@ -129,11 +132,13 @@ def leaderboard(
     from lab_lib.scoring.prediction_file import file_task
 
     files = boards.prediction_files(folder)
+    require_out(out, "the JSON file", {"the published table": published})
     if out.resolve().parent == folder.resolve():
         raise LabError(f"--out {out}: in this folder it would be read as a prediction file; choose another folder")
     found = file_task(_settings(task, _given(context), assignments or []), corpus, split)
     known = boards.read_published(published, found) if published else {}
     entries = boards.score_folder(files, found, EvaluateConfig(resamples=resamples, seed=seed), known)
-    console.print(to_terminal(entries, found, boards.notes(entries, found), f"{folder}: {corpus} {split}"))
+    below = boards.notes(entries, found, known)
+    console.print(to_terminal(entries, found, below, f"{folder}: {corpus} {split}"))
     about = {"corpus": corpus, "split": split, "task": as_dict(found.config), "seed": seed, "resamples": resamples}
-    print(boards.write_leaderboard(entries, found, about, out))
+    print(boards.write_leaderboard(entries, found, about, out, below))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab_lib.cli.console import console
+from lab_lib.cli.console import console, print_line
 from lab_lib.errors import LabError
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def _walk_member(found: Sweep, number: int, out: Path | None) -> None:
 def _gather(found: Sweep, out: Path | None) -> None:
     """Write and print the summary of what is finished, and print the sweep's folder. Raises LabError for the rest."""
     from lab_lib.runs.folder import require_same
+    from lab_lib.runs.inputs import require_unchanged
     from lab_lib.sweeps.processes import find_workers, unfinished
     from lab_lib.sweeps.summary import summarise
 
@@ -68,6 +69,7 @@ def _gather(found: Sweep, out: Path | None) -> None:
     for member in found.members:
         if member.name not in left:
             require_same(member.config, path / member.name)
+            require_unchanged(member.config, path / member.name, print_line, loads=False)
     summarise(found, path, find_workers(1), left, console)
     print(path)
     for name, reason in left.items():

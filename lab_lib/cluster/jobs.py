@@ -14,7 +14,7 @@ from typing import Any
 
 from lab_lib.cluster.sbatch import submit
 from lab_lib.cluster.slurm_state import ended, queued
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, one_line
 from lab_lib.files import read_json, write_json
 from lab_lib.processes.slurm import OPTIONS
 from lab_lib.results.rows import read_recorded
@@ -69,7 +69,7 @@ def read_status(path: Path) -> dict[str, Any] | None:
         return None
     if isinstance(status, dict) and {"stage", "state"} <= status.keys() and isinstance(status.get("command"), list):
         return status
-    print(f"{path}: not the status of a run; skipped", file=sys.stderr)
+    print(f"{one_line(str(path))}: not the status of a run; skipped", file=sys.stderr)
     return None
 
 

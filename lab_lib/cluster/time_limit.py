@@ -17,7 +17,7 @@ def require_time_to_work(script: Path, options: Sequence[str]) -> None:
     It would make one step, go back into the queue, and make one step again. What cannot be read is left to sbatch.
     """
     limit = seconds(setting("time", "SBATCH_TIMELIMIT", script, options))
-    warned = re.search(r"@(\d+)$", setting("signal", "SBATCH_SIGNAL", script, options))
+    warned = re.search(r"@([0-9]{1,9})$", setting("signal", "SBATCH_SIGNAL", script, options))
     if limit is not None and warned and limit <= int(warned[1]):
         raise LabError(
             f"{script.stem}: a time limit of {limit} s, with a warning {warned[1]} s before it; ask for more time, or "
@@ -40,7 +40,7 @@ def seconds(text: str) -> int | None:
     >>> [seconds(text) for text in ("5", "5:30", "1:00:00", "1-0", "1-2:30", "UNLIMITED")]
     [300, 330, 3600, 86400, 95400, None]
     """
-    found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text)
+    found = re.fullmatch("(?:(N)-)?(N)(?::(N))?(?::(N))?".replace("N", "[0-9]{1,9}"), text)
     if found is None:
         return None
     days, *rest = found.groups()

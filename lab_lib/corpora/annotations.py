@@ -12,6 +12,8 @@ from lab_lib.files import read_json
 
 # {dialogue id: {turn number as a string: {"dialog_act": ..., "span_info": ...}}}
 Acts = Mapping[str, Mapping[str, Any]]
+# What releases write for a slot of which the user has said nothing; `none` stands for an act without slots, too.
+UNSET = frozenset({"", "none", "not mentioned"})
 
 
 def read_acts(path: Path) -> Acts:
@@ -43,6 +45,20 @@ def _act_slots(pairs: list[Any], where: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(pair[0].lower() for pair in pairs if pair[0] != "none"))
 
 
+def check_order(acts: Mapping[str, Any], slots: Collection[str], where: str) -> None:
+    """Refuse an act or span whose slot and value are exchanged: a slot of the schema stands in the value's place.
+
+    `slots` holds the schema's slot names without service. Call it after `acts_of` and `spans_of`, which check the form.
+    """
+    pairs = [(act, *pair) for act, listed in acts.get("dialog_act", {}).items() for pair in listed]
+    for act, slot, *rest in [*pairs, *acts.get("span_info", [])]:
+        value = rest[0] if rest and isinstance(rest[0], str) else ""
+        if value in slots and slot not in slots and slot not in UNSET:
+            raise LabError(
+                f"{where}: {act} has slot {slot!r:.60} with value {value!r}; expected the slot before its value"
+            )
+
+
 def spans_of(acts: Mapping[str, Any], text: str, where: str) -> tuple[Span, ...]:
     """Turn `span_info` rows [act, slot, value, start, end] into spans, in file order. Overlaps are kept.
 
@@ -66,7 +82,7 @@ def _span(row: Any, text: str, where: str) -> Span:
 
 
 def state_of(frames: Any, slots: Mapping[str, Collection[str]], where: str) -> State:
-    """Collect the belief state of a user turn from its frames; domains without a value are left out.
+    """Collect the belief state of a user turn from its frames; slots and domains without a value are left out.
 
     `slots` holds the schema's slot names by service, written `hotel-area`; the state drops the prefix. Raises
     LabError for a service, slot or value that the schema's form does not allow.
@@ -80,8 +96,18 @@ def state_of(frames: Any, slots: Mapping[str, Collection[str]], where: str) -> S
             raise LabError(f"{where}: unknown service {shown(service)}{nearest(shown(service)[1:-1], slots)}")
         for slot, listed in _slot_values(frame, where).items():
             _check_slot(slot, listed, slots[service], where)
-            values.setdefault(service, {})[slot.partition("-")[2]] = tuple(listed)
+            if said := tuple(value for value in listed if not _unset(value)):
+                values.setdefault(service, {})[slot.partition("-")[2]] = said
     return State(values)
+
+
+def unset_slots(frames: Any, state: State) -> int:
+    """Count the slots of frames that their `state` left out, as their values say that the user has said nothing."""
+    return sum(len(_slot_values(frame, "")) for frame in frames) - sum(map(len, state.values.values()))
+
+
+def _unset(value: str) -> bool:
+    return value.strip().lower() in UNSET
 
 
 def _slot_values(frame: Mapping[str, Any], where: str) -> Mapping[str, Any]:

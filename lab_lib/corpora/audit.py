@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lab_lib.corpora.delex import applied_spans
+from lab_lib.corpora.delex import applied_spans, covers, plain
 from lab_lib.corpora.types import Corpus, Dialogue, Span, Turn
 
 
@@ -167,7 +167,7 @@ def _reply_spans(dialogues: Iterable[Dialogue]) -> list[Span]:
 
 def _other_words(turn: Turn, span: Span) -> bool:
     """Return whether the words under a span are others than its value."""
-    return span.value != "dontcare" and _plain(turn.text[span.start : span.end]) != _plain(span.value)
+    return span.value != "dontcare" and not covers(turn, span)
 
 
 def _duplicates(dialogues: Iterable[Dialogue]) -> list[Dialogue]:
@@ -189,20 +189,15 @@ def _leaks(dialogues: Iterable[Dialogue], earlier: Iterable[Dialogue]) -> list[D
 
 def _words(dialogue: Dialogue) -> str:
     """Return all a dialogue's words, one turn a line."""
-    return "\n".join(_plain(turn.text) for turn in dialogue.turns)
+    return "\n".join(plain(turn.text) for turn in dialogue.turns)
 
 
 def _openings(dialogues: Iterable[Dialogue]) -> list[str]:
-    return [_plain(dialogue.turns[0].text) for dialogue in dialogues]
+    return [plain(dialogue.turns[0].text) for dialogue in dialogues]
 
 
 def _replies(dialogues: Iterable[Dialogue]) -> list[str]:
-    return [_plain(turn.text) for dialogue in dialogues for turn in dialogue.system_turns]
-
-
-def _plain(text: str) -> str:
-    """Return text in lower case with single spaces."""
-    return " ".join(text.lower().split())
+    return [plain(turn.text) for dialogue in dialogues for turn in dialogue.system_turns]
 
 
 def _percent(texts: Sequence[str], others: Collection[str]) -> float:

@@ -10,7 +10,7 @@ from lab_lib.errors import LabError
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which items (dialogues, requests) are learnt from, which choose the checkpoint, which are reported once."""
+    """Which items (dialogues, requests) are trained on, which choose the checkpoint, which are reported once."""
 
     # A corpus that the task knows by name (town is bundled, multiwoz22 in LAB_DATA or fetched), or a folder or file in
     # a layout that the task reads.
@@ -26,7 +26,7 @@ class DataConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse sets of no items, which nothing can be learnt from or scored on."""
+        """Refuse sets of no items, which nothing can be trained or scored on."""
         for name in ("max_train", "max_test"):
             if (size := getattr(self, name)) is not None and size < 1:
                 raise LabError(f"data.{name}={size}: expected at least 1, or null for all items")

@@ -22,6 +22,19 @@ def applied_spans(turn: Turn) -> tuple[Span, ...]:
     return tuple(applied)
 
 
+def covers(turn: Turn, span: Span) -> bool:
+    """Return whether the words under a span are its value, but for case and white space.
+
+    Annotators also mark other words ("four" for `4`), so a span that does not cover its value need not be wrong.
+    """
+    return plain(turn.text[span.start : span.end]) == plain(span.value)
+
+
+def plain(text: str) -> str:
+    """Return text in lower case with single spaces."""
+    return " ".join(text.lower().split())
+
+
 def delexicalise(turn: Turn) -> str:
     """Return the turn's text with every applied span replaced by `[slot]`; nothing else is changed.
 

@@ -31,7 +31,7 @@ class Item:
 
     target: str  # where it goes, below the folder
     path: str  # where it is, below the base address; begins with the commit
-    size: int | None  # bytes of what is downloaded, for the progress bar only; None: nobody published it
+    size: int | None  # bytes of what is downloaded; None: nobody published it
     sha256: str  # of what is downloaded
     member: Mapping[str, Any] | None = None  # for a zip: name, size and SHA-256 of the file kept out of it
 
@@ -81,9 +81,9 @@ def _obtain(item: Item, url: str, stage: Path, patience: Patience, progress: Pro
     if _is_right(target, item):
         return
     if item.member is None:
-        download(url, target, item.sha256, patience, progress)
+        download(url, target, item.sha256, patience, progress, item.size)
         return
-    archive = download(url, target.with_name(Path(item.path).name), item.sha256, patience, progress)
+    archive = download(url, target.with_name(Path(item.path).name), item.sha256, patience, progress, item.size)
     extract(archive, item.member["name"], target, item.member["sha256"])
     archive.unlink()
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from lab_lib.corpora.multiwoz import read_multiwoz
-from lab_lib.corpora.types import Corpus
+from lab_lib.config import cut
+from lab_lib.corpora.multiwoz import SPLITS, read_multiwoz
+from lab_lib.corpora.types import Corpus, Dropped
 from lab_lib.errors import LabError, nearest
+from lab_lib.files import expanded, listed
 
 TOWN = Path(__file__).resolve().parent.parent / "data" / "town"
 NAMES = ("town", "multiwoz22")
@@ -18,15 +21,33 @@ def load_corpus(name: str) -> Corpus:
 
     Nothing is downloaded. Raises LabError for an unknown name, and for a corpus that is not on this machine.
     """
+    dialogues, goals = _folders(name)
+    found = read_multiwoz(dialogues, goals, name if name in NAMES else dialogues.resolve().name)
+    if goals:
+        return found
+    return replace(found, dropped=(*found.dropped, Dropped("data.json", "goals, bookings and database: no data.json")))
+
+
+def corpus_files(name: str) -> dict[str, Path]:
+    """Return {name: path} of the files that `load_corpus` reads. Raises LabError as it does."""
+    dialogues, goals = _folders(name)
+    kinds = ("schema.json", "dialog_acts.json", *(f"{split}/dialogues_*.json" for split in SPLITS))
+    places = [(dialogues, kind) for kind in kinds]
+    places += [(goals, kind) for kind in ("data.json", "db/*_db.json")] if goals else []
+    found = {str(path.relative_to(folder)): path for folder, kind in places for path in listed(folder, kind)}
+    return {name: found[name] for name in sorted(found)}
+
+
+def _folders(name: str) -> tuple[Path, Path | None]:
+    """Return the folders of a corpus: dialogues, and goals if it has them."""
     if name == "town":
-        return read_multiwoz(TOWN, TOWN, "town")
+        return TOWN, TOWN
     if name == "multiwoz22":
-        return read_multiwoz(*_multiwoz_folders(), "multiwoz22")
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        raise LabError(f"no corpus and no folder is called '{name}'{nearest(name, NAMES)}")
-    goals = folder if (folder / "data.json").exists() else None
-    return read_multiwoz(folder, goals, folder.resolve().name)
+        return _multiwoz_folders()
+    folder = expanded(name)
+    if not os.path.isdir(folder):
+        raise LabError(f"no corpus and no folder is called '{cut(name)}'{nearest(cut(name), NAMES)}")
+    return folder, folder if (folder / "data.json").exists() else None
 
 
 def _multiwoz_folders() -> tuple[Path, Path]:

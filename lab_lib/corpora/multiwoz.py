@@ -9,18 +9,22 @@ files may lack (the goal or the acts of a dialogue) is left out and counted in `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from lab_lib.corpora.annotations import Acts, acts_of, read_acts, spans_of, state_of
+from lab_lib.corpora.annotations import Acts, acts_of, check_order, read_acts, spans_of, state_of, unset_slots
 from lab_lib.corpora.goals import Annotation, annotation, read_annotations
 from lab_lib.corpora.types import Corpus, Dialogue, Dropped, Speaker, Turn
 from lab_lib.errors import LabError, nearest, shown
 from lab_lib.files import listed, read_json
+from lab_lib.ids import by_key, id_key
 from lab_lib.texts import is_blank
 
 SPLITS = ("train", "dev", "test")
+# What people call splits: folders of these names (in any case) that are no split of ours are noted, not read.
+OTHER_NAMES = ("train", "training", "dev", "development", "val", "valid", "validation", "eval", "test", "testing")
 # Users speak at even places, the system at odd ones: (name in the files, name in our types).
 SPEAKERS: tuple[tuple[str, Speaker], ...] = (("USER", "user"), ("SYSTEM", "system"))
 
@@ -41,7 +45,8 @@ def read_multiwoz(dialogues: Path, goals: Path | None, name: str) -> Corpus:
         split: tuple(builder.dialogue(raw, where) for where, raw in records) for split, records in raw_splits.items()
     }
     database = read_database(Path(goals) / "db") if goals else {}
-    return Corpus(name, splits, schema, database, tuple(builder.dropped + builder.unused_acts()))
+    dropped = (*builder.dropped, *builder.unused_acts(), *_unread(dialogues, raw_splits))
+    return Corpus(name, splits, schema, database, dropped)
 
 
 def read_database(folder: Path) -> dict[str, tuple[Mapping[str, Any], ...]]:
@@ -88,6 +93,19 @@ def _read_split(folder: Path) -> list[tuple[str, Any]]:
     return records
 
 
+def _unread(folder: Path, splits: Collection[str]) -> list[Dropped]:
+    """Note what looks like dialogues of the corpus and is not read, because of its name."""
+    beside = [path for split in splits for path in sorted((folder / split).iterdir()) if path.name[0] != "."]
+    files = [
+        Dropped(f"{path.parent.name}/{path.name}", "file: not called dialogues_NNN.json")
+        for path in beside
+        if path.name.removesuffix(".gz").endswith((".json", ".jsonl")) and not fnmatch(path.name, "dialogues_*.json")
+    ]
+    named = [path for path in sorted(folder.iterdir()) if path.name not in SPLITS and path.name.lower() in OTHER_NAMES]
+    expected = f"folder: not called {', '.join(SPLITS[:-1])} or {SPLITS[-1]}"
+    return files + [Dropped(path.name, expected) for path in named if any(path.glob("dialogues_*"))]
+
+
 def _name(raw: Any, number: int) -> str:
     """Return how a message names a dialogue: its id, or its place in the file when it has none."""
     has_id = isinstance(raw, dict) and isinstance(raw.get("dialogue_id"), str) and raw["dialogue_id"]
@@ -99,9 +117,11 @@ class _Builder:
 
     def __init__(self, schema: tuple[Mapping[str, Any], ...], acts: Path, goals: Path | None) -> None:
         self.slots = {s["service_name"]: frozenset(slot["name"] for slot in s["slots"]) for s in schema}
+        self.slot_names = frozenset(name.partition("-")[2] for names in self.slots.values() for name in names)
         self.acts_path, self.goals_path = acts, goals
-        self.acts: Acts = read_acts(acts)
-        self.annotations = read_annotations(goals) if goals else {}
+        self.named: Acts = read_acts(acts)  # by id as the file spells it; ids are joined by their keys
+        self.acts: Acts = by_key(self.named, str(acts))
+        self.annotations = by_key(read_annotations(goals), str(goals)) if goals else {}
         self.seen: dict[str, str] = {}
         self.dropped: list[Dropped] = []
 
@@ -110,6 +130,9 @@ class _Builder:
         self._check(raw, where)
         id, turns = raw["dialogue_id"], raw["turns"]
         found, acts = self._annotation(id, len(turns)), self._acts(id, len(turns))
+        self._note_stateless(id, turns)
+        if len(turns) % 2:
+            self.dropped.append(Dropped(id, "turn: the user's last one, which gets no reply"))
         built = []
         for i, turn in enumerate(turns):
             place, said = f", turn {i}", acts.get(str(i), {})
@@ -119,7 +142,9 @@ class _Builder:
             state = state_of(turn.get("frames", []), self.slots, where + place) if i % 2 == 0 else None
             booked = found.turns[i] if found else ()
             named = acts_of(said, acts_place)
+            check_order(said, self.slot_names, acts_place)
             built.append(Turn(SPEAKERS[i % 2][1], text, spans, state, booked, tuple(named), tuple(named.values())))
+        self._note_unset(id, turns, built)
         return Dialogue(id, tuple(built), tuple(raw.get("services", ())), found.goal if found else None)
 
     def _check(self, raw: Any, where: str) -> None:
@@ -131,7 +156,7 @@ class _Builder:
         services = raw.get("services", [])
         if not isinstance(services, list) or not all(isinstance(name, str) for name in services):
             raise LabError(f"{where}: 'services' is {shown(services)}, expected a list of names")
-        key = _key(raw["dialogue_id"])
+        key = id_key(raw["dialogue_id"])
         if key in self.seen:
             raise LabError(f"{where}: this id was read before ({self.seen[key]}); ids must be unique")
         self.seen[key] = where
@@ -140,10 +165,10 @@ class _Builder:
         """Return goal and bookings of a dialogue; None, noted, where 2.1 has none that fit."""
         if self.goals_path is None:
             return None
-        if id not in self.annotations:
+        if id_key(id) not in self.annotations:
             self.dropped.append(Dropped(id, f"goal: not in {self.goals_path.name}"))
             return None
-        found = annotation(self.annotations[id], f"{self.goals_path}: dialogue {id}")
+        found = annotation(self.annotations[id_key(id)], f"{self.goals_path}: dialogue {id}")
         if len(found.turns) != turns:
             # Bookings go to turns by position: with other lengths they would be credited to wrong turns.
             reason = f"goal: {self.goals_path.name} has {len(found.turns)} turns, the dialogue {turns}"
@@ -153,28 +178,40 @@ class _Builder:
 
     def _acts(self, id: str, turns: int) -> Mapping[str, Any]:
         """Return a dialogue's acts by turn; empty, noted, where there are none."""
-        if id not in self.acts:
+        found = self.acts.get(id_key(id))
+        if found is None:
             self.dropped.append(Dropped(id, f"spans: not in {self.acts_path.name}"))
             return {}
-        for turn in self.acts[id]:
+        for turn in found:
             if turn not in {str(i) for i in range(turns)}:
                 have = f"the dialogue has turns 0 to {turns - 1}"
                 raise LabError(f"{self.acts_path}: dialogue {id}, turn {turn}: {have}")
-        return self.acts[id]
+        if lacking := sum("span_info" not in found.get(str(i), {}) for i in range(turns)):
+            self.dropped.append(Dropped(id, f"spans: {self.acts_path.name} has no span_info of {lacking} turns"))
+        return found
+
+    def _note_stateless(self, id: str, turns: list[Any]) -> None:
+        """Note user turns without a belief state after one that has it, or all of them if none has it."""
+        frames = [turn.get("frames") or [] for turn in turns[::2] if isinstance(turn, dict)]
+        stated = [any("state" in frame for frame in listed if isinstance(frame, dict)) for listed in frames]
+        bare = stated[stated.index(True) :].count(False) if True in stated else len(stated)
+        if bare:
+            self.dropped.append(Dropped(id, f"state: {bare} user turns have none"))
+
+    def _note_unset(self, id: str, turns: list[Any], built: list[Turn]) -> None:
+        """Note the slots of states whose value says that the user has said nothing of them."""
+        pairs = zip(turns, built, strict=True)
+        if count := sum(unset_slots(raw.get("frames", []), turn.state) for raw, turn in pairs if turn.state):
+            self.dropped.append(Dropped(id, f"state: {count} slots have no value but '', 'none' or 'not mentioned'"))
 
     def unused_acts(self) -> list[Dropped]:
         """Return a note on acts of dialogues that are in no split (one for all: there can be thousands)."""
-        unused = [id for id in self.acts if _key(id) not in self.seen]
+        unused = [id for id in self.named if id_key(id) not in self.seen]
         if not unused:
             return []
         shown = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")
         reason = f"acts of {len(unused)} dialogues that are in no split: {shown}"
         return [Dropped(self.acts_path.name, reason)]
-
-
-def _key(id: str) -> str:
-    """Return an id in the scorers' spelling (as `Dialogue.key`): ids must differ in it."""
-    return id.lower().removesuffix(".json")
 
 
 def _checked_text(raw: Any, i: int, where: str) -> str:

@@ -1,4 +1,7 @@
-"""Dialogues for reading in a terminal: speakers, spans, states and bookings, in colour where there is colour."""
+"""Dialogues for reading in a terminal: speakers, spans, states and bookings, in colour where there is colour.
+
+A line break in a text is spelt out: it could forge a turn.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from rich.text import Text
 
 from lab_lib.corpora.delex import applied_spans
 from lab_lib.corpora.types import Corpus, Dialogue, DomainGoal, State, Turn
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, nearest, visible
+from lab_lib.ids import id_key
 
 # Colour-blind-safe pairs: speakers differ in lightness too, spans are underlined as well as coloured.
 STYLES = {"user": "bold blue", "system": "bold yellow", "span": "underline green", "note": "dim", "head": "bold"}
@@ -22,7 +26,8 @@ def render(dialogue: Dialogue, delexicalised: bool = False) -> Text:
     Spans of overlapping or `dontcare` annotations are not marked (they are not delexicalised either). With
     `delexicalised`, system turns are shown with placeholders. The text has no markup: brackets are brackets.
     """
-    lines = [Text(f"{dialogue.id}  ({', '.join(dialogue.services) or 'no services'})", style=STYLES["head"])]
+    head = f"{dialogue.id}  ({', '.join(dialogue.services) or 'no services'})"
+    lines = [Text(visible(head), style=STYLES["head"])]
     lines += [_note(f"goal: {line}") for line in _goal_lines(dialogue.goal or {})]
     state, booked = State(), tuple[str, ...]()
     for turn in dialogue.turns:
@@ -41,15 +46,15 @@ def _said(turn: Turn, delexicalised: bool) -> Text:
     line = Text(f"{LABELS[turn.speaker]}> ", style=STYLES[turn.speaker])
     end = 0
     for span in applied_spans(turn):
-        line.append(turn.text[end : span.start], style="not bold default")
+        line.append(visible(turn.text[end : span.start]), style="not bold default")
         words = f"[{span.slot}]" if delexicalised else turn.text[span.start : span.end]
-        line.append(words, style=f"not bold {STYLES['span']}")
+        line.append(visible(words), style=f"not bold {STYLES['span']}")
         end = span.end
-    return line.append(turn.text[end:], style="not bold default")
+    return line.append(visible(turn.text[end:]), style="not bold default")
 
 
 def _note(words: str) -> Text:
-    return Text(f"        {words}", style=STYLES["note"])
+    return Text(f"        {visible(words)}", style=STYLES["note"])
 
 
 def _goal_lines(goal: Mapping[str, DomainGoal]) -> Iterator[str]:
@@ -79,7 +84,7 @@ def pick(corpus: Corpus, split: str, n: int, id: str | None = None) -> tuple[Dia
             raise LabError(f"{corpus.name}: no split '{split}'{nearest(split, corpus.splits)}")
         return corpus.splits[split][:n]
     by_key = {dialogue.key: dialogue for dialogues in corpus.splits.values() for dialogue in dialogues}
-    key = id.lower().removesuffix(".json")
+    key = id_key(id)
     if key not in by_key:
         close = difflib.get_close_matches(key, by_key, n=1)
         hint = f"; did you mean '{by_key[close[0]].id}'?" if close else f" among its {len(by_key)} dialogues"

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lab_lib.ids import id_key
+
 Speaker = Literal["user", "system"]
 
 
@@ -84,7 +86,7 @@ class Dialogue:
     @property
     def key(self) -> str:
         """The id as scorers and prediction files spell it: lower case, without `.json`."""
-        return self.id.lower().removesuffix(".json")
+        return id_key(self.id)
 
     @property
     def system_turns(self) -> tuple[Turn, ...]:

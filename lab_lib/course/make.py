@@ -12,7 +12,7 @@ from lab_lib.course.build import solution_notebook, student_notebook, to_text
 from lab_lib.course.execute import execute
 from lab_lib.course.source import find_lab, lab_sources
 from lab_lib.course.verify import lab_faults
-from lab_lib.files import read_json, write_text
+from lab_lib.files import read_json, reading, write_text
 
 
 def make(root: Path, numbers: Sequence[str], force: bool, console: Console) -> None:
@@ -43,7 +43,8 @@ def with_outputs(fresh: dict[str, Any], stored: Path) -> dict[str, Any] | None:
     """
     if not stored.exists():
         return None
-    before = [cell for cell in read_json(stored)["cells"] if cell["cell_type"] == "code"]
+    with reading(stored, "a notebook"):
+        before = [cell for cell in read_json(stored)["cells"] if cell["cell_type"] == "code"]
     code = [cell for cell in fresh["cells"] if cell["cell_type"] == "code"]
     if ["".join(cell["source"]) for cell in before] != [cell["source"] for cell in code]:
         return None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
-
+from lab_lib.corpora.web import read_web
 from lab_lib.course.build import repository
 from lab_lib.course.source import checkout, find_lab, solution
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_text
 
-SECONDS = 20
+SECONDS, MOST = 20, 1 << 20  # of a source; ours have 40,000 bytes
 # Where only the package is installed (Colab) there is no folder to look the names up in; a test compares them with it.
 NAMES = {
     "00": "00_setup",
@@ -53,7 +51,8 @@ def raw_address(repository: str) -> str:
 
 def _download(address: str) -> str:
     try:
-        with urllib.request.urlopen(address, timeout=SECONDS) as answer:
-            return str(answer.read().decode("utf-8"))
-    except (urllib.error.URLError, TimeoutError) as error:
-        raise LabError(f"{address}: {error}; clone the repository to have the solutions offline") from None
+        return read_web(address, MOST, SECONDS).decode("utf-8")
+    except UnicodeDecodeError:
+        raise LabError(f"{address}: not UTF-8 text; is this the address of the repository?") from None
+    except LabError as error:
+        raise LabError(f"{error}; clone the repository to have the solutions offline") from None

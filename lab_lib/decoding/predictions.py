@@ -11,8 +11,8 @@ from typing import Any
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.generate import Conversations, Reply, generate_replies
 from lab_lib.decoding.shards import partial_file, partial_files, shard
-from lab_lib.errors import LabError
-from lab_lib.files import read_json, read_jsonl, write_json, write_jsonl
+from lab_lib.errors import LabError, shown
+from lab_lib.files import appending, read_json, read_jsonl, write_json, write_jsonl
 from lab_lib.processes.rank import Processes
 from lab_lib.prompts.encode import Prompt
 from lab_lib.strict_json import JsonError, parse_json
@@ -49,8 +49,8 @@ def decode_to_file(
     processes.wait()  # until all have read what is there, since each now rewrites its own file
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_jsonl(partial, read_partial(partial, _is_row))  # without the half line a killed process may have left
-        with open(partial, "a", encoding="utf-8") as stream:
+        write_jsonl(partial, read_partial(partial, _is_own_row))  # without the half line a killed process may have left
+        with appending(partial) as stream:
             for reply in generate_replies(model, tokenizer, mine, config, progress, frozenset(done), converse):
                 stream.write(json.dumps(_row(reply), ensure_ascii=False) + "\n")
                 stream.flush()
@@ -59,6 +59,8 @@ def decode_to_file(
     processes.wait()
     if processes.first:
         done = _finished(path)
+        if gone := [prompt for prompt in prompts if (prompt.key, prompt.turn) not in done]:
+            raise LabError(f"{partial}: {len(gone)} answers that were decoded are gone; was the folder removed?")
         write_jsonl(path, (done[prompt.key, prompt.turn] for prompt in prompts))
         for part in partial_files(path):
             part.unlink()
@@ -68,7 +70,9 @@ def decode_to_file(
 
 def _finished(path: Path) -> dict[tuple[str, int], dict[str, Any]]:
     """Return {(item key, turn): row} of everything that was decoded before `path` was complete."""
-    return {(row["dialogue"], row["turn"]): row for part in partial_files(path) for row in read_partial(part, _is_row)}
+    return {
+        (row["dialogue"], row["turn"]): row for part in partial_files(path) for row in read_partial(part, _is_own_row)
+    }
 
 
 def _row(reply: Reply) -> dict[str, Any]:
@@ -107,7 +111,8 @@ def read_predictions(path: str | Path) -> Predictions:
     turns: dict[str, dict[int, dict[str, Any]]] = {}
     for number, row in enumerate(read_jsonl(path), 1):
         if not _is_row(row):
-            raise LabError(f"{path}: row {number}: expected an object with dialogue, turn and response")
+            expected = "expected an object with dialogue, turn (a whole number) and response"
+            raise LabError(f"{path}: row {number}: {expected}, found {shown(row)}")
         known = turns.setdefault(row["dialogue"], {})
         if row["turn"] in known:
             raise LabError(f"{path}: row {number}: turn {row['turn']} of {row['dialogue']} is there twice")
@@ -119,6 +124,12 @@ def _is_row(row: Any) -> bool:
     """Return whether a parsed line has a dialogue, a turn number and a response."""
     known = isinstance(row, dict) and isinstance(row.get("dialogue"), str) and "response" in row
     return known and type(row.get("turn")) is int  # true is no turn
+
+
+def _is_own_row(row: Any) -> bool:
+    """Return whether a parsed line is a row as `decode_to_file` writes it."""
+    known = _is_row(row) and type(row["turn"]) is int and isinstance(row["response"], str)
+    return known and {"tokens", "stopped"} <= row.keys()
 
 
 def _in_order(key: str, rows: Mapping[int, dict[str, Any]], path: str | Path) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """The rows every table of replies needs beside a system: gold replies, random replies, the majority baseline.
 
-They bound what a number can mean: a system below the trivial rows has learnt nothing, and the gold replies
+They bound what a number can mean: a system below the trivial rows has learned nothing, and the gold replies
 do not reach 100 either. Each function returns a prediction mapping without states, so gold states are used.
 """
 

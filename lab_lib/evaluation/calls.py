@@ -24,8 +24,10 @@ from lab_lib.calls.schema import Function
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.bootstrap import intervals
 from lab_lib.evaluation.calls_match import PARALLEL, SIMPLE, assign_greedily, assignable, match_call
+from lab_lib.evaluation.calls_notes import loose_notes, name_notes
 from lab_lib.evaluation.calls_types import RESAMPLES, Accuracies, CallScores, Verdict
 from lab_lib.evaluation.calls_values import Mismatch
+from lab_lib.evaluation.stray_text import stray_notes
 from lab_lib.strict_json import parse_json
 
 DECODER = "ast_decoder"
@@ -44,10 +46,10 @@ def score_calls(
     """Score predictions {item key: model output}, one for every item.
 
     An output is text, or calls that were decoded elsewhere: [{name: {argument: value}}], the arguments perhaps as JSON
-    text. `strict_bfcl` reads text
-    as the leaderboard does and counts its greedy assignment of parallel calls; off, for our own skills, positional
-    arguments count, text is read as in `lab_lib.calls.syntax_lab`, and the best assignment counts. `underscore_to_dot`:
-    expected names have "_" for ".". The interval of an accuracy is over the items; 0 `resamples` gives none.
+    text. `strict_bfcl` reads text as the leaderboard does and counts its greedy assignment of parallel calls; off, for
+    our own skills, positional arguments count, text is read as in `lab_lib.calls.syntax_lab`, texts have to be equal
+    (those of MultiWOZ's slots once they are normalised), and the best assignment counts. `underscore_to_dot`: expected
+    names have "_" for ".". The interval of an accuracy is over the items; 0 `resamples` gives none.
 
     Raises LabError for no items, an item without a prediction, a prediction without an item (with the nearest
     known one), and items that share a key. A prediction of any other kind is a wrong one, never an error.
@@ -67,7 +69,10 @@ def score_calls(
         error_types=dict(errors.most_common()),
         items=len(items),
         per_item=verdicts,
-        notes=_notes(columns, strict_bfcl),
+        notes=(
+            *_notes(columns, strict_bfcl),
+            *_output_notes(items, predictions, verdicts, strict_bfcl, underscore_to_dot),
+        ),
         signature=_signature(strict_bfcl, underscore_to_dot, resamples, seed),
         columns=columns,
         counts=counts,
@@ -146,7 +151,7 @@ def _judge_calls(
 
     if kind != "parallel":
         function = item.functions[0] if kind == "simple" else _function(item.functions, item.answers[0].name)
-        wrong = match_call(calls[0], item.answers[0], function, underscore_to_dot)
+        wrong = match_call(calls[0], item.answers[0], function, underscore_to_dot, strict_bfcl)
         return Verdict(False, *wrong) if wrong else RIGHT
     return _judge_parallel(item, calls, strict_bfcl, underscore_to_dot)
 
@@ -157,7 +162,8 @@ def _judge_parallel(item: CallItem, calls: Sequence[Call], strict_bfcl: bool, un
     @functools.cache
     def matches(row: int, column: int) -> Mismatch | None:
         expected = item.answers[row]
-        return match_call(calls[column], expected, _function(item.functions, expected.name), underscore_to_dot)
+        function = _function(item.functions, expected.name)
+        return match_call(calls[column], expected, function, underscore_to_dot, strict_bfcl)
 
     wrong = assign_greedily(len(calls), matches)
     if wrong is None:
@@ -207,6 +213,28 @@ def _notes(columns: Sequence[str], strict_bfcl: bool) -> tuple[str, ...]:
     if not strict_bfcl:
         notes.append("strict_bfcl is off: not comparable with the leaderboard")
     return tuple(notes)
+
+
+def _output_notes(
+    items: Sequence[CallItem],
+    predictions: Mapping[str, Any],
+    verdicts: Mapping[str, Verdict],
+    strict_bfcl: bool,
+    underscore_to_dot: bool,
+) -> list[str]:
+    """Return the notes on outputs: stray text, unknown names, and values that are right by the string rule alone."""
+    called = [(item, _calls_of(item, predictions[item.key], strict_bfcl)) for item in items]
+    right = [(item, calls) for item, calls in called if item.answers and verdicts[item.key].correct]
+    outputs = [predictions[item.key] for item in items]
+    return [*stray_notes(outputs, "outputs"), *name_notes(called, underscore_to_dot), *loose_notes(right)]
+
+
+def _calls_of(item: CallItem, output: Any, strict_bfcl: bool) -> list[Call]:
+    """Return the calls of an output, none where it has none."""
+    try:
+        return _decode(output, strict_bfcl, item.functions) or []
+    except ParseError:
+        return []
 
 
 def _signature(strict_bfcl: bool, underscore_to_dot: bool, resamples: int, seed: int) -> str:

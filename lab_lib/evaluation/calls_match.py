@@ -10,18 +10,21 @@ from collections.abc import Callable, Sequence
 from lab_lib.calls.bfcl import Expected
 from lab_lib.calls.call import Call
 from lab_lib.calls.schema import Function
-from lab_lib.evaluation.calls_values import Mismatch, mismatch
+from lab_lib.evaluation.calls_values import Mismatch, mismatch, own_spelling, standardise
 
 SIMPLE = "simple_function_checker"
 PARALLEL = "parallel_function_checker_no_order"
 
 
-def match_call(call: Call, expected: Expected, function: Function, underscore_to_dot: bool = False) -> Mismatch | None:
+def match_call(
+    call: Call, expected: Expected, function: Function, underscore_to_dot: bool = False, strict_bfcl: bool = True
+) -> Mismatch | None:
     """Return how a call differs from the expected one, None if it does not.
 
     Checked in this order: the name; every required argument is there; every argument is known to the function and
     to the answer, has the type and an accepted value; every expected argument that is not given may be left out.
-    `underscore_to_dot` is for models that cannot write dots: "." in the expected name becomes "_".
+    `underscore_to_dot` is for models that cannot write dots: "." in the expected name becomes "_". Texts are
+    compared by the leaderboard's rule, or with `strict_bfcl` off in our own spelling.
     """
     name = function.name.replace(".", "_") if underscore_to_dot else function.name
     if call.name != name:
@@ -34,7 +37,8 @@ def match_call(call: Call, expected: Expected, function: Function, underscore_to
         parameter = function.parameter(key)
         if key is None or parameter is None or key not in expected.arguments:
             return f"{SIMPLE}:unexpected_param", f"'{key}' is not expected" if key else "** is not expected"
-        if wrong := mismatch(value, expected.arguments[key], parameter):
+        spelling = standardise if strict_bfcl else own_spelling(parameter)
+        if wrong := mismatch(value, expected.arguments[key], parameter, spelling):
             return wrong
     for key, accepted in expected.arguments.items():
         if key not in given and "" not in accepted:

@@ -4,19 +4,26 @@ An argument has a type by its description and a list of accepted values. If the 
 "") is of another type than the description says, the answer is what the checker calls a variable, and values are
 compared as they are. Otherwise texts are compared after `standardise`, lists and dictionaries element by element.
 
+Our own rules differ in one thing: texts are compared in the spelling of `own_spelling` instead.
+
 A mismatch is (error type, message), with the leaderboard's own names of the error types; None is a match.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from lab_lib.calls.schema import TYPES, Parameter
+from lab_lib.calls.schema import SLOT, TYPES, Parameter
+from lab_lib.corpora.values import normalise_value
+from lab_lib.errors import apart, shown
 
 Mismatch = tuple[str, str]
 Accepted = Sequence[Any]
+Spelling = Callable[[str], str]  # two texts are the same if they have the same spelling
+LONG = 60  # characters of a text of which a message shows where it differs, not its beginning
 
 _DELETED = str.maketrans({**dict.fromkeys(" ,./-_*^"), "'": '"'})
 
@@ -32,7 +39,16 @@ def standardise(text: str) -> str:
     return text.translate(_DELETED).lower()
 
 
-def mismatch(value: Any, accepted: Accepted, parameter: Parameter) -> Mismatch | None:
+def own_spelling(parameter: Parameter) -> Spelling:
+    """Return how the values of a parameter are spelt under our own rules: as they are.
+
+    Those of a slot of MultiWOZ are normalised as in states, so `7 pm` is `19:00`.
+    """
+    slot = parameter.raw.get(SLOT)
+    return partial(normalise_value, slot) if slot else str
+
+
+def mismatch(value: Any, accepted: Accepted, parameter: Parameter, spelling: Spelling = standardise) -> Mismatch | None:
     """Return how a value fails its parameter's type or is not among the accepted values; None if it is right."""
     kind = TYPES[parameter.type]
     if parameter.type == "tuple" and type(value) is tuple:
@@ -46,23 +62,23 @@ def mismatch(value: Any, accepted: Accepted, parameter: Parameter) -> Mismatch |
         return wrong
     if first is not None and first is not kind:
         return _plain(value, accepted, parameter.name)
-    return _compare(value, accepted, kind, parameter)
+    return _compare(value, accepted, kind, parameter, spelling)
 
 
-def _compare(value: Any, accepted: Accepted, kind: type, parameter: Parameter) -> Mismatch | None:
+def _compare(value: Any, accepted: Accepted, kind: type, parameter: Parameter, spelling: Spelling) -> Mismatch | None:
     """Compare a value that is no variable by the rules of its type."""
     if kind is dict:
-        return _dictionary(value, accepted)
+        return _dictionary(value, accepted, spelling)
     if kind is list and parameter.items == "dict":
-        return _dictionaries(value, accepted)
+        return _dictionaries(value, accepted, spelling)
     if value in accepted:  # as it stands; most right answers end here
         return None
     if kind is str:
-        texts = [standardise(option) for option in accepted if isinstance(option, str)]
-        return None if standardise(value) in texts else _wrong("value_error:string", value, accepted, parameter.name)
+        texts = [spelling(option) for option in accepted if isinstance(option, str)]
+        return None if spelling(value) in texts else _wrong("value_error:string", value, accepted, parameter.name)
     if kind is list:
-        lists = [_standardised(option) for option in accepted if isinstance(option, (str, list))]
-        if _standardised(value) in lists:
+        lists = [_spelt(option, spelling) for option in accepted if isinstance(option, (str, list))]
+        if _spelt(value, spelling) in lists:
             return None
         return _wrong("value_error:list/tuple", value, accepted, parameter.name)
     return _wrong("value_error:others", value, accepted, parameter.name)
@@ -84,11 +100,11 @@ def _type_mismatch(
         if parameter.items is None or _nested(value, accepted, TYPES[parameter.items]):
             return None
         if accepted:
-            message = f"{parameter.name}={_short(value)}: expected {parameter.type} of {parameter.items}"
+            message = f"{parameter.name}={shown(value)}: expected {parameter.type} of {parameter.items}"
             return "type_error:nested", message
     elif type(value) is first:
         return None
-    found = f"{type(value).__name__} {_short(value)}"
+    found = f"{type(value).__name__} {shown(value)}"
     return "type_error:simple", f"{parameter.name} is {found}, expected {parameter.type}"
 
 
@@ -103,34 +119,34 @@ def _nested(value: Any, accepted: Accepted, kind: type) -> bool:
     return False
 
 
-def _standardised(items: Any) -> list[Any]:
-    """Return a list with its texts standardised, not those of lists inside; "" as the empty list."""
-    return [standardise(item) if type(item) is str else item for item in items]
+def _spelt(items: Any, spelling: Spelling) -> list[Any]:
+    """Return a list with its texts as they are compared, not those of lists inside; "" as the empty list."""
+    return [spelling(item) if type(item) is str else item for item in items]
 
 
-def _dictionary(value: Mapping[Any, Any], accepted: Accepted) -> Mismatch | None:
+def _dictionary(value: Mapping[Any, Any], accepted: Accepted, spelling: Spelling) -> Mismatch | None:
     """Compare with each accepted dictionary {key: [values]}, and return what was wrong with the last one."""
-    wrong: Mismatch | None = ("dict_checker:unclear", f"no dictionary is accepted, found {_short(value)}")
+    wrong: Mismatch | None = ("dict_checker:unclear", f"no dictionary is accepted, found {shown(value)}")
     for option in accepted:
         if option == "" or not isinstance(option, Mapping):
             continue
-        wrong = _entries(value, option)
+        wrong = _entries(value, option, spelling)
         if wrong is None:
             return None
     return wrong
 
 
-def _entries(value: Mapping[Any, Any], option: Mapping[str, Any]) -> Mismatch | None:
+def _entries(value: Mapping[Any, Any], option: Mapping[str, Any], spelling: Spelling) -> Mismatch | None:
     """Compare one dictionary; a missing key is named rather than a wrong value, as in the leaderboard."""
     for key, allowed in option.items():
         if key not in value and "" not in _options(allowed):
             return "value_error:dict_key", f"key {key!r} is missing"
     for key, item in value.items():
         if key not in option:
-            return "value_error:dict_key", f"unexpected key {_short(key)}"
-        item = standardise(item) if type(item) is str else item
-        if item not in _standardised(_options(option[key])):
-            return "value_error:dict_value", f"key {key!r}: {_short(item)} is not one of {_short(option[key])}"
+            return "value_error:dict_key", f"unexpected key {shown(key)}"
+        item = spelling(item) if type(item) is str else item
+        if item not in _spelt(_options(option[key]), spelling):
+            return "value_error:dict_value", f"key {key!r}: {_unlike(item, _options(option[key]))}"
     return None
 
 
@@ -139,26 +155,26 @@ def _options(allowed: Any) -> list[Any]:
     return allowed if isinstance(allowed, list) else [allowed]
 
 
-def _dictionaries(value: list[Any], accepted: Accepted) -> Mismatch | None:
+def _dictionaries(value: list[Any], accepted: Accepted, spelling: Spelling) -> Mismatch | None:
     """Compare a list of dictionaries with each accepted list, pairwise in order."""
-    wrong: Mismatch | None = ("list_dict_checker:unclear", f"no list is accepted, found {_short(value)}")
+    wrong: Mismatch | None = ("list_dict_checker:unclear", f"no list is accepted, found {shown(value)}")
     for option in accepted:
         if not isinstance(option, (str, list)) or len(value) != len(option):
-            wrong = ("value_error:list_dict_count", f"{len(value)} dictionaries, expected {_short(accepted)}")
+            wrong = ("value_error:list_dict_count", f"{len(value)} dictionaries, expected {shown(accepted)}")
             continue
         wrong = None
         for item, wanted in zip(value, option, strict=True):
-            wrong = wrong or _one_of_several(item, wanted)
+            wrong = wrong or _one_of_several(item, wanted, spelling)
         if wrong is None:
             return None
     return wrong
 
 
-def _one_of_several(item: Any, wanted: Any) -> Mismatch | None:
+def _one_of_several(item: Any, wanted: Any, spelling: Spelling) -> Mismatch | None:
     """Compare one dictionary of a list; on anything else the official checker breaks off, here it is wrong."""
     if wanted != "" and not isinstance(item, Mapping):
-        return "type_error:nested", f"{_short(item)} is no dictionary"
-    return _dictionary(item, [wanted])
+        return "type_error:nested", f"{shown(item)} is no dictionary"
+    return _dictionary(item, [wanted], spelling)
 
 
 def _plain(value: Any, accepted: Accepted, name: str) -> Mismatch | None:
@@ -167,12 +183,13 @@ def _plain(value: Any, accepted: Accepted, name: str) -> Mismatch | None:
 
 
 def _wrong(kind: str, value: Any, accepted: Accepted, name: str) -> Mismatch:
-    return kind, f"{name}={_short(value)} is not one of {_short(list(accepted))}"
+    return kind, f"{name}={_unlike(value, list(accepted))}"
 
 
-def _short(value: Any) -> str:
-    """Return a value as a message shows it."""
-    try:
-        return f"{value!r:.80}"
-    except (ValueError, RecursionError):  # integers over 4,300 digits are not printed by Python
-        return f"a {type(value).__name__} too large to show"
+def _unlike(value: Any, accepted: list[Any]) -> str:
+    """Return `value is not one of [...]`; of a long text the part in which it differs from the first accepted one."""
+    texts = [option for option in accepted if isinstance(option, str)]
+    if not texts or not isinstance(value, str) or len(value) <= LONG:
+        return f"{shown(value)} is not one of {shown(accepted)}"
+    found, expected = apart(value, texts[0], LONG)
+    return f"{found!r} is not one of [{expected!r}{', …' if len(accepted) > 1 else ''}]"

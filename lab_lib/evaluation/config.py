@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from lab_lib.errors import LabError
 
+MAX_RESAMPLES = 100_000  # intervals of 10,000 differ by less than they are rounded to
+
 
 @dataclass(frozen=True)
 class EvaluateConfig:
@@ -19,3 +21,5 @@ class EvaluateConfig:
         for name in ("resamples", "seed"):
             if getattr(self, name) < 0:
                 raise LabError(f"evaluation.{name}={getattr(self, name)}: expected 0 or more")
+        if self.resamples > MAX_RESAMPLES:
+            raise LabError(f"evaluation.resamples={self.resamples}: expected at most {MAX_RESAMPLES:,}")

@@ -7,7 +7,6 @@ masks, and n-grams are counted for all replies at once. Works on any corpus in M
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -31,10 +30,12 @@ from lab_lib.evaluation.inform import (
     rates,
     slot_name_domains,
 )
+from lab_lib.evaluation.mwz_notes import goal_notes, reply_notes, unknown_names, with_unread
 from lab_lib.evaluation.mwz_scores import RESAMPLES, MwzScores, main_scores
 from lab_lib.evaluation.normalise import count_placeholders, normalise_reply
 from lab_lib.evaluation.prediction_checks import Checked, Turns, check_predictions
 from lab_lib.evaluation.reference_hash import reference_notes
+from lab_lib.evaluation.state_notes import Schema, domain_notes, schema_slots, state_notes
 from lab_lib.evaluation.state_tracking import StateScores, count_turns, score_states
 
 # Where the domain of a turn comes from. given: the file's `active_domains` if every turn has them, otherwise
@@ -71,6 +72,7 @@ class MwzScorer:
         self._goals = {key: _goals(goals.get(key)) for key in references}
         self._database = Database(database, self._rules)
         self._notes: tuple[str, ...] = ()
+        self._schema: Schema = {}
         self._placeholders = {key: list(map(count_placeholders, replies)) for key, replies in references.items()}
         starts = np.cumsum([0, *self._turns.values()])
         self._first_row = dict(zip(self._turns, (int(start) for start in starts), strict=False))
@@ -95,6 +97,7 @@ class MwzScorer:
             known,
         )
         scorer._notes = reference_notes(corpus.name, split, references)
+        scorer._schema = schema_slots(corpus.schema)
         return scorer
 
     def score(
@@ -114,22 +117,24 @@ class MwzScorer:
         normalised = {
             key: [normalise_reply(turn["response"]) for turn in turns] for key, turns in checked.dialogues.items()
         }
-        unknown = Counter(name for turns in normalised.values() for _, names in turns for name in names)
         replies = {key: tuple(text for text, _ in turns) for key, turns in normalised.items()}
         domains, verdicts = self._verdicts(checked, replies, source)
-        verdicts = {key: _with_unknown(verdict, normalised[key]) for key, verdict in verdicts.items()}
+        verdicts = {
+            key: with_unread(verdict, [names for _, names in normalised[key]], checked.dialogues[key])
+            for key, verdict in verdicts.items()
+        }
         counts = self._counts(replies, verdicts)
         return MwzScores(
             **_totals(counts, verdicts),
             richness=richness([reply for turns in replies.values() for reply in turns]),
             intervals=intervals(counts, main_scores, resamples, seed) if resamples else {},
-            unknown_placeholders=dict(unknown.most_common()),
+            unknown_placeholders=dict(unknown_names(normalised).most_common()),
             dialogues=len(replies),
             turns=sum(map(len, replies.values())),
             per_dialogue=verdicts,
             notes=(
-                *(*self._notes, *checked.notes, *_goal_notes(verdicts)),
-                *(*_placeholder_notes(unknown), *self._lexicalised_notes(replies)),
+                *(*self._notes, *checked.notes, *goal_notes(verdicts), *self._state_notes(checked)),
+                *reply_notes(checked.dialogues, normalised, self._expected(replies), self._bleu),
             ),
             signature=self._signature(checked, source, resamples, seed),
             replies=replies,
@@ -142,11 +147,26 @@ class MwzScorer:
 
         Raises LabError as `score` does, and also if a turn has no state: filled with gold it would count as right.
         """
-        return score_states((ours, self._states[key]) for key, ours in self._own_states(predictions).items())
+        found = self._own_states(predictions)
+        notes = tuple(self._notes_of_states(found))
+        return replace(score_states((ours, self._states[key]) for key, ours in found.items()), notes=notes)
 
     def count_states(self, predictions: Mapping[str, Turns]) -> dict[str, list[tuple[int, int, int, int]]]:
         """Return {dialogue: a count each turn}, see `count_turns`: what `score_states` sums. Raises as it does."""
         return {key: count_turns(ours, self._states[key]) for key, ours in self._own_states(predictions).items()}
+
+    def _notes_of_states(self, states: Mapping[str, States]) -> list[str]:
+        """Return the notes on predicted states {dialogue: states}, normalised."""
+        pairs = (pair for key, ours in states.items() for pair in zip(ours, self._states[key], strict=False))
+        return state_notes(pairs, self._schema)
+
+    def _state_notes(self, checked: Checked) -> list[str]:
+        """Return the notes on the states and active domains that predictions bring along, where these are used."""
+        states = {key: [normalise_state(t["state"], self._rules) for t in turns] if checked.states else []
+                  for key, turns in checked.dialogues.items()}  # fmt: skip
+        turns = [turn for found in checked.dialogues.values() for turn in found] if checked.active_domains else []
+        named = domain_notes((name for turn in turns for name in turn["active_domains"]), self._schema)
+        return self._notes_of_states(states) + named
 
     def _own_states(self, predictions: Mapping[str, Turns]) -> dict[str, States]:
         """Return the predicted states, normalised."""
@@ -187,17 +207,9 @@ class MwzScorer:
         ]
         return np.hstack([np.diff(running[ends], axis=0), np.array(judged, dtype=np.int64)])
 
-    def _lexicalised_notes(self, replies: Mapping[str, Sequence[str]]) -> list[str]:
-        """Warn when the replies have less than a twentieth of the references' placeholders: lexicalised text?"""
-        own = sum(count_placeholders(reply) for turns in replies.values() for reply in turns)
-        theirs = sum(count for key, turns in replies.items() for count in self._placeholders[key][: len(turns)])
-        if 20 * own >= theirs:
-            return []
-        return [
-            f"placeholders such as [name]: {own} in the replies, {theirs} in the references; Inform and Success count "
-            "placeholders only, and BLEU compares with them: either the replies must be delexicalised first, or the "
-            "model has not learnt placeholders"
-        ]
+    def _expected(self, replies: Mapping[str, Sequence[str]]) -> int:
+        """Return how many placeholders the references of the replies have."""
+        return sum(count for key, turns in replies.items() for count in self._placeholders[key][: len(turns)])
 
     def _signature(self, checked: Checked, source: Active, resamples: int, seed: int) -> str:
         """Return everything the numbers depend on beside the files."""
@@ -218,14 +230,6 @@ def _active(turns: Turns, states: States, source: Active, given: bool) -> tuple[
     if source == "given" and given:
         return tuple(tuple(turn["active_domains"]) for turn in turns)
     return tuple(map(tuple, estimate_active_domains(states[: len(turns)])))
-
-
-def _with_unknown(verdict: DialogueVerdict, normalised: Sequence[tuple[str, tuple[str, ...]]]) -> DialogueVerdict:
-    """Add to a failure's causes the placeholders no table knows: `[adress]` tells the user nothing."""
-    if not verdict.match or verdict.success["total"]:
-        return verdict
-    names = dict.fromkeys(name for _, unknown in normalised for name in unknown)
-    return replace(verdict, causes=(*verdict.causes, *(f"unknown slot [{name}]" for name in names)))
 
 
 def _totals(counts: np.ndarray, verdicts: Mapping[str, DialogueVerdict]) -> dict[str, Any]:
@@ -257,20 +261,6 @@ def _goals(goal: Mapping[str, Any] | None) -> dict[str, DomainGoal] | None:
 def _gold_states(dialogue: Dialogue, rules: Rules) -> list[dict[str, dict[str, Any]]]:
     """Return the normalised belief state before each system turn: first values, `dontcare` left out."""
     return [normalise_state(exchange.state.first(), rules) for exchange in exchanges(dialogue)]
-
-
-def _goal_notes(verdicts: Mapping[str, DialogueVerdict]) -> list[str]:
-    """Say how many dialogues have no goal."""
-    without = sum(not verdict.match for verdict in verdicts.values())
-    return [f"dialogues without goal: {without}; they are left out of Inform and Success"] if without else []
-
-
-def _placeholder_notes(unknown: Counter[str]) -> list[str]:
-    """Name the placeholders that no table knows."""
-    if not unknown:
-        return []
-    named = ", ".join(f"[{name}] {count}x" for name, count in unknown.most_common(5))
-    return [f"unknown placeholders deleted: {sum(unknown.values())}: {named}"]
 
 
 def _known(value: str, valid: Sequence[str], what: str) -> Any:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, nearest, shown
+from lab_lib.ids import id_key
 
 Turns = Sequence[Mapping[str, Any]]
 
@@ -52,8 +53,7 @@ def _check_keys(predictions: Mapping[str, Any], expected: Mapping[str, int]) -> 
     """Refuse dialogues the reference does not have."""
     unknown = [key for key in predictions if key not in expected]
     if unknown:
-        spelt = str(unknown[0]).lower().removesuffix(".json")
-        hint = nearest(spelt, expected)
+        hint = nearest(id_key(str(unknown[0])), expected)
         if not hint.startswith("; did you mean"):  # A list of a thousand ids is no help.
             hint = f"; expected ids like '{next(iter(expected), '')}'"
         raise LabError(f"predictions: {len(unknown)} unknown dialogue ids, the first is {unknown[0]!r}{hint}")
@@ -68,38 +68,34 @@ def _check_turns(key: str, turns: Any, expected: int) -> None:
     for number, turn in enumerate(turns):
         where = f"dialogue {key}, turn {number}"
         if not isinstance(turn, Mapping):
-            raise LabError(f"{where}: expected an object with 'response', found {_short(turn)}")
+            raise LabError(f"{where}: expected an object with 'response', found {shown(turn)}")
         if not isinstance(turn.get("response"), str):
-            raise LabError(f"{where}: 'response' is {_short(turn.get('response'))}, expected text")
+            raise LabError(f"{where}: 'response' is {shown(turn.get('response'))}, expected text")
         if "state" in turn:
             _check_state(turn["state"], where)
-        if "active_domains" in turn:
-            _check_names(turn["active_domains"], where)
+        for name, what in (("active_domains", "domain names"), ("problems", "texts")):
+            if name in turn:
+                _check_texts(turn[name], f"{where}: {name}", what)
 
 
 def _check_state(state: Any, where: str) -> None:
     """Refuse a state that is not {domain: {slot: value}}."""
     if not isinstance(state, Mapping):
-        raise LabError(f"{where}: state is {_short(state)}, expected {{domain: {{slot: value}}}}")
+        raise LabError(f"{where}: state is {shown(state)}, expected {{domain: {{slot: value}}}}")
     for domain, slots in state.items():
         if not isinstance(domain, str):
-            raise LabError(f"{where}: state has the domain {_short(domain)}, expected text")
+            raise LabError(f"{where}: state has the domain {shown(domain)}, expected text")
         if not isinstance(slots, Mapping):
-            raise LabError(f"{where}: state of {domain!r} is {_short(slots)}, expected {{slot: value}}")
+            raise LabError(f"{where}: state of {domain!r} is {shown(slots)}, expected {{slot: value}}")
         for slot in slots:
             if not isinstance(slot, str):
-                raise LabError(f"{where}: state of {domain!r} has the slot {_short(slot)}, expected text")
+                raise LabError(f"{where}: state of {domain!r} has the slot {shown(slot)}, expected text")
 
 
-def _check_names(names: Any, where: str) -> None:
-    """Refuse active domains that are not a list of texts."""
-    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-        raise LabError(f"{where}: active_domains is {_short(names)}, expected a list of domain names")
-
-
-def _short(value: Any) -> str:
-    """Return a value as a message shows it."""
-    return f"{value!r:.60}"
+def _check_texts(values: Any, where: str, what: str) -> None:
+    """Refuse what is not a list of texts."""
+    if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
+        raise LabError(f"{where} is {shown(values)}, expected a list of {what}")
 
 
 def _not_text(state: Mapping[str, Mapping[str, Any]]) -> int:

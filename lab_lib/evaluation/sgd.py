@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, apart, nearest
 from lab_lib.evaluation.sgd_dialogues import (
     check_dialogue,
     check_ids,
@@ -27,6 +27,7 @@ from lab_lib.evaluation.sgd_dialogues import (
     services_of,
 )
 from lab_lib.evaluation.sgd_frames import METRICS, FrameVerdict, GoldFrame, Match, gold_frame, judge_frame, matcher
+from lab_lib.evaluation.sgd_notes import Outside
 from lab_lib.evaluation.sgd_scores import (
     ALL,
     RESAMPLES,
@@ -155,6 +156,7 @@ class _Judge:
         self._places: list[tuple[int, int]] = []  # (dialogue, turn) of each frame, turns numbered through
         self._turns = 0
         self._unscored: Counter[str] = Counter()
+        self._outside = Outside()
 
     def dialogue(self, number: int, key: str, gold: GoldDialogue, dialogue: Any) -> None:
         """Judge one predicted dialogue, as far as it goes."""
@@ -176,10 +178,12 @@ class _Judge:
         where = f"dialogue {key}, turn {index}"
         frames = frames_of(turn, where)
         if turn["utterance"] != gold.utterance:
-            raise LabError(f"{where}: utterance {turn['utterance']!r:.60}, expected {gold.utterance!r:.60}")
+            ours, theirs = apart(turn["utterance"], gold.utterance)
+            raise LabError(f"{where}: utterance {ours!r}, expected {theirs!r}")
         by_service = {frame["service"]: frame for frame in frames}
         unused = len(frames) - len({truth.service.name for truth in gold.frames} & by_service.keys())
         self._unscored["frames the reference turn does not have (or given twice: the last counts), ignored"] += unused
+        self._outside.services(by_service, {truth.service.name for truth in gold.frames})
         for truth in gold.frames:
             name = truth.service.name
             if name not in by_service:
@@ -194,6 +198,7 @@ class _Judge:
             raise LabError(f"{where}: {problem}")
         unknown = ours["state"]["slot_values"].keys() - gold.service.categorical.keys()
         self._unscored["predicted slots outside the schema, ignored"] += len(unknown)
+        self._outside.frame(gold, ours)
         try:
             values, causes = judge_frame(gold, ours, utterance, self._match)
         except LabError as error:
@@ -217,6 +222,7 @@ class _Judge:
         unscored = [f"{what}: {number}" for what, number in self._unscored.items() if number]
         return [
             *unscored,
+            *self._outside.notes(),
             f"requested_slots_f1 counts the {empty} of {len(self.frames)} frames in which nothing is requested on "
             "either side as 1, as the published scorer does (its description says they are skipped); "
             "requested_slots_f1_without_empty skips them",

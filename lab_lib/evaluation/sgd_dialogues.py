@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab_lib.errors import LabError, nearest
+from lab_lib.corpora.types import Dropped
+from lab_lib.errors import LabError, nearest, shown
 from lab_lib.evaluation.sgd_frames import Service
 from lab_lib.files import listed, read_json
+from lab_lib.ids import require_distinct
 
 # In a folder of dialogues: the schema, and what the official scorer leaves behind there.
 _NOT_DIALOGUES = ("schema.json", "dialogues_and_metrics.json")
@@ -22,21 +24,26 @@ def read_dialogues(path: str | Path) -> dict[str, dict[str, Any]]:
     something else or gives a dialogue a second time, and for a folder without dialogue files.
     """
     path = Path(path)
-    files = _dialogue_files(path) if path.is_dir() else [path]
+    files = dialogue_files(path) if path.is_dir() else [path]
     dialogues: dict[str, dict[str, Any]] = {}
     for file in files:
         for key, dialogue in _pairs(file):
             if key in dialogues:
                 raise LabError(f"{file}: dialogue {key} is there a second time")
             dialogues[key] = dialogue
+    require_distinct(dialogues, str(path))
     return dialogues
 
 
 def read_schema(path: str | Path) -> list[dict[str, Any]]:
-    """Read a schema.json: a list of services. Raises LabError, also for anything but a list."""
+    """Read a schema.json: a list of services. Raises LabError, also for anything but a list, as `services_of` does."""
     schema = read_json(path)
     if not isinstance(schema, list):
         raise LabError(f"{path}: expected a list of services, found {type(schema).__name__}")
+    try:
+        services_of(schema)
+    except LabError as error:
+        raise LabError(f"{path}: {error}") from None
     return schema
 
 
@@ -49,8 +56,21 @@ def services_of(schema: Iterable[Mapping[str, Any]]) -> dict[str, Service]:
             raise LabError(f"schema, service {number}: expected an object with 'service_name' and a list 'slots'")
         if name in services:
             raise LabError(f"schema: the service {name} is there a second time")
-        services[name] = Service(name, _slots(name, entry["slots"]))
+        services[name] = Service(name, _slots(name, entry["slots"]), _possible(entry["slots"]), _intents(entry))
     return services
+
+
+def _possible(slots: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Return {categorical slot: its possible values} of the slots that list some."""
+    listed = ((slot["name"], slot.get("possible_values")) for slot in slots if slot["is_categorical"])
+    return {name: tuple(map(str, values)) for name, values in listed if isinstance(values, list) and values}
+
+
+def _intents(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of a service's intents; the scorer does not need them, so none may be there."""
+    listed = entry.get("intents")
+    intents = listed if isinstance(listed, list) else []
+    return tuple(str(intent["name"]) for intent in intents if isinstance(intent, Mapping) and "name" in intent)
 
 
 def _slots(service: str, slots: list[Any]) -> dict[str, bool]:
@@ -58,7 +78,7 @@ def _slots(service: str, slots: list[Any]) -> dict[str, bool]:
     kinds: dict[str, bool] = {}
     for slot in slots:
         if not isinstance(slot, Mapping) or not isinstance(slot.get("name"), str):
-            raise LabError(f"schema, service {service}: a slot is {_short(slot)}, expected an object with 'name'")
+            raise LabError(f"schema, service {service}: a slot is {shown(slot)}, expected an object with 'name'")
         if not isinstance(slot.get("is_categorical"), bool):
             raise LabError(f"schema, service {service}, slot {slot['name']}: 'is_categorical' must be true or false")
         if slot["name"] in kinds:
@@ -67,7 +87,7 @@ def _slots(service: str, slots: list[Any]) -> dict[str, bool]:
     return kinds
 
 
-def _dialogue_files(folder: Path) -> list[Path]:
+def dialogue_files(folder: Path) -> list[Path]:
     """Return the dialogue files of a folder in the order of their names."""
     named = [file for file in listed(folder) if file.name.endswith((".json", ".json.gz"))]
     files = [file for file in named if file.name.removesuffix(".gz") not in _NOT_DIALOGUES]
@@ -87,8 +107,28 @@ def _pairs(file: Path) -> list[tuple[str, dict[str, Any]]]:
         raise LabError(f"{file}: expected a list of dialogues, found {type(content).__name__}")
     for number, (key, dialogue) in enumerate(pairs):
         if not isinstance(key, str) or not isinstance(dialogue, dict):
-            raise LabError(f"{file}: entry {number} is {_short(dialogue)}, expected a dialogue with 'dialogue_id'")
+            raise LabError(f"{file}: entry {number} is {shown(dialogue)}, expected a dialogue with 'dialogue_id'")
     return pairs
+
+
+def unread_splits(folder: Path, splits: Mapping[str, Path]) -> list[Dropped]:
+    """Note folders of dialogues in a corpus that are no split, for their name or for want of a schema.json."""
+    beside = [path for path in sorted(folder.iterdir()) if path.is_dir() and path not in splits.values()]
+    reason = "folder of dialogues: not called train, dev or test, or without schema.json"
+    return [Dropped(path.name, reason) for path in beside if any(path.glob("dialogues_*"))]
+
+
+def slots_outside(dialogue: Mapping[str, Any], services: Mapping[str, Service]) -> int:
+    """Count the slot values of a reference dialogue that the schema of their service does not have.
+
+    Raises LabError for a dialogue or frames of another form.
+    """
+    where = f"reference dialogue {dialogue.get('dialogue_id')}"
+    check_dialogue(dialogue, where)
+    users = ((number, turn) for number, turn in enumerate(dialogue["turns"]) if turn.get("speaker") == "USER")
+    frames = [frame for number, turn in users for frame in frames_of(turn, f"{where}, turn {number}")]
+    well = (frame for frame in frames if not fault(frame) and frame["service"] in services)
+    return sum(len(f["state"]["slot_values"].keys() - services[f["service"]].categorical.keys()) for f in well)
 
 
 def check_ids(predictions: Any, references: Mapping[str, Any]) -> None:
@@ -108,26 +148,26 @@ def check_ids(predictions: Any, references: Mapping[str, Any]) -> None:
 def check_dialogue(dialogue: Any, where: str) -> None:
     """Refuse a dialogue that is not {services: [name, ...], turns: [{speaker, ...}, ...]}."""
     if not isinstance(dialogue, Mapping):
-        raise LabError(f"{where}: expected an object with 'services' and 'turns', found {_short(dialogue)}")
+        raise LabError(f"{where}: expected an object with 'services' and 'turns', found {shown(dialogue)}")
     if not _texts(dialogue.get("services")):
-        raise LabError(f"{where}: 'services' is {_short(dialogue.get('services'))}, expected a list of names")
+        raise LabError(f"{where}: 'services' is {shown(dialogue.get('services'))}, expected a list of names")
     if not isinstance(dialogue.get("turns"), list | tuple):
-        raise LabError(f"{where}: 'turns' is {_short(dialogue.get('turns'))}, expected a list")
+        raise LabError(f"{where}: 'turns' is {shown(dialogue.get('turns'))}, expected a list")
     for number, turn in enumerate(dialogue["turns"]):
         if not isinstance(turn, Mapping):
-            raise LabError(f"{where}, turn {number}: expected an object with 'speaker', found {_short(turn)}")
+            raise LabError(f"{where}, turn {number}: expected an object with 'speaker', found {shown(turn)}")
 
 
 def frames_of(turn: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
     """Return the frames of a user turn. Raises LabError if they are no list of objects with 'service'."""
     if not isinstance(turn.get("utterance"), str):
-        raise LabError(f"{where}: 'utterance' is {_short(turn.get('utterance'))}, expected text")
+        raise LabError(f"{where}: 'utterance' is {shown(turn.get('utterance'))}, expected text")
     frames = turn.get("frames")
     if not isinstance(frames, list | tuple):
-        raise LabError(f"{where}: 'frames' is {_short(frames)}, expected a list")
+        raise LabError(f"{where}: 'frames' is {shown(frames)}, expected a list")
     for frame in frames:
         if not isinstance(frame, Mapping) or not isinstance(frame.get("service"), str):
-            raise LabError(f"{where}: a frame is {_short(frame)}, expected an object with 'service'")
+            raise LabError(f"{where}: a frame is {shown(frame)}, expected an object with 'service'")
     return list(frames)
 
 
@@ -138,38 +178,33 @@ def fault(frame: Mapping[str, Any]) -> str:
     """
     state = frame.get("state")
     if not isinstance(state, Mapping):
-        return f"state is {_short(state)}, expected {{active_intent, requested_slots, slot_values}}"
+        return f"state is {shown(state)}, expected {{active_intent, requested_slots, slot_values}}"
     if not isinstance(state.get("active_intent"), str):
-        return f"active_intent is {_short(state.get('active_intent'))}, expected text"
+        return f"active_intent is {shown(state.get('active_intent'))}, expected text"
     if not _texts(state.get("requested_slots")):
-        return f"requested_slots is {_short(state.get('requested_slots'))}, expected a list of slot names"
+        return f"requested_slots is {shown(state.get('requested_slots'))}, expected a list of slot names"
     values = state.get("slot_values")
     if not isinstance(values, Mapping):
-        return f"slot_values is {_short(values)}, expected {{slot: [value, ...]}}"
+        return f"slot_values is {shown(values)}, expected {{slot: [value, ...]}}"
     for slot, accepted in values.items():
         if not isinstance(slot, str) or not accepted or not _texts(accepted):
-            return f"slot {slot!r:.60} has the value {_short(accepted)}, expected a list of texts, at least one"
+            return f"slot {shown(slot)} has the value {shown(accepted)}, expected a list of texts, at least one"
     return _span_fault(frame["slots"]) if "slots" in frame else ""
 
 
 def _span_fault(spans: Any) -> str:
     """Return what is malformed in the spans of a frame, or an empty string."""
     if not isinstance(spans, list | tuple):
-        return f"slots is {_short(spans)}, expected a list of {{slot, start, exclusive_end}}"
+        return f"slots is {shown(spans)}, expected a list of {{slot, start, exclusive_end}}"
     for span in spans:
         if not isinstance(span, Mapping) or not isinstance(span.get("slot"), str):
-            return f"a span is {_short(span)}, expected {{slot, start, exclusive_end}}"
+            return f"a span is {shown(span)}, expected {{slot, start, exclusive_end}}"
         ends = (span.get("start"), span.get("exclusive_end"))
         if "copy_from" not in span and not all(type(end) is int for end in ends):
-            return f"the span of slot {span['slot']!r:.60} is from {_short(ends[0])} to {_short(ends[1])}"
+            return f"the span of slot {shown(span['slot'])} is from {shown(ends[0])} to {shown(ends[1])}"
     return ""
 
 
 def _texts(value: Any) -> bool:
     """Return whether a value is a list of texts."""
     return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
-
-
-def _short(value: Any) -> str:
-    """Return a value as a message shows it."""
-    return f"{value!r:.60}"

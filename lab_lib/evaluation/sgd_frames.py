@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, apart
 from lab_lib.evaluation.fuzzy import ratio_by_name
 
 # How right a predicted value is, 0 to 1, given the accepted ones.
@@ -35,10 +35,15 @@ _NONE = (None, None, None)
 
 @dataclass(frozen=True)
 class Service:
-    """A service of the schema: {slot: is it categorical}, in the order of the schema."""
+    """A service of the schema: {slot: is it categorical}, in the order of the schema.
+
+    `possible` holds the values of the categorical slots that list them, `intents` the names of the intents.
+    """
 
     name: str
     categorical: Mapping[str, bool]
+    possible: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    intents: tuple[str, ...] = ()
 
 
 class GoldFrame(NamedTuple):
@@ -164,7 +169,8 @@ def _value(
     value = ours[slot][0]
     score = float(value == accepted[0]) if categorical else match(accepted, value)
     if score < 1:
-        causes.append(f"wrong value: {slot} is {value!r:.60}, expected {accepted[0]!r:.60}, counts {score:.2f}")
+        found, expected = apart(value, accepted[0])
+        causes.append(f"wrong value: {slot} is {found!r}, expected {expected!r}, counts {score:.2f}")
     return score
 
 
@@ -197,7 +203,10 @@ def _differences(what: str, gold: list[Any], ours: list[Any]) -> list[str]:
 
 def _shown(item: Any) -> str:
     """Return a requested slot or a span as a cause shows it."""
-    return f"{item[0]} {item[1]!r:.60}" if isinstance(item, tuple) else str(item)
+    if not isinstance(item, tuple):
+        return str(item)
+    slot, text = item  # both ends, as a missing and an extra span may differ in the last word only
+    return f"{slot} {text if len(text) <= 60 else text[:30] + '…' + text[-30:]!r}"
 
 
 def _product(scores: list[float]) -> float:

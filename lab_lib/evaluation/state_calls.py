@@ -1,8 +1,9 @@
 """How well a system follows the user by calling functions: the belief state it reaches, and the calls themselves.
 
 The state is scored as in `state_tracking.py`. Calls are judged by the AST match of `calls.py` under our own rules: all
-calls of a turn, in any order, every annotated spelling of a value accepted. A turn that calls nothing is right when
-nothing was to be called; text that is no call is always wrong.
+calls of a turn, in any order, every annotated spelling of a value accepted; values are normalised as in states and
+have to be equal then. A turn that calls nothing is right when nothing was to be called; text that is no call is always
+wrong.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lab_lib.evaluation.bootstrap import intervals
 from lab_lib.evaluation.calls import judge_item
 from lab_lib.evaluation.mwz import MwzScorer
 from lab_lib.evaluation.mwz_scores import RESAMPLES
+from lab_lib.evaluation.stray_text import stray_notes
 from lab_lib.prompts.belief import GoldTurn, argument, gold_turns
 
 Predictions = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -49,6 +51,7 @@ class StateCallScores:
     intervals: Mapping[str, tuple[float, float]]
     dialogues: int
     turns: int
+    notes: tuple[str, ...]
     wrong: Mapping[str, tuple[bool, ...]] = field(repr=False)
     counts: np.ndarray = field(repr=False, compare=False)
 
@@ -57,7 +60,8 @@ class StateCallScores:
         figures = {name: round(getattr(self, name), 2) for name in FIGURES}
         ranges = {name: [round(low, 2), round(high, 2)] for name, (low, high) in self.intervals.items()}
         counts = {"malformed": self.malformed, "problems": dict(self.problems)}
-        return {**figures, **counts, "intervals": ranges, "dialogues": self.dialogues, "turns": self.turns}
+        scored = {"dialogues": self.dialogues, "turns": self.turns, "notes": list(self.notes)}
+        return {**figures, **counts, "intervals": ranges, **scored}
 
 
 FIGURES = ("joint_accuracy", "slot_f1", "calls", "calls_due", "same_text")
@@ -84,6 +88,7 @@ def score_state_calls(
         ]
     )
     total = counts.sum(axis=0)
+    texts = [turn["call"] for turns in predictions.values() for turn in turns]
     kinds = Counter(
         problem.partition(":")[0]
         for turns in predictions.values()
@@ -97,6 +102,7 @@ def score_state_calls(
         intervals=intervals(counts, figures, resamples, seed) if resamples else {},
         dialogues=len(counts),
         turns=int(total[0]),
+        notes=(*scorer.score_states(predictions).notes, *stray_notes(texts, "calls")),
         wrong={key: tuple(not right for right, *_ in turns) for key, turns in states.items()},
         counts=counts,
     )

@@ -20,13 +20,17 @@ SAME = 95  # two values are the same if their partial_ratio is above this
 
 @dataclass(frozen=True)
 class StateScores:
-    """Joint accuracy and slot F1 in per cent, slot precision and recall as fractions (as published), and turns."""
+    """Joint accuracy and slot F1 in per cent, slot precision and recall as fractions (as published), and turns.
+
+    `notes` say what of the predicted states a reader must know (`state_notes.py`).
+    """
 
     joint_accuracy: float
     slot_f1: float
     slot_precision: float
     slot_recall: float
     turns: int
+    notes: tuple[str, ...] = ()
 
 
 def score_states(dialogues: Iterable[tuple[States, States]]) -> StateScores:
@@ -56,7 +60,7 @@ def count_turns(ours: States, gold: States) -> list[tuple[int, int, int, int]]:
     """Return for each turn (1 if it is right, slots with the right value, predicted slots, gold slots)."""
     counts = []
     for state, truth in zip(map(_flat, ours), map(_flat, gold), strict=False):
-        same = sum(_same(state[slot], truth[slot]) for slot in state.keys() & truth.keys())
+        same = sum(same_value(state[slot], truth[slot]) for slot in state.keys() & truth.keys())
         counts.append((int(same == len(state) == len(truth)), same, len(state), len(truth)))
     return counts
 
@@ -66,7 +70,7 @@ def _flat(state: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], Any]:
     return {(domain, slot): value for domain, slots in state.items() for slot, value in slots.items()}
 
 
-def _same(ours: Any, gold: Any) -> bool:
+def same_value(ours: Any, gold: Any) -> bool:
     """Return whether two values count as the same; what is no text is no value."""
     return isinstance(ours, str) and isinstance(gold, str) and (ours == gold or _ratio(ours, gold) > SAME)
 

@@ -17,6 +17,8 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation import bleu, chrf, rouge
 from lab_lib.evaluation.bootstrap import Comparison, Pooled, compare, intervals, pool
 from lab_lib.evaluation.grouped import group_names, require_one_each, require_same_groups, sum_by_group
+from lab_lib.evaluation.reply_notes import empty_notes, rouge_notes, short_notes
+from lab_lib.evaluation.stray_text import stray_notes
 
 RESAMPLES = 1000
 # Columns of the counts: replies, exact matches, words of the replies; then BLEU, chrF and the four ROUGE sums.
@@ -32,7 +34,8 @@ class TextScores:
     `exact_match`: replies equal to their reference but for white space. `distinct1`, `distinct2`: distinct
     n-grams of 100 in all replies (Li et al. 2016), which fall with the amount of text, so compare equal amounts
     only. `intervals`: 95 % bootstrap intervals; none for distinct-n, since drawing a reply twice repeats its words.
-    `counts`: what the other scores are made of, one row a group of `groups`.
+    `notes`: how many replies a metric cannot measure. `counts`: what the other scores are made of, one row a group of
+    `groups`.
     """
 
     bleu: float
@@ -49,13 +52,15 @@ class TextScores:
     segments: int
     intervals: Mapping[str, tuple[float, float]]
     signature: str
+    notes: tuple[str, ...]
     groups: tuple[Hashable, ...] = field(repr=False)
     counts: np.ndarray = field(repr=False, compare=False)
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         plain = {name: value for name, value in vars(self).items() if name not in ("groups", "counts")}
-        return {**plain, "intervals": {name: list(pair) for name, pair in self.intervals.items()}}
+        ranges = {name: list(pair) for name, pair in self.intervals.items()}
+        return {**plain, "intervals": ranges, "notes": list(self.notes)}
 
 
 def score_text(
@@ -91,9 +96,23 @@ def score_text(
         segments=len(replies),
         intervals=intervals(counts, main_scores, resamples, seed) if resamples else {},
         signature=_signature(stemmer, groups is not None, resamples, seed),
+        notes=tuple(_notes(replies, references, [len(one) for one in words])),
         groups=group_names(groups, len(replies)),
         counts=counts,
     )
+
+
+def _notes(replies: Sequence[str], references: Sequence[str], lengths: Sequence[int]) -> list[str]:
+    """Return the notes on replies of some lengths in tokens: what the metrics cannot measure, and stray text."""
+    empty = sum(length == 0 for length in lengths)
+    single = max(lengths) < 2 and len(replies) > empty
+    return [
+        *stray_notes(replies),
+        *empty_notes(empty, empty, len(replies), "their length is 0, and every score of them too"),
+        *short_notes(lengths),
+        *(["no reply has two tokens: Distinct-2 is 0"] if single else []),
+        *rouge_notes(replies, references),
+    ]
 
 
 def main_scores(counts: np.ndarray) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -35,10 +36,10 @@ def write_and_score(
     Beside the file: NAME.report.json (settings, figures, where they come from) and NAME.lengths.png and .svg.
     Raises LabError for bad input, also before anything is written when the judge is no use.
     """
-    writer = find_writer(target, corpus)
+    writer = find_writer(target, corpus, log := partial(console.print, highlight=False, markup=False))
     order = settle(writer, order)
     chosen = choose_judge(judge, writer)
-    judging = None if chosen.value == "none" else find_writer(chosen.value)
+    judging = None if chosen.value == "none" else find_writer(chosen.value, log=log)
     if judging:
         refuse_itself(judging, writer)
     splits = load_splits(make_task(RunConfig(data=writer.data)))

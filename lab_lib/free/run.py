@@ -1,8 +1,9 @@
-"""`lab generate`: whole dialogues from a run's model, or from any model, written to a file that can be gone on with."""
+"""`lab generate`: whole dialogues from a run's model, or from any model, written to a file that can be resumed."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from lab_lib.corpora.config import DataConfig
 from lab_lib.decoding.predictions import read_partial
 from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.errors import LabError
-from lab_lib.files import read_jsonl, read_text, write_jsonl, write_text
+from lab_lib.files import appending, read_jsonl, read_text, write_jsonl, write_text
 from lab_lib.free.dialogue import FreeDialogue, from_row
 from lab_lib.free.generate import Ask, FreeConfig, generate_free
 from lab_lib.models.config import ModelConfig
@@ -28,6 +29,8 @@ from lab_lib.prompts.template import PLAIN
 from lab_lib.prompts.text import text_ids
 from lab_lib.runs.config import RunConfig, load_run_config
 from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.inputs import require_unchanged
+from lab_lib.runs.lock import holding
 from lab_lib.runs.steps import load_answering, model_config
 
 
@@ -63,10 +66,11 @@ class Order:
                 raise LabError(f"--turns {wish}: a dialogue is made of pairs, user and system; ask for 2, 4, 6, ...")
 
 
-def find_writer(target: str, corpus: str | None = None) -> Writer:
+def find_writer(target: str, corpus: str | None = None, log: Callable[[str], None] = lambda line: None) -> Writer:
     """Return the run in folder `target`, else the model of that name (bundled, folder or hub), unquantised.
 
-    `corpus` is what to compare with: the run's own unless given, town for a bare model.
+    `corpus` is what to compare with: the run's own unless given, town for a bare model. Raises LabError for a run whose
+    files are not those that it began with.
     """
     if (Path(target) / "config.yaml").exists():
         config = load_run_config(Path(target))
@@ -76,6 +80,7 @@ def find_writer(target: str, corpus: str | None = None) -> Writer:
             )
         if config.prompt.template == "chat":
             raise LabError(f"{target}: its prompts are in a chat template; 'lab generate' writes plain lines")
+        require_unchanged(config, Path(target), log)
         data = replace(config.data, corpus=corpus) if corpus else config.data
         system = model_config(config, RunFolder(Path(target)), "finetuned")
         return Writer(target, system, config.prompt, data, run=True, dialogue=config.task)
@@ -84,7 +89,7 @@ def find_writer(target: str, corpus: str | None = None) -> Writer:
 
 
 def how(writer: Writer, order: Order) -> dict[str, Choice]:
-    """Return how lengths are met and what the model has learnt of users, each with its reason."""
+    """Return how lengths are met and what the model has learned of users, each with its reason."""
     found = {}
     if order.wishes != (None,):
         if order.forced:
@@ -94,7 +99,7 @@ def how(writer: Writer, order: Order) -> dict[str, Choice]:
                 "told", "before each user's turn stands how many turns are left; the model ends by itself"
             )
     if writer.run and writer.prompt.learn == "replies":
-        found["users"] = Choice("not learnt", "prompt.learn=replies: what users say is left of the base model")
+        found["users"] = Choice("not supervised", "prompt.learn=replies: what users say is left of the base model")
     return found
 
 
@@ -143,10 +148,18 @@ def beginning_of(instruction: str | None, told: bool, wish: int | None, tokenize
 def generate(writer: Writer, order: Order, config: FreeConfig, path: Path, console: Console) -> list[FreeDialogue]:
     """Write the dialogues into `path` (JSONL) unless they are there, and return them in the order asked for.
 
-    A file that is there is gone on with: a killed call, or more dialogues of the same settings. What the settings
-    were stands beside it. Raises LabError naming the first setting that differs.
+    A file that is there is resumed: a killed call, or more dialogues of the same settings. What the settings
+    were stands beside it. Raises LabError naming the first setting that differs, and when another command writes it.
     """
     config = replace(config, max_tokens=min(config.max_tokens, writer.prompt.max_tokens))
+    with holding(path.with_name(f".{path.name}.lock"), path, "writing this file"):
+        return generate_alone(writer, order, config, path, console)
+
+
+def generate_alone(
+    writer: Writer, order: Order, config: FreeConfig, path: Path, console: Console
+) -> list[FreeDialogue]:
+    """Do what `generate` says, in a file that no other command writes."""
     check_settings(path, settings(writer, order, config))
     rows = {row["dialogue"]: row for row in [*stored(path), *read_partial(partial(path), is_named)]}
     wanted = [key for key, _ in names(order)]
@@ -173,7 +186,7 @@ def write_missing(
     write_jsonl(partial(path), rows.values())
     with merged_for_decoding(loaded.model), DecodingProgress(console, "writing dialogues", len(todo)) as advance:
         try:
-            with open(partial(path), "a", encoding="utf-8") as stream:
+            with appending(partial(path)) as stream:
                 for dialogue in generate_free(loaded.model, loaded.tokenizer, todo, config, set(rows), advance):
                     rows[dialogue.key] = dialogue.as_row()
                     stream.write(json.dumps(rows[dialogue.key], ensure_ascii=False) + "\n")

@@ -27,6 +27,7 @@ from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
 from lab_lib.runs.config import load_run_config, make_task
 from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.splits import load_splits
 
 GIB = 1 << 30
@@ -146,6 +147,7 @@ def find_batch_size(folder: Path, system: str, console: Console) -> int:
     config = load_run_config(folder)
     if config.decoding.backend == "vllm":
         raise LabError("decoding.backend=vllm batches by itself and uses no decoding.batch_size: there is none to find")
+    require_unchanged(config, folder, lambda line: console.print(line, highlight=False, markup=False))
     task = make_task(config)
     splits = load_splits(task)
     loaded = load_answering(model_config(config, RunFolder(folder), system), config.prompt)

@@ -177,6 +177,7 @@ def check_disk() -> Finding:
 
 def check_hub() -> Finding:
     """Whether models can be downloaded. Offline is no failure: the bundled model and what is cached still work."""
+    import http.client
     import urllib.error
     import urllib.request
 
@@ -187,7 +188,7 @@ def check_hub() -> Finding:
         urllib.request.urlopen(urllib.request.Request(hub, method="HEAD"), timeout=HUB_SECONDS).close()
     except urllib.error.HTTPError as error:
         error.close()  # an answer, whatever it says, is a hub that can be reached
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         fix = "set HF_HUB_OFFLINE=1 to work offline without waiting, or HF_ENDPOINT to a mirror"
         return "warning", f"{hub} cannot be reached ({getattr(error, 'reason', error)})", fix
     return "ok", f"{hub} answers", ""

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.errors import LabError
-from lab_lib.files import read_json
+from lab_lib.models.adapter_config import check_ranks, peft_settings, read_adapter_config
 from lab_lib.models.hardware import Choice
-from lab_lib.models.hub import Source, check_safetensors, find_source
+from lab_lib.models.hub import Source, find_source
 from lab_lib.models.quantised import linear_modules
 
 
@@ -26,15 +26,14 @@ def load_adapter(model: Any, adapter: str, base: Source, trainable: bool) -> tup
     """
     from peft import PeftModel
 
-    source = find_source(adapter)
-    settings = read_adapter_config(source)
-    _check_base(settings, source, base)
-    check_safetensors(source.folder / "adapter_model.safetensors")
+    source, settings = check_adapter(adapter, base)
+    config = peft_settings(settings, model.config.is_encoder_decoder)
     try:
         with quiet_peft():
-            adapted = PeftModel.from_pretrained(model, str(source.folder), is_trainable=trainable)
-    except (ValueError, RuntimeError) as error:
-        raise LabError(f"{source.name}: does not fit {base.name}: {' '.join(str(error).split())[:200]}") from error
+            adapted = PeftModel.from_pretrained(model, str(source.folder), is_trainable=trainable, config=config)
+    except Exception as error:  # foreign files raise whatever the library meets in them
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise LabError(f"{source.name}: does not fit {base.name}: {reason}") from error
     save_without_lookup(adapted)
     if trainable:
         _restore_in_fp32(adapted, source.folder)
@@ -44,6 +43,15 @@ def load_adapter(model: Any, adapter: str, base: Source, trainable: bool) -> tup
     return adapted, Choice(
         source.name, f"{scale} of rank {settings.get('r')} on {len(adapted_modules(adapted))} layers{embeddings}"
     )
+
+
+def check_adapter(adapter: str, base: Source) -> tuple[Source, dict[str, Any]]:
+    """Return (where an adapter lies, its settings) after all that can be checked without its base's weights."""
+    source = find_source(adapter)
+    settings = read_adapter_config(source)
+    _check_base(settings, source, base)
+    check_ranks(source, settings)
+    return source, settings
 
 
 def _restore_in_fp32(adapted: Any, folder: Path) -> None:
@@ -63,18 +71,6 @@ def trainable_in_fp32(adapted: Any) -> None:
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
-
-
-def read_adapter_config(source: Source) -> Mapping[str, Any]:
-    """Return adapter_config.json of a LoRA adapter. Raises LabError when it is missing or of another kind."""
-    path = source.folder / "adapter_config.json"
-    if not path.is_file():
-        raise LabError(f"{source.name}: not an adapter folder, it has no adapter_config.json")
-    settings = read_json(path)
-    kind = settings.get("peft_type") if isinstance(settings, dict) else None
-    if kind != "LORA":
-        raise LabError(f"{path}: peft_type is {kind!r}, expected 'LORA'")
-    return settings
 
 
 def _check_base(settings: Mapping[str, Any], adapter: Source, base: Source) -> None:
@@ -149,5 +145,17 @@ def quiet_peft() -> Iterator[None]:
 
 
 def save_without_lookup(adapted: Any) -> None:
-    """Stop PEFT from asking the hub, at every save, whether the base's vocabulary was resized: it never is here."""
-    adapted.save_pretrained = partial(adapted.save_pretrained, save_embedding_layers=False)
+    """Stop PEFT from asking the hub, at every save, whether the base's vocabulary was resized: it never is here.
+
+    The settings that PEFT holds as sets are written in order, so that equal adapters are equal files.
+    """
+    save = partial(adapted.save_pretrained, save_embedding_layers=False)
+
+    def save_sorted(*args: Any, **kwargs: Any) -> Any:
+        for settings in adapted.peft_config.values():
+            for name, value in vars(settings).items():
+                if isinstance(value, set):
+                    setattr(settings, name, sorted(value))
+        return save(*args, **kwargs)
+
+    adapted.save_pretrained = save_sorted

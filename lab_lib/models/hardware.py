@@ -6,7 +6,6 @@ functions named `find_...` ask the machine.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lab_lib.errors import LabError, nearest
+from lab_lib.processes.settings import whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +63,7 @@ def find_machine() -> Machine:
     cpu = find_cpu()
     if not torch.cuda.is_available():
         return cpu
-    index = int(os.environ.get("LOCAL_RANK", "0"))
+    index = whole("LOCAL_RANK", 0)
     capability = torch.cuda.get_device_capability(index)
     return Machine(torch.cuda.get_device_name(index), capability, cpu.native_bf16_cpu, index)
 

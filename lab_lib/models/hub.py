@@ -5,12 +5,14 @@ Whatever the name was, everything after this works on a folder, so there is one 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab_lib.errors import LabError, nearest
-from lab_lib.files import read_json
+from lab_lib.config import cut
+from lab_lib.errors import LabError, nearest, shown
+from lab_lib.files import expanded, read_json
 from lab_lib.models.packaged import PACKAGED, packaged_folder
 
 DATA = Path(__file__).parent.parent / "data"
@@ -21,6 +23,7 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.j
 # Weights are fetched as safetensors only: a pickle can run code. Copies of the same weights in sub-folders
 # (`original/`), in other frameworks or precisions are left out.
 WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+LONGEST = 1000  # letters of a name or path; file systems take 255 for a folder
 UNWANTED = ("*/*", "consolidated*", "*.fp16.safetensors", "*.bf16.safetensors")
 
 
@@ -50,16 +53,20 @@ def find_source(name: str, revision: str | None = None, code: bool = False) -> S
     """
     if not name:
         raise LabError("model.name: empty, expected a bundled or fetched model, a folder or a hub name")
+    if revision is not None and is_local(name):
+        raise LabError(f"model.revision={cut(revision)}: has no effect for a bundled model or a folder ({name})")
     if name in BUNDLED:
         if not BUNDLED[name].is_dir():
             raise LabError(f"{name}: the bundled model is not in this installation ({BUNDLED[name]}); install it again")
         return Source(name, BUNDLED[name], tokens=BUNDLED[SHAPES[name]] if name in SHAPES else None)
     if name in PACKAGED:
         return Source(name, packaged_folder(name))
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = expanded(name)
+    if len(name) > LONGEST or not name.isprintable():
+        raise LabError(f"model {shown(name)}: neither the path of a folder nor a hub name (owner/name)")
+    if os.path.isdir(path):
         return Source(str(path.resolve()), path.resolve())
-    if path.exists():
+    if os.path.exists(path):
         raise LabError(f"{name}: a file, expected the folder of a model")
     # A hub name is `name` or `owner/name`; anything else can only be a path.
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
@@ -67,9 +74,28 @@ def find_source(name: str, revision: str | None = None, code: bool = False) -> S
     return _download(name, revision, code)
 
 
+def is_local(name: str) -> bool:
+    """Return whether a name is that of a bundled or fetched model, or of a folder that is there."""
+    return name in BUNDLED or name in PACKAGED or os.path.isdir(expanded(name))
+
+
+def model_files(source: Source, weights: bool, code: bool = False) -> dict[str, Path]:
+    """Return {name: path} of the files that loading a model reads: config, tokenizer, templates, `weights`, `code`."""
+    kinds = ("*.json", "*.model", "*.txt", "*.jinja", "additional_chat_templates/*.jinja", *(["*.py"] if code else []))
+    found = {path.name: path for kind in kinds for path in source.folder.glob(kind)}
+    found |= {f"tokenizer/{path.name}": path for kind in kinds if source.tokens for path in source.tokens.glob(kind)}
+    found |= {str(path.relative_to(source.folder)): path for path in (weight_files(source) if weights else ())}
+    return {name: found[name] for name in sorted(found) if not name.startswith(".")}
+
+
+def adapter_files(source: Source) -> dict[str, Path]:
+    """Return {name: path} of the files of an adapter."""
+    return {name: source.folder / name for name in ("adapter_config.json", "adapter_model.safetensors")}
+
+
 def _parent_hint(path: Path) -> str:
     """Return the nearest name beside a folder that is not there, or nothing."""
-    siblings = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
+    siblings = [p.name for p in path.parent.iterdir() if p.is_dir()] if os.path.isdir(path.parent) else []
     return _close(path.name, siblings)
 
 
@@ -138,14 +164,25 @@ def weight_files(source: Source) -> list[Path]:
     if single.is_file():
         return [single]
     if index.is_file():
-        shards = sorted(set(read_json(index)["weight_map"].values()))
-        return [source.folder / shard for shard in shards]
+        return [source.folder / shard for shard in _shards(index)]
     if source.name in SHAPES:
         need = "model.from_scratch=true model.quantisation=none lora.method=full"
         raise LabError(f"{source.name}: a shape without weights, to be trained from random ones; set {need}")
     pickled = any(source.folder.glob("*.bin"))
     note = "it has pickled *.bin weights, which can run code and are not loaded; " if pickled else ""
     raise LabError(f"{source.name}: no model.safetensors; {note}only safetensors weights are loaded")
+
+
+def _shards(index: Path) -> list[str]:
+    """Return the names of the shards in an index. Raises LabError for another file, and for other places."""
+    content = read_json(index)
+    shards = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(shards, dict) or not shards:
+        raise LabError(f"{index}: expected an object with 'weight_map', the file of each tensor")
+    for name in shards.values():
+        if not isinstance(name, str) or not name.endswith(".safetensors") or Path(name).name != name:
+            raise LabError(f"{index}: expected names of .safetensors files beside it, found {shown(name)}")
+    return sorted(set(shards.values()))
 
 
 def check_safetensors(path: Path) -> list[str]:
@@ -155,6 +192,8 @@ def check_safetensors(path: Path) -> list[str]:
     """
     from safetensors import SafetensorError, safe_open
 
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise LabError(f"{path}: expected a file")
     try:
         with safe_open(path, framework="numpy") as tensors:
             names = list(tensors.keys())

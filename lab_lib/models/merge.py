@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +10,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lab_lib.errors import LabError
+from lab_lib.files import writing
+from lab_lib.folders import apply_umask, folder_beside, sync
 from lab_lib.models.checks import logits, require_adapter_effect
 from lab_lib.models.config import ModelConfig
-from lab_lib.models.hardware import Machine, torch_dtype
+from lab_lib.models.hardware import Choice, Machine, torch_dtype
 from lab_lib.models.model import Loaded, load_model
 
 Precision = Literal["bf16", "fp16", "fp32"]
@@ -29,12 +29,14 @@ class Merge:
     """A merge that passed its checks; both figures are largest differences of logits on one text.
 
     `max_difference` is the merged folder against base + adapter: the rounding to 16 bits. `effect` is what the
-    adapter changes, base against base + adapter.
+    adapter changes, base against base + adapter. `end_token` says where the merged model ends a reply earlier than
+    `lab decode` does; None where both end at the same token.
     """
 
     folder: Path
     max_difference: float
     effect: float
+    end_token: Choice | None = None
 
 
 def merge_adapter(
@@ -68,19 +70,16 @@ def merge_adapter(
     wanted = logits(loaded.model, ids)
     merged = _merged(loaded.model)
     _require_same(logits(merged, ids), wanted)
-    temporary = _temporary_beside(out)
-    try:
-        _save(merged.to(torch_dtype(dtype)), loaded, temporary)
+    with folder_beside(out) as temporary:
+        with writing(out):
+            _save(merged.to(torch_dtype(dtype)), loaded, temporary)
         read = load_model(ModelConfig(str(temporary), quantisation="none", dtype="fp32"), machine=machine).model
         _require_saved(merged, read)
         difference = (logits(read, ids) - wanted).abs().max().item()
         _require_small(difference, effect, dtype)
-        os.replace(temporary, out)
-    except OSError as error:
-        raise LabError(f"{out}: cannot write: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return Merge(out, difference, effect)
+        with writing(out):
+            os.replace(temporary, out)
+    return Merge(out, difference, effect, loaded.choices.get("end token"))
 
 
 def _merged(adapted: Any) -> Any:
@@ -130,25 +129,9 @@ def _require_small(difference: float, effect: float, dtype: str) -> None:
         )
 
 
-def _temporary_beside(out: Path) -> Path:
-    """Return a new empty folder beside `out`, on the same disk, so that renaming it is atomic."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp"))
-        folder.chmod(0o777 & ~_umask())  # mkdtemp makes folders private
-        return folder
-    except OSError as error:
-        raise LabError(f"{out}: cannot write: {error.strerror}") from None
-
-
-def _umask() -> int:
-    """Return the process's umask (the only way to read it is to set it)."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _save(model: Any, loaded: Loaded, folder: Path) -> None:
     """Write model and tokenizer; the tokenizer is the one of the base, with the padding token we chose."""
     model.save_pretrained(folder)
     loaded.tokenizer.save_pretrained(folder)
+    apply_umask(folder)
+    sync(folder)

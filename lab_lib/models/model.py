@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from lab_lib.errors import LabError, nearest
+from lab_lib.models.adapter import check_adapter, load_adapter
 from lab_lib.models.config import ModelConfig, Quantisation, QuantType
 from lab_lib.models.fast_cpu.denormals import flush_denormals
 from lab_lib.models.hardware import (
@@ -25,11 +26,13 @@ from lab_lib.models.quantised import (
     linear_modules,
     quantised_modules,
     quiet_bitsandbytes,
+    require_bitsandbytes,
     weight_bytes,
 )
 from lab_lib.models.tokenizer import load_tokenizer
 from lab_lib.models.versions import require_versions
 from lab_lib.models.weights import (
+    check_layers,
     check_vocabulary,
     model_class,
     random_model,
@@ -78,7 +81,11 @@ def load_model(
     machine = machine or find_machine()
     source = find_source(config.name, config.revision, code=config.trust_remote_code)
     check_folder(source, weights=not config.from_scratch)
+    if config.adapter is not None:
+        check_adapter(config.adapter, source)
     shape = read_shape(source, config)
+    if not config.from_scratch:
+        check_layers(shape, source)
     dtype = choose_dtype(config.dtype, machine, config.quantisation, shape.model_type)
     tokenizer, pad = load_tokenizer(source, config.trust_remote_code)
     auto = model_class(shape, source)
@@ -101,14 +108,13 @@ def load_model(
         "attention": attention,
         "weights": describe_weights(model, config),
         "pad token": pad,
+        **_end_token(model, tokenizer),
     }
     if for_training:
         prepare_for_training(model)
         if machine.capability is None:
             choices["attention"] = _training_attention(model, config, dtype.value) or attention
     if config.adapter is not None:
-        from lab_lib.models.adapter import load_adapter
-
         model, choices["adapter"] = load_adapter(model, config.adapter, source, trainable=for_training)
     model.train(for_training)
     return Loaded(model, tokenizer, choices, source.name, source.revision, machine.device, dtype.value)
@@ -135,6 +141,17 @@ def forget_generation_settings(model: Any, tokenizer: Any) -> None:
     model.generation_config = GenerationConfig(**ids, pad_token_id=tokenizer.pad_token_id)
 
 
+def _end_token(model: Any, tokenizer: Any) -> dict[str, Choice]:
+    """Return a choice where a checkpoint names end tokens beside the tokenizer's: training and decoding know one."""
+    named = model.generation_config.eos_token_id
+    others = [id for id in (named if isinstance(named, list) else [named]) if id not in (None, tokenizer.eos_token_id)]
+    if not others:
+        return {}
+    listed = ", ".join(tokenizer.convert_ids_to_tokens(others))
+    reason = f"the tokenizer's; the checkpoint also names {listed}: no end here, but kept in a merged model's settings"
+    return {"end token": Choice(tokenizer.eos_token, reason)}
+
+
 def check_config(config: ModelConfig, full: bool = False) -> None:
     """Raise LabError for unknown values and for combinations that make no sense, before anything is loaded."""
     for key, value, valid in (
@@ -149,18 +166,7 @@ def check_config(config: ModelConfig, full: bool = False) -> None:
         raise LabError("model.from_scratch: random weights cannot learn once quantised; set model.quantisation=none")
     if full:
         raise LabError("lora.method=full: quantised weights cannot be trained; set model.quantisation=none")
-    _require_bitsandbytes(config.quantisation)
-
-
-def _require_bitsandbytes(quantisation: str) -> None:
-    """Raise LabError when the package that quantises is missing."""
-    from importlib.util import find_spec
-
-    if find_spec("bitsandbytes") is None:
-        raise LabError(
-            f"model.quantisation={quantisation}: the package bitsandbytes is not installed; "
-            "`pip install bitsandbytes` or set model.quantisation=none"
-        )
+    require_bitsandbytes(f"model.quantisation={config.quantisation}", "model.quantisation=none")
 
 
 def describe_weights(model: Any, config: ModelConfig) -> Choice:

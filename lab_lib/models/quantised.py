@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
+
+from lab_lib.errors import LabError
 
 
 def quantised_modules(model: Any) -> dict[str, Any]:
-    """Return the 4-bit and 8-bit linear layers by full name; empty without bitsandbytes."""
-    from importlib.util import find_spec
+    """Return the 4-bit and 8-bit linear layers by full name.
 
-    if find_spec("bitsandbytes") is None:
+    A model that has any has imported bitsandbytes; importing it for one that has none costs a second.
+    """
+    if "bitsandbytes" not in sys.modules:
         return {}
     from bitsandbytes.nn import Linear4bit, Linear8bitLt
 
@@ -75,6 +79,16 @@ def use_one_kernel(model: Any) -> None:
     for module in quantised_modules(model).values():
         if hasattr(module, "support_avx512bf16_for_cpu"):  # 8-bit layers and older versions have no such kernel
             module.support_avx512bf16_for_cpu = False
+
+
+def require_bitsandbytes(setting: str, instead: str) -> None:
+    """Raise LabError when the package that quantises, or pages, is missing and `setting` needs it."""
+    from importlib.util import find_spec
+
+    if find_spec("bitsandbytes") is None:
+        raise LabError(
+            f"{setting}: the package bitsandbytes is not installed; `pip install bitsandbytes` or set {instead}"
+        )
 
 
 def quiet_bitsandbytes() -> None:

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lab_lib.errors import LabError
+from lab_lib.models.config_json import check_config_json, check_token_ids
 from lab_lib.models.hardware import Machine, torch_dtype
-from lab_lib.models.hub import Source, weight_files
+from lab_lib.models.hub import Source, check_safetensors, weight_files
 from lab_lib.models.quantised import use_one_kernel
+from lab_lib.processes.limits import GIB, memory_limit
 
 if TYPE_CHECKING:
     from lab_lib.models.config import ModelConfig
@@ -19,10 +21,13 @@ def read_shape(source: Source, config: ModelConfig) -> Any:
     """Return the transformers config of a folder. Raises LabError for an unknown architecture."""
     from transformers import AutoConfig
 
+    check_config_json(source.folder / "config.json")
+    check_token_ids(source.folder / "generation_config.json")
     try:
         shape = AutoConfig.from_pretrained(source.folder, trust_remote_code=config.trust_remote_code)
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise LabError(f"{source.name}: config.json is not usable: {_first_line(error)}") from error
+    except Exception as error:  # foreign files raise whatever the library meets in them
+        raise LabError(f"{source.name}: config.json is not usable: {reason_of(error)}") from error
+    shape.return_dict = True  # the outputs are read by name
     if getattr(shape, "quantization_config", None) is not None:
         raise LabError(f"{source.name}: the stored weights are quantised already; use the 16-bit original")
     if shape.is_encoder_decoder and getattr(shape, "decoder_start_token_id", None) is None:
@@ -41,6 +46,16 @@ def model_class(shape: Any, source: Source) -> Any:
     return auto
 
 
+def check_layers(shape: Any, source: Source) -> None:
+    """Raise LabError for a config.json with more layers than there are tensors: each missing one would be made up."""
+    layers, tensors = (
+        getattr(shape, "num_hidden_layers", 0),
+        sum(len(check_safetensors(path)) for path in weight_files(source)),
+    )
+    if layers > tensors:
+        raise LabError(f"{source.name}: config.json has {layers} layers, the weights have {tensors} tensors")
+
+
 def supports_sdpa(auto: Any, shape: Any) -> bool:
     """Return whether the code of the model's class has fused attention (assumed for code from the repository)."""
     if type(shape) not in auto._model_mapping:
@@ -49,10 +64,21 @@ def supports_sdpa(auto: Any, shape: Any) -> bool:
 
 
 def random_model(auto: Any, shape: Any, seed: int, options: dict[str, Any]) -> Any:
-    """Return a model with random weights, leaving the global random state as it was."""
+    """Return a model with random weights, leaving the global random state as it was.
+
+    Raises LabError for a shape that cannot be built, or whose weights are more than the machine's memory.
+    """
     import torch
 
     _show_progress(False)  # saving such a model is quick
+    try:
+        with torch.random.fork_rng(), torch.device("meta"):  # shapes without memory
+            weights = sum(p.numel() for p in auto.from_config(shape, **options).parameters())
+    except Exception as error:
+        raise LabError(f"model.from_scratch: config.json cannot be built: {reason_of(error)}") from error
+    if 4 * weights > (room := memory_limit()).value * GIB:
+        needed = f"{weights:,} random weights need {4 * weights / GIB:,.0f} GiB"
+        raise LabError(f"model.from_scratch: {needed}, more than the {room.value:.0f} GiB {room.reason}")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return auto.from_config(shape, **options)
@@ -80,8 +106,8 @@ def stored_model(
     try:
         with _plain_linear_layers():
             model, info = auto.from_pretrained(source.folder, **options)
-    except (ValueError, RuntimeError, OSError, KeyError, ImportError) as error:
-        raise LabError(f"{source.name}: cannot load the weights: {_first_line(error)}") from error
+    except Exception as error:  # foreign files raise whatever the library meets in them
+        raise LabError(f"{source.name}: cannot load the weights: {reason_of(error)}") from error
     # transformers fills a missing weight with random numbers and only warns.
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
@@ -141,6 +167,9 @@ def check_vocabulary(model: Any, tokenizer: Any, source: Source) -> None:
         raise LabError(f"{source.name}: the tokenizer has ids up to {highest}, the model embeds {rows} only")
 
 
-def _first_line(error: Exception) -> str:
-    """Return the first line of an error's message; its class when it has none."""
-    return str(error).strip().split("\n")[0] or type(error).__name__
+def reason_of(error: Exception) -> str:
+    """Return in one line why a library could not use a model's files."""
+    text = " ".join(str(error).split())[:300]
+    if "ignore_mismatched_sizes" in text:
+        return "their shapes are not those that config.json asks for"
+    return f"unknown value {text}" if isinstance(error, KeyError) else text or type(error).__name__

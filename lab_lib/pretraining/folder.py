@@ -5,30 +5,34 @@ A pretraining can be killed at any point and resumed from its folder.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lab_lib.errors import LabError
-from lab_lib.files import read_json, read_json_or, write_json, write_jsonl, writing
+from lab_lib.files import read_json, read_json_or, sha256, write_json, writing
+from lab_lib.folders import apply_umask, require_folder, sync
+from lab_lib.training.log import cut_rows
+
+LATEST = "latest.json"  # names the newest checkpoint, with size and checksum
 
 
 def open_folder(folder: Path, config: Mapping[str, Any]) -> None:
     """Create a folder with its config, or resume one that has the same config. Raises LabError naming what differs."""
     path = folder / "config.json"
     old = read_json_or({}, path)
+    if not isinstance(old, dict):
+        raise LabError(f"{path}: expected the settings of a pretraining, found {type(old).__name__}")
     for name, value in config.items():
         if name != "out" and old.get(name, value) != value:
             raise LabError(f"{folder}: was started with {name}={old[name]}, not {value}; choose another folder")
     write_json(path, dict(config))
 
 
-def cut_log(path: Path, done: int) -> None:
-    """Drop the rows of steps after the checkpoint that training resumes from: these steps are repeated."""
-    from lab_lib.training.callbacks import whole_rows
-
-    if path.exists():
-        write_jsonl(path, [row for row in whole_rows(path) if row["step"] <= done])
+def cut_log(path: Path, done: int) -> str | None:
+    """Drop the rows of steps that are repeated, see `cut_rows`; returns a line on damaged ones, if there are any."""
+    return cut_rows(path, done) if path.exists() else None
 
 
 def save_checkpoint(folder: Path, model: Any, optimiser: Any, step: int) -> None:
@@ -42,30 +46,61 @@ def save_checkpoint(folder: Path, model: Any, optimiser: Any, step: int) -> None
     for name, value in model.named_parameters():
         moments = optimiser.state[value]
         tensors |= {f"m.{name}": moments["exp_avg"], f"v.{name}": moments["exp_avg_sq"]}
-    path = folder / f"step-{step}.safetensors"
+    require_folder(folder)
+    path = checkpoint_file(folder, step)
+    temporary = path.with_name(f".{path.name}.{os.getpid():08x}.tmp")
     with writing(path):
-        save_file({name: value.detach().contiguous() for name, value in tensors.items()}, path)
-    write_json(folder / "latest.json", {"step": step, "file": path.name})
+        save_file({name: value.detach().contiguous() for name, value in tensors.items()}, temporary)
+        temporary.replace(path)
+        apply_umask(folder)
+        sync(folder)
+    write_json(folder / LATEST, {"step": step, "bytes": path.stat().st_size, "sha256": sha256(path)})
     for old in folder.glob("step-*.safetensors"):
         if old != path:
             old.unlink()
 
 
-def load_checkpoint(folder: Path, model: Any, optimiser: Any) -> int:
-    """Restore the newest checkpoint, if there is one, and return the number of steps done."""
+def checkpoint_file(folder: Path, step: int) -> Path:
+    """Return where the checkpoint of a step is."""
+    return folder / f"step-{step}.safetensors"
+
+
+def damage(folder: Path) -> str | None:
+    """Say what is wrong with the newest checkpoint, naming the file; None where it is whole."""
+    try:
+        latest = read_json(folder / LATEST)
+    except LabError as error:
+        return str(error)
+    if not isinstance(latest, dict) or type(latest.get("step")) is not int:
+        return f"{folder / LATEST}: does not name a checkpoint"
+    path = checkpoint_file(folder, latest["step"])
+    if not path.is_file() or path.is_symlink():
+        return f"{path}: no such file"
+    if (path.stat().st_size, sha256(path)) != (latest.get("bytes"), latest.get("sha256")):
+        return f"{path}: not what was written"
+    return None
+
+
+def load_checkpoint(folder: Path, model: Any, optimiser: Any) -> tuple[int, str | None]:
+    """Restore the newest checkpoint, if there is one; return (the number of steps done, what is wrong with it).
+
+    One that is damaged is passed over: 0 steps are done then.
+    """
     import torch
     from safetensors.torch import load_file
 
-    if not (folder / "latest.json").exists():
-        return 0
-    latest = read_json(folder / "latest.json")
-    tensors = load_file(folder / latest["file"])
+    if not (folder / LATEST).exists():
+        return 0, None
+    if wrong := damage(folder):
+        return 0, wrong
+    step = read_json(folder / LATEST)["step"]
+    tensors = load_file(checkpoint_file(folder, step))
     with torch.no_grad():
         for name, value in model.named_parameters():
             value.copy_(tensors[f"weight.{name}"])
             optimiser.state[value] = {
-                "step": torch.tensor(float(latest["step"])),
+                "step": torch.tensor(float(step)),
                 "exp_avg": tensors[f"m.{name}"],
                 "exp_avg_sq": tensors[f"v.{name}"],
             }
-    return latest["step"]
+    return step, None

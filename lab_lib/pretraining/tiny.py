@@ -7,7 +7,6 @@ in the same weights, to the bit. It does not fine-tune; `lab run` does that on t
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 import time
@@ -19,9 +18,13 @@ from typing import Any
 from lab_lib.corpora.sgd import read_text_dialogues
 from lab_lib.corpora.types import Dialogue
 from lab_lib.errors import LabError, Stopped
-from lab_lib.files import write_json
+from lab_lib.files import write_json, writing
+from lab_lib.folders import apply_umask, require_folder, sync
 from lab_lib.pretraining.folder import cut_log, load_checkpoint, open_folder, save_checkpoint
+from lab_lib.processes.settings import check_environment
 from lab_lib.prompts.template import PLAIN
+from lab_lib.runs.lock import owning
+from lab_lib.training.log import LOG, append_row
 from lab_lib.training.stopping import Notice, noticing_signals, stopping_cleanly
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
@@ -151,13 +154,20 @@ def check_size(tokens: int, config: PretrainConfig) -> None:
 def pretrain(config: PretrainConfig) -> None:
     """Train until `config.steps`, saving every `save_every`; then write the bf16 model folder `out/model`.
 
-    Raises LabError for a folder of other settings, for too few dialogues, and when the disk is full.
+    Raises LabError for a folder of other settings or one that another command writes, for too few dialogues, and when
+    the disk is full.
     """
+    out = Path(config.out)
+    with owning(out):
+        open_folder(out, asdict(config))
+        learn(config, out)
+
+
+def learn(config: PretrainConfig, out: Path) -> None:
+    """Train tokenizer and model in a folder that this process owns."""
     import numpy as np
     import torch
 
-    out = Path(config.out)
-    open_folder(out, asdict(config))
     texts = [dialogue_text(d) for d in read_text_dialogues(config.train)]
     torch.manual_seed(config.seed)
     tokenizer = train_tokenizer(texts, config.vocabulary, out / "model")
@@ -172,17 +182,25 @@ def pretrain(config: PretrainConfig) -> None:
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay, fused=True
     )
-    done = load_checkpoint(out, model, optimiser)
-    if done:
-        print(f"resuming from the checkpoint of step {done}", file=sys.stderr, flush=True)
-    cut_log(out / "log.jsonl", done)
+    done, wrong = load_checkpoint(out, model, optimiser)
+    for line in (
+        wrong and f"checkpoint passed over: {wrong}",
+        f"resuming from the checkpoint of step {done}" if done else None,
+        cut_log(out / LOG, done),
+    ):
+        if line:
+            print(line, file=sys.stderr, flush=True)
     batches = windows(documents, config)
     for _ in range(done):  # resuming: the batches of steps already taken are generated again and skipped
         next(batches)
     with noticing_signals() as notice:
         train_steps(model, optimiser, batches, done, config, held_out, notice)
 
-    model.eval().to(torch.bfloat16).save_pretrained(out / "model")
+    require_folder(out)
+    with writing(out / "model"):
+        model.eval().to(torch.bfloat16).save_pretrained(out / "model")
+        apply_umask(out / "model")
+        sync(out / "model")
     write_json(out / "result.json", {"sgd_dev_perplexity": perplexity(model.float(), held_out, len(held_out))})
 
 
@@ -220,8 +238,7 @@ def train_steps(
             row = {"step": step + 1, "loss": round(loss.item(), 4), "tokens_per_second": round(speed)}
             if step % 500 == 499:
                 row["sgd_dev_perplexity"] = round(perplexity(model, held_out), 3)
-            with open(out / "log.jsonl", "a") as log:
-                log.write(json.dumps(row) + "\n")
+            append_row(out / LOG, row)
             print(row, file=sys.stderr, flush=True)
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps or stop.number:
             save_checkpoint(out, model, optimiser, step + 1)
@@ -239,6 +256,7 @@ def main() -> None:
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     config = PretrainConfig(**given)
     try:
+        check_environment()
         with stopping_cleanly():
             pretrain(config)
     except LabError as error:

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 from lab_lib.errors import LabError
+from lab_lib.processes.settings import whole
 
 ASKED = "LAB_WORLD_SIZE"  # how many processes the launchers, or whoever calls accelerate by hand, asked for
 
@@ -59,7 +59,7 @@ class Processes:
 
 def this_process() -> Processes:
     """Return this process as torchrun, or srun with the same variables, started it; alone without them."""
-    return Processes(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+    return Processes(whole("RANK", 0), whole("WORLD_SIZE", 1, least=1))
 
 
 def require_one(what: str, instead: str = "start it without torchrun") -> None:
@@ -75,10 +75,10 @@ def world_size() -> int:
     one, and `srun -n 2` two that know nothing of each other and would write one folder.
     """
     count = this_process().count
-    asked = int(os.environ.get(ASKED, count))
+    asked = whole(ASKED, count, least=1)
     if asked != count:
         raise LabError(f"{asked} processes were asked for ({ASKED}) and {count} came; start them with torchrun")
-    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    tasks = whole("SLURM_STEP_NUM_TASKS", 1, least=1)
     if count == 1 and tasks > 1:
         raise LabError(f"srun started {tasks} processes that know nothing of each other; start them with torchrun")
     return count

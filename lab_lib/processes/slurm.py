@@ -8,6 +8,7 @@ on. What Slurm preempts with SIGTERM it requeues by itself.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -16,9 +17,11 @@ from pathlib import Path
 
 from lab_lib.errors import LabError, Stopped
 from lab_lib.processes.rank import this_process
+from lab_lib.processes.settings import whole
 
 REQUEUE = "LAB_REQUEUE"  # 1 where the launchers run as a batch job: this process may put the job back
 MAX_RESTARTS = "LAB_MAX_RESTARTS"  # scripts/site.env: so that a job that never gets anywhere does not run for ever
+RESTARTS = 100  # its default
 OPTIONS = "LAB_SBATCH"  # what `lab jobs submit` gave sbatch, for when the run is handed in again
 OWN = (REQUEUE, "LAB_WORLD_SIZE")  # the launchers set them anew
 
@@ -37,17 +40,15 @@ def job_id() -> str | None:
 
 def may_requeue(stop: Stopped) -> bool:
     """Return whether a job goes back into the queue: at the warning before the time limit, not too often."""
-    restarts, most = (
-        int(os.environ.get(name, other)) for name, other in (("SLURM_RESTART_COUNT", "0"), (MAX_RESTARTS, "100"))
-    )
+    restarts, most = whole("SLURM_RESTART_COUNT", 0), whole(MAX_RESTARTS, RESTARTS)
     return stop.number == signal.SIGUSR1 and os.environ.get(REQUEUE) == "1" and restarts < most
 
 
 def out_of_time(stop: Stopped) -> bool:
     """Return whether a job ends for good because of its time limit."""
-    end = float(os.environ.get("SLURM_JOB_END_TIME", "inf"))
+    end = os.environ.get("SLURM_JOB_END_TIME", "")
     warned = stop.number == signal.SIGUSR1 and job_id() is not None and not may_requeue(stop)
-    return warned or time.time() >= end
+    return warned or (re.fullmatch(r"[0-9]{1,15}", end) is not None and time.time() >= int(end))
 
 
 def requeue(stop: Stopped) -> None:

@@ -16,9 +16,10 @@ from typing import Any
 
 from lab_lib.calls.call import Call, ParseError
 from lab_lib.calls.parse import parse_calls
-from lab_lib.calls.schema import Function, Parameter
+from lab_lib.calls.schema import SLOT, Function, Parameter
 from lab_lib.corpora.database import FUZZY, Database
 from lab_lib.corpora.types import Dialogue, State, Turn, exchanges
+from lab_lib.corpora.values import normalise_slot
 from lab_lib.errors import LabError, shown
 from lab_lib.texts import is_blank
 
@@ -50,14 +51,18 @@ def state_functions(schema: Iterable[Mapping[str, Any]]) -> tuple[Function, ...]
     for service in schema:
         name, slots = service["service_name"], [slot["name"].partition("-")[2] for slot in service["slots"]]
         for verb in VERBS:
-            names = [argument(slot)[1] for slot in slots if argument(slot)[0] == verb]
+            names = {argument(slot)[1]: slot for slot in slots if argument(slot)[0] == verb}
             for part in (name, *names):
                 if not part.isidentifier() or keyword.iskeyword(part):
                     raise LabError(f"task.predict_state: '{part}' of service {name} cannot stand in a function call")
             if names:
-                parameters = tuple(Parameter(n, "string", None, "", {}) for n in names)
+                parameters = tuple(_parameter(own, slot) for own, slot in names.items())
                 functions.append(Function(f"{verb}_{name}", "", parameters, ()))
     return tuple(functions)
+
+
+def _parameter(name: str, slot: str) -> Parameter:
+    return Parameter(name, "string", None, "", {SLOT: normalise_slot(slot)})
 
 
 def calls_of(state: Slots) -> dict[str, Call]:

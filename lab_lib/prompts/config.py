@@ -13,7 +13,7 @@ class PromptConfig:
     """How messages become tokens. The same values must be used in training and decoding; a run keeps them."""
 
     # plain: lines such as `user> ...` and `bot> ...`, for base models; lab-tiny was pretrained on them.
-    # chat: the tokenizer's own chat template, for instruct models, which have learnt to answer in it.
+    # chat: the tokenizer's own chat template, for instruct models, which were trained to answer in it.
     template: Literal["plain", "chat"] = "plain"
     # dialogues: one example a dialogue, loss on every system turn (7 times fewer tokens, the same gradient).
     # turns: one example a system turn, loss on its reply only (the 2023 lab's format, without its bugs).

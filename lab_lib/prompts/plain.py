@@ -27,7 +27,7 @@ class PlainLayout:
             raise LabError("the tokenizer has no EOS token; fine-tuned on it, the model would never stop")
         self.tokenizer, self.config = tokenizer, config
         self.beginning = beginning(tokenizer)
-        # The EOS that ends what an encoder reads, as T5 learnt it in its pretraining.
+        # The EOS that ends what an encoder reads, as T5 saw it in its pretraining.
         self.source_end = (tokenizer.eos_token_id,) if config.format == "pairs" else ()
         self._known: dict[Message, Piece] = {}
         self._prefixes: dict[str, tuple[int, ...]] = {}

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lab_lib.errors import one_line, visible
+
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
@@ -73,11 +75,12 @@ def terminal_table(
     from rich.table import Table
     from rich.text import Text
 
-    # Text() everywhere: a plain string would be read as markup, and a system may be called "[red]".
+    # Text() everywhere: a plain string would be read as markup, and a system may be called "[red]". A line break in a
+    # name or a note would forge a row or a note.
     table = Table(
-        title=Text(f"{title}\n") if title else None,
+        title=Text(f"{one_line(title)}\n") if title else None,
         title_justify="left",
-        caption=Text("\n".join(["", *notes])),
+        caption=Text("\n".join(["", *map(one_line, notes)])),
         caption_justify="left",
         box=SIMPLE_HEAD,
         padding=0,
@@ -85,9 +88,9 @@ def terminal_table(
     )
     table.add_column(corner, overflow="fold")
     for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(Text(one_line(heading)), justify="right", no_wrap=True)
     for name, cells in lines:
-        table.add_row(Text(name), *(_terminal_cell(cell) for cell in cells))
+        table.add_row(Text(one_line(name)), *(_terminal_cell(cell) for cell in cells))
     return table
 
 
@@ -111,4 +114,4 @@ def markdown_table(
 
 def escape(text: str) -> str:
     """Escape what GitHub markdown would read as markup, and put the text on one line."""
-    return re.sub(r"([\\`*_{}\[\]<>|#~&!$@])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>|#~&!$@])", r"\\\1", visible(" ".join(text.split())))

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 # A placeholder, a word or a single symbol, each with the white space before it; then white space at the end.
 TOKEN = re.compile(r"\s*(?:\[[^\[\]\s]+\]|\w+|[^\w\s])|\s+")
-# In a call a value in quotes is one token: "12:22" for "11:59" is another value, not two other numbers.
-CALL_TOKEN = re.compile(r'\s*(?:"(?:\\.|[^"\\])*"|\w+|[^\w\s])|\s+')
+# In a call a value in quotes is one token: "12:22" for "11:59" is another value, not two other numbers. A limit to its
+# length keeps the time linear where many quotes are opened and none is closed.
+CALL_TOKEN = re.compile(r'\s*(?:"(?:\\.|[^"\\]){0,300}"|\w+|[^\w\s])|\s+')
 
 
 def difference(reference: str, prediction: str | None, token: re.Pattern[str] = TOKEN) -> list[str] | None:
@@ -29,7 +30,8 @@ def difference(reference: str, prediction: str | None, token: re.Pattern[str] = 
         return None
     gold, said = token.findall(reference), token.findall(prediction)
     matcher = difflib.SequenceMatcher(None, _words(gold), _words(said), autojunk=False)
-    if matcher.ratio() < 1 / 3:
+    # The first is an upper bound that only counts: a text many times as long as its reference is not compared.
+    if matcher.real_quick_ratio() < 1 / 3 or matcher.ratio() < 1 / 3:
         return ["", reference, prediction]
     parts = [""]
     for tag, a, b, c, d in matcher.get_opcodes():

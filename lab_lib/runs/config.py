@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab_lib.config import build, override, parse_yaml
+from lab_lib.config import build, cut, override, parse_yaml
 from lab_lib.corpora.config import DataConfig
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.strategies import expand_assignments, expand_section
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.config import EvaluateConfig
-from lab_lib.files import read_text
+from lab_lib.files import read_json, read_text
 from lab_lib.models.config import ModelConfig
 from lab_lib.prompts.config import PromptConfig
+from lab_lib.runs.no_effect import keys_of, refuse_without_effect, wishes, without_effect
 from lab_lib.tasks import TaskConfig, find_task
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.lora import LoraConfig
+from lab_lib.yaml_values import null_sections
 
 if TYPE_CHECKING:
     from lab_lib.tasks.base import Task
 
 RECIPES = Path(__file__).parent.parent / "recipes"
+RECIPE_NAME = re.compile(r"\w[\w.-]{0,79}")  # part of the names of folders: no path, and none of the dots that are one
+INPUTS = "inputs.json"  # in a run folder: hashes of what the run reads, see inputs.py
 # Settings of before lab_lib 0.2 that stand in the section of their task now.
 MOVED = {
     **{f"prompt.{name}": f"task.{name}" for name in ("state", "database", "predict_state", "plan", "countdown")},
@@ -51,6 +56,17 @@ class RunConfig:
     decoding: DecodeConfig = field(default_factory=DecodeConfig)
     evaluation: EvaluateConfig = field(default_factory=EvaluateConfig)
 
+    def __post_init__(self) -> None:
+        """Refuse a name that is a path."""
+        check_recipe_name(self.recipe)
+
+
+def check_recipe_name(name: Any) -> str:
+    """Return the name of a recipe, after which folders are named. Raises LabError for a path, or no name at all."""
+    if not isinstance(name, str) or not RECIPE_NAME.fullmatch(name):
+        raise LabError(f"recipe: {name!r:.100}: expected one name of letters, digits, '_', '-' and '.', not a path")
+    return name
+
 
 def recipe_names() -> list[str]:
     """Return the names of the bundled recipes."""
@@ -59,12 +75,12 @@ def recipe_names() -> list[str]:
 
 def recipe_path(name: str) -> Path:
     """Return the file of a bundled recipe, or of a path to a YAML file. Raises LabError naming the nearest."""
-    bundled = RECIPES / f"{name}.yaml"
-    if bundled.exists():
-        return bundled
+    if name in recipe_names():
+        return RECIPES / f"{name}.yaml"
     if name.endswith((".yaml", ".yml")):
         return Path(name)
-    raise LabError(f"no recipe '{name}'{nearest(name, recipe_names())}")
+    hint = "; the path of a recipe of your own ends in .yaml" if "/" in name else ""
+    raise LabError(f"no recipe '{name}'{nearest(name, recipe_names())}{hint}")
 
 
 def recipe_title(name: str) -> str:
@@ -81,9 +97,27 @@ def recipe_cost(name: str) -> str:
 def load_recipe(name: str, assignments: Sequence[str] = ()) -> RunConfig:
     """Read a recipe, apply `key=value` assignments, check every key and value, and return the config.
 
+    A setting that was given and does nothing beside the others is refused.
     A `sweep` section is left to `sweep_config.load_sweep`: it says which runs are made, not how one is.
     """
+    config = read_recipe(name, assignments)
+    given = keys_of(override({}, assignments))
+    alone = recipe_values(name)
+    if not alone.keys() >= {knob.name for knob in fields(RunConfig)} and "sweep" not in alone:
+        # A recipe that contradicts itself; the config of a run names every setting, and an assignment may mend it.
+        given += [key for key in keys_of(alone) if key in idle_settings(read_recipe(name))]
+    refuse_without_effect(wishes(config, given), idle_settings(config))
+    return config
+
+
+def read_recipe(name: str, assignments: Sequence[str] = ()) -> RunConfig:
+    """Read a recipe as `load_recipe` does, but leave settings without effect in it."""
     return _checked(partial(recipe_values, name), assignments, recipe_path(name).name)
+
+
+def idle_settings(config: RunConfig) -> dict[str, str]:
+    """Return {setting: why it has no effect} of a config."""
+    return without_effect(config, make_task(config))
 
 
 def _checked(read: Callable[[Sequence[str]], dict[str, Any]], assignments: Sequence[str], where: str) -> RunConfig:
@@ -93,7 +127,7 @@ def _checked(read: Callable[[Sequence[str]], dict[str, Any]], assignments: Seque
         return last
     # The fewest assignments that bring it about: none, if the file does.
     first = next(count for count in range(len(assignments) + 1) if _attempt(read(assignments[:count]), where) == last)
-    raise LabError(f"{assignments[first - 1]}: {last.removeprefix(f'{where}: ')}" if first else last)
+    raise LabError(f"{cut(assignments[first - 1])}: {last.removeprefix(f'{where}: ')}" if first else last)
 
 
 def _attempt(values: Mapping[str, Any], where: str) -> RunConfig | str:
@@ -131,17 +165,53 @@ def _refuse_moved(values: Mapping[str, Any], where: str) -> None:
 def recipe_values(name: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
     """Return what a recipe's YAML says after `key=value` assignments, unchecked."""
     path = recipe_path(name)
-    values = expand_section(parse_yaml(read_text(path), path.name))
-    values.setdefault("recipe", path.stem)
+    text = read_text(path)
+    values = expand_section(parse_yaml(text, path.name))
+    for section in null_sections(text):
+        raise LabError(f"{path.name}: {section}: expected a mapping of settings, found null; leave it out for defaults")
+    values.setdefault("recipe", re.sub(r"[^\w.-]+|^\W+", "-", path.stem)[:80].lstrip("-.") or RunConfig.recipe)
+    _refuse_sections(assignments)
     return override(values, expand_assignments(assignments))
 
 
+def _refuse_sections(assignments: Sequence[str]) -> None:
+    """Raise LabError for an assignment that would throw a section away: `lora=null`, `decoding=`."""
+    for assignment in assignments:
+        section = assignment.partition("=")[0]
+        if "." not in section and section != "recipe" and None in override({}, [assignment]).values():
+            raise LabError(f"{cut(assignment)}: expected a mapping of settings, found null; leave it out for defaults")
+
+
 def load_run_config(folder: Path, assignments: Sequence[str] = ()) -> RunConfig:
-    """Read the config.yaml of a run folder; raises LabError when `folder` is not one."""
+    """Read the config.yaml of a run folder, `pinned`; raises LabError when `folder` is not one."""
     path = folder / "config.yaml"
     if not path.exists():
         raise LabError(f"{folder}: not a run folder (it has no config.yaml)")
     values = parse_yaml(read_text(path), str(path))
     if "task" not in values:
         raise LabError(f"{path}: a run of lab_lib 0.1, whose config names no task; open it with that version")
-    return _checked(lambda given: override(values, expand_assignments(given)), assignments, str(path))
+    read = _checked(lambda given: override(values, expand_assignments(given)), assignments, str(path))
+    return pinned(read, folder)
+
+
+def pinned(config: RunConfig, folder: Path) -> RunConfig:
+    """Return a config with the commit that its hub model had when the run in `folder` began; else the config itself.
+
+    A repository without a revision, or with a branch, is the newest one each time it is asked for.
+    """
+    known = read_inputs(folder).get("model", {})
+    if known.get("revision") and (known.get("name"), known.get("asked")) == (config.model.name, config.model.revision):
+        return replace(config, model=replace(config.model, revision=known["revision"]))
+    return config
+
+
+def read_inputs(path: Path) -> dict[str, Any]:
+    """Return inputs.json of a run folder, {} where there is none. Raises LabError for another file of that name."""
+    file = path / INPUTS
+    recorded = read_json(file) if file.exists() else {}
+    try:
+        if all(isinstance(entry["sha256"], str) for part in recorded.values() for entry in part["files"].values()):
+            return dict(recorded)
+    except (AttributeError, KeyError, TypeError):
+        pass
+    raise LabError(f"{file}: damaged: expected the hashes of what the run reads")

@@ -14,6 +14,7 @@ from lab_lib.prompts.encode import Prompt
 from lab_lib.prompts.truncation import shortened_line
 from lab_lib.runs.config import RunConfig, make_task
 from lab_lib.runs.folder import RunFolder, open_folder
+from lab_lib.runs.no_effect import lines_without_effect
 from lab_lib.runs.preflight import fit_prompt, preflight
 from lab_lib.runs.splits import load_splits
 from lab_lib.runs.steps import backend_line
@@ -46,10 +47,21 @@ class Context:
         start = self.config.model.adapter
         found: dict[str, tuple[str, Kind]] = {"base": ("base model", "base")}
         if start is not None:
-            found["base"] = (f"start: adapter {Path(start).name}", "start")
+            found["base"] = (start_name(start), "start")
         for variant in self.task.variants:
             found[f"finetuned-{variant}"] = (f"fine-tuned, {variant.replace('-', ' ')}", "finetuned")
         return {**found, "finetuned": ("fine-tuned", "finetuned")}
+
+
+def start_name(adapter: str) -> str:
+    """Return what the start of training is called that `model.adapter` names.
+
+    >>> start_name("town-adapter"), start_name("runs/first/adapter")
+    ('start: adapter town-adapter', 'start: adapter first/adapter')
+    """
+    path = Path(adapter)
+    own = path.name != "adapter" or not path.parent.name  # every run calls its own so
+    return f"start: adapter {path.name if own else f'{path.parent.name}/{path.name}'}"
 
 
 def plan_run(config: RunConfig, stages: Sequence[str], console: Console) -> tuple[RunConfig, Task[Any], Splits[Any]]:
@@ -60,6 +72,9 @@ def plan_run(config: RunConfig, stages: Sequence[str], console: Console) -> tupl
     if set(stages) != {"report"}:  # scoring needs no model
         config = fit_prompt(config, console)
     task = make_task(config)
+    if "train" in stages:
+        for line in lines_without_effect(config, task):
+            console.print(line, highlight=False, markup=False)
     splits = load_splits(task)
     preflight(config, task, stages)
     return config, task, splits

@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.text import Text
 
 from lab_lib.config import to_yaml
+from lab_lib.errors import one_line
 from lab_lib.prompts.encode import Example
 from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import plan_run
 from lab_lib.runs.run import STAGES
+from lab_lib.runs.splits import left_out
 from lab_lib.runs.steps import load_ready, token_line, train_examples
 
 
@@ -23,12 +25,14 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     The model is loaded (a hub model is downloaded), since only it can say what would be trained.
     """
     from lab_lib.models.hardware import print_choices
-    from lab_lib.training.arguments import step_count
+    from lab_lib.training.arguments import step_count, untrained_line
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.loss import SHORT, choose_positions
 
     config, task, splits = plan_run(config, STAGES, console)
     console.print(to_yaml(config), markup=False, highlight=False)
+    for line in left_out(task, splits):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     loaded = load_ready(config.model, config.prompt, for_training=True, full=config.lora.method == "full")
     print_choices(loaded.choices, console)
     model, summary = attach_lora(loaded.model, config.lora)
@@ -39,9 +43,10 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     encoded = train_examples(task, splits.train, loaded.tokenizer)
     steps = step_count(config.training, len(encoded))
     console.print(f"{token_line(encoded)}; {steps} steps of {config.training.batch_size}")
-    for line in (shortened_line(encoded, "examples", config.prompt), split_line(encoded, config.prompt)):
-        if line:
-            console.print(line, highlight=False)
+    shortened, split = shortened_line(encoded, "examples", config.prompt), split_line(encoded, config.prompt)
+    for about in (untrained_line(config.training, steps), shortened, split):
+        if about:
+            console.print(about, highlight=False)
     longest, micro = max(len(e.ids) for e in encoded), config.training.micro_batch_size
     few = model.config.is_encoder_decoder or choose_positions(model).value == SHORT
     most = max(sum(e.loss_mask) for e in encoded) if few else longest
@@ -80,7 +85,7 @@ def memory_estimate(
 def render_tokens(example: Example, tokenizer: Any) -> Text:
     """Return an example as text: stretches of supervised tokens between guillemets and green, the others dim."""
     text = Text().append(
-        f"{example.key}: {len(example.ids)} tokens, {sum(example.loss_mask)} supervised\n", style="bold"
+        f"{one_line(example.key)}: {len(example.ids)} tokens, {sum(example.loss_mask)} supervised\n", style="bold"
     )
     marked = zip(example.ids, example.loss_mask, strict=True)
     for supervised, stretch in groupby(marked, key=lambda pair: pair[1]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from lab_lib.decoding.shards import shard
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import find_metric
 from lab_lib.files import write_json, writing
+from lab_lib.folders import apply_umask, remove, require_folder, sync
 from lab_lib.models.hardware import Choice
 from lab_lib.processes.rank import Processes, this_process, world_size
 from lab_lib.prompts.encode import Example
@@ -111,6 +111,7 @@ def save(built: Built, figures: Mapping[str, Any], path: Path, lora: bool) -> No
 
     weights = whole_weights(built.model)  # every process gives its shares
     if this_process().first:
+        require_folder(path.parent)
         write_json(path.with_name("training.json"), figures)
         save_whole(built.model, built.tokenizer, path, lora, weights)
     this_process().wait()  # the next stage reads what the first process saved
@@ -124,13 +125,16 @@ def save_whole(model: Any, tokenizer: Any, path: Path, lora: bool, weights: Mapp
     from lab_lib.models.checks import require_saved_adapter
 
     temporary = path.with_name(f"{path.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    remove(temporary)
     with writing(path):
         model.save_pretrained(temporary, **({} if weights is None else {"state_dict": weights}))
         tokenizer.save_pretrained(temporary)
+        apply_umask(temporary)
+        sync(temporary)
     if lora:
         require_saved_adapter(model, temporary, weights)
-    temporary.rename(path)
+    with writing(path):
+        temporary.rename(path)
 
 
 def dev_evaluation(context: Context, built: Built) -> DevEvaluation:
@@ -141,7 +145,7 @@ def dev_evaluation(context: Context, built: Built) -> DevEvaluation:
     """
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.model import generation_mode, training_mode
-    from lab_lib.training.callbacks import append_row
+    from lab_lib.training.log import SAMPLES, append_row
 
     config, task, tokenizer = context.config, context.task, built.tokenizer
     sample = draw(context.splits.dev, config.training.evaluate_dialogues, config.training.seed)
@@ -159,7 +163,7 @@ def dev_evaluation(context: Context, built: Built) -> DevEvaluation:
         scores = task.score(sample, predictions, replace(EvaluateConfig(), resamples=0))
         key = sample[step % len(sample)].key
         row = {"step": step, "dialogue": key, "replies": predictions[key]}
-        append_row(context.folder.path / "samples.jsonl", row)
+        append_row(context.folder.path / SAMPLES, row)
         context.log(f"step {step}  dev {score_line(task.metrics, scores.values)}")
         return dict(scores.values)
 

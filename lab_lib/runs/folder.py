@@ -5,18 +5,19 @@ status.json        stage and state, with reason   predictions/*.jsonl one row fo
 log.jsonl          training and dev metrics       report.json, report.html, curve.png, curve.svg
 checkpoints/       to resume training from        record.json         where the numbers come from, and the numbers
 prepared/          what the task made beforehand  stages/*.json       command, commit, machine, versions of each stage
-.lock              held by the command that writes, see lock.py
+inputs.json        hashes of what the run reads   .lock               held by the command that writes, see lock.py
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import platform
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,10 +25,12 @@ from typing import Any
 
 from lab_lib.config import as_dict, to_yaml
 from lab_lib.errors import LabError, OutOfMemory, Stopped
-from lab_lib.files import read_json, read_json_or, write_json, write_text
+from lab_lib.files import open_plain, read_json_or, write_json, write_text
+from lab_lib.folders import require_folder
 from lab_lib.processes import slurm
 from lab_lib.processes.rank import this_process
-from lab_lib.runs.config import RunConfig, load_run_config
+from lab_lib.processes.seconds import counting, read_figures
+from lab_lib.runs.config import RunConfig, load_run_config, pinned
 from lab_lib.runs.record import peak_memory
 
 
@@ -69,10 +72,11 @@ def default_folder(config: RunConfig) -> Path:
 def open_folder(config: RunConfig, path: Path) -> RunFolder:
     """Create the folder with its config, or take up one that has the same config.
 
-    Raises LabError naming the first differing key when the folder belongs to another run.
+    Of several processes the first one writes it, and it holds the lock (`lock.owning`). Raises LabError naming the
+    first differing key when the folder belongs to another run.
     """
     require_same(config, path)
-    if not (path / "config.yaml").exists():
+    if this_process().first and not (path / "config.yaml").exists():
         write_text(path / "config.yaml", to_yaml(config))
     return RunFolder(path)
 
@@ -82,7 +86,7 @@ def require_same(config: RunConfig, path: Path) -> None:
     if not (path / "config.yaml").exists():
         return
     # Through the dataclass: a folder from before a knob existed ran with that knob's default.
-    old, new = _flat(as_dict(load_run_config(path))), _flat(as_dict(config))
+    old, new = _flat(as_dict(load_run_config(path))), _flat(as_dict(pinned(config, path)))
     differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     if differing:
         key = differing[0]
@@ -109,12 +113,16 @@ def stage(folder: RunFolder, name: str) -> Iterator[None]:
     first = this_process().first
     path = folder.path / "status.json"
     status: dict[str, Any] = {"stage": name, "state": "running", "host": platform.node(), "pid": os.getpid(), **call()}
-    started = time.time()
+    known = read_figures(folder.path / "memory.json")
     if first:
         write_json(path, status)
     try:
-        yield
+        with counting(folder.path / "seconds.json", name) if first else nullcontext():
+            yield
+        require_folder(folder.path)
     except BaseException as error:
+        if isinstance(error, Exception):
+            require_folder(folder.path)
         with suppress(LabError):  # when the disk is full, the reason to report is the first one
             if _is_cause(error, path):
                 _write_ending(path, status, ending(error), str(error) or repr(error))
@@ -125,8 +133,7 @@ def stage(folder: RunFolder, name: str) -> Iterator[None]:
         raise
     if first:
         write_json(path, {**status, "state": "completed"})
-        _add_seconds(folder.path / "seconds.json", name, time.time() - started)
-        _keep_peak(folder.path / "memory.json", name)
+        _keep_peak(folder.path / "memory.json", known, name)
 
 
 def _is_cause(error: BaseException, path: Path) -> bool:
@@ -140,11 +147,20 @@ def _is_cause(error: BaseException, path: Path) -> bool:
         return True
     if not processes.first and isinstance(error, (Stopped, KeyboardInterrupt)):
         return False
-    return not path.exists() or read_json(path)["state"] == "running"
+    known = read_json_or({}, path)
+    return not isinstance(known, dict) or known.get("state", "running") == "running"
 
 
 def _write_ending(path: Path, status: dict[str, Any], state: str, reason: str) -> None:
-    write_json(path, {**status, "state": state, "reason": reason})
+    """Write how a stage ended; on a full disk into the room that status.json has already, since `running` is wrong."""
+    said = {**status, "state": state, "reason": reason}
+    if not path.parent.is_dir():
+        return
+    try:
+        write_json(path, said)
+    except LabError:
+        with suppress(OSError), os.fdopen(open_plain(path, os.O_WRONLY), "wb", buffering=0) as stream:
+            stream.truncate(stream.write(json.dumps(said).encode()))
 
 
 def ending(error: BaseException) -> str:
@@ -169,13 +185,6 @@ def _cannot_write(error: BaseException) -> str | None:
     return error.strerror if isinstance(error, OSError) and error.errno in codes else None
 
 
-def _add_seconds(path: Path, name: str, seconds: float) -> None:
-    """Add a stage's duration to what earlier calls spent on it (a resumed stage took both)."""
-    spent = read_json_or({}, path)
-    write_json(path, {**spent, name: round(spent.get(name, 0.0) + seconds, 1)})
-
-
-def _keep_peak(path: Path, name: str) -> None:
+def _keep_peak(path: Path, known: dict[str, float], name: str) -> None:
     """Keep the largest memory in GB that a process had when it ended a stage; it counts what it did before, too."""
-    known = read_json_or({}, path)
     write_json(path, {**known, name: max(known.get(name, 0.0), round(peak_memory() / 1e9, 2))})

@@ -15,8 +15,11 @@ from lab_lib.decoding.strategies import check_model
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import find_metric
 from lab_lib.models.hardware import Choice, print_choices
+from lab_lib.models.quantised import require_bitsandbytes
 from lab_lib.processes.rank import require_one, world_size
 from lab_lib.runs.config import RunConfig
+from lab_lib.training.kernels import LIGER, require_liger
+from lab_lib.training.loggers import require_loggers
 from lab_lib.training.lora import check_lora
 
 if TYPE_CHECKING:
@@ -28,11 +31,17 @@ if TYPE_CHECKING:
 
 def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> None:
     """Raise LabError for a combination of settings that one of the stages would fail with."""
+    from lab_lib.models.adapter import check_adapter
+    from lab_lib.models.hub import find_source
+
     find_metric(task.metrics, config.training.best_metric or task.main, "training.best_metric")
+    task.check_packages()
     task.check()
     if set(stages) == {"report"}:
         return
     check_model(config.decoding, has_encoder(config.model))
+    if config.model.adapter is not None and set(stages) & {"base", "train"}:
+        check_adapter(config.model.adapter, find_source(config.model.name, config.model.revision))
     if "train" in stages:
         _check_training(config)
     if config.decoding.backend == "vllm" and set(stages) & {"base", "finetuned"}:
@@ -41,15 +50,44 @@ def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> No
 
 def _check_training(config: RunConfig) -> None:
     """Raise LabError for a model that cannot be trained as asked for."""
+    from lab_lib.models.hardware import find_machine
     from lab_lib.models.model import check_config
-    from lab_lib.training.lora import check_start
+    from lab_lib.training.kernels import choose_kernels
+    from lab_lib.training.lora import check_rank, check_start
     from lab_lib.training.sharding import sharding_choice
 
     check_lora(config.lora)
     check_start(config.model, config.lora)
     check_config(config.model, full=config.lora.method == "full")
+    shape = model_shape(config.model)
+    check_rank(config.lora, getattr(shape, "hidden_size", None), config.model.name)
+    require_training_packages(config)
+    if config.training.kernels != "torch":
+        choose_kernels(config.training.kernels, find_machine(), shape.model_type)
     world_size()
     sharding_choice(config.training, config.model.quantisation)
+
+
+def require_packages(config: RunConfig, task: Task[Any]) -> None:
+    """Raise LabError for settings that need a package which is not installed; imports and loads none of them."""
+    from lab_lib.decoding.vllm import require_package
+    from lab_lib.models.model import check_config
+
+    check_config(config.model)
+    task.check_packages()
+    require_training_packages(config)
+    if config.decoding.backend == "vllm":
+        require_package()
+
+
+def require_training_packages(config: RunConfig) -> None:
+    """Raise LabError for settings of training that need a package which is not installed."""
+    training = config.training
+    require_loggers(training.loggers)
+    if training.kernels == LIGER:
+        require_liger()
+    if training.optimiser.startswith("paged_"):
+        require_bitsandbytes(f"training.optimiser={training.optimiser}", "training.optimiser=adamw_torch")
 
 
 def _check_vllm(config: RunConfig, task: Task[Any], finetuned: bool) -> None:

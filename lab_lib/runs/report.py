@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab_lib.config import as_dict
-from lab_lib.decoding.predictions import read_partial
+from lab_lib.errors import one_line
 from lab_lib.evaluation.scores import Row, find_metric
-from lab_lib.files import read_json, read_json_or, sha256, write_json, write_text
+from lab_lib.files import read_json_object, read_json_or, reading, sha256, write_json, write_text
+from lab_lib.processes.seconds import read_figures
 from lab_lib.runs.config import RunConfig
-from lab_lib.runs.context import Context
+from lab_lib.runs.context import Context, start_name
+from lab_lib.runs.inputs import as_record
 from lab_lib.runs.record import environment, peak_memory
 from lab_lib.runs.score import notes_of, score_run, signature
+from lab_lib.runs.splits import left_out
+from lab_lib.training.log import read_rows, unread_line
 
 # What the head of report.html shows of a record, in this order.
 SHOWN = ("recipe", "scored", "model", "notes", "command", "commit", "date", "machine", "seed", "scorer", "versions")
@@ -29,27 +33,29 @@ def report(context: Context) -> bool:
     write_json(folder.path / "report.json", {row.name: row.scores.as_json() for row in rows if row.scores})
     record = make_record(context, rows)
     write_json(folder.path / "record.json", record)
-    log = read_partial(folder.log)
+    log, damaged = read_rows(folder.log)
+    context.log(unread_line(folder.log, damaged))
     chosen = find_metric(task.metrics, config.training.best_metric or task.main)
     pictures = folder.path / "curve.png", folder.path / "curve.svg"
     best = best_step(log, chosen)
     svg = draw_curve(log, task.metrics, config.recipe, *pictures, best, dev_line(context)) if log else None
-    notes = notes_of(rows)
+    notes = notes_of(rows)  # what was left out of the data was printed when the command began
     views = [task.view(item, rows) for item in context.splits.reported[: task.page_limit]]
-    page = report_html(header(record, context, notes), rows, task.metrics, views, task.words, svg)
+    page = report_html(header(record, context), rows, task.metrics, views, task.words, svg)
     write_text(folder.path / "report.html", page)
     title = f"{config.recipe}: {config.data.corpus} {config.data.report_split}"
     console.print(to_terminal(rows, task.metrics, title, task.words))
     for note in notes:
-        console.print(note, markup=False, highlight=False)
+        console.print(one_line(note), markup=False, highlight=False, soft_wrap=True)
     return True
 
 
 def dev_line(context: Context) -> str:
     """Say how many items the dev scores of the curve are taken on, and which seed drew them and the adapter."""
     training = context.config.training
-    count = min(training.evaluate_dialogues, len(context.splits.dev))
-    return f"dev: {count} {context.task.words.items}, seed {training.seed}"
+    count, start = min(training.evaluate_dialogues, len(context.splits.dev)), context.config.model.adapter
+    line = f"dev: {count} {context.task.words.items}, seed {training.seed}"
+    return line if start is None else f"{line}; {start_name(start)}"
 
 
 def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
@@ -59,9 +65,9 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
     that ended; `stages` has them for each stage. The scorer's own are under `scored_by`.
     """
     config, folder, splits = context.config, context.folder, context.splits
-    stages = {name: read_json(folder.stage(name)) for name in ("base", "prepare", "train", "finetuned")
+    stages = {name: read_json_object(folder.stage(name)) for name in ("base", "prepare", "train", "finetuned")
               if folder.stage(name).exists()}  # fmt: skip
-    memory = read_json_or({}, folder.path / "memory.json")  # of the stages, which may have been separate commands
+    memory = read_figures(folder.path / "memory.json")  # of the stages, which may have been separate commands
     made = stages.get("train") or next(iter(stages.values()), environment())
     systems = [system for system in context.systems if folder.predictions(system).exists()]
     return {
@@ -72,9 +78,12 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
         "corpus": config.data.corpus,
         "items": {"train": len(splits.train), "dev": len(splits.dev), "test": len(splits.test)},
         "reported": {"split": config.data.report_split, "items": len(splits.reported)},
+        "inputs": as_record(folder.path),
         "left_out_as_copies": [item.key for item in splits.leaked],
+        "left_out": left_out(context.task, splits),
+        "notes": notes_of(rows),
         "training": read_json_or(None, folder.path / "training.json"),
-        "stage_seconds": read_json_or({}, folder.path / "seconds.json"),
+        "stage_seconds": read_figures(folder.path / "seconds.json"),
         "peak_memory_gb": max([round(peak_memory() / 1e9, 2), *memory.values()]),
         "stage_peak_memory_gb": memory,
         "predictions_sha256": {system: sha256(folder.predictions(system)) for system in systems},
@@ -88,13 +97,15 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def header(record: Mapping[str, Any], context: Context, notes: Sequence[str]) -> dict[str, Any]:
-    """Return what the head of report.html shows of a run; `notes` are the warnings printed under its table."""
-    about = {"scored": scored_line(context), "model": model_line(context.config), "notes": "; ".join(notes) or None}
+def header(record: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Return what the head of report.html shows of a run; its notes are all that was noted of data and answers."""
+    notes = "; ".join([*record["left_out"], *record["notes"]]) or None
+    about = {"scored": scored_line(context), "model": model_line(context.config), "notes": notes}
     whole = {**record, **about}
-    choices = (record["training"] or {}).get("choices", {})
+    with reading(context.folder.path / "training.json", "the figures of a training"):
+        choices = [(name, *pair) for name, pair in (record["training"] or {}).get("choices", {}).items()]
     shown = {name: whole[name] for name in (*SHOWN, "predictions_sha256")}
-    return {**shown, "choices": [(name, *pair) for name, pair in choices.items()]}
+    return {**shown, "choices": choices}
 
 
 def scored_line(context: Context) -> str:
@@ -116,7 +127,7 @@ def model_line(config: RunConfig) -> str:
     model, lora = config.model, config.lora
     held = [model.name, "from random weights" if model.from_scratch else ""]
     held += [
-        f"with {model.adapter}" if model.adapter else "",
+        start_name(model.adapter) if model.adapter else "",
         "" if model.quantisation == "none" else model.quantisation,
     ]
     trained = "every weight" if lora.method == "full" else f"LoRA, rank {lora.rank}, on {lora.modules} layers"

@@ -7,13 +7,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lab_lib.errors import one_line
 from lab_lib.files import write_json
 from lab_lib.processes.rank import this_process
-from lab_lib.runs.config import RunConfig
+from lab_lib.runs.config import RunConfig, pinned
 from lab_lib.runs.context import Context, open_context, plan_run
 from lab_lib.runs.folder import RunFolder, stage
+from lab_lib.runs.inputs import tie
 from lab_lib.runs.lock import owning
 from lab_lib.runs.record import environment
+from lab_lib.runs.splits import left_out
 from lab_lib.training.stopping import noticing_signals
 
 STAGES = ("base", "train", "finetuned", "report")
@@ -25,15 +28,13 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
     Called again after a kill, with the same config, it resumes where it stopped. Raises LabError for bad input, and
     when another command writes this run.
     """
-    planned = plan_run(config, stages, console)
+    planned = plan_run(pinned(config, path), stages, console)
     with owning(path):
-        context = open_context(*planned, path, console)
+        context = tie(open_context(*planned, path, console), stages)
         console.print(f"[bold]{context.config.recipe}[/] in {context.folder.path}")
         console.print(plan(context))
-        for item in context.splits.leaked:
-            console.print(f"{item.key} stands in dev or test too: left out", markup=False, highlight=False)
-        for line in context.task.dropped():
-            console.print(line, markup=False, highlight=False)
+        for line in left_out(context.task, context.splits):
+            console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
         if "train" in stages:
             _meet()
         for name in with_preparation(stages, context):
@@ -74,7 +75,9 @@ def _run_stage(name: str, context: Context) -> bool:
         with noticing_signals() as notice:
             return learn(context, notice)
     if name == "prepare":
-        return prepare(context)
+        made = prepare(context)
+        tie(context, ("prepare",))  # with what was prepared
+        return made
     if name == "report":
         return this_process().first and report(context)
     return decode(context, name)

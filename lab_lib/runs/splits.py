@@ -1,4 +1,4 @@
-"""Which items play which part in a run: learnt from, choosing the checkpoint, reported."""
+"""Which items play which part in a run: trained on, choosing the checkpoint, reported."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ from lab_lib.tasks.base import Item, Splits, Task
 def load_splits(task: Task[Any]) -> Splits[Any]:
     """Read a task's items and draw the sets of its run; see `draw_splits`."""
     return draw_splits(task.load(), task.text, task.data)
+
+
+def left_out(task: Task[Any], splits: Splits[Any]) -> list[str]:
+    """Return a line for each reason why something of the data is not used: copies, and what the reader dropped."""
+    copies, words = splits.leaked, task.words
+    line = f"left out {len(copies)} {words.items} that stand in dev or test too (the first: {{}})"
+    return [*([line.format(copies[0].key)] if copies else []), *task.dropped()]
 
 
 def draw_splits(splits: Mapping[str, Sequence[Item]], text: Callable[[Item], str], config: DataConfig) -> Splits[Item]:
@@ -48,11 +55,11 @@ def draw_splits(splits: Mapping[str, Sequence[Item]], text: Callable[[Item], str
 
 
 def _refuse_same_split(config: DataConfig) -> None:
-    """Raise LabError when one split would be learnt from or chosen on, and reported."""
+    """Raise LabError when one split would be trained on or chosen on, and reported."""
     if config.test in (config.train, config.dev if not config.hold_out else None):
         raise LabError(f"data.test={config.test} is also used for training or for choosing a checkpoint")
     if not config.hold_out and config.train == config.dev:
-        raise LabError(f"data.dev={config.dev} is learnt from too (data.train); keep some of it out with data.hold_out")
+        raise LabError(f"data.dev={config.dev} is trained on too (data.train); keep some of it out with data.hold_out")
 
 
 class Seen:

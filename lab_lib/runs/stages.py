@@ -5,7 +5,6 @@ A stage returns whether it made anything: what is there already is not made agai
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from typing import Any
 from lab_lib.decoding.predictions import decode_to_file
 from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.decoding.shards import shard
+from lab_lib.files import writing
+from lab_lib.folders import apply_umask, remove, sync
 from lab_lib.processes.rank import this_process
 from lab_lib.prompts.encode import Prompt
 from lab_lib.prompts.truncation import shortened_line, split_line
@@ -20,6 +21,7 @@ from lab_lib.runs.context import Context
 from lab_lib.runs.fit import build_model, fit, save
 from lab_lib.runs.steps import conversations_of, load_answering, model_config, prompts_of, token_line, train_examples
 from lab_lib.runs.surprise import reference_surprise
+from lab_lib.training.checkpoints import rotate
 from lab_lib.training.stopping import Notice
 
 
@@ -103,10 +105,14 @@ def prepare(context: Context) -> bool:
     made = not folder.prepared.exists()
     if made and processes.first:
         temporary = folder.prepared.with_name("prepared.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
+        remove(temporary)
+        with writing(temporary):
+            temporary.mkdir()
         task.prepare(context.splits, temporary, context.log)
-        temporary.rename(folder.prepared)
+        with writing(folder.prepared):
+            apply_umask(temporary)
+            sync(temporary)
+            temporary.rename(folder.prepared)
     processes.connect()
     processes.wait()  # all come here, also one that looked when it was there already
     task.prepared = folder.prepared
@@ -133,4 +139,7 @@ def learn(context: Context, notice: Notice | None = None) -> bool:
         context.log(line)
     figures = fit(context, built, examples, context.log, notice)
     save(built, figures, adapter, lora=config.lora.method == "lora")
+    if this_process().first:  # from here on the checkpoint of the last step counts as one that is kept
+        steps, checkpoints = int(figures["steps"]), context.folder.path / "checkpoints"
+        rotate(checkpoints, config.training.keep_checkpoints, steps, steps + 1, [int(figures["best_step"])])
     return True

@@ -12,6 +12,7 @@ from lab_lib.decoding.generate import Conversations, Reply
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Predictions, Row
+from lab_lib.folders import refuse_links
 from lab_lib.models.config import ModelConfig
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
@@ -56,6 +57,7 @@ def model_config(config: RunConfig, folder: RunFolder, system: str) -> ModelConf
     """Return the model settings of a system: the base model, or with what training left in the run folder."""
     if system == "base":
         return config.model
+    refuse_links(folder.path)
     if not folder.adapter.exists():
         raise LabError(f"{folder.path}: no adapter here; train it first with 'lab train'")
     if config.lora.method == "lora":

@@ -10,10 +10,12 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, find_metric
 from lab_lib.files import listed, read_json, sha256, write_json, write_text
+from lab_lib.ids import by_key, id_key, require_distinct
+from lab_lib.results.names import plain_name
 from lab_lib.runs.record import environment
 from lab_lib.runs.steps import score_row
 from lab_lib.scoring.leaderboard_table import Entry, columns_of, table_notes, to_markdown
-from lab_lib.scoring.prediction_file import find_split, naming, read_row, system_name
+from lab_lib.scoring.prediction_file import find_split, naming, read_row, refuse_taken, system_name
 from lab_lib.tasks.base import Task
 
 
@@ -25,12 +27,13 @@ def prediction_files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise LabError(f"{folder}: no such folder")
     files: dict[str, Path] = {}
+    seen: dict[str, Path] = {}
     for path in listed(folder):
-        name = system_name(path)
-        if name in files:
-            raise LabError(f"{folder}: {files[name].name} and {path.name} are both called '{name}'")
-        if name:
-            files[name] = path
+        if not (name := system_name(path)):
+            continue
+        if (other := seen.setdefault(plain_name(name), path)) is not path:
+            raise LabError(f"{folder}: {other.name} and {path.name} are both called '{name}'")
+        files[name] = path
     if not files:
         raise LabError(f"{folder}: no prediction file here, expected .json or .jsonl (also .gz)")
     return files
@@ -44,36 +47,55 @@ def score_folder(
     `published` is {system: {metric: number as printed}}. Raises LabError naming the file that cannot be scored.
     """
     items, source = find_split(task)
+    printed = by_key(published, "published table")
     fixed = [Entry(score_row(task, row, items, settings)) for row in task.baselines(items, source, settings.seed)]
     systems = []
     for name, path in files.items():
         with naming(path):
+            refuse_taken(path, name, [entry.row for entry in fixed])
             row = read_row(path, name, task, items, settings)
-        systems.append(Entry(row, published.get(name, {}), path))
+        systems.append(Entry(row, printed.get(id_key(name), {}), path))
     sign = -1 if find_metric(task.metrics, task.main).higher_is_better else 1  # the best system first
     return fixed + sorted(systems, key=lambda entry: sign * entry.scores.values[task.main])
 
 
-def notes(entries: Sequence[Entry], task: Task[Any]) -> list[str]:
-    """Return the sentences under the table, then every decision that was taken about a file."""
-    words, scored = task.words, {entry.row.name: entry.scores for entry in entries}
-    sizes = {name: f"{scores.items} {words.items}, {scores.answers} {words.answers}" for name, scores in scored.items()}
+def notes(entries: Sequence[Entry], task: Task[Any], published: Collection[str] = ()) -> list[str]:
+    """Return the sentences under the table, then every decision that was taken about a file.
+
+    `published` are the systems of the published table that have a prediction file there.
+    """
     decided: dict[str, list[str]] = {}
     for entry in entries:
         if entry.path and (sentence := task.published.decided(entry.scores)):
             decided.setdefault(sentence, []).append(entry.row.name)
     return [
-        *table_notes(entries, sizes, task),
+        *table_notes(entries, task),
+        *(f"{task.data.corpus}: {line}." for line in task.dropped()),
+        *_without_file(entries, published),
         *(f"{sentence}: {', '.join(names)}." for sentence, names in decided.items()),
-        *(f"{name}: {note}." for name, scores in scored.items() for note in scores.notes),
+        *(f"{entry.row.name}: {note}." for entry in entries for note in entry.scores.notes),
     ]
 
 
-def write_leaderboard(entries: Sequence[Entry], task: Task[Any], about: Mapping[str, Any], out: Path) -> Path:
-    """Write `out` (JSON) and the same table as markdown beside it; return `out`. `about` says what was scored."""
+def _without_file(entries: Sequence[Entry], published: Collection[str]) -> list[str]:
+    """Name the published systems whose prediction file is not in the folder."""
+    here = {id_key(entry.row.name) for entry in entries if entry.path}
+    away = sorted(name for name in published if id_key(name) not in here)
+    return [f"Published, but no file of it is here: {', '.join(away)}."] if away else []
+
+
+def write_leaderboard(
+    entries: Sequence[Entry], task: Task[Any], about: Mapping[str, Any], out: Path, below: Sequence[str] | None = None
+) -> Path:
+    """Write `out` (JSON) and the same table as markdown beside it; return `out`.
+
+    `about` says what was scored, `below` what stands under the table (see `notes`).
+    """
     shown = {metric.key for metric in columns_of(task).values()}
-    write_json(out, {**about, **environment(), "rows": [_as_json(entry, shown) for entry in entries]})
-    write_text(out.with_suffix(".md"), to_markdown(entries, task, notes(entries, task)))
+    below = notes(entries, task) if below is None else below
+    rows = [_as_json(entry, shown) for entry in entries]
+    write_json(out, {**about, **environment(), "left_out": list(task.dropped()), "notes": list(below), "rows": rows})
+    write_text(out.with_suffix(".md"), to_markdown(entries, task, below))
     return out
 
 
@@ -107,10 +129,13 @@ def read_published(path: Path, task: Task[Any]) -> dict[str, dict[str, str]]:
         raise LabError(f"{path}: expected an object with a list 'rows' of objects")
     found: dict[str, dict[str, str]] = {}
     for number, row in enumerate(rows):
-        if row.get("predictions_file"):
-            found[system_name(Path(str(row["predictions_file"])))] = _printed(
-                row, columns_of(task), f"{path}: row {number}"
-            )
+        if not row.get("predictions_file"):
+            continue
+        name, where = system_name(Path(str(row["predictions_file"]))), f"{path}: row {number}"
+        if name in found:
+            raise LabError(f"{where}: the prediction file of '{name}' is there a second time")
+        found[name] = _printed(row, columns_of(task), where)
+    require_distinct(found, str(path))
     return found
 
 

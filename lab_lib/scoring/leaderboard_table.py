@@ -80,15 +80,16 @@ def _cells(entry: Entry, metric: Metric) -> tuple[Cell, Cell]:
     return Cell(number, span(*low_high, metric.decimals) if low_high else ""), Cell(printed)
 
 
-def table_notes(entries: Sequence[Entry], sizes: Mapping[str, str], task: Task[Any]) -> list[str]:
-    """Return the sentences under the table; `sizes` is {system: what was scored of it}."""
-    over = task.words.items
+def table_notes(entries: Sequence[Entry], task: Task[Any]) -> list[str]:
+    """Return the sentences under the table: what its numbers are, and what was scored of each row."""
+    over, answers = task.words.items, task.words.answers
     sentences = [f"Ranges: 95 % intervals (bootstrap over {over})."] if any(e.scores.intervals for e in entries) else []
     if any(entry.published for entry in entries):
         away = f"{DELTA}: our number, rounded as printed, minus the published one."
         sentences.append(" ".join(filter(None, [away, task.published.remark])))
-    common = max(sizes.values(), key=list(sizes.values()).count)
-    others = [f"{name} {size}" for name, size in sizes.items() if size != common]
+    sizes = [f"{entry.scores.items} {over}, {entry.scores.answers} {answers}" for entry in entries]
+    common = max(sizes, key=sizes.count)
+    others = [f"{entry.row.name} {size}" for entry, size in zip(entries, sizes, strict=True) if size != common]
     sentences.append(f"Scored: {common}{'; but of ' if others else ''}{'; of '.join(others)}.")
     for entry in entries:  # what in a published row does not follow from the rest of it
         found = task.published.fault({key: float(text) for key, text in entry.published.items()})

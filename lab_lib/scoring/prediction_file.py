@@ -13,11 +13,13 @@ from rich.console import Console
 from lab_lib.config import as_dict
 from lab_lib.corpora.config import DataConfig
 from lab_lib.decoding.config import DecodeConfig
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, nearest, one_line
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Row, Scores
 from lab_lib.files import listed, sha256, write_json, write_text
+from lab_lib.ids import id_key
 from lab_lib.prompts.config import PromptConfig
+from lab_lib.results.names import taken
 from lab_lib.results.report_html import report_html
 from lab_lib.results.table import to_terminal
 from lab_lib.runs.config import task_config
@@ -59,8 +61,7 @@ def evaluate_file(
         fixed = task.baselines(items, source, settings.seed)
         asked = [item for item in items if item.key in own.predictions]
         fixed = [score_row(task, row, asked, settings) for row in fixed]
-        if name in {row.name for row in fixed}:
-            raise LabError(f"{path.name} is called as a row of the table, '{name}'; rename the file")
+        refuse_taken(path, name, fixed)
         theirs = other(own.predictions) if other else {}
     rows, notes = [*fixed, own], file_notes(task, len(items), own)
     metrics = measured(task.metrics, rows)
@@ -69,7 +70,7 @@ def evaluate_file(
     if theirs:
         record["cross_check"] = differences(scores_of(own), theirs, str(cross_check), console)
     for note in notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+        console.print(f"note: {one_line(note)}", markup=False, highlight=False, soft_wrap=True)
     write_page(out.with_suffix(".html"), record, rows, metrics, items, task)
     return write_json(out, record)
 
@@ -79,13 +80,19 @@ def read_row(path: Path, name: str, task: Task[Any], items: Sequence[Any], setti
     predictions = task.read(path)
     known = {item.key for item in items}
     if unknown := [key for key in predictions if key not in known]:
-        hint = nearest(str(unknown[0]).lower().removesuffix(".json"), known)
+        hint = nearest(id_key(str(unknown[0])), known)
         if not hint.startswith("; did you mean"):  # a list of a thousand keys is no help
             hint = f"; expected ids like '{next(iter(known), '')}'"
         raise LabError(f"predictions: {len(unknown)} unknown {task.words.item} ids, the first is {unknown[0]!r}{hint}")
     if not any(predictions.values()):
         raise LabError(f"predictions: no {task.words.answer} to score")
     return score_row(task, Row(name, "other", predictions), items, settings)
+
+
+def refuse_taken(path: Path, name: str, fixed: Sequence[Row]) -> None:
+    """Raise LabError for a file whose name a reader would take for that of a row that every table has."""
+    if other := taken(name, [row.name for row in fixed]):
+        raise LabError(f"{path.name} is called as a row of the table, '{other}'; rename the file")
 
 
 def find_split(task: Task[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
@@ -103,10 +110,10 @@ def measured(metrics: Sequence[Metric], rows: Sequence[Row]) -> tuple[Metric, ..
 
 
 def file_notes(task: Task[Any], whole: int, own: Row) -> list[str]:
-    """Return the decisions that were taken about a file, and first how much of the split it predicts."""
+    """Return what the corpus lacks, how much of the split a file predicts, and the decisions taken about it."""
     words, part = task.words, len(own.predictions)
     notes = [f"predicted {words.items}: {part} of {whole}; only these are scored"] if part < whole else []
-    return list(dict.fromkeys([*notes, *scores_of(own).notes]))
+    return list(dict.fromkeys([*task.dropped(), *notes, *scores_of(own).notes]))
 
 
 def make_report(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from lab_lib.corpora.drops import drop_lines
 from lab_lib.corpora.load import cache_folder, load_corpus
 from lab_lib.corpora.types import Dialogue
 from lab_lib.decoding.progress import DecodingProgress
@@ -55,7 +56,10 @@ def explore(source: Source, config: StructureConfig, console: Console) -> Explor
 
     Raises LabError for an unknown corpus, split or domain, and for a missing package.
     """
-    dialogues = select(load_corpus(source.corpus), source.splits, source.domain)
+    corpus = load_corpus(source.corpus)
+    dialogues = select(corpus, source.splits, source.domain)
+    for line in drop_lines(corpus):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     said = utterances(dialogues)
     bare = sum(utterance.act is None for utterance in said)
     console.print(f"{len(dialogues)} dialogues, {len(said)} utterances; {bare} have no gold act and are not scored")

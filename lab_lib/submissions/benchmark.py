@@ -18,7 +18,7 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Row, Scores
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.submissions.lines import Predictions, said
+from lab_lib.submissions.likeness import Said, read_said
 from lab_lib.submissions.tables import SPLIT, lab_task
 from lab_lib.tasks import find_task
 from lab_lib.tasks.base import Public, Task, answer_text
@@ -121,22 +121,9 @@ class Benchmark:
         return {row.name: {"kind": row.kind, **self.figures(self.score(row.predictions))} for row in self.baselines}
 
     @cached_property
-    def _oracle_words(self) -> dict[str, list[str]]:
-        return {key: [self.task.words_of(answer) for answer in turns] for key, turns in self.oracle.predictions.items()}
-
-    @cached_property
-    def oracle_said(self) -> str:
-        """What `said` returns for the right answers."""
-        return said(self.oracle.predictions, self.task)
-
-    def oracle_share(self, predictions: Predictions) -> float:
-        """Return the share of answers that say word for word what the right answer says."""
-        same = [
-            self.task.words_of(answer) == self._oracle_words[key][number]
-            for key, answers in predictions.items()
-            for number, answer in enumerate(answers)
-        ]
-        return sum(same) / len(same)
+    def oracle_said(self) -> Said:
+        """What the right answers say."""
+        return read_said(self.oracle.predictions, self.task)
 
 
 def digits_of(metric: Metric) -> int:

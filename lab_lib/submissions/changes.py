@@ -19,6 +19,8 @@ WHAT = {"M": "changes", "D": "removes", "R": "renames", "T": "changes the kind o
 MOST = 20  # new rows of one pull request; each is scored again
 
 
+# Files that say how git shows and stores others: they could hide rows from a review, or fetch what nobody looked at.
+OF_GIT = (".gitattributes", ".gitmodules", ".lfsconfig")
 PLAIN = ("100644", "000000")  # modes of git: a plain file, or none any more
 MODES = {"100755": "a program", "120000": "a link", "160000": "a submodule"}
 
@@ -54,6 +56,7 @@ def find_changes(root: Path, base: str) -> Changes:
         if status != "A"
     ]
     faults += _no_plain_files(root, top, modes)
+    faults += _of_git(top, statuses)
     changes = Changes({path for path, status in rows.items() if status == "A"}, faults, [])
     if changes.too_many:
         faults.append(f"more than {MOST} new rows; at most {MOST} are taken at once, and none of these was scored")
@@ -93,6 +96,13 @@ def _no_plain_files(root: Path, top: Path, modes: Mapping[Path, str]) -> Iterato
         ours = path in (root, root.parent / "README.md") or root in path.parents
         if ours and mode not in PLAIN:
             yield f"{path.relative_to(top)}: {MODES.get(mode, mode)}, expected a plain file"
+
+
+def _of_git(top: Path, changed: Iterable[Path]) -> Iterator[str]:
+    """Yield a fault for every file, in any folder, that tells git how to treat others."""
+    for path in changed:
+        if path.name.casefold() in OF_GIT:
+            yield f"{path.relative_to(top)}: tells git how to show or store files; it cannot come with rows"
 
 
 def _beside(root: Path, paths: Iterable[Path]) -> Iterator[str]:

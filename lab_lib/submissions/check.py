@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,17 +12,17 @@ from typing import Any
 from lab_lib.errors import LabError, nearest
 from lab_lib.runs.config import recipe_names
 from lab_lib.submissions.benchmark import Benchmark, benchmark_of, digits_of
+from lab_lib.submissions.copies import Answers, Copies, compare_merged, compare_rows, of_oracle
 from lab_lib.submissions.form import packed_path, read_checked
-from lab_lib.submissions.lines import from_lines, said
+from lab_lib.submissions.likeness import read_said
+from lab_lib.submissions.lines import Predictions, from_lines, said
 from lab_lib.submissions.references import oracle, references
-from lab_lib.submissions.safe import read_packed, unpack
-from lab_lib.submissions.tables import TABLES, Board, board_of, lab_task
+from lab_lib.submissions.safe import check_drawing, read_packed, unpack
+from lab_lib.submissions.tables import TABLES, lab_task
 
 RICHNESS_POINTS = 0.0005  # half a step of what descriptive metrics are rounded to, see `_compare`
 # Bootstrap bounds may move a little with the version of numpy: a tenth of the interval's width, never more than 0.3.
 INTERVAL_SHARE, INTERVAL_POINTS = 0.1, 0.3
-# Shares of answers that are the oracle's, word for word. Rows of this repository have 0.003 to 0.09.
-COPIED, SUSPICIOUS = 0.9, 0.3
 NAME = re.compile(r"[a-z0-9-]+-20\d\d-\d\d-\d\d-[0-9a-f]{8}\.(?:json|predictions\.jsonl\.gz)", re.ASCII)
 OF_NO_RECIPE = ("lab-tiny", "structure-multiwoz22")  # recorded runs of other commands
 RECORDS = {".json", ".md", ".png", ".svg"}  # what is kept of a recipe's run
@@ -33,13 +32,13 @@ RECORDS = {".json", ".md", ".png", ".svg"}  # what is kept of a recipe's run
 class Findings:
     """What was found: faults, each one line, which refuse; remarks, which do not; and the rows that are right.
 
-    `texts` is {row: a hash of what its answers say}.
+    `answers` is {row: what its answers say}.
     """
 
     faults: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     rows: dict[Path, dict[str, Any]] = field(default_factory=dict)
-    texts: dict[Path, str] = field(default_factory=dict)
+    answers: dict[Path, Answers] = field(default_factory=dict)
 
 
 def check_all(root: Path, only: set[Path] | None = None) -> Findings:
@@ -60,7 +59,9 @@ def check_all(root: Path, only: set[Path] | None = None) -> Findings:
                 _check_row(path, findings, only is None or path in only or packed_path(path) in only)
     packed = {path for table in TABLES for path in (root / table).glob("*.gz")}
     findings.faults += [f"{path}: predictions without a row that needs them" for path in sorted(packed - used)]
-    findings.faults += _twice(findings)
+    copies = compare_rows(findings.answers, set(findings.answers) if only is None else only)
+    findings.faults += copies.faults
+    findings.remarks += copies.remarks
     return findings
 
 
@@ -85,6 +86,16 @@ def _odd_files(folder: Path, endings: set[str]) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
         if path.is_symlink() or not path.is_file() or path.suffix not in endings:
             yield f"{path}: does not belong here: expected plain files, {', '.join(sorted(endings))}"
+        elif path.suffix == ".svg":
+            yield from _active(path)
+
+
+def _active(path: Path) -> list[str]:
+    try:
+        check_drawing(path)
+    except LabError as error:
+        return [str(error)]
+    return []
 
 
 def _check_row(path: Path, findings: Findings, rescore: bool) -> None:
@@ -92,7 +103,7 @@ def _check_row(path: Path, findings: Findings, rescore: bool) -> None:
         row = read_checked(path)
         if TABLES[row["task"]].scored:
             findings.remarks += check_scores(path, row) if rescore else []
-            findings.texts[path] = _said(row, read_packed(packed_path(path)), packed_path(path))
+            findings.answers[path] = _answers(row, read_packed(packed_path(path)), packed_path(path))
         findings.rows[path] = row
     except LabError as error:
         findings.faults.append(str(error))
@@ -114,20 +125,12 @@ def check_scores(path: Path, row: Mapping[str, Any]) -> list[str]:
     benchmark.check_whole(packed, predictions)
     found = benchmark.figures(benchmark.score(predictions))
     _compare(path, row, found, benchmark)
-    return [*_copied(path, benchmark.oracle_share(predictions), benchmark), *_above(path, row, found["metrics"])]
-
-
-def _copied(path: Path, share: float, benchmark: Benchmark) -> list[str]:
-    """Return a remark where many answers are the oracle's; raise LabError where nearly all of a free text are.
-
-    Where an answer is right in one wording alone (a call, a label), a good system gives the oracle's answers; only all
-    of them, without a mistake, are remarked on.
-    """
-    task = benchmark.task
-    words = f"{share:.0%} of the {task.words.answers} are the {benchmark.oracle.name}, word for word"
-    if task.free_text and share > COPIED:
-        raise LabError(f"{path}: {words}: these are the {benchmark.oracle.name}, which every table has")
-    return [f"{path}: {words}"] if (share > SUSPICIOUS if task.free_text else share == 1.0) else []
+    scores = found["metrics"]
+    return [
+        *of_oracle(path, read_said(predictions, benchmark.task), benchmark),
+        *_above(path, row, scores),
+        *_odd(path, row, predictions, scores),
+    ]
 
 
 def _above(path: Path, row: Mapping[str, Any], metrics: Mapping[str, float]) -> list[str]:
@@ -136,6 +139,13 @@ def _above(path: Path, row: Mapping[str, Any], metrics: Mapping[str, float]) -> 
     better = [key for key, value in metrics.items() if key in gold and known[key].better(value, gold[key])]
     side = {key: "above" if known[key].higher_is_better else "better than" for key in better}
     return [f"{path}: {key} {metrics[key]} is {side[key]} {gold[key]}, the score of the {name}" for key in better]
+
+
+def _odd(path: Path, row: Mapping[str, Any], predictions: Predictions, scores: Mapping[str, float]) -> list[str]:
+    benchmark = benchmark_of(row)
+    best = oracle(references(lab_task(row), row["corpus"]))[1]["metrics"]
+    found = benchmark.task.odd(predictions, scores, benchmark.oracle.predictions, best)
+    return [f"{path}: {sentence}" for sentence in found]
 
 
 def _compare(path: Path, row: Mapping[str, Any], found: Mapping[str, Any], benchmark: Benchmark) -> None:
@@ -173,46 +183,22 @@ def _compare_richness(path: Path, stated: Mapping[str, float], found: Mapping[st
             raise LabError(f"{path}: {name} is {value}, its predictions give {found[name]}")
 
 
-def _said(row: Mapping[str, Any], text: bytes, path: Path) -> str:
-    """Return a hash of what a row's predictions say. Raises LabError as `from_lines` does."""
+def _answers(row: Mapping[str, Any], text: bytes, path: Path) -> Answers:
+    """Return what a row's predictions say. Raises LabError as `from_lines` does."""
     task = benchmark_of(row).task
-    return said(from_lines(text, path, task.submitted), task)
-
-
-def _twice(findings: Findings) -> list[str]:
-    """Return a fault for predictions that are submitted twice to one board, also where they were written anew."""
-    known: dict[tuple[Board, str], list[Path]] = defaultdict(list)
-    for path, text in findings.texts.items():
-        known[board_of(findings.rows[path]), text].append(path)
-    return [
-        _same(paths[1], paths[0])
-        for (_, text), paths in known.items()
-        if len(paths) > 1 and not _all_right(findings.rows[paths[0]], text)
-    ]
+    predictions = from_lines(text, path, task.submitted)
+    return Answers(row, read_said(predictions, task), said(predictions, task))
 
 
 def of_merged(
     findings: Findings, new: Collection[Path], merged: Iterable[tuple[Path, Mapping[str, Any], bytes]]
-) -> list[str]:
-    """Return a fault for every new row that says what one of its board says that was `merged`: (path, row, packed)."""
-    here = {path: (board_of(findings.rows[path]), text) for path, text in findings.texts.items() if path in new}
-    # Without new rows nothing is unpacked: a branch may have left main hundreds of rows ago.
-    known = {(board_of(row), _said(row, unpack(packed, path), path)): path for path, row, packed in merged if here}
-    return [
-        _same(path, known[found])
-        for path, found in here.items()
-        if found in known and not _all_right(findings.rows[path], found[1])
-    ]
-
-
-def _all_right(row: Mapping[str, Any], text: str) -> bool:
-    """Return whether a row has every right answer of a task whose answers are right in one wording: no copy then."""
-    benchmark = benchmark_of(row)
-    return not benchmark.task.free_text and text == benchmark.oracle_said
-
-
-def _same(path: Path, other: Path) -> str:
-    return f"{path}: the same predictions as {other.name}"
+) -> Copies:
+    """Return what the likeness of new rows to rows says that were `merged` meanwhile: (path, row, packed)."""
+    here = {path: answers for path, answers in findings.answers.items() if path in new}
+    if not here:  # nothing is unpacked: a branch may have left main hundreds of rows ago
+        return Copies()
+    others = ((path, _answers(row, unpack(packed, path), path)) for path, row, packed in merged)
+    return compare_merged(here, new, others)
 
 
 def of_others(findings: Findings, new: Collection[Path], author: str) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric, find_metric
+from lab_lib.results.names import taken
 from lab_lib.submissions.benchmark import Benchmark, benchmark_of
 from lab_lib.submissions.references import references
 from lab_lib.submissions.safe import read_row
@@ -100,8 +101,8 @@ def _check_scored(path: Path, row: Mapping[str, Any]) -> None:
         fixed = references(lab_task(row), row["corpus"])
     except LabError as error:
         raise LabError(f"{path}: {error}") from None
-    if row["system"].casefold() in map(str.casefold, fixed):
-        raise LabError(f"{path}: system {row['system']!r} is the name of a row that every table has")
+    if name := taken(row["system"], fixed):
+        raise LabError(f"{path}: system {row['system']!r}: '{name}' is the name of a row that every table has")
     _check_seeds(path, row)
     for name, (low, high) in row["intervals"].items():
         if not low - WITHIN <= row["metrics"].get(name, low) <= high + WITHIN:

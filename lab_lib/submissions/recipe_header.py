@@ -14,9 +14,10 @@ from typing import Any
 
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric
-from lab_lib.files import read_json, write_json
+from lab_lib.files import read_json_object, reading, write_json
 from lab_lib.results.cells import number, span
 from lab_lib.results.rows import last_tuned, read_recorded
+from lab_lib.runs.config import check_recipe_name
 from lab_lib.runs.record import without_folder
 from lab_lib.sweeps.summary import read_measures, to_row
 from lab_lib.sweeps.table import SweepPoint, merge_seeds
@@ -96,12 +97,18 @@ def keep(folder: Path, results: Path, recipe: str | None = None) -> list[str]:
     """Copy record and pictures of a finished run or sweep to `results`/RECIPE; return the lines for the recipe.
 
     RECIPE is the one in the record unless it is given. The command is kept without the folder it was told to write.
+    Raises LabError, before anything is written, for a record of another shape and for a RECIPE that is a path.
     """
     name = SWEEP if (folder / SWEEP).exists() else RUN
-    record = read_json(folder / name)
-    lines = header_lines(record)
-    target = results / (recipe or record["recipe"])
-    write_json(target / name, {**record, "command": without_folder(record["command"])})
+    record = read_json_object(folder / name)
+    try:
+        with reading(folder / name, "the record of a finished run or sweep"):
+            lines = header_lines(record)
+            target = results / check_recipe_name(recipe or record["recipe"])
+            kept = {**record, "command": without_folder(record["command"])}
+    except LabError as error:
+        raise LabError(str(error) if str(folder / name) in str(error) else f"{folder / name}: {error}") from None
+    write_json(target / name, kept)
     for picture in PICTURES:
         if (folder / picture).exists():
             shutil.copyfile(folder / picture, target / picture)

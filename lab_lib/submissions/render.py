@@ -10,6 +10,7 @@ from typing import Any
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric
 from lab_lib.files import write_text
+from lab_lib.runs.context import start_name
 from lab_lib.submissions.benchmark import benchmark_of, find_benchmark
 from lab_lib.submissions.figure import draw
 from lab_lib.submissions.form import read_rows
@@ -164,7 +165,13 @@ def _scored(row: Mapping[str, Any], columns: Sequence[Metric], by: str, gold: Ma
     system = plain(row["system"]) + (", own states" if row.get("states") == "own" else "")
     settings = " ".join(row.get("settings", [])) or row.get("recipe") or "-"
     shown = settings if len(settings) <= SETTINGS else settings[:SETTINGS] + "…"
-    return [system, plain(row["model"]["name"]), plain(shown), *_figures(row, columns, gold), by]
+    return [system, plain(_model(row)), plain(shown), *_figures(row, columns, gold), by]
+
+
+def _model(row: Mapping[str, Any]) -> str:
+    """Return the model of a row, with the adapter that its training began from."""
+    adapter = ((row.get("config") or {}).get("model") or {}).get("adapter")
+    return str(row["model"]["name"]) + (f", {start_name(adapter)[:80]}" if isinstance(adapter, str) else "")
 
 
 def _figures(row: Mapping[str, Any], columns: Sequence[Metric], gold: Mapping[str, float] | None) -> list[str]:

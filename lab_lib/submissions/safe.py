@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, one_line
 from lab_lib.strict_json import parse_json
 
 ROW_BYTES = 100_000  # of a row's JSON; ours have 6,000
@@ -35,6 +35,14 @@ PRIVATE = re.compile(
 # Characters that mean something to Markdown, HTML or a template there.
 MARKUP = re.compile(r"[<>@`|\\\[\]{}$!]")
 INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")  # Unicode's controls, and its separators of lines
+# What is not only drawn in an SVG: programs, pages inside it, animation, links and pictures from elsewhere. Names may
+# have a prefix (svg:script); a declared entity could spell any of them.
+ACTIVE = re.compile(
+    r"<(?:[\w.-]+:)?(?:script|foreignobject|iframe|object|embed|handler|listener|animate\w*|set)\b|\bon\w+\s*=|"
+    r"<!entity|<\?xml-stylesheet|\bhref\s*=\s*[\"']?\s*[^\s\"'#]|\burl\(\s*[\"']?\s*[^\s\"'#]|@import|javascript:|"
+    r"encoding\s*=\s*[\"'](?!utf-8[\"'])",
+    re.IGNORECASE,
+)
 FORMULA = re.compile(r"^\s*[=+@\t\r-]")  # how a spreadsheet knows a formula
 # What a table shows. Settings may hold any of these characters (lora.modules=regexp:(q|v)_proj$); what is rendered is
 # escaped all the same.
@@ -79,13 +87,11 @@ def read_page(path: Path) -> str:
     return _text(path, PAGE_BYTES)
 
 
-def one_line(text: str) -> str:
-    """Return a text as a terminal may show it: names of files can hold line breaks, and orders to a terminal.
-
-    >>> print(one_line("a\\n::stop-commands::\\x1b[2J"))
-    a\\u000a::stop-commands::\\u001b[2J
-    """
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+def check_drawing(path: Path) -> None:
+    """Raise LabError for an SVG that does more than draw, or that is too large or no UTF-8."""
+    text = read_page(path)
+    if found := ACTIVE.search(text):
+        raise LabError(f"{path}: {found[0][:40]!r}: an SVG under results/ may draw, and nothing else")
 
 
 def read_packed(path: Path) -> bytes:

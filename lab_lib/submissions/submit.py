@@ -7,14 +7,16 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import atomic_open, read_json, sha256, write_text
+from lab_lib.runs.config import load_run_config
 from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.record import without_folder, words
 from lab_lib.submissions.benchmark import Benchmark, find_benchmark
 from lab_lib.submissions.form import check_form, packed_path, row_name
@@ -35,7 +37,14 @@ WHO = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,37}[a-z0-9])?")
 
 
 def submit_run(
-    run: Path, table: str | None, who: str, root: Path, system: str, name: str | None, note: str | None
+    run: Path,
+    table: str | None,
+    who: str,
+    root: Path,
+    system: str,
+    name: str | None,
+    note: str | None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Write the row of one system of a finished run under `root` (results/) and return its path.
 
@@ -48,6 +57,8 @@ def submit_run(
     if not find_table(table).scored:
         raise LabError(f"table {table}: has no predictions; submit the file that 'lab speed --out FILE' writes")
     record = _record(run)
+    if (run / "config.yaml").exists():
+        require_unchanged(load_run_config(run), run, log, loads=False)
     benchmark = _benchmark(record, run)
     path = RunFolder(run).predictions(system)
     text = _text(_predictions(run, record, system, benchmark), path, benchmark.task.submitted)

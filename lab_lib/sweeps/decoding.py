@@ -18,17 +18,19 @@ from rich.console import Console
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Row
-from lab_lib.files import read_json, read_jsonl, sha256, write_json
+from lab_lib.files import read_json, read_jsonl, reading, sha256, write_json
+from lab_lib.processes.seconds import read_figures
 from lab_lib.prompts.truncation import shortened_line
 from lab_lib.results.rows import table_row
 from lab_lib.runs.config import load_run_config, make_task, recipe_values
-from lab_lib.runs.context import Context
-from lab_lib.runs.folder import RunFolder, open_folder, stage
-from lab_lib.runs.lock import owning
+from lab_lib.runs.context import Context, start_name
+from lab_lib.runs.folder import RunFolder, stage
+from lab_lib.runs.inputs import require_unchanged
+from lab_lib.runs.lock import open_owned, owning
 from lab_lib.runs.preflight import preflight
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.score import baseline_rows
-from lab_lib.runs.splits import load_splits
+from lab_lib.runs.splits import left_out, load_splits
 from lab_lib.runs.stages import write_answers
 from lab_lib.runs.steps import load_answering, model_config, prompts_of, score_row
 from lab_lib.sweeps.figure import Surroundings
@@ -52,9 +54,11 @@ def load_decode_sweep(
     run = load_run_config(folder)
     section = {} if grid else recipe_values(RECIPE)["sweep"]
     given = [f"sweep.{key}={json.dumps(value)}" for key, value in section.items()]
+    assigned = [word.partition("=")[0] for word in assignments]
+    _refuse_other_keys([word.partition("=")[0] for word in grid], assigned)
     found = load_sweep(str(folder / "config.yaml"), [*given, *assignments], grid, seeds or (None if given else "0"))
     assert found is not None  # there is a grid
-    _refuse_other_keys(list(found.members[0].settings), [word.partition("=")[0] for word in assignments])
+    _refuse_other_keys(list(found.members[0].settings), assigned)
     if any(member.config.decoding.backend == "vllm" for member in found.members):
         raise LabError("decoding.backend=vllm: a sweep decodes with transformers; add decoding.backend=transformers")
     members = [_member(member, run) for member in found.members]
@@ -126,6 +130,8 @@ def open_contexts(
     They share the items, and what the task has read and the run prepared: they differ in `decoding` alone. Raises
     LabError, before anything is decoded, for a setting with which one of the `stages` would fail.
     """
+    loads = set(stages) != {"report"}
+    require_unchanged(load_run_config(folder), folder, lambda line: console.print(line, highlight=False), loads)
     task = make_task(members[0].config)
     if RunFolder(folder).prepared.exists():
         task.prepared = RunFolder(folder).prepared
@@ -134,7 +140,7 @@ def open_contexts(
         tasks[member.name] = copy.copy(task)
         tasks[member.name].decoding = member.config.decoding
         preflight(member.config, tasks[member.name], stages)
-    folders = {member.name: open_folder(member.config, out / member.name) for member in members}
+    folders = {member.name: open_owned(member.config, out / member.name) for member in members}
     return {m.name: Context(m.config, tasks[m.name], splits, folders[m.name], console) for m in members}
 
 
@@ -150,7 +156,14 @@ def refuse_other_system(sweep: Sweep, system: str, out: Path) -> None:
     """
     (other,) = NAMES.keys() - {system}
     if any(any((out / m.name / "predictions").glob(f"{other}.jsonl*")) for m in sweep.members):
-        raise LabError(f"{out}: was decoded with the {NAMES[other]}, not the {NAMES[system]}; choose another --out")
+        was, now = (called(sweep, name) for name in (other, system))
+        raise LabError(f"{out}: was decoded with the {was}, not the {now}; choose another --out")
+
+
+def called(sweep: Sweep, system: str) -> str:
+    """Return what a system is called in titles and errors: a base with an adapter on it is the start of training."""
+    start = sweep.members[0].config.model.adapter
+    return start_name(start) if start is not None and system == "base" else NAMES[system]
 
 
 def _decode(folder: Path, todo: Mapping[str, Context], system: str) -> None:
@@ -188,11 +201,15 @@ def summarise(sweep: Sweep, contexts: Mapping[str, Context], system: str, out: P
     first = contexts[sweep.members[0].name]
     measures, quick = measures_of(first), replace(first.config.evaluation, resamples=0)  # baselines have no intervals
     baselines = [score_row(first.task, row, first.splits.reported, quick) for row in baseline_rows(first)]
-    runs = [_entry(member, out / member.name) for member in sweep.members]
-    rows = [row for member, run in zip(sweep.members, runs, strict=True) for row in to_rows(member, run, sweep.seeds)]
+    runs, rows = list[dict[str, Any]](), list[SweepRow]()
+    for member in sweep.members:
+        with reading(out / member.name / SCORES, "the scores of a setting"):
+            runs.append(_entry(member, out / member.name))
+            rows += to_rows(member, runs[-1], sweep.seeds)
     facts = [
         *sentences(sweep, measures),
         baseline_line(map(table_row, baselines), measures.main_metric, measures.words),
+        *left_out(first.task, first.splits),
     ]
     metric = sweep.figure.metric or measures.main
     write_json(out / "summary.json", {
@@ -204,7 +221,7 @@ def summarise(sweep: Sweep, contexts: Mapping[str, Context], system: str, out: P
         "runs": runs,
     })  # fmt: skip
     corpus = Path(first.config.data.corpus).name
-    title = f"{sweep.recipe}, {NAMES[system]}: dev {measures.words.items} of {corpus}"
+    title = f"{sweep.recipe}, {called(sweep, system)}: dev {measures.words.items} of {corpus}"
     around = Surroundings(question(RECIPE, sweep.members[0].settings), floors_of(map(table_row, baselines), metric))
     write_pictures(out, rows, measures, sweep.figure, title, around, facts, first.console)
 
@@ -219,7 +236,7 @@ def measures_of(context: Context) -> Measures:
 def _entry(member: Member, folder: Path) -> dict[str, Any]:
     """Return what is known of a decoded setting."""
     about = {"name": member.name, "settings": dict(member.settings), "seed": member.seed}
-    return {**about, **read_json(folder / SCORES), "stage_seconds": read_json(folder / "seconds.json")}
+    return {**about, **read_json(folder / SCORES), "stage_seconds": read_figures(folder / "seconds.json")}
 
 
 def to_rows(member: Member, run: Mapping[str, Any], seeds: Sequence[int]) -> list[SweepRow]:

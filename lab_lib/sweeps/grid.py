@@ -13,7 +13,8 @@ import yaml
 
 from lab_lib.config import build
 from lab_lib.errors import LabError
-from lab_lib.runs.config import RunConfig, load_recipe, recipe_values
+from lab_lib.runs.config import RunConfig, idle_settings, read_recipe, recipe_values
+from lab_lib.runs.no_effect import refuse_without_effect, wishes
 from lab_lib.sweeps.figure import FigureSpec
 from lab_lib.sweeps.table import show
 from lab_lib.yaml_values import read_yaml
@@ -110,6 +111,9 @@ def load_sweep(
         _member(recipe, assignments, chosen, seed) for seed in config.seeds for chosen in itertools.product(*axes)
     ]
     _refuse_same_names(members)
+    varied = {_key(assignment) for axis in axes for value in axis for assignment in value.assignments}
+    given = wishes(members[0].config, list(map(_key, assignments)))
+    refuse_without_effect([*given, *sorted(varied)], *(idle_settings(member.config) for member in members))
     return Sweep(members[0].config.recipe, tuple(members), _figure(config.figure, list(config.grid), bool(grid)))
 
 
@@ -189,7 +193,7 @@ def _member(recipe: str, given: Sequence[str], chosen: Sequence[GridValue], seed
     varied = [assignment for value in chosen for assignment in value.assignments]
     first = [assignment for assignment in varied if _key(assignment) == "decoding.strategy"]
     ours = [f"training.seed={seed}", f"model.seed={seed}", "data.report=dev"]
-    config = load_recipe(recipe, [*first, *given, *(a for a in varied if a not in first), *ours])
+    config = read_recipe(recipe, [*first, *given, *(a for a in varied if a not in first), *ours])
     settings = {value.key: value.label or _held(config, value) for value in chosen}
     parts = [f"{key.rsplit('.', 1)[-1]}={_file_name(show(value))}" for key, value in settings.items()]
     return Member(",".join([*parts, f"seed={seed}"]), settings, seed, config)

@@ -20,13 +20,14 @@ from typing import Any
 from rich.console import Console
 
 from lab_lib.errors import LabError
-from lab_lib.files import read_json, read_json_or
+from lab_lib.files import appending, read_json, read_json_or
 from lab_lib.models.hardware import Choice
 from lab_lib.processes import slurm
 from lab_lib.processes.limits import MACHINE, Limit, core_limit, memory_limit
 from lab_lib.results.rows import read_recorded
 from lab_lib.runs.config import RunConfig, make_task
-from lab_lib.runs.folder import open_folder
+from lab_lib.runs.inputs import require_unchanged
+from lab_lib.runs.lock import open_owned
 from lab_lib.runs.preflight import fit_prompt, preflight
 from lab_lib.runs.splits import load_splits
 from lab_lib.sweeps.grid import Member, Sweep
@@ -85,15 +86,23 @@ def find_workers(wanted: int | None) -> Workers:
 
 def finished(folder: Path) -> bool:
     """Return whether a run folder has come to the end of its last stage."""
-    status = read_json_or({}, folder / "status.json")
+    status = read_status(folder, {})
     return status.get("stage") == "report" and status.get("state") == "completed"
+
+
+def read_status(folder: Path, default: dict[str, Any]) -> dict[str, Any]:
+    """Return the status.json of a run folder; where there is none yet `default`. Raises LabError for a damaged one."""
+    status = read_json_or(default, folder / "status.json")
+    if not isinstance(status, dict):
+        raise LabError(f"{folder / 'status.json'}: expected the status of a run, found {type(status).__name__}")
+    return status
 
 
 def unfinished(sweep: Sweep, path: Path) -> dict[str, str]:
     """Return {name: how it stands} of the runs below `path` that are not finished."""
     found = {}
     for member in (m for m in sweep.members if not finished(path / m.name)):
-        status = read_json_or({"state": "never started"}, path / member.name / "status.json")
+        status = read_status(path / member.name, {"state": "never started"})
         found[member.name] = ": ".join(str(status[key]) for key in ("stage", "state", "reason") if key in status)
     return found
 
@@ -105,7 +114,9 @@ def run_members(sweep: Sweep, path: Path, workers: Workers, console: Console) ->
     folder that belongs to another config.
     """
     for member, config in zip(sweep.members, checked(sweep, console), strict=True):
-        open_folder(config, path / member.name)
+        open_owned(config, path / member.name)
+        if finished(path / member.name):  # its row will stand beside those that are made now
+            require_unchanged(config, path / member.name, lambda line: console.print(line, highlight=False))
     todo = [member for member in sweep.members if not finished(path / member.name)]
     if done := len(sweep.members) - len(todo):
         console.print(f"{done} of {len(sweep.members)} runs are finished already")
@@ -157,7 +168,7 @@ def start(folder: Path, workers: Workers) -> subprocess.Popen:
     command = [sys.executable, "-m", "lab_lib", "run", str(folder / "config.yaml"), "--out", str(folder), "--no-base"]
     # The sweep as a whole is the job of a cluster; a run in it must not requeue it.
     environment = {**os.environ, "OMP_NUM_THREADS": workers.threads.value, slurm.REQUEUE: "0"}
-    with open(folder / OUTPUT, "ab") as output:
+    with appending(folder / OUTPUT, "ab") as output:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from lab_lib.errors import LabError
-from lab_lib.files import read_json, read_text, write_text
+from lab_lib.files import read_json, read_text, reading, write_text
 from lab_lib.results.rows import read_row
 from lab_lib.sweeps.figure import Surroundings, caption, draw_sweep
 from lab_lib.sweeps.grid import load_sweep
@@ -31,10 +31,11 @@ def redraw(folder: Path) -> Path:
     title = ALT.search(page)
     if sweep is None or title is None:
         raise LabError(f"{folder}: expected the record of a sweep, in a folder called as its recipe")
-    rows, measures = [to_row(run) for run in summary["runs"]], read_measures(summary, folder / "summary.json")
-    metric = sweep.figure.metric or measures.main
-    baselines = [read_row(name, row) for name, row in summary["baselines"].items()]
-    around = Surroundings(question(folder.name, summary["runs"][0]["settings"]), floors_of(baselines, metric))
+    with reading(folder / "summary.json", "the summary of a sweep"):
+        rows, measures = [to_row(run) for run in summary["runs"]], read_measures(summary, folder / "summary.json")
+        metric = sweep.figure.metric or measures.main
+        baselines = [read_row(name, row) for name, row in summary["baselines"].items()]
+        around = Surroundings(question(folder.name, summary["runs"][0]["settings"]), floors_of(baselines, metric))
     path = folder / "figure.png"
     draw_sweep(rows, measures, sweep.figure, title["title"], path, None, around)
     said = f"![{title['title']}: {caption(rows, measures, metric)}](figure.png)"

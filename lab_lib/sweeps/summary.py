@@ -12,7 +12,8 @@ from rich.console import Console
 from lab_lib.config import as_dict
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric, read_metrics
-from lab_lib.files import read_json, read_jsonl, write_json, write_text
+from lab_lib.files import read_json, reading, write_json, write_text
+from lab_lib.processes.seconds import read_figures
 from lab_lib.results.rows import Recorded, TableRow, last_tuned, read_recorded, read_row, words_of
 from lab_lib.runs.config import recipe_names, recipe_title, recipe_values
 from lab_lib.runs.record import environment, without_folder
@@ -21,6 +22,7 @@ from lab_lib.sweeps.grid import Sweep
 from lab_lib.sweeps.processes import Workers, finished
 from lab_lib.sweeps.table import Measures, SweepRow, corner, cost, merge_seeds, to_markdown, to_terminal
 from lab_lib.tasks.base import Words
+from lab_lib.training.log import LOG, read_rows
 
 # Columns of the table beside the scores: what a setting costs.
 COSTS = (cost("trainable", "Trained"), cost("seconds", "Train s"), cost("tokens_per_second", "Tokens/s"))
@@ -36,7 +38,10 @@ def summarise(sweep: Sweep, path: Path, workers: Workers, failed: Mapping[str, s
     done = [member for member in sweep.members if finished(path / member.name)]
     if not done:
         return
-    runs = [run_entry(path / member.name, member.settings, member.seed) for member in done]
+    runs = []
+    for member in done:
+        with reading(path / member.name / "record.json", "the record of a run that trained"):
+            runs.append(run_entry(path / member.name, member.settings, member.seed))
     first = path / done[0].name / "record.json"
     recorded = read_recorded(read_json(first), first)
     measures = Measures(recorded.metrics, recorded.main.key, recorded.words, COSTS)
@@ -45,6 +50,7 @@ def summarise(sweep: Sweep, path: Path, workers: Workers, failed: Mapping[str, s
     title = f"{sweep.recipe}: dev {measures.words.items} of {Path(sweep.members[0].config.data.corpus).name}"
     around = Surroundings(question(sweep.recipe, runs[0]["settings"]), floors_of(recorded.rows, whole["metric"]))
     facts = sentences(sweep, recorded, read_json(first)["items"]["train"], failed)
+    facts += read_json(first).get("left_out", [])
     write_pictures(path, [to_row(run) for run in runs], measures, sweep.figure, title, around, facts, console)
 
 
@@ -108,7 +114,7 @@ def run_entry(folder: Path, settings: Mapping[str, Any], seed: int) -> dict[str,
         # A run that was resumed knows only the time of its last part; tokens and speed give that of the whole.
         "seconds": round(tokens / speed, 1),
         "tokens_per_second": round(speed),
-        "stage_seconds": read_json(folder / "seconds.json"),
+        "stage_seconds": read_figures(folder / "seconds.json"),
         "peak_memory_gb": record["peak_memory_gb"],
         "items": record["items"],
         "scores": record["rows"][tuned.name],
@@ -118,10 +124,8 @@ def run_entry(folder: Path, settings: Mapping[str, Any], seed: int) -> dict[str,
 
 def tokens_per_second(folder: Path) -> float | None:
     """Return the median speed of training in the log of a run; None when it was too short to be logged."""
-    path = folder / "log.jsonl"
-    speeds = [
-        row["tokens_per_second"] for row in (read_jsonl(path) if path.exists() else []) if "tokens_per_second" in row
-    ]
+    rows, _ = read_rows(folder / LOG)
+    speeds = [row["tokens_per_second"] for row in rows if type(row.get("tokens_per_second")) in (int, float)]
     return statistics.median(speeds) if speeds else None
 
 

@@ -54,8 +54,8 @@ def _load(place: str) -> type[Task[Any]]:
     module, colon, name = place.partition(":")
     try:
         found: type[Task[Any]] = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise LabError(f"{OWN}={place}: expected module:Class; {error}") from None
-    if not colon:
+    except Exception as error:  # what is in the module is somebody's own, and can raise anything
+        raise LabError(f"{OWN}={place}: expected module:Class; {type(error).__name__}: {error}") from None
+    if not colon or not isinstance(getattr(found, "name", None), str):
         raise LabError(f"{OWN}={place}: expected module:Class")
     return found

@@ -7,6 +7,7 @@ A task is made of a config section (`task:` in a recipe) and seven methods: `loa
 from __future__ import annotations
 
 import json
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
+from lab_lib.files import expanded
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Example
@@ -163,8 +165,16 @@ class Task(ABC, Generic[Item]):
     def text(self, item: Item) -> str:
         """Return the words that a leaked copy of an item would share; case and spacing do not count."""
 
+    def files(self) -> Mapping[str, Path]:
+        """Return {name: path} of the files that items and scores are read from; a run is tied to them by content.
+
+        By default the file that `data.corpus` names, or all files of that folder; none where it names neither. Raises
+        LabError for a corpus that is not here.
+        """
+        return files_below(expanded(self.data.corpus))
+
     def dropped(self) -> Sequence[str]:
-        """Return one line for everything that `load` left out, with the reason."""
+        """Return one line for each reason for which `load` left something out: how often, and the first record."""
         return ()
 
     # ---- model -------------------------------------------------------------------------------------------------
@@ -186,6 +196,13 @@ class Task(ABC, Generic[Item]):
 
     def check(self) -> None:
         """Raise LabError for settings that the data show to be impossible. Called before any weight is loaded."""
+
+    def check_packages(self) -> None:
+        """Raise LabError for settings that need a package or a model that is not here. Reads no data."""
+
+    def without_effect(self) -> Mapping[str, str]:
+        """Return {setting (`section.key`): why it has no effect} for settings that this task does not use."""
+        return {}
 
     def prepare(self, splits: Splits[Item], path: Path, log: Log) -> None:
         """Make in the new folder `path` what examples or prompts need: an index, an embedder, preference pairs."""
@@ -227,9 +244,27 @@ class Task(ABC, Generic[Item]):
     def check_row(self, values: Mapping[str, float]) -> None:
         """Raise LabError for values of a submitted row that contradict one another."""
 
+    def odd(
+        self, answers: Predictions, values: Mapping[str, float], gold: Predictions, best: Mapping[str, float]
+    ) -> list[str]:
+        """Return what a person should look at in a submitted row: tricks that raise scores, not answers.
+
+        `values` are the row's metrics; `gold` and `best` are the oracle's answers and metrics.
+        """
+        return []
+
     def words_of(self, answer: Mapping[str, Any]) -> str:
         """Return the words of an answer: two that differ in case, spacing or marks alone are copies."""
         return " ".join(re.findall(r"\w+", answer_text(answer, self.submitted).lower()))
+
+
+def files_below(place: Path) -> dict[str, Path]:
+    """Return {name: path} of a file, or of all files in a folder, hidden ones left out."""
+    if os.path.isfile(place):
+        return {place.name: place}
+    paths = sorted(place.rglob("*")) if os.path.isdir(place) else []
+    inside = {str(path.relative_to(place)): path for path in paths if path.is_file()}
+    return {name: path for name, path in inside.items() if not any(part[0] == "." for part in Path(name).parts)}
 
 
 def answer_text(answer: Mapping[str, Any], fields: Iterable[str]) -> str:

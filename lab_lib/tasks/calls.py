@@ -7,6 +7,7 @@ train, dev and test.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab_lib.calls.bfcl import CallItem, categories, read_bfcl
+from lab_lib.calls.bfcl import NAMES, CallItem, categories, read_bfcl, unread_files
+from lab_lib.config import cut
+from lab_lib.corpora.drops import grouped
+from lab_lib.corpora.types import Dropped
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.calls import check_outputs, score_calls
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
+from lab_lib.files import expanded, listed
 from lab_lib.prompts.conversation import Conversation, converse
 from lab_lib.prompts.encode import Example, training_examples
 from lab_lib.prompts.messages import Message
@@ -30,6 +35,7 @@ from lab_lib.tasks.calls_scores import metrics_of, of_calls
 from lab_lib.tasks.calls_text import gold_text, question_messages, user_text
 
 NO_CALL = "[]"
+SPLITS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,8 @@ class CallsConfig(TaskConfig):
     """By which rules calls are read and judged, and which categories count."""
 
     # True: text is read and parallel calls are assigned as on the leaderboard. False: positional arguments count, text
-    # is read as in the lab's own skills, and the best assignment counts; such numbers are not the leaderboard's.
+    # is read as in the lab's own skills, texts have to be equal, and the best assignment counts; such numbers are not
+    # the leaderboard's.
     strict_bfcl: bool = True
     underscore_to_dot: bool = False  # expected names have "_" where the functions on offer have "."
     categories: tuple[str, ...] | None = None  # null: all that the corpus has
@@ -64,18 +71,44 @@ class CallsTask(Task[CallItem]):
 
     def load(self) -> Mapping[str, Sequence[CallItem]]:
         """Return the items by split."""
-        folder = Path(self.data.corpus).expanduser()
-        if not folder.is_dir():
-            raise LabError(f"data.corpus={self.data.corpus}: task {self.name} needs the folder of the official files")
-        splits = [name for name in ("train", "dev", "test") if (folder / name).is_dir()]
-        return {name: self._read(folder / name) for name in splits} if splits else {"test": self._read(folder)}
+        return {split: self._read(folder) for split, folder in self._folders.items()}
+
+    @property
+    def _folders(self) -> Mapping[str, Path]:
+        """{split: its folder}."""
+        folder = expanded(self.data.corpus)
+        if not os.path.isdir(folder):
+            corpus = cut(self.data.corpus)
+            raise LabError(f"data.corpus={corpus}: task {self.name} needs the folder of the official files")
+        splits = [name for name in SPLITS if (folder / name).is_dir()]
+        return {name: folder / name for name in splits} if splits else {"test": folder}
+
+    def files(self) -> Mapping[str, Path]:
+        """Return the files of the corpus, answers included."""
+        folder = expanded(self.data.corpus)
+        places = [folder / start / inner for start in ("", *SPLITS) for inner in ("", "possible_answer")]
+        found = [path for place in places for path in listed(place, NAMES)]
+        return {str(path.relative_to(folder)): path for path in sorted(found)}
 
     def _read(self, folder: Path) -> list[CallItem]:
         return [item for name in self.config.categories or categories(folder) for item in read_bfcl(folder, name)]
 
+    def dropped(self) -> Sequence[str]:
+        """Return what of the questions prompts do not hold, and the files that are no category."""
+        places = {item.key: split for split, items in self.items.items() for item in items}
+        lost = [Dropped(i.key, reason) for items in self.items.values() for i in items for reason in i.left_out]
+        files = [Dropped(name, "file: not called BFCL_vN_CATEGORY.json") for f in self._folders.values()
+                 for name in unread_files(f)]  # fmt: skip
+        return grouped([*lost, *files], places)
+
     def text(self, item: CallItem) -> str:
         """Return the user's words; the same question about other functions is another one."""
         return " ".join([user_text(item), *(function.name for function in item.functions)])
+
+    def without_effect(self) -> Mapping[str, str]:
+        """Nothing is said before the one answer of a question, and no plan is written."""
+        alone = "for task calls: an item is one question"
+        return {} if self.interactive() else {"decoding.history": alone, "decoding.plan_bias": alone}
 
     # ---- model -------------------------------------------------------------------------------------------------
     def messages(self, item: CallItem) -> list[Message]:

@@ -78,4 +78,5 @@ def _first(values: Sequence[Any]) -> Any:
 def _inside(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    return {key: _first(values) for key, values in value.items() if any(one != LEFT_OUT for one in values)}
+    listed = {key: values if isinstance(values, list | tuple) else [values] for key, values in value.items()}
+    return {key: _first(values) for key, values in listed.items() if any(one != LEFT_OUT for one in values)}

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from lab_lib.corpora.chats.read import Chats, read_chats
+from lab_lib.corpora.chats.read import Chats, chats_path, read_chats
 from lab_lib.corpora.chats.types import Chat, Said
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
@@ -18,7 +19,7 @@ from lab_lib.prompts.conversation import Conversation, converse
 from lab_lib.prompts.encode import Example, training_examples
 from lab_lib.prompts.messages import Message
 from lab_lib.tasks import TaskConfig
-from lab_lib.tasks.base import ItemView, Task, TurnView, Words
+from lab_lib.tasks.base import ItemView, Task, TurnView, Words, files_below
 from lab_lib.tasks.messages_scores import METRICS, SURPRISE, due_answers, score_answers
 
 
@@ -64,6 +65,10 @@ class MessagesTask(Task[Chat]):
     def dropped(self) -> Sequence[str]:
         """Return the layout that was recognised, the sizes of the splits, and what was left out, by reason."""
         return self.chats.lines()
+
+    def files(self) -> Mapping[str, Path]:
+        """Return the files of the corpus; none of a data set on the hub."""
+        return files_below(chats_path(self.data.corpus))
 
     def text(self, item: Chat) -> str:
         """Return what users and assistants say."""

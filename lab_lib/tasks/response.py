@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, reduce
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from lab_lib.calls.call import render_calls
 from lab_lib.corpora.database import Database
 from lab_lib.corpora.delex import delexicalise
+from lab_lib.corpora.drops import drop_lines
 from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.types import Corpus, Dialogue, State, Turn, exchanges
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.baselines import gold_replies, most_frequent_reply, random_replies
 from lab_lib.evaluation.config import EvaluateConfig
-from lab_lib.evaluation.embedding import load_embedder
+from lab_lib.evaluation.embedding import load_embedder, require_embedder
 from lab_lib.evaluation.mwz import MwzScorer
 from lab_lib.evaluation.normalise import normalise_reply
 from lab_lib.evaluation.prediction_checks import check_predictions
@@ -27,41 +28,18 @@ from lab_lib.evaluation.state_calls import gold_calls, no_calls
 from lab_lib.prompts.belief import gold_turns, state_functions
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.dialogue import dialogue_examples, gold_conversation, plan_text
-from lab_lib.prompts.dialogue_config import DialogueConfig, check_dialogue
+from lab_lib.prompts.dialogue_config import check_dialogue
 from lab_lib.prompts.encode import Example
 from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
-from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Public, Step, Task, TurnView
+from lab_lib.tasks.response_config import ResponseConfig, idle_settings, response_files
 from lab_lib.tasks.response_published import MULTIWOZ, mwzeval
 from lab_lib.tasks.response_scores import all_have, both, check_combined, score_replies_and_states
 from lab_lib.tasks.response_tables import metrics_of, of_relevance, of_states_alone, of_texts, reply_pairs
+from lab_lib.tasks.response_tricks import odd_replies
 
 GOLD_STATE = "gold-state"  # the variant of a run that predicts states: decoded with the gold ones
 END = "end"  # in decoding.plan_bias, what ends a plan
-
-
-@dataclass(frozen=True)
-class ResponseConfig(DialogueConfig, TaskConfig):
-    """What the prompts of a dialogue hold, and by which rules its replies are scored."""
-
-    # 2022: the scorer that every published row used; 2023: with the later rule for hotel names.
-    rules: Literal["2022", "2023"] = "2022"
-    # Where the domain of a turn comes from. given: the predictions' active_domains if every turn has them, otherwise
-    # as estimated; estimated: from changes of the state; slot_names: from placeholders like [hotel_name].
-    active: Literal["given", "estimated", "slot_names"] = "given"
-    # Which tables there are. mwz: the MultiWOZ scorer's. states: predicted belief states and calls (by itself with
-    # predict_state). text: BLEU, chrF and ROUGE of the replies as they are. embedding: relevance to the user's words.
-    metrics: tuple[Literal["mwz", "states", "text", "embedding"], ...] = ("mwz",)
-    stemmer: bool = False  # ROUGE with Porter stemming; figures with and without it cannot be compared
-    embedding_model: str | None = None  # for metric embedding: folder or hub name of a sentence-transformers model
-
-    def __post_init__(self) -> None:
-        """Refuse settings that contradict each other, and tables that nothing is in."""
-        super().__post_init__()
-        if not self.metrics:
-            raise LabError("task.metrics: none given; valid: mwz, states, text, embedding")
-        if ("embedding" in self.metrics) != bool(self.embedding_model):
-            raise LabError("task.metrics: 'embedding' goes with task.embedding_model, a folder or hub name")
 
 
 class ResponseTask(Task[Dialogue]):
@@ -109,9 +87,30 @@ class ResponseTask(Task[Dialogue]):
         """Return the dialogues by split."""
         return self.corpus.splits
 
+    def dropped(self) -> Sequence[str]:
+        """Return what the corpus lacks, and how many spans miss their value."""
+        return self._dropped
+
+    @cached_property
+    def _dropped(self) -> list[str]:
+        return drop_lines(self.corpus)
+
+    def files(self) -> Mapping[str, Path]:
+        """Return the files of the corpus, and those of an embedding model in a folder."""
+        return response_files(self.data.corpus, self.config.embedding_model)
+
     def text(self, item: Dialogue) -> str:
         """Return what both sides say."""
         return "\n".join(turn.text for turn in item.turns)
+
+    def without_effect(self) -> Mapping[str, str]:
+        """Rules are those of the MultiWOZ scorer, the stemmer is ROUGE's."""
+        return idle_settings(self.tables)
+
+    def check_packages(self) -> None:
+        """Raise LabError when the package of the embedding model is missing, or there can be no such model."""
+        if self.config.embedding_model:
+            require_embedder(self.config.embedding_model)
 
     def check(self) -> None:
         """Raise LabError for plans without annotated acts, and for a word of `plan_bias` that no plan has."""
@@ -233,6 +232,12 @@ class ResponseTask(Task[Dialogue]):
     def check_row(self, values: Mapping[str, float]) -> None:
         """Raise LabError for submitted scores whose Combined does not follow from the others."""
         check_combined(values)
+
+    def odd(
+        self, answers: Predictions, values: Mapping[str, float], gold: Predictions, best: Mapping[str, float]
+    ) -> list[str]:
+        """Return what speaks for replies that are stuffed with placeholders."""
+        return odd_replies(answers, values, gold, best)
 
     def words_of(self, answer: Mapping[str, Any]) -> str:
         """Return the words as the scorer reads them: [hotel_name] and [value_name] are the same word."""

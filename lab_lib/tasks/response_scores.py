@@ -129,6 +129,7 @@ def of_states(found: StateCallScores) -> Scores:
         items=found.dialogues,
         answers=found.turns,
         signature="",
+        notes=found.notes,
         extra={
             "problems": dict(found.problems),
             "wrong_states": {key: list(turns) for key, turns in found.wrong.items()},

@@ -16,6 +16,7 @@ from lab_lib.evaluation.embedding import embedding_similarity
 from lab_lib.evaluation.mwz import MwzScorer
 from lab_lib.evaluation.scores import Metric, Predictions, Scores, Verdict
 from lab_lib.evaluation.state_calls import COLUMNS, figures
+from lab_lib.evaluation.stray_text import stray_notes
 from lab_lib.evaluation.text import main_scores, score_text
 from lab_lib.tasks.response_scores import REPLY_METRICS, STATE_METRICS
 
@@ -83,6 +84,7 @@ def of_texts(pairs: Pairs, settings: EvaluateConfig, stemmer: bool) -> Scores:
         items=len(found.groups),
         answers=found.segments,
         signature=found.signature,
+        notes=found.notes,
         extra={
             "reference_length": found.reference_length,
             "table_notes": {TEXTS: [f"ROUGE {'with' if stemmer else 'without'} stemmer."]},
@@ -107,10 +109,25 @@ def of_relevance(pairs: Pairs, settings: EvaluateConfig, embedder: Any, name: st
     np.add.at(counts, [rows[key] for key in pairs.keys], np.stack([np.ones(len(cosines)), cosines], axis=1))
     ranges = intervals(counts, relevance, settings.resamples, settings.seed) if settings.resamples else {}
     verdicts = {key: Verdict({}) for key in rows}
-    signature = f"cosine|model:{name}"
     return Scores(
-        relevance(counts.sum(axis=0)), ranges, counts, relevance, verdicts, len(rows), len(cosines), signature
+        values=relevance(counts.sum(axis=0)),
+        intervals=ranges,
+        counts=counts,
+        of_counts=relevance,
+        per_item=verdicts,
+        items=len(rows),
+        answers=len(cosines),
+        signature=f"cosine|model:{name}",
+        notes=tuple(_relevance_notes(pairs)),
     )
+
+
+def _relevance_notes(pairs: Pairs) -> list[str]:
+    """Return notes on stray text, and on replies or user turns without a character: their cosine says nothing."""
+    empty, mute = (sum(not text.strip() for text in side) for side in (pairs.replies, pairs.users))
+    counts = f"{empty} of {len(pairs.replies)} replies, {mute} of {len(pairs.users)} user turns"
+    line = f"no text to embed: {counts}; the cosine of nothing says nothing"
+    return [*stray_notes(pairs.replies), *([line] if empty or mute else [])]
 
 
 def relevance(counts: np.ndarray) -> dict[str, float]:
@@ -133,6 +150,7 @@ def of_states_alone(scorer: MwzScorer, predictions: Predictions, settings: Evalu
         items=len(counts),
         answers=found.turns,
         signature="",
+        notes=found.notes,
         extra={"slot_precision": found.slot_precision, "slot_recall": found.slot_recall, "wrong_states": wrong},
     )
 

@@ -8,6 +8,7 @@ understanding_text.py.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +16,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from lab_lib.config import cut
+from lab_lib.corpora.drops import grouped
+from lab_lib.corpora.types import Dropped
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.evaluation.sgd import SgdScorer
-from lab_lib.evaluation.sgd_dialogues import check_ids, read_dialogues, read_schema
+from lab_lib.evaluation.sgd_dialogues import (
+    check_ids,
+    dialogue_files,
+    fault,
+    read_dialogues,
+    read_schema,
+    services_of,
+    slots_outside,
+    unread_splits,
+)
+from lab_lib.evaluation.stray_text import stray_notes
+from lab_lib.files import expanded
 from lab_lib.prompts.conversation import Conversation, converse
 from lab_lib.prompts.encode import Example, answer_text, training_examples
 from lab_lib.prompts.messages import Message, clean
@@ -39,6 +54,7 @@ from lab_lib.tasks.understanding_text import (
     predicted_dialogue,
     read_frames,
     slot_values,
+    unkept_notes,
 )
 
 SPLITS = ("train", "dev", "test")
@@ -81,15 +97,16 @@ class UnderstandingTask(Task[SgdItem]):
     @property
     def folders(self) -> Mapping[str, Path]:
         """{split: its folder}; the folder of one split is the one that is reported."""
-        folder = Path(self.data.corpus).expanduser()
-        found = {name: folder / name for name in SPLITS if (folder / name / "schema.json").exists()}
-        if not found and not (folder / "schema.json").exists():
-            raise LabError(f"data.corpus={self.data.corpus}: task {self.name} needs the folder of the official files")
+        folder = expanded(self.data.corpus)
+        found = {name: folder / name for name in SPLITS if os.path.exists(folder / name / "schema.json")}
+        if not found and not os.path.exists(folder / "schema.json"):
+            corpus = cut(self.data.corpus)
+            raise LabError(f"data.corpus={corpus}: task {self.name} needs the folder of the official files")
         return found or {self.data.report_split: folder}
 
     def schema(self, split: str) -> Schema:
         """Return the services of a split; `train` may stand beside the corpus."""
-        places = {"train": Path(self.data.corpus).expanduser().parent / "train", **self.folders}
+        places = {"train": expanded(self.data.corpus).parent / "train", **self.folders}
         return read_schema(places[split] / "schema.json")
 
     @cached_property
@@ -105,13 +122,42 @@ class UnderstandingTask(Task[SgdItem]):
             for split, dialogues in self._files.items()
         }
 
+    def files(self) -> Mapping[str, Path]:
+        """Return schemas and dialogues of the splits, and the schema of `train` where that stands beside the corpus."""
+        folders = {"train": expanded(self.data.corpus).parent / "train", **self.folders}
+        found = {f"{split}/schema.json": folder / "schema.json" for split, folder in folders.items()}
+        read = {split: dialogue_files(folder) for split, folder in self.folders.items()}
+        found |= {f"{split}/{path.name}": path for split, paths in read.items() for path in paths}
+        return {name: found[name] for name in sorted(found) if found[name].exists()}
+
     @cached_property
     def _files(self) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
         return {split: read_dialogues(folder) for split, folder in self.folders.items()}
 
+    def dropped(self) -> Sequence[str]:
+        """Return which folders are no split, and what of the reference states no schema has: it is not scored."""
+        places = {item.key: split for split, items in self.items.items() for item in items}
+        services = {split: services_of(self.schema(split)) for split in self.items}
+        outside = (
+            Dropped(item.key, f"states: {count} slot values outside the schema are not scored")
+            for split, items in self.items.items()
+            for item in items
+            if (count := slots_outside(item.dialogue, services[split]))
+        )
+        return grouped([*unread_splits(Path(self.data.corpus).expanduser(), self.folders), *outside], places)
+
     def text(self, item: SgdItem) -> str:
         """Return what both sides say."""
         return "\n".join(str(turn.get("utterance")) for turn in item.turns)
+
+    def without_effect(self) -> Mapping[str, str]:
+        """No plan is written; without states an example is a turn, and without likeness nothing measures it."""
+        found = {"decoding.plan_bias": "for task understanding: it writes no plan"}
+        if not self.with_states:
+            found["prompt.format"] = "without task.history=states: an example is a user turn"
+        if not self.config.fuzzy:
+            found["task.backend"] = "with task.fuzzy=false"
+        return found
 
     def check(self) -> None:
         """Raise LabError for a name of the schema that cannot stand in a call."""
@@ -186,7 +232,8 @@ class UnderstandingTask(Task[SgdItem]):
         texts = [one["response"] for _, answers in asked for one in answers if "official" not in answers[0]]
         problems = Counter(problem for text in texts if (problem := read_frames(text, ())[1]))
         count = sum(len(answers) for _, answers in asked)
-        return of_sgd(found, {item.id: item.key for item, _ in asked}, count, dict(problems.most_common()))
+        scores = of_sgd(found, {item.id: item.key for item, _ in asked}, count, dict(problems.most_common()))
+        return replace(scores, notes=(*scores.notes, *stray_notes(texts, "states"), *unkept_notes(asked)))
 
     def baselines(self, items: Sequence[SgdItem], source: Sequence[SgdItem], seed: int) -> list[Row]:
         """Return the gold states, empty ones, and no slots with the intent that each service has most often."""
@@ -224,7 +271,13 @@ def _title(item: SgdItem) -> str:
 
 
 def _exchanges(item: SgdItem) -> Iterator[Exchange]:
-    return exchanges(item.dialogue, f"reference dialogue {item.id}")
+    """Yield the user turns of a reference dialogue. Raises LabError naming dialogue, turn and service."""
+    where = f"reference dialogue {item.id}"
+    for number, exchange in enumerate(exchanges(item.dialogue, where)):
+        for frame in exchange.frames:
+            if wrong := fault(frame):
+                raise LabError(f"{where}, user turn {number}, service {frame['service']}: {wrong}")
+        yield exchange
 
 
 def _usual_intents(source: Sequence[SgdItem]) -> dict[str, str]:

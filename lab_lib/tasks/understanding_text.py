@@ -11,6 +11,7 @@ It is read without evaluating anything. Text that cannot be read is an empty sta
 from __future__ import annotations
 
 import keyword
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from lab_lib.calls.call import Call, ParseError, render_calls
 from lab_lib.calls.parse import parse_calls
 from lab_lib.errors import LabError
+from lab_lib.evaluation.noting import closest, counted
 from lab_lib.evaluation.sgd_dialogues import check_dialogue, frames_of
 
 Frame = Mapping[str, Any]
@@ -147,6 +149,31 @@ def predicted_dialogue(item: SgdItem, answers: Sequence[Mapping[str, Any]]) -> M
             shown["frames"] = read_frames(answer["response"], services)[0]
         turns.append(shown)
     return {"dialogue_id": item.id, "services": list(item.services), "turns": turns}
+
+
+def unkept_notes(predicted: Iterable[tuple[SgdItem, Sequence[Mapping[str, Any]]]]) -> list[str]:
+    """Return notes on what answers write and the scorer never sees: calls of other services, a service called twice."""
+    others: Counter[str] = Counter()
+    nearest: dict[str, str] = {}
+    twice = 0
+    for item, answers in predicted:
+        users = [turn for turn in item.turns if turn["speaker"] == "USER"]
+        for turn, answer in zip(users, answers, strict=False):
+            here = {frame["service"] for frame in turn["frames"]}
+            names = [] if "official" in answers[0] else _called(answer["response"])
+            others.update(name for name in names if name not in here)
+            nearest |= {name: closest(name, here) for name in names if name not in here}
+            twice += len(names) - len(set(names))
+    notes = [f"calls of services that the turn has no frame of, not scored: {sum(others.values())}: "
+             f"{counted(others, nearest)}"] if others else []  # fmt: skip
+    return notes + ([f"a service called again in one answer: {twice}x; the last call counts"] if twice else [])
+
+
+def _called(text: str) -> list[str]:
+    try:
+        return [call.name for call in parse_calls(text, strict_bfcl=False)]
+    except ParseError:
+        return []
 
 
 def official_answers(dialogue: Mapping[str, Any], where: str) -> list[dict[str, Any]]:

@@ -24,6 +24,17 @@ def step_count(config: TrainConfig, examples: int) -> int:
     return math.ceil(config.epochs * math.ceil(examples / config.batch_size))
 
 
+def untrained_line(config: TrainConfig, steps: int | None) -> str | None:
+    """Return a line when a run of so many steps trains nothing, as its only step is the first of the warm-up.
+
+    >>> untrained_line(TrainConfig(warmup=0.0), 1)
+    """
+    if steps != 1 or not config.warmup or config.schedule == "constant":
+        return None
+    line = "the only step has a learning rate of 0, so the model stays untrained; set training.warmup=0"
+    return f"training.warmup={config.warmup:g}: {line}"
+
+
 def training_arguments(
     config: TrainConfig,
     folder: Path,
@@ -61,7 +72,7 @@ def training_arguments(
         eval_steps=every,
         save_strategy="steps",
         save_steps=every,
-        save_total_limit=config.keep_checkpoints,
+        save_total_limit=None,  # ours are removed after the mark, see checkpoints.rotate
         load_best_model_at_end=dev,
         metric_for_best_model=best_metric,
         greater_is_better=greater_is_better,

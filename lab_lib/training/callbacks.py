@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -12,19 +11,18 @@ from typing import Any
 from transformers import TrainerCallback
 
 from lab_lib.errors import LabError
-from lab_lib.files import read_text, write_jsonl, write_text
 from lab_lib.processes.rank import this_process
+from lab_lib.training.checkpoints import mark_complete, rotate
+from lab_lib.training.log import SAMPLES, append_row, cut_rows
 from lab_lib.training.sharding import byte_sums, unsharded_sums
 from lab_lib.training.stopping import Notice
-
-COMPLETE = "complete"  # a checkpoint folder without this file was being written when the process died
 
 
 class RunLog(TrainerCallback):
     """Append one JSON row a logging step to `log.jsonl`, and pass it to `log` as one line.
 
-    After resuming, rows of steps that are repeated are removed first. `tokens` is the mean number of tokens of an
-    optimiser step, padding not counted; speeds are tokens a second since the last logging step.
+    After resuming, rows of steps that are repeated are removed first, and their samples. `tokens` is the mean number of
+    tokens of an optimiser step, padding not counted; speeds are tokens a second since the last logging step.
     """
 
     def __init__(self, path: Path, tokens: float, log: Callable[[str], None]):
@@ -34,10 +32,16 @@ class RunLog(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock and drop the rows of steps after the checkpoint that training resumes from."""
         if this_process().first:
-            write_jsonl(self.path, [row for row in whole_rows(self.path) if row["step"] <= state.global_step])
+            for path in (self.path, self.path.with_name(SAMPLES)):
+                self.log_if(cut_rows(path, state.global_step))
         if state.global_step:
             self.log(f"resuming from the checkpoint of step {state.global_step}")
         self.first = self.mark = (state.global_step, time.monotonic())
+
+    def log_if(self, line: str | None) -> None:
+        """Log a line, if there is one."""
+        if line:
+            self.log(line)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Write loss, learning rate, gradient norm and speed."""
@@ -54,28 +58,6 @@ class RunLog(TrainerCallback):
             f"step {now[0]}/{state.max_steps}  loss {row['loss']:.3f}  {speed:,.0f} tokens/s  "
             f"{int(left) // 60}:{int(left) % 60:02d} left"
         )
-
-
-def whole_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a log, none if it is missing, up to a line that a full disk or a power cut left unfinished."""
-    rows: list[dict[str, Any]] = []
-    for line in read_text(path).splitlines() if path.exists() else ():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows
-
-
-def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Append one JSON row, in the first process. Raises LabError when the disk is full or the folder read-only."""
-    if not this_process().first:
-        return
-    try:
-        with open(path, "a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise LabError(f"{path}: cannot write: {error.strerror}") from None
 
 
 class StopAtNaN(TrainerCallback):
@@ -186,18 +168,16 @@ class KeepBytes(TrainerCallback):
 
 
 class MarkComplete(TrainerCallback):
-    """Put the mark into a checkpoint folder once all of it is written; only marked ones are resumed from."""
+    """Put the mark into a checkpoint folder once all of it is written; then remove those that are kept no longer."""
+
+    def __init__(self, keep: int):
+        self.keep = keep
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Runs after the trainer wrote weights, optimiser, scheduler, random state and its own state."""
-        this_process().wait()  # each process writes its own random state
-        write_text(Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE, f"{state.global_step}\n")
-
-
-def last_checkpoint(folder: Path, before: int) -> Path | None:
-    """Return the newest complete checkpoint below `folder`, or None.
-
-    One of the last step (`before`) does not count: the Trainer takes one step more before it sees that it was the last.
-    """
-    complete = {int(path.parent.name.split("-")[1]): path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}")}
-    return complete.get(max((step for step in complete if step < before), default=-1))
+        processes, folder = this_process(), Path(args.output_dir)
+        processes.wait()  # each process writes its own random state
+        if processes.first:
+            mark_complete(folder, state.global_step)
+            rotate(folder, self.keep, state.global_step, state.max_steps, [state.best_global_step])
+        processes.wait()

@@ -39,6 +39,7 @@ class TrainConfig:
     # The metric of the task that chooses the checkpoint, on dev; left out: the task's main metric.
     best_metric: str | None = None
     save_every: int = 100  # steps between checkpoints when evaluate_every is 0
+    # The newest ones are kept, to resume from, and the best one on dev besides.
     keep_checkpoints: int = 2
     log_every: int = 10
     seed: int = 0  # initial weights of the adapter, data order, dropout

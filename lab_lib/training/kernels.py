@@ -26,13 +26,18 @@ def choose_kernels(wanted: str, machine: Machine, family: str) -> Choice:
         return Choice("torch", "PyTorch's own kernels")
     if machine.capability is None:
         raise LabError("training.kernels=liger: these kernels are for GPUs, and no CUDA GPU is visible; use torch")
-    if find_spec("liger_kernel") is None:
-        raise LabError("training.kernels=liger: the package is not installed: pip install -e '.[liger]', or use torch")
+    require_liger()
     from liger_kernel.transformers.monkey_patch import MODEL_TYPE_TO_APPLY_LIGER_FN as KNOWN
 
     if family not in KNOWN:
         raise LabError(f"training.kernels=liger: Liger has no kernels for {family} models; use torch")
     return Choice(LIGER, "asked for: fused norms, rotary positions and gates; the loss stays ours")
+
+
+def require_liger() -> None:
+    """Raise LabError when Liger's package is not installed."""
+    if find_spec("liger_kernel") is None:
+        raise LabError("training.kernels=liger: the package is not installed: pip install -e '.[liger]', or use torch")
 
 
 def use_liger(model: Any) -> None:

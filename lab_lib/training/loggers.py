@@ -17,10 +17,9 @@ def prepare_loggers(loggers: Sequence[str], folder: Path) -> list[str]:
     Weights & Biases without an API key logs offline (upload later with `wandb sync`). Raises LabError naming the
     package to install when a logger's package is missing.
     """
+    require_loggers(loggers)
     lines = []
     for name in loggers:
-        if find_spec(name) is None:
-            raise LabError(f"training.loggers: the package {name} is not installed; pip install {name}")
         if name == "tensorboard":
             os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tensorboard"))
             lines.append(f"tensorboard: tensorboard --logdir {os.environ['TENSORBOARD_LOGGING_DIR']}")
@@ -33,6 +32,13 @@ def prepare_loggers(loggers: Sequence[str], folder: Path) -> list[str]:
             os.environ.setdefault("TRACKIO_DIR", str(folder / "trackio"))
             lines.append(f"trackio: local, in {os.environ['TRACKIO_DIR']}")
     return lines
+
+
+def require_loggers(loggers: Sequence[str]) -> None:
+    """Raise LabError naming the first logger whose package is not installed."""
+    for name in loggers:
+        if find_spec(name) is None:
+            raise LabError(f"training.loggers: the package {name} is not installed; pip install {name}")
 
 
 def has_wandb_key() -> bool:

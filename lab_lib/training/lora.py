@@ -22,7 +22,7 @@ from lab_lib.models.config import ModelConfig
 from lab_lib.models.hub import find_source
 from lab_lib.models.quantised import count_parameters, quantised_modules
 from lab_lib.training.embeddings import embedding_modules, tie_copies
-from lab_lib.training.selectors import choose, match_modules, match_names
+from lab_lib.training.selectors import check_selector, match_modules, match_names
 
 Method = Literal["lora", "full"]
 METHODS = get_args(Method)
@@ -78,7 +78,15 @@ def check_lora(config: LoraConfig) -> None:
         raise LabError(f"lora.alpha: {config.alpha}, expected more than 0, and finite")
     if not 0 <= config.dropout < 1:
         raise LabError(f"lora.dropout: {config.dropout}, expected at least 0 and less than 1")
-    choose(config.modules)
+    check_selector(config.modules)
+
+
+def check_rank(config: LoraConfig, width: object, name: str) -> None:
+    """Raise LabError for a rank above a model's width: its updates would be as large as the layers, and no freer."""
+    if config.method == "lora" and isinstance(width, int) and config.rank > width:
+        raise LabError(
+            f"lora.rank={config.rank}: the layers of {name} are {width} wide, and no update has a higher rank"
+        )
 
 
 def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
@@ -143,6 +151,8 @@ def check_start(model: ModelConfig, lora: LoraConfig) -> None:
             f"lora.method=full: training every weight cannot start from model.adapter={model.adapter}; set "
             "lora.method=lora, or merge the adapter with 'lab merge' and name the merged folder as model.name"
         )
+    if model.from_scratch:
+        raise LabError(f"model.adapter={model.adapter}: was trained on other weights than random ones (from_scratch)")
     require_settings(read_adapter_config(find_source(model.adapter)), lora, f"model.adapter={model.adapter}")
 
 

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, nearest, shown
 from lab_lib.models.quantised import linear_modules
 
 # A selector looks at the components of a layer's full name. Attention is asked first: `attention.dense` of
 # GPT-NeoX is attention although its last name says nothing.
 ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
 FEED_FORWARD = re.compile(r"mlp|ffn|ff$|feed_?forward|dense.*dense|^fc\d|experts?$", re.IGNORECASE)
+LONGEST = 1000  # characters of a pattern
+SECONDS = 2  # of processor time for all names of a model; a usual pattern takes less than a millisecond
+SEARCH = """
+import json, re, sys
+seconds, patterns, names = json.load(sys.stdin)
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+except ImportError:
+    pass
+print(json.dumps([[re.search(pattern, name) is not None for name in names] for pattern in patterns]))
+"""
 SELECTORS = ("attention", "ffn", "linear", "regexp:<pattern>")
 
 
@@ -28,16 +43,38 @@ def match_modules(model: Any, selector: str) -> tuple[str, ...]:
 
 def match_names(names: Sequence[str], selector: str) -> tuple[str, ...]:
     """Return those of a model's linear layers that a selector chooses; see `match_modules`."""
-    chosen = choose(selector)
-    matched = tuple(name for name in names if chosen(name))
+    check_selector(selector)
     pattern = selector.removeprefix("regexp:")
+    parts = alternatives(pattern) if selector.startswith("regexp:") else []
+    if pattern != selector:
+        matched, *by_part = search([pattern, *(whole for _, whole in parts)], names, selector)
+    else:
+        matched, by_part = tuple(name for name in names if WORDS[selector](name)), []
     last = sorted({name.rsplit(".", 1)[-1] for name in names})
     if not matched:
         raise LabError(f"lora.modules={selector}: no linear layer of this model matches{nearest(pattern, last)}")
-    for part, whole in alternatives(pattern) if selector.startswith("regexp:") else ():
-        if not any(re.search(whole, name) for name in names):
+    for (part, _), found in zip(parts, by_part, strict=True):
+        if not found:
             raise LabError(f"lora.modules={selector}: '{part}' matches no linear layer{nearest(part, last)}")
     return matched
+
+
+def search(patterns: Sequence[str], names: Sequence[str], selector: str) -> list[tuple[str, ...]]:
+    """Return the names that each pattern is found in, searched by a process of its own with bounded time.
+
+    Python's regular expressions may take longer than anybody waits, and cannot be interrupted from inside.
+    """
+    given = json.dumps([SECONDS, patterns, names])
+    command = [sys.executable, "-I", "-S", "-c", SEARCH]
+    try:
+        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=20 * SECONDS)
+        found = json.loads(done.stdout)
+    except (subprocess.TimeoutExpired, ValueError):
+        raise LabError(
+            f"lora.modules={selector}: takes more than {SECONDS} s on the names of {len(names)} layers; "
+            "write a pattern without repetitions inside repetitions"
+        ) from None
+    return [tuple(name for name, is_in in zip(names, row, strict=True) if is_in) for row in found]
 
 
 def alternatives(pattern: str) -> list[tuple[str, str]]:
@@ -48,7 +85,7 @@ def alternatives(pattern: str) -> list[tuple[str, str]]:
     """
     open_groups: list[tuple[int, list[int]]] = [(0, [])]  # where each begins, and its bars; the first is the whole
     groups = []
-    for token in re.finditer(r"\\.|\[\^?\]?(?:\\.|[^\]])*\]|\(\?[^)]*?[:>=!]|[()|]", pattern):
+    for token in re.finditer(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?[^)]*?[:>=!]|[()|]", pattern):
         if token[0] == "|":
             open_groups[-1][1].append(token.start())
         elif token[0].startswith("("):
@@ -64,25 +101,32 @@ def alternatives(pattern: str) -> list[tuple[str, str]]:
     return found
 
 
-def choose(selector: str) -> Any:
-    """Return the predicate on full module names that a selector stands for; raises LabError for one that is none."""
-    if selector == "linear":
-        return lambda name: True
-    if selector == "attention":
-        return _is_attention
-    if selector == "ffn":
-        return lambda name: not _is_attention(name) and any(FEED_FORWARD.search(part) for part in name.split("."))
+def check_selector(selector: str) -> None:
+    """Raise LabError for a selector that is none, or whose pattern is no regular expression, or a very long one."""
+    if selector in WORDS:
+        return
     if not selector.startswith("regexp:"):
-        raise LabError(f"lora.modules: unknown value {selector!r}{nearest(selector, SELECTORS)}")
+        raise LabError(f"lora.modules: unknown value {shown(selector)}{nearest(selector[:LONGEST], SELECTORS)}")
     pattern = selector.removeprefix("regexp:")
     if not pattern:
         raise LabError("lora.modules=regexp: has no pattern; write for example regexp:(q|v)_proj$")
+    if len(pattern) > LONGEST:
+        raise LabError(f"lora.modules=regexp:...: a pattern of {len(pattern):,} characters, at most {LONGEST}")
     try:
-        return re.compile(pattern).search
-    except re.error as error:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
         raise LabError(f"lora.modules={selector}: not a regular expression: {error}") from None
 
 
 def _is_attention(name: str) -> bool:
     """Return whether a component of a full module name says attention."""
     return any(ATTENTION.search(part) for part in name.split("."))
+
+
+def _is_feed_forward(name: str) -> bool:
+    """Return whether a component of a full module name says feed-forward, and none attention."""
+    return not _is_attention(name) and any(FEED_FORWARD.search(part) for part in name.split("."))
+
+
+# The predicate on full module names that a selector stands for.
+WORDS = {"linear": lambda name: True, "attention": _is_attention, "ffn": _is_feed_forward}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lab_lib.errors import LabError
 from lab_lib.models.hardware import Choice, find_machine
 from lab_lib.models.quantised import quantised_modules
+from lab_lib.processes.settings import whole
 
 if TYPE_CHECKING:
     from lab_lib.training.config import TrainConfig
@@ -36,7 +37,7 @@ def choose_sharding(environment: Mapping[str, str], gpu: bool) -> Choice:
 
     Raises LabError for what the lab cannot do. Without GPUs accelerate would shard nothing and print nothing.
     """
-    processes = int(environment.get("WORLD_SIZE", "1"))
+    processes = whole("WORLD_SIZE", 1, least=1, environment=environment)
     kind = FSDP2 if _on(environment, "ACCELERATE_USE_FSDP") else WHOLE
     kind = ZERO3 if _on(environment, "ACCELERATE_USE_DEEPSPEED") else kind
     if kind == WHOLE:

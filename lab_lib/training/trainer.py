@@ -11,8 +11,9 @@ from transformers import PrinterCallback, Trainer
 
 from lab_lib.errors import LabError, OutOfMemory, Stopped
 from lab_lib.files import writing
-from lab_lib.processes.rank import world_size
-from lab_lib.training.arguments import step_count, training_arguments
+from lab_lib.folders import remove, require_folder
+from lab_lib.processes.rank import this_process, world_size
+from lab_lib.training.arguments import step_count, training_arguments, untrained_line
 from lab_lib.training.batches import Encoded, EpochOrder, batch_line, blank_row, epoch_order
 from lab_lib.training.callbacks import (
     KeepBytes,
@@ -20,11 +21,11 @@ from lab_lib.training.callbacks import (
     RunLog,
     StopAtNaN,
     StopOnSignal,
-    append_row,
-    last_checkpoint,
     mean_of_processes,
 )
+from lab_lib.training.checkpoints import last_checkpoint, path_of
 from lab_lib.training.config import TrainConfig
+from lab_lib.training.log import LOG, append_row
 from lab_lib.training.loggers import prepare_loggers
 from lab_lib.training.loss import batching_for
 from lab_lib.training.seq2seq import rows_for
@@ -43,7 +44,13 @@ class LabTrainer(Trainer):
         self.order, self.dev, self.log_path = order, dev, log_path
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        with writing(self.args.output_dir):
+        """Write a checkpoint into a new folder: a damaged or half-written one of the same step is removed first."""
+        processes, path = this_process(), path_of(Path(self.args.output_dir), self.state.global_step)
+        if processes.first:
+            require_folder(path.parent.parent)
+            remove(path)
+        processes.wait()
+        with writing(path.parent):
             super()._save_checkpoint(model, trial)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -106,6 +113,8 @@ def train(
     log(f"logits at {batching.logits}")
     log(batch_line(config, world_size()))
     steps, tokens = step_count(config, len(rows)), config.batch_size * sum(lengths) / len(rows)
+    if untrained := untrained_line(config, steps):
+        log(untrained)
     dev = dev if config.evaluate_every else None
     best = (best_metric or config.best_metric) if dev else None
     if dev and best is None:
@@ -117,13 +126,13 @@ def train(
         eval_dataset=rows[:1] if dev else None,  # never read: evaluate() decodes dev items instead
         data_collator=batching.collate,
         compute_loss_func=batching.loss,
-        callbacks=[*our_callbacks(model, folder, tokens, log, notice, sharding), *callbacks],
+        callbacks=[*our_callbacks(model, folder, config, tokens, log, notice, sharding), *callbacks],
         order=epoch_order(lengths, config),
         dev=dev,
-        log_path=folder / "log.jsonl",
+        log_path=folder / LOG,
     )
     trainer.remove_callback(PrinterCallback)  # it prints raw dictionaries; RunLog prints a line instead
-    result = run_trainer(trainer, config, folder, steps, sharding)
+    result = run_trainer(trainer, config, folder, steps, sharding, log)
     if notice and notice.number and trainer.state.global_step < steps:
         raise Stopped(notice.number)
     return {"steps": steps, **sizes(examples), **outcome(result, trainer)}
@@ -136,22 +145,32 @@ def require_trainable(model: Any) -> None:
 
 
 def our_callbacks(
-    model: Any, folder: Path, tokens: float, log: Callable[[str], None], notice: Notice | None, sharding: str
+    model: Any,
+    folder: Path,
+    config: TrainConfig,
+    tokens: float,
+    log: Callable[[str], None],
+    notice: Notice | None,
+    sharding: str,
 ) -> list[Any]:
     """Return the callbacks of every run, in the order in which they are called; `tokens`: the mean of a step."""
     return [
-        RunLog(folder / "log.jsonl", tokens, log),
+        RunLog(folder / LOG, tokens, log),
         StopAtNaN(),
-        MarkComplete(),
+        MarkComplete(config.keep_checkpoints),
         *([StopOnSignal(notice)] if notice else []),
         *([] if sharding == WHOLE else [KeepBytes(model)]),
     ]
 
 
-def run_trainer(trainer: Trainer, config: TrainConfig, folder: Path, steps: int, sharding: str) -> Any:
-    """Train up to `steps`, resuming from the newest complete checkpoint below `folder`; return the Trainer's result."""
+def run_trainer(
+    trainer: Trainer, config: TrainConfig, folder: Path, steps: int, sharding: str, log: Callable[[str], None]
+) -> Any:
+    """Train up to `steps`, resuming from the newest whole checkpoint below `folder`; return the Trainer's result."""
     require_sharded(sharding, trainer)
-    checkpoint = last_checkpoint(folder / "checkpoints", before=steps)
+    processes = this_process()  # the first one reads the checkpoints to the last byte, and tells the others
+    found = last_checkpoint(folder / "checkpoints", steps, log) if processes.first else None
+    checkpoint = processes.gather(found)[0]
     require_same_kind(sharding, checkpoint)
     with explained_out_of_memory(config):
         return trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from lab_lib.corpora.chats.layouts import conversation, recognise
 from lab_lib.corpora.chats.split import split_chats
 from lab_lib.corpora.chats.types import BadRecord, Chat, Unusable
 from lab_lib.errors import LabError, nearest, shown
-from lab_lib.files import read_json, read_text
+from lab_lib.files import expanded, listed, read_json, read_text
 from lab_lib.strict_json import JsonError, parse_json
 
 # What the files and splits of others are called.
@@ -54,10 +55,10 @@ def read_chats(name: str, keys: tuple[str, ...] = (), seed: int = 0) -> Chats:
     `keys` are the two keys of a layout of one's own. One file is split here, by `seed`. Raises LabError, naming file
     and line, for records that are not in the layout of the first one, and where there is nothing to learn from.
     """
-    path = BUNDLED.get(name) or Path(name).expanduser()
-    if path.is_dir():
+    path = chats_path(name)
+    if os.path.isdir(path):
         sources = _folder(path)
-    elif path.exists() or path.suffix in (".jsonl", ".json", ".gz"):
+    elif os.path.exists(path) or path.suffix in (".jsonl", ".json", ".gz"):
         sources = {"": _rows(path, "")}
     elif re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         sources = _hub(name)
@@ -68,6 +69,11 @@ def read_chats(name: str, keys: tuple[str, ...] = (), seed: int = 0) -> Chats:
     found = {split: [chat for chat in map(reader.chat, rows) if chat] for split, rows in sources.items()}
     splits = found if {"train", "dev", "test"} <= set(found) else _drawn(found, name, seed)
     return Chats(splits, reader.layout, splits is not found, dict(reader.dropped.most_common()))
+
+
+def chats_path(name: str) -> Path:
+    """Return the file or folder that a corpus is read from; of a data set on the hub a path where nothing is."""
+    return BUNDLED.get(name) or expanded(name)
 
 
 @dataclass(frozen=True)
@@ -123,9 +129,9 @@ def _drawn(found: Mapping[str, list[Chat]], name: str, seed: int) -> dict[str, l
 def _folder(folder: Path) -> dict[str, Iterable[Row]]:
     """Return the rows of each split of a folder with train.jsonl, dev.jsonl (or validation.jsonl) and test.jsonl."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in listed(folder):
         split = SPLITS.get(path.name.split(".")[0].lower())
-        if split is None or not path.name.endswith(ENDINGS) or path.name.startswith("."):
+        if split is None or not path.name.endswith(ENDINGS):
             continue
         if split in found:
             raise LabError(f"{folder}: two files are the split '{split}': {found[split].name} and {path.name}")

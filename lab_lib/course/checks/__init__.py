@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from lab_lib.course.checks.core import UNWRITTEN, Wrong, WrongAnswer
+from lab_lib.course.checks.core import UNWRITTEN, Wrong, WrongAnswer, described, judge
 from lab_lib.errors import LabError, nearest
 
 FAILURES: Counter[str] = Counter()  # of this kernel, by exercise
@@ -33,7 +33,7 @@ def check(exercise: str, *answer: Any) -> None:
     """
     asked = _entry(exercise, "CHECKS")
     try:
-        asked.check(*answer)
+        judge(asked, *answer)
     except Wrong as wrong:
         FAILURES[exercise] += 1
         hint = asked.hint if FAILURES[exercise] >= HINT_FROM else None
@@ -43,11 +43,20 @@ def check(exercise: str, *answer: Any) -> None:
 
 
 def show(exercise: str, *answer: Any) -> None:
-    """Draw or print what a student's answer does; says so in a line where there is nothing to show yet."""
+    """Draw or print what a student's answer does; says so in a line where there is nothing to show yet.
+
+    Raises WrongAnswer, shown without a traceback, where the answer is of a kind that cannot be drawn.
+    """
+    drawn = _entry(exercise, "SHOWS")
     try:
-        _entry(exercise, "SHOWS")(*answer)
+        drawn(*answer)
     except NotImplementedError:
         print(f"{exercise}: {UNWRITTEN}")
+    except (LabError, ImportError):
+        raise
+    except (Exception, SystemExit) as error:
+        message = f"{described(error)}; check({exercise!r}, ...) says what is wrong"
+        raise WrongAnswer(exercise, "cannot be shown", message, None) from error
 
 
 def _entry(exercise: str, table: str) -> Any:

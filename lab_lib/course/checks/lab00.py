@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, refuses
+from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, refuse_traps, refuses, same
 
 
 def blockers(answer: Any) -> None:
@@ -21,7 +21,7 @@ def blockers(answer: Any) -> None:
     checks = [Check(n, name, state, "", "" if state == "ok" else "mend it") for n, (name, state) in enumerate(states)]  # type: ignore[arg-type]
     given = "checks in the states " + ", ".join(f"{name}: {state}" for name, state in states)
     got = call(answer, checks, given=given)
-    if got == [name for name, state in states if state != "ok"]:
+    if same(got, [name for name, state in states if state != "ok"]):
         raise Wrong(f"for {given}: got {brief(got)}; a warning takes something away, but does not stop the course")
     if isinstance(got, list) and got and isinstance(got[0], Check):
         raise Wrong(f"for {given}: got the checks themselves; expected their names, a list of strings")
@@ -49,13 +49,6 @@ def iterations_per_second(answer: Any) -> None:
     )  # fmt: skip
     for short in ([], [1.0]):
         refuses(answer, short, given=str(short), error=ValueError)
-
-
-def refuse_traps(got: Any, traps: dict[float, str], given: str) -> None:
-    """Raise Wrong when a number is one that a known mistake gives."""
-    for value, message in traps.items():
-        if isinstance(got, int | float) and abs(got - value) < 1e-6 * max(abs(value), 1e-3):
-            raise Wrong(f"for {given}: got {brief(got)}; {message}")
 
 
 def speed_row(answer: Any) -> None:
@@ -98,7 +91,7 @@ def draw(answer: Any) -> None:
         raise Wrong(
             f"for {given}: the global generator has changed, so others draw other numbers; make one of your own"
         )
-    if not isinstance(got, list) or len(got) != 10 or not set(got) <= set(items):
+    if not isinstance(got, list) or len(got) != 10 or not all(any(same(one, item) for item in items) for one in got):
         raise Wrong(f"for {given}: got {brief(got)}, expected a list of 10 of the items")
     if len(set(got)) < 10:
         raise Wrong(f"for {given}: an item was drawn twice; draw without putting back")
@@ -107,7 +100,7 @@ def draw(answer: Any) -> None:
         call(answer, items, 10, 3, given=given), got, given=f"{given}, called again",
         why="The same seed draws the same items, whatever was drawn elsewhere before",
     )  # fmt: skip
-    if all(call(answer, items, 10, seed, given=f"seed={seed}") == got for seed in (4, 5, 6)):
+    if all(same(call(answer, items, 10, seed, given=f"seed={seed}"), got) for seed in (4, 5, 6)):
         raise Wrong(f"for seeds 3, 4, 5 and 6: always {brief(got)}; another seed should draw others")
     refuses(answer, items, 51, 0, given="50 items, n=51", error=ValueError)
 

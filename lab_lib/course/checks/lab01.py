@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 from typing import Any
 
 from lab_lib.corpora.delex import delexicalise as right_delexicalise
 from lab_lib.corpora.types import Dialogue, Span, State, Turn
-from lab_lib.course.checks.core import Exercise, Wrong, call, equal, refuses
+from lab_lib.course.checks.core import Exercise, Wrong, call, equal, refuses, same
 from lab_lib.course.checks.lab01_shows import SHOWS as SHOWS
 from lab_lib.prompts.dialogue import changed_domains
 
@@ -21,7 +21,7 @@ def words_of(answer: Any) -> None:
     span = Span("area", "north", 28, 33)
     given = f"{turn.text!r} and the span 28:33 with value 'north'"
     got = call(answer, turn, span, given=given)
-    if got == span.value:
+    if same(got, span.value):
         raise Wrong(
             f"for {given}: got the value {got!r}; expected the words of the text, which may be spelt differently"
         )
@@ -60,6 +60,13 @@ def _plain(value: Any) -> Any:
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
+def _lists(value: Any) -> Any:
+    """Return collections inside a list or tuple as lists, so that a tuple or set counts as what it holds."""
+    if not isinstance(value, list | tuple):
+        return value
+    return [list(part) if isinstance(part, Collection) else part for part in value]
+
+
 def active_domains(answer: Any) -> None:
     north, east = {"hotel": {"area": "north"}}, {"hotel": {"area": "east"}}
     train = {"train": {"day": "monday"}}
@@ -73,8 +80,7 @@ def active_domains(answer: Any) -> None:
     for states, why in cases:
         given = f"states={states}"
         got = call(answer, copy.deepcopy(states), given=given)
-        got = [list(domains) for domains in got] if isinstance(got, list | tuple) else got
-        equal(got, expected_domains(states), given=given, why=why)
+        equal(_lists(got), expected_domains(states), given=given, why=why)
 
 
 def expected_domains(states: States) -> list[list[str]]:
@@ -146,7 +152,7 @@ def leaks(answer: Any) -> None:
     for tested, leaked, why in cases:
         given = f"a test dialogue {tested.id} with the turns {[turn.text for turn in tested.turns]}"
         got = call(answer, known, (tested,), given=given)
-        equal(list(got) if got is not None else got, [tested.id] if leaked else [], given=given, why=why)
+        equal(list(got) if isinstance(got, tuple) else got, [tested.id] if leaked else [], given=given, why=why)
 
 
 def supervised_stretches(answer: Any) -> None:
@@ -160,9 +166,10 @@ def supervised_stretches(answer: Any) -> None:
     for ids, loss_mask, expected, why in cases:
         given = f"ids={ids}, loss_mask={loss_mask}"
         got = call(answer, ids, loss_mask, given=given)
-        if got == [token for token, counts in zip(ids, loss_mask, strict=True) if counts] and got != expected:
+        flat = [token for token, counts in zip(ids, loss_mask, strict=True) if counts]
+        if same(got, flat) and got != expected:
             raise Wrong(f"for {given}: got one flat list {got}; expected one list for each stretch: {expected}")
-        equal([list(part) for part in got] if isinstance(got, list) else got, expected, given=given, why=why)
+        equal(_lists(got), expected, given=given, why=why)
 
 
 CHECKS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lab_lib.course.checks.core import Exercise, Wrong, call, close, equal
+from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, near
 from lab_lib.course.checks.lab02_shows import SHOWS as SHOWS
 from lab_lib.course.reading import Reading
 
@@ -72,6 +72,12 @@ def row(domain: str, reply: str, found: str = "", booked: bool = False) -> Readi
     return Reading(domain, reply, frozenset(found), booked)
 
 
+def _set(value: Any) -> Any:
+    """Return a collection of texts as a set, everything else as it is."""
+    texts = isinstance(value, frozenset | list | tuple) and all(isinstance(item, str) for item in value)
+    return set(value) if texts else value
+
+
 def on_offer(answer: Any) -> None:
     cases = [
         ([row("hotel", "how about NAME ?", "ab")], "hotel", "ab", "The reply offers what the state finds"),
@@ -93,7 +99,7 @@ def on_offer(answer: Any) -> None:
     for readings, domain, expected, why in cases:
         given = f"domain={domain!r}, rows={[(r.domain, r.reply, sorted(r.found)) for r in readings]}"
         got = call(answer, readings, domain, given=given)
-        equal(set(got) if isinstance(got, frozenset | list) else got, set(expected), given=given, why=why)
+        equal(_set(got), set(expected), given=given, why=why)
 
 
 def informs(answer: Any) -> None:
@@ -107,7 +113,9 @@ def informs(answer: Any) -> None:
         given = f"offered={set(offered) or '{}'}, wanted={set(wanted)}".replace("set()", "{}")
         got = call(answer, set(offered), frozenset(wanted), given=f"offered={sorted(offered)}, wanted={sorted(wanted)}")
         if not isinstance(got, bool | np.bool_):
-            raise Wrong(f"for offered={sorted(offered)}, wanted={sorted(wanted)}: got {got!r}, expected True or False")
+            raise Wrong(
+                f"for offered={sorted(offered)}, wanted={sorted(wanted)}: got {brief(got)}, expected True or False"
+            )
         expected = bool(offered) and set(offered) <= set(wanted)
         equal(bool(got), expected, given=given, why=why)
 
@@ -127,7 +135,7 @@ def told(answer: Any) -> None:
     for readings, expected, why in cases:
         given = f"domain='hotel', rows={[(r.domain, r.reply, 'booked' if r.booked else '') for r in readings]}"
         got = call(answer, readings, "hotel", given=given)
-        equal(set(got) if isinstance(got, frozenset | list | tuple) else got, expected, given=given, why=why)
+        equal(_set(got), expected, given=given, why=why)
 
 
 def _ratio(sums: Any) -> float:
@@ -188,13 +196,9 @@ def paired(answer: Any) -> None:
 
 def _pair_or_trap(got: Any, expected: np.ndarray, traps: dict[str, np.ndarray], given: str) -> None:
     """Raise Wrong unless `got` is as expected; where it is what a trap gives, with the trap's name."""
-    try:
-        ours = np.asarray(got, dtype=float)
-    except (TypeError, ValueError):
-        ours = np.zeros(0)
     for trap, value in traps.items():
-        if ours.shape == value.shape and np.allclose(ours, value, atol=1e-9) and not np.allclose(ours, expected):
-            raise Wrong(f"for {given}: got {_brief(ours)}, expected {_brief(expected)}. These are {trap}")
+        if near(got, value) and not near(value, expected):
+            raise Wrong(f"for {given}: got {_brief(value)}, expected {_brief(expected)}. These are {trap}")
     close(got, expected, given=given, tolerance=1e-6)
 
 

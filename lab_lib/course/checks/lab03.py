@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, refuses
+from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, floats, near, plain, refuses, same
 from lab_lib.course.checks.lab03_shows import SHOWS as SHOWS
 
 LOGITS = np.array([2.0, -1.0, 0.5, 3.0, 0.0])
@@ -20,9 +20,11 @@ def _unharmed(answer: Any, logits: np.ndarray, *rest: Any, given: str) -> np.nda
     got = call(answer, logits, *rest, given=given)
     if not np.array_equal(kept, logits):
         raise Wrong(f"for {given}: your function altered its argument; return a new array")
-    if np.shape(got) != kept.shape:
-        raise Wrong(f"for {given}: got {brief(got)}, expected an array of shape {kept.shape}")
-    return np.asarray(got, dtype=float)
+    form = f"an array of shape {kept.shape}"
+    filtered = floats(got, given=given, form=form)
+    if filtered.shape != kept.shape:
+        raise Wrong(f"for {given}: got {brief(got)}, expected {form}")
+    return filtered
 
 
 def softmax(answer: Any) -> None:
@@ -32,14 +34,14 @@ def softmax(answer: Any) -> None:
     given = "[1, 0] at temperature 0.5"
     got = call(answer, np.array([1.0, 0.0]), 0.5, given=given)
     flat, unchanged = 1 / (1 + math.exp(-0.5)), 1 / (1 + math.exp(-1))
-    if np.allclose(got, [flat, 1 - flat]):
+    if near(got, [flat, 1 - flat]):
         raise Wrong(f"for {given}: got {brief(got)}, which is flatter than at 1; logits are divided by the temperature")
-    if np.allclose(got, [unchanged, 1 - unchanged]):
+    if near(got, [unchanged, 1 - unchanged]):
         raise Wrong(f"for {given}: got {brief(got)}, the same as at 1; the temperature must come before exp")
     close(got, [1 / (1 + math.exp(-2)), 1 / (1 + math.exp(2))], given=given, tolerance=1e-9)
     with np.errstate(all="ignore"):
         huge = call(answer, np.array([1000.0, 999.0, -INF]), given="[1000, 999, -inf]")
-    if not np.all(np.isfinite(huge)):
+    if not np.all(np.isfinite(floats(huge, given="[1000, 999, -inf]", form="three probabilities"))):
         raise Wrong(f"for [1000, 999, -inf]: got {brief(huge)}: exp(1000) overflows; a number subtracted from every "
                     "logit leaves the ratios as they are")  # fmt: skip
     close(huge, [1 / (1 + math.exp(-1)), 1 / (1 + math.e), 0], given="[1000, 999, -inf]", tolerance=1e-9)
@@ -110,15 +112,16 @@ def chain(answer: Any) -> None:
     close(call(answer, logits, given="neutral values"), p, given="neutral values", tolerance=1e-9)
     given = f"probabilities {brief(p)} with k=3, p=0.75"
     got = call(answer, logits, given=given, k=3, p=0.75)
-    if np.allclose(got, [4 / 9, 3 / 9, 2 / 9, 0], atol=1e-6):
+    if near(got, [4 / 9, 3 / 9, 2 / 9, 0], 1e-6):
         raise Wrong(f"for {given}: got {brief(got)}; top-p should see what top-k left, renormalised: 0.44, 0.33, 0.22")
-    if abs(np.sum(got) - 1) > 1e-6:
-        raise Wrong(f"for {given}: got {brief(got)}, which add up to {np.sum(got):.2f}; renormalise what is left")
+    total = floats(got, given=given, form="four probabilities").sum()
+    if abs(total - 1) > 1e-6:
+        raise Wrong(f"for {given}: got {brief(got)}, which add up to {total:.2f}; renormalise what is left")
     close(got, [4 / 7, 3 / 7, 0, 0], given=given, tolerance=1e-6)
     given = f"probabilities {brief(p)} with temperature=0.5, p=0.75"
     sharp = p**2 / (p**2).sum()  # 0.53, 0.30, ...
     got = call(answer, logits, given=given, temperature=0.5, p=0.75)
-    if np.count_nonzero(got) == 3:
+    if np.count_nonzero(floats(got, given=given, form="four probabilities")) == 3:
         raise Wrong(f"for {given}: three tokens stay; top-p should measure after the temperature, not before")
     close(got, [*(sharp[:2] / sharp[:2].sum()), 0, 0], given=given, tolerance=1e-6)
     given = f"probabilities {brief(p)} with share=0.7"
@@ -131,17 +134,22 @@ def left_pad(answer: Any) -> None:
     got = call(answer, [list(row) for row in rows], 0, given=given)
     if not isinstance(got, tuple | list) or len(got) != 3:
         raise Wrong(f"for {given}: got {brief(got)}, expected three arrays (ids, mask, positions)")
-    ids, mask, positions = map(np.asarray, got)
+    ids, mask, positions = (np.asarray(plain(part)) for part in got)
     if ids.shape == (3, 3) and ids[1].tolist() == [8, 0, 0]:
         raise Wrong(f"for {given}: ids are {brief(ids)}, padded on the right; a reply would follow padding")
     equal(ids, np.array([[5, 6, 7], [0, 0, 8], [0, 0, 9]]), given=f"{given}, ids")
     if mask.tolist() == [[1, 1, 1], [0, 0, 1], [0, 0, 1]]:
         raise Wrong(f"for {given}: the mask is 0 on the real token 0 of the last row; tell padding by position")
-    equal(mask.astype(int), np.array([[1, 1, 1], [0, 0, 1], [0, 1, 1]]), given=f"{given}, mask")
+    equal(
+        mask.astype(int) if mask.dtype == bool else mask,
+        np.array([[1, 1, 1], [0, 0, 1], [0, 1, 1]]),
+        given=f"{given}, mask",
+    )
     if positions.tolist() == [[0, 1, 2]] * 3:
         raise Wrong(f"for {given}: positions are those of the columns; count from each row's first real token")
     equal(positions, np.array([[0, 1, 2], [0, 0, 0], [0, 0, 1]]), given=f"{given}, positions")
-    ids, mask, _ = map(np.asarray, call(answer, [[1, 2], [3, 4]], 0, given="rows of equal length"))
+    ids, mask, _ = (np.asarray(plain(part)) for part in call(answer, [[1, 2], [3, 4]], 0, given="rows of equal length"))
+    mask = mask.astype(int) if mask.dtype == bool else mask
     equal(mask, np.ones((2, 2), int), given="rows [[1, 2], [3, 4]], mask")
     equal(ids, np.array([[1, 2], [3, 4]]), given="rows [[1, 2], [3, 4]], ids")
 
@@ -213,7 +221,7 @@ def contrastive(answer: Any) -> None:
     equal(call(answer, p, states, seen, 0.0, given=given), 0, given=given, why="alpha 0 is greedy search")
     given = "three candidates with alpha=1"
     got = call(answer, p, states, seen, 1.0, given=given)
-    if got == 0:
+    if same(got, 0):
         raise Wrong(f"for {given}: got 0, whose state is most like one before; the penalty is subtracted")
     equal(got, 2, given=given, why="alpha 1 takes the state that is least like any before")
     _lengths(answer)
@@ -231,7 +239,7 @@ def _lengths(answer: Any) -> None:
     states, seen = np.array([[0.1, 0.0], [5.0, 5.0]]), np.array([[1.0, 0.0]])
     given = "states [0.1, 0] and [5, 5], one state [1, 0] before, p=[0.5, 0.5], alpha=0.5"
     got = call(answer, np.array([0.5, 0.5]), states, seen, 0.5, given=given)
-    if got == 0:
+    if same(got, 0):
         raise Wrong(f"for {given}: got 0, whose cosine is 1 but whose product is small; scale states to length 1")
     equal(got, 1, given=given)
 
@@ -242,7 +250,7 @@ def _largest(answer: Any) -> None:
     states, seen = np.array([turn(0), turn(100)]), np.array([turn(0), turn(180), turn(180), turn(50)])
     given = "a candidate that repeats one of four states, and one that is near to one of them; p=[0.5, 0.5], alpha=0.5"
     got = call(answer, np.array([0.5, 0.5]), states, seen, 0.5, given=given)
-    if got == 0:
+    if same(got, 0):
         raise Wrong(f"for {given}: got 0, the repetition; the penalty is the largest cosine, not the mean")
     equal(got, 1, given=given)
 

@@ -8,7 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, refuses
+from lab_lib.course.checks.core import (
+    Exercise,
+    Wrong,
+    brief,
+    call,
+    close,
+    equal,
+    floats,
+    near,
+    plain,
+    refuse_traps,
+    refuses,
+    same,
+)
 from lab_lib.course.checks.lab04_evaluation import evaluation
 from lab_lib.course.checks.lab04_shows import LLAMA, NEOX
 from lab_lib.course.checks.lab04_shows import SHOWS as SHOWS
@@ -21,11 +34,11 @@ def masked_loss(answer: Any) -> None:
     given = "5 tokens, the last 2 supervised, each predicted well one position before"
     good = math.log(math.exp(3) + 5) - 3
     got = call(answer, logits.copy(), ids, [False, False, False, True, True], given=given)
-    if got is not None and np.isclose(got, good * 2 / 5):
+    if near(got, good * 2 / 5, 1e-6):
         raise Wrong(f"for {given}: got {brief(got)}, the sum divided by all 5 tokens; divide by the 2 supervised ones")
-    if got is not None and np.isclose(got, math.log(math.exp(3) + 5) * 0.5 + math.log(6) * 0.5):
+    if near(got, math.log(math.exp(3) + 5) * 0.5 + math.log(6) * 0.5, 1e-6):
         raise Wrong(f"for {given}: got {brief(got)}; the token at t is predicted by row t - 1, not by row t")
-    if got is not None and np.isclose(got, -good):
+    if near(got, -good, 1e-6):
         raise Wrong(f"for {given}: got {brief(got)}; a loss is minus the logarithm, so it is above 0")
     close(got, good, given=given, tolerance=1e-6)
     got = call(answer, logits.copy(), ids, [True, True, False, False, False], given="position 0 supervised as well")
@@ -41,18 +54,18 @@ def fit(answer: Any) -> None:
     turns = [[2, 2, 2], [3, 3], [4]]
     given = "fit([1], [[2, 2, 2], [3, 3], [4]], 4)"
     got = call(answer, [1], copy.deepcopy(turns), 4, given=given)
-    if got == [1, 2, 2, 2]:
+    if same(got, [1, 2, 2, 2]):
         raise Wrong(f"for {given}: got {got}: the end was cut, and with it what is to be answered")
-    if got == [2, 3, 3, 4]:
+    if same(got, [2, 3, 3, 4]):
         raise Wrong(f"for {given}: got {got}: the instruction was cut and a turn was cut in two")
-    if got == [1, 2, 2, 2, 3, 3, 4][-4:]:
+    if same(got, [1, 2, 2, 2, 3, 3, 4][-4:]):
         raise Wrong(f"for {given}: got {got}: the instruction was cut")
-    if got == [3, 3, 4]:
+    if same(got, [3, 3, 4]):
         raise Wrong(f"for {given}: got {got}: where is the instruction?")
     equal(got, [1, 3, 3, 4], given=given)
     given = "fit([1], [[2, 2, 2], [3, 3], [4]], 6)"
     got = call(answer, [1], copy.deepcopy(turns), 6, given=given)
-    if got == [1, 2, 2, 3, 3, 4]:
+    if same(got, [1, 2, 2, 3, 3, 4]):
         raise Wrong(f"for {given}: got {got}: a turn was cut in two; drop it whole")
     equal(got, [1, 3, 3, 4], given=given, why="the oldest turn does not fit whole")
     given = "fit([1], [[2], [3, 3, 3], [4]], 3)"
@@ -69,15 +82,20 @@ def _quantised(answer: Any, row: Any, levels: Any, block: int, given: str) -> tu
         got = call(answer, np.array(row, dtype=float), np.array(levels, dtype=float), block, given=given)
     if not isinstance(got, tuple | list) or len(got) != 2:
         raise Wrong(f"for {given}: got {brief(got)}, expected (codes, scales)")
-    return np.asarray(got[0]), np.asarray(got[1])
+    codes, scales = (floats(part, given=given, form="(codes, scales), two arrays of numbers") for part in got)
+    return codes if _has_fractions(got[0]) else codes.astype(int), scales
+
+
+def _has_fractions(codes: Any) -> bool:
+    return np.asarray(plain(codes)).dtype.kind == "f"
 
 
 def quantise(answer: Any) -> None:
     given = "[0.1, -4, 3, 0], levels [-1, 0, 1], block 4"
     codes, scales = _quantised(answer, [0.1, -4.0, 3.0, 0.0], [-1, 0, 1], 4, given)
-    if np.allclose(scales, [3.0]):
+    if near(scales, [3.0]):
         raise Wrong(f"for {given}: the scale is 3, the largest weight; take the largest absolute value, 4")
-    equal(scales.astype(float), np.array([4.0]), given=f"{given}, scales")
+    equal(scales, np.array([4.0]), given=f"{given}, scales")
     if codes.dtype.kind == "f":
         raise Wrong(f"for {given}: codes are {brief(codes)}; expected whole numbers, the index of each level")
     equal(codes, np.array([1, 0, 2, 1]), given=f"{given}, codes")
@@ -85,7 +103,7 @@ def quantise(answer: Any) -> None:
     codes, scales = _quantised(answer, [1, -0.5, 100, 50], [-1, -0.5, 0, 0.5, 1], 2, given)
     if scales.size == 1:
         raise Wrong(f"for {given}: one scale for the whole row; each block of 2 weights has its own")
-    equal(scales.astype(float), np.array([1.0, 100.0]), given=f"{given}, scales")
+    equal(scales, np.array([1.0, 100.0]), given=f"{given}, scales")
     equal(codes, np.array([4, 1, 4, 3]), given=f"{given}, codes")
     given = "[0.3, 1, -0.5, 0.05], levels [-1, -0.1, 0, 0.8, 1] (unevenly spaced), block 4"
     codes, _ = _quantised(answer, [0.3, 1, -0.5, 0.05], [-1, -0.1, 0, 0.8, 1], 4, given)
@@ -100,7 +118,7 @@ def quantise(answer: Any) -> None:
 
 
 def nf4(answer: Any) -> None:
-    levels = np.asarray(call(answer, given="nf4_levels()"))
+    levels = floats(call(answer, given="nf4_levels()"), given="nf4_levels()", form="an array of 16 numbers")
     if levels.shape != (16,):
         raise Wrong(f"got {levels.size} levels, expected 16: 8 above zero, zero, and 7 below")
     if np.any(np.diff(levels) <= 0):
@@ -120,13 +138,13 @@ def nf4(answer: Any) -> None:
 
 def bits_a_weight(answer: Any) -> None:
     got = call(answer, 4, 64, 32, given="4, 64, 32")
-    if got is not None and np.isclose(got, 8.5):
+    if near(got, 8.5, 1e-6):
         raise Wrong("for 4, 64, 32: got 8.5; a weight has 4 bits, and its share of one scale of 32 bits is 32/64")
     close(got, 4.5, given="4, 64, 32", tolerance=1e-9)
     got = call(answer, 4, 64, 8, 256, given="4, 64, 8, 256")
-    if got is not None and np.isclose(got, 4.125):
+    if near(got, 4.125, 1e-6):
         raise Wrong("for 4, 64, 8, 256: got 4.125; the scales of the scales cost too, one of 32 bits for 256 scales")
-    if got is not None and np.isclose(got, 4.25):
+    if near(got, 4.25, 1e-6):
         raise Wrong("for 4, 64, 8, 256: got 4.25; 256 scales, not 256 weights, share a second scale: that is 64 x 256")
     close(got, 4 + 8 / 64 + 32 / (64 * 256), given="4, 64, 8, 256", tolerance=1e-9)
     close(call(answer, 8, 128, 16, given="8, 128, 16"), 8.125, given="8, 128, 16", tolerance=1e-9)
@@ -145,10 +163,10 @@ def lora_forward(answer: Any) -> None:
     close(
         got, x @ w.T, given=f"{given} with B = 0", tolerance=1e-6, why="an adapter that starts at zero changes nothing"
     )
-    got = np.asarray(call(answer, x, w, a, b, 8, given=given))
+    got = call(answer, x, w, a, b, 8, given=given)
     update = x @ a.T @ b.T
     for scale, why in ((8, "alpha / rank = 4, not alpha = 8"), (1, "the update is multiplied by alpha / rank, 4 here")):
-        if got.shape == (3, 5) and np.allclose(got, x @ w.T + scale * update):
+        if near(got, x @ w.T + scale * update, 1e-6):
             raise Wrong(f"for {given}: the update is {scale} times (x A^T) B^T; {why}")
     close(got, x @ w.T + 4 * update, given=given, tolerance=1e-6)
     x, w, a, b = _adapter(rank=3)
@@ -160,12 +178,12 @@ def merge(answer: Any) -> None:
     x, w, a, b = _adapter()
     given = "w (5, 4), a (2, 4), b (5, 2), alpha=8"
     kept = w.copy()
-    got = np.asarray(call(answer, w, a, b, 8, given=given))
+    got = floats(call(answer, w, a, b, 8, given=given), given=given, form=f"an array of shape {w.shape}")
     if not np.array_equal(w, kept):
         raise Wrong(f"for {given}: your function altered w; merging twice would then add the adapter twice")
     if got.shape != w.shape:
         raise Wrong(f"for {given}: got shape {got.shape}, expected {w.shape}, the shape of w")
-    if np.allclose(got, w + 8 * (b @ a)):
+    if near(got, w + 8 * (b @ a), 1e-6):
         raise Wrong(f"for {given}: the update is alpha times too large; the scale is alpha / rank = 4")
     out = x @ w.T + 4 * (x @ a.T @ b.T)
     close(x @ got.T, out, given=f"{given}: x @ merged.T", tolerance=1e-6, why="it should be what lora_forward gives")
@@ -181,8 +199,7 @@ def trainable(answer: Any) -> None:
         8 * (256 + 300): "only A was counted; B has out x rank weights",
         8 * (256 + 256): "only one layer was counted",
     }
-    if got in wrong:
-        raise Wrong(f"for {given}: got {brief(got)}: {wrong[got]}")
+    refuse_traps(got, wrong, given)
     equal(got, 8 * (512 + 940), given=given)
     equal(call(answer, [], 8, given="no layers"), 0, given="no layers")
 
@@ -217,9 +234,11 @@ def modules(answer: Any) -> None:
 def _names(answer: Any, names: list[str], selector: str, given: str) -> list[str]:
     """Return what a selector chose as a list. Raises Wrong for the unsorted kinds of collection."""
     got = call(answer, list(names), selector, given=f"{selector}, {given}")
-    if isinstance(got, set | frozenset):
+    if isinstance(got, set | frozenset) and all(isinstance(name, str) for name in got):
         got = sorted(got, key=lambda name: names.index(name) if name in names else -1)
-    return list(got or [])
+    if not isinstance(got, list | tuple) or not all(isinstance(name, str) for name in got):
+        raise Wrong(f"{selector}, for {given}: got {brief(got)}, expected a list of names")
+    return list(got)
 
 
 def with_vectors(answer: Any) -> None:
@@ -232,12 +251,11 @@ def with_vectors(answer: Any) -> None:
         adapters: "these are the adapters alone; the vectors are trained beside them",
         adapters + 4 * (100 + 20): "the vectors get no adapter of some rank; the matrix itself is trained",
     }
-    if got in wrong:
-        raise Wrong(f"for {given}: got {brief(got)}: {wrong[got]}")
+    refuse_traps(got, wrong, given)
     equal(got, adapters + vectors, given=given)
     given = given.replace("tied", "not tied")
     got = call(answer, list(shapes), 4, 100, 20, False, given=given)
-    if got == adapters + vectors:
+    if same(got, adapters + vectors):
         raise Wrong(f"for {given}: got {brief(got)}: the output layer is a second matrix then, and is trained as well")
     equal(got, adapters + 2 * vectors, given=given)
     equal(call(answer, [], 4, 100, 20, True, given="no layers, tied"), vectors, given="no layers, tied")

@@ -27,7 +27,7 @@ def evaluation(answer: Any) -> None:
             _evaluated(seen, model, training, given)
             if not torch.equal(before, torch.get_rng_state()):
                 raise Wrong(f"for {given}: score drew random numbers, and torch's random state was not put back: "
-                            "training would go on with other dropout masks")  # fmt: skip
+                            "training would continue with other dropout masks")  # fmt: skip
             if not torch.is_grad_enabled():
                 raise Wrong(f"for {given}: gradients are still off afterwards: training would learn nothing")
             equal(got, 12.5, given=f"{given} and a score of 12.5")

@@ -45,7 +45,8 @@ def read_call(answer: Any) -> None:
     ):  # fmt: skip
         (right,) = parse_calls(text, strict_bfcl=False)
         got = call(answer, text, given=repr(text))
-        got = (got[0], dict(got[1])) if isinstance(got, list | tuple) and len(got) == 2 else got
+        pair = isinstance(got, list | tuple) and len(got) == 2 and isinstance(got[1], Mapping)
+        got = (got[0], dict(got[1])) if pair else got
         equal(got, (right.name, dict(right.arguments)), given=repr(text), why="Return (function, arguments)")
     _must_not_run(answer)
     refused = {

@@ -6,10 +6,12 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from lab_lib.calls.bfcl import CallItem, Expected
 from lab_lib.calls.call import Call, render_call
 from lab_lib.calls.schema import Function, Parameter
-from lab_lib.course.checks.core import Wrong, call, close, equal, refuses
+from lab_lib.course.checks.core import Wrong, brief, call, close, equal, near, refuses, same
 from lab_lib.evaluation.calls import judge_item
 from lab_lib.evaluation.state_tracking import score_states as right_scores
 
@@ -43,8 +45,8 @@ def joint_accuracy(answer: Any) -> None:
     for predicted, gold, expected, why in cases:
         given = f"predicted={predicted}, gold={gold}, variants={variants}"
         got = call(answer, copy.deepcopy(predicted), copy.deepcopy(gold), variants, given=given)
-        if isinstance(got, bool) or (got != expected and got == 100 * expected):
-            raise Wrong(f"for {given}: got {got!r}; expected a share between 0 and 1")
+        if isinstance(got, bool) or (expected and near(got, 100 * expected)):
+            raise Wrong(f"for {given}: got {brief(got)}; expected a share between 0 and 1")
         close(got, expected, given=given, tolerance=1e-9, why=why)
     refuses(answer, [one], [one, one], variants, given="one predicted state for two turns: zip would lose a turn")
     refuses(answer, [], [], variants, given="no turn at all")
@@ -68,7 +70,12 @@ def slot_scores(answer: Any) -> None:
         right = right_scores([(predicted, gold)])
         # Rounded, as the published scorer adds 1e-10 to each denominator.
         expected = tuple(round(x, 6) for x in (right.slot_precision, right.slot_recall, right.slot_f1 / 100))
-        if isinstance(got, tuple | list) and len(got) == 3 and got[0] != got[1] and tuple(got[1::-1]) == expected[:2]:
+        if (
+            isinstance(got, tuple | list)
+            and len(got) == 3
+            and not same(*got[:2])
+            and near(got[1::-1], expected[:2], 2e-6)
+        ):
             raise Wrong(f"for {given}: precision and recall are the wrong way round")
         close(got, expected, given=given, tolerance=2e-6, why=why)
 
@@ -97,9 +104,10 @@ def match(answer: Any) -> None:
     for calls, expected, why in cases:
         given = f"calls={calls}, expected={expected}"
         got = call(answer, copy.deepcopy(calls), copy.deepcopy(expected), given=given)
-        if got is None:
-            raise Wrong(f"for {given}: got None; does your function return its result?")
-        equal(bool(got), judged(calls, expected), given=given, why=why)
+        if not isinstance(got, bool | np.bool_):
+            none = "; does your function return its result?" if got is None else ""
+            raise Wrong(f"for {given}: got {brief(got)}, expected True or False{none}")
+        equal(got, judged(calls, expected), given=given, why=why)
 
 
 def judged(calls: Pairs, expected: Sequence[tuple[str, Mapping[str, Any]]]) -> bool:
@@ -112,6 +120,13 @@ def judged(calls: Pairs, expected: Sequence[tuple[str, Mapping[str, Any]]]) -> b
     answers = tuple(Expected(name, {n: tuple(values) for n, values in wanted.items()}) for name, wanted in expected)
     item = CallItem("", "parallel", (), tuple(functions), answers)
     return judge_item(item, f"[{', '.join(map(render_call, built(calls)))}]", strict_bfcl=False).correct
+
+
+def _pairs(value: Any) -> Any:
+    """Return a list of lists or tuples as a list of tuples, everything else as it is."""
+    if not isinstance(value, list | tuple):
+        return value
+    return [tuple(pair) if isinstance(pair, list) else pair for pair in value]
 
 
 def new_and_carried(answer: Any) -> None:
@@ -131,5 +146,4 @@ def new_and_carried(answer: Any) -> None:
     for predicted, truth, expected, why in cases:
         given = f"predicted={predicted}, gold={truth}"
         got = call(answer, copy.deepcopy(predicted), copy.deepcopy(truth), given=given)
-        got = [tuple(pair) for pair in got] if isinstance(got, list | tuple) else got
-        equal(got, expected, given=given, why=why)
+        equal(_pairs(got), expected, given=given, why=why)

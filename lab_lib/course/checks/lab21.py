@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, refuses
+from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, refuse_traps, refuses
 from lab_lib.course.checks.lab21_shows import SHOWS as SHOWS
 
 BEFORE_THE_FIRST_COMMAND = "Slurm reads options before the first command only; empty lines and comments are no commands"
@@ -128,9 +128,7 @@ def nf4_gigabytes(answer: Any) -> None:
         0.5625: "that is without double quantisation, which is on unless double_quant=False",
         (4 + 8 / 64) / 8: "the scales' own scales are missing: 32 bits for every 256 scales",
     }
-    for value, message in traps.items():
-        if isinstance(got, int | float) and abs(got - value) < 1e-6 * value:
-            raise Wrong(f"for {given}: got {brief(got)}; {message}")
+    refuse_traps(got, traps, given)
     close(got, exact, given=given, tolerance=1e-5)
     given = "linear=10**9, other=0, double_quant=False"
     close(call(answer, billion, 0, double_quant=False, given=given), 0.5625, given=given, tolerance=1e-6)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lab_lib.corpora.types import Speaker
-from lab_lib.course.checks.core import Exercise, Wrong, call, close, equal
+from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, plain, same
 from lab_lib.course.checks.lab22_shows import SHOWS as SHOWS
 from lab_lib.structure.cluster import with_history as right_with_history
 from lab_lib.structure.quality import v_measure
@@ -27,9 +27,10 @@ def nearest(answer: Any) -> None:
     ):
         given = f"{name}, i={i}, count={count}"
         got = call(answer, vectors, i, count, given=given)
-        if isinstance(got, list | np.ndarray) and len(got) and isinstance(got[0], float | np.floating):
-            raise Wrong(f"for {given}: got {[round(float(x), 2) for x in got]}, similarities; expected row numbers")
-        equal([int(row) for row in got] if isinstance(got, list | np.ndarray) else got, expected, given=given, why=why)
+        rows = plain(got)
+        if isinstance(rows, list) and rows and all(isinstance(row, float) for row in rows):
+            raise Wrong(f"for {given}: got {brief([round(x, 2) for x in rows])}, similarities; expected row numbers")
+        equal(rows, expected, given=given, why=why)
 
 
 def _said(turns: list[int]) -> list[Utterance]:
@@ -79,7 +80,7 @@ def assign(answer: Any) -> None:
         squares = [[float(((point - centre) ** 2).sum()) for centre in theirs] for point in ours]
         expected = np.array([row.index(min(row)) for row in squares])
         got = call(answer, ours, theirs, given=given)
-        equal(np.asarray(got) if isinstance(got, list) else got, expected, given=given, why=why)
+        equal(got, expected, given=given, why=why)
 
 
 def update(answer: Any) -> None:
@@ -131,21 +132,19 @@ def transitions(answer: Any) -> None:
         flat = [label for walk in walks for label in walk]
         turns = [turn for walk in walks for turn in range(len(walk))]
         expected = right_transitions(_said(turns), np.array(flat), k).counts
-        ours = np.asarray(got) if isinstance(got, list) else got
-        if isinstance(ours, np.ndarray) and ours.shape == expected.shape:
-            _trap(ours, expected, given)
-        equal(ours, expected, given=given, why=why)
+        _trap(got, expected, given)
+        equal(got, expected, given=given, why=why)
 
 
-def _trap(ours: np.ndarray, expected: np.ndarray, given: str) -> None:
+def _trap(got: Any, expected: np.ndarray, given: str) -> None:
     """Name what is wrong with a matrix of the right shape, where it can be seen."""
     rolled = np.roll(expected, 1, axis=(0, 1))
     for found, what in (
         (expected.T, "turned over: entry [a, b] is for b after a"),
         (rolled, "with start and end in front; they are the last row and the last column"),
     ):
-        if np.array_equal(ours, found) and not np.array_equal(ours, expected):
-            raise Wrong(f"for {given}: got {ours.tolist()}, expected {expected.tolist()}; yours is {what}")
+        if same(got, found) and not same(got, expected):
+            raise Wrong(f"for {given}: got {found.tolist()}, expected {expected.tolist()}; yours is {what}")
 
 
 def homogeneity(answer: Any) -> None:

@@ -39,7 +39,7 @@ def _shell(corpus: Corpus, split: str, search: str) -> Any:
 
     splits = ipywidgets.Dropdown(options=list(corpus.splits), value=split, description="split")
     words = ipywidgets.Text(value=search, description="search", placeholder="id or domains: hotel train")
-    learnt = ipywidgets.Checkbox(description="placeholders, as a model learns replies", indent=False)
+    delexicalised = ipywidgets.Checkbox(description="placeholders, as a model learns replies", indent=False)
     view = ipywidgets.HTML()
 
     def found() -> list[Dialogue]:
@@ -49,14 +49,14 @@ def _shell(corpus: Corpus, split: str, search: str) -> Any:
         there = found()
         here = there[pager.place : pager.place + 1]
         nothing = page(paragraph("No dialogue's id or domains match."))
-        view.value = dialogue_page(here[0], pager.place, len(there), learnt.value) if here else nothing
+        view.value = dialogue_page(here[0], pager.place, len(there), delexicalised.value) if here else nothing
 
     pager = Pager("dialogue", draw)
     for control in (splits, words):
         control.observe(lambda _: pager.resize(len(found())), names="value")
-    learnt.observe(draw, names="value")
+    delexicalised.observe(draw, names="value")
     pager.resize(len(found()))
-    return ipywidgets.VBox([ipywidgets.HBox([splits, words]), ipywidgets.HBox([pager.box, learnt]), view])
+    return ipywidgets.VBox([ipywidgets.HBox([splits, words]), ipywidgets.HBox([pager.box, delexicalised]), view])
 
 
 def matching(dialogues: Sequence[Dialogue], search: str) -> list[Dialogue]:

@@ -15,12 +15,13 @@ from lab_lib.course.widgets.opened import open_run
 from lab_lib.course.widgets.page import UNDERLINED, marked, page, paragraph, table
 from lab_lib.course.widgets.shell import Pager, show_static, show_widget, static_view
 from lab_lib.decoding.predictions import read_predictions
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, nearest, shown
 from lab_lib.evaluation.scores import Verdict
-from lab_lib.files import read_json
+from lab_lib.files import read_json, reading
 from lab_lib.results.differences import difference
 from lab_lib.runs.context import Context
 from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.splits import load_splits
 from lab_lib.tasks.base import ItemView, Words
 
@@ -77,15 +78,19 @@ def read_scored(folder: Path) -> dict[str, Judged]:
     if not isinstance(report, dict) or not all(isinstance(row, dict) and "per_item" in row for row in report.values()):
         raise LabError(f"{folder / 'report.json'}: expected {{row name: scores with per_item}}, a run's report")
     opened = open_run(folder)
+    require_unchanged(opened.config, folder, lambda line: None, loads=False)
     context = Context(opened.config, opened.task, load_splits(opened.task), run, Console(quiet=True))
     views = {item.key: opened.task.view(item, ()) for item in context.splits.reported}
     found = {}
     for file, (name, _) in context.systems.items():
         if name in report and run.predictions(file).exists():
             verdicts, answers = report[name]["per_item"], read_predictions(run.predictions(file))
+            if not isinstance(verdicts, dict):
+                raise LabError(f"{folder / 'report.json'}: per_item is {shown(verdicts)}, expected {{item: verdict}}")
             if strange := sorted((verdicts.keys() - views.keys()) | (verdicts.keys() ^ answers.keys())):
                 raise LabError(f"{folder}: item {strange[0]}: report, answers and corpus do not fit together")
-            judged = {key: Verdict(**verdict) for key, verdict in verdicts.items()}
+            with reading(folder / "report.json", "the report of a run"):
+                judged = {key: Verdict(**verdict) for key, verdict in verdicts.items()}
             found[name] = Judged(name, views, answers, judged, opened.task.words)
     return found
 

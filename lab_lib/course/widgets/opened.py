@@ -10,6 +10,7 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.scores import Metric, find_metric
 from lab_lib.files import read_text
 from lab_lib.runs.config import load_run_config, make_task
+from lab_lib.runs.inputs import require_unchanged
 from lab_lib.tasks.base import ItemView, Task
 
 
@@ -18,7 +19,7 @@ class OpenedRun:
 
     def __init__(self, folder: Path):
         """Read the config. Raises LabError for a folder without one, or of an older version."""
-        self.config = load_run_config(folder)
+        self.folder, self.config = folder, load_run_config(folder)
         self.task: Task[Any] = make_task(self.config)
 
     @property
@@ -28,7 +29,8 @@ class OpenedRun:
 
     @cached_property
     def items(self) -> dict[str, Any]:
-        """All items of the run's corpus by key. Raises LabError when the corpus is not on this machine."""
+        """All items of the run's corpus by key. Raises LabError when the corpus is not on this machine, or another."""
+        require_unchanged(self.config, self.folder, lambda line: None, loads=False)
         return {item.key: item for split in self.task.load().values() for item in split}
 
     def view(self, key: str) -> ItemView:

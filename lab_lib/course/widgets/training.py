@@ -14,13 +14,13 @@ from markupsafe import Markup
 from lab_lib.course.widgets.opened import OpenedRun, open_run
 from lab_lib.course.widgets.page import UNDERLINED, marked, page, paragraph, problem, table
 from lab_lib.course.widgets.shell import Pager, show_static, show_widget, static_view
-from lab_lib.decoding.predictions import read_partial
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric
-from lab_lib.files import read_json
+from lab_lib.files import read_json_object
 from lab_lib.results.cells import number
 from lab_lib.results.curve import best_step, curve_png, drawn_metrics
 from lab_lib.results.differences import difference
+from lab_lib.training.log import LOG, SAMPLES, read_rows
 
 TRAINED = ("train", "finetuned", "report")  # stages after which a run's log does not grow any more
 Rows = Sequence[Mapping[str, Any]]
@@ -70,8 +70,8 @@ class Run:
 def read_run(folder: Path) -> Run:
     """Read a run folder as it is, or is not yet; a row that is being written is left for the next time."""
     status = folder / "status.json"
-    log, samples = (read_partial(folder / name) for name in ("log.jsonl", "samples.jsonl"))
-    return Run(folder, log, samples, read_json(status) if status.exists() else {})
+    log, samples = (read_rows(folder / name)[0] for name in (LOG, SAMPLES))
+    return Run(folder, log, samples, read_json_object(status) if status.exists() else {})
 
 
 def until(rows: Rows, step: int) -> list[Mapping[str, Any]]:

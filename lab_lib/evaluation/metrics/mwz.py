@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import datasets
 import evaluate
 
+from lab_lib.corpora.drops import drop_lines
 from lab_lib.corpora.load import load_corpus
 from lab_lib.errors import LabError
 from lab_lib.evaluation.mwz import MwzScorer
@@ -40,16 +41,19 @@ class Mwz(evaluate.Metric):
 
     def _compute(self, predictions, corpus="town", split="test", rules="2022", active="given", resamples=0, seed=0):
         dialogues = _from_text(predictions) if isinstance(predictions[0], str) else _from_rows(predictions)
-        scores = _scorer(corpus, split, rules).score(dialogues, resamples, seed, active)
+        scorer, left_out = _scorer(corpus, split, rules)
+        scores = scorer.score(dialogues, resamples, seed, active)
         names = ("bleu", "inform", "success", "combined", "inform_by_domain", "success_by_domain", "richness")
         found = {name: getattr(scores, name) for name in names}
-        return found | {"intervals": scores.intervals, "notes": scores.notes, "signature": scores.signature}
+        notes = (*left_out, *scores.notes)
+        return found | {"intervals": scores.intervals, "notes": notes, "signature": scores.signature}
 
 
 @functools.cache
 def _scorer(corpus, split, rules):
     """References are prepared once a process: inside training only the new replies cost time."""
-    return MwzScorer.from_corpus(load_corpus(corpus), split, rules)
+    found = load_corpus(corpus)
+    return MwzScorer.from_corpus(found, split, rules), drop_lines(found)
 
 
 def _check(number, row):

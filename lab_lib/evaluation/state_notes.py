@@ -1,0 +1,144 @@
+"""What a reader must know of predicted belief states beside their scores: names that the schema does not have, values
+that count as wrong although a person may have meant well, and values that count as right although they say too little.
+
+The numbers are the published ones; these notes are ours.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from lab_lib.corpora.database import ANYTHING, FUZZY
+from lab_lib.corpora.values import normalise_slot
+from lab_lib.evaluation.noting import closest, counted
+from lab_lib.evaluation.state_tracking import SAME, same_value
+
+State = Mapping[str, Mapping[str, Any]]
+Schema = Mapping[str, Collection[str]]  # service -> its slots, normalised; empty: not known
+DONTCARE = ANYTHING - {"not mentioned"}
+NOTHING = frozenset({"", "none", "null", "not mentioned", "notmentioned", "unknown", "n/a", "?"})
+NO_WISH = DONTCARE | NOTHING
+LOOSE = 2  # one value is more than twice as long as the other
+
+
+def schema_slots(schema: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """Return {service: its slots as states are normalised} of a published schema."""
+    return {
+        service["service_name"]: frozenset(normalise_slot(slot["name"].partition("-")[2]) for slot in service["slots"])
+        for service in schema
+    }
+
+
+def state_notes(turns: Iterable[tuple[State, State]], schema: Schema) -> list[str]:
+    """Return notes on turns, each (predicted state, gold state), both normalised."""
+    found = list(_slots(turns))
+    return [*_unknown(found, schema), *_no_value(found), *_case(found), *_loose(found), *_letters(found)]
+
+
+def domain_notes(names: Iterable[str], schema: Schema) -> list[str]:
+    """Return a note on predicted active domains that the schema does not have: they are about no goal."""
+    odd = Counter(name for name in names if schema and name not in schema)
+    if not odd:
+        return []
+    named = counted(odd, {name: closest(name, schema) for name in odd})
+    return [f"active domains outside the schema: {sum(odd.values())}: {named}; they are the domains of no goal"]
+
+
+Slot = tuple[str, str, Any, Any]  # domain, slot, predicted value, gold value (None: gold has no such slot)
+
+
+def _slots(turns: Iterable[tuple[State, State]]) -> Iterator[Slot]:
+    """Yield every predicted slot of every turn beside the gold value."""
+    for ours, gold in turns:
+        for domain, slots in ours.items():
+            truth = gold.get(domain, {})
+            yield from ((domain, slot, value, truth.get(slot)) for slot, value in slots.items())
+
+
+def _unknown(found: Sequence[Slot], schema: Schema) -> list[str]:
+    """Name domains and slots outside the schema; without a schema, none."""
+    if not schema:
+        return []
+    domains = Counter(domain for domain, *_ in found if domain not in schema)
+    slots = Counter((domain, slot) for domain, slot, *_ in found if domain in schema and slot not in schema[domain])
+    notes = []
+    if domains:
+        named = counted(domains, {name: closest(name, schema) for name in domains})
+        notes.append(
+            f"predicted slots of domains outside the schema: {sum(domains.values())} of {len(found)}: {named}; "
+            "they are the slots of no goal and of no gold state"
+        )
+    if slots:
+        names = Counter({f"{domain}/{slot}": count for (domain, slot), count in slots.items()})
+        near = {f"{domain}/{slot}": closest(slot, schema[domain]) for domain, slot in slots}
+        notes.append(
+            f"predicted slots outside the schema: {sum(slots.values())} of {len(found)}: {counted(names, near)}; "
+            "no gold state has them"
+        )
+    return notes
+
+
+def _no_value(found: Sequence[Slot]) -> list[str]:
+    """Count values that mean no wish: gold states leave such slots out."""
+    texts = ((value, value.strip().lower(), gold) for _, _, value, gold in found if isinstance(value, str))
+    meant = [(value, plain) for value, plain, gold in texts if plain in NO_WISH and not same_value(value, gold)]
+    cares = Counter(value for value, plain in meant if plain in DONTCARE)
+    empty = Counter(value or "(empty)" for value, plain in meant if plain in NOTHING)
+    notes = []
+    if cares:
+        notes.append(
+            f"dontcare predicted {sum(cares.values())}x: {counted(cares)}; the gold states leave it out, so these "
+            "slots count as wrong in joint goal and slot F1 (as constraints of Inform they match everything)"
+        )
+    if empty:
+        notes.append(
+            f"slots predicted without a value {sum(empty.values())}x: {counted(empty)}; the gold states leave such "
+            "slots out, so these count as wrong: leave them out too"
+        )
+    return notes
+
+
+def _case(found: Sequence[Slot]) -> list[str]:
+    """Count values that are wrong by case or spacing alone."""
+    texts = [(value, gold) for _, _, value, gold in found if isinstance(value, str) and isinstance(gold, str)]
+    unequal = (pair for pair in texts if pair[0] != pair[1] and _plain(pair[0]) == _plain(pair[1]))
+    odd = Counter(value for value, gold in unequal if not same_value(value, gold))
+    return [f"values wrong by case or spacing alone: {sum(odd.values())}: {counted(odd)}"] if odd else []
+
+
+def _loose(found: Sequence[Slot]) -> list[str]:
+    """Count values that the fuzzy rule takes for the gold value although they are a small part of it, or it of them."""
+    texts = [(value, gold) for _, _, value, gold in found if isinstance(value, str) and isinstance(gold, str)]
+    passed = [pair for pair in texts if pair[0] != pair[1] and same_value(*pair)]
+    odd = [(value, gold) for value, gold in passed if _differ_in_length(value, gold) or len(value) == 1]
+    if not odd:
+        return []
+    letters = sum(len(value) == 1 for value, _ in odd)
+    named = counted(Counter(f"{value} for {gold}" for value, gold in odd))
+    return [
+        f"values right by the fuzzy rule (partial_ratio above {SAME}) though less than half of the gold value or more "
+        f"than twice it: {len(odd)} ({letters} of one letter): {named}"
+    ]
+
+
+def _differ_in_length(value: str, gold: str) -> bool:
+    short, long = sorted((len(value), len(gold)))
+    return short * LOOSE < long
+
+
+def _letters(found: Sequence[Slot]) -> list[str]:
+    """Count one-letter constraints in columns of the database that are compared by likeness: they match any row."""
+    odd = Counter(
+        f"{domain}/{slot}={value}"
+        for domain, slot, value, gold in found
+        if isinstance(value, str) and len(value.strip()) == 1 and slot in FUZZY.get(domain, ()) and value != gold
+    )
+    if not odd:
+        return []
+    return [f"one-letter constraints that match every row with the letter: {sum(odd.values())}: {counted(odd)}"]
+
+
+def _plain(value: str) -> str:
+    return "".join(value.lower().split())

@@ -1,0 +1,182 @@
+"""What a folder of ours holds: permissions, links, what killed writes left, and a list of its files with checksums."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from lab_lib.errors import LabError
+from lab_lib.files import kind_of, sha256
+
+TEMPORARY = re.compile(r"\..+\.[0-9a-z_]{8}\.tmp")  # of a write that has not ended, see files.atomic_open
+LOGGERS = ("wandb", "trackio", "tensorboard")  # write links of their own into their folders
+
+
+def apply_umask(folder: Path) -> None:
+    """Give every file below `folder` the permissions that new ones have here; folders have them already.
+
+    safetensors, for one, makes files that only their owner can read, whatever the umask says.
+    """
+    mode = new_file_mode(folder)
+    for path in entries(folder):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(mode)
+
+
+def new_file_mode(folder: Path) -> int:
+    """Return the permissions of a new file in a folder. The umask alone is not to be read without setting it."""
+    probe = folder / f".mode.{secrets.token_hex(4)}.tmp"
+    file = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(file).st_mode)
+    finally:
+        os.close(file)
+        probe.unlink()
+
+
+@contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """Make an empty folder beside `path`, on the same disk, so that renaming it is atomic; remove what is left of it.
+
+    What killed calls left for the same `path` is removed too: each folder has a lock, which ends with its process.
+    Raises LabError when the place cannot be written.
+    """
+    folder = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for old in path.parent.glob(f".{path.name}.*.tmp"):
+            if TEMPORARY.fullmatch(old.name) and not is_held(old):
+                remove(old)
+        folder.mkdir()
+    except OSError as error:
+        raise LabError(f"{path}: cannot write: {error.strerror}") from None
+    file = _hold(folder)
+    try:
+        yield folder
+    finally:
+        remove(folder)
+        if file is not None:
+            os.close(file)
+
+
+def _hold(folder: Path) -> int | None:
+    """Lock a folder; return the number of the open file that holds the lock, or None where there is none to be had."""
+    try:
+        import fcntl
+
+        file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        return None
+    return file
+
+
+def is_held(folder: Path) -> bool:
+    """Return whether a process holds a folder of `folder_beside`; where that cannot be known, True."""
+    file = _hold(folder)
+    if file is not None:
+        os.close(file)
+    return file is None
+
+
+def entries(folder: Path) -> Iterator[Path]:
+    """Yield everything below a folder, links among it; they are not followed."""
+    for place, folders, files in os.walk(folder):
+        yield from (Path(place) / name for name in sorted([*folders, *files]))
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise LabError for a link that leads out of a folder, and for a pipe, socket or device in it.
+
+    A folder may come from somebody else: through a link a file anywhere would be overwritten, or read as ours. What
+    experiment loggers keep in their folders is theirs: wandb links to its log in the user's cache.
+    """
+    home = folder.resolve()
+    for path in entries(folder):
+        found, parts = path.lstat(), path.relative_to(folder).parts
+        if len(parts) > 1 and parts[0] in LOGGERS:
+            continue
+        if stat.S_ISLNK(found.st_mode) and not path.resolve().is_relative_to(home):
+            raise LabError(f"{path}: a link that leads out of the folder; put a copy of what it points to in its place")
+        if not (stat.S_ISLNK(found.st_mode) or stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            raise LabError(f"{path}: expected a file or a folder, found {kind_of(found)}; remove it")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed writes left below a folder that this process owns, but for its sweeps, which have own locks.
+
+    That is: temporary files, and answers in partial files beside the whole file that was made of them.
+    """
+    for path in entries(folder):
+        whole, partial, _ = path.name.rpartition(".partial")
+        decoded = partial and path.parent.name == "predictions" and path.with_name(whole).exists()
+        if (decoded or TEMPORARY.fullmatch(path.name)) and "sweeps" not in path.relative_to(folder).parts:
+            remove(path)
+
+
+def require_folder(folder: Path) -> None:
+    """Raise LabError when a folder that this command writes is gone: another write would make it anew, half empty."""
+    if not folder.is_dir():
+        raise LabError(f"{folder}: the folder is gone; it was removed or renamed while this command wrote it")
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a whole folder, if it is there; of a link the link. What cannot be removed stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def sync(folder: Path) -> None:
+    """Wait until every file below a folder is on the disk, so that what is written after it cannot come before it."""
+    for path in (*entries(folder), folder):
+        if path.is_symlink():
+            continue
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
+def list_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return {path below the folder: {"bytes", "sha256"}} of every file; names that begin with a dot are left out."""
+    paths = (path for path in entries(folder) if not path.is_dir() and not path.name.startswith("."))
+    return {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in paths
+    }
+
+
+def difference(folder: Path, listed: Mapping[str, Any], besides: str) -> str | None:
+    """Say in which file a folder differs from what `list_files` returned once; None where it does not.
+
+    A file called `besides` may be there too, and names that begin with a dot.
+    """
+    there = {p.relative_to(folder).as_posix(): p for p in entries(folder) if not p.name.startswith(".")}
+    for name, written in listed.items():
+        path = there.get(name)
+        if path is None:
+            return f"{name} is missing"
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return f"{name} is {kind_of(path.lstat())}"
+        if (size := path.stat().st_size) != written["bytes"]:
+            return f"{name} has {size} bytes, it was written with {written['bytes']}"
+    known = {*listed, besides}
+    extra = [name for name, path in there.items() if name not in known and (path.is_symlink() or not path.is_dir())]
+    if extra:
+        return f"{extra[0]} was not written with it"
+    changed = (name for name, written in listed.items() if sha256(there[name]) != written["sha256"])
+    return next((f"{name} is not what was written" for name in changed), None)

@@ -1,0 +1,50 @@
+"""How long the stages of a run took, all calls together: also those that were interrupted or killed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lab_lib.errors import LabError
+from lab_lib.files import read_json_or, write_json
+
+FIRST, SHARE, LONGEST = 1.0, 0.05, 60.0  # a clock that is killed loses a second, or 5 % of its time, or a minute
+
+
+def read_figures(path: Path) -> dict[str, float]:
+    """Return {stage: number} of a file that may not be there yet. Raises LabError for other content."""
+    found = read_json_or({}, path)
+    if not isinstance(found, dict) or not all(type(value) in (int, float) for value in found.values()):
+        raise LabError(f"{path}: expected {{stage: number}}; remove the file, its figures are only shown")
+    return found
+
+
+@contextmanager
+def counting(path: Path, name: str) -> Iterator[None]:
+    """Add the seconds inside the `with` to those of earlier calls, in a file {stage: seconds}; also when it fails.
+
+    The sum is written as time goes by too, so that a process that is killed loses little of it. The folder is not made.
+    """
+    spent, began, ended = read_figures(path), time.monotonic(), threading.Event()
+
+    def note() -> None:
+        if path.parent.is_dir():
+            write_json(path, {**spent, name: round(spent.get(name, 0.0) + time.monotonic() - began, 1)})
+
+    def beat() -> None:
+        while not ended.wait(min(max(FIRST, SHARE * (time.monotonic() - began)), LONGEST)):
+            with suppress(LabError):  # a full disk: the stage itself will say so
+                note()
+
+    clock = threading.Thread(target=beat, daemon=True)
+    clock.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        clock.join()
+        with suppress(LabError):
+            note()

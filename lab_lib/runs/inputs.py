@@ -1,0 +1,176 @@
+"""A run is tied to what it reads by content, not by name: base model, start adapter, corpus, prepared data.
+
+Their hashes are written to `inputs.json` when a run starts and stand in record.json. Every command on the run compares
+them with what is there now, and refuses a file that changed: an adapter on another base, or replies beside words that
+they never answered, are results of no run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lab_lib.errors import LabError
+from lab_lib.files import sha256, write_json
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.hub import Source, adapter_files, find_source, is_local, model_files
+from lab_lib.processes.rank import this_process
+from lab_lib.runs.config import INPUTS, RunConfig, make_task, read_inputs
+from lab_lib.runs.context import Context
+from lab_lib.tasks.base import Task
+
+# Smaller files are hashed by every command. Of larger ones the hash is kept while size, times, inode and device stay:
+# the time of the last change of an inode (ctime), unlike mtime, cannot be set back by touch, cp or rsync.
+BIG = 16 << 20
+SETTLED = 2 * 10**9  # ns; a file written that recently could change again within one tick of the file system's clock
+WAY_OUT = "; put the old one back, or start a new run"
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that a run reads: {name: path} of its files. Hub repositories have the commit they were fetched at."""
+
+    name: str
+    files: Mapping[str, Path]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def tie(context: Context, stages: Collection[str]) -> Context:
+    """Record what a new run reads, or compare it with what was recorded; return the context with the hub's commit.
+
+    Of several processes the first one reads the files. Raises LabError naming the first file that differs. A run that
+    began without a record is not refused, and a line says that nothing was compared.
+    """
+    config, path = context.config, context.folder.path
+    if (path / INPUTS).exists() or not (path / "status.json").exists():
+        if this_process().first:
+            recorded = read_inputs(path)
+            found = compare(parts(config, context.task, path, set(stages) != {"report"}), recorded, path)
+            if found != recorded:
+                write_json(path / INPUTS, found)
+        commit = _commit(config.model) if set(stages) != {"report"} else config.model.revision
+        return replace(context, config=replace(config, model=replace(config.model, revision=commit)))
+    context.log(unknown(path))
+    return context
+
+
+def require_unchanged(config: RunConfig, path: Path, log: Log, loads: bool = True) -> None:
+    """Raise LabError naming the first file that differs from what a run began with; writes nothing.
+
+    `loads` says that the command loads the model, so that one from a hub is fetched anyway. Where the model or the
+    corpus is not on this machine, it is not compared.
+    """
+    if (path / INPUTS).exists():
+        compare(parts(config, make_task(config), path, loads), read_inputs(path), path)
+    elif (path / "config.yaml").exists():
+        log(unknown(path))
+
+
+def unknown(path: Path) -> str:
+    """Say that nothing is known of what a run read."""
+    return f"{path}: has no {INPUTS} (begun by an older version): model and corpus are not compared with those it read"
+
+
+def parts(config: RunConfig, task: Task[Any], path: Path, loads: bool) -> dict[str, Part]:
+    """Return what a run reads, as far as it is on this machine."""
+    model, found = config.model, {}
+    if loads or is_local(model.name):
+        found["model"] = _model(model)
+    if model.adapter is not None and (loads or is_local(model.adapter)):
+        found["adapter"] = _adapter(model.adapter)
+    found["corpus"] = _corpus(task, config)
+    prepared = path / "prepared"
+    if prepared.is_dir():
+        files = {str(file.relative_to(prepared)): file for file in sorted(prepared.rglob("*")) if file.is_file()}
+        found["prepared"] = Part("prepared", files)
+    return {name: part for name, part in found.items() if part is not None}
+
+
+def _model(model: ModelConfig) -> Part | None:
+    if (source := _source(model.name, model.revision, model.trust_remote_code)) is None:
+        return None
+    files = model_files(source, weights=not model.from_scratch, code=model.trust_remote_code)
+    # What was asked for is kept beside the commit it was: the same command again then means the same commit.
+    return Part(source.name, files, {"name": model.name, "asked": model.revision, "revision": source.revision})
+
+
+def _adapter(name: str) -> Part | None:
+    if (source := _source(name)) is None:
+        return None
+    return Part(source.name, adapter_files(source), {"name": name, "revision": source.revision})
+
+
+def _corpus(task: Task[Any], config: RunConfig) -> Part | None:
+    try:
+        return Part(config.data.corpus, task.files(), {"name": config.data.corpus})
+    except LabError:  # not on this machine; a command that needs it says so itself
+        return None
+
+
+def _source(name: str, revision: str | None = None, code: bool = False) -> Source | None:
+    try:
+        return find_source(name, None if is_local(name) else revision, code=code)
+    except LabError:  # gone, or not to be had; a command that needs it says so itself
+        return None
+
+
+def _commit(model: ModelConfig) -> str | None:
+    return model.revision if is_local(model.name) else find_source(model.name, model.revision).revision
+
+
+def compare(now: Mapping[str, Part], recorded: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return the record with what is new in it. Raises LabError naming the first file that differs.
+
+    New is a part that had not been made (prepared data), or a hash with later times of its file.
+    """
+    found = dict(recorded)
+    for what, part in now.items():
+        known = recorded.get(what)
+        about = known or dict(part.about)
+        found[what] = {**about, "files": hashes(what, part, known["files"] if known else None, path)}
+    return found
+
+
+def hashes(what: str, part: Part, known: Mapping[str, Any] | None, path: Path) -> dict[str, Any]:
+    """Return {name: hash} of the files of a part. Raises LabError where they are not those that are `known`."""
+    if known is not None and (odd := sorted(known.keys() ^ part.files.keys())):
+        change = "gone since" if odd[0] in known else "was not there when"
+        where = part.files.get(odd[0], f"{part.name}/{odd[0]}")
+        raise LabError(f"{where}: {change} the run {path} began: its {what} changed{WAY_OUT}")
+    found = {}
+    for name, file in part.files.items():
+        old = known[name] if known is not None else {}
+        found[name] = hash_of(file, old)
+        if old and old["sha256"] != found[name]["sha256"]:
+            raise LabError(
+                f"{file}: not the file with which the run {path} began (sha256 {found[name]['sha256'][:12]}, then "
+                f"{old['sha256'][:12]}): its {what} changed{WAY_OUT}"
+            )
+    return found
+
+
+def hash_of(file: Path, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the SHA-256 of a file, with what tells that a big one is unchanged; `known` is an earlier result."""
+    try:
+        stat = file.stat()
+    except OSError as error:
+        raise LabError(f"{file}: cannot read: {error.strerror}") from None
+    times = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_dev]
+    if stat.st_size >= BIG and known.get("stat") == times:
+        return dict(known)
+    settled = stat.st_size >= BIG and time.time_ns() - stat.st_ctime_ns > SETTLED
+    return {"sha256": sha256(file), **({"stat": times} if settled else {})}
+
+
+def as_record(path: Path) -> dict[str, Any] | None:
+    """Return what record.json has of the inputs: names, commits and hashes; None for a run that did not record them."""
+    recorded = read_inputs(path)
+    return {
+        what: {**part, "files": {name: entry["sha256"] for name, entry in part["files"].items()}}
+        for what, part in recorded.items()
+    } or None

@@ -1,0 +1,113 @@
+"""Settings that do nothing beside others: given by hand they are refused, left over in a recipe a line says so.
+
+Each rule is (settings, when they have no effect, why). What a section can see by itself it refuses in its own class;
+what only a task knows stands in `Task.without_effect`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from lab_lib.errors import LabError, shown
+from lab_lib.models.hub import is_local
+
+if TYPE_CHECKING:
+    from lab_lib.tasks.base import Task
+
+RunConfig = Any  # of runs.config, which asks this file
+
+LORA = tuple(f"lora.{name}" for name in ("modules", "rank", "alpha", "dropout", "rslora", "embeddings"))
+# Said and never refused: the same small settings may be given to any recipe, to try it for a few steps.
+SAID = ("training.epochs", *LORA)
+RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
+    ("data.dev", lambda c: c.data.hold_out > 0, "with data.hold_out above 0: dev is held out of data.train"),
+    (
+        "data.seed",
+        lambda c: not c.data.hold_out and c.data.max_train is None and c.data.max_test is None,
+        "without data.hold_out, max_train or max_test: nothing is drawn",
+    ),
+    ("model.revision", lambda c: is_local(c.model.name), "for a bundled model or a folder: there is one version"),
+    ("model.quant_type", lambda c: c.model.quantisation != "4bit", "without model.quantisation=4bit"),
+    ("model.double_quant", lambda c: c.model.quantisation != "4bit", "without model.quantisation=4bit"),
+    ("model.seed", lambda c: not c.model.from_scratch, "without model.from_scratch=true"),
+    *((name, lambda c: c.lora.method == "full", "with lora.method=full: every weight is trained") for name in LORA),
+    ("training.epochs", lambda c: c.training.steps is not None, "with training.steps"),
+    ("training.warmup", lambda c: c.training.schedule == "constant", "with training.schedule=constant"),
+    ("training.evaluate_dialogues", lambda c: not c.training.evaluate_every, "with training.evaluate_every=0"),
+    ("training.best_metric", lambda c: not c.training.evaluate_every, "with training.evaluate_every=0"),
+    (
+        "training.save_every",
+        lambda c: c.training.evaluate_every > 0,
+        "with training.evaluate_every above 0: each evaluation saves a checkpoint",
+    ),
+    ("decoding.seed", lambda c: not c.decoding.sample, "without decoding.sample=true"),
+    ("decoding.batch_size", lambda c: c.decoding.prompt_lookup > 0, "with decoding.prompt_lookup: one reply at a time"),
+)
+
+
+# Values that say what happens anyway: no warm-up at a constant rate is none that was asked for in vain.
+NEUTRAL: dict[str, Any] = {
+    "model.revision": None,
+    "model.double_quant": False,
+    "lora.dropout": 0.0,
+    "lora.rslora": False,
+    "lora.embeddings": False,
+    "training.warmup": 0.0,
+    "training.best_metric": None,
+    "decoding.history": "gold",
+    "decoding.plan_bias": {},
+    "task.stemmer": False,
+}
+
+
+def without_effect(config: RunConfig, task: Task[Any]) -> dict[str, str]:
+    """Return {setting: why it has no effect} of a config, whether anybody set it or not."""
+    return {**{key: why for key, idle, why in RULES if idle(config)}, **task.without_effect()}
+
+
+def refuse_without_effect(given: Collection[str], *idle: Mapping[str, str]) -> None:
+    """Raise LabError for a setting among `given` that has no effect in any of the runs."""
+    for key in given:
+        if key not in SAID and idle and all(key in one for one in idle):
+            raise LabError(f"{key} has no effect {idle[0][key]}; leave it out")
+
+
+def wishes(config: RunConfig, given: Collection[str]) -> list[str]:
+    """Return those of some settings whose values ask for something; see NEUTRAL."""
+    held = dict(_flat(config))
+    return [key for key in given if key not in NEUTRAL or held.get(key) != NEUTRAL[key]]
+
+
+def lines_without_effect(config: RunConfig, task: Task[Any]) -> list[str]:
+    """Return a line for each setting that differs from its default and does nothing in this run."""
+    default = dict(_flat(type(config)(task=type(config.task)())))
+    held = dict(_flat(config))
+    idle = without_effect(config, task)
+    idle = {key: idle[key] for key in wishes(config, idle)}
+    return [f"{key}={shown(held[key])} has no effect {why}" for key, why in idle.items() if held[key] != default[key]]
+
+
+def _flat(section: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for knob in fields(section):
+        value = getattr(section, knob.name)
+        if is_dataclass(value):
+            yield from _flat(value, f"{prefix}{knob.name}.")
+        else:
+            yield f"{prefix}{knob.name}", value
+
+
+def keys_of(values: Mapping[str, Any]) -> list[str]:
+    """Return the settings that a recipe's values name: `section.key`.
+
+    >>> keys_of({"recipe": "mine", "training": {"steps": 3}, "lora": None})
+    ['recipe', 'training.steps']
+    """
+    found = []
+    for section, inner in values.items():
+        if isinstance(inner, Mapping):
+            found += [f"{section}.{key}" for key in inner]
+        elif inner is not None:
+            found.append(str(section))
+    return found

@@ -1,0 +1,51 @@
+"""The section `task` of a run that replies, which of its settings have no effect, and the files that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lab_lib.corpora.load import corpus_files
+from lab_lib.errors import LabError
+from lab_lib.files import expanded
+from lab_lib.prompts.dialogue_config import DialogueConfig
+from lab_lib.tasks import TaskConfig
+from lab_lib.tasks.base import files_below
+
+
+@dataclass(frozen=True)
+class ResponseConfig(DialogueConfig, TaskConfig):
+    """What the prompts of a dialogue hold, and by which rules its replies are scored."""
+
+    # 2022: the scorer that every published row used; 2023: with the later rule for hotel names.
+    rules: Literal["2022", "2023"] = "2022"
+    # Where the domain of a turn comes from. given: the predictions' active_domains if every turn has them, otherwise
+    # as estimated; estimated: from changes of the state; slot_names: from placeholders like [hotel_name].
+    active: Literal["given", "estimated", "slot_names"] = "given"
+    # Which tables there are. mwz: the MultiWOZ scorer's. states: predicted belief states and calls (by itself with
+    # predict_state). text: BLEU, chrF and ROUGE of the replies as they are. embedding: relevance to the user's words.
+    metrics: tuple[Literal["mwz", "states", "text", "embedding"], ...] = ("mwz",)
+    stemmer: bool = False  # ROUGE with Porter stemming; figures with and without it cannot be compared
+    embedding_model: str | None = None  # for metric embedding: folder or hub name of a sentence-transformers model
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other, and tables that nothing is in."""
+        super().__post_init__()
+        if not self.metrics:
+            raise LabError("task.metrics: none given; valid: mwz, states, text, embedding")
+        if ("embedding" in self.metrics) != bool(self.embedding_model):
+            raise LabError("task.metrics: 'embedding' goes with task.embedding_model, a folder or hub name")
+
+
+def idle_settings(tables: Collection[str]) -> dict[str, str]:
+    """Return {setting: why it has no effect} for a choice of tables."""
+    found = {} if "mwz" in tables else dict.fromkeys(("task.rules", "task.active"), "without 'mwz' in task.metrics")
+    return found if "text" in tables else {**found, "task.stemmer": "without 'text' in task.metrics"}
+
+
+def response_files(corpus: str, embedding_model: str | None) -> dict[str, Path]:
+    """Return {name: path} of the files of a corpus, and of an embedding model in a folder."""
+    more = files_below(expanded(embedding_model)) if embedding_model else {}
+    return {**corpus_files(corpus), **{f"embedding_model/{name}": path for name, path in more.items()}}

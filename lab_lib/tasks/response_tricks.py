@@ -1,0 +1,40 @@
+"""Replies that raise Inform and Success and answer nobody: placeholders offered at every turn, asked for or not.
+
+The scorer counts a placeholder wherever it stands, and nothing for one too many. Measured on MultiWOZ 2.2, where the
+gold replies have 1.60 placeholders each and 0.4 % of them have 8 or more: eleven published systems and our own rows
+have at most 2.61 each (1.63 times as many), and 1.6 % of replies with 8 or more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab_lib.evaluation.normalise import count_placeholders, normalise_reply
+from lab_lib.evaluation.scores import Predictions
+
+TIMES = 1.8  # as many placeholders a reply as the gold replies have
+# Placeholders of a full reply, and the share of full replies: one in every dialogue of 7.4 turns is 0.14.
+FULL, FULL_SHARE = 8, 0.05
+LEVEL = ("inform", "success")
+
+
+def odd_replies(
+    answers: Predictions, values: Mapping[str, float], gold: Predictions, best: Mapping[str, float]
+) -> list[str]:
+    """Return a sentence for each thing that speaks for stuffed replies; `values` and `best` as in `Task.odd`."""
+    counts, usual = _counts(answers), _counts(gold)
+    mean, gold_mean = sum(counts) / max(1, len(counts)), sum(usual) / max(1, len(usual))
+    full = sum(count >= FULL for count in counts) / max(1, len(counts))
+    found = []
+    if mean > TIMES * gold_mean:
+        found.append(f"{mean:.1f} placeholders a reply, the gold replies have {gold_mean:.1f}")
+    if full > FULL_SHARE:
+        found.append(f"{full:.0%} of the replies have {FULL} placeholders or more")
+    if all(values.get(key, 0.0) >= best[key] for key in LEVEL):
+        found.append(f"Inform {values['inform']} and Success {values['success']} are as good as the gold replies'")
+    return found
+
+
+def _counts(answers: Predictions) -> list[int]:
+    """Return the number of placeholders of each reply, as the scorer reads them."""
+    return [count_placeholders(normalise_reply(turn["response"])[0]) for turns in answers.values() for turn in turns]

@@ -64,7 +64,7 @@ def _about(record: Mapping[str, Any], base: str, adapter: bool) -> str:
     base_line = f"`{base}`" + (f" ({held})" if held else "")
     unknown = "" if licence(base) != "unknown" else " Its licence is on its own page; it holds for this model too."
     return (
-        f"{what} of {base_line}, fine-tuned for the task `{record['task']}` on the corpus `{public(record['corpus'])}`: "
+        f"{what} of {base_line}, fine-tuned for the task `{record['task']}`, corpus `{public(record['corpus'])}`: "
         f"{items['train']} items to learn from, {items['dev']} to choose on, {items['test']} to test on.{unknown}"
     )
 

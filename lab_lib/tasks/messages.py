@@ -51,6 +51,7 @@ class MessagesTask(Task[Chat]):
     free_text = True
     page_limit: ClassVar[int | None] = 300
     measures_surprise = True
+    submitted = ("response", SURPRISE)
 
     # ---- data --------------------------------------------------------------------------------------------------
     @cached_property
@@ -149,6 +150,10 @@ class MessagesTask(Task[Chat]):
                 found.append((asked, one.text))
             turn += 1
         return found
+
+    def words_of(self, answer: Mapping[str, Any]) -> str:
+        """Return the words of an answer, without the figures beside it."""
+        return super().words_of({"response": answer["response"]})
 
     def view(self, item: Chat, rows: Sequence[Row]) -> ItemView:
         """Return what was asked, the reference and every system's answer, turn by turn."""

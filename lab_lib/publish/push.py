@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, one_line
 from lab_lib.files import read_json
 from lab_lib.publish.card import model_card
 from lab_lib.runs.folder import RunFolder
@@ -16,7 +16,7 @@ CARD = "README.md"
 
 def check_name(name: str) -> None:
     """Raise LabError unless this is the name of a repository."""
-    if not re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", name):
+    if not re.fullmatch(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", name):
         raise LabError(f"'{name}': expected the name of a repository, owner/name")
 
 
@@ -63,5 +63,5 @@ def _asking(name: str, ask: Any) -> Any:
         status = error.response.status_code
         hint = "; is the login right, and is the owner yours?" if status in (401, 403) else ""
         raise LabError(f"{name}: the hub answered with status {status}{hint}") from None
-    except (OSError, errors.OfflineModeIsEnabled) as error:
-        raise LabError(f"{name}: the hub cannot be reached: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # of the connection: the library passes on what its client raises
+        raise LabError(f"{name}: the hub cannot be reached: {one_line(str(error))[:200]}") from error

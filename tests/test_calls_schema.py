@@ -132,7 +132,7 @@ def test_a_folder_without_the_files_is_refused(tmp_path: Path) -> None:
 def test_a_category_in_two_versions_is_refused_with_both_names(write: Write) -> None:
     folder = write([item(0)], [answer(0)])
     (folder / "BFCL_v3_multiple.json").write_text(json.dumps(item(0)))
-    with pytest.raises(LabError, match=r"BFCL_v3_multiple\.json, BFCL_v4_multiple\.json; keep one"):
+    with pytest.raises(LabError, match=r"BFCL_v3_multiple\.json and BFCL_v4_multiple\.json are one category; keep one"):
         read_bfcl(folder, "multiple")
 
 

@@ -82,7 +82,7 @@ def header(text: bytes, size: int | None = None) -> bytes:
     ("name", "content", "reason"),
     [
         ("config.json", b"[]", "config.json: expected an object of settings, found list"),
-        ("config.json", b"[" * 90_000, "config.json: JSON nested too deeply"),
+        ("config.json", b"[" * 90_000, "JSON nested too deeply"),
         ("generation_config.json", b"5", "generation_config.json: expected an object"),
         ("generation_config.json", b'{"eos_token_id": [1, "x"]}', "eos_token_id: expected the number of a token"),
         ("tokenizer.json", b"{}", "cannot load the tokenizer"), ("tokenizer_config.json", b"[]", "cannot load the tok"),

@@ -271,7 +271,5 @@ def test_a_conversation_with_plans_asks_twice_a_turn_and_keeps_both_answers(toke
         "reply",
         "reply",
     ]
-    with pytest.raises(LabError, match=r"task\.plan excludes task\.predict_state"):
-        DialogueConfig(plan=True, predict_state=True)
     with pytest.raises(LabError, match=r"task\.plan needs a decoder-only model"):
         check_dialogue(DialogueConfig(plan=True), PromptConfig("plain", "pairs"))

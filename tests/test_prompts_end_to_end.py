@@ -298,6 +298,22 @@ def test_own_replies_stay_in_the_history(tiny, tokenizer):
     assert "\nbot> I said this</s>\nuser>" in tokenizer.decode(asked[3].ids)
 
 
+@pytest.mark.parametrize(("gold_calls", "kinds"), [(False, ["call", "plan", "reply"]), (True, ["plan", "reply"])])
+def test_a_plan_comes_between_calls_and_reply(gold_calls, kinds, town, tokenizer):
+    """Answered with gold it is the training example; an own plan stays, and gold calls are not asked for."""
+    back_end, dialogue = BackEnd.of(town), town.splits["dev"][0]
+    settings, prompt = replace(CALLS, plan=True), replace(CONFIG, max_tokens=9000)
+    (example,) = dialogue_examples(dialogue, tokenizer, prompt, settings, back_end.database)
+    whole = lambda: converse_end_to_end(dialogue, tokenizer, prompt, settings, back_end, 0, True, gold_calls)  # noqa: E731
+    asked = held(whole(), [None] * 3 * len(dialogue.system_turns), tokenizer)
+    assert [p.asks for p in asked] == kinds * len(dialogue.system_turns)
+    for one in asked:
+        assert example.ids[: len(one.ids)] == one.ids and example.loss_mask[len(one.ids)]
+    own = held(whole(), [*[None] * (len(kinds) - 2), "bye", "see you", None], tokenizer)
+    assert "\nplan> bye</s>\nbot> see you</s>\nuser>" in tokenizer.decode(own[len(kinds)].ids)
+    assert bool(own[len(kinds) - 1].facts) != gold_calls
+
+
 @pytest.mark.parametrize(
     ("reply", "named"),
     [

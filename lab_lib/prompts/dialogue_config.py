@@ -22,7 +22,7 @@ class DialogueConfig:
     predict_state: bool = False
     # The model first writes what its reply will do, its dialogue acts and their slots, and then the reply:
     # plan> hotel recommend name area; hotel request stars. Better replies for about 15 more supervised tokens a turn;
-    # needs a corpus with annotated acts, and decoding answers twice a turn.
+    # needs a corpus with annotated acts, and decoding answers once more a turn.
     plan: bool = False
     # Before each user's turn a line with the number of turns still to come, left> 8, so that lab generate can ask for a
     # length. Needs prompt.learn=all, since a model that replies cannot know it; costs 5 tokens a user turn.
@@ -34,8 +34,6 @@ class DialogueConfig:
             raise LabError("task.predict_state excludes task.state, which would show the gold state")
         if self.database and not (self.state or self.predict_state):
             raise LabError("task.database needs task.state or task.predict_state")
-        if self.plan and self.predict_state:
-            raise LabError("task.plan excludes task.predict_state")
 
 
 def check_dialogue(dialogue: DialogueConfig, prompt: PromptConfig) -> None:

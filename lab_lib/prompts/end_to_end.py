@@ -47,17 +47,21 @@ def converse_end_to_end(
     back_end: BackEnd,
     room: int = 0,
     own_replies: bool = False,
+    gold_calls: bool = False,
 ) -> Conversation:
-    """Yield two prompts for each system turn: one asks for the calls, the next for the reply.
+    """Yield two prompts for each system turn: one asks for the calls, the next for the reply; a plan between them.
 
     Calls that are sent back change the belief state and stay in the history as the model wrote them; calls that
     cannot be read change nothing. The database answers with what it finds for that state, and books what can be
-    booked; it also says which venues stand behind each `[name]` of an own reply. Nothing is used of the corpus but the
+    booked; it also says which venues stand behind each `[name]` of an own reply. A plan that is sent back stays in the
+    history too. Nothing is used of the corpus but the
     user's words, and with `own_replies` off the earlier replies with the venues they named. An answer None stands for
-    the gold one. `room` tokens are kept free for each answer.
+    the gold one. `room` tokens are kept free for each answer. With `gold_calls` no prompt asks for calls: those of the
+    corpus stand there, and what it says was found and booked.
 
     The prompt for a reply carries its facts: `call` (the text), `state` {service: {slot: value}} after it, and
-    `problems`, see `read_calls`. Raises LabError naming dialogue and turn when a prompt cannot fit.
+    `problems`, see `read_calls`; none of these with `gold_calls`. Raises LabError naming dialogue and turn when a prompt
+    cannot fit.
     """
     belief, facts, history = Belief(), dict[str, Any](), list[Message]()
     layout, key, name = layout_for(tokenizer, prompt), dialogue.key, title(dialogue)
@@ -65,15 +69,18 @@ def converse_end_to_end(
     for message in dialogue_messages(dialogue, prompt, settings, back_end.database):
         if message.name == "named" and message.turn == replied + 1:
             continue  # these are the names in a gold reply that was not given
-        if message.name == "found":
+        if message.name == "found" and not gold_calls:
             message = replace(message, text=answer(belief, back_end.database))
-        if message.name == "call":
+        if message.name == "plan":
             ids = yield question(history, message, key, layout, room, name)
+            message = message if ids is None else answered(message, ids, tokenizer)
+        if message.name == "call":
+            ids = None if gold_calls else (yield question(history, message, key, layout, room, name))
             text = message.text if ids is None else answer_text(ids, tokenizer)
             message = message if ids is None else answered(message, ids, tokenizer)
             calls, problems = read_calls(text, back_end.functions)
             belief = belief.after(calls)
-            facts = {"call": text, "state": belief.state, "problems": problems}
+            facts = {} if gold_calls else {"call": text, "state": belief.state, "problems": problems}
         own = list[Message]()
         if message.is_answer:
             ids = yield replace(question(history, message, key, layout, room, name), facts=facts)

@@ -137,10 +137,11 @@ class ResponseTask(Task[Dialogue]):
 
     def converse(self, item: Dialogue, tokenizer: Any, variant: str = "") -> Conversation:
         """Yield a prompt for each system turn; end to end, one for its calls before it."""
-        if not self._end_to_end(variant):
-            return self.gold_conversation(item, tokenizer)
         room, own = self.decoding.max_new_tokens, self.decoding.history == "own"
-        return converse_end_to_end(item, tokenizer, self.prompt, self.config, self.back_end, room, own)
+        if not self.config.predict_state or not (own or self._end_to_end(variant)):
+            return self.gold_conversation(item, tokenizer)
+        gold = variant == GOLD_STATE
+        return converse_end_to_end(item, tokenizer, self.prompt, self.config, self.back_end, room, own, gold)
 
     def gold_conversation(self, item: Dialogue, tokenizer: Any) -> Conversation:
         """Yield a prompt for each system turn, after the gold states or calls."""

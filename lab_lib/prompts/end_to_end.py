@@ -60,8 +60,8 @@ def converse_end_to_end(
     corpus stand there, and what it says was found and booked.
 
     The prompt for a reply carries its facts: `call` (the text), `state` {service: {slot: value}} after it, and
-    `problems`, see `read_calls`; none of these with `gold_calls`. Raises LabError naming dialogue and turn when a prompt
-    cannot fit.
+    `problems`, see `read_calls`; none of these with `gold_calls`. Raises LabError naming dialogue and turn when a
+    prompt cannot fit.
     """
     belief, facts, history = Belief(), dict[str, Any](), list[Message]()
     layout, key, name = layout_for(tokenizer, prompt), dialogue.key, title(dialogue)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from command_line import commands, parse
 
+from lab_lib.corpora.chats.read import BUNDLED
 from lab_lib.files import read_json
 from lab_lib.results.rows import read_recorded
 from lab_lib.results.table import to_markdown
@@ -36,7 +37,7 @@ def needs_real_data(words: list[str]) -> bool:
     """Return whether a command reads files that are not in the repository."""
     if {"PREDICTIONS", "FOLDER"} & set(words):
         return True
-    return words[0] == "run" and load_recipe(words[1]).data.corpus != "town"
+    return words[0] == "run" and load_recipe(words[1]).data.corpus not in ("town", "helpdesk")
 
 
 RUN = [
@@ -63,6 +64,9 @@ def test_lab_commands_run(words, tmp_path, request):
         words = [*words, *SMALL, "--out", str(tmp_path / "run")]
     if {"PREDICTIONS", "FOLDER"} & set(words):
         words = with_files(words, request.getfixturevalue("lab_data"))
+    if "data.corpus=my.jsonl" in words:
+        lines = BUNDLED["helpdesk"].read_text(encoding="utf-8").splitlines(keepends=True)
+        (tmp_path / "my.jsonl").write_text("".join(lines[:20]), encoding="utf-8")
     done = shell([sys.executable, "-m", "lab_lib", *words], tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() or done.stderr.strip()

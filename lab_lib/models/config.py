@@ -28,9 +28,11 @@ class ModelConfig:
     quant_type: QuantType = "nf4"
     # True quantises the scales of the 64-weight blocks too: 0.5 -> 0.127 bits a weight, for a little time.
     double_quant: bool = True
-    # auto | bf16 | fp16 | fp32: the number format of the computations. auto takes what the hardware does natively.
+    # auto | fastest | bf16 | fp16 | fp32: the number format of the computations. auto takes what the hardware does
+    # natively; fastest measures bf16 against fp32 when a run begins on a CPU, and the run keeps the winner.
     dtype: Dtype = "auto"
-    # auto | eager | sdpa | flash_attention_2: eager is the slowest and most readable; all compute the same thing.
+    # auto | fastest | eager | sdpa | chunked | flash_attention_2: eager is the slowest and most readable; all compute
+    # the same thing. chunked is for training in bf16 on a CPU; fastest measures it against sdpa when a run begins.
     attention: Attention = "auto"
     # A LoRA adapter to put on the base: a bundled name (town-adapter, on lab-tiny), a folder or a hub name; none when
     # left out. Training trains it further, with the `lora` section that it was made with; the base stays as it is.

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 # Compute capability 8.0 is the A100; the T4 is 7.5 and the V100 7.0.
 NATIVE_BF16 = (8, 0)
-Dtype = Literal["auto", "bf16", "fp16", "fp32"]
-Attention = Literal["auto", "eager", "sdpa", "flash_attention_2"]
+Dtype = Literal["auto", "fastest", "bf16", "fp16", "fp32"]
+Attention = Literal["auto", "fastest", "eager", "sdpa", "chunked", "flash_attention_2"]
+FASTEST = "fastest"  # is measured when a run begins (runs/measured.py); where nothing was measured it means auto
 DTYPES = get_args(Dtype)
 # Families whose feed-forward layers reach beyond 65,504, the largest fp16 number: the loss becomes NaN. T5 and its
 # kin were pretrained in bf16, whose range is that of fp32.
@@ -107,6 +108,7 @@ def choose_dtype(wanted: str, machine: Machine, quantisation: str = "none", fami
     """
     if wanted not in DTYPES:
         raise LabError(f"model.dtype: unknown value {wanted!r}{nearest(wanted, DTYPES)}")
+    wanted = "auto" if wanted == FASTEST else wanted
     if wanted == "fp16" and family in NOT_FP16:
         raise LabError(f"model.dtype=fp16: a {family} model overflows in fp16 (NaN loss); use auto, bf16 or fp32")
     if machine.capability is None:
@@ -142,13 +144,16 @@ def _choose_cpu_dtype(wanted: str, machine: Machine, quantisation: str) -> Choic
 
 
 def choose_attention(wanted: str, machine: Machine, supports_sdpa: bool = True) -> Choice:
-    """Return the attention kernel, one of ATTENTIONS but `auto`; `supports_sdpa` says what the model's code offers.
+    """Return the attention kernel that a model is loaded with: eager, sdpa or flash_attention_2.
+
+    `supports_sdpa` says what the model's code offers. Chunks, which are for training, are put in later; a model that
+    has them decodes with sdpa.
 
     Raises LabError when flash attention is asked for and this machine cannot run it.
     """
     if wanted not in ATTENTIONS:
         raise LabError(f"model.attention: unknown value {wanted!r}{nearest(wanted, ATTENTIONS)}")
-    if wanted == "auto":
+    if wanted in ("auto", FASTEST, "chunked"):
         if not supports_sdpa:
             return Choice("eager", "this model has no fused attention")
         return Choice("sdpa", "PyTorch's fused attention: no extra package, on GPU and CPU")

@@ -11,6 +11,7 @@ from lab_lib.models.adapter import check_adapter, load_adapter
 from lab_lib.models.config import ModelConfig, Quantisation, QuantType
 from lab_lib.models.fast_cpu.denormals import flush_denormals
 from lab_lib.models.hardware import (
+    FASTEST,
     Choice,
     Machine,
     choose_attention,
@@ -124,7 +125,7 @@ def _training_attention(model: Any, config: ModelConfig, dtype: str) -> Choice |
     """Return the faster attention a CPU trains with, where the choice was left to us; None where there is none."""
     from lab_lib.models.fast_cpu.chunked_attention import use_chunks
 
-    return use_chunks(model, dtype) if config.attention == "auto" else None
+    return use_chunks(model, dtype) if config.attention in ("auto", FASTEST, "chunked") else None
 
 
 def forget_generation_settings(model: Any, tokenizer: Any) -> None:

@@ -9,14 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab_lib.config import build, cut, override, parse_yaml
+from lab_lib.config import as_dict, build, cut, override, parse_yaml
 from lab_lib.corpora.config import DataConfig
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.strategies import expand_assignments, expand_section
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.config import EvaluateConfig
-from lab_lib.files import read_json, read_text
+from lab_lib.files import read_json, read_json_or, read_text, reading
 from lab_lib.models.config import ModelConfig
+from lab_lib.models.hardware import FASTEST
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.runs.no_effect import keys_of, refuse_without_effect, wishes, without_effect
 from lab_lib.tasks import TaskConfig, find_task
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 RECIPE_NAME = re.compile(r"\w[\w.-]{0,79}")  # part of the names of folders: no path, and none of the dots that are one
+MEASURED = "measured.json"  # in a run folder: what `fastest` was on the machine that it began on, see measured.py
 INPUTS = "inputs.json"  # in a run folder: hashes of what the run reads, see inputs.py
 # Settings of before lab_lib 0.2 that stand in the section of their task now.
 MOVED = {
@@ -195,14 +197,20 @@ def load_run_config(folder: Path, assignments: Sequence[str] = ()) -> RunConfig:
 
 
 def pinned(config: RunConfig, folder: Path) -> RunConfig:
-    """Return a config with the commit that its hub model had when the run in `folder` began; else the config itself.
+    """Return a config with what was found out when the run in `folder` began; else the config itself.
 
-    A repository without a revision, or with a branch, is the newest one each time it is asked for.
+    That is the commit of its hub model (a repository without a revision, or with a branch, is the newest one each time
+    it is asked for), and what was the fastest.
     """
-    known = read_inputs(folder).get("model", {})
-    if known.get("revision") and (known.get("name"), known.get("asked")) == (config.model.name, config.model.revision):
-        return replace(config, model=replace(config.model, revision=known["revision"]))
-    return config
+    model, known = config.model, read_inputs(folder).get("model", {})
+    if known.get("revision") and (known.get("name"), known.get("asked")) == (model.name, model.revision):
+        model = replace(model, revision=known["revision"])
+    found = read_json_or({}, folder / MEASURED)
+    with reading(folder / MEASURED, "what was measured when the run began"):
+        values = {name: found[name]["value"] for name in found if getattr(model, name) == FASTEST}
+    if values:
+        model = build(ModelConfig, {**as_dict(model), **values}, str(folder / MEASURED))
+    return replace(config, model=model)
 
 
 def read_inputs(path: Path) -> dict[str, Any]:

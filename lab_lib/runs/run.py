@@ -15,6 +15,7 @@ from lab_lib.runs.context import Context, open_context, plan_run
 from lab_lib.runs.folder import RunFolder, stage
 from lab_lib.runs.inputs import tie
 from lab_lib.runs.lock import owning
+from lab_lib.runs.measured import settle
 from lab_lib.runs.record import environment
 from lab_lib.runs.splits import left_out
 from lab_lib.training.stopping import noticing_signals
@@ -30,7 +31,7 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
     """
     planned = plan_run(pinned(config, path), stages, console)
     with owning(path):
-        context = tie(open_context(*planned, path, console), stages)
+        context = settle(tie(open_context(*planned, path, console), stages))
         console.print(f"[bold]{context.config.recipe}[/] in {context.folder.path}")
         console.print(plan(context))
         for line in left_out(context.task, context.splits):

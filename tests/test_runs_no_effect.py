@@ -108,3 +108,10 @@ def test_every_idle_setting_is_one(name):
     for key in idle_settings(config):
         section, _, knob = key.partition(".")
         assert hasattr(getattr(config, section), knob), key
+
+
+def test_a_task_that_draws_its_splits_takes_the_seed():
+    """For others it is refused where nothing is drawn."""
+    assert load_recipe("chat-cpu", ["data.seed=3"]).data.seed == 3
+    with pytest.raises(LabError, match=r"data\.seed has no effect without data\.hold_out"):
+        load_recipe("town-qlora-cpu", ["data.seed=3"])

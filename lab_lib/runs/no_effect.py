@@ -64,7 +64,8 @@ NEUTRAL: dict[str, Any] = {
 
 def without_effect(config: RunConfig, task: Task[Any]) -> dict[str, str]:
     """Return {setting: why it has no effect} of a config, whether anybody set it or not."""
-    return {**{key: why for key, idle, why in RULES if idle(config)}, **task.without_effect()}
+    idle = {key: why for key, idle, why in RULES if idle(config) and key not in task.with_effect}
+    return {**idle, **task.without_effect()}
 
 
 def refuse_without_effect(given: Collection[str], *idle: Mapping[str, str]) -> None:

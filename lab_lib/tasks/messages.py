@@ -52,6 +52,7 @@ class MessagesTask(Task[Chat]):
     page_limit: ClassVar[int | None] = 300
     measures_surprise = True
     submitted = ("response", SURPRISE)
+    with_effect = ("data.seed",)  # it draws the splits of a single file
 
     # ---- data --------------------------------------------------------------------------------------------------
     @cached_property

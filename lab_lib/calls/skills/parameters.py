@@ -63,7 +63,7 @@ def _checked(schema: Mapping[str, Any], where: str, inside_list: bool = False) -
     allowed = ("type", *KEYS[kind])
     for key in schema:
         if key not in allowed:
-            raise LabError(f"{where}: keyword {shown(key)} of a {kind}{nearest(str(key), (*allowed, *COMMON))}")
+            raise LabError(f"{where}: keyword {shown(key)} of type {kind}{nearest(str(key), (*allowed, *COMMON))}")
     found = {key: schema[key] for key in allowed if key in schema}
     if "enum" in found:
         return {"type": kind, "enum": _options(found, kind, where)}

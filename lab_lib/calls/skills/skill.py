@@ -11,7 +11,7 @@ from lab_lib.calls.call import literal
 from lab_lib.calls.schema import Function
 from lab_lib.calls.skills.bounds import is_optional
 from lab_lib.calls.skills.parameters import check_name
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError
 
 NO_SKILL = "none"  # the name of the call that says: nothing was asked of the assistant
 NO_SKILL_TEXT = (
@@ -56,14 +56,8 @@ class Skills(Mapping[str, Skill]):
             self._by_name[skill.name] = skill
 
     def __getitem__(self, name: str) -> Skill:
-        """Return a skill. Raises LabError, which names the nearest one, for a name that is not there."""
-        if name not in self._by_name:
-            raise LabError(f"no skill '{name[:80]}'{nearest(name, self._by_name)}")
+        """Return a skill."""
         return self._by_name[name]
-
-    def __contains__(self, name: object) -> bool:
-        """Return whether a skill of that name is there."""
-        return name in self._by_name
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""

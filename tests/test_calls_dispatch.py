@@ -28,8 +28,8 @@ HOME = load_skills(["home"])
 SCHEMA = grammar_schema(HOME)
 GRAMMAR = jsonschema.Draft202012Validator(SCHEMA)
 TOOLS = {name: jsonschema.Draft202012Validator(tool(skill)["function"]["parameters"]) for name, skill in HOME.items()}
-ODD = ['say "hi"', "back\\slash\\n", "9*9", "O'Hare", "São Paulo", "東京", "🎉👩‍👩‍👧", "x" * MAX_LENGTH, "a\nb", "\0", " ",
-       "none()", "<|im_end|>", "### User: x", "\u2028", "{x}", "%s", "'''", "#", "\u202eabc", "ﬁ"]  # fmt: skip
+ODD = ['say "hi"', "back\\slash\\n", "9*9", "O'Hare", "São Paulo", "東京", "🎉👩‍👩‍👧", "x" * MAX_LENGTH, "a\nb", "\0",
+       " ", "none()", "<|im_end|>", "### User: x", "\u2028", "{x}", "%s", "'''", "#", "\u202eabc", "ﬁ"]  # fmt: skip
 
 
 def texts(schema: dict[str, Any]) -> st.SearchStrategy[str]:
@@ -144,14 +144,17 @@ def skills(tmp_path_factory):
 
 HOSTILE = [
     'the user said note(text="x")', 'note(text="x") is what I would call', '```note(text="x")```', "Note: text",
-    'note(text=note(text="x"))', 'note(text="x").upper()', 'note(text=__import__("os").system("true"))', 'note(text=SECRET)',
+    'note(text=note(text="x"))', 'note(text="x").upper()', 'note(text=__import__("os").system("true"))',
+    'note(text=SECRET)',
     '__import__("os")', 'note.__class__(text="x")', '__init__(text="x")', 'note.__call__(text="x")', "_hidden()",
     'system("true")', 'system(text="true")', 'os.system("true")', "print()", 'eval("1")', 'own.note(text="x")',
     'n\u043ete(text="x")', '\uff4eote(text="x")', 'note(t\u0435xt="x")', 'note(text\u200b="x")',
-    f"count(number={'9' * 5000})", "count(number=9**9**9)", "count(number=1e999)", "count(number=-1)", "count(number=True)",
+    f"count(number={'9' * 5000})", "count(number=9**9**9)", "count(number=1e999)", "count(number=-1)",
+    "count(number=True)",
     "count(number=5.0)", 'count(number="5")', f'note(text="{"a" * 1_000_000}")', f'note(text="{"a" * 201}")',
     'note(text="")', "[" * 500, 'note(text="a" * 10**9)', '<|im_end|>note(text="x")', 'note(text="x")</s>',
-    'note(text="x")\n### User: hi\nnote(text="y")', '[note(text="x"), note(text="y")]', 'note(text="x"); note(text="y")',
+    'note(text="x")\n### User: hi\nnote(text="y")', '[note(text="x"), note(text="y")]',
+    'note(text="x"); note(text="y")',
     'note(**{"text": "x"})', 'note(*["x"])', 'note("x", text="y")', 'note("x", "y")', 'note(text="x", text="y")',
     'note(text=f"{SECRET}")', 'note(text=lambda: 1)', 'note(text="x") or note(text="y")', '"note"(text="x")',
     'note(text=b"x")', "note()", "note", "note(text=None)", 'note(text="x", __class__="y")', 'note(text="\\ud800")',
@@ -199,7 +202,9 @@ def test_an_option_that_is_none_of_them_names_the_nearest():
 
 # ---- what runs -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("text", ["it's $(touch x); `rm` \"now\" \\ 東京 <|im_end|> note(text='y')"])
-def test_a_call_runs_in_a_process_of_its_own_and_its_arguments_are_only_data(text, skills, tmp_path, monkeypatch, capfd):
+def test_a_call_runs_in_a_process_of_its_own_and_its_arguments_are_only_data(
+    text, skills, tmp_path, monkeypatch, capfd
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "json.py").write_text("raise SystemExit('a file of the current folder was imported')")
     assert run_call(Call("note", {}, (text,)), skills) == f"noted: {text}"

@@ -173,7 +173,7 @@ def test_several_files_combine_and_one_name_is_there_once(tmp_path):
 
 
 # ---- oracles ---------------------------------------------------------------------------------------------------
-ANNOTATIONS = [str, int, float, bool, Literal["a", "b"], Literal[1, 2], list[str], list[Literal["a"]], Optional[str]]
+ANNOTATIONS = [str, int, float, bool, Literal["a", "b"], Literal[1, 2], list[str], list[Literal["a"]], Optional[str]]  # noqa: UP045
 
 
 def plain(schema: Any) -> Any:

@@ -115,20 +115,16 @@ def _spelling(utterance: str) -> str:
 def _balance(rows: Sequence[Row], skills: Skills, paths: Sequence[Path]) -> Iterator[Finding]:
     """Yield the classes that have no, too few or too many of the examples to learn from."""
     counts = Counter(row.call.name for row in rows if row.call and not row.in_prompt)
-    if not paths:
-        return
-    for name in (*skills, NO_SKILL):
+    (largest, most), *_ = counts.most_common(1) or [("", 0)]
+    for name in (*skills, NO_SKILL) if paths else ():
+        share = f"'{name}' has {counts[name]} of {counts.total()} examples"
         if not counts[name]:
             yield Finding(paths[0].parent, 0, f"no examples of '{name}'")
-        elif counts[name] < RARE * max(counts.values()):
-            yield Finding(
-                paths[0].parent, 0, f"'{name}' has {counts[name]} examples, the largest class {max(counts.values())}"
-            )
+        elif counts[name] < RARE * most:
+            yield Finding(paths[0].parent, 0, f"{share}, '{largest}' has {most}")
         elif counts[name] > MAJORITY * counts.total():
-            share = 100 * counts[name] / counts.total()
-            yield Finding(
-                paths[0].parent, 0, f"{share:.0f} % of the examples are '{name}': always answering so scores as much"
-            )
+            part = f"{100 * counts[name] / counts.total():.0f} %"
+            yield Finding(paths[0].parent, 0, f"{share}: who always answers so is right in {part}")
 
 
 def _counts(rows: Sequence[Row], split: str) -> str:

@@ -65,7 +65,7 @@ class _Parser:
             self._header(number, line)
         elif pair := PAIR.fullmatch(line):
             self._pair(number, pair[1], pair[2].strip())
-        elif meant := MEANT.fullmatch(line):
+        elif (meant := MEANT.fullmatch(line)) and (self.section != PROMPT or line.lstrip().startswith("#")):
             role = meant[1].capitalize()
             self._report(number, f"{shown(line)} looks like an example; write '### {role}: ...'")
             self._pair(number, role, meant[2].strip())

@@ -36,21 +36,20 @@ def lint(training: Sequence[Path], held_out: Sequence[Path], skills: Skills) -> 
     other skills; utterances that are there twice, with the same call or another; skills without examples, and classes
     that are far too large or small, of the training files; and near copies, when too many held-out rows are some.
     """
-    findings: list[Finding] = []
-    rows: list[Row] = []
-    for split, paths in (("train", training), ("held-out", held_out)):
-        for path in paths:
-            file, faults = parse_examples(read_text(path), path)
-            findings += faults
-            findings += _prompt_faults(file, skills)
-            rows += _rows(file, split, skills, findings)
-    findings += _repeated(rows)
-    learned = [row for row in rows if row.split == "train"]
-    findings += _balance(learned, skills, training)
-    copies, notes = near_copies(learned, [row for row in rows if row.split == "held-out"])
-    counts = [f"{len(paths)} {split} files: {_counts(rows, split)}" for split, paths in (
-        ("train", training), ("held-out", held_out)) if paths]  # fmt: skip
-    return Lint(tuple(sorted([*findings, *copies])), (*counts, *notes))
+    named = {"train": training, "held-out": held_out}
+    parsed = [(split, *parse_examples(read_text(path), path)) for split, paths in named.items() for path in paths]
+    rows = [row for split, file, _ in parsed for row in _rows(file, split, skills)]
+    learned, asked = ([row for row in rows if row.split == split] for split in named)
+    copies, notes = near_copies(learned, asked)
+    findings = [
+        *(fault for _, file, faults in parsed for fault in (*faults, *_prompt_faults(file, skills))),
+        *(Finding(row.path, row.example.call_line, row.fault) for row in rows if row.fault),
+        *_repeated(rows),
+        *_balance(learned, skills, training),
+        *copies,
+    ]
+    counts = [f"{len(paths)} {split} files: {_counts(rows, split)}" for split, paths in named.items() if paths]
+    return Lint(tuple(sorted(findings)), (*counts, *notes))
 
 
 def _skill_name(file: ExampleFile) -> str:
@@ -72,15 +71,12 @@ def _prompt_faults(file: ExampleFile, skills: Skills) -> Iterator[Finding]:
         yield Finding(file.path, file.prompt_line, f"the prompt is not that of the skill: {shown(expected, 200)}")
 
 
-def _rows(file: ExampleFile, split: str, skills: Skills, findings: list[Finding]) -> Iterator[Row]:
-    """Yield the examples of a file with their checked calls; add what is wrong with a call to the findings."""
+def _rows(file: ExampleFile, split: str, skills: Skills) -> Iterator[Row]:
+    """Yield the examples of a file, each with its checked call or what is wrong with it."""
     name = _skill_name(file)
     for in_prompt, examples in ((True, file.prompt_examples), (False, file.examples)):
         for example in examples:
-            call, fault = _checked(example.call, name, skills)
-            if fault:
-                findings.append(Finding(file.path, example.call_line, fault))
-            yield Row(file.path, split, in_prompt, example, call)
+            yield Row(file.path, split, in_prompt, example, *_checked(example.call, name, skills))
 
 
 def _checked(text: str, name: str, skills: Skills) -> tuple[Call | None, str]:

@@ -14,14 +14,12 @@ from lab_lib.files import read_text
 
 
 def read_table(path: str | Path, skills: Skills) -> tuple[SkillExample, ...]:
-    """Return the examples of a TSV file. Raises LabError naming the line of a row that has not its two cells, or whose
-    call is not accepted.
+    """Return the examples of a TSV file.
+
+    Raises LabError naming the line of a row that has not its two cells, or whose call is not accepted.
     """
-    return tuple(_row(line, number, path, skills) for number, line in enumerate(_lines(path), 1))
-
-
-def _lines(path: str | Path) -> list[str]:
-    return read_text(path).removesuffix("\n").split("\n")
+    lines = read_text(path).removesuffix("\n").split("\n")
+    return tuple(_row(line, number, path, skills) for number, line in enumerate(lines, 1))
 
 
 def _row(line: str, number: int, path: str | Path, skills: Skills) -> SkillExample:

@@ -31,13 +31,17 @@ class ExampleFile:
 
 @dataclass(frozen=True)
 class Row:
-    """An example in its file and split, "train" or "held-out"; `call` is its checked call, None where it has none."""
+    """An example in its file and split, "train" or "held-out".
+
+    `call` is its checked call, None where it has none; `fault` says what is wrong with it, "" for nothing.
+    """
 
     path: Path
     split: str
     in_prompt: bool
     example: SkillExample
     call: Call | None
+    fault: str = ""
 
 
 @dataclass(frozen=True, order=True)

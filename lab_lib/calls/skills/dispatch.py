@@ -45,13 +45,13 @@ def run_call(call: Call, skills: Skills, seconds: float = SECONDS) -> str:
 
 def _ask(request: Mapping[str, Any], name: str, seconds: float) -> Mapping[str, Any]:
     """Send a request to a new process and return its answer; the process and its children are gone afterwards."""
-    process = _started()
-    try:
-        output, _ = process.communicate(json.dumps(request).encode(), timeout=seconds)
-    except subprocess.TimeoutExpired:
-        raise CallRefused("time", f"{name} was not done after {seconds:g} seconds and was stopped") from None
-    finally:
-        _end(process)
+    with _started() as process:
+        try:
+            output, _ = process.communicate(json.dumps(request).encode(), timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise CallRefused("time", f"{name} was not done after {seconds:g} seconds and was stopped") from None
+        finally:
+            _kill(process)
     try:
         return dict(json.loads(output))
     except ValueError:
@@ -71,14 +71,10 @@ def _started() -> subprocess.Popen[bytes]:
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and what it started, and wait for it."""
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and what it started; those that have ended already are no fault."""
     with suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
-    for stream in (process.stdin, process.stdout):
-        with suppress(OSError):
-            stream.close() if stream else None
-    process.wait()

@@ -71,14 +71,22 @@ def render_call(call: Call) -> str:
 def render_calls(calls: Sequence[Call]) -> str:
     """Return calls with keyword arguments as one text to learn: one alone, several or none as a list.
 
-    Texts stand in double quotes, escaped as in JSON, which Python reads the same. `parse_calls` reads them back.
+    Texts stand in double quotes, escaped as in JSON, which Python reads the same, those in lists too. `parse_calls`
+    reads them back.
 
     >>> render_calls([Call("find_hotel", {"area": "north"})]), render_calls([])
     ('find_hotel(area="north")', '[]')
     """
-    written = [f"{call.name}({', '.join(f'{n}={_literal(v)}' for n, v in call.arguments.items())})" for call in calls]
+    written = [f"{call.name}({', '.join(f'{n}={literal(v)}' for n, v in call.arguments.items())})" for call in calls]
     return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
 
 
-def _literal(value: Any) -> str:
+def literal(value: Any) -> str:
+    """Return a value as it stands in the text of a call.
+
+    >>> print(literal(["O'Hare", 5.0, True, None]))
+    ["O'Hare", 5.0, True, None]
+    """
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from lab_lib.cli import (
+    calls,
     course,
     data,
     decoding,
@@ -46,6 +47,7 @@ VERBS: tuple[Callable[..., None], ...] = (
 )
 for verb in VERBS:
     app.command()(verb)
+app.add_typer(calls.app, name="calls", help="Skills of an assistant and the examples to learn them from.")
 app.add_typer(data.app, name="data", help="Look at, audit, make and fetch corpora.")
 app.add_typer(models.app, name="models", help="Models on this machine: list, fetch, show, remove.")
 app.add_typer(recipes.app, name="recipes", help="List, print, copy and check recipes.")

@@ -1,0 +1,74 @@
+"""What is left of an utterance without its values: two with the same skeleton differ in what was filled in only."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from lab_lib.calls.call import Call
+
+SLOT = "_"
+RUN = 4  # words in a piece of a skeleton
+# Two skeletons are near copies when they share this much of all their pieces. A single shared piece, such as `on my
+# shopping list`, says little: of the course's own utterances, written by different people, a third share one.
+NEAR = 0.5
+# Numbers are values too when they are spoken; what is written in digits is masked anyway.
+SPOKEN_NUMBERS = """
+one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand half quarter third
+null eins ein eine einen einer zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn
+sechzehn siebzehn achtzehn neunzehn zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig hundert tausend
+halb halbe halben viertel
+"""
+NUMBER_WORDS = frozenset(SPOKEN_NUMBERS.split())
+Skeleton = frozenset[str]
+
+
+def skeleton(utterance: str, call: Call) -> Skeleton:
+    """Return the runs of four words of an utterance in which the values of its call and all numbers are masked.
+
+    Values that stand side by side become one mask. A shorter text is one run, and one of masks alone has none.
+
+    >>> sorted(skeleton("Is it wet in New York tonight", Call("weather", {"location": "New York"})))
+    ['is it wet in', 'it wet in _', 'wet in _ tonight']
+    """
+    text = f" {' '.join(_words(utterance))} "
+    for value in sorted(_spoken(call), key=len, reverse=True):
+        text = text.replace(f" {value} ", f" {SLOT} ")
+    masked: list[str] = []
+    for word in text.split():
+        word = SLOT if word in NUMBER_WORDS or re.search(r"\d", word) else word
+        if word != SLOT or masked[-1:] != [SLOT]:
+            masked.append(word)
+    if set(masked) <= {SLOT}:
+        return frozenset()
+    return frozenset(" ".join(masked[start : start + RUN]) for start in range(max(1, len(masked) - RUN + 1)))
+
+
+def nearest_skeletons(asked: Sequence[Skeleton], known: Sequence[Skeleton]) -> list[tuple[float, int]]:
+    """Return for each skeleton (the share of pieces that it has in common with the nearest known one, its place).
+
+    The share is 0 and the place -1 where no piece is known.
+    """
+    holders: dict[str, list[int]] = defaultdict(list)
+    for place, pieces in enumerate(known):
+        for piece in pieces:
+            holders[piece].append(place)
+    found = []
+    for pieces in asked:
+        common = Counter(place for piece in pieces for place in holders.get(piece, ()))
+        shares = ((count / len(pieces | known[place]), -place) for place, count in common.items())
+        share, place = max(shares, default=(0.0, 1))
+        found.append((share, -place))
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
+def _spoken(call: Call) -> set[str]:
+    """Return the values of a call as words; True and False are not spoken."""
+    values = [one for value in call.arguments.values() for one in (value if isinstance(value, list) else [value])]
+    return {" ".join(_words(str(value))) for value in values if not isinstance(value, bool)} - {""}

@@ -1,0 +1,48 @@
+"""What a decoding grammar of skills has to know: one JSON Schema of all calls, in which everything has a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lab_lib.calls.skills.bounds import MAX_DECIMALS, is_optional, limited
+from lab_lib.calls.skills.skill import NO_SKILL, Skill, Skills
+
+DECIMALS = "x-maxDecimals"  # digits behind the point of a number: JSON Schema has no exact word for it
+
+
+def grammar_schema(skills: Skills) -> dict[str, Any]:
+    """Return the schema of {name, arguments} for every skill, and for `none`; keys stand in the order to write them.
+
+    Texts have a maxLength or are options, numbers a minimum and maximum (and DECIMALS), lists a maxItems. Null is no
+    value here: such an argument is left out. Every instance is a call that `check_call` accepts, and every call that
+    it accepts is, its arguments as it returns them, an instance.
+    """
+    nothing = _call(NO_SKILL, {}, [])
+    return {"anyOf": [*(_call(name, *_arguments(skill)) for name, skill in skills.items()), nothing]}
+
+
+def _call(name: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    arguments = {"properties": properties, "required": required, "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": {"name": {"const": name}, "arguments": {"type": "object", **arguments}},
+        "required": ["name", "arguments"],
+        "additionalProperties": False,
+    }
+
+
+def _arguments(skill: Skill) -> tuple[dict[str, Any], list[str]]:
+    return {one.name: _value(one.raw) for one in skill.function.parameters}, list(skill.function.required)
+
+
+def _value(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of one value: without texts, default and null, with all limits."""
+    plain = {key: value for key, value in schema.items() if key not in ("default", "description")}
+    if is_optional(schema):
+        plain["type"] = schema["type"][0]
+        plain |= {"enum": [option for option in schema["enum"] if option is not None]} if "enum" in schema else {}
+    filled = limited(plain)
+    if "items" in filled:
+        filled["items"] = _value(filled["items"])
+    return {**filled, DECIMALS: MAX_DECIMALS} if filled["type"] == "number" else filled

@@ -1,0 +1,89 @@
+"""Skills from files. A `.py` file is the user's own code and is imported, only when it is named; YAML runs nothing."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab_lib.calls.skills.described import described_skills
+from lab_lib.calls.skills.signature import skill_of
+from lab_lib.calls.skills.skill import Skills
+from lab_lib.errors import LabError
+from lab_lib.files import expanded, read_text
+
+HOME = Path(__file__).resolve().parents[2] / "data" / "skills" / "home.py"  # the ten skills of the course
+BUNDLED = {"home": HOME}
+
+
+def load_skills(files: Sequence[str | Path]) -> Skills:
+    """Return the skills of several files together, in order; `home` names the bundled ones.
+
+    Raises LabError for an ending other than .py, .yaml or .yml, a file without skills, two skills with one name, and
+    what `skill_of` and `described_skills` refuse.
+    """
+    return Skills([skill for name in files for skill in _of_file(skill_path(name))])
+
+
+def skill_path(name: str | Path) -> Path:
+    """Return the file that a name of a user means."""
+    return BUNDLED.get(str(name)) or expanded(name)
+
+
+def _of_file(path: Path) -> list[Any]:
+    if path.suffix in (".yaml", ".yml"):
+        return described_skills(path)
+    if path.suffix != ".py":
+        raise LabError(f"{path}: skills stand in a .py, .yaml or .yml file, or are the bundled ones, 'home'")
+    return [skill_of(function, path) for function in functions_of(path).values()]
+
+
+def functions_of(path: Path) -> dict[str, Callable[..., Any]]:
+    """Import a file and return its skills: the functions written in it whose names do not begin with `_`.
+
+    Raises LabError for code that cannot be imported, two functions with one name, and a file without any.
+    """
+    names = _written(path)
+    module = _imported(path)
+    found = {name: module[name] for name in names if inspect.isroutine(module.get(name))}
+    if not found:
+        raise LabError(f"{path}: no skill here: a skill is a function whose name does not begin with '_'")
+    return found
+
+
+def _written(path: Path) -> list[str]:
+    """Return the names of a file's own public functions. Raises LabError for one that is there twice (overloads)."""
+    try:
+        body = ast.parse(read_text(path)).body
+    except (SyntaxError, ValueError) as error:
+        line = f"line {error.lineno}: " if isinstance(error, SyntaxError) and error.lineno else ""
+        raise LabError(f"{path}: {line}not Python: {getattr(error, 'msg', error)}") from None
+    names: dict[str, int] = {}
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            if node.name in names:
+                first = f"line {names[node.name]} and line {node.lineno}"
+                raise LabError(f"{path}: {first} both define '{node.name}'; a skill has one signature, no overloads")
+            names[node.name] = node.lineno
+    return list(names)
+
+
+def _imported(path: Path) -> dict[str, Any]:
+    """Run a file and return its names. Raises LabError for whatever it raises."""
+    name = f"lab_skills_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise LabError(f"{path}: cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # some decorators look their module up
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise LabError(f"{path}: importing it failed: {type(error).__name__}: {error}") from None
+    finally:
+        del sys.modules[name]
+    return vars(module)

@@ -1,0 +1,45 @@
+"""The process in which one skill runs: reads a request from stdin, writes its answer to stdout, and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lab_lib.calls.call import Call
+from lab_lib.calls.skills.check import check_call
+from lab_lib.calls.skills.load import functions_of
+from lab_lib.calls.skills.signature import skill_of
+from lab_lib.calls.skills.skill import Skills
+from lab_lib.errors import shown
+
+LONGEST = 10_000  # characters of a sentence
+
+
+def main() -> None:
+    """Answer one request. What the skill itself prints goes nowhere."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    json.dump(answer(json.load(sys.stdin)), answers)
+    answers.flush()
+    os._exit(0)  # threads that a skill left behind are not waited for
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, str]:
+    """Return {"text": what the skill said} or {"error": why there is none}. The arguments are checked here too."""
+    path, name = Path(request["file"]), request["name"]
+    try:
+        functions = functions_of(path)
+        skills = Skills([skill_of(function, path) for function in functions.values()])
+        call = check_call(Call(name, request["arguments"]), skills)
+        given = {**skills[name].defaults, **{str(key): value for key, value in call.arguments.items()}}
+        text = functions[name](**given)
+    except (Exception, SystemExit) as error:
+        return {"error": f"{type(error).__name__}: {error}"[:LONGEST]}
+    if not isinstance(text, str):
+        return {"error": f"it returned {shown(text)}, expected a text"}
+    return {"text": text} if len(text) <= LONGEST else {"error": f"it returned {len(text)} characters"}

@@ -1,0 +1,64 @@
+"""`lab calls`: the skills of an assistant, and the examples from which a model learns to call them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab_lib.cli.console import console, print_line, safe_console
+
+app = typer.Typer(no_args_is_help=True)
+SkillFiles = Annotated[
+    list[str] | None, typer.Option("--skills", help="A .py or .yaml file of skills, may be repeated. Default: home.")
+]
+
+
+@app.command()
+def skills(
+    files: Annotated[
+        list[str] | None, typer.Argument(help=".py files (they are imported: your own code) or .yaml. Default: home.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the tools of OpenAI's interface as JSON.")] = False,
+) -> None:
+    """Print how a prompt describes each skill, or their JSON schemas."""
+    from lab_lib.calls.skills.load import load_skills
+    from lab_lib.calls.skills.skill import prompt_text, tool
+
+    found = load_skills(files or ["home"])
+    if as_json:
+        print(json.dumps([tool(skill) for skill in found.values()], indent=1, ensure_ascii=False))
+        return
+    out = safe_console(highlight=False)
+    for skill in found.values():
+        out.print(f"{prompt_text(skill)}\n", markup=False, soft_wrap=True)
+    print_line(f"{len(found)} skills")
+
+
+@app.command()
+def lint(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Example files, or folders of them, to learn from. Default: the bundled."),
+    ] = None,
+    held_out: Annotated[
+        list[Path] | None, typer.Option("--held-out", help="Files or folders to test on, may be repeated.")
+    ] = None,
+    skill_files: SkillFiles = None,
+) -> None:
+    """Check example files against their skills and each other; exit code 1 when something was found."""
+    from lab_lib.calls.examples.bundled import HELD_OUT, TRAIN, example_files
+    from lab_lib.calls.examples.lint import lint as check
+    from lab_lib.calls.skills.load import load_skills
+
+    training, tests = (files or [], held_out or []) if files or held_out else ([TRAIN], [HELD_OUT])
+    found = check(example_files(training), example_files(tests), load_skills(skill_files or ["home"]))
+    out = safe_console(highlight=False)
+    for finding in found.findings:
+        out.print(str(finding), markup=False, soft_wrap=True)
+    for note in found.notes:
+        print_line(note)
+    console.print(f"{len(found.findings)} findings")
+    raise typer.Exit(1 if found.findings else 0)

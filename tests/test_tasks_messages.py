@@ -15,12 +15,12 @@ from lab_lib.decoding.config import DecodeConfig
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Row
+from lab_lib.evaluation.surprise import reference_surprise
 from lab_lib.evaluation.text import score_text
 from lab_lib.models.config import ModelConfig
 from lab_lib.models.model import load_model
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
-from lab_lib.runs.surprise import reference_surprise
 from lab_lib.tasks.messages import MessagesConfig, MessagesTask
 
 SETTINGS = EvaluateConfig(resamples=50)
@@ -84,7 +84,7 @@ def test_trivial_rows_come_from_the_source_alone():
 
 def test_scores_are_those_of_the_texts_and_perplexity_is_of_the_references(loaded):
     one, items = task(), [chat(1), chat(3)]
-    measured = reference_surprise(one, items, loaded)
+    measured = reference_surprise({item.key: one.examples(item, loaded.tokenizer) for item in items}, loaded)
     assert {key: tokens for key, (_, tokens) in measured.items()} == {
         item.key: sum(sum(e.loss_mask) for e in one.examples(item, loaded.tokenizer)) for item in items
     }

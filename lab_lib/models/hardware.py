@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NATIVE_BF16 = (8, 0)
 Dtype = Literal["auto", "fastest", "bf16", "fp16", "fp32"]
 Attention = Literal["auto", "fastest", "eager", "sdpa", "chunked", "flash_attention_2"]
-FASTEST = "fastest"  # is measured when a run begins (runs/measured.py); where nothing was measured it means auto
+FASTEST = "fastest"  # is measured when a run begins (runs/context.py); where nothing was measured it means auto
 DTYPES = get_args(Dtype)
 # Families whose feed-forward layers reach beyond 65,504, the largest fp16 number: the loss becomes NaN. T5 and its
 # kin were pretrained in bf16, whose range is that of fp32.

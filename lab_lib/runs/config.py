@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 RECIPE_NAME = re.compile(r"\w[\w.-]{0,79}")  # part of the names of folders: no path, and none of the dots that are one
-MEASURED = "measured.json"  # in a run folder: what `fastest` was on the machine that it began on, see measured.py
+MEASURED = "measured.json"  # in a run folder: what `fastest` was on the machine that it began on
 INPUTS = "inputs.json"  # in a run folder: hashes of what the run reads, see inputs.py
 # Settings of before lab_lib 0.2 that stand in the section of their task now.
 MOVED = {

@@ -12,6 +12,7 @@ from typing import Any
 from lab_lib.decoding.predictions import decode_to_file
 from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.decoding.shards import shard
+from lab_lib.evaluation.surprise import reference_surprise
 from lab_lib.files import writing
 from lab_lib.folders import apply_umask, remove, sync
 from lab_lib.processes.rank import this_process
@@ -20,7 +21,6 @@ from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.context import Context
 from lab_lib.runs.fit import build_model, fit, save
 from lab_lib.runs.steps import conversations_of, load_answering, model_config, prompts_of, token_line, train_examples
-from lab_lib.runs.surprise import reference_surprise
 from lab_lib.training.checkpoints import rotate
 from lab_lib.training.stopping import Notice
 
@@ -55,7 +55,8 @@ def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> Non
     config = context.config
     loaded = load_answering(model_config(config, context.folder, system), config.prompt)
     if context.task.measures_surprise:
-        context.task.surprise = reference_surprise(context.task, context.splits.reported, loaded)
+        learned = {item.key: context.task.examples(item, loaded.tokenizer) for item in context.splits.reported}
+        context.task.surprise = reference_surprise(learned, loaded)
     prompts = prompts_of(context.task, context.splits.reported, loaded.tokenizer)
     context.log_prompts(prompts)
     if system == "finetuned" and config.lora.method == "lora":

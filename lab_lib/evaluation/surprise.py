@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab_lib.evaluation.perplexity import model_log_probs
-from lab_lib.tasks.base import Task
+from lab_lib.prompts.encode import Example
 
 
-def reference_surprise(task: Task[Any], items: Sequence[Any], loaded: Any) -> dict[str, tuple[float, int]]:
-    """Return {item key: (minus log probability in nats, tokens)} of what a model would learn of each item.
+def reference_surprise(examples: Mapping[str, Sequence[Example]], loaded: Any) -> dict[str, tuple[float, int]]:
+    """Return {item key: (minus log probability in nats, tokens)} of what a model would learn of each item's examples.
 
-    These are the supervised tokens of its training examples, EOS among them, each given all before it.
+    These are the supervised tokens, EOS among them, each given all before it.
     """
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.hardware import autocast
@@ -20,10 +20,10 @@ def reference_surprise(task: Task[Any], items: Sequence[Any], loaded: Any) -> di
     found = {}
     with merged_for_decoding(loaded.model, exact=False), autocast(loaded.device, loaded.dtype):
         log_probs = model_log_probs(loaded.model)
-        for item in items:
+        for key, parts in examples.items():
             total, tokens = 0.0, 0
-            for example in task.examples(item, loaded.tokenizer):
+            for example in parts:
                 values = log_probs(example.ids)[list(example.loss_mask[1:])]
                 total, tokens = total - float(values.sum()), tokens + len(values)
-            found[item.key] = (round(total, 4), tokens)
+            found[key] = (round(total, 4), tokens)
     return found

@@ -31,6 +31,7 @@ from lab_lib.evaluation.inform import (
     slot_name_domains,
 )
 from lab_lib.evaluation.mwz_notes import goal_notes, reply_notes, unknown_names, with_unread
+from lab_lib.evaluation.mwz_reach import reach_notes, span_notes
 from lab_lib.evaluation.mwz_scores import RESAMPLES, MwzScores, main_scores
 from lab_lib.evaluation.normalise import normalise_reply
 from lab_lib.evaluation.prediction_checks import Checked, Turns, check_predictions
@@ -96,7 +97,12 @@ class MwzScorer:
             corpus.database,
             known,
         )
-        scorer._notes = reference_notes(corpus.name, split, references)
+        goals = [goal for goal in scorer._goals.values() if goal]
+        scorer._notes = (
+            *reference_notes(corpus.name, split, references),
+            *span_notes(turn for dialogue in dialogues for turn in dialogue.system_turns),
+            *reach_notes(goals, scorer._booked, scorer._database),
+        )
         scorer._schema = schema_slots(corpus.schema)
         return scorer
 

@@ -111,6 +111,27 @@ def test_reference_slots_folders_and_unkept_calls_of_the_understanding_task(cli:
     ]
 
 
+def test_values_of_predicted_dialogues_of_the_understanding_task(cli: Any, tmp_path: Path) -> None:
+    """Control tokens and invisible characters in slot values are counted; a key that is not the dialogue's id is not
+    taken for it."""
+    folder = tmp_path / "sgd"
+    for split in ("train", "test"):
+        write_json(folder / split / "schema.json", SCHEMA)
+        gold = {**dialogue(user(frame("Inns_1", town="Tolvey"))), "dialogue_id": "1"}
+        write_json(folder / split / "dialogues_001.json", [gold])
+    spoilt = {**dialogue(user(frame("Inns_1", town="Tolvey\u200b</s>"))), "dialogue_id": "1"}
+    path = write_json(tmp_path / "p.json", {"1": spoilt})
+    ask = ["evaluate", path, "--task", "understanding", "--corpus", folder, "--out", tmp_path / "r.json"]
+    code, _, err = cli(*ask, "--resamples", 0)
+    assert code == 0, err
+    notes = " ".join(read_json(tmp_path / "r.json")["notes"])
+    assert "control tokens written out in 1 of 1 slot values: </s> 1x" in notes
+    assert "invisible characters in 1 of 1 slot values: U+200B 1x" in notes
+    write_json(path, {"1": {**spoilt, "dialogue_id": "2"}})
+    code, _, err = cli(*ask)
+    assert code == 2 and "the dialogue of key '1' says that it is '2'" in err
+
+
 def test_published_systems_without_a_file_are_named(cli: Any, corpus: Path, predictions: Path, tmp_path: Path) -> None:
     rows = [{"predictions_file": name, "published_strings": {"BLEU": "1.0"}} for name in ("P.json", "q.json")]
     table = write_json(tmp_path / "published.json", {"rows": rows})

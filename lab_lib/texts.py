@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # By Unicode's categories: controls, formats (zero width space, direction marks, byte order mark), white space.
@@ -9,6 +10,12 @@ INVISIBLE = frozenset(("Cc", "Cf", "Zs", "Zl", "Zp"))
 # Letters and marks that are drawn as nothing: fillers of Hangul, joiners, Khmer's inherent vowels, blank Braille.
 FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 VARIATIONS = frozenset(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
+
+# What is in a text and is not seen. Joiners (U+200C, U+200D) and variations are left out: scripts and emoji need them.
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
+    "\ufeff\U000e0000-\U000e007f]"
+)
 
 
 def is_blank(text: str) -> bool:

@@ -111,6 +111,27 @@ def test_reference_slots_folders_and_unkept_calls_of_the_understanding_task(cli:
     ]
 
 
+def test_values_of_predicted_dialogues_of_the_understanding_task(cli: Any, tmp_path: Path) -> None:
+    """Control tokens and invisible characters in slot values are counted; a key that is not the dialogue's id is not
+    taken for it."""
+    folder = tmp_path / "sgd"
+    for split in ("train", "test"):
+        write_json(folder / split / "schema.json", SCHEMA)
+        gold = {**dialogue(user(frame("Inns_1", town="Tolvey"))), "dialogue_id": "1"}
+        write_json(folder / split / "dialogues_001.json", [gold])
+    spoilt = {**dialogue(user(frame("Inns_1", town="Tolvey\u200b</s>"))), "dialogue_id": "1"}
+    path = write_json(tmp_path / "p.json", {"1": spoilt})
+    ask = ["evaluate", path, "--task", "understanding", "--corpus", folder, "--out", tmp_path / "r.json"]
+    code, _, err = cli(*ask, "--resamples", 0)
+    assert code == 0, err
+    notes = " ".join(read_json(tmp_path / "r.json")["notes"])
+    assert "control tokens written out in 1 of 1 slot values: </s> 1x" in notes
+    assert "invisible characters in 1 of 1 slot values: U+200B 1x" in notes
+    write_json(path, {"1": {**spoilt, "dialogue_id": "2"}})
+    code, _, err = cli(*ask)
+    assert code == 2 and "the dialogue of key '1' says that it is '2'" in err
+
+
 def test_published_systems_without_a_file_are_named(cli: Any, corpus: Path, predictions: Path, tmp_path: Path) -> None:
     rows = [{"predictions_file": name, "published_strings": {"BLEU": "1.0"}} for name in ("P.json", "q.json")]
     table = write_json(tmp_path / "published.json", {"rows": rows})
@@ -121,3 +142,48 @@ def test_published_systems_without_a_file_are_named(cli: Any, corpus: Path, pred
     write_json(table, {"rows": [*rows, {**rows[0], "predictions_file": "p.json"}]})
     code, _, err = cli(*ask)
     assert code == 2 and "'P' and 'p' are the same id" in err
+
+
+@pytest.fixture
+def one_item(tmp_path: Path) -> Path:
+    """A folder of one question in the leaderboard's layout."""
+    function = {"name": "f", "description": "", "parameters": {"type": "dict", "properties": {}, "required": []}}
+    item = {"id": "simple_python_0", "question": [[{"role": "user", "content": "go"}]], "function": [function]}
+    answer = {"id": "simple_python_0", "ground_truth": [{"f": {}}]}
+    name = "BFCL_v4_simple_python.json"
+    write_jsonl(tmp_path / "bfcl" / name, [item])
+    write_jsonl(tmp_path / "bfcl/possible_answer" / name, [answer])
+    return tmp_path / "bfcl"
+
+
+def test_a_list_of_rows_and_a_whole_folder_of_the_leaderboard(cli: Any, one_item: Path, tmp_path: Path) -> None:
+    """A list in one file is read; files of other categories, or of other names, are noted and not scored."""
+    row = {"id": "simple_python_0", "result": [{"f": "{}"}]}
+    listed = write_json(tmp_path / "list.json", [row])
+    folder = tmp_path / "model"
+    write_jsonl(folder / "non_live/BFCL_v4_simple_python_result.json", [row])
+    write_jsonl(folder / "non_live/BFCL_v4_simple_java_result.json", [{"id": "simple_java_0", "result": ""}])
+    write_jsonl(folder / "parallel.json", [{"id": "parallel_0", "result": ""}])
+    (folder / "._parallel.json").write_bytes(b"\0")
+    notes = {}
+    for path in (listed, folder):
+        out = tmp_path / f"{path.name}.report"
+        code, _, err = cli("evaluate", path, "--task", "calls", "--corpus", one_item, "--out", out)
+        assert code == 0, err
+        assert read_json(out)["scores"]["values"]["accuracy"] == 100.0
+        notes[path] = [note for note in read_json(out)["notes"] if "not scored" in note]
+    assert notes[listed] == []
+    java, other = notes[folder]
+    assert java.endswith("the corpus does not have, not scored: 1: non_live/BFCL_v4_simple_java_result.json")
+    assert other == "files of outputs not called BFCL_vN_CATEGORY_result.json, not scored: 1: parallel.json"
+
+
+def test_a_leaderboard_names_what_of_its_folder_it_does_not_read(
+    cli: Any, corpus: Path, predictions: Path, tmp_path: Path
+) -> None:
+    (predictions.parent / "old").mkdir()
+    (predictions.parent / "p.json.bak").write_text("{}")
+    board = tmp_path / "board.json"
+    code, _, err = cli("leaderboard", predictions.parent, "--corpus", corpus, "--resamples", 0, "--out", board)
+    assert code == 0, err
+    assert read_json(board)["notes"][-1].endswith("(also .gz): old/, p.json.bak.")

@@ -326,6 +326,9 @@ def test_folders_that_cannot_be_ranked_are_refused(make, message, lab, gold, tmp
         ({"rows": [1]}, "expected an object with a list 'rows'"),
         ({"rows": [{"predictions_file": "a.json"}]}, "row 0: expected 'published_strings'"),
         ({"rows": [{"predictions_file": "a.json", "published_strings": {"BLEU": "good"}}]}, "BLEU is 'good', expected"),
+        ({"rows": [{"predictions_file": "a.json", "published_strings": {"BLEU": "nan"}}]}, "BLEU is 'nan', expected"),
+        ({"rows": [{"predictions_file": "a.json", "published_strings": {"Bleu": "9"}}]}, "did you mean 'BLEU'?"),
+        ({"rows": [{"prediction_file": "a.json", "published_strings": {}}]}, "row 0: expected 'predictions_file'"),
     ],
 )  # fmt: skip
 def test_published_tables_of_another_form_are_refused(published, message, lab, gold, tmp_path):

@@ -14,6 +14,8 @@ from lab_lib.corpora.delex import delexicalise
 from lab_lib.corpora.drops import drop_lines
 from lab_lib.corpora.load import load_corpus
 from lab_lib.errors import LabError
+from lab_lib.evaluation.baselines import gold_replies
+from lab_lib.evaluation.mwz import MwzScorer
 
 SPELLINGS: list[Callable[[str], str]] = [str.upper, str.lower, lambda id: id.removesuffix(".json"), str.swapcase]
 
@@ -118,3 +120,68 @@ def test_files_and_folders_passed_over_by_name_are_told(folder: Path) -> None:
         "left out 1 x folder: not called train, dev or test, in validation",
         "left out 1 x goals, bookings and database: no data.json, in data.json",
     ]
+
+
+def parts(edit: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """An edit of the goal of each domain."""
+
+    def of_all(records: dict[str, Any]) -> None:
+        for record in records.values():
+            for domain, part in record["goal"].items():
+                if domain != "message" and part:
+                    edit(part)
+
+    return of_all
+
+
+def prefix(acts: dict[str, Any]) -> None:
+    for turns in acts.values():
+        for turn in turns.values():
+            turn["span_info"] = [[act, f"restaurant-{slot}", *rest] for act, slot, *rest in turn["span_info"]]
+
+
+def unbook(records: dict[str, Any]) -> None:
+    for record in records.values():
+        for turn in record["log"]:
+            turn["meta"] = turn.pop("metadata")
+
+
+def book_elsewhere(records: dict[str, Any]) -> None:
+    for record in records.values():
+        for turn in record["log"]:
+            turn["metadata"] = {domain.title(): part for domain, part in turn["metadata"].items()}
+
+
+SILENT: list[tuple[str, Callable[[Any], None], str]] = [
+    ("data.json", parts(lambda part: part.update(reqt=[name.title() for name in part["reqt"]])),
+     "request 'Phone' is not read; did you mean 'phone'? (train 1, dev 1)"),
+    ("data.json", parts(lambda part: part.update(Info=part.pop("info"))), "x goal: part 'Info' is not read (train 2"),
+    ("data.json", book_elsewhere, "bookings of 'Restaurant', which is no domain (train 1"),
+    ("data.json", unbook, "but no turn has one with a 'reference'; Success needs it"),
+    ("data.json", parts(lambda part: part.update(info={f"restaurant-{s}": v for s, v in part["info"].items()})),
+     "restaurant/restaurant-area 1x (did you mean area?)"),
+    ("data.json", parts(lambda part: part.update(info={s: v.upper() for s, v in part["info"].items()})),
+     "goals that no row of the database meets: 2: restaurant 1x, train 1x"),
+    ("db/restaurant_db.json", lambda rows: rows.clear(), "goals of domains without a table in the database: 1"),
+    ("dialog_acts.json", prefix, "restaurant-name 1x (did you mean restaurant_name?)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "edit", "line"), SILENT)
+def test_names_and_values_that_fit_nothing_are_noted(name: str, edit: Any, line: str, folder: Path) -> None:
+    before = load_corpus(str(folder))
+    change(folder / name, edit)
+    after = load_corpus(str(folder))
+
+    def lines(corpus: Any) -> list[str]:
+        scorer = MwzScorer.from_corpus(corpus, "train")
+        return [*drop_lines(corpus), *scorer.score(gold_replies(corpus.splits["train"]), resamples=0).notes]
+
+    assert lines(before) == []
+    assert any(line in found for found in lines(after)), lines(after)
+
+
+@pytest.mark.parametrize("name", ["restaurant.json", "restaurant_DB.json", "restaurant_db.json.gz"])
+def test_tables_of_another_name_are_noted(name: str, folder: Path) -> None:
+    (folder / "db/restaurant_db.json").rename(folder / "db" / name)
+    assert f"left out 1 x table: not called <domain>_db.json, in db/{name}" in drop_lines(load_corpus(str(folder)))

@@ -61,7 +61,17 @@ STATES: list[tuple[str, Change, float, str]] = [
      "slots predicted without a value 2x: none 2x"),
     ("empty", lambda d, s, v: (d, s, "" if s == "area" else v), 100 / 3, "without a value 2x: (empty) 2x"),
     ("case", lambda d, s, v: (d, s, v.upper() if s == "area" else v), 100 / 3,
-     "values wrong by case or spacing alone: 2: NORTH 2x"),
+     "values wrong by case, spacing or marks alone: 2: NORTH 2x"),
+    ("marks", lambda d, s, v: (d, s, f"_{v}_" if s == "area" else v), 100.0,
+     "looks up as they are: 2: restaurant/area=_north_ for north 2x"),
+    ("invisible", lambda d, s, v: (d, s, f"{v}\u200b" if s == "area" else v), 100.0,
+     "invisible characters in 2 of 11 state values: U+200B 2x"),
+    ("token", lambda d, s, v: (d, s, f"{v}</s>" if s == "area" else v), 100.0,
+     "control tokens written out in 2 of 11 state values: </s> 2x"),
+    ("curly dontcare", lambda d, s, v: (d, s, "don\u2019t care" if s == "area" else v), 100 / 3,
+     "but for 2, which it looks up as values"),
+    ("any", lambda d, s, v: (d, s, "any" if s == "area" else v), 100 / 3, "dontcare predicted 2x: any 2x"),
+    ("<none>", lambda d, s, v: (d, s, "<none>" if s == "area" else v), 100 / 3, "without a value 2x: <none> 2x"),
     ("letter", lambda d, s, v: (d, s, v[0]), 200 / 3, "of one letter): b for british 2x, n for north 2x"),
     ("fuzzy column", lambda d, s, v: (d, s, v[0]), 200 / 3,
      "one-letter constraints that match every row with the letter: 4: restaurant/food=b 2x"),
@@ -153,6 +163,55 @@ def test_control_tokens_and_roles_are_counted_in_replies_and_texts(spoil: Any, n
     for notes in (scores.notes, as_they_are.notes):
         assert any(note in line for line in notes), notes
     assert as_they_are.bleu < 100
+
+
+FIVE = ("hello there", "it is in the north", "which one ?", "your table is booked", "goodbye")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "note"),
+    [
+        (lambda r: f"Lab: {r}", "5 of 5 replies begin with 'Lab:', of 5 references 0"),
+        (lambda r: f"\u52a9\u624b\uff1a {r}", "5 of 5 replies begin with"),
+        (lambda r: f"{r} ###", "5 of 5 replies end with '###', of 5 references 0"),
+        (lambda r: f"{r}\nuser: thanks", "a role inside 5 of 5 replies: user: 5x"),
+        (lambda r: f"{r}. bot> ok", "a role inside 5 of 5 replies: bot> 5x"),
+        (lambda r: f"{r} <eos_r>", "control tokens written out in 5 of 5 replies: <eos_r> 5x"),
+        (lambda r: f"{r} </response>", "</response> 5x"),
+        (lambda r: f"Agent - {r}", "a role before 5 of 5 replies: Agent - 5x"),
+        (lambda r: f"\u200b{r}", "invisible characters in 5 of 5 replies: U+200B 5x; scored as text"),
+        (lambda r: "\u2060", "(5 of them show nothing else: empty replies)"),
+    ],
+)
+def test_what_every_reply_begins_or_ends_with_is_named(spoil: Callable[[str], str], note: str) -> None:
+    found = score_text([spoil(text) for text in FIVE], FIVE, resamples=0)
+    assert any(note in line for line in found.notes), found.notes
+    assert not any("begin with" in line or "invisible" in line for line in score_text(FIVE, FIVE, resamples=0).notes)
+
+
+def test_placeholders_that_no_reply_has_are_named(tiny: Corpus) -> None:
+    """In any other spelling, `(phone)` too: five references have the placeholder, no reply has."""
+    key = "tin0001"
+    scorer = MwzScorer({key: ["NAME PHONE here"] * 5}, {key: {}}, {key: [{}] * 5}, {key: [()] * 5}, tiny.database)
+    notes = scorer.score({key: [{"response": f"[name] (phone) here {n}"} for n in range(5)]}, resamples=0).notes
+    assert any(note.startswith("placeholders that no reply has: PHONE (5 in the references)") for note in notes), notes
+
+
+@pytest.mark.parametrize(
+    ("turn", "note"),
+    [
+        ({"State": {}}, "the key 'State' of 3 turns is not read (did you mean 'state'?)"),
+        ({"belief_state": {}}, "the key 'belief_state' of 3 turns is not read (did you mean 'state'?)"),
+        ({"state": {"hotel": {"area": "a", "Area": "b"}}},
+         "slots given again in another spelling: 3, the first in dialogue tin0001, turn 0, hotel; the last counts"),
+        ({"active_domains": []}, "dialogues without any active domain: 2 of 2"),
+    ],
+)  # fmt: skip
+def test_what_of_a_turn_is_not_read_is_named(turn: dict[str, Any], note: str, tiny: Corpus) -> None:
+    gold = gold_replies(tiny.splits["train"])
+    predictions = {key: [{**one, **turn} for one in turns] for key, turns in gold.items()}
+    notes = MwzScorer.from_corpus(tiny, "train").score(predictions, resamples=0).notes
+    assert any(line.startswith(note) for line in notes), notes
 
 
 @pytest.mark.parametrize("text", ["Botany is fun", "The system: it works", "<name>", "a < s >", None, 3])

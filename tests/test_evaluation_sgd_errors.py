@@ -58,6 +58,7 @@ HERE = "dialogue 7_00001, turn 0, service Inns_1: "
         (("turns",), None, "dialogue 7_00001: 'turns' is None, expected a list"),
         (("turns", 1), "hello", "dialogue 7_00001, turn 1: expected an object with 'speaker', found 'hello'"),
         (("turns", 0, "utterance"), 4, "dialogue 7_00001, turn 0: 'utterance' is 4, expected text"),
+        (("turns", 0, "utterance"), "\u200b", "dialogue 7_00001, turn 0: the turn has no words, expected an"),
         (("turns", 0, "frames"), {}, "dialogue 7_00001, turn 0: 'frames' is {}, expected a list"),
         (("turns", 0, "frames"), [[]], "dialogue 7_00001, turn 0: a frame is [], expected an object with 'service'"),
         # Malformed states.

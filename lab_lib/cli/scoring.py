@@ -138,7 +138,7 @@ def leaderboard(
     found = file_task(_settings(task, _given(context), assignments or []), corpus, split)
     known = boards.read_published(published, found) if published else {}
     entries = boards.score_folder(files, found, EvaluateConfig(resamples=resamples, seed=seed), known)
-    below = boards.notes(entries, found, known)
+    below = [*boards.notes(entries, found, known), *boards.unread(folder, files)]
     console.print(to_terminal(entries, found, below, f"{folder}: {corpus} {split}"))
     about = {"corpus": corpus, "split": split, "task": as_dict(found.config), "seed": seed, "resamples": resamples}
     print(boards.write_leaderboard(entries, found, about, out, below))

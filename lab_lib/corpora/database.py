@@ -62,6 +62,11 @@ class Database:
         table = self._tables.get(domain)
         return table.mask(constraints) if table else 0
 
+    def columns(self, domain: str) -> frozenset[str]:
+        """Return the searchable columns of a domain, none where there is no table of it."""
+        table = self._tables.get(domain)
+        return table.columns if table else frozenset()
+
 
 class Table:
     """The rows of one domain with the masks made so far."""
@@ -69,21 +74,21 @@ class Table:
     def __init__(self, domain: str, rows: Sequence[Mapping[str, Any]], rules: Rules) -> None:
         self._rows = [_row(domain, number, row) for number, row in enumerate(rows)]
         self._ids = [str(row[_id_column(domain)]) for row in self._rows]
-        self._columns = frozenset(self._rows[0]) - HIDDEN[domain]
+        self.columns = frozenset(self._rows[0]) - HIDDEN[domain]
         self._fuzzy = FUZZY[domain]
         self._rules: Rules = rules
         self._everything = (1 << len(rows)) - 1
         self._twins = _twins(self._ids)
         self._masks: dict[tuple[str, str], int] = {}
         self._folded: dict[int, int] = {}
-        self._values = {column: self._by_value(column) for column in self._columns}
+        self._values = {column: self._by_value(column) for column in self.columns}
 
     def mask(self, constraints: Mapping[str, Any]) -> int:
         """Return the rows that meet all constraints."""
         found = self._everything
         for slot, value in constraints.items():
             column = normalise_slot(slot)
-            if column in self._columns and not (isinstance(value, str) and value in ANYTHING):
+            if column in self.columns and not (isinstance(value, str) and value in ANYTHING):
                 found &= self._column_mask(column, value)
         if found not in self._folded:
             self._folded[found] = self._with_twins(found)

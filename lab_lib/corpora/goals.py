@@ -19,6 +19,7 @@ from lab_lib.files import read_json
 DOMAINS = ("attraction", "bus", "hospital", "hotel", "police", "restaurant", "taxi", "train")
 # Facts a user can ask for that Success checks; the scorer ignores any other (area, price, duration, ...).
 REQUESTABLE = {"phone": "PHONE", "address": "ADDRESS", "postcode": "POST", "trainID": "TRAINID"}
+PARTS = ("info", "reqt", "book", "fail_info", "fail_book")  # of a domain's goal; the last two are not read
 # Parts of a raw goal that are prose for the crowd worker, not goals.
 PROSE = ("message", "topic")
 
@@ -64,6 +65,28 @@ def _domain_goal(part: Mapping[str, Any], where: str) -> DomainGoal:
         # `invalid` and `pre_invalid` (booleans) tell how the crowd worker's task was varied: no details.
         booking={slot: value for slot, value in book.items() if isinstance(value, str)},
     )
+
+
+def unread_names(raw: Mapping[str, Any]) -> list[str]:
+    """Return what a raw goal may mean and is not read: parts, and facts asked for, in another spelling.
+
+    Call it after `goal_from_raw`, which checks the form. Facts that Success never looks at (area, price) are none.
+
+    >>> unread_names({"hotel": {"info": {}, "reqt": ["Phone", "area"], "Book": {}}})
+    ["goal: part 'Book' is not read", "goal: request 'Phone' is not read; did you mean 'phone'?"]
+    """
+    wanted = [part for domain, part in raw.items() if domain not in PROSE and part]
+    parts = dict.fromkeys(name for part in wanted for name in part if name not in PARTS)
+    asked = dict.fromkeys(name for part in wanted for name in part.get("reqt", []) if name not in REQUESTABLE)
+    meant = {name: near for name in asked for near in REQUESTABLE if _letters(name).endswith(_letters(near))}
+    return [
+        *(f"goal: part {shown(name)} is not read" for name in parts),
+        *(f"goal: request {shown(name)} is not read; did you mean '{near}'?" for name, near in meant.items()),
+    ]
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 def booked_domains(metadata: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.corpora.annotations import Acts, acts_of, check_order, read_acts, spans_of, state_of, unset_slots
-from lab_lib.corpora.goals import Annotation, annotation, read_annotations
+from lab_lib.corpora.goals import DOMAINS, Annotation, annotation, read_annotations, unread_names
 from lab_lib.corpora.types import Corpus, Dialogue, Dropped, Speaker, Turn
 from lab_lib.errors import LabError, nearest, shown
 from lab_lib.files import listed, read_json
@@ -45,7 +45,8 @@ def read_multiwoz(dialogues: Path, goals: Path | None, name: str) -> Corpus:
         split: tuple(builder.dialogue(raw, where) for where, raw in records) for split, records in raw_splits.items()
     }
     database = read_database(Path(goals) / "db") if goals else {}
-    dropped = (*builder.dropped, *builder.unused_acts(), *_unread(dialogues, raw_splits))
+    tables = _unread_tables(Path(goals) / "db") if goals else []
+    dropped = (*builder.dropped, *builder.unused_acts(), *_unread(dialogues, raw_splits), *tables)
     return Corpus(name, splits, schema, database, dropped)
 
 
@@ -104,6 +105,14 @@ def _unread(folder: Path, splits: Collection[str]) -> list[Dropped]:
     named = [path for path in sorted(folder.iterdir()) if path.name not in SPLITS and path.name.lower() in OTHER_NAMES]
     expected = f"folder: not called {', '.join(SPLITS[:-1])} or {SPLITS[-1]}"
     return files + [Dropped(path.name, expected) for path in named if any(path.glob("dialogues_*"))]
+
+
+def _unread_tables(folder: Path) -> list[Dropped]:
+    """Note what looks like a table of the database and is not read, because of its name."""
+    named = [
+        path.name for path in listed(folder) if ".json" in path.name.lower() and not fnmatch(path.name, "*_db.json")
+    ]
+    return [Dropped(f"{folder.name}/{name}", "table: not called <domain>_db.json") for name in named]
 
 
 def _name(raw: Any, number: int) -> str:
@@ -168,7 +177,11 @@ class _Builder:
         if id_key(id) not in self.annotations:
             self.dropped.append(Dropped(id, f"goal: not in {self.goals_path.name}"))
             return None
-        found = annotation(self.annotations[id_key(id)], f"{self.goals_path}: dialogue {id}")
+        raw = self.annotations[id_key(id)]
+        found = annotation(raw, f"{self.goals_path}: dialogue {id}")
+        self.dropped += [Dropped(id, reason) for reason in unread_names(raw["goal"])]
+        odd = dict.fromkeys(name for booked in found.turns for name in booked if name not in DOMAINS)
+        self.dropped += [Dropped(id, f"bookings of {shown(name)}, which is no domain") for name in odd]
         if len(found.turns) != turns:
             # Bookings go to turns by position: with other lengths they would be credited to wrong turns.
             reason = f"goal: {self.goals_path.name} has {len(found.turns)} turns, the dialogue {turns}"

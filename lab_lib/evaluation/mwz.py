@@ -31,11 +31,12 @@ from lab_lib.evaluation.inform import (
     slot_name_domains,
 )
 from lab_lib.evaluation.mwz_notes import goal_notes, reply_notes, unknown_names, with_unread
+from lab_lib.evaluation.mwz_reach import reach_notes, span_notes
 from lab_lib.evaluation.mwz_scores import RESAMPLES, MwzScores, main_scores
-from lab_lib.evaluation.normalise import count_placeholders, normalise_reply
+from lab_lib.evaluation.normalise import normalise_reply
 from lab_lib.evaluation.prediction_checks import Checked, Turns, check_predictions
 from lab_lib.evaluation.reference_hash import reference_notes
-from lab_lib.evaluation.state_notes import Schema, domain_notes, schema_slots, state_notes
+from lab_lib.evaluation.state_notes import Schema, domain_notes, idle_notes, schema_slots, state_notes
 from lab_lib.evaluation.state_tracking import StateScores, count_turns, score_states
 
 # Where the domain of a turn comes from. given: the file's `active_domains` if every turn has them, otherwise
@@ -73,7 +74,7 @@ class MwzScorer:
         self._database = Database(database, self._rules)
         self._notes: tuple[str, ...] = ()
         self._schema: Schema = {}
-        self._placeholders = {key: list(map(count_placeholders, replies)) for key, replies in references.items()}
+        self._references = references
         starts = np.cumsum([0, *self._turns.values()])
         self._first_row = dict(zip(self._turns, (int(start) for start in starts), strict=False))
         self._bleu = bleu.BleuCounter([reply for replies in references.values() for reply in replies])
@@ -96,7 +97,12 @@ class MwzScorer:
             corpus.database,
             known,
         )
-        scorer._notes = reference_notes(corpus.name, split, references)
+        goals = [goal for goal in scorer._goals.values() if goal]
+        scorer._notes = (
+            *reference_notes(corpus.name, split, references),
+            *span_notes(turn for dialogue in dialogues for turn in dialogue.system_turns),
+            *reach_notes(goals, scorer._booked, scorer._database),
+        )
         scorer._schema = schema_slots(corpus.schema)
         return scorer
 
@@ -164,9 +170,10 @@ class MwzScorer:
         """Return the notes on the states and active domains that predictions bring along, where these are used."""
         states = {key: [normalise_state(t["state"], self._rules) for t in turns] if checked.states else []
                   for key, turns in checked.dialogues.items()}  # fmt: skip
-        turns = [turn for found in checked.dialogues.values() for turn in found] if checked.active_domains else []
-        named = domain_notes((name for turn in turns for name in turn["active_domains"]), self._schema)
-        return self._notes_of_states(states) + named
+        given = checked.dialogues.values() if checked.active_domains else ()
+        active = [[turn["active_domains"] for turn in turns] for turns in given]
+        names = (name for turns in active for turn in turns for name in turn)
+        return [*self._notes_of_states(states), *domain_notes(names, self._schema), *idle_notes(active)]
 
     def _own_states(self, predictions: Mapping[str, Turns]) -> dict[str, States]:
         """Return the predicted states, normalised."""
@@ -207,9 +214,9 @@ class MwzScorer:
         ]
         return np.hstack([np.diff(running[ends], axis=0), np.array(judged, dtype=np.int64)])
 
-    def _expected(self, replies: Mapping[str, Sequence[str]]) -> int:
-        """Return how many placeholders the references of the replies have."""
-        return sum(count for key, turns in replies.items() for count in self._placeholders[key][: len(turns)])
+    def _expected(self, replies: Mapping[str, Sequence[str]]) -> list[str]:
+        """Return the references of the replies."""
+        return [text for key, turns in replies.items() for text in self._references[key][: len(turns)]]
 
     def _signature(self, checked: Checked, source: Active, resamples: int, seed: int) -> str:
         """Return everything the numbers depend on beside the files."""

@@ -13,8 +13,9 @@ from lab_lib.evaluation.normalise import count_placeholders
 from lab_lib.evaluation.placeholders import count_others, placeholder_notes
 from lab_lib.evaluation.prediction_checks import Turns
 from lab_lib.evaluation.reply_notes import empty_notes, short_notes
-from lab_lib.evaluation.stray_text import stray_notes
+from lab_lib.evaluation.stray_text import FEW, shared_ends, stray_notes
 
+JUDGED = ("NAME", "TRAINID", "PHONE", "ADDRESS", "POST", "REFERENCE")  # what Inform and Success look for in replies
 Normalised = Mapping[str, Sequence[tuple[str, tuple[str, ...]]]]  # by dialogue: each reply, its unknown placeholders
 
 
@@ -24,9 +25,9 @@ def unknown_names(normalised: Normalised) -> Counter[str]:
 
 
 def reply_notes(
-    dialogues: Mapping[str, Turns], normalised: Normalised, expected: int, counter: BleuCounter
+    dialogues: Mapping[str, Turns], normalised: Normalised, references: Sequence[str], counter: BleuCounter
 ) -> list[str]:
-    """Return the notes on replies, raw and as the scorer reads them; the references have `expected` placeholders.
+    """Return the notes on replies, raw and as the scorer reads them; `references` are theirs, normalised.
 
     `counter` has the tokens of the replies.
     """
@@ -36,17 +37,22 @@ def reply_notes(
     as_one = "each counts as one word in Length and Words, as in the published scorer"
     return [
         *placeholder_notes(unknown_names(normalised), count_others(raw)),
-        *_lexicalised(sum(map(count_placeholders, read)), expected),
+        *_lexicalised(read, references),
         *stray_notes(raw),
+        *shared_ends(raw, read, references),
         *empty_notes(wordless, sum(not text for text in read), len(read), as_one),
         *short_notes([len(counter.words(text)) for text in read]),
     ]
 
 
-def _lexicalised(own: int, theirs: int) -> list[str]:
-    """Warn when the replies have less than a twentieth of the references' placeholders: lexicalised text?"""
+def _lexicalised(replies: Sequence[str], references: Sequence[str]) -> list[str]:
+    """Warn when the replies have less than a twentieth of the references' placeholders, or one that counts never."""
+    own, theirs = (sum(map(count_placeholders, side)) for side in (replies, references))
     if 20 * own >= theirs:
-        return []
+        gone = {name: sum(name in text for text in references) for name in JUDGED}
+        gone = {n: count for n, count in gone.items() if count >= FEW and not any(n in text for text in replies)}
+        named = ", ".join(f"{name} ({count} in the references)" for name, count in gone.items())
+        return [f"placeholders that no reply has: {named}; Inform and Success look for them"] if gone else []
     return [
         f"placeholders such as [name]: {own} in the replies, {theirs} in the references; Inform and Success count "
         "placeholders only, and BLEU compares with them: either the replies must be delexicalised first, or the "

@@ -35,7 +35,10 @@ def closest(name: str, valid: Collection[str]) -> str:
     parts = plain.split("_")
     tails = ("_".join(parts[start:]) for start in range(len(parts)))
     whole = next((by_plain[tail] for tail in tails if tail in by_plain), by_plain.get(parts[0], ""))
-    near = difflib.get_close_matches(plain, by_plain, n=1)
+    longer = [
+        known for known in by_plain if len(plain) > 2 and known.endswith(plain)
+    ]  # `stay` is nearest to `bookstay`
+    near = difflib.get_close_matches(plain, longer or by_plain, n=1)
     return whole or (by_plain[near[0]] if near else "")
 
 

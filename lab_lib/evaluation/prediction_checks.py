@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lab_lib.corpora.values import normalise_slot
 from lab_lib.errors import LabError, nearest, shown
+from lab_lib.evaluation.noting import closest
 from lab_lib.ids import id_key
 
+READ = ("response", "state", "active_domains")  # of a turn
 Turns = Sequence[Mapping[str, Any]]
 
 
@@ -46,7 +51,35 @@ def check_predictions(predictions: Any, expected: Mapping[str, int]) -> Checked:
     states = all("state" in turn for turn in every)
     if states and (odd := sum(_not_text(turn["state"]) for turn in every)):
         notes.append(f"state values that are no text: {odd}; as constraints they match nothing")
-    return Checked(predictions, states, all("active_domains" in turn for turn in every), tuple(notes))
+    if states:
+        notes += _twice(predictions)
+    return Checked(predictions, states, all("active_domains" in turn for turn in every), (*notes, *_unread(every)))
+
+
+def _unread(turns: Turns) -> list[str]:
+    """Name keys of turns that nothing reads and that are spelt much as one that is, where that one is not there."""
+    odd = Counter((key, near) for turn in turns for key in turn if (near := _meant(key)) and near not in turn)
+    return [
+        f"the key '{key}' of {count} turns is not read (did you mean '{near}'?)"
+        for (key, near), count in odd.most_common()
+    ]
+
+
+@functools.cache
+def _meant(key: Any) -> str:
+    return "" if key in READ or not isinstance(key, str) else closest(key, READ)
+
+
+def _twice(predictions: Mapping[str, Turns]) -> list[str]:
+    """Count slots that a state has in two spellings: normalised they are one, and the last one counts."""
+    found = [
+        (f"dialogue {key}, turn {number}, {domain}", len(slots) - len({normalise_slot(slot) for slot in slots}))
+        for key, turns in predictions.items()
+        for number, turn in enumerate(turns)
+        for domain, slots in turn["state"].items()
+    ]
+    count, first = sum(more for _, more in found), next((where for where, more in found if more), "")
+    return [f"slots given again in another spelling: {count}, the first in {first}; the last counts"] if count else []
 
 
 def _check_keys(predictions: Mapping[str, Any], expected: Mapping[str, int]) -> None:

@@ -11,6 +11,7 @@ from lab_lib.errors import LabError, nearest, shown
 from lab_lib.evaluation.sgd_frames import Service
 from lab_lib.files import listed, read_json
 from lab_lib.ids import require_distinct
+from lab_lib.texts import is_blank
 
 # In a folder of dialogues: the schema, and what the official scorer leaves behind there.
 _NOT_DIALOGUES = ("schema.json", "dialogues_and_metrics.json")
@@ -108,6 +109,8 @@ def _pairs(file: Path) -> list[tuple[str, dict[str, Any]]]:
     for number, (key, dialogue) in enumerate(pairs):
         if not isinstance(key, str) or not isinstance(dialogue, dict):
             raise LabError(f"{file}: entry {number} is {shown(dialogue)}, expected a dialogue with 'dialogue_id'")
+        if (own := dialogue.get("dialogue_id", key)) != key:
+            raise LabError(f"{file}: the dialogue of key {shown(key)} says that it is {shown(own)}")
     return pairs
 
 
@@ -162,6 +165,8 @@ def frames_of(turn: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
     """Return the frames of a user turn. Raises LabError if they are no list of objects with 'service'."""
     if not isinstance(turn.get("utterance"), str):
         raise LabError(f"{where}: 'utterance' is {shown(turn.get('utterance'))}, expected text")
+    if is_blank(turn["utterance"]):
+        raise LabError(f"{where}: the turn has no words, expected an 'utterance'")
     frames = turn.get("frames")
     if not isinstance(frames, list | tuple):
         raise LabError(f"{where}: 'frames' is {shown(frames)}, expected a list")

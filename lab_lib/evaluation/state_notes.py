@@ -6,6 +6,7 @@ The numbers are the published ones; these notes are ours.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,12 +15,20 @@ from lab_lib.corpora.database import ANYTHING, FUZZY
 from lab_lib.corpora.values import normalise_slot
 from lab_lib.evaluation.noting import closest, counted
 from lab_lib.evaluation.state_tracking import SAME, same_value
+from lab_lib.evaluation.stray_text import stray_notes
 
 State = Mapping[str, Mapping[str, Any]]
 Schema = Mapping[str, Collection[str]]  # service -> its slots, normalised; empty: not known
-DONTCARE = ANYTHING - {"not mentioned"}
-NOTHING = frozenset({"", "none", "null", "not mentioned", "notmentioned", "unknown", "n/a", "?"})
-NO_WISH = DONTCARE | NOTHING
+# Letters and digits of values that mean no wish.
+DONTCARE = frozenset(
+    ("dontcare", "donotcare", "idontcare", "any", "anything", "doesntmatter", "doesnotmatter", "nopreference")
+)
+NOTHING = frozenset(
+    ("", "none", "null", "nil", "notmentioned", "notgiven", "notspecified", "unknown", "unset", "empty", "na", "nan")
+)
+# Columns that the database compares exactly, where joint goal accuracy compares loosely.
+EXACT = frozenset(["area", "pricerange", "stars", "type", "internet", "parking", "day"])
+_MARKS = re.compile(r"[\W_]+")
 LOOSE = 2  # one value is more than twice as long as the other
 
 
@@ -34,7 +43,17 @@ def schema_slots(schema: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str
 def state_notes(turns: Iterable[tuple[State, State]], schema: Schema) -> list[str]:
     """Return notes on turns, each (predicted state, gold state), both normalised."""
     found = list(_slots(turns))
-    return [*_unknown(found, schema), *_no_value(found), *_case(found), *_loose(found), *_letters(found)]
+    values = [value for *_, value, _ in found]
+    notes = [*_unknown(found, schema), *_no_value(found), *_case(found), *_loose(found), *_letters(found)]
+    return [*notes, *_unequal(found), *stray_notes(values, "state values")]
+
+
+def idle_notes(dialogues: Iterable[Sequence[Collection[str]]]) -> list[str]:
+    """Return a note on dialogues whose predicted active domains are none in every turn."""
+    listed = list(dialogues)
+    idle = sum(not any(turns) for turns in listed if turns)
+    what = "what their replies offer and tell counts for no goal"
+    return [f"dialogues without any active domain: {idle} of {len(listed)}; {what}"] if idle else []
 
 
 def domain_notes(names: Iterable[str], schema: Schema) -> list[str]:
@@ -82,15 +101,18 @@ def _unknown(found: Sequence[Slot], schema: Schema) -> list[str]:
 
 def _no_value(found: Sequence[Slot]) -> list[str]:
     """Count values that mean no wish: gold states leave such slots out."""
-    texts = ((value, value.strip().lower(), gold) for _, _, value, gold in found if isinstance(value, str))
-    meant = [(value, plain) for value, plain, gold in texts if plain in NO_WISH and not same_value(value, gold)]
+    texts = ((value, _plain(value), gold) for _, _, value, gold in found if isinstance(value, str))
+    meant = [(value, plain) for value, plain, gold in texts
+             if plain in DONTCARE | NOTHING and not same_value(value, gold)]  # fmt: skip
     cares = Counter(value for value, plain in meant if plain in DONTCARE)
     empty = Counter(value or "(empty)" for value, plain in meant if plain in NOTHING)
     notes = []
     if cares:
+        other = sum(count for value, count in cares.items() if value not in ANYTHING)
+        but = f" but for {other}, which it looks up as values" if other else ""
         notes.append(
             f"dontcare predicted {sum(cares.values())}x: {counted(cares)}; the gold states leave it out, so these "
-            "slots count as wrong in joint goal and slot F1 (as constraints of Inform they match everything)"
+            f"slots count as wrong in joint goal and slot F1 (as constraints of Inform they match everything{but})"
         )
     if empty:
         notes.append(
@@ -101,11 +123,25 @@ def _no_value(found: Sequence[Slot]) -> list[str]:
 
 
 def _case(found: Sequence[Slot]) -> list[str]:
-    """Count values that are wrong by case or spacing alone."""
+    """Count values that are wrong by case, spacing or marks alone."""
     texts = [(value, gold) for _, _, value, gold in found if isinstance(value, str) and isinstance(gold, str)]
     unequal = (pair for pair in texts if pair[0] != pair[1] and _plain(pair[0]) == _plain(pair[1]))
     odd = Counter(value for value, gold in unequal if not same_value(value, gold))
-    return [f"values wrong by case or spacing alone: {sum(odd.values())}: {counted(odd)}"] if odd else []
+    return [f"values wrong by case, spacing or marks alone: {sum(odd.values())}: {counted(odd)}"] if odd else []
+
+
+def _unequal(found: Sequence[Slot]) -> list[str]:
+    """Count values that joint goal accuracy takes for the gold value, and the database does not."""
+    odd = Counter(
+        f"{domain}/{slot}={value} for {gold}"
+        for domain, slot, value, gold in found
+        if slot in EXACT and isinstance(value, str) and value != gold and same_value(value, gold)
+    )
+    if not odd:
+        return []
+    return [
+        f"values right by the fuzzy rule that the database looks up as they are: {sum(odd.values())}: {counted(odd)}"
+    ]
 
 
 def _loose(found: Sequence[Slot]) -> list[str]:
@@ -141,4 +177,5 @@ def _letters(found: Sequence[Slot]) -> list[str]:
 
 
 def _plain(value: str) -> str:
-    return "".join(value.lower().split())
+    """Return the letters and digits of a value."""
+    return _MARKS.sub("", value.lower())

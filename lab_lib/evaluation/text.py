@@ -18,7 +18,7 @@ from lab_lib.evaluation import bleu, chrf, rouge
 from lab_lib.evaluation.bootstrap import Comparison, Pooled, compare, intervals, pool
 from lab_lib.evaluation.grouped import group_names, require_one_each, require_same_groups, sum_by_group
 from lab_lib.evaluation.reply_notes import empty_notes, rouge_notes, short_notes
-from lab_lib.evaluation.stray_text import stray_notes
+from lab_lib.evaluation.stray_text import shared_ends, stray_notes
 
 RESAMPLES = 1000
 # Columns of the counts: replies, exact matches, words of the replies; then BLEU, chrF and the four ROUGE sums.
@@ -108,6 +108,7 @@ def _notes(replies: Sequence[str], references: Sequence[str], lengths: Sequence[
     single = max(lengths) < 2 and len(replies) > empty
     return [
         *stray_notes(replies),
+        *shared_ends(replies, replies, references),
         *empty_notes(empty, empty, len(replies), "their length is 0, and every score of them too"),
         *short_notes(lengths),
         *(["no reply has two tokens: Distinct-2 is 0"] if single else []),

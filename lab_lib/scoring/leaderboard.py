@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, shown
 from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.noting import closest
 from lab_lib.evaluation.scores import Metric, find_metric
 from lab_lib.files import listed, read_json, sha256, write_json, write_text
 from lab_lib.ids import by_key, id_key, require_distinct
@@ -17,6 +19,8 @@ from lab_lib.runs.steps import score_row
 from lab_lib.scoring.leaderboard_table import Entry, columns_of, table_notes, to_markdown
 from lab_lib.scoring.prediction_file import find_split, naming, read_row, refuse_taken, system_name
 from lab_lib.tasks.base import Task
+
+NUMBER = re.compile(r"[-+]?\d+(\.\d+)?", re.ASCII)  # as printed: `16.8`
 
 
 def prediction_files(folder: Path) -> dict[str, Path]:
@@ -37,6 +41,14 @@ def prediction_files(folder: Path) -> dict[str, Path]:
     if not files:
         raise LabError(f"{folder}: no prediction file here, expected .json or .jsonl (also .gz)")
     return files
+
+
+def unread(folder: Path, files: Mapping[str, Path]) -> list[str]:
+    """Return a note on what of a folder may be predictions and is not read: folders, files of other endings."""
+    read = set(files.values())
+    others = [path for path in listed(folder) if path not in read and (path.is_dir() or ".json" in path.name.lower())]
+    names = ", ".join(path.name + "/" * path.is_dir() for path in others)
+    return [f"Not read, expected files called .json or .jsonl (also .gz): {names}."] if others else []
 
 
 def score_folder(
@@ -129,9 +141,12 @@ def read_published(path: Path, task: Task[Any]) -> dict[str, dict[str, str]]:
         raise LabError(f"{path}: expected an object with a list 'rows' of objects")
     found: dict[str, dict[str, str]] = {}
     for number, row in enumerate(rows):
-        if not row.get("predictions_file"):
+        where = f"{path}: row {number}"
+        if "predictions_file" not in row:
+            raise LabError(f"{where}: expected 'predictions_file', the name of a file, or null where there is none")
+        if not row["predictions_file"]:
             continue
-        name, where = system_name(Path(str(row["predictions_file"]))), f"{path}: row {number}"
+        name = system_name(Path(str(row["predictions_file"])))
         if name in found:
             raise LabError(f"{where}: the prediction file of '{name}' is there a second time")
         found[name] = _printed(row, columns_of(task), where)
@@ -144,14 +159,15 @@ def _printed(row: Mapping[str, Any], columns: Mapping[str, Metric], where: str) 
     strings = row.get("published_strings")
     if not isinstance(strings, dict):
         raise LabError(f"{where}: expected 'published_strings', an object")
+    for heading in strings:
+        if heading not in columns and (near := closest(heading, columns)):
+            raise LabError(f"{where}: unknown heading {shown(heading)}; did you mean '{near}'?")
     printed = {}
     for heading, metric in columns.items():
         text = str(strings.get(heading, "")).strip()
         if text in ("", "-"):
             continue
-        try:
-            float(text)
-        except ValueError:
-            raise LabError(f"{where}: {heading} is {text!r}, expected a number") from None
+        if not NUMBER.fullmatch(text):
+            raise LabError(f"{where}: {heading} is {text!r}, expected a number")
         printed[metric.key] = text
     return printed

@@ -63,7 +63,7 @@ def evaluate_file(
         fixed = [score_row(task, row, asked, settings) for row in fixed]
         refuse_taken(path, name, fixed)
         theirs = other(own.predictions) if other else {}
-    rows, notes = [*fixed, own], file_notes(task, len(items), own)
+    rows, notes = [*fixed, own], file_notes(task, len(items), own, path)
     metrics = measured(task.metrics, rows)
     record = make_report(path, task, settings.seed, rows, metrics, notes)
     console.print(to_terminal(rows, metrics, record["recipe"], task.words))
@@ -109,11 +109,11 @@ def measured(metrics: Sequence[Metric], rows: Sequence[Row]) -> tuple[Metric, ..
     return tuple(metric for metric in metrics if metric.key in values)
 
 
-def file_notes(task: Task[Any], whole: int, own: Row) -> list[str]:
+def file_notes(task: Task[Any], whole: int, own: Row, path: Path) -> list[str]:
     """Return what the corpus lacks, how much of the split a file predicts, and the decisions taken about it."""
     words, part = task.words, len(own.predictions)
     notes = [f"predicted {words.items}: {part} of {whole}; only these are scored"] if part < whole else []
-    return list(dict.fromkeys([*task.dropped(), *notes, *scores_of(own).notes]))
+    return list(dict.fromkeys([*task.dropped(), *task.passed_over(path), *notes, *scores_of(own).notes]))
 
 
 def make_report(

@@ -179,6 +179,10 @@ class Task(ABC, Generic[Item]):
         """Return one line for each reason for which `load` left something out: how often, and the first record."""
         return ()
 
+    def passed_over(self, path: Path) -> Sequence[str]:
+        """Return notes on what of a folder of predictions `read` passes over."""
+        return ()
+
     # ---- model -------------------------------------------------------------------------------------------------
     @abstractmethod
     def examples(self, item: Item, tokenizer: Any) -> list[Example]:

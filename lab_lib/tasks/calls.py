@@ -30,7 +30,7 @@ from lab_lib.prompts.encode import Example, training_examples
 from lab_lib.prompts.messages import Message
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Task, TurnView, Words
-from lab_lib.tasks.calls_outputs import read_outputs, read_rows
+from lab_lib.tasks.calls_outputs import other_categories, read_outputs, read_rows, unread_names
 from lab_lib.tasks.calls_scores import metrics_of, of_calls
 from lab_lib.tasks.calls_text import gold_text, question_messages, user_text
 
@@ -132,13 +132,25 @@ class CallsTask(Task[CallItem]):
         rows = None if path.is_dir() else read_rows(path)
         if rows is not None and not _has_ids(rows):
             return read_predictions(path) if rows else {}
-        outputs = read_outputs(path)
         items = self.items.get(self.data.report_split, ())
+        outputs = read_outputs(path, self._away(path))
         named = {item.category for item in items if item.key in outputs}
         if not named:
             raise LabError(f"{path}: no row has the id of an item in {self.data.corpus}")
         check_outputs([item for item in items if item.category in named], outputs)
         return {key: [{"response": output}] for key, output in outputs.items()}
+
+    def passed_over(self, path: Path) -> Sequence[str]:
+        """Name the files of a folder of outputs that are of other categories than the corpus, or no result files."""
+        away = [str(file.relative_to(path)) for file in self._away(path)]
+        other = "not called BFCL_vN_CATEGORY_result.json"
+        lost = {"of categories that the corpus does not have": away, other: unread_names(path)}
+        return [f"files of outputs {why}, not scored: {len(names)}: {', '.join(names[:3])}{', ...' * (len(names) > 3)}"
+                for why, names in lost.items() if names]  # fmt: skip
+
+    def _away(self, path: Path) -> list[Path]:
+        items = self.items.get(self.data.report_split, ())
+        return other_categories(path, {item.category for item in items}, {item.key for item in items})
 
     def score(self, items: Sequence[CallItem], predictions: Predictions, settings: EvaluateConfig) -> Scores:
         """Judge the calls of the items that have an output."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,18 @@ from lab_lib.strict_json import JsonError, parse_json
 RESULTS = "**/BFCL_v*_result.json"  # in a model's folder; newer releases of the leaderboard have folders in it
 
 
-def read_outputs(path: Path) -> dict[str, Any]:
+def read_outputs(path: Path, away: Collection[Path] = ()) -> dict[str, Any]:
     """Return {item id: model output} of a JSON object, of rows {"id", "result"}, or of a folder of result files.
 
-    Rows are one a line, and the file may be called .json, as the leaderboard's are. Raises LabError naming file and row
-    for another form, and for an id that is there twice: of two files with it, both are named.
+    Rows are one a line or in a list, and the file may be called .json, as the leaderboard's are. In a folder the files
+    `away` are passed over. Raises LabError naming file and row for another form, and for an id that is there twice: of
+    two files with it, both are named.
     """
     if not path.is_dir():
         return _of_file(path)
     outputs: dict[str, Any] = {}
     source: dict[str, Path] = {}
-    for file in listed(path, RESULTS):
+    for file in (file for file in listed(path, RESULTS) if file not in away):
         for key, output in _of_file(file).items():
             if key in outputs:
                 both = f"{source[key].relative_to(path)} and {file.relative_to(path)}"
@@ -34,11 +35,32 @@ def read_outputs(path: Path) -> dict[str, Any]:
     return outputs
 
 
+def other_categories(path: Path, categories: Collection[str], keys: Collection[str]) -> list[Path]:
+    """Return the result files of a folder that are of no category and no item of a corpus; of a single file, none."""
+    files = listed(path, RESULTS) if path.is_dir() else []
+    names = {file: file.stem.split("_", 2)[2].removesuffix("_result") for file in files}
+    strange = [file for file, name in names.items() if name not in categories]
+    return [file for file in strange if not any(isinstance(key, str) and key in keys for key in _ids(file))]
+
+
+def _ids(file: Path) -> list[Any]:
+    return [row.get("id") for row in read_rows(file) or [] if isinstance(row, dict)]
+
+
+def unread_names(path: Path) -> list[str]:
+    """Return the names of JSON files of a folder that are no result file by their names; of a single file, none."""
+    found = [file for file in listed(path, "**/*.json*") if file.is_file()] if path.is_dir() else []
+    results = set(listed(path, RESULTS)) if path.is_dir() else set()
+    return [str(file.relative_to(path)) for file in found if file not in results]
+
+
 def _of_file(path: Path) -> dict[str, Any]:
     rows = read_rows(path)
     if rows is not None:
         return _of_rows(rows, path)
     value = read_json(path)
+    if isinstance(value, list):
+        return _of_rows(value, path)
     if not isinstance(value, Mapping):
         raise LabError(f"{path}: expected {{item id: model output}}, or rows with id and result, one a line")
     return dict(value)

@@ -51,6 +51,7 @@ from lab_lib.tasks.understanding_text import (
     exchanges,
     frames_text,
     official_answers,
+    official_values,
     predicted_dialogue,
     read_frames,
     slot_values,
@@ -233,7 +234,8 @@ class UnderstandingTask(Task[SgdItem]):
         problems = Counter(problem for text in texts if (problem := read_frames(text, ())[1]))
         count = sum(len(answers) for _, answers in asked)
         scores = of_sgd(found, {item.id: item.key for item, _ in asked}, count, dict(problems.most_common()))
-        return replace(scores, notes=(*scores.notes, *stray_notes(texts, "states"), *unkept_notes(asked)))
+        stray = [*stray_notes(texts, "states"), *stray_notes(official_values(asked), "slot values")]
+        return replace(scores, notes=(*scores.notes, *stray, *unkept_notes(asked)))
 
     def baselines(self, items: Sequence[SgdItem], source: Sequence[SgdItem], seed: int) -> list[Row]:
         """Return the gold states, empty ones, and no slots with the intent that each service has most often."""

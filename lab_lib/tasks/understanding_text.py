@@ -185,6 +185,14 @@ def official_answers(dialogue: Mapping[str, Any], where: str) -> list[dict[str, 
     return [{**answer, **({"official": dialogue} if number == 0 else {})} for number, answer in enumerate(answers)]
 
 
+def official_values(predicted: Iterable[tuple[SgdItem, Sequence[Mapping[str, Any]]]]) -> Iterator[str]:
+    """Yield the first value of every slot of predicted dialogues in the official format: the one that is scored."""
+    for _, answers in predicted:
+        turns = answers[0]["official"]["turns"] if answers and "official" in answers[0] else ()
+        for frame in (frame for turn in turns if turn.get("speaker") == "USER" for frame in turn["frames"]):
+            yield from (values[0] for values in frame["state"]["slot_values"].values())
+
+
 def _shown(frames: Sequence[Frame]) -> str:
     """Return predicted frames as text; malformed ones, which the scorer refuses by name, as they are."""
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from command_line import lab
 from hub_server import HubRepo, HubServer, commit_of
+from safetensors.torch import load_file, save_file
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_llama
 
@@ -151,6 +152,20 @@ def test_a_run_is_the_same_from_every_folder(made, tmp_path, monkeypatch, capsys
         shutil.rmtree(tmp_path / name)
     monkeypatch.chdir(tmp_path.with_name("moved"))
     assert lab("evaluate", "run") == 0
+
+
+def test_a_base_that_holds_nan_answers_nothing(made, tmp_path, capsys):
+    """Its replies would be one token over and over, in every row; training would end in an adapter of NaN."""
+    shutil.copytree(made / "model", tmp_path / "model")
+    weights = load_file(tmp_path / "model/model.safetensors")
+    weights["model.layers.0.self_attn.q_proj.weight"][0, 0] = float("nan")
+    save_file(weights, tmp_path / "model/model.safetensors", metadata={"format": "pt"})
+    settings = [f"data.corpus={made / 'corpus'}", f"model.name={tmp_path / 'model'}", *QUICK]
+    assert lab("run", "town-qlora-cpu", *settings, "--out", tmp_path / "run") == 2
+    assert "the model's logits are not numbers" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run/predictions/base.jsonl").exists()
+    assert lab("train", "town-qlora-cpu", *settings, "--out", tmp_path / "train") == 2
+    assert not (tmp_path / "train/adapter").exists()
 
 
 def test_a_config_that_was_cut_short_is_not_filled_up_with_defaults(place, capsys):

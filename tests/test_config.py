@@ -136,6 +136,18 @@ def test_a_section_is_not_thrown_away_by_null(section, tmp_path):
     assert load_recipe(str(recipe)) == load_recipe(str(recipe), ["lora={}"])
 
 
+@pytest.mark.parametrize(
+    ("assignments", "lost"),
+    [
+        (["lora={}"], "lora.alpha"), (["training={steps: 3}"], "training.batch_size"), 
+        (["task=&a {}"], "task.database"), (["evaluation.seed=3", "evaluation={resamples: 2}"], "evaluation.seed"),
+    ],
+)  # fmt: skip
+def test_a_section_is_not_thrown_away_by_another_one(assignments, lost):
+    with pytest.raises(LabError, match=rf"would throw {lost} away; give each setting as {lost.split('.')[0]}\.KEY="):
+        load_recipe("town-qlora-cpu", assignments)
+
+
 LAYERS = ", ".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
 
 

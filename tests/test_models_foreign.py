@@ -68,6 +68,11 @@ def test_settings_of_a_model_have_bounds_and_types(models, tmp_path, settings, r
     assert reason in refused(models, tmp_path, "base", "config.json", settings)
 
 
+def test_a_model_is_not_cut_to_the_layers_that_its_config_names(models, tmp_path):
+    line = refused(models, tmp_path, "base", "config.json", {"num_hidden_layers": 1})
+    assert "the weights have more layers than config.json: model.layers.1." in line
+
+
 @pytest.mark.parametrize("settings", [{"num_hidden_layers": 1000, "intermediate_size": 1 << 20}, {"hidden_act": "x"}])
 def test_random_weights_are_not_begun_that_have_no_room_or_no_code(models, tmp_path, settings):
     line = refused(models, tmp_path, "base", "config.json", settings, from_scratch=True)

@@ -15,6 +15,7 @@ WRONG = [
     *((name, value) for name in NUMBERS for value in NO_NUMBERS),
     *(("LAB_PROCESSES", "0"), ("LAB_WORLD_SIZE", "0"), ("WORLD_SIZE", "0"), ("SLURM_RESTART_COUNT", "x")),
     *(("LAB_REQUEUE", "yes"), ("LAB_STATIC_WIDGETS", "2"), ("LAB_SBATCH", "--comment='a"), ("LAB_DATA", __file__)),
+    *(("RANK", "1"), ("SLURM_JOB_ID", "../../elsewhere"), ("SLURM_ARRAY_TASK_ID", "3/..")),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from command_line import lab
 from hub_server import HubRepo, HubServer, commit_of
+from safetensors.torch import load_file, save_file
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_llama
 
@@ -119,11 +121,78 @@ def test_every_command_on_a_run_refuses_another_file(place, name, command, capsy
     assert not list((place / "out").iterdir())
 
 
+@pytest.mark.parametrize("command", ["decode", "evaluate", "merge", "chat"])
+def test_the_adapter_that_training_left_is_the_one_that_is_used(place, command, capsys):
+    """Another adapter of the same shape would give replies and weights of another run; to train anew is no swap."""
+    shutil.copy(place / "start/adapter_model.safetensors", place / "run/adapter")
+    assert lab(command, place / "run", *([place / "out"] if command == "merge" else [])) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{place / 'run/adapter/adapter_model.safetensors'}: not the file with which the run" in said
+    assert "its trained adapter changed" in said and not (place / "out").exists()
+
+
+def test_a_run_is_the_same_from_every_folder(made, tmp_path, monkeypatch, capsys):
+    """Relative names lead to where they led when the run began, also where the new folder has others of that name."""
+    for name in ("corpus", "model"):
+        shutil.copytree(made / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    settings = ["data.corpus=corpus", "model.name=model", *QUICK]
+    assert lab("train", "town-qlora-cpu", *settings, "--out", "run") == 0
+    (tmp_path / "else/model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "else")
+    assert lab("decode", "../run") == 0
+    assert lab("evaluate", "../run") == 0
+    for name in ("../corpus", str(tmp_path / "corpus")):
+        again = [f"data.corpus={name}", *settings[1:]]
+        assert lab("train", "town-qlora-cpu", *again, "--out", "../run") == 0
+    assert lab("train", "town-qlora-cpu", f"data.corpus={made / 'corpus'}", *settings[1:], "--out", "../run") == 2
+    assert f"not {made / 'corpus'}; choose another --out" in " ".join(capsys.readouterr().err.split())
+    shutil.copytree(tmp_path, tmp_path.with_name("moved"), dirs_exist_ok=True)
+    for name in ("corpus", "model"):
+        shutil.rmtree(tmp_path / name)
+    monkeypatch.chdir(tmp_path.with_name("moved"))
+    assert lab("evaluate", "run") == 0
+
+
+def test_a_base_that_holds_nan_answers_nothing(made, tmp_path, capsys):
+    """Its replies would be one token over and over, in every row; training would end in an adapter of NaN."""
+    shutil.copytree(made / "model", tmp_path / "model")
+    weights = load_file(tmp_path / "model/model.safetensors")
+    weights["model.layers.0.self_attn.q_proj.weight"][0, 0] = float("nan")
+    save_file(weights, tmp_path / "model/model.safetensors", metadata={"format": "pt"})
+    settings = [f"data.corpus={made / 'corpus'}", f"model.name={tmp_path / 'model'}", *QUICK]
+    assert lab("run", "town-qlora-cpu", *settings, "--out", tmp_path / "run") == 2
+    assert "the model's logits are not numbers" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run/predictions/base.jsonl").exists()
+    assert lab("train", "town-qlora-cpu", *settings, "--out", tmp_path / "train") == 2
+    assert not (tmp_path / "train/adapter").exists()
+
+
+def test_a_config_that_was_cut_short_is_not_filled_up_with_defaults(place, capsys):
+    config = (place / "run/config.yaml").read_text()
+    for text in (config.split("decoding:")[0], config.split("lora:")[0] + "lora: null\n"):
+        (place / "run/config.yaml").write_text(text)
+        assert lab("evaluate", place / "run") == 2
+        assert "config.yaml: damaged: no settings under" in " ".join(capsys.readouterr().err.split())
+
+
+def test_predictions_that_were_cut_short_are_not_scored(place, capsys):
+    file = place / "run/predictions/finetuned.jsonl"
+    rows = file.read_text().splitlines(keepends=True)
+    last = json.loads(rows[-1])["dialogue"]
+    for kept in ([row for row in rows if json.loads(row)["dialogue"] != last], []):
+        file.write_text("".join(kept))
+        assert lab("evaluate", place / "run") == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert f"{file}: no answers to" in said and "remove the file and decode again" in said
+
+
 def test_what_was_read_stands_in_the_record_and_an_old_run_is_only_told_of(place, capsys):
     record = read_json(place / "run/record.json")
     assert record["inputs"]["corpus"]["files"][TRAIN.removeprefix("corpus/")] == sha256(place / TRAIN)
     assert record["inputs"]["model"]["files"]["model.safetensors"] == sha256(place / "model/model.safetensors")
-    assert set(record["inputs"]) == {"model", "adapter", "corpus"}
+    assert set(record["inputs"]) == {"model", "adapter", "corpus", "trained_adapter"}
+    assert not any("place" in part for part in record["inputs"].values()), "a record is published, this machine is not"
     (place / "run/inputs.json").unlink()
     CHANGES[TRAIN](place)
     capsys.readouterr()
@@ -165,7 +234,7 @@ def test_scoring_needs_no_model_on_this_machine(place):
 
 
 def test_a_damaged_record_of_inputs_is_one_line(place, capsys):
-    for text in ("[]", '{"model": 3}', '{"model": {"files": {"a": {}}}}', "{"):
+    for text in ("[]", "{}", '{"model": 3}', '{"model": {"files": {"a": {}}}}', "{"):
         (place / "run/inputs.json").write_text(text)
         assert lab("evaluate", place / "run") == 2
         assert "inputs.json" in capsys.readouterr().err

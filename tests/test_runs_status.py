@@ -185,7 +185,9 @@ def test_seconds_of_calls_that_failed_or_were_killed_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["seconds.json", "memory.json"])
-@pytest.mark.parametrize("content", ["[1]", '{"train": "long"}', '{"train": true}', "{"])
+@pytest.mark.parametrize(
+    "content", ["[1]", '{"train": "long"}', '{"train": true}', '{"train": -1}', '{"train": 1e999}', "{"]
+)
 def test_damaged_figures_are_one_line_before_the_stage_begins(tmp_path, name, content):
     (tmp_path / name).write_text(content)
     with pytest.raises(LabError, match=name), stage(RunFolder(tmp_path), "train"):

@@ -9,6 +9,7 @@ import pytest
 
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.files import read_json
+from lab_lib.results.names import taken
 from lab_lib.submissions import likeness
 from lab_lib.submissions.benchmark import find_benchmark
 from lab_lib.submissions.copies import of_oracle
@@ -31,6 +32,7 @@ def said(*replies: str) -> likeness.Said:
         ([LONG], [LONG.upper() + " !"], 1.0),
         ([LONG], [f"well , {LONG} , and what else can i do for you today ?"], 1.0),
         ([LONG], ["parking free has and town of north the in is hotel the"], 1.0),  # the order of words does not count
+        ([LONG], [LONG.replace("e", "\u0435").replace("a", "\u00e1").replace("o", "o\u00ad")], 1.0),  # is read the same
         (["a b c d e f g h i j"], ["a b c d e f g x y z"], 1.0),  # 7 of 10 words
         (["a b c d e f g h i j"], ["a b c d e f x y z w"], 0.0),  # 6 of 10
         (["a a a a a b b b b b"], ["a c d e f g h i j k"], 0.0),  # a word counts as often as both have it
@@ -44,6 +46,50 @@ def said(*replies: str) -> likeness.Said:
 )
 def test_answers_are_alike_by_the_words_that_they_share(one, other, share):
     assert likeness.likeness(said(*one), said(*other)) == likeness.likeness(said(*other), said(*one)) == share
+
+
+def changed(edit):
+    """Return gold replies of the town, each after `edit(number, reply)`, as predictions and as what they say."""
+    benchmark = find_benchmark("response", "town")
+    gold = benchmark.oracle.predictions
+    found = {
+        key: [{"response": edit(number, turn["response"])} for number, turn in enumerate(turns)]
+        for key, turns in gold.items()
+    }
+    return found, likeness.read_said(found, benchmark.task), benchmark
+
+
+def test_half_of_the_gold_replies_are_remarked_on():
+    _, row, benchmark = changed(lambda number, reply: reply if number % 2 else "sorry , what did you say just now ?")
+    assert likeness.likeness(row, benchmark.oracle_said) < likeness.SUSPICIOUS
+    remark, *_ = of_oracle(Path("row"), row, benchmark)
+    assert "have nearly all words of the gold replies and no others" in remark
+
+
+def test_gold_replies_in_other_words_have_their_placeholders():
+    found, row, benchmark = changed(
+        lambda number, reply: " ".join(word if word[0] == "[" else f"{word}s" for word in reply.split())
+    )
+    assert of_oracle(Path("row"), row, benchmark) == []
+    (remark,) = odd_replies(found, {}, benchmark.oracle.predictions, {"inform": 101.0, "success": 101.0})
+    assert remark == "100% of the replies have the placeholders of the gold replies, all and no others"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ɢᴏʟᴅ ʀᴇᴘʟɪᴇꜱ",
+        "gøld replies",
+        "gold\u3164replies",
+        "ցold repl\u0131es",
+        "ᏀOLD replies",
+        "ꓖold replies",
+        "gоld rерlіеs",
+    ],
+)
+def test_names_that_read_like_a_row_of_every_table_are_taken(name):
+    assert taken(name, ["random reply", "gold replies"]) == "gold replies"
+    assert taken(name + " 2", ["random reply", "gold replies"]) is None
 
 
 def test_rows_of_other_answers_are_not_compared():
@@ -60,9 +106,9 @@ def test_where_one_wording_is_right_only_common_mistakes_tell_a_copy():
 
 def test_inform_and_success_of_the_gold_replies_are_remarked_on_together():
     gold, best = find_benchmark("response", "town").oracle.predictions, {"inform": 100.0, "success": 100.0}
-    (remark,) = odd_replies(gold, best, gold, best)
+    *others, remark = odd_replies(gold, best, gold, best)
     assert remark == "Inform 100.0 and Success 100.0 are as good as the gold replies'"
-    assert odd_replies(gold, {"inform": 100.0, "success": 96.7}, gold, best) == []
+    assert odd_replies(gold, {"inform": 100.0, "success": 96.7}, gold, best) == others
 
 
 @pytest.mark.real

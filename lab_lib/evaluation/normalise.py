@@ -75,4 +75,13 @@ def count_placeholders(normalised: str) -> int:
     >>> count_placeholders("the NAME is at ADDRESS.")
     2
     """
-    return len(_CAPITALS.findall(normalised))
+    return len(placeholders(normalised))
+
+
+def placeholders(normalised: str) -> list[str]:
+    """Return the placeholders of a normalised reply, sorted.
+
+    >>> placeholders("the NAME is at ADDRESS.")
+    ['ADDRESS', 'NAME']
+    """
+    return sorted(_CAPITALS.findall(normalised))

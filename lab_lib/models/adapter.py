@@ -98,6 +98,8 @@ def check_tensors(adapted: Any, folder: Path, weights: Mapping[str, Any] | None 
     if odd := sorted(stored.keys() ^ live.keys()):
         raise LabError(f"{folder}: the adapter does not fit the base: {len(odd)} tensors on one side only: {odd[0]}")
     for name, value in stored.items():
+        if value.isnan().any():
+            raise LabError(f"{folder}: {name} holds NaN: the base's weights do, or training diverged")
         if not torch.equal(value.to(live[name].dtype), live[name].detach().cpu()):
             raise LabError(f"{folder}: {name} in the file is not what the model holds")
 

@@ -49,6 +49,15 @@ def adapter_changes_logits(model: Any, input_ids: Any) -> float:
     return (with_adapter - without).abs().max().item()
 
 
+def require_numbers(model: Any, input_ids: Sequence[int]) -> None:
+    """Raise LabError when a logit for one text is NaN or infinite: the model would answer all the same."""
+    import torch
+
+    found = logits(model, input_ids)
+    if torch.isnan(found).any() or torch.isposinf(found).any():
+        raise LabError("the model's logits are not numbers: do its weights hold NaN? try model.dtype=fp32")
+
+
 def adapter_norm(model: Any) -> float:
     """Return the Frobenius norm of all weight updates s x B A together; 0.0 for an untrained adapter (B starts at 0).
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lab_lib.errors import LabError
-from lab_lib.models.config_json import check_config_json, check_token_ids
+from lab_lib.models.config_json import LAYERS, check_config_json, check_token_ids
 from lab_lib.models.hardware import Machine, torch_dtype
 from lab_lib.models.hub import Source, check_safetensors, weight_files
 from lab_lib.models.quantised import use_one_kernel
@@ -112,8 +113,20 @@ def stored_model(
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise LabError(f"{source.name}: the weights lack {len(missing)} tensors config.json asks for: {missing[0]}")
+    if beyond := beyond_last_layer(info["unexpected_keys"], model.config):
+        raise LabError(f"{source.name}: the weights have more layers than config.json: {beyond[0]}")
     use_one_kernel(model)
     return model
+
+
+def beyond_last_layer(unused: Iterable[str], shape: Any) -> list[str]:
+    """Return the tensors among `unused` ones that are of layers which config.json cuts off.
+
+    Others may be left over: a model's own code names those that it never reads.
+    """
+    layers = max((getattr(shape, name, None) or 0 for name in LAYERS), default=0)
+    numbers = ((name, re.search(r"(?:^|\.)(?:layers?|h|blocks?)\.([0-9]{1,9})\.", name)) for name in sorted(unused))
+    return [name for name, found in numbers if found and layers and int(found[1]) >= layers]
 
 
 def _show_progress(on: bool) -> None:

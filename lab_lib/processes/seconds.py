@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from lab_lib.errors import LabError
 from lab_lib.files import read_json_or, write_json
@@ -17,9 +19,13 @@ FIRST, SHARE, LONGEST = 1.0, 0.05, 60.0  # a clock that is killed loses a second
 def read_figures(path: Path) -> dict[str, float]:
     """Return {stage: number} of a file that may not be there yet. Raises LabError for other content."""
     found = read_json_or({}, path)
-    if not isinstance(found, dict) or not all(type(value) in (int, float) for value in found.values()):
+    if not isinstance(found, dict) or not all(map(_is_figure, found.values())):
         raise LabError(f"{path}: expected {{stage: number}}; remove the file, its figures are only shown")
     return found
+
+
+def _is_figure(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf
 
 
 @contextmanager

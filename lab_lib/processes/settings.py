@@ -32,6 +32,9 @@ def check_environment(environment: Mapping[str, str] | None = None) -> list[str]
     found = os.environ if environment is None else environment
     for name, check in CHECKS.items():
         check(name, found)
+    rank, count = whole("RANK", 0, 0, found), whole("WORLD_SIZE", 1, 1, found)
+    if rank >= count:  # left over in a shell: such a process would leave all writing to the first one
+        raise LabError(f"RANK={rank}: expected less than WORLD_SIZE={count}; unset it, or start with torchrun")
     return list(_nearly_ours(found))
 
 
@@ -80,6 +83,9 @@ CHECKS: dict[str, Callable[[str, Mapping[str, str]], None]] = {
     "RANK": _number(0),
     "LOCAL_RANK": _number(0),
     "WORLD_SIZE": _number(1),
+    "SLURM_JOB_ID": _number(0),  # part of the names of folders, as the next two
+    "SLURM_ARRAY_JOB_ID": _number(0),
+    "SLURM_ARRAY_TASK_ID": _number(0),
     "SLURM_RESTART_COUNT": _number(0),
     "SLURM_STEP_NUM_TASKS": _number(1),
 }

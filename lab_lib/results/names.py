@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
+from functools import cache
 
-# Characters that look like a Latin letter -> that letter: Cyrillic, Greek, digits and marks; i, l, 1 and | are one.
-_PAIRED = (
-    ("авекмнорстухіїјѕԁһӏԛԝ", "abekmhopctyxlljsdhlqw"),
-    ("αβεηικλνορτυχγωςσ", "abenlklvoptuxywcs"),
-    ("0134578$@!|iı", "oleastbsallll"),
+from lab_lib.texts import FILLERS
+
+# Characters that look like a Latin letter -> that letter: Cyrillic, Greek, Armenian, Cherokee, Lisu.
+_LETTERS = (
+    ("авгекмнорстухіїјѕԁһӏԛԝ", "abrekmhopctyxiijsdhlqw"),
+    ("αβεηικλνορτυχγωςσ", "abeniklvoptuxywcs"),
+    ("օսհոցյզքՕՍՀ", "ouhngjqposh"),
+    ("ᎠᎡᎢᎪᎫᎬᎳᎻᎷᏀᏃᏒᏚᏞᏟᏢᏦᏙᏴ", "drtajewhmgzrslcpkvb"),
+    ("ꓐꓑꓓꓔꓖꓗꓙꓚꓜꓝꓟꓠꓡꓢꓣꓦꓧꓪꓫꓬꓮꓰꓲꓳꓴ", "bpdtgkjczfmnlsrvhwxyaeiou"),
 )
-LOOK_ALIKE = {ord(odd): letter for odd_ones, letters in _PAIRED for odd, letter in zip(odd_ones, letters, strict=True)}
+# Digits and marks that stand for letters; i, l, 1 and | are one.
+_MARKS = str.maketrans("0134578$@!|i", "oleastbsalll")
+LOOK_ALIKE = {odd: letter for odd_ones, letters in _LETTERS for odd, letter in zip(odd_ones, letters, strict=True)}
+# What Unicode calls variants of a Latin letter: LETTER SMALL CAPITAL G, LETTER O WITH STROKE, LETTER SCRIPT G.
+VARIANT = re.compile(r"LATIN (?:SMALL |CAPITAL )?LETTER (?:[A-Z-]{2,} )*([A-Z])(?: WITH .*)?")
 PAIRS = (("rn", "m"), ("vv", "w"))  # two letters that look like one
 
 
@@ -24,14 +34,36 @@ def plain_name(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
+def plain_letters(text: str) -> str:
+    """Return a text with the Latin letter for each one that looks like it, without marks and invisible characters.
+
+    >>> plain_letters("th\u0435 c\u00e1f\u00e9 is ope\u200bn"), plain_letters("[hotel_name] 10")
+    ('the cafe is open', '[hotel_name] 10')
+    """
+    if text.isascii():
+        return text
+    return "".join(map(_plain, unicodedata.normalize("NFKD", text)))
+
+
+@cache
+def _plain(character: str) -> str:
+    """Return what a reader takes a character for, of a text whose accents are characters of their own."""
+    if character.isascii():
+        return character
+    if unicodedata.category(character) in ("Mn", "Me", "Cf") or character in FILLERS:
+        return ""
+    variant = VARIANT.fullmatch(unicodedata.name(character, ""))
+    return LOOK_ALIKE.get(character) or (variant[1].lower() if variant else character)
+
+
 def looks_like(name: str) -> str:
     """Return what a reader takes a name for: its letters, with those that look alike as one, and no marks.
 
     >>> looks_like("G0ld-repl1es") == looks_like("gold replies"), looks_like("gold calls") == looks_like("gold replies")
     (True, False)
     """
-    apart = unicodedata.normalize("NFKD", plain_name(name)).translate(LOOK_ALIKE)  # accents become marks of their own
-    letters = "".join(character for character in apart if character.isalnum())
+    plain = plain_letters(plain_name(name)).translate(_MARKS)
+    letters = "".join(character for character in plain if character.isalnum())
     for two, one in PAIRS:
         letters = letters.replace(two, one)
     return letters

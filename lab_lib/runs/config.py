@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -15,7 +16,7 @@ from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.strategies import expand_assignments, expand_section
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.config import EvaluateConfig
-from lab_lib.files import read_json, read_json_or, read_text, reading
+from lab_lib.files import expanded, read_json, read_json_or, read_text, reading
 from lab_lib.models.config import ModelConfig
 from lab_lib.models.hardware import FASTEST
 from lab_lib.prompts.config import PromptConfig
@@ -32,6 +33,7 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 RECIPE_NAME = re.compile(r"\w[\w.-]{0,79}")  # part of the names of folders: no path, and none of the dots that are one
 MEASURED = "measured.json"  # in a run folder: what `fastest` was on the machine that it began on
 INPUTS = "inputs.json"  # in a run folder: hashes of what the run reads, see inputs.py
+PLACES = {"model": ("model", "name"), "adapter": ("model", "adapter"), "corpus": ("data", "corpus")}  # part: setting
 # Settings of before lab_lib 0.2 that stand in the section of their task now.
 MOVED = {
     **{f"prompt.{name}": f"task.{name}" for name in ("state", "database", "predict_state", "plan", "countdown")},
@@ -172,16 +174,22 @@ def recipe_values(name: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
     for section in null_sections(text):
         raise LabError(f"{path.name}: {section}: expected a mapping of settings, found null; leave it out for defaults")
     values.setdefault("recipe", re.sub(r"[^\w.-]+|^\W+", "-", path.stem)[:80].lstrip("-.") or RunConfig.recipe)
-    _refuse_sections(assignments)
+    _refuse_sections(values, assignments)
     return override(values, expand_assignments(assignments))
 
 
-def _refuse_sections(assignments: Sequence[str]) -> None:
-    """Raise LabError for an assignment that would throw a section away: `lora=null`, `decoding=`."""
-    for assignment in assignments:
+def _refuse_sections(values: Mapping[str, Any], assignments: Sequence[str]) -> None:
+    """Raise LabError for an assignment that would throw settings of a section away: `lora=null`, `decoding={}`."""
+    for number, assignment in enumerate(assignments):
         section = assignment.partition("=")[0]
-        if "." not in section and section != "recipe" and None in override({}, [assignment]).values():
+        if "." in section or section == "recipe":
+            continue
+        given, before = (override(*pair).get(section) for pair in (({}, [assignment]), (values, assignments[:number])))
+        if given is None:
             raise LabError(f"{cut(assignment)}: expected a mapping of settings, found null; leave it out for defaults")
+        if isinstance(given, Mapping) and isinstance(before, Mapping) and (lost := before.keys() - given.keys()):
+            kept = f"{section}.{min(map(str, lost))}"
+            raise LabError(f"{cut(assignment)}: would throw {kept} away; give each setting as {section}.KEY=VALUE")
 
 
 def load_run_config(folder: Path, assignments: Sequence[str] = ()) -> RunConfig:
@@ -192,6 +200,9 @@ def load_run_config(folder: Path, assignments: Sequence[str] = ()) -> RunConfig:
     values = parse_yaml(read_text(path), str(path))
     if "task" not in values:
         raise LabError(f"{path}: a run of lab_lib 0.1, whose config names no task; open it with that version")
+    for section in (knob.name for knob in fields(RunConfig) if knob.name != "recipe"):
+        if not isinstance(values.get(section), Mapping):  # of a file that was cut short, the defaults would be taken
+            raise LabError(f"{path}: damaged: no settings under {section}, which the config of every run has")
     read = _checked(lambda given: override(values, expand_assignments(given)), assignments, str(path))
     return pinned(read, folder)
 
@@ -199,10 +210,16 @@ def load_run_config(folder: Path, assignments: Sequence[str] = ()) -> RunConfig:
 def pinned(config: RunConfig, folder: Path) -> RunConfig:
     """Return a config with what was found out when the run in `folder` began; else the config itself.
 
-    That is the commit of its hub model (a repository without a revision, or with a branch, is the newest one each time
-    it is asked for), and what was the fastest.
+    That is the places of its model, adapter and corpus (a path that is not absolute leads elsewhere from another
+    working folder), the commit of a hub model (a repository without a revision, or with a branch, is the newest one
+    each time it is asked for), and what was the fastest.
     """
-    model, known = config.model, read_inputs(folder).get("model", {})
+    recorded = read_inputs(folder)
+    for what, (section, key) in PLACES.items():
+        old = getattr(config, section)
+        if (name := _placed(getattr(old, key), recorded.get(what, {}))) != getattr(old, key):
+            config = replace(config, **{section: replace(old, **{key: name})})
+    model, known = config.model, recorded.get("model", {})
     if known.get("revision") and (known.get("name"), known.get("asked")) == (model.name, model.revision):
         model = replace(model, revision=known["revision"])
     found = read_json_or({}, folder / MEASURED)
@@ -213,12 +230,26 @@ def pinned(config: RunConfig, folder: Path) -> RunConfig:
     return replace(config, model=model)
 
 
+def _placed(name: str | None, known: Mapping[str, Any]) -> str | None:
+    """Return what leads to the place of a recorded part: the name it had if that does from here, or else the place.
+
+    Another name than the recorded one, for another place, is returned as it is; so is one whose place is gone.
+    """
+    recorded, place = known.get("name"), known.get("place")
+    if name is None or not isinstance(recorded, str) or not isinstance(place, str) or not os.path.exists(place):
+        return name
+    if name != recorded and os.path.realpath(expanded(name)) != place:
+        return name
+    return recorded if os.path.realpath(expanded(recorded)) == place else place
+
+
 def read_inputs(path: Path) -> dict[str, Any]:
     """Return inputs.json of a run folder, {} where there is none. Raises LabError for another file of that name."""
     file = path / INPUTS
     recorded = read_json(file) if file.exists() else {}
     try:
-        if all(isinstance(entry["sha256"], str) for part in recorded.values() for entry in part["files"].values()):
+        known = all(isinstance(entry["sha256"], str) for part in recorded.values() for entry in part["files"].values())
+        if known and (recorded or not file.exists()):
             return dict(recorded)
     except (AttributeError, KeyError, TypeError):
         pass

@@ -1,4 +1,5 @@
-"""A run is tied to what it reads by content, not by name: base model, start adapter, corpus, prepared data.
+"""A run is tied to what it reads by content, not by name: base model, start adapter, corpus, prepared data; and, from
+the end of training on, the adapter that it left, which decoding and merging read.
 
 Their hashes are written to `inputs.json` when a run starts and stand in record.json. Every command on the run compares
 them with what is there now, and refuses a file that changed: an adapter on another base, or replies beside words that
@@ -7,16 +8,19 @@ they never answered, are results of no run.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lab_lib.corpora.load import NAMES
 from lab_lib.errors import LabError
-from lab_lib.files import sha256, write_json
+from lab_lib.files import expanded, sha256, write_json
+from lab_lib.folders import entries
 from lab_lib.models.config import ModelConfig
-from lab_lib.models.hub import Source, adapter_files, find_source, is_local, model_files
+from lab_lib.models.hub import BUNDLED, Source, adapter_files, find_source, is_local, model_files
 from lab_lib.processes.rank import this_process
 from lab_lib.runs.config import INPUTS, RunConfig, make_task, read_inputs
 from lab_lib.runs.context import Context
@@ -25,6 +29,7 @@ from lab_lib.tasks.base import Task
 # Smaller files are hashed by every command. Of larger ones the hash is kept while size, times, inode and device stay:
 # the time of the last change of an inode (ctime), unlike mtime, cannot be set back by touch, cp or rsync.
 BIG = 16 << 20
+TRAINED = "trained_adapter"
 SETTLED = 2 * 10**9  # ns; a file written that recently could change again within one tick of the file system's clock
 WAY_OUT = "; put the old one back, or start a new run"
 
@@ -59,6 +64,13 @@ def tie(context: Context, stages: Collection[str]) -> Context:
     return context
 
 
+def tie_trained(context: Context) -> None:
+    """Record the adapter that training has just left."""
+    path = context.folder.path
+    if this_process().first and (path / INPUTS).exists() and (part := _trained(path)) is not None:
+        write_json(path / INPUTS, compare({TRAINED: part}, read_inputs(path), path))
+
+
 def require_unchanged(config: RunConfig, path: Path, log: Log, loads: bool = True) -> None:
     """Raise LabError naming the first file that differs from what a run began with; writes nothing.
 
@@ -88,6 +100,7 @@ def parts(config: RunConfig, task: Task[Any], path: Path, loads: bool) -> dict[s
     if prepared.is_dir():
         files = {str(file.relative_to(prepared)): file for file in sorted(prepared.rglob("*")) if file.is_file()}
         found["prepared"] = Part("prepared", files)
+    found[TRAINED] = _trained(path)
     return {name: part for name, part in found.items() if part is not None}
 
 
@@ -96,18 +109,32 @@ def _model(model: ModelConfig) -> Part | None:
         return None
     files = model_files(source, weights=not model.from_scratch, code=model.trust_remote_code)
     # What was asked for is kept beside the commit it was: the same command again then means the same commit.
-    return Part(source.name, files, {"name": model.name, "asked": model.revision, "revision": source.revision})
+    about = {"name": model.name, "asked": model.revision, "revision": source.revision, **_place(model.name)}
+    return Part(source.name, files, about)
 
 
 def _adapter(name: str) -> Part | None:
     if (source := _source(name)) is None:
         return None
-    return Part(source.name, adapter_files(source), {"name": name, "revision": source.revision})
+    return Part(source.name, adapter_files(source), {"name": name, "revision": source.revision, **_place(name)})
+
+
+def _trained(path: Path) -> Part | None:
+    place = path / "adapter"
+    read = [file for file in entries(place) if file.is_file() and file.suffix in (".safetensors", ".json", ".model")]
+    files = {str(file.relative_to(place)): file for file in sorted(read)}
+    return Part("adapter", files) if files else None
+
+
+def _place(name: str) -> dict[str, str]:
+    """Return where a name that is a path leads: the run may be called from another folder, see `config.pinned`."""
+    place = expanded(name)
+    return {"place": os.path.realpath(place)} if name not in (*BUNDLED, *NAMES) and os.path.exists(place) else {}
 
 
 def _corpus(task: Task[Any], config: RunConfig) -> Part | None:
     try:
-        return Part(config.data.corpus, task.files(), {"name": config.data.corpus})
+        return Part(config.data.corpus, task.files(), {"name": config.data.corpus, **_place(config.data.corpus)})
     except LabError:  # not on this machine; a command that needs it says so itself
         return None
 
@@ -126,12 +153,13 @@ def _commit(model: ModelConfig) -> str | None:
 def compare(now: Mapping[str, Part], recorded: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Return the record with what is new in it. Raises LabError naming the first file that differs.
 
-    New is a part that had not been made (prepared data), or a hash with later times of its file.
+    New is a part that had not been made (prepared data), or a hash with later times of its file. An adapter that was
+    removed is forgotten: it is trained anew.
     """
-    found = dict(recorded)
+    found = {what: part for what, part in recorded.items() if what != TRAINED or what in now}
     for what, part in now.items():
         known = recorded.get(what)
-        about = known or dict(part.about)
+        about = {**part.about, **(known or {}), **{key: part.about[key] for key in {"place"} & part.about.keys()}}
         found[what] = {**about, "files": hashes(what, part, known["files"] if known else None, path)}
     return found
 
@@ -141,17 +169,27 @@ def hashes(what: str, part: Part, known: Mapping[str, Any] | None, path: Path) -
     if known is not None and (odd := sorted(known.keys() ^ part.files.keys())):
         change = "gone since" if odd[0] in known else "was not there when"
         where = part.files.get(odd[0], f"{part.name}/{odd[0]}")
-        raise LabError(f"{where}: {change} the run {path} began: its {what} changed{WAY_OUT}")
+        raise LabError(f"{where}: {change} the run {path} {since(what)}: its {words(what)} changed{WAY_OUT}")
     found = {}
     for name, file in part.files.items():
         old = known[name] if known is not None else {}
         found[name] = hash_of(file, old)
         if old and old["sha256"] != found[name]["sha256"]:
             raise LabError(
-                f"{file}: not the file with which the run {path} began (sha256 {found[name]['sha256'][:12]}, then "
-                f"{old['sha256'][:12]}): its {what} changed{WAY_OUT}"
+                f"{file}: not the file with which the run {path} {since(what)} (sha256 "
+                f"{found[name]['sha256'][:12]}, then {old['sha256'][:12]}): its {words(what)} changed{WAY_OUT}"
             )
     return found
+
+
+def since(what: str) -> str:
+    """Return the moment to which a part is tied."""
+    return "ended training" if what == TRAINED else "began"
+
+
+def words(what: str) -> str:
+    """Return the name of a part as a message has it."""
+    return what.replace("_", " ")
 
 
 def hash_of(file: Path, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,8 +207,10 @@ def hash_of(file: Path, known: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_record(path: Path) -> dict[str, Any] | None:
     """Return what record.json has of the inputs: names, commits and hashes; None for a run that did not record them."""
-    recorded = read_inputs(path)
-    return {
+    recorded = {
         what: {**part, "files": {name: entry["sha256"] for name, entry in part["files"].items()}}
-        for what, part in recorded.items()
-    } or None
+        for what, part in read_inputs(path).items()
+    }
+    for part in recorded.values():
+        part.pop("place", None)  # is of this machine
+    return recorded or None

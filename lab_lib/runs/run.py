@@ -13,7 +13,7 @@ from lab_lib.processes.rank import this_process
 from lab_lib.runs.config import RunConfig, pinned
 from lab_lib.runs.context import Context, open_context, plan_run, settle
 from lab_lib.runs.folder import RunFolder, stage
-from lab_lib.runs.inputs import tie
+from lab_lib.runs.inputs import tie, tie_trained
 from lab_lib.runs.lock import owning
 from lab_lib.runs.record import environment
 from lab_lib.runs.splits import left_out
@@ -73,7 +73,9 @@ def _run_stage(name: str, context: Context) -> bool:
 
     if name == "train":
         with noticing_signals() as notice:
-            return learn(context, notice)
+            made = learn(context, notice)
+        tie_trained(context)
+        return made
     if name == "prepare":
         made = prepare(context)
         tie(context, ("prepare",))  # with what was prepared

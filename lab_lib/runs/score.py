@@ -46,12 +46,16 @@ def decoded_rows(context: Context, due: Mapping[str, int]) -> list[Row]:
 
 
 def require_whole(predictions: Predictions, due: Mapping[str, int], path: Path) -> Predictions:
-    """Return the predictions if they are of items that are due, every answer of each; `due` is {item key: answers}."""
+    """Return the predictions if they are of all items that are due, every answer; `due` is {item key: answers}."""
     for key, given in predictions.items():
         if len(given) != due.get(key):
             raise LabError(
                 f"{path}: item {key}: {len(given)} predicted answers, the items reported have {due.get(key, 'none')}"
             )
+    if gone := [key for key in due if key not in predictions]:
+        raise LabError(
+            f"{path}: no answers to {len(gone)} of {len(due)} items, first {gone[0]}; remove the file and decode again"
+        )
     return predictions
 
 

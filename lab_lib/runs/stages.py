@@ -46,9 +46,10 @@ def decode(context: Context, system: str) -> bool:
 def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> None:
     """Decode a system with transformers into a file for each variant.
 
-    Raises LabError when the adapter changes nothing: its scores would be the base model's under another name.
+    Raises LabError when the adapter changes nothing: its scores would be the base model's under another name; and when
+    the model's logits are no numbers.
     """
-    from lab_lib.models.checks import require_adapter_effect
+    from lab_lib.models.checks import require_adapter_effect, require_numbers
     from lab_lib.models.fast_cpu.merged_for_decoding import merge_choice
     from lab_lib.models.hardware import print_choices
 
@@ -62,6 +63,8 @@ def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> Non
     if system == "finetuned" and config.lora.method == "lora":
         change = require_adapter_effect(loaded.model, prompts[0].ids)
         context.log(f"the saved adapter changes the logits by up to {change:.3f}")
+    else:
+        require_numbers(loaded.model, prompts[0].ids)
     print_choices({"merge for decoding": merge_choice(loaded.model)}, context.console)
     for variant, path in paths.items():
         write_answers(context, loaded, prompts, path, f"decoding {path.stem}", variant)

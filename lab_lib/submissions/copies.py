@@ -17,6 +17,7 @@ from lab_lib.submissions.likeness import (
     ONE_FOR_ALL,
     OWN,
     SUSPICIOUS,
+    WHOLE,
     Said,
     common_mistakes,
     likeness,
@@ -64,6 +65,8 @@ def of_oracle(path: Path, said: Said, benchmark: Benchmark) -> list[str]:
     if share > COPIED:
         raise LabError(f"{path}: {same}: these are the {name}, which every table has")
     remarks = [f"{path}: {same}"] if share > SUSPICIOUS else []
+    if not remarks and (most := likeness(said, oracle, whole=True)) > WHOLE:
+        remarks = [f"{path}: {most:.0%} of the {answers} have nearly all words of the {name} and no others"]
     if (most := of_one_answer(said)) > ONE_FOR_ALL:
         remarks.append(f"{path}: {most:.0%} of the {answers} are one and the same")
     return remarks

@@ -27,12 +27,14 @@ from lab_lib.tasks.messages import MessagesConfig
 
 LONGEST = 2048  # tokens of a conversation that a model by name reads; a laptop reads some hundred a second
 ANSWER = 256  # tokens of its longest answer
+# Greedy search, so that an answer can be had again; small models then repeat whole paragraphs without the penalty.
+PENALTY = 1.1
 Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Partner:
-    """A model to talk to: how it is loaded and prompted. `notes` is what a person should know before the first answer."""
+    """A model to talk to: how it is loaded and prompted. `notes` are for a person to read before the first answer."""
 
     name: str
     config: RunConfig
@@ -78,8 +80,8 @@ def run_partner(folder: Path, config: RunConfig, base: bool, instruction: str | 
             raise LabError(f"--system: the prompts of a run of task {task.name} are those that it was trained with")
         config = replace(config, prompt=replace(config.prompt, instruction=instruction))
         task = make_task(config)
-    require_unchanged(config, folder, lambda line: console.print(line, highlight=False, markup=False))
     model = model_config(config, RunFolder(folder), "base" if base else "finetuned")
+    require_unchanged(config, folder, lambda line: console.print(line, highlight=False, markup=False))
     return Partner(str(folder), config, model, task, notes_of(config))
 
 
@@ -104,7 +106,7 @@ def model_partner(name: str, instruction: str | None, console: Console) -> Partn
     model = ModelConfig(name=name, quantisation="none")
     room = min(getattr(model_shape(model), "max_position_embeddings", None) or LONGEST, LONGEST)
     prompt = PromptConfig(template="chat" if chat else "plain", max_tokens=room, instruction=instruction)
-    decoding = DecodeConfig(history="own", max_new_tokens=min(ANSWER, room // 3))
+    decoding = DecodeConfig(history="own", max_new_tokens=min(ANSWER, room // 3), repetition_penalty=PENALTY)
     config = RunConfig(task=MessagesConfig("messages"), prompt=prompt, model=model, decoding=decoding)
     config = fit_prompt(config, console)
     note = f"note: {name} has no chat template: it reads plain lines (user> ... bot> ...) and may not know them"

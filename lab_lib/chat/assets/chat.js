@@ -96,9 +96,10 @@ function show({ name, notes, turns, state }) {
 
 /** Send a message, and show the answer as it is written. What is not finished is taken back. */
 async function say(text) {
+  setBusy(new AbortController());
+  await opened; // what was said before stands first
   const asked = add("You", text);
   const said = add("Model", "…");
-  setBusy(new AbortController());
   status("The model is writing …");
   try {
     for await (const line of lines(await ask("say", { text }, busy.signal))) {
@@ -129,6 +130,7 @@ $("form").addEventListener("submit", (event) => {
   const text = $("text").value.trim();
   if (busy || !text) return;
   $("text").value = "";
+  $("text").focus();
   say(text);
 });
 $("text").addEventListener("keydown", (event) => {
@@ -149,4 +151,4 @@ $("reset").addEventListener("click", async () => {
   }
   $("text").focus();
 });
-ask("history").then((response) => response.json()).then(show, (error) => status(error.message, true));
+const opened = ask("history").then((response) => response.json()).then(show, (error) => status(error.message, true));

@@ -87,7 +87,7 @@ def test_a_model_without_a_template_is_told_of(tmp_path):
     ("name", "options", "said"),
     [
         ("{}/run", (), "a run of task calls, about whose items nobody can talk"),
-        ("{}/response", ("--system", "Be brief."), "--system: the prompts of a run of task response"),
+        ("{}/response", ("--system", "Be brief."), "--system is for models by name; the prompts of a run"),
         ("{}/response", (), "no adapter here; train it first"),
         ("{}/respons", (), "no such folder; did you mean 'response'?"),
         ("{}", (), "not a run folder"),

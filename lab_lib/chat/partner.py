@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,11 @@ from lab_lib.tasks.base import Task
 from lab_lib.tasks.messages import MessagesConfig
 
 LONGEST = 2048  # tokens of a conversation that a model by name reads; a laptop reads some hundred a second
+MODEL = ("config.json", "adapter_config.json")  # what tells the folder of a model, or of an adapter, from a run
 ANSWER = 256  # tokens of its longest answer
-# Small models repeat whole paragraphs under greedy search. A penalty of every token that was said (1.05, 1.1) was worse:
-# asked for the language of France, smollm2-135m then avoided "French".
+# Small models repeat whole paragraphs under greedy search. A penalty on every token that was said (1.05, 1.1) was
+# worse: asked for the language of France, smollm2-135m then avoided "French".
 NO_REPEAT = 8
-Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,8 @@ def find_partner(name: str, base: bool, instruction: str | None, console: Consol
     that is neither, a run whose task holds no conversations, and for options that it does not take.
     """
     if is_run(name):
-        return run_partner(Path(name), load_run_config(Path(name)), base, instruction, console)
+        folder = expanded(name)
+        return run_partner(folder, load_run_config(folder), base, instruction, console)
     if base:
         raise LabError(f"--base is for a run; {name} is a model as it is")
     return model_partner(name, instruction, console)
@@ -62,13 +62,10 @@ def is_run(name: str) -> bool:
     path = expanded(name)
     if os.path.isdir(path):
         return (path / "config.yaml").exists() or not any((path / file).exists() for file in MODEL)
-    beside = [one.name for one in path.parent.iterdir() if one.is_dir()] if os.path.isdir(path.parent) else []
-    if "/" in name and beside and not is_local(name):
-        raise LabError(f"{name}: no such folder{nearest(path.name, beside)}")
+    if "/" in name and os.path.isdir(path.parent) and not is_local(name):
+        beside = [one.name for one in path.parent.iterdir() if one.is_dir()]
+        raise LabError(f"{name}: no such folder{nearest(path.name, beside) if beside else ''}")
     return False
-
-
-MODEL = ("config.json", "adapter_config.json")
 
 
 def run_partner(folder: Path, config: RunConfig, base: bool, instruction: str | None, console: Console) -> Partner:
@@ -77,26 +74,10 @@ def run_partner(folder: Path, config: RunConfig, base: bool, instruction: str | 
     if not task.converses:
         raise LabError(f"{folder}: a run of task {task.name}, about whose items nobody can talk: see its report.html")
     if instruction is not None:
-        if task.name != "messages":
-            raise LabError(f"--system: the prompts of a run of task {task.name} are those that it was trained with")
-        config = replace(config, prompt=replace(config.prompt, instruction=instruction))
-        task = make_task(config)
+        raise LabError("--system is for models by name; the prompts of a run are those that it was trained with")
     model = model_config(config, RunFolder(folder), "base" if base else "finetuned")
     require_unchanged(config, folder, lambda line: console.print(line, highlight=False, markup=False))
-    return Partner(str(folder), config, model, task, notes_of(config))
-
-
-def notes_of(config: RunConfig) -> tuple[str, ...]:
-    """Say what a model of replies misses in a conversation: it has no belief state, or no data for its placeholders."""
-    task: Any = config.task
-    if task.name != "response" or task.predict_state:
-        return ()
-    lacks = (
-        "it was trained with the corpus's belief state (task.state) and sees an empty one here"
-        if task.state
-        else "this run has neither belief state nor database"
-    )
-    return (f"note: {lacks}; placeholders such as [name] stay. A run of town-end-to-end-cpu tracks the state itself.",)
+    return Partner(str(folder), config, model, task, tuple(task.chat_notes()))
 
 
 def model_partner(name: str, instruction: str | None, console: Console) -> Partner:

@@ -225,6 +225,10 @@ class Task(ABC, Generic[Item]):
         """Return the task as a conversation with a person needs it: without what only a corpus knows."""
         return self
 
+    def chat_notes(self) -> Sequence[str]:
+        """Return what a person should know before the first answer: what the model misses in a conversation."""
+        return ()
+
     # ---- judgement ---------------------------------------------------------------------------------------------
     def read(self, path: Path) -> Predictions:
         """Read somebody's prediction file, in our layout or a published one. Raises LabError naming file and record."""

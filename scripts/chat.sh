@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Talk to a run's model in the terminal: chat.sh RUN [--base]
+# Talk to a model: chat.sh RUN|MODEL [--base] [--system TEXT] [--web [--port N]]
 #
-# It answers with placeholders such as [name], as it was taught; an empty line ends the talk.
+# Models of the corpus answer with placeholders such as [name], as they were taught; an empty line ends the talk.
 set -euo pipefail
 # Under sbatch this file is a copy elsewhere; the folder of submission leads back, or Slurm knows the way.
 here=$(dirname "$0")

@@ -16,11 +16,16 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 REAL_DATA = pytest.StashKey[str]()
+CACHE = pytest.StashKey[Path]()
+FETCHED = "models/smollm2-135m/origin.json"  # below the cache
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what LAB_DATA says: it is unset while tests run."""
+    """Keep what LAB_DATA and LAB_CACHE say: they are others while tests run."""
+    from lab_lib.corpora.load import cache_folder
+
     config.stash[REAL_DATA] = os.environ.get("LAB_DATA", "")
+    config.stash[CACHE] = cache_folder().absolute()
 
 
 def is_real(item: pytest.Item) -> bool:
@@ -36,9 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip `real` tests where LAB_DATA names no folder."""
+    """Skip `real` tests where LAB_DATA names no folder, and `model` tests where the model is not fetched."""
     if is_real(item) and not Path(item.config.stash[REAL_DATA] or "/nowhere").is_dir():
         pytest.skip("LAB_DATA is not set to a folder with the real corpora")
+    cache = item.config.stash[CACHE]
+    if item.get_closest_marker("model") and not (cache / FETCHED).is_file():
+        pytest.skip(f"smollm2-135m is not in {cache}: run `lab models fetch smollm2-135m`")
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +73,14 @@ def real_data_for_real_tests(request, monkeypatch) -> Iterator[None]:
         monkeypatch.setenv("LAB_DATA", request.config.stash[REAL_DATA])
     yield
     assert is_real(request.node) or "lab_data" not in request.fixturenames, "not marked `real`, and uses lab_data"
+
+
+@pytest.fixture
+def smollm2(request, monkeypatch) -> str:
+    """The name of the fetched chat model, which can be loaded by it, for tests that are marked `model`."""
+    assert request.node.get_closest_marker("model"), "a test that is not marked `model` uses smollm2"
+    monkeypatch.setenv("LAB_CACHE", str(request.config.stash[CACHE]))
+    return "smollm2-135m"
 
 
 @pytest.fixture

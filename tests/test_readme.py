@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import commands, parse
@@ -40,10 +41,14 @@ def needs_real_data(words: list[str]) -> bool:
     return words[0] == "run" and load_recipe(words[1]).data.corpus not in ("town", "helpdesk")
 
 
-RUN = [
-    pytest.param(words, marks=pytest.mark.real if needs_real_data(words) else (), id=" ".join(words))
-    for words in COMMANDS
-]
+def marks(words: list[str]) -> Any:
+    """Return the tier of a command: it may need the real corpora, or the fetched chat model."""
+    if words[0] == "chat":
+        return pytest.mark.model
+    return pytest.mark.real if needs_real_data(words) else ()
+
+
+RUN = [pytest.param(words, marks=marks(words), id=" ".join(words)) for words in COMMANDS]
 
 
 def test_the_readme_has_the_commands_this_file_runs():
@@ -58,7 +63,9 @@ def test_lab_commands_are_ones_that_lab_takes(words):
 
 @pytest.mark.parametrize("words", RUN)
 def test_lab_commands_run(words, tmp_path, request):
-    if words[:2] == ["data", "fetch"]:  # the download itself is tested against a loopback server
+    if words[0] == "chat":
+        request.getfixturevalue("smollm2")
+    if words[:2] in (["data", "fetch"], ["models", "fetch"]):  # the download itself is tested against a loopback server
         words = [*words, "--help"]
     elif words[0] == "run" and "--dry-run" not in words:
         words = [*words, *SMALL, "--out", str(tmp_path / "run")]

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from talking import talk
 from tiny_corpus import change, write_tiny_corpus
 from tiny_models import tiny_llama
 
@@ -154,15 +155,8 @@ def test_predictions_export_and_merge(finished, tmp_path, cli):
 
 
 def test_chat_answers_in_a_terminal(finished):
-    from rich.console import Console
-
-    from lab_lib.chat.chat import chat
-    from lab_lib.runs.config import load_run_config
-
-    lines = iter(["Hello there", ""])
-    console = Console(record=True, width=80)
-    chat(load_run_config(finished), finished, "finetuned", console, lambda: next(lines))
-    assert console.export_text().count("bot>") == 1
+    text = talk(finished, "Hello there")
+    assert text.count("bot>") == 1 and "(task.state) and sees an empty one" in text.split("bot>")[0]
 
 
 def test_recipes_can_be_listed_printed_copied_and_checked(tmp_path, cli):

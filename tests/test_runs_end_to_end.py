@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from talking import talk
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_llama, tiny_t5
 
-from lab_lib.chat.chat import chat
 from lab_lib.chat.end_to_end import Guide
 from lab_lib.corpora.load import load_corpus
 from lab_lib.errors import LabError
@@ -19,7 +19,7 @@ from lab_lib.evaluation.baselines import gold_replies
 from lab_lib.evaluation.state_calls import gold_calls
 from lab_lib.files import read_json, read_jsonl, write_jsonl
 from lab_lib.prompts.belief import Belief
-from lab_lib.runs.config import RunConfig, load_recipe, load_run_config, make_task
+from lab_lib.runs.config import RunConfig, load_recipe, make_task
 from lab_lib.runs.run import run
 
 QUICK = [
@@ -146,17 +146,14 @@ def test_an_encoder_decoder_is_refused_in_one_line(config, tmp_path):
 
 
 def test_chat_shows_calls_what_was_found_and_the_reply(finished):
-    lines = iter(["Where can I eat Indian?", "And where is that?", ""])
-    console = Console(record=True, width=200)
-    folder, _ = finished
-    chat(load_run_config(folder), folder, "finetuned", console, lambda: next(lines))
-    text = console.export_text()
+    text = talk(finished[0], "Where can I eat Indian?", "And where is that?", "/state")
     assert text.count("call> ") == text.count("found> none") == text.count("bot> ") == 2
-    assert text.count("malformed: ") == 2  # random weights
+    assert text.count("malformed: ") == 2 and "empty: nothing is asked for yet" in text  # random weights
+    assert "note: " not in text.split("bot>")[0]
 
 
 def test_the_venue_found_fills_the_reply(config):
-    guide = Guide(None, make_task(config))
+    guide = Guide(make_task(config))
     reply = "[name] is [pricerange], call [phone]. [choice] of them. Your [ref] for [bookday]. [unheard]"
     assert guide.fill(reply) == reply.replace("[choice]", "0")
     state = {"restaurant": {"area": "north", "food": "italian", "bookday": "monday"}}

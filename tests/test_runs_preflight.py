@@ -8,6 +8,8 @@ from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_falcon, tiny_gpt2, tiny_llama, tiny_neox, tiny_t5
 
 from lab_lib.chat.chat import chat
+from lab_lib.chat.partner import run_partner
+from lab_lib.chat.session import Session
 from lab_lib.errors import LabError
 from lab_lib.runs.config import RunConfig, load_recipe
 from lab_lib.runs.preflight import fit_prompt
@@ -58,7 +60,8 @@ def test_a_cut_user_turn_is_counted_and_dev_evaluation_names_its_backend(told):
 def test_the_chat_names_its_backend(tmp_path):
     console = Console(record=True, width=300)
     model = tiny_llama(tmp_path / "model")
-    chat(sized(model, 500, "decoding.backend=vllm"), tmp_path, "base", console, lambda: "")
+    partner = run_partner(tmp_path, sized(model, 500, "decoding.backend=vllm"), True, None, console)
+    chat(Session.open(partner), console, lambda: "")
     assert "decoding.backend=vllm: the chat decodes with transformers all the same" in console.export_text()
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from talking import talk
 from test_runs_corridor import QUICK
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_flan, tiny_llama, tiny_t5
@@ -69,17 +70,10 @@ def test_the_run_goes_on_and_takes_its_verbs_one_by_one(finished, corpus, base, 
 
 
 def test_merge_and_chat(finished, tmp_path, cli):
-    from rich.console import Console
-
-    from lab_lib.chat.chat import chat
-
     folder, _ = finished
     code, _out, err = cli("merge", folder, tmp_path / "merged")
     assert code == 0 and "logits differ by at most" in err, err
-    lines = iter(["Hello there", "And a train?", ""])
-    console = Console(record=True, width=80)
-    chat(load_run_config(folder), folder, "finetuned", console, lambda: next(lines))
-    assert console.export_text().count("bot>") == 2
+    assert talk(folder, "Hello there", "And a train?").count("bot>") == 2
 
 
 def test_dry_run_speed_and_show_tokens(corpus, base, cli, tmp_path):

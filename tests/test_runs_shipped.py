@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab_lib.files import read_json
+from lab_lib.runs.report import result_sentence
 
 ROOT = Path(__file__).parent.parent
 SMALL = [
@@ -76,11 +79,24 @@ def test_the_recorded_multiwoz_run_is_far_above_the_trivial_rows():
         assert tuned["intervals"][metric][0] > scores["random reply"]["intervals"][metric][1], metric
 
 
+def test_the_result_of_the_recorded_demo_in_one_sentence():
+    record = read_json(ROOT / "results" / "town-qlora-cpu" / "2026-11-28.json")
+    assert result_sentence(record, "dialogues") == (
+        "With fine-tuning Combined went from 6.4 to 123.5 (95 % interval 115.5–130.4) on 60 test dialogues; "
+        "the best trivial baseline has 39.4."
+    )
+
+
 @pytest.mark.slow
 def test_the_demo_itself_keeps_its_promise(tmp_path):
     done = lab("demo", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    assert_fine_tuning_helps(read_json(tmp_path / "run" / "record.json")["rows"], bleu=10, combined=40)
+    record = read_json(tmp_path / "run" / "record.json")
+    assert_fine_tuning_helps(record["rows"], bleu=10, combined=40)
+    assert result_sentence(record, "dialogues") in done.stderr
+    command = shlex.split(re.search(r"Now talk to the model: (.*?)  ", done.stderr)[1])
+    answered = subprocess.run(command, input="a cheap hotel please\n", capture_output=True, text=True, cwd=ROOT)
+    assert answered.returncode == 0 and "bot> " in answered.stderr, answered.stderr
 
 
 @pytest.mark.real

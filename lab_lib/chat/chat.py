@@ -1,59 +1,113 @@
-"""Talk to the model of a run in the terminal."""
+"""Talk to a model in the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from lab_lib.chat.end_to_end import Answer, Guide, answer
-from lab_lib.runs.config import RunConfig, make_task
-from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.inputs import require_unchanged
-from lab_lib.runs.steps import backend_line, load_answering, model_config
-from lab_lib.tasks.response import ResponseTask
+from lab_lib.chat.session import Answer, Session
+from lab_lib.errors import LabError, nearest
+from lab_lib.runs.steps import backend_line
 from lab_lib.texts import is_blank
 
-Messages = list[dict[str, str]]  # {"role": "user" or "assistant", "content": text}
+COMMANDS = {
+    "/state": "what the model believes that the user wants",
+    "/reset": "begin a new conversation",
+    "/help": "this list",
+    "/quit": "end (an empty line ends too)",
+}
 
 
-def chat(config: RunConfig, folder: Path, system: str, console: Console, read: Callable[[], str] | None = None) -> None:
-    """Read user utterances until an empty line or end of input, and print the model's replies.
+def chat(session: Session, console: Console, read: Callable[[], str] | None = None) -> None:
+    """Read user utterances until `/quit`, an empty line or end of input, and print the model's answers as they come.
 
-    Replies are delexicalised (`[name]`). A model trained with `task.predict_state` calls functions: its calls, the
-    database's answer and the reply with a venue's data are shown too. There is no other belief tracker: a model trained
-    with `task.state` is shown an empty state, and says less than it could. `read` replaces the keyboard in tests.
+    A model trained with `task.predict_state` calls functions: its calls, the database's answer and the reply with a
+    venue's data are shown; other replies stay delexicalised (`[name]`). `read` replaces the keyboard in tests.
     """
-    require_unchanged(config, folder, lambda line: console.print(line, highlight=False, markup=False))
-    loaded = load_answering(model_config(config, RunFolder(folder), system), config.prompt)
-    if line := backend_line(config.decoding, "the chat decodes"):
-        console.print(line, highlight=False)
-    console.print("Write to the model; an empty line ends.")
+    for line in opening(session):
+        _print(console, line)
     read = read or (lambda: console.input("[bold]user>[/] "))
-    messages: Messages = []
-    written: list[list[int]] = []
-    task = make_task(config)
-    guide = Guide(loaded, task) if isinstance(task, ResponseTask) and task.config.predict_state else None
     while text := _line(read):
-        messages.append({"role": "user", "content": text})
-        reply = (
-            show(guide.answer(messages), console) if guide else answer(messages, loaded, task.for_chat(), written)[1]
-        )
-        messages.append({"role": "assistant", "content": reply})
-        _say(console, "green", "bot>", reply)
+        if text == "/quit":
+            return
+        try:
+            (command if text.startswith("/") else reply)(session, console, text)
+        except LabError as error:  # of this message; the conversation is as it was before
+            _say(console, "bold red", "error:", str(error))
+        except KeyboardInterrupt:
+            _print(console, "stopped: this message and its answer are forgotten; Ctrl-C again ends")
 
 
-def show(answered: Answer, console: Console) -> str:
-    """Print what a model called and what was found; return the reply with a venue's data."""
-    _say(console, "cyan", "call>", answered.call)
-    for problem in answered.problems:
+def opening(session: Session) -> list[str]:
+    """Return the lines before the first answer."""
+    backend = backend_line(session.task.decoding, "the chat decodes")
+    asked = "Write to the model; an empty line ends, /help lists the commands."
+    return [*([backend] if backend else []), *session.partner.notes, asked]
+
+
+def command(session: Session, console: Console, text: str) -> None:
+    """Do what a line that begins with `/` asks for. Raises LabError naming the nearest command."""
+    if text == "/state":
+        _print(console, state_line(session))
+    elif text == "/reset":
+        session.reset()
+        _print(console, "a new conversation")
+    elif text == "/help":
+        for name, meaning in COMMANDS.items():
+            _print(console, f"{name:8}{meaning}")
+    else:
+        raise LabError(f"no command '{text.split()[0]}'{nearest(text.split()[0], COMMANDS)}")
+
+
+def state_line(session: Session) -> str:
+    """Return the belief state on one line."""
+    if session.state is None:
+        return "this model tracks no belief state"
+    services = (
+        f"{service} {' '.join(f'{slot}={value}' for slot, value in slots.items())}"
+        for service, slots in session.state.items()
+    )
+    return "; ".join(services) or "empty: nothing is asked for yet"
+
+
+def reply(session: Session, console: Console, text: str) -> None:
+    """Print the model's turn: as it is written, or after its calls where it calls functions."""
+    if session.guide:
+        show(session.answer(text), console)
+        return
+    console.print(Text("bot> ", "green"), end="")
+    shown = ""
+
+    def more(so_far: str) -> None:
+        nonlocal shown
+        console.print(Text(so_far[len(shown) :]), end="", soft_wrap=True, highlight=False)
+        shown = so_far
+
+    try:
+        answer = session.answer(text, more)
+        more(answer.reply)
+    finally:
+        console.print()
+    _notes(answer, console)
+
+
+def show(answer: Answer, console: Console) -> None:
+    """Print what a model called, what was found, and the reply with a venue's data."""
+    _say(console, "cyan", "call>", answer.call)
+    for problem in answer.problems:
         _say(console, "yellow", "     ", problem)
-    _say(console, "cyan", "found>", answered.found)
-    if answered.filled != answered.reply:
-        _say(console, "dim", "bot>", answered.reply)
-    return answered.filled
+    _say(console, "cyan", "found>", answer.found)
+    if answer.filled != answer.reply:
+        _say(console, "dim", "bot>", answer.reply)
+    _say(console, "green", "bot>", answer.filled)
+    _notes(answer, console)
+
+
+def _notes(answer: Answer, console: Console) -> None:
+    for note in answer.notes:
+        _print(console, note)
 
 
 def _say(console: Console, style: str, who: str, text: str) -> None:
@@ -61,9 +115,13 @@ def _say(console: Console, style: str, who: str, text: str) -> None:
     console.print(Text.assemble((f"{who} ", style), text), highlight=False)
 
 
+def _print(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False)
+
+
 def _line(read: Callable[[], str]) -> str:
     try:
         line = read().strip()
-    except EOFError:
+    except (EOFError, KeyboardInterrupt):
         return ""
     return "" if is_blank(line) else line

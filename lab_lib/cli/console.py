@@ -6,8 +6,11 @@ with its control characters spelt out, so no text can clear a screen, set a titl
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
@@ -46,3 +49,11 @@ console = safe_console(stderr=True)
 def print_line(line: str) -> None:
     """Print one line for people, as it is."""
     console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def own_command() -> list[str]:
+    """Return the words that call this command line again from the same folder: `lab` where a shell finds it."""
+    program, found = Path(sys.argv[0]), shutil.which("lab")
+    if found and Path(found).resolve() == program.resolve():
+        return ["lab"]
+    return [sys.executable, "-m", "lab_lib"] if program.name == "__main__.py" else [str(program)]

@@ -90,14 +90,25 @@ def merge(folder: Folder, out: Annotated[Path, typer.Argument(help="Folder for t
 
 
 def chat(
-    folder: Folder,
-    base: Annotated[bool, typer.Option("--base", help="Talk to the base model instead of the adapter.")] = False,
+    name: Annotated[str, typer.Argument(help="A run folder, or a model: bundled, fetched, a folder or a hub name.")],
+    base: Annotated[bool, typer.Option("--base", help="Talk to a run's base model instead of its adapter.")] = False,
+    system: Annotated[str | None, typer.Option(help="The instruction of a chat model, before all messages.")] = None,
+    web: Annotated[bool, typer.Option("--web", help="Talk in a page of the browser, on this machine alone.")] = False,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="With --web; a free one when left out.")] = None,
 ) -> None:
-    """Talk to a run's model in the terminal; an empty line ends. Placeholders stand for names and numbers."""
+    """Talk to a model. In the terminal an empty line ends; /help lists the commands."""
     from lab_lib.chat.chat import chat as talk
-    from lab_lib.runs.config import load_run_config
+    from lab_lib.chat.partner import find_partner
+    from lab_lib.chat.session import Session
+    from lab_lib.chat.web import serve
 
-    talk(load_run_config(folder), folder, "base" if base else "finetuned", console)
+    if port is not None and not web:
+        raise LabError("--port has no effect without --web")
+    session = Session.open(find_partner(name, base, system, console))
+    if web:
+        serve(session, port or 0, console)
+    else:
+        talk(session, console)
 
 
 def speed(

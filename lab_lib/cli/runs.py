@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from lab_lib.cli.console import console
+from lab_lib.cli.console import console, own_command, print_line
 from lab_lib.cli.sweeps import walk_sweep
 from lab_lib.errors import LabError
 
@@ -24,8 +25,13 @@ AFTER_BASE = ("train", "finetuned", "report")
 
 def demo(out: Out = None) -> None:
     """Run the main job offline on the bundled corpus and model: 4 to 6 minutes on 2 cores."""
+    from lab_lib.files import read_json
+    from lab_lib.runs.report import result_sentence
+
     folder = _walk("town-qlora-cpu", [], out, ("base", *AFTER_BASE))
-    console.print(f"Open {folder / 'report.html'} in a browser to read every dialogue side by side.")
+    print_line(result_sentence(read_json(folder / "record.json"), "dialogues"))
+    print_line(f"Open {folder / 'report.html'} in a browser to read every dialogue side by side.")
+    print_line(f"Now talk to the model: {shlex.join([*own_command(), 'chat', str(folder)])}  (add --web for a page)")
 
 
 def run(

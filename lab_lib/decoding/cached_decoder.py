@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lab_lib.decoding.config import DecodeConfig
@@ -12,6 +12,7 @@ from lab_lib.decoding.sampling import RowProcessors
 from lab_lib.prompts.encode import Prompt
 
 Answers = list[list[int]]  # token ids, one list a prompt
+Watch = Callable[[Answers], None]  # is told after every step what the answers are so far
 PIECE = 512  # tokens of a row read at once: bounds the memory of masks and activations
 # How many tokens of padding cost as much as another pass of the model.
 PASS = {"cpu": 64, "cuda": 4096}
@@ -77,19 +78,19 @@ class CachedDecoder:
             logits = self._forward(self.cache, part, ids[:, piece], places[:, piece], end)
         return logits
 
-    def generate(self, asked: Sequence[Prompt]) -> Answers:
+    def generate(self, asked: Sequence[Prompt], watch: Watch = lambda answers: None) -> Answers:
         """Generate one answer a row after what was read, and return the token ids. The cache stays as it was read.
 
-        Rows that ask for the same are decoded together.
+        Rows that ask for the same are decoded together, and `watch` is told of those rows.
         """
         answers: Answers = [[] for _ in asked]
         for rows in same_kind(asked):
-            found = self._generate([asked[row] for row in rows], rows)
+            found = self._generate([asked[row] for row in rows], rows, watch)
             for row, ids in zip(rows, found, strict=True):
                 answers[row] = ids
         return answers
 
-    def _generate(self, asked: Sequence[Prompt], places: Sequence[int]) -> Answers:
+    def _generate(self, asked: Sequence[Prompt], places: Sequence[int], watch: Watch) -> Answers:
         """Generate the answers of the rows at `places`, which ask for the same, on a fork of the cache."""
         asks = asked[0].asks
         if asks not in self.settings:
@@ -109,6 +110,7 @@ class CachedDecoder:
             for row, token in zip(rows, tokens.tolist(), strict=True):
                 if not ended(answers[row], self.eos):
                     answers[row].append(token)
+            watch(answers)
             left = [n for n, row in enumerate(rows) if not ended(answers[row], self.eos)]
             if not left or step == config.max_new_tokens:
                 break

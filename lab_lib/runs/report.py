@@ -97,6 +97,22 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def result_sentence(record: Mapping[str, Any], items: str) -> str:
+    """Return the result of a whole run in one sentence: its main metric before and after, beside the trivial rows."""
+    metric = next(metric for metric in record["metrics"] if metric["key"] == record["main"])
+    rows, key, name = record["rows"].values(), metric["key"], metric["heading"]
+
+    def best(kind: str) -> dict[str, Any]:
+        return max((row for row in rows if row["kind"] == kind), key=lambda row: row["values"][key])
+
+    before, after, trivial = (best(kind)["values"][key] for kind in ("base", "finetuned", "trivial"))
+    low, high = best("finetuned")["intervals"][key]
+    return (
+        f"With fine-tuning {name} went from {before:.1f} to {after:.1f} (95 % interval {low:.1f}–{high:.1f}) "
+        f"on {record['reported']['items']} test {items}; the best trivial baseline has {trivial:.1f}."
+    )
+
+
 def header(record: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Return what the head of report.html shows of a run; its notes are all that was noted of data and answers."""
     notes = "; ".join([*record["left_out"], *record["notes"]]) or None

@@ -218,6 +218,11 @@ class Task(ABC, Generic[Item]):
         """Whether `prepare` makes anything."""
         return type(self).prepare is not Task.prepare
 
+    @property
+    def converses(self) -> bool:
+        """Whether a person can talk to a model of the task: it has an `item_from` of its own."""
+        return type(self).item_from is not Task.item_from
+
     def item_from(self, request: Mapping[str, Any]) -> Item:
         """Return the item that a request of `lab chat` or a server stands for. Raises LabError for a bad request."""
         raise LabError(f"task {self.name}: there is no conversation about its items")
@@ -225,6 +230,10 @@ class Task(ABC, Generic[Item]):
     def for_chat(self) -> Task[Item]:
         """Return the task as a conversation with a person needs it: without what only a corpus knows."""
         return self
+
+    def chat_notes(self) -> Sequence[str]:
+        """Return what a person should know before the first answer: what the model misses in a conversation."""
+        return ()
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     def read(self, path: Path) -> Predictions:

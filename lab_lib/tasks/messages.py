@@ -115,6 +115,11 @@ class MessagesTask(Task[Chat]):
         """Return whether the model's own answers are the history of later ones."""
         return self.decoding.history == "own"
 
+    def for_chat(self) -> MessagesTask:
+        """Return the task with every answer due, the model's own: with `learn: last` no others would be asked for."""
+        config = replace(self.config, learn="all")
+        return MessagesTask(config, self.data, self.prompt, replace(self.decoding, history="own"))
+
     def item_from(self, request: Mapping[str, Any]) -> Chat:
         """Return the conversation so far, with an answer to come."""
         said = [Said(message["role"], message["content"]) for message in request["messages"]]

@@ -32,7 +32,7 @@ from lab_lib.prompts.dialogue_config import check_dialogue
 from lab_lib.prompts.encode import Example
 from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
 from lab_lib.tasks.base import ItemView, Public, Step, Task, TurnView
-from lab_lib.tasks.response_config import ResponseConfig, idle_settings, response_files
+from lab_lib.tasks.response_config import ResponseConfig, idle_settings, missing_in_chat, response_files
 from lab_lib.tasks.response_published import MULTIWOZ, mwzeval
 from lab_lib.tasks.response_scores import all_have, both, check_combined, score_replies_and_states
 from lab_lib.tasks.response_tables import metrics_of, of_relevance, of_states_alone, of_texts, reply_pairs
@@ -169,6 +169,10 @@ class ResponseTask(Task[Dialogue]):
         """Return the task with the model's own history; nothing is looked up unless the model calls for it."""
         config = replace(self.config, database=self.config.database and self.config.predict_state)
         return ResponseTask(config, self.data, self.prompt, replace(self.decoding, history="own"))
+
+    def chat_notes(self) -> Sequence[str]:
+        """A model that does not track the state itself has none, and its placeholders stay."""
+        return missing_in_chat(self.config)
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     def read(self, path: Path) -> Predictions:

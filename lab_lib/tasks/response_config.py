@@ -49,3 +49,16 @@ def response_files(corpus: str, embedding_model: str | None) -> dict[str, Path]:
     """Return {name: path} of the files of a corpus, and of an embedding model in a folder."""
     more = files_below(expanded(embedding_model)) if embedding_model else {}
     return {**corpus_files(corpus), **{f"embedding_model/{name}": path for name, path in more.items()}}
+
+
+def missing_in_chat(config: ResponseConfig) -> tuple[str, ...]:
+    """Say what a model misses in a conversation with a person: nothing where it tracks the belief state itself."""
+    if config.predict_state:
+        return ()
+    lacks = (
+        "it was trained with the corpus's belief state (task.state) and sees an empty one here"
+        if config.state
+        else "this run has neither belief state nor database"
+    )
+    way_out = "a run of town-end-to-end-cpu tracks the state itself"
+    return (f"note: {lacks}; placeholders such as [name] stay; {way_out}",)

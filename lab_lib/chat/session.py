@@ -1,0 +1,128 @@
+"""One conversation with a model: what was said, what the model wrote, and the belief state where it tracks one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from lab_lib.chat.end_to_end import Guide
+from lab_lib.chat.partner import Partner
+from lab_lib.chat.writer import Writer
+from lab_lib.prompts.encode import Prompt, answer_text
+from lab_lib.runs.steps import load_answering
+from lab_lib.tasks.response import ResponseTask
+
+Show = Callable[[str], None]  # is told the reply as far as it is written
+
+
+def nobody(text: str) -> None:
+    """Show an answer to nobody."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One system turn. `reply` is as the model wrote it, `filled` has a venue's data in the place of placeholders.
+
+    Where the model calls functions: the calls as written, what was wrong with them, the database's answer, and the
+    belief state after them. `notes` say what of the conversation the model could not read.
+    """
+
+    reply: str
+    filled: str
+    call: str = ""
+    problems: tuple[str, ...] = ()
+    found: str = ""
+    state: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the page gets it."""
+        return asdict(self)
+
+
+class Session:
+    """A conversation that can be continued, and begun again. An answer that is not finished leaves no trace in it."""
+
+    def __init__(self, partner: Partner, loaded: Any) -> None:
+        self.partner, self.loaded, self.task = partner, loaded, partner.task.for_chat()
+        self.reset()
+
+    @classmethod
+    def open(cls, partner: Partner) -> Session:
+        """Load the model of a partner. Raises the errors of `load_model`."""
+        return cls(partner, load_answering(partner.model, partner.config.prompt))
+
+    def reset(self) -> None:
+        """Forget all that was said."""
+        self.turns: list[tuple[str, Answer]] = []
+        self.written: list[list[int]] = []  # token ids of all answers, those of calls and plans too
+        self.dropped = 0  # oldest turns that the model no longer reads
+        self.writer = Writer(self.loaded.model, self.loaded.tokenizer, self.task.decoding)
+        follows = isinstance(self.task, ResponseTask) and self.task.config.predict_state
+        self.guide = Guide(self.task) if follows else None  # type: ignore[arg-type]
+
+    @property
+    def state(self) -> Mapping[str, Mapping[str, str]] | None:
+        """The belief state; None where the model tracks none."""
+        return self.guide.belief.state if self.guide else None
+
+    def answer(self, text: str, show: Show = nobody) -> Answer:
+        """Return the model's turn after the user said `text`; an error that `show` raises ends it.
+
+        Raises LabError for a text that cannot be prompted with, or when memory runs out.
+        """
+        prompt, written = self._write(text, show)
+        reply = answer_text(written[-1], self.loaded.tokenizer)
+        answer = replace(self._follow(prompt, reply), notes=tuple(self._left_out(prompt, written[-1])))
+        self.written, self.dropped = written, prompt.dropped_turns
+        self.turns.append((text, answer))
+        return answer
+
+    def _write(self, text: str, show: Show) -> tuple[Prompt, list[list[int]]]:
+        """Return the prompt of the reply, and the token ids of all answers with the new ones."""
+        said = [
+            message
+            for user, answer in self.turns
+            for message in (_said("user", user), _said("assistant", answer.filled))
+        ]
+        talk = self.task.converse(
+            self.task.item_from({"messages": [*said, _said("user", text)]}), self.loaded.tokenizer
+        )
+        prompt, written = next(talk), list(self.written)
+        for ids in written:
+            prompt = talk.send(ids)
+        while True:
+            watch = show if prompt.asks == "reply" else nobody
+            ids = self.writer.write(prompt, lambda ids, watch=watch: watch(self._text(ids)))  # type: ignore[misc]
+            written.append(ids)
+            if prompt.asks == "reply":
+                return prompt, written
+            prompt = talk.send(ids)
+
+    def _text(self, ids: Any) -> str:
+        """Return what is written so far, without a character of which only the first bytes are there."""
+        return answer_text(ids, self.loaded.tokenizer).rstrip("\ufffd")
+
+    def _follow(self, prompt: Prompt, reply: str) -> Answer:
+        """Return the answer with what its calls did."""
+        if self.guide is None:
+            return Answer(reply, reply)
+        problems, found = self.guide.follow(prompt.facts["call"])
+        return Answer(reply, self.guide.fill(reply), prompt.facts["call"], problems, found, self.guide.belief.state)
+
+    def _left_out(self, prompt: Prompt, written: Sequence[int]) -> list[str]:
+        """Say which turns the model could not read, when there are more of them than before, and if it was cut off."""
+        room, lines = self.task.prompt.max_tokens, []
+        if prompt.dropped_turns > self.dropped:
+            turns = "turn does" if prompt.dropped_turns == 1 else f"{prompt.dropped_turns} turns do"
+            lines.append(f"note: the oldest {turns} not fit into {room} tokens any more: the model has forgotten them")
+        if prompt.cut_tokens:
+            lines.append(f"note: the first {prompt.cut_tokens} tokens of your message do not fit into {room} tokens")
+        if written[-1] != self.loaded.tokenizer.eos_token_id:
+            lines.append(f"note: the answer is cut off after {len(written)} tokens (decoding.max_new_tokens)")
+        return lines
+
+
+def _said(role: str, text: str) -> dict[str, str]:
+    return {"role": role, "content": text}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lab_lib.chat.session import Session
 from lab_lib.decoding.generate import generate_answers
 from lab_lib.files import write_text
 from lab_lib.prompts.encode import Prompt
+from lab_lib.runs.config import make_task
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,13 @@ def test_a_chat_model_reads_its_own_template_and_its_own_answers_and_streams_wha
     assert again == [session.written[1]]
     assert len(shown) == len(session.written[1]) and answer.reply.startswith(shown[-1])
     assert all(later.startswith(sooner) for sooner, later in pairwise(shown))
+
+
+def test_a_model_that_learned_the_last_answer_alone_converses_too(model):
+    partner = find_partner(str(model), False, None, Console(quiet=True))
+    config = replace(partner.config, task=replace(partner.config.task, learn="last"))
+    one, other = opened(model), Session.open(replace(partner, task=make_task(config)))
+    assert [one.answer(text) for text in ("hello", "and?")] == [other.answer(text) for text in ("hello", "and?")]
 
 
 def test_an_answer_that_is_stopped_leaves_no_trace(model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,17 @@ def test_the_result_of_the_recorded_demo_in_one_sentence():
         "With fine-tuning Combined went from 6.4 to 123.5 (95 % interval 115.5–130.4) on 60 test dialogues; "
         "the best trivial baseline has 39.4."
     )
+
+
+def test_the_demo_ends_with_its_result_and_how_to_talk_to_the_model(cli, monkeypatch, tmp_path):
+    run = tmp_path / "a run"
+    run.mkdir()
+    shutil.copy(ROOT / "results" / "town-qlora-cpu" / "2026-11-28.json", run / "record.json")
+    monkeypatch.setattr("lab_lib.cli.runs._walk", lambda *arguments: run)
+    code, out, err = cli("demo")
+    result, page, talk = err.splitlines()
+    assert (code, out) == (0, "") and "from 6.4 to 123.5" in result and str(run / "report.html") in page
+    assert shlex.split(talk.partition("model: ")[2].partition("  (")[0])[-2:] == ["chat", str(run)]
 
 
 @pytest.mark.slow

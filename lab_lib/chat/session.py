@@ -81,14 +81,7 @@ class Session:
 
     def _write(self, text: str, show: Show) -> tuple[Prompt, list[list[int]]]:
         """Return the prompt of the reply, and the token ids of all answers with the new ones."""
-        said = [
-            message
-            for user, answer in self.turns
-            for message in (_said("user", user), _said("assistant", answer.filled))
-        ]
-        talk = self.task.converse(
-            self.task.item_from({"messages": [*said, _said("user", text)]}), self.loaded.tokenizer
-        )
+        talk = self.task.converse(self._item(text), self.loaded.tokenizer)
         prompt, written = next(talk), list(self.written)
         for ids in written:
             prompt = talk.send(ids)
@@ -99,6 +92,12 @@ class Session:
             if prompt.asks == "reply":
                 return prompt, written
             prompt = talk.send(ids)
+
+    def _item(self, text: str) -> Any:
+        """Return the task's item of the conversation so far and what the user says now."""
+        pairs = [(("user", user), ("assistant", answer.filled)) for user, answer in self.turns]
+        every = [*(said for pair in pairs for said in pair), ("user", text)]
+        return self.task.item_from({"messages": [{"role": role, "content": content} for role, content in every]})
 
     def _text(self, ids: Any) -> str:
         """Return what is written so far, without a character of which only the first bytes are there."""
@@ -122,7 +121,3 @@ class Session:
         if written[-1] != self.loaded.tokenizer.eos_token_id:
             lines.append(f"note: the answer is cut off after {len(written)} tokens (decoding.max_new_tokens)")
         return lines
-
-
-def _said(role: str, text: str) -> dict[str, str]:
-    return {"role": role, "content": text}

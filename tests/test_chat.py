@@ -14,10 +14,11 @@ from tiny_models import tiny_llama
 
 from lab_lib.chat.partner import find_partner
 from lab_lib.chat.session import Session
+from lab_lib.config import to_yaml
 from lab_lib.decoding.generate import generate_answers
 from lab_lib.files import write_text
 from lab_lib.prompts.encode import Prompt
-from lab_lib.runs.config import make_task
+from lab_lib.runs.config import load_recipe, make_task
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,8 @@ def test_a_model_without_a_template_is_told_of(tmp_path):
 )
 def test_who_cannot_be_talked_to(name, options, said, tmp_path, cli):
     for folder, task in {"run": "calls", "response": "response"}.items():
-        write_text(tmp_path / folder / "config.yaml", f"task:\n  name: {task}\n")
+        write_text(tmp_path / f"{task}.yaml", f"task: {{name: {task}}}\n")
+        write_text(tmp_path / folder / "config.yaml", to_yaml(load_recipe(str(tmp_path / f"{task}.yaml"))))
     code, out, err = cli("chat", name.format(tmp_path), *options)
     assert code == 2 and said in " ".join(err.split()) and out == ""
     assert err.strip().count("\n") == 0, err

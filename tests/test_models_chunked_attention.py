@@ -8,7 +8,6 @@ import pytest
 import training_job
 from tiny_models import tiny_falcon, tiny_llama, tiny_neox, tiny_t5
 
-from lab_lib.errors import LabError
 from lab_lib.models.config import ModelConfig
 from lab_lib.models.model import load_model, training_mode
 from lab_lib.training.batches import to_rows
@@ -94,6 +93,6 @@ def test_a_saved_model_does_not_name_chunks(tmp_path: Path):
     assert "chunked" not in (tmp_path / "saved" / "config.json").read_text()
 
 
-def test_chunks_cannot_be_asked_for_by_name(tmp_path: Path):
-    with pytest.raises(LabError, match=r"model\.attention: unknown value 'chunked'"):
-        loaded(tiny_llama(tmp_path), attention="chunked")
+def test_chunks_that_are_asked_for_are_those_of_auto(tmp_path: Path):
+    base = tiny_llama(tmp_path)
+    assert loaded(base, attention="chunked").choices["attention"] == loaded(base).choices["attention"]

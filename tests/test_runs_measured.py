@@ -6,11 +6,12 @@ import json
 
 import pytest
 
+from lab_lib.config import to_yaml
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json
 from lab_lib.models.fast_cpu import fastest as timing
 from lab_lib.models.hardware import Machine, choose_attention, choose_dtype
-from lab_lib.runs.config import load_run_config
+from lab_lib.runs.config import load_recipe, load_run_config
 
 QUICK = [
     "model.dtype=fastest", "model.attention=fastest", "training.steps=2", "training.evaluate_every=0",
@@ -56,7 +57,7 @@ def test_a_run_keeps_what_was_the_fastest_where_it_began(tmp_path, cli):
 
 @pytest.mark.parametrize("damage", [[1], {"dtype": "fp32"}, {"dtype": {"value": "fp17"}}, {"speed": {"value": 1}}])
 def test_a_damaged_file_is_one_line(damage, tmp_path):
-    (tmp_path / "config.yaml").write_text("task: {name: response}\nmodel: {dtype: fastest}\n")
+    (tmp_path / "config.yaml").write_text(to_yaml(load_recipe("town-qlora-cpu", ["model.dtype=fastest"])))
     (tmp_path / "measured.json").write_text(json.dumps(damage))
     with pytest.raises(LabError, match=r"measured\.json"):
         load_run_config(tmp_path)

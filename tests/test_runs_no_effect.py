@@ -103,8 +103,9 @@ def test_bundled_recipes_have_no_idle_setting(name):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_every_idle_setting_is_one(name):
-    config = load_recipe("town-qlora-cpu", [f"task={{name: {name}}}"])
+def test_every_idle_setting_is_one(name, tmp_path):
+    (tmp_path / "one.yaml").write_text(f"task: {{name: {name}}}\n")
+    config = load_recipe(str(tmp_path / "one.yaml"))
     for key in idle_settings(config):
         section, _, knob = key.partition(".")
         assert hasattr(getattr(config, section), knob), key

@@ -17,11 +17,10 @@ from typing import Any, TypeVar
 
 import yaml
 
-from lab_lib.errors import LabError, nearest, shown
+from lab_lib.errors import LabError, cut, nearest
 from lab_lib.yaml_values import FLOAT, problem, read_yaml
 
 Config = TypeVar("Config")
-LONG = 80  # characters of a value in a message
 TRUTH = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
@@ -82,16 +81,6 @@ def _scalar(hint: type, value: Any, where: str) -> Any:
         return value
     found = f"'{str(value).lower() if isinstance(value, bool) else cut(value)}' ({type(value).__name__})"
     raise LabError(f"{where}: expected {hint.__name__}, found {found}{_way_out(hint, value)}")
-
-
-def cut(value: Any) -> str:
-    """Return a value as messages have it: a text or number as it is, its beginning where it is long.
-
-    >>> cut("cosine"), cut(True), cut("x" * 100)[-5:], len(cut([0] * 1000))
-    ('cosine', 'True', 'xx...', 80)
-    """
-    text = value if isinstance(value, str) else shown(value, LONG)
-    return text if len(text) <= LONG else f"{text[: LONG - 3]}..."
 
 
 def _way_out(hint: type, value: Any) -> str:

@@ -94,6 +94,19 @@ def shown(value: Any, width: int = 60) -> str:
     return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
+LONG = 80  # characters of a value in a message
+
+
+def cut(value: Any) -> str:
+    """Return a value as messages have it: a text or number as it is, its beginning where it is long.
+
+    >>> cut("cosine"), cut(True), cut("x" * 100)[-5:], len(cut([0] * 1000))
+    ('cosine', 'True', 'xx...', 80)
+    """
+    text = value if isinstance(value, str) else shown(value, LONG)
+    return text if len(text) <= LONG else f"{text[: LONG - 3]}..."
+
+
 class _Short(reprlib.Repr):
     """Reprs of the beginnings of values: as many elements as a line of `width` characters can show, three levels."""
 

@@ -6,10 +6,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from lab_lib.config import cut
 from lab_lib.corpora.multiwoz import SPLITS, read_multiwoz
 from lab_lib.corpora.types import Corpus, Dropped
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, cut, nearest
 from lab_lib.files import expanded, listed
 
 TOWN = Path(__file__).resolve().parent.parent / "data" / "town"

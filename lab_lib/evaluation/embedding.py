@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lab_lib.config import cut
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, cut
 from lab_lib.files import expanded
 
 HUB_NAME = r"[\w./-]{1,200}"

@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab_lib.config import cut
-from lab_lib.errors import LabError, nearest, shown
+from lab_lib.errors import LabError, cut, nearest, shown
 from lab_lib.files import expanded, read_json
 from lab_lib.models.packaged import PACKAGED, packaged_folder
 

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab_lib.config import as_dict, build, cut, override, parse_yaml
+from lab_lib.config import as_dict, build, override, parse_yaml
 from lab_lib.corpora.config import DataConfig
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.strategies import expand_assignments, expand_section
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError, cut, nearest
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.files import expanded, read_json, read_json_or, read_text, reading
 from lab_lib.models.config import ModelConfig

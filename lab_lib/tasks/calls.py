@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.calls.bfcl import NAMES, CallItem, categories, read_bfcl, unread_files
-from lab_lib.config import cut
 from lab_lib.corpora.drops import grouped
 from lab_lib.corpora.types import Dropped
 from lab_lib.decoding.predictions import read_predictions
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, cut
 from lab_lib.evaluation.calls import check_outputs, score_calls
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores

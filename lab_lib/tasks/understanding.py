@@ -16,11 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from lab_lib.config import cut
 from lab_lib.corpora.drops import grouped
 from lab_lib.corpora.types import Dropped
 from lab_lib.decoding.predictions import read_predictions
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, cut
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.evaluation.sgd import SgdScorer

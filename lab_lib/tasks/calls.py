@@ -94,6 +94,8 @@ class CallsTask(Task[CallItem]):
 
     def dropped(self) -> Sequence[str]:
         """Return what of the questions prompts do not hold, and the files that are no category."""
+        if type(self).load is not CallsTask.load:  # a task with items of its own
+            return ()
         places = {item.key: split for split, items in self.items.items() for item in items}
         lost = [Dropped(i.key, reason) for items in self.items.values() for i in items for reason in i.left_out]
         files = [Dropped(name, "file: not called BFCL_vN_CATEGORY.json") for f in self._folders.values()

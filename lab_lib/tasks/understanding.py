@@ -136,6 +136,8 @@ class UnderstandingTask(Task[SgdItem]):
 
     def dropped(self) -> Sequence[str]:
         """Return which folders are no split, and what of the reference states no schema has: it is not scored."""
+        if type(self).load is not UnderstandingTask.load:  # a task with items of its own
+            return ()
         places = {item.key: split for split, items in self.items.items() for item in items}
         services = {split: services_of(self.schema(split)) for split in self.items}
         outside = (

@@ -155,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
         return name
 
     def _body(self) -> dict[str, Any]:
-        """Return the JSON object of a request. Raises Refusal for one that is none, or not the page's own."""
+        """Return the JSON object of a request. Raises Refusal for another value, and for a request of another page."""
         if self.headers.get("Origin", f"http://{self.headers['Host']}") != f"http://{self.headers['Host']}":
             raise Refusal(403, "this request came from another page")
         if self.headers.get_content_type() != "application/json":

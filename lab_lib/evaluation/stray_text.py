@@ -34,7 +34,7 @@ ROLE = re.compile(
     r"(?:[\s*]*[>:：\])|}]|\s[-–—=](?=\s)|\s*\n)[>:|*\])]*(?=\s|\w|$)",
     re.IGNORECASE,
 )
-# A role where a sentence has ended: the model goes on with the next turn.
+# A role where a sentence has ended: the model continues with the next turn.
 _NEXT = re.compile(rf"(?:\n\s*|(?<=[.!?\]])\s+)(?:{_SPEAKERS})\s?[>:：]", re.IGNORECASE)
 ENDS = {0: "begin", -1: "end"}
 FEW = 5  # of fewer replies with the same beginning nothing is said

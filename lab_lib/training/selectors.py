@@ -102,7 +102,7 @@ def alternatives(pattern: str) -> list[tuple[str, str]]:
 
 
 def check_selector(selector: str) -> None:
-    """Raise LabError for a selector that is none, or whose pattern is no regular expression, or a very long one."""
+    """Raise LabError for an unknown selector, and for a pattern that is no regular expression or too long."""
     if selector in WORDS:
         return
     if not selector.startswith("regexp:"):

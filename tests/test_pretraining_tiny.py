@@ -15,7 +15,8 @@ from pretrain_job import ARGUMENTS, STEPS, log_steps, same, write_sgd
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json, write_jsonl
 from lab_lib.pretraining.folder import cut_log, load_checkpoint, open_folder, save_checkpoint
-from lab_lib.pretraining.tiny import PretrainConfig, check_size, learning_rate, main
+from lab_lib.pretraining.steps import learning_rate
+from lab_lib.pretraining.tiny import PretrainConfig, check_size, main
 from lab_lib.runs.lock import owning
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -15,9 +15,12 @@ from lab_lib.files import expanded, read_json
 from lab_lib.models.packaged import PACKAGED, packaged_folder
 
 DATA = Path(__file__).parent.parent / "data"
-BUNDLED = {name: DATA / name for name in ("lab-tiny", "t5-tiny", "llama-1m", "llama-20m", "town-adapter")}
+BUNDLED = {
+    name: DATA / name for name in ("lab-tiny", "lab-tiny-t5", "t5-tiny", "llama-1m", "llama-20m", "town-adapter")
+}
 # Bundled shapes without weights, for model.from_scratch, and the bundled model whose tokens they read and write.
 SHAPES = {"t5-tiny": "lab-tiny", "llama-1m": "lab-tiny", "llama-20m": "lab-tiny"}
+TOKENS = {**SHAPES, "lab-tiny-t5": "lab-tiny"}  # bundled models without a tokenizer of their own, and whose they use
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 # Weights are fetched as safetensors only: a pickle can run code. Copies of the same weights in sub-folders
 # (`original/`), in other frameworks or precisions are left out.
@@ -57,7 +60,7 @@ def find_source(name: str, revision: str | None = None, code: bool = False) -> S
     if name in BUNDLED:
         if not BUNDLED[name].is_dir():
             raise LabError(f"{name}: the bundled model is not in this installation ({BUNDLED[name]}); install it again")
-        return Source(name, BUNDLED[name], tokens=BUNDLED[SHAPES[name]] if name in SHAPES else None)
+        return Source(name, BUNDLED[name], tokens=BUNDLED[TOKENS[name]] if name in TOKENS else None)
     if name in PACKAGED:
         return Source(name, packaged_folder(name))
     path = expanded(name)

@@ -6,10 +6,8 @@ in the same weights, to the bit. It does not fine-tune; `lab run` does that on t
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,36 +15,24 @@ from typing import Any
 
 from lab_lib.corpora.sgd import read_text_dialogues
 from lab_lib.corpora.types import Dialogue
-from lab_lib.errors import LabError, Stopped
-from lab_lib.files import write_json, writing
-from lab_lib.folders import apply_umask, require_folder, sync
-from lab_lib.pretraining.folder import cut_log, load_checkpoint, open_folder, save_checkpoint
-from lab_lib.processes.settings import check_environment
+from lab_lib.errors import LabError
+from lab_lib.files import write_json
+from lab_lib.pretraining.folder import open_folder
+from lab_lib.pretraining.steps import Steps, command, new_optimiser, resumed, save_model, train_steps
 from lab_lib.prompts.template import PLAIN
 from lab_lib.runs.lock import owning
-from lab_lib.training.log import LOG, append_row
-from lab_lib.training.stopping import Notice, noticing_signals, stopping_cleanly
+from lab_lib.training.stopping import noticing_signals
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
 
 
 @dataclass(frozen=True)
-class PretrainConfig:
+class PretrainConfig(Steps):
     """Every knob of pretraining, with the values the bundled weights were made with."""
 
-    train: str  # folder of SGD train
-    dev: str  # folder of SGD dev: held-out perplexity only, nothing is chosen on it
-    out: str  # checkpoints and, at the end, the model folder
-    steps: int = 2600
-    seed: int = 1
+    # 8 rows x 768 tokens = 6,144 tokens a step; 2,600 steps = 16.0 M tokens = 4.5 epochs.
     vocabulary: int = 4096
     context: int = 768  # tokens a row; a dialogue of SGD has 293 on average; fine-tuning sees no more positions
-    rows: int = 8  # 8 rows x 768 tokens = 6,144 tokens a step; 2,600 steps = 16.0 M tokens = 4.5 epochs
-    learning_rate: float = 1.5e-3
-    warmup: int = 100
-    decay: float = 0.25  # the last quarter of the steps falls linearly to zero (warmup-stable-decay)
-    weight_decay: float = 0.1
-    save_every: int = 100
 
 
 def dialogue_text(dialogue: Dialogue) -> str:
@@ -120,12 +106,6 @@ def windows(documents: Sequence[Any], config: PretrainConfig) -> Iterator[Any]:
         epoch += 1
 
 
-def learning_rate(step: int, config: PretrainConfig) -> float:
-    """Return the rate of a step: linear warmup, constant, linear decay to zero over the last part."""
-    warmup, tail = max(1, config.warmup), max(1.0, config.decay * config.steps)
-    return config.learning_rate * min(1.0, (step + 1) / warmup, (config.steps - step) / tail)
-
-
 def perplexity(model: Any, documents: Sequence[Any], limit: int = 400) -> float:
     """Return exp(mean negative log-likelihood a token) over the first `limit` dialogues, each scored on its own."""
     import torch
@@ -179,90 +159,21 @@ def learn(config: PretrainConfig, out: Path) -> None:
 
     model = new_model(config)
     print(f"{sum(p.numel() for p in model.parameters())} parameters", file=sys.stderr, flush=True)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay, fused=True
-    )
-    done, wrong = load_checkpoint(out, model, optimiser)
-    for line in (
-        wrong and f"checkpoint passed over: {wrong}",
-        f"resuming from the checkpoint of step {done}" if done else None,
-        cut_log(out / LOG, done),
-    ):
-        if line:
-            print(line, file=sys.stderr, flush=True)
+    optimiser = new_optimiser(model, config)
+    done = resumed(model, optimiser, out)
     batches = windows(documents, config)
     for _ in range(done):  # resuming: the batches of steps already taken are generated again and skipped
         next(batches)
     with noticing_signals() as notice:
-        train_steps(model, optimiser, batches, done, config, held_out, notice)
-
-    require_folder(out)
-    with writing(out / "model"):
-        model.eval().to(torch.bfloat16).save_pretrained(out / "model")
-        apply_umask(out / "model")
-        sync(out / "model")
+        tensors = ({"input_ids": ids, "labels": ids} for ids in map(torch.from_numpy, batches))
+        train_steps(model, optimiser, tensors, done, config, lambda: perplexity(model, held_out), notice)
+    save_model(model, out / "model")
     write_json(out / "result.json", {"sgd_dev_perplexity": perplexity(model.float(), held_out, len(held_out))})
-
-
-def train_steps(
-    model: Any,
-    optimiser: Any,
-    batches: Iterator[Any],
-    done: int,
-    config: PretrainConfig,
-    held_out: Sequence[Any],
-    notice: Notice | None = None,
-) -> None:
-    """Run the steps from `done` on: bf16 autocast, gradient norm clipped at 1, one log line every ten steps.
-
-    Raises Stopped, after a checkpoint, when `notice` is told of a signal.
-    """
-    import torch
-
-    out, started = Path(config.out), time.time()
-    stop = notice or Notice()
-    # Compiled, a step takes 0.84 s instead of 1.0 s on two cores with AVX-512; the first one pays for compiling.
-    compiled = torch.compile(model)
-    for step in range(done, config.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, config)
-        ids = torch.from_numpy(next(batches))
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = compiled(ids, labels=ids, use_cache=False).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        if step % 10 == 9:
-            speed = (step + 1 - done) * config.rows * config.context / (time.time() - started)
-            row = {"step": step + 1, "loss": round(loss.item(), 4), "tokens_per_second": round(speed)}
-            if step % 500 == 499:
-                row["sgd_dev_perplexity"] = round(perplexity(model, held_out), 3)
-            append_row(out / LOG, row)
-            print(row, file=sys.stderr, flush=True)
-        if (step + 1) % config.save_every == 0 or step + 1 == config.steps or stop.number:
-            save_checkpoint(out, model, optimiser, step + 1)
-        if stop.number:
-            raise Stopped(stop.number)
 
 
 def main() -> None:
     """Read PretrainConfig from the command line (`--train`, `--dev`, `--out` are needed)."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name, knob in PretrainConfig.__dataclass_fields__.items():
-        required = knob.default.__class__.__name__ == "_MISSING_TYPE"
-        kind = str if required else type(knob.default)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=required, default=None)
-    given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
-    config = PretrainConfig(**given)
-    try:
-        check_environment()
-        with stopping_cleanly():
-            pretrain(config)
-    except LabError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    print(config.out)
+    command(__doc__, PretrainConfig, pretrain)
 
 
 if __name__ == "__main__":

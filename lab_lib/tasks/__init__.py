@@ -20,6 +20,7 @@ TASKS = {
     "response": "lab_lib.tasks.response:ResponseTask",
     "calls": "lab_lib.tasks.calls:CallsTask",
     "messages": "lab_lib.tasks.messages:MessagesTask",
+    "questions": "lab_lib.tasks.questions:QuestionsTask",
     "understanding": "lab_lib.tasks.understanding:UnderstandingTask",
 }
 OWN = "LAB_TASKS"

@@ -1,0 +1,36 @@
+"""What a result depends on beside its inputs: the code of this package and the versions of the packages below it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+from pathlib import Path
+
+import lab_lib
+
+PACKAGES = ("torch", "transformers", "tokenizers", "peft", "accelerate", "numpy", "pandas", "rouge-score", "matplotlib")
+SOURCES = Path(lab_lib.__file__).parent
+# Hamilton sees the code of the nodes itself: a change there is a change of one node, not of all.
+SEEN = ("dataflows/seq2seq.py",)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def sources_hash() -> str:
+    """Return the SHA-256 of the names and contents of this package's sources, without those whose code a cache sees."""
+    digest = hashlib.sha256()
+    for path in sorted(SOURCES.rglob("*.py")):
+        name = path.relative_to(SOURCES).as_posix()
+        if name not in SEEN:
+            digest.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

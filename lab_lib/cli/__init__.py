@@ -12,6 +12,7 @@ from lab_lib.cli import (
     calls,
     course,
     data,
+    dataflow,
     decoding,
     free,
     jobs,
@@ -49,6 +50,7 @@ for verb in VERBS:
     app.command()(verb)
 app.add_typer(calls.app, name="calls", help="Skills of an assistant and the examples to learn them from.")
 app.add_typer(data.app, name="data", help="Look at, audit, make and fetch corpora.")
+app.add_typer(dataflow.app, name="dataflow", help="A fine-tuning as a graph of steps: run what changed, draw it.")
 app.add_typer(models.app, name="models", help="Models on this machine: list, fetch, show, remove.")
 app.add_typer(recipes.app, name="recipes", help="List, print, copy and check recipes.")
 app.add_typer(results.app, name="results", help="Rows of the result tables: submit, check, render.")

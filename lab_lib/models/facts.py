@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from lab_lib.files import read_json, sha256
-from lab_lib.models.hub import BUNDLED, SHAPES, Source, check_folder, find_source, weight_files
+from lab_lib.models.hub import Source, check_folder, find_source, weight_files
 from lab_lib.models.packaged import ORIGIN, PACKAGED, models_folder
 
-LISTED = tuple(name for name in BUNDLED if name not in SHAPES and name != "town-adapter")
+# The bundled models with weights, and what each is.
+LISTED = {
+    "lab-tiny": "a Llama pretrained on dialogues of SGD, 5.6 million parameters",
+    "lab-tiny-t5": "a T5 pretrained on dialogues of SGD, 4.9 million parameters",
+}
 
 
 def listed() -> list[tuple[str, str, str]]:
     """Return (name, what it is, state) of the models that are bundled or can be fetched."""
-    rows = [(name, "pretrained on town and MultiWOZ text, 5.6 million parameters", "bundled") for name in LISTED]
+    rows = [(name, about, "bundled") for name, about in LISTED.items()]
     for name, model in PACKAGED.items():
         here = (models_folder() / name / ORIGIN).is_file()
         rows.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,6 +79,8 @@ def draw(
 
 def package() -> None:
     """Raise LabError where the package of dataflows is not installed."""
+    # Else it imports whatever of two dozen packages is installed, to register their types: seconds at each start.
+    os.environ.setdefault("HAMILTON_AUTOLOAD_EXTENSIONS", "0")
     try:
         import hamilton  # noqa: F401
     except ImportError:

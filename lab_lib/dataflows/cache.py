@@ -11,6 +11,7 @@ from hamilton import driver, graph_types
 from hamilton.caching.adapter import HamiltonCacheAdapter
 from hamilton.caching.cache_key import create_cache_key, decode_key
 from hamilton.caching.fingerprinting import hash_value
+from hamilton.caching.stores.base import ResultRetrievalError
 from hamilton.caching.stores.sqlite import SQLiteMetadataStore
 
 from lab_lib.dataflows.artefacts import is_artefact, is_whole
@@ -110,14 +111,18 @@ def missing(cache: HamiltonCacheAdapter, node: str, key: str, version: str | Non
         return changed(cache, node, key)
     if not cache.result_store.exists(version):
         return "its result is gone"
-    result = cache.result_store.get(version)
+    try:
+        result = cache.result_store.get(version)
+    except ResultRetrievalError:
+        return "its result is damaged"
     lost = [value["path"] for value in artefacts_in(result) if not is_whole(value)]
     return f"its artefact {lost[0]} is gone or changed" if lost else ""
 
 
 def artefacts_in(value: Any) -> list[Mapping[str, Any]]:
     """Return the artefacts that a result names."""
-    inside = [found for part in value.values() for found in artefacts_in(part)] if isinstance(value, Mapping) else []
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    inside = [found for part in parts for found in artefacts_in(part)]
     return [value, *inside] if is_artefact(value) else inside
 
 
@@ -141,7 +146,14 @@ def changed(cache: HamiltonCacheAdapter, node: str, key: str) -> str:
 
 
 def forget(dr: driver.Driver, plans: Sequence[Plan]) -> None:
-    """Remove from the cache what can no longer be used: results that are gone, or whose artefacts are."""
+    """Remove from the cache what can no longer be used: results that are gone or damaged, or whose artefacts are."""
+    cache: HamiltonCacheAdapter = dr.cache
     for one in plans:
-        if one.run and one.key is not None:
-            dr.cache.metadata_store.delete(one.key)
+        version = cache.metadata_store.get(one.key) if one.run and one.key else None
+        if version is None or one.key is None:
+            continue
+        cache.metadata_store.delete(one.key)
+        try:
+            cache.result_store.get(version)
+        except ResultRetrievalError:
+            cache.result_store.delete(version)

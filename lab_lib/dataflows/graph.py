@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-from lab_lib.dataflows.cache import in_order
 from lab_lib.dataflows.place import Place
 from lab_lib.files import read_json_or
 
@@ -45,6 +44,8 @@ class Graph:
 def graph_of(module: ModuleType, start: str, outputs: Sequence[str], place: Place) -> Graph:
     """Return the graph of the nodes that some outputs need, with what the last run in a place did with each."""
     from hamilton import driver
+
+    from lab_lib.dataflows.cache import in_order
 
     dr = driver.Builder().with_modules(module).with_config({"start": start}).build()
     nodes, states = in_order(dr, outputs, {}), _states(place, start)

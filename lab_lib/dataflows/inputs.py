@@ -9,9 +9,9 @@ from typing import Any
 
 from lab_lib.config import as_dict
 from lab_lib.corpora.questions import questions_path
-from lab_lib.dataflows.artefacts import Artefact, folder_of, keep_file
+from lab_lib.dataflows.artefacts import Artefact, keep_file
 from lab_lib.dataflows.settings import config_of, defaults
-from lab_lib.dataflows.steps import adopt, tokenizer_of
+from lab_lib.dataflows.steps import adopt, config_for, tokenizer_of
 from lab_lib.files import expanded, sha256
 from lab_lib.models.hub import check_folder, find_source, model_files
 from lab_lib.models.weights import read_shape
@@ -62,21 +62,17 @@ def split_settings(
     return {"task": task, "data": drawn if seed is None else {**drawn, "seed": seed}}
 
 
-def data_config(raw: Artefact, settings: Mapping[str, Any]) -> RunConfig:
-    """Return the config that reads the questions of an artefact."""
-    (path,) = (path for path in folder_of(raw).iterdir() if path.is_file())
-    return config_of(task=settings["task"], data={**settings["data"], "corpus": str(path)})
+def model_and_prompt(model: Mapping[str, Any], prompt: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the model and how a question becomes its tokens, in the format that the model can learn."""
+    fitting = choose_format(prompt["format"], model["encoder"], model["name"]).value
+    prompts = {**prompt, "format": fitting}
+    return {"name": model["name"], "model": model["settings"], "prompt": prompts, "files": model["files"]}
 
 
-def prompt_settings(prompt: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a question becomes tokens, with the format that the model can learn."""
-    return {**prompt, "format": choose_format(prompt["format"], model["encoder"], model["name"]).value}
-
-
-def tokenizer(model: Mapping[str, Any], prompt: Mapping[str, Any]) -> dict[str, Any]:
+def tokenizer(using: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a tokenizer is: a hash of its files, its size, its special tokens."""
-    found = tokenizer_of(model["settings"], prompt)
-    files = {name: digest for name, digest in model["files"].items() if not name.endswith(".safetensors")}
+    found = tokenizer_of(config_for(using))
+    files = {name: digest for name, digest in using["files"].items() if not name.endswith(".safetensors")}
     digest = hashlib.sha256("".join(f"{name} {files[name]}\n" for name in sorted(files)).encode()).hexdigest()
     return {"sha256": digest, "entries": len(found), "eos": found.eos_token, "pad": found.pad_token}
 

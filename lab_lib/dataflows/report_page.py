@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab_lib.dataflows.artefacts import Artefact, new_artefact
-from lab_lib.dataflows.settings import RECIPE
+from lab_lib.dataflows.settings import RECIPE, config_of
 from lab_lib.dataflows.steps import questions_of, scored
 from lab_lib.files import write_json, write_text
-from lab_lib.runs.config import RunConfig, make_task
+from lab_lib.runs.config import make_task
 
 
 def write(
-    config: RunConfig,
+    settings: Mapping[str, Any],
     items: Artefact,
     source: Artefact,
     systems: Mapping[str, tuple[str, Artefact]],
@@ -25,6 +25,7 @@ def write(
     from lab_lib.results.report_html import report_html
     from lab_lib.results.table import to_markdown
 
+    config = config_of(**settings)
     task, asked = make_task(config), questions_of(items)
     rows = scored(config, items, source, systems)
     views = [task.view(one, rows) for one in asked[: task.page_limit]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -45,11 +47,11 @@ class Progress(NodeExecutionHook):
         """Note when a node began."""
         self.began[node_name] = time.monotonic()
 
-    def run_after_node_execution(self, *, node_name: str, success: bool, error: Any, **more: Any) -> None:
+    def run_after_node_execution(self, *, node_name: str, error: Any, **more: Any) -> None:
         """Log what was done with a node."""
         events = self.cache.logs(run_id=self.cache.last_run_id).get(node_name, [])
         was_run = any(event.event_type.value == "execute_node" for event in events)
-        state = (EXECUTED if was_run else CACHED) if success else FAILED
+        state = FAILED if error is not None else EXECUTED if was_run else CACHED
         seconds = round(time.monotonic() - self.began[node_name], 2)
         self.states[node_name] = {"state": state, "seconds": seconds}
         here().log(f"{node_name:<36}{state:<10}{f'{seconds:.1f} s' if state != CACHED else ''}".rstrip())
@@ -66,7 +68,7 @@ def run(
 
     A run that was killed is resumed by the same call. Raises LabError for an unknown output or input, and for bad data.
     """
-    with at(place), owning(place.folder):
+    with at(place), owning(place.folder), quietly():
         progress = Progress()
         dr = build(module, start, [progress])
         progress.cache = dr.cache
@@ -90,11 +92,23 @@ def dry_run(
     module: ModuleType = seq2seq,
 ) -> list[Plan]:
     """Return what `run` would do with each node, and because of what. Only looks at data, model files and cache."""
-    with at(place):
+    with at(place), quietly():
         dr = build(module, start)
         check(dr, outputs, inputs)
         found = sources(module, start, outputs, inputs)
         return plan(dr, outputs, used(dr, outputs, inputs), found)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep Hamilton from logging a page about an error that is raised, and told in one line, anyway."""
+    logger = logging.getLogger("hamilton")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def line(one: Plan) -> str:

@@ -63,49 +63,44 @@ def split_settings(
 @extract_fields({"train_set": dict, "validation_set": dict, "hold_out_set": dict})
 def sets(raw_dataset: dict, split_settings: dict, environment: dict) -> dict:
     """The questions in three sets, drawn by the seed; near copies stay in one set."""
-    return steps.split(inputs.data_config(raw_dataset, split_settings))
+    return steps.split(raw_dataset, split_settings)
 
 
 # ---- Tokens --------------------------------------------------------------------------------------------------------
 
 
-def prompt_settings(base_model: dict, prompt: dict | None = None) -> dict:
-    """How a question becomes tokens: pairs of source and target for an encoder-decoder."""
-    return inputs.prompt_settings(settings.given("prompt", prompt), base_model)
+def model_and_prompt(base_model: dict, prompt: dict | None = None) -> dict:
+    """The base model with how a question becomes its tokens: pairs of source and target for an encoder-decoder."""
+    return inputs.model_and_prompt(base_model, settings.given("prompt", prompt))
 
 
-def tokenizer(base_model: dict, prompt_settings: dict, environment: dict) -> dict:
+def tokenizer(model_and_prompt: dict, environment: dict) -> dict:
     """The tokenizer of the base model: the hash of its files, and its size."""
-    return inputs.tokenizer(base_model, prompt_settings)
+    return inputs.tokenizer(model_and_prompt)
 
 
-def lengths(train_set: dict, base_model: dict, tokenizer: dict, prompt_settings: dict, environment: dict) -> dict:
+def lengths(train_set: dict, model_and_prompt: dict, tokenizer: dict, environment: dict) -> dict:
     """The longest question and answer of the training set in tokens, and their 95th percentiles: of no other set."""
-    return tables.lengths(train_set, settings.config_of(model=base_model["settings"], prompt=prompt_settings))
+    return tables.lengths(train_set, model_and_prompt)
 
 
-def tokenized_train(
-    train_set: dict, lengths: dict, base_model: dict, tokenizer: dict, prompt_settings: dict, environment: dict
-) -> dict:
+def tokenized_train(train_set: dict, lengths: dict, model_and_prompt: dict, tokenizer: dict, environment: dict) -> dict:
     """The training examples: token ids, and which of them are supervised. A reference is never cut."""
-    used = settings.config_of(model=base_model["settings"], prompt=prompt_settings)
-    return steps.tokenised("tokenized_train", train_set, used, lengths)
+    return steps.tokenised("tokenized_train", train_set, model_and_prompt, lengths)
 
 
 def tokenized_validation(
-    validation_set: dict, lengths: dict, base_model: dict, tokenizer: dict, prompt_settings: dict, environment: dict
+    validation_set: dict, lengths: dict, model_and_prompt: dict, tokenizer: dict, environment: dict
 ) -> dict:
     """The same for the validation set, with how many are longer than anything that was trained on."""
-    used = settings.config_of(model=base_model["settings"], prompt=prompt_settings)
-    return steps.tokenised("tokenized_validation", validation_set, used, lengths)
+    return steps.tokenised("tokenized_validation", validation_set, model_and_prompt, lengths)
 
 
 def tokenized_hold_out(
-    hold_out_set: dict, lengths: dict, base_model: dict, tokenizer: dict, prompt_settings: dict, environment: dict
+    hold_out_set: dict, lengths: dict, model_and_prompt: dict, tokenizer: dict, environment: dict
 ) -> dict:
     """The same for the hold-out set."""
-    used = settings.config_of(model=base_model["settings"], prompt=prompt_settings)
-    return steps.tokenised("tokenized_hold_out", hold_out_set, used, lengths)
+    return steps.tokenised("tokenized_hold_out", hold_out_set, model_and_prompt, lengths)
 
 
 # ---- Training ------------------------------------------------------------------------------------------------------
@@ -135,23 +130,16 @@ def checkpoint_decoding(generation_args: dict, training_args: dict) -> dict:
 def fitted(
     tokenized_train: dict,
     validation_set: dict,
-    base_model: dict,
+    model_and_prompt: dict,
     tokenizer: dict,
-    prompt_settings: dict,
     lora_config: dict,
     training_args: dict,
     checkpoint_decoding: dict,
     environment: dict,
 ) -> dict:
     """The fine-tuned model at its best checkpoint, with the losses and validation scores by step."""
-    used = settings.config_of(
-        model=base_model["settings"],
-        prompt=prompt_settings,
-        lora=lora_config,
-        training=training_args,
-        decoding=checkpoint_decoding,
-    )
-    return steps.train(used, tokenized_train, validation_set, environment)
+    sections = {"lora": lora_config, "training": training_args, "decoding": checkpoint_decoding}
+    return steps.train(model_and_prompt, sections, tokenized_train, validation_set, environment)
 
 
 @config.when(start="base")
@@ -177,45 +165,33 @@ def save_best_models__presaved(saved_model: str, base_model: dict) -> dict:
 
 
 def untuned_on_validation_set(
-    validation_set: dict, base_model: dict, prompt_settings: dict, generation_args: dict, environment: dict
+    validation_set: dict, model_and_prompt: dict, generation_args: dict, environment: dict
 ) -> dict:
     """What the base model answers to the validation questions."""
-    used = settings.config_of(model=base_model["settings"], prompt=prompt_settings, decoding=generation_args)
-    return steps.answers("base", used, validation_set, "untuned_validation")
+    return steps.answers("base", model_and_prompt, generation_args, validation_set, "untuned_validation")
 
 
 def untuned_on_hold_out_set(
-    hold_out_set: dict, base_model: dict, prompt_settings: dict, generation_args: dict, environment: dict
+    hold_out_set: dict, model_and_prompt: dict, generation_args: dict, environment: dict
 ) -> dict:
     """What the base model answers to the hold-out questions."""
-    used = settings.config_of(model=base_model["settings"], prompt=prompt_settings, decoding=generation_args)
-    return steps.answers("base", used, hold_out_set, "untuned_hold_out")
+    return steps.answers("base", model_and_prompt, generation_args, hold_out_set, "untuned_hold_out")
 
 
 def tuned_on_validation_set(
-    save_best_models: dict,
-    validation_set: dict,
-    base_model: dict,
-    prompt_settings: dict,
-    generation_args: dict,
-    environment: dict,
+    save_best_models: dict, validation_set: dict, model_and_prompt: dict, generation_args: dict, environment: dict
 ) -> dict:
     """What the fine-tuned model answers to the validation questions."""
-    used = settings.config_of(model=base_model["settings"], prompt=prompt_settings, decoding=generation_args)
-    return steps.answers("finetuned", used, validation_set, "tuned_validation", save_best_models)
+    found = save_best_models
+    return steps.answers("finetuned", model_and_prompt, generation_args, validation_set, "tuned_validation", found)
 
 
 def tuned_on_hold_out_set(
-    save_best_models: dict,
-    hold_out_set: dict,
-    base_model: dict,
-    prompt_settings: dict,
-    generation_args: dict,
-    environment: dict,
+    save_best_models: dict, hold_out_set: dict, model_and_prompt: dict, generation_args: dict, environment: dict
 ) -> dict:
     """What the fine-tuned model answers to the hold-out questions."""
-    used = settings.config_of(model=base_model["settings"], prompt=prompt_settings, decoding=generation_args)
-    return steps.answers("finetuned", used, hold_out_set, "tuned_hold_out", save_best_models)
+    found = save_best_models
+    return steps.answers("finetuned", model_and_prompt, generation_args, hold_out_set, "tuned_hold_out", found)
 
 
 def finetuned_model_on_validation_set(tuned_on_validation_set: dict, validation_set: dict) -> pd.DataFrame:
@@ -246,7 +222,7 @@ def validation_rouge(
 ) -> dict:
     """ROUGE with intervals on the validation set: references, copied and nearest question, untuned, fine-tuned."""
     systems = {"base model": ("base", untuned_on_validation_set), "fine-tuned": ("finetuned", tuned_on_validation_set)}
-    return steps.rouge(settings.config_of(**evaluation_settings), validation_set, train_set, systems)
+    return steps.rouge(evaluation_settings, validation_set, train_set, systems)
 
 
 def hold_out_rouge(
@@ -259,7 +235,7 @@ def hold_out_rouge(
 ) -> dict:
     """The same rows on the hold-out set, which nothing was chosen on."""
     systems = {"base model": ("base", untuned_on_hold_out_set), "fine-tuned": ("finetuned", tuned_on_hold_out_set)}
-    return steps.rouge(settings.config_of(**evaluation_settings), hold_out_set, train_set, systems)
+    return steps.rouge(evaluation_settings, hold_out_set, train_set, systems)
 
 
 def losses(
@@ -267,15 +243,12 @@ def losses(
     tokenized_train: dict,
     tokenized_validation: dict,
     tokenized_hold_out: dict,
-    base_model: dict,
-    prompt_settings: dict,
+    model_and_prompt: dict,
     environment: dict,
 ) -> dict:
     """The loss of the fine-tuned model on the reference answers of each set, in nats a token."""
     found = {"training": tokenized_train, "validation": tokenized_validation, "hold-out": tokenized_hold_out}
-    return steps.losses(
-        settings.config_of(model=base_model["settings"], prompt=prompt_settings), save_best_models, found
-    )
+    return steps.losses(model_and_prompt, save_best_models, found)
 
 
 def training_and_validation_set_metrics(validation_rouge: dict, losses: dict) -> pd.DataFrame:
@@ -293,21 +266,19 @@ def report__base(
     hold_out_rouge: dict,
     losses: dict,
     lengths: dict,
-    untuned_on_hold_out_set: dict,
-    tuned_on_hold_out_set: dict,
     hold_out_set: dict,
     train_set: dict,
     evaluation_settings: dict,
-    base_model: dict,
+    model_and_prompt: dict,
     best_checkpoint: dict,
     fitted: dict,
     environment: dict,
 ) -> dict:
     """A page with the tables, the curve of loss and ROUGE, and every hold-out question with its answers."""
-    systems = {"base model": ("base", untuned_on_hold_out_set), "fine-tuned": ("finetuned", tuned_on_hold_out_set)}
-    used = settings.config_of(**evaluation_settings)
-    about = {"model": base_model["name"], "losses": losses, "lengths": lengths, "best checkpoint": best_checkpoint}
-    return report_page.write(used, hold_out_set, train_set, systems, about, steps.curve_of(fitted))
+    best = {"best checkpoint": best_checkpoint}
+    about = {"model": model_and_prompt["name"], "losses": losses, "lengths": lengths, **best}
+    curve = steps.curve_of(fitted)
+    return report_page.write(evaluation_settings, hold_out_set, train_set, hold_out_rouge["answers"], about, curve)
 
 
 @config.when(start="presaved")
@@ -315,16 +286,12 @@ def report__presaved(
     hold_out_rouge: dict,
     losses: dict,
     lengths: dict,
-    untuned_on_hold_out_set: dict,
-    tuned_on_hold_out_set: dict,
     hold_out_set: dict,
     train_set: dict,
     evaluation_settings: dict,
-    base_model: dict,
+    model_and_prompt: dict,
     environment: dict,
 ) -> dict:
     """The same page for a model that was saved before, without a curve."""
-    systems = {"base model": ("base", untuned_on_hold_out_set), "fine-tuned": ("finetuned", tuned_on_hold_out_set)}
-    used = settings.config_of(**evaluation_settings)
-    about = {"model": base_model["name"], "losses": losses, "lengths": lengths}
-    return report_page.write(used, hold_out_set, train_set, systems, about, [])
+    about = {"model": model_and_prompt["name"], "losses": losses, "lengths": lengths}
+    return report_page.write(evaluation_settings, hold_out_set, train_set, hold_out_rouge["answers"], about, [])

@@ -10,9 +10,10 @@ from typing import Any
 from lab_lib.config import as_dict, build
 from lab_lib.errors import LabError, nearest
 from lab_lib.runs.config import RunConfig, load_recipe, task_config
+from lab_lib.tasks.questions import QuestionsConfig, QuestionsTask
 
 RECIPE = "dataflow-questions-cpu"  # the settings that are not given
-TASK = "questions"
+TASK = QuestionsTask.name
 SECTIONS = ("data", "model", "prompt", "lora", "training", "decoding", "evaluation")
 # Inputs with a name of their own: the setting of the config that each is.
 NAMED = {
@@ -34,7 +35,7 @@ def defaults() -> RunConfig:
 
 def inputs_of(config: RunConfig) -> dict[str, Any]:
     """Return the inputs of the dataflow that stand for a config. Raises LabError for one of another task."""
-    if config.task.name != TASK:
+    if not isinstance(config.task, QuestionsConfig):
         raise LabError(f"{config.recipe}: task {config.task.name}; the dataflow is of the task {TASK}")
     values = as_dict(config)
     task, data, model = values["task"], values["data"], values["model"]

@@ -19,6 +19,7 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Row
 from lab_lib.files import read_json_object, write_json
 from lab_lib.folders import remove
+from lab_lib.models.hub import find_source, is_local
 from lab_lib.prompts.encode import Example
 from lab_lib.results.curve import best_step
 from lab_lib.runs.config import RunConfig, make_task
@@ -40,15 +41,14 @@ ROWS = 32  # examples at once where losses are measured
 SETS = {"train": "train_set", "dev": "validation_set", "reported": "hold_out_set"}
 
 
-def split(config: RunConfig) -> dict[str, Artefact]:
-    """Return the three sets of questions as `lab run` draws them."""
+def split(raw: Artefact, settings: Mapping[str, Any]) -> dict[str, Artefact]:
+    """Return the three sets of questions as `lab run` draws them; `settings` are the sections task and data."""
+    (path,) = (path for path in folder_of(raw).iterdir() if path.is_file())
+    config = config_of(task=settings["task"], data={**settings["data"], "corpus": str(path)})
     splits = load_splits(make_task(config))
     sets = {name: getattr(splits, part) for part, name in SETS.items()}
-    left = len(splits.leaked)
-    return {
-        name: keep_rows(map(asdict, items), name, questions=len(items), **({"left_out": left} if left else {}))
-        for name, items in sets.items()
-    }
+    left = {"left_out": len(splits.leaked)} if splits.leaked else {}
+    return {name: keep_rows(map(asdict, items), name, questions=len(items), **left) for name, items in sets.items()}
 
 
 def questions_of(artefact: Mapping[str, Any]) -> list[Question]:
@@ -56,15 +56,19 @@ def questions_of(artefact: Mapping[str, Any]) -> list[Question]:
     return [Question(**row) for row in rows_of(artefact)]
 
 
-def tokenizer_of(model: Mapping[str, Any], prompt: Mapping[str, Any]) -> Any:
-    """Return the tokenizer of a model, ready for a prompt format, as `load_model` has it."""
-    from lab_lib.models.hub import find_source
+def config_for(using: Mapping[str, Any], **sections: Mapping[str, Any]) -> RunConfig:
+    """Return the config of a model with its prompts (the node model_and_prompt), and other sections."""
+    return config_of(model=using["model"], prompt=using["prompt"], **sections)
+
+
+def tokenizer_of(config: RunConfig) -> Any:
+    """Return the tokenizer of a config's model, ready for its prompts, as `load_model` has it."""
     from lab_lib.models.tokenizer import load_tokenizer
     from lab_lib.prompts.templates import ready_tokenizer
 
-    config = config_of(model=model, prompt=prompt)
-    source = find_source(config.model.name, config.model.revision, code=config.model.trust_remote_code)
-    tokenizer, _ = load_tokenizer(source, config.model.trust_remote_code)
+    model = config.model
+    source = find_source(model.name, None if is_local(model.name) else model.revision, code=model.trust_remote_code)
+    tokenizer, _ = load_tokenizer(source, model.trust_remote_code)
     ready_tokenizer(tokenizer, config.prompt)
     return tokenizer
 
@@ -76,10 +80,15 @@ def examples_of(artefact: Mapping[str, Any]) -> list[Example]:
     ]
 
 
-def tokenised(name: str, items: Mapping[str, Any], config: RunConfig, limits: Mapping[str, int]) -> Artefact:
+def encoded(items: Mapping[str, Any], using: Mapping[str, Any]) -> list[Example]:
+    """Return the training examples of a set of questions."""
+    config = config_for(using)
+    return train_examples(make_task(config), questions_of(items), tokenizer_of(config))
+
+
+def tokenised(name: str, items: Mapping[str, Any], using: Mapping[str, Any], limits: Mapping[str, int]) -> Artefact:
     """Return the training examples of a set, with how much was cut and how many are longer than what was trained on."""
-    tokenizer = tokenizer_of(as_section(config, "model"), as_section(config, "prompt"))
-    examples = train_examples(make_task(config), questions_of(items), tokenizer)
+    examples = encoded(items, using)
     sizes = [(len(e.ids) - sum(e.loss_mask), sum(e.loss_mask)) for e in examples]
     return keep_rows(
         map(asdict, examples),
@@ -93,11 +102,6 @@ def tokenised(name: str, items: Mapping[str, Any], config: RunConfig, limits: Ma
     )
 
 
-def as_section(config: RunConfig, section: str) -> dict[str, Any]:
-    """Return a section of a config as plain values."""
-    return dict(as_dict(config)[section])
-
-
 def context_of(config: RunConfig, folder: Path, train: Sequence[Any] = (), dev: Sequence[Any] = (),
                reported: Sequence[Any] = ()) -> Context:  # fmt: skip
     """Return what the steps of a run want: a config with its task, some questions, a folder."""
@@ -105,14 +109,20 @@ def context_of(config: RunConfig, folder: Path, train: Sequence[Any] = (), dev: 
     return Context(config, make_task(config), splits, RunFolder(folder), here().console)
 
 
-def train(config: RunConfig, tokenised_set: Artefact, validation: Artefact, environment: Mapping[str, Any]) -> Artefact:
+def train(
+    using: Mapping[str, Any],
+    sections: Mapping[str, Mapping[str, Any]],
+    tokenised_set: Artefact,
+    validation: Artefact,
+    environment: Mapping[str, Any],
+) -> Artefact:
     """Fine-tune on a tokenised set; return the artefact of the trained adapter (or model) and the course of its scores.
 
     A training that was killed is resumed from its newest checkpoint; its folder is named after all that it reads.
     """
-    task = make_task(config)
-    preflight(config, task, ("train",))
-    read = {"config": as_dict(config), "sets": [tokenised_set, validation], "environment": dict(environment)}
+    config = config_for(using, **sections)
+    preflight(config, make_task(config), ("train",))
+    read = [as_dict(config), using, tokenised_set, validation, environment]
     work = here().work / hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()[:16]
     with owning(work), noticing_signals() as notice:
         context = context_of(config, work, dev=questions_of(validation))
@@ -157,9 +167,16 @@ def curve_of(fitted: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(read_json_object(folder_of(fitted) / CURVE)["curve"])
 
 
-def answers(system: str, config: RunConfig, items: Artefact, name: str, saved: Artefact | None = None) -> Artefact:
+def answers(
+    system: str,
+    using: Mapping[str, Any],
+    decoding: Mapping[str, Any],
+    items: Artefact,
+    name: str,
+    saved: Artefact | None = None,
+) -> Artefact:
     """Return the answers of `base`, or of `finetuned` with a saved model, to a set of questions: a predictions file."""
-    reported = questions_of(items)
+    reported, config = questions_of(items), config_for(using, decoding=decoding)
     config = with_method(config, saved) if saved else config
     preflight(config, make_task(config), (system,))
     with new_artefact(name, answers=len(reported)) as (folder, found):
@@ -174,12 +191,16 @@ def predictions_of(artefact: Mapping[str, Any]) -> dict[str, Any]:
     return read_predictions(path)
 
 
-def rouge(config: RunConfig, items: Artefact, source: Artefact, systems: Mapping[str, tuple[str, Artefact]]) -> dict:
-    """Return {row name: its kind, values and intervals} on a set: trivial rows learn from `source` alone.
+def rouge(
+    settings: Mapping[str, Any], items: Artefact, source: Artefact, systems: Mapping[str, tuple[str, Artefact]]
+) -> dict[str, Any]:
+    """Return `rows`, {row name: its kind, values and intervals} on a set, and `answers`, what was scored.
 
-    `systems` is {row name: (kind, answers)}.
+    `systems` is {row name: (kind, answers)}. Trivial rows learn from `source` alone.
     """
-    return {row.name: {"kind": row.kind, **row.scores.summary()} for row in scored(config, items, source, systems)}  # type: ignore[union-attr]
+    rows = scored(config_of(**settings), items, source, systems)
+    found = {row.name: {"kind": row.kind, **row.scores.summary()} for row in rows if row.scores}
+    return {"rows": found, "answers": {name: list(pair) for name, pair in systems.items()}}
 
 
 def scored(
@@ -192,7 +213,7 @@ def scored(
     return [score_row(task, row, asked, config.evaluation) for row in rows]
 
 
-def losses(config: RunConfig, saved: Artefact, sets: Mapping[str, Artefact]) -> dict[str, float]:
+def losses(using: Mapping[str, Any], saved: Artefact, sets: Mapping[str, Artefact]) -> dict[str, float]:
     """Return the mean loss of a supervised token of each tokenised set under a saved model, in nats."""
     import torch
 
@@ -201,7 +222,7 @@ def losses(config: RunConfig, saved: Artefact, sets: Mapping[str, Artefact]) -> 
     from lab_lib.training.loss import batching_for
     from lab_lib.training.seq2seq import rows_for
 
-    config = with_method(config, saved)
+    config = with_method(config_for(using), saved)
     loaded = load_answering(model_config(config, RunFolder(folder_of(saved)), "finetuned"), config.prompt)
     batching, found = batching_for(loaded.model, loaded.tokenizer.pad_token_id), {}
     for name, artefact in sets.items():
@@ -222,12 +243,11 @@ def adopt(folder: Path, base: Mapping[str, Any]) -> Artefact:
     Raises LabError for a folder without one, and for an adapter of another base.
     """
     from lab_lib.models.adapter import check_adapter
-    from lab_lib.models.hub import find_source
 
     place = folder / ADAPTER if (folder / ADAPTER).is_dir() else folder
     if (place / "adapter_config.json").exists():
-        config = config_of(model=base["settings"])
-        check_adapter(str(place), find_source(config.model.name, config.model.revision))
+        model = config_of(model=base["settings"]).model
+        check_adapter(str(place), find_source(model.name, None if is_local(model.name) else model.revision))
     elif not (place / "config.json").exists():
         raise LabError(f"saved_model={folder}: neither an adapter nor a model there (adapter_config.json, config.json)")
     return keep_folder(place, "model", ADAPTER)

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab_lib.dataflows.artefacts import Artefact
-from lab_lib.dataflows.steps import as_section, predictions_of, questions_of, tokenizer_of
-from lab_lib.runs.config import RunConfig, make_task
-from lab_lib.runs.steps import train_examples
+from lab_lib.dataflows.steps import encoded, predictions_of, questions_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,11 +16,9 @@ if TYPE_CHECKING:
 PERCENTILE = 95
 
 
-def lengths(train_set: Artefact, config: RunConfig) -> dict[str, int]:
+def lengths(train_set: Artefact, using: Mapping[str, Any]) -> dict[str, int]:
     """Return the longest source and target of the training set in tokens, and their 95th percentiles."""
-    tokenizer = tokenizer_of(as_section(config, "model"), as_section(config, "prompt"))
-    examples = train_examples(make_task(config), questions_of(train_set), tokenizer)
-    sizes = np.array([(len(e.ids) - sum(e.loss_mask), sum(e.loss_mask)) for e in examples])
+    sizes = np.array([(len(e.ids) - sum(e.loss_mask), sum(e.loss_mask)) for e in encoded(train_set, using)])
     source, target = (int(size) for size in sizes.max(axis=0))
     most_source, most_target = (int(size) for size in np.percentile(sizes, PERCENTILE, axis=0))
     return {"source": source, "target": target, "most_sources": most_source, "most_targets": most_target}
@@ -43,7 +39,7 @@ def metrics(sets: Mapping[str, Mapping[str, Any]], losses: Mapping[str, float]) 
 
     rows = []
     for name, found in sets.items():
-        rows += [{"set": name, "system": system, **_columns(row)} for system, row in found.items()]
+        rows += [{"set": name, "system": system, **_columns(row)} for system, row in found.get("rows", {}).items()]
         rows += [] if found else [{"set": name, "system": "fine-tuned"}]
     for row in rows:
         row["loss"] = losses[row["set"]] if row["system"] == "fine-tuned" else None

@@ -22,7 +22,7 @@ from lab_lib.corpora.types import Dialogue
 from lab_lib.errors import LabError
 from lab_lib.files import write_json
 from lab_lib.models.fast_cpu.denormals import denormals_as_zero, flush_denormals
-from lab_lib.models.hub import find_source
+from lab_lib.models.hub import find_source, weight_files
 from lab_lib.models.tokenizer import load_tokenizer
 from lab_lib.pretraining.folder import open_folder
 from lab_lib.pretraining.steps import Steps, command, new_optimiser, resumed, save_model, train_steps
@@ -39,10 +39,11 @@ GAPS = "text"  # the kind of message (`text> ...`) of rows with gaps
 class T5Config(Steps):
     """Every knob of the pretraining, with the values the bundled weights were made with."""
 
-    steps: int = 1500
-    rows: int = 64  # half of them replies, half gaps
+    steps: int = 1200
+    rows: int = 32  # half of them replies, half gaps
     learning_rate: float = 3e-3
-    source: int = 64  # tokens that the encoder reads; of a longer history the last ones
+    save_every: int = 50
+    source: int = 48  # tokens that the encoder reads; of a longer history the last ones
     target: int = 32  # tokens that the decoder writes; of a longer text the first ones
     gaps: float = 0.25  # share of an utterance that is taken out, in pieces of up to four tokens
 
@@ -158,6 +159,20 @@ def new_model(tokenizer: Any) -> Any:
     return T5ForConditionalGeneration(shape)
 
 
+def take_vectors(model: Any) -> None:
+    """Let training begin with lab-tiny's vectors of the tokens, scaled to the standard deviation 1 that T5 begins with.
+
+    The other weights are random: what a token is need not be learned a second time, how to read and to write it must.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    (weights,) = weight_files(find_source(TOKENS))
+    vectors = load_file(weights)["model.embed_tokens.weight"].float()
+    with torch.no_grad():
+        model.shared.weight.copy_(vectors / vectors.std())
+
+
 def perplexity(model: Any, held_out: Sequence[Mapping[str, Any]]) -> float:
     """Return exp(mean negative log-likelihood a token) of the replies of some batches."""
     import torch
@@ -212,6 +227,7 @@ def learn(config: T5Config, out: Path) -> None:
     held_out = replies_of(read_lines(config.dev, tokenizer), around, config)
     torch.manual_seed(config.seed)
     model = new_model(tokenizer)
+    take_vectors(model)
     print(f"{len(found)} dialogues, {sum(p.numel() for p in model.parameters())} parameters", file=sys.stderr)
     optimiser = new_optimiser(model, config)
     done = resumed(model, optimiser, out)

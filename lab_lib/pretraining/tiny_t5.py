@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from lab_lib.corpora.sgd import read_text_dialogues
-from lab_lib.corpora.types import Dialogue
 from lab_lib.errors import LabError
 from lab_lib.files import write_json
 from lab_lib.models.fast_cpu.denormals import denormals_as_zero, flush_denormals
@@ -69,20 +68,21 @@ class Ends:
 
 def read_lines(folder: str, tokenizer: Any) -> list[list[Line]]:
     """Return the utterances of every dialogue of a split of SGD, in tokens; dialogues without a reply are left out."""
-    dialogues = [_lines(dialogue, tokenizer) for dialogue in read_text_dialogues(folder)]
-    return [lines for lines in dialogues if any(line.reply for line in lines[1:])]
+    dialogues = [[turn for turn in one.turns if turn.text.strip()] for one in read_text_dialogues(folder)]
+    texts = [f" {turn.text.strip()}" for turns in dialogues for turn in turns]
+    ids = iter(tokenizer(texts)["input_ids"]) if texts else iter(())
+    before = {reply: tuple(tokenizer.encode(PLAIN.before("assistant" if reply else "user"))) for reply in (True, False)}
+    end, eos = tuple(tokenizer.encode(PLAIN.end)), tokenizer.eos_token_id
+    found = [[_line(next(ids), turn.speaker == "system", before, end, eos) for turn in turns] for turns in dialogues]
+    return [lines for lines in found if any(line.reply for line in lines[1:])]
 
 
-def _lines(dialogue: Dialogue, tokenizer: Any) -> list[Line]:
-    """Return the utterances of a dialogue; each piece is tokenised on its own, as prompts are."""
-    texts = tokenizer([f" {turn.text.strip()}" for turn in dialogue.turns if turn.text.strip()])["input_ids"]
-    spoken, found = [turn.speaker for turn in dialogue.turns if turn.text.strip()], []
-    for speaker, ids in zip(spoken, texts, strict=True):
-        reply, end = speaker == "system", tuple(tokenizer.encode(PLAIN.end))
-        before = tuple(tokenizer.encode(PLAIN.before("assistant" if reply else "user")))
-        text = (*ids, tokenizer.eos_token_id)
-        found.append(Line((*before, *(text if reply else ids), *end), text, reply))
-    return found
+def _line(
+    ids: Sequence[int], reply: bool, before: Mapping[bool, tuple[int, ...]], end: tuple[int, ...], eos: int
+) -> Line:
+    """Return an utterance; each piece was tokenised on its own, as prompts are."""
+    text = (*ids, eos)
+    return Line((*before[reply], *(text if reply else ids), *end), text, reply)
 
 
 def ends(tokenizer: Any) -> Ends:

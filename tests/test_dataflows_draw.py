@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from command_line import commands, parse
 from questions_file import QUICK, write_questions
 from tiny_models import tiny_t5
 
@@ -21,9 +22,11 @@ from lab_lib.dataflows.graph import Drawn, Graph, graph_of, to_dot
 from lab_lib.dataflows.json_store import JsonStore
 from lab_lib.dataflows.place import Place, at
 from lab_lib.dataflows.run import OUTPUTS
+from lab_lib.dataflows.settings import NAMED, RECIPE, assignments, inputs_of
 from lab_lib.dataflows.svg import layers_of, sorted_layers, to_svg
 from lab_lib.errors import LabError
 from lab_lib.files import write_json
+from lab_lib.runs.config import load_recipe
 
 STATES = {
     "sets": {"state": "executed", "seconds": 1.25},
@@ -145,7 +148,7 @@ def test_the_command_runs_says_why_and_draws(data, tmp_path, cli):
     code, _, err = cli(*call)
     assert code == 0 and re.search(r"^lengths +cached$", err, re.M)
     code, _, err = cli(*call, "--set", "random_state=5", "--dry-run")
-    assert "sets                                will run, because input split_settings runs first" in err
+    assert re.search(r"^sets +will run, because input split_settings runs first$", err, re.M), err
     assert re.search(r"^split_settings +will run, because input random_state changed$", err, re.M)
     code, out, _ = cli("dataflow", "draw", "--outputs", "lengths,train_set", "--out", tmp_path / "flow")
     assert (code, out) == (0, f"{tmp_path / 'flow' / 'dataflow.svg'}\n")
@@ -168,3 +171,20 @@ def test_the_command_runs_says_why_and_draws(data, tmp_path, cli):
 def test_a_bad_command_is_one_line(arguments, message, tmp_path, cli):
     code, out, err = cli("dataflow", "run", *arguments, "--out", tmp_path / "flow")
     assert code == 2 and out == "" and message in err and err.startswith("error:") and err.count("\n") == 1
+
+
+PAGE = Path(__file__).parent.parent / "docs" / "dataflow.md"
+
+
+@pytest.mark.parametrize("words", commands(PAGE.read_text()), ids=" ".join)
+def test_the_commands_of_the_page_are_ones_that_lab_takes(words):
+    parse(words)
+    if words[:2] == ["dataflow", "run"]:
+        given = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
+        assert inputs_of(load_recipe(RECIPE, assignments(given)))
+
+
+def test_the_page_names_the_outputs_and_inputs_that_there_are():
+    text = PAGE.read_text()
+    named = set(re.findall(r"`(\w+)`", text))
+    assert set(OUTPUTS) | set(NAMED) <= named

@@ -121,7 +121,7 @@ def inputs_for(settings: list[str] | None, start: str, saved: Path | None) -> di
 
 def log(line: str) -> None:
     """Print a line of progress."""
-    console.print(line, highlight=False, markup=False)
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def show(name: str, value: Any, place: Any) -> None:

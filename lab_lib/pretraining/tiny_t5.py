@@ -38,10 +38,11 @@ GAPS = "text"  # the kind of message (`text> ...`) of rows with gaps
 class T5Config(Steps):
     """Every knob of the pretraining, with the values the bundled weights were made with."""
 
-    steps: int = 1200
+    steps: int = 600
     rows: int = 32  # half of them replies, half gaps
     learning_rate: float = 3e-3
-    save_every: int = 50
+    save_every: int = 25
+    compiled: bool = False
     source: int = 48  # tokens that the encoder reads; of a longer history the last ones
     target: int = 32  # tokens that the decoder writes; of a longer text the first ones
     gaps: float = 0.25  # share of an utterance that is taken out, in pieces of up to four tokens

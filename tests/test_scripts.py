@@ -96,7 +96,7 @@ def test_a_task_of_an_array_takes_its_part(tmp_path: Path, monkeypatch, script, 
     assert done.stdout.strip().endswith(f"-m lab_lib {given}"), done.stderr
 
 
-@pytest.mark.parametrize("name", ["train_qlora", "run", "decode", "evaluate", "sweep", "pretrain_tiny"])
+@pytest.mark.parametrize("name", ["train_qlora", "run", "decode", "evaluate", "sweep", "pretrain_tiny", "pretrain_t5"])
 def test_sbatch_finds_what_a_job_asks_for_before_the_first_command(name: str) -> None:
     text = (ROOT / "scripts" / f"{name}.sh").read_text().split("set -euo")[0]
     for option in ("job-name", "output", "open-mode=append", "time", "mem", "signal=B:USR1@", "requeue"):
@@ -179,21 +179,24 @@ def test_taking_the_test_cluster_down_ends_no_other_process(tmp_path: Path) -> N
         other.wait()
 
 
+@pytest.mark.parametrize("script", ["pretrain_tiny.sh", "pretrain_t5.sh"])
 @pytest.mark.parametrize("data", [None, "/nowhere"])
-def test_pretraining_says_what_it_needs(data: str | None) -> None:
-    done = launch(ROOT / "scripts" / "pretrain_tiny.sh", LAB_DATA=data)
+def test_pretraining_says_what_it_needs(data: str | None, script: str) -> None:
+    done = launch(ROOT / "scripts" / script, LAB_DATA=data)
     assert done.returncode == 2 and done.stdout == ""
     assert "expected LAB_DATA to name a folder with sgd/train and sgd/dev" in done.stderr
 
 
-def test_pretraining_is_given_the_two_corpora_and_its_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "module"), [("pretrain_tiny", "tiny"), ("pretrain_t5", "tiny_t5")])
+def test_pretraining_is_given_the_two_corpora_and_its_folder(tmp_path: Path, name: str, module: str) -> None:
     for split in ("train", "dev"):
         (tmp_path / "sgd" / split).mkdir(parents=True)
     spy = tmp_path / "python"
     spy.write_text('#!/bin/sh\n[ "$1" = -c ] && exit 0\necho "$@"\n')
     spy.chmod(0o755)
-    script = ROOT / "scripts" / "pretrain_tiny.sh"
+    script = ROOT / "scripts" / f"{name}.sh"
     done = launch(script, "my-out", "--steps", "3", LAB_DATA=str(tmp_path), LAB_PYTHON=str(spy))
     assert done.stdout == (  # the module itself prints the folder
-        f"-m lab_lib.pretraining.tiny --train {tmp_path}/sgd/train --dev {tmp_path}/sgd/dev --out my-out --steps 3\n"
+        f"-m lab_lib.pretraining.{module} --train {tmp_path}/sgd/train --dev {tmp_path}/sgd/dev --out my-out "
+        "--steps 3\n"
     )

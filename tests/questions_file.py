@@ -16,7 +16,7 @@ RECORDS = [
     )
 ]
 QUICK = [
-    *("training.steps=3", "training.batch_size=4", "training.micro_batch_size=4", "training.evaluate_every=2"),
+    *("training.steps=3", "training.batch_size=4", "training.micro_batch_size=4", "training.evaluate_every=3"),
     *("training.evaluate_dialogues=2", "training.log_every=1", "training.learning_rate=0.02", "lora.embeddings=false"),
     *("lora.rank=4", "decoding.max_new_tokens=6", "evaluation.resamples=20"),
 ]

@@ -143,9 +143,9 @@ def fitted(
 
 
 @config.when(start="base")
-def best_checkpoint(fitted: dict, environment: dict) -> dict:
+def best_checkpoint(fitted: dict, training_args: dict, environment: dict) -> dict:
     """At which step the validation score was best, of how many steps, and the scores there."""
-    return steps.best_checkpoint(fitted)
+    return steps.best_checkpoint(fitted, training_args)
 
 
 @config.when(start="base")

@@ -16,7 +16,7 @@ from lab_lib.dataflows.place import here
 from lab_lib.dataflows.settings import config_of
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
-from lab_lib.evaluation.scores import Row
+from lab_lib.evaluation.scores import Row, find_metric
 from lab_lib.files import read_json_object, write_json
 from lab_lib.folders import remove
 from lab_lib.models.hub import find_source, is_local
@@ -33,6 +33,7 @@ from lab_lib.runs.stages import decode_here
 from lab_lib.runs.steps import load_answering, model_config, score_row, train_examples
 from lab_lib.tasks.base import Splits
 from lab_lib.training.log import read_rows
+from lab_lib.training.lora import Method
 from lab_lib.training.stopping import noticing_signals
 
 ADAPTER = "adapter"  # in the artefact of a saved model, as in a run folder
@@ -139,19 +140,19 @@ def _trained(work: Path) -> Artefact:
     """Return the artefact of a finished training; what differs from call to call (seconds) is no part of it."""
     figures, (rows, _) = read_json_object(work / "training.json"), read_rows(work / "log.jsonl")
     curve = [{name: row[name] for name in ("step", "loss", "dev") if name in row} for row in rows]
-    numbers = {name: figures[name] for name in ("steps", "best_step", "loss", "examples", "trainable", "total")}
+    numbers = {name: figures[name] for name in ("steps", "best_step", "examples", "trainable", "total")}
     model = keep_folder(work / ADAPTER, "model", ADAPTER)
     with new_artefact("fitted", **numbers, model=model) as (folder, found):
         write_json(folder / CURVE, {"curve": curve, "model": model})
     return found
 
 
-def best_checkpoint(fitted: Artefact) -> dict[str, Any]:
+def best_checkpoint(fitted: Artefact, training: Mapping[str, Any]) -> dict[str, Any]:
     """Return the step whose validation score was best (the last one where there are none), and the scores there."""
     curve, task = curve_of(fitted), make_task(config_of())
-    chosen = next(metric for metric in task.metrics if metric.key == task.main)
+    chosen = find_metric(task.metrics, training["best_metric"] or task.main)
     step = best_step(curve, chosen) or fitted["steps"]
-    scores = next((row["dev"] for row in curve if row["step"] == step and "dev" in row), {})
+    scores: dict[str, float] = next((row["dev"] for row in curve if row["step"] == step and "dev" in row), {})
     return {"step": step, "steps": fitted["steps"], "validation": scores}
 
 
@@ -255,5 +256,5 @@ def adopt(folder: Path, base: Mapping[str, Any]) -> Artefact:
 
 def with_method(config: RunConfig, saved: Artefact) -> RunConfig:
     """Return the config with the method of a saved model: an adapter beside its base, or a whole model."""
-    method = "lora" if (folder_of(saved) / ADAPTER / "adapter_config.json").exists() else "full"
+    method: Method = "lora" if (folder_of(saved) / ADAPTER / "adapter_config.json").exists() else "full"
     return replace(config, lora=replace(config.lora, method=method))

@@ -67,7 +67,7 @@ def to_svg(graph: Graph, title: str) -> str:
 
 def _middles(layers: Layers, widths: Mapping[str, float], whole: float) -> dict[str, tuple[float, float]]:
     """Return where the middle of the upper side of each box is; each layer stands in the middle of the picture."""
-    found = {}
+    found: dict[str, tuple[float, float]] = {}
     for number, layer in enumerate(layers):
         x = MARGIN + (whole - sum(widths[name] + GAP_X for name in layer) + GAP_X) / 2
         for name in layer:

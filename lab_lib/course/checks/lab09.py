@@ -30,7 +30,7 @@ def in_order(answer: Any) -> None:
 
 def fingerprint(answer: Any) -> None:
     values: list[Any] = [1, "1", True, None, "None", 1.5, [1, 2], [2, 1], [[1], 2], {"a": 1}, {"a": "1"}, {"b": 1}]
-    found = {}
+    found: dict[str, Any] = {}
     for value in values:
         given = f"value={value!r}"
         got = call(answer, value, given=given)

@@ -18,7 +18,7 @@ pytest.importorskip("hamilton")
 from lab_lib.files import read_json
 
 ROOT = Path(__file__).resolve().parent.parent
-MORE = ["training.steps=40", "training.evaluate_every=0", "training.save_every=5"]
+MORE = ["training.steps=40", "training.evaluate_every=5"]
 
 
 def command(data: Path, base: Path, out: Path) -> list[str]:

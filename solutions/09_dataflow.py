@@ -17,8 +17,6 @@ FULL = False  # True: the whole recipe; otherwise a short training
 STEPS = None if FULL else 28  # optimiser steps; None: the epochs of the recipe
 
 # %%
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +86,9 @@ check("09.1", in_order)
 def fingerprint(value):
     """Return the SHA-256 of a JSON value, 64 hex digits."""
     ### BEGIN SOLUTION
+    import hashlib
+    import json
+
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
     ### END SOLUTION
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,4 +134,4 @@ def show(name: str, value: Any, place: Any) -> None:
     elif isinstance(value, dict) and "path" in value:
         log(f"\n{name}: {place.artefacts / value['path']}")
     else:
-        log(f"\n{name}: {value}")
+        log(f"\n{name}: {json.dumps(value, indent=1, ensure_ascii=False)}")

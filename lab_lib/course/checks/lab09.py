@@ -37,7 +37,7 @@ def fingerprint(answer: Any) -> None:
         if not isinstance(got, str) or not re.fullmatch("[0-9a-f]{64}", got):
             raise Wrong(f"for {given}: got {brief(got)}, expected 64 hex digits")
         if got in found:
-            raise Wrong(f"{found[got]!r} and {value!r} have one fingerprint; a type is part of the contents")
+            raise Wrong(f"{found[got]!r} and {value!r} have one fingerprint: order and type are part of the contents")
         found[got] = value
     one, other = {"a": 1, "b": [2, {"c": 3, "d": 4}]}, {"b": [2, {"d": 4, "c": 3}], "a": 1}
     if call(answer, one, given=f"value={one}") != call(answer, other, given=f"value={other}"):

@@ -76,11 +76,15 @@ def test_settings_that_mean_nothing_are_refused(wrong):
         QuestionsConfig("questions", **wrong)
 
 
-def test_a_person_can_ask_and_each_question_stands_alone():
+def test_a_person_can_ask_and_each_question_stands_alone(tmp_path):
     messages = [
         {"role": "user", "content": "a"},
         {"role": "assistant", "content": "b"},
         {"role": "user", "content": "c"},
     ]
-    assert task().item_from({"messages": messages}).question == "c"
+    item = task().item_from({"messages": messages})
+    assert item.question == "c" and item.earlier == ("a",)
+    asked = prompts(task().converse(item, tiny_tokenizer(tmp_path)))
+    alone = prompts(task().converse(Question("chat", "c", "?"), tiny_tokenizer(tmp_path)))
+    assert [prompt.turn for prompt in asked] == [0, 1] and asked[1].ids == alone[0].ids
     assert task().chat_notes() and task().converses

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -51,6 +51,13 @@ class QuestionsConfig(TaskConfig):
                 raise LabError(f"task.{name}={getattr(self, name)}: expected a share above 0 and below 1")
 
 
+@dataclass(frozen=True)
+class Asked(Question):
+    """A question of a conversation; `earlier` are those before it, each of which was answered alone."""
+
+    earlier: tuple[str, ...] = ()
+
+
 class QuestionsTask(Task[Question]):
     """One item is a question with its answer. dev is the validation set, test the hold-out set."""
 
@@ -82,22 +89,25 @@ class QuestionsTask(Task[Question]):
         return f"{item.question}\n{item.answer}"
 
     # ---- model -------------------------------------------------------------------------------------------------
-    def messages(self, item: Question) -> list[Message]:
+    def messages(self, item: Question, turn: int = 0) -> list[Message]:
         """Return the instruction, if there is one, the question and the answer."""
-        first = [Message("system", self.prompt.instruction, 0)] if self.prompt.instruction else []
-        return [*first, Message("user", clean(item.question), 0), Message("assistant", clean(item.answer), 0)]
+        first = [Message("system", self.prompt.instruction, turn)] if self.prompt.instruction else []
+        return [*first, Message("user", clean(item.question), turn), Message("assistant", clean(item.answer), turn)]
 
     def examples(self, item: Question, tokenizer: Any) -> list[Example]:
         """Return the one training example, in which the answer is supervised."""
         return training_examples(self.messages(item), item.key, tokenizer, self.prompt)
 
     def converse(self, item: Question, tokenizer: Any, variant: str = "") -> Conversation:
-        """Yield the prompt for the answer."""
-        yield from converse(self.messages(item), item.key, tokenizer, self.prompt, self.decoding.max_new_tokens)
+        """Yield the prompt for the answer; in a conversation one for each question, as if it were the only one."""
+        for turn, text in enumerate((*(item.earlier if isinstance(item, Asked) else ()), item.question)):
+            said = self.messages(replace(item, question=text), turn)
+            yield from converse(said, item.key, tokenizer, self.prompt, self.decoding.max_new_tokens)
 
     def item_from(self, request: Mapping[str, Any]) -> Question:
-        """Return the question that was said last; what was said before it is not read."""
-        return Question("chat", request["messages"][-1]["content"], "?")
+        """Return the question that was said last, with those before it."""
+        *earlier, asked = [one["content"] for one in request["messages"] if one["role"] == "user"]
+        return Asked("chat", asked, "?", tuple(earlier))
 
     def chat_notes(self) -> Sequence[str]:
         """Return that each question stands alone."""

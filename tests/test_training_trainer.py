@@ -45,7 +45,7 @@ def test_rows_must_learn_a_reply_and_end_with_eos():
 def test_padding_is_masked_by_position_even_where_a_real_token_equals_pad():
     rows = [{"input_ids": [0, 5, 0, 2], "labels": [-100, 5, 0, 2]}, {"input_ids": [7, 2], "labels": [7, 2]}]
     batch = {name: tensor.tolist() for name, tensor in Collator(pad=0)(rows).items()}
-    assert {len(row) for part in batch.values() for row in part} == {64}
+    assert {len(row) for part in batch.values() for row in part} == {16}
     assert [row[:4] for row in batch["attention_mask"]] == [[1, 1, 1, 1], [1, 1, 0, 0]]
     assert [row[:4] for row in batch["input_ids"]] == [[0, 5, 0, 2], [7, 2, 0, 0]]
     assert [row[:4] for row in batch["labels"]] == [[-100, 5, 0, 2], [7, 2, -100, -100]]

@@ -141,7 +141,8 @@ def task(tokens: int = 64, template: str = "plain", **settings) -> SkillsTask:
 CALLS = [
     'weather(location="O\'Hare")', 'weather(location="São Paulo", day="tomorrow")', "none()",
     'translate(text="say \\"東京\\" \\\\ 🎉", language="Japanese")', 'calculate(expression="9*9")',
-    'add_to_list(items=["milk", "x"])', 'convert(amount=2.5, unit="km", to="miles")', 'set_alarm(time="06:30", repeat=True)',
+    'add_to_list(items=["milk", "x"])', 'convert(amount=2.5, unit="km", to="miles")',
+    'set_alarm(time="06:30", repeat=True)',
 ]  # fmt: skip
 
 

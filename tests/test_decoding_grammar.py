@@ -244,9 +244,7 @@ def test_going_back_to_another_answer_asks_the_same_question(tokenizer):
 
 def test_without_the_package_one_line_names_the_extra(monkeypatch):
     monkeypatch.setattr(room, "find_spec", lambda name: None)
-    with pytest.raises(
-        LabError,
-        match=r"^task\.answers=constrained needs the package llguidance: pip install 'lab_lib\[constrained\]'$",
-    ):
+    said = r"^task\.answers=constrained: the package llguidance is not installed: pip install -e '\.\[constrained\]'$"
+    with pytest.raises(LabError, match=said):
         task().check_packages()
     SkillsTask(SkillsConfig("skills"), DataConfig("home"), PromptConfig(), DecodeConfig()).check_packages()

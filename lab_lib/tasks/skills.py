@@ -141,10 +141,9 @@ class SkillsTask(Task[SkillItem]):
 
     def examples(self, item: SkillItem, tokenizer: Any) -> list[Example]:
         """Return the example of an item, what was said and its call; of a training item those of its copies too."""
-        extra = (
-            copies(item, self.pool, self.config.copies, self.data.seed) if item.learned and self.config.copies else []
-        )
-        made = [training_examples(self.messages(one), one.key, tokenizer, self.layout) for one in (item, *extra)]
+        count = self.config.copies if item.learned else 0
+        every = [item, *(copies(item, self.pool, count, self.data.seed) if count else ())]
+        made = [training_examples(self.messages(one), one.key, tokenizer, self.layout) for one in every]
         return [example for examples in made for example in examples]
 
     def converse(self, item: SkillItem, tokenizer: Any, variant: str = "") -> Conversation:

@@ -126,12 +126,18 @@ def keep_masked(row: Any, mask: Any) -> bool:
 
     Return whether anything is allowed.
     """
+    import numpy as np
     import torch
 
-    kept = torch.from_numpy(mask[: len(row)]).to(row.device)
-    row[len(kept) :] = -math.inf  # scores beyond the vocabulary belong to no token
-    row[: len(kept)].masked_fill_(~kept, -math.inf)
-    if row.max() > -math.inf:
+    if row.device.type == "cpu" and row.dtype == torch.float32:
+        # The same memory. For one row, torch would wake its threads for every operation.
+        scores, kept = row.numpy(), np.zeros(len(row), dtype=bool)
+        kept[: len(mask)] = mask[: len(row)]
+    else:
+        scores, kept = row, torch.zeros(len(row), dtype=torch.bool, device=row.device)
+        kept[: len(mask)] = torch.from_numpy(mask[: len(row)]).to(row.device)
+    scores[~kept] = -math.inf  # also of scores beyond the vocabulary, which belong to no token
+    if scores.max() > -math.inf:
         return True
-    row[: len(kept)][kept] = -math.log(max(1, int(kept.sum())))
+    scores[kept] = -math.log(max(1, int(kept.sum())))
     return bool(kept.any())

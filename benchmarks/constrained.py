@@ -1,4 +1,4 @@
-"""What a grammar costs: time of masks beside a step of the model, in processor time, which a busy machine changes least.
+"""What a grammar costs: masks beside a step of the model, in processor time, which a busy machine changes least.
 
     python benchmarks/constrained.py [--model lab-tiny] [--rows 32]
 

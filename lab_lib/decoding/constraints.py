@@ -129,15 +129,16 @@ def keep_masked(row: Any, mask: Any) -> bool:
     import numpy as np
     import torch
 
+    forbidden = np.ones(len(row), dtype=bool)  # scores beyond the vocabulary belong to no token
+    np.logical_not(mask[: len(row)], out=forbidden[: len(mask)])
     if row.device.type == "cpu" and row.dtype == torch.float32:
-        # The same memory. For one row, torch would wake its threads for every operation.
-        scores, kept = row.numpy(), np.zeros(len(row), dtype=bool)
-        kept[: len(mask)] = mask[: len(row)]
+        # The same memory: for one row, torch would wake its threads for every operation.
+        np.copyto(row.numpy(), -math.inf, where=forbidden)
+        highest = row.numpy().max()
     else:
-        scores, kept = row, torch.zeros(len(row), dtype=torch.bool, device=row.device)
-        kept[: len(mask)] = torch.from_numpy(mask[: len(row)]).to(row.device)
-    scores[~kept] = -math.inf  # also of scores beyond the vocabulary, which belong to no token
-    if scores.max() > -math.inf:
-        return True
-    scores[kept] = -math.log(max(1, int(kept.sum())))
-    return bool(kept.any())
+        row.masked_fill_(torch.from_numpy(forbidden).to(row.device), -math.inf)
+        highest = row.max()
+    if highest == -math.inf and not forbidden.all():
+        allowed = np.flatnonzero(~forbidden)
+        row[torch.from_numpy(allowed).to(row.device)] = -math.log(len(allowed))
+    return not forbidden.all()

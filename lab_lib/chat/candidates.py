@@ -1,0 +1,111 @@
+"""A chat model of this machine as a writer of candidates: it says what a user says, on one line by a grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.util import find_spec
+from typing import Any
+
+from rich.console import Console
+
+from lab_lib.calls.candidates.collect import LocalWriter, Shown
+from lab_lib.calls.candidates.drawn import Question
+from lab_lib.calls.skills.skill import Skills
+from lab_lib.chat.partner import Partner, is_run, model_partner
+from lab_lib.decoding.config import DecodeConfig
+from lab_lib.errors import LabError
+from lab_lib.models.facts import weight_hashes
+from lab_lib.models.hub import find_source
+from lab_lib.prompts.encode import Prompt, answer_text
+from lab_lib.prompts.messages import Message
+
+# Varied, and still English: at temperature 1 a model of 135 million parameters loses the thread.
+DECODING = DecodeConfig(sample=True, temperature=0.8, top_p=0.9, max_new_tokens=120)
+
+
+def local_writer(name: str, skills: Skills, shown: Shown, console: Console) -> LocalWriter:
+    """Return a writer by the name of a chat model; it is loaded with the first question.
+
+    Raises LabError for a name that is no model of this machine, one without a chat template, and without llguidance.
+    """
+    if find_spec("llguidance") is None:
+        raise LabError("a local model writes under a grammar: pip install -e '.[constrained]'")
+    if is_run(name):
+        raise LabError(f"--model {name}: a run; expected a chat model such as smollm2-135m")
+    partner = model_partner(name, None, console)
+    if partner.config.prompt.template != "chat":
+        raise LabError(f"--model {name}: it has no chat template; expected a chat model such as smollm2-135m")
+    weights = ",".join(weight_hashes(find_source(name)).values())
+    return LocalWriter(_Asked(partner).ask, {"model": name, "weights": weights}, skills, shown)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A model that answers questions."""
+
+    partner: Partner
+
+    @cached_property
+    def loaded(self) -> Any:
+        """The model, loaded once."""
+        from lab_lib.runs.steps import load_answering
+
+        return load_answering(self.partner.model, self.partner.config.prompt)
+
+    def ask(self, questions: Sequence[Question]) -> list[tuple[str, bool]]:
+        """Return (what the model wrote, whether it came to an end) for each question."""
+        from lab_lib.decoding.generate import generate_answers
+
+        tokenizer = self.loaded.tokenizer
+        prompts = [self._prompt(one) for one in questions]
+        answers = generate_answers(self.loaded.model, tokenizer, prompts, DECODING)
+        return [(answer_text(ids, tokenizer), tokenizer.eos_token_id in ids) for ids in answers]
+
+    def _prompt(self, asked: Question) -> Prompt:
+        from lab_lib.prompts.conversation import question
+        from lab_lib.prompts.templates import layout_for
+
+        layout = layout_for(self.loaded.tokenizer, self.partner.config.prompt)
+        before = [_message(one, place // 2) for place, one in enumerate(asked.messages[1:])]
+        before = [Message("system", asked.messages[0]["content"], 0), *before]
+        last = Message("assistant", "", before[-1].turn)
+        prompt = question(before, last, f"{asked.seed}", layout, DECODING.max_new_tokens)
+        return replace(prompt, constraint=Line(asked.pattern, self.vocabulary, self.loaded.tokenizer.eos_token_id))
+
+    @cached_property
+    def vocabulary(self) -> Any:
+        """The tokens as the grammar's library knows them."""
+        from llguidance.hf import from_tokenizer
+
+        tokenizer = self.loaded.tokenizer
+        return from_tokenizer(tokenizer, n_vocab=len(tokenizer), eos_token=tokenizer.eos_token_id)
+
+
+def _message(said: Mapping[str, str], turn: int) -> Message:
+    """Return one of the messages that take turns; earlier answers are read and not learned."""
+    return Message("assistant" if said["role"] == "assistant" else "user", said["content"], turn, learned=False)
+
+
+class Line:
+    """A constraint: an answer that a regular expression matches as a whole."""
+
+    def __init__(self, expression: str, vocabulary: Any, eos: int) -> None:
+        from llguidance import LLMatcher
+
+        self.matcher, self.eos = LLMatcher(vocabulary, LLMatcher.grammar_from_regex(expression)), eos
+        if self.matcher.is_error():
+            raise LabError(f"no grammar: {self.matcher.get_error()}")
+
+    def allowed(self, answer: Sequence[int]) -> Collection[int]:
+        """Return the ids that may follow the answer so far."""
+        import numpy as np
+
+        self.matcher.reset()
+        if answer and not self.matcher.consume_tokens(list(answer)):
+            raise LabError(f"the grammar refuses what it allowed: {self.matcher.get_error()}")
+        if self.matcher.is_stopped():
+            return (self.eos,)
+        bits = np.frombuffer(self.matcher.compute_bitmask(), dtype=np.uint8)
+        return np.unpackbits(bits, bitorder="little").nonzero()[0].tolist()

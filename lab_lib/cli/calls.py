@@ -12,7 +12,7 @@ from lab_lib.cli import candidates
 from lab_lib.cli.console import console, print_line, safe_console
 
 app = typer.Typer(no_args_is_help=True)
-for verb in (candidates.collect, candidates.review):
+for verb in (candidates.collect, candidates.review, candidates.dataset):
     app.command()(verb)
 SkillFiles = Annotated[
     list[str] | None, typer.Option("--skills", help="A .py or .yaml file of skills, may be repeated. Default: home.")

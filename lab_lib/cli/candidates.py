@@ -106,3 +106,52 @@ def review(
     found = ask(file, skills, say, lambda asked: screen.input(asked, markup=False))
     for path in write_accepted(found, out or file.with_suffix(""), file.stem, skills):
         print(path)
+
+
+def dataset(
+    corpus: Annotated[
+        str, typer.Argument(help="'home', a folder of example files (perhaps train and held-out), JSONL.")
+    ] = "home",
+    out: Annotated[Path | None, typer.Option(help="Folder of the data set; with --from-transcript: a file.")] = None,
+    layout: Annotated[
+        str, typer.Option(help="messages, signatures, texts (of the skills, too), tools, origin, or pairs.")
+    ] = "messages",
+    seed: Annotated[int, typer.Option(min=0, help="Draws the parts that have no files of their own.")] = 0,
+    from_transcript: Annotated[
+        list[Path] | None, typer.Option(help="Lines become candidates of no skill: text, .srt, .vtt, Whisper's .json.")
+    ] = None,
+    skill_files: SkillFiles = None,
+    held_out: HeldOut = None,
+) -> None:
+    """Write train, dev and test as JSONL, near copies kept together; or candidates from transcripts."""
+    if from_transcript:
+        _from_transcripts(from_transcript, out or Path("candidates.jsonl"), _known(skill_files, None, held_out))
+        return
+    from lab_lib.tasks.skills_dataset import dataset_lines, write_dataset
+
+    if held_out:
+        raise LabError("--held-out goes with --from-transcript; a corpus has its test set in the folder held-out")
+    out = out or Path("dataset")
+    files = write_dataset(corpus, out, layout, tuple(skill_files or ["home"]), seed)
+    for line in dataset_lines(out):
+        print_line(line)
+    for path in files.values():
+        print(path)
+
+
+def _from_transcripts(paths: list[Path], out: Path, known: Any) -> None:
+    """Append the lines of transcripts to a file of candidates; all of them are read before anything is written."""
+    from lab_lib.calls.candidates.records import append_rows, read_candidates, row
+    from lab_lib.calls.candidates.transcripts import read_transcript, transcript_candidates
+
+    read = [read_transcript(path) for path in paths]
+    before = read_candidates(out) if out.exists() else []
+    known.add((one.utterance, f"{out}, {one.id}") for one in before)
+    for transcript in read:
+        found = transcript_candidates(transcript, known)
+        append_rows(out, map(row, found))
+        new = sum(one.state == "new" for one in found)
+        lost = {**transcript.dropped, "lines that the checks refuse": len(found) - new}
+        left = "".join(f"; {count} {reason}" for reason, count in lost.items() if count)
+        print_line(f"{transcript.path}: {new} candidates{left}")
+    print(out)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.util import find_spec
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +14,7 @@ from lab_lib.calls.candidates.drawn import Question
 from lab_lib.calls.skills.skill import Skills
 from lab_lib.chat.partner import Partner, is_run, model_partner
 from lab_lib.decoding.config import DecodeConfig
+from lab_lib.decoding.grammar import Grammar, require_llguidance
 from lab_lib.errors import LabError
 from lab_lib.models.facts import weight_hashes
 from lab_lib.models.hub import find_source
@@ -30,8 +30,7 @@ def local_writer(name: str, skills: Skills, shown: Shown, console: Console) -> L
 
     Raises LabError for a name that is no model of this machine, one without a chat template, and without llguidance.
     """
-    if find_spec("llguidance") is None:
-        raise LabError("a local model writes under a grammar: pip install -e '.[constrained]'")
+    require_llguidance("collecting with a local model")
     if is_run(name):
         raise LabError(f"--model {name}: a run; expected a chat model such as smollm2-135m")
     partner = model_partner(name, None, console)
@@ -72,15 +71,7 @@ class _Asked:
         before = [Message("system", asked.messages[0]["content"], 0), *before]
         last = Message("assistant", "", before[-1].turn)
         prompt = question(before, last, f"{asked.seed}", layout, DECODING.max_new_tokens)
-        return replace(prompt, constraint=Line(asked.pattern, self.vocabulary, self.loaded.tokenizer.eos_token_id))
-
-    @cached_property
-    def vocabulary(self) -> Any:
-        """The tokens as the grammar's library knows them."""
-        from llguidance.hf import from_tokenizer
-
-        tokenizer = self.loaded.tokenizer
-        return from_tokenizer(tokenizer, n_vocab=len(tokenizer), eos_token=tokenizer.eos_token_id)
+        return replace(prompt, constraint=Grammar(line_grammar(asked.pattern), self.loaded.tokenizer).constraint())
 
 
 def _message(said: Mapping[str, str], turn: int) -> Message:
@@ -88,24 +79,10 @@ def _message(said: Mapping[str, str], turn: int) -> Message:
     return Message("assistant" if said["role"] == "assistant" else "user", said["content"], turn, learned=False)
 
 
-class Line:
-    """A constraint: an answer that a regular expression matches as a whole."""
+def line_grammar(expression: str) -> str:
+    """Return the grammar of one line that a regular expression matches.
 
-    def __init__(self, expression: str, vocabulary: Any, eos: int) -> None:
-        from llguidance import LLMatcher
-
-        self.matcher, self.eos = LLMatcher(vocabulary, LLMatcher.grammar_from_regex(expression)), eos
-        if self.matcher.is_error():
-            raise LabError(f"no grammar: {self.matcher.get_error()}")
-
-    def allowed(self, answer: Sequence[int]) -> Collection[int]:
-        """Return the ids that may follow the answer so far."""
-        import numpy as np
-
-        self.matcher.reset()
-        if answer and not self.matcher.consume_tokens(list(answer)):
-            raise LabError(f"the grammar refuses what it allowed: {self.matcher.get_error()}")
-        if self.matcher.is_stopped():
-            return (self.eos,)
-        bits = np.frombuffer(self.matcher.compute_bitmask(), dtype=np.uint8)
-        return np.unpackbits(bits, bitorder="little").nonzero()[0].tolist()
+    >>> line_grammar("a/b?")
+    'start: /a\\\\/b?/'
+    """
+    return f"start: /{expression.replace('/', chr(92) + '/')}/"

@@ -61,7 +61,7 @@ class GrammarConstraint:
             self.matcher.rollback(len(self.read) - common)
         new = list(answer[common:])
         self.read = list(answer)
-        if (new and not self.matcher.consume_tokens(new)) or self.matcher.is_error():
+        if new and not self.matcher.consume_tokens(new) or self.matcher.is_error():
             raise LabError(f"the grammar does not have this answer: {_first_line(self.matcher.get_error())}")
         words = np.frombuffer(self.matcher.compute_bitmask(), dtype=np.uint32)
         return TokenSet(words, self.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from lab_lib.cli.console import console, print_line, safe_console
 from lab_lib.errors import LabError, nearest
 
 KEY = "OPENAI_API_KEY"
+LOCAL = "smollm2-135m"
 SkillFiles = Annotated[
     list[str] | None, typer.Option("--skills", help="A .py or .yaml file of skills, may be repeated. Default: home.")
 ]
@@ -47,10 +49,15 @@ def collect(
     base_url: Annotated[
         str | None, typer.Option(help="An OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1.")
     ] = None,
-    model: Annotated[str, typer.Option(help="A model of the endpoint, or a chat model here.")] = "smollm2-135m",
+    model: Annotated[
+        str | None, typer.Option(help="A model of the endpoint, or a chat model here (default: smollm2-135m).")
+    ] = None,
     key_variable: Annotated[str, typer.Option(help="The environment variable that holds the key.")] = KEY,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long to wait for the endpoint.")] = 60.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the first request; each further one has the next.")] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the first request of each skill; ask nobody.")
+    ] = False,
     files: Files = None,
     held_out: HeldOut = None,
     skill_files: SkillFiles = None,
@@ -65,6 +72,9 @@ def collect(
     for name in names:
         if name not in (*known.skills, NO_SKILL):
             raise LabError(f"--skill {name}: no such skill{nearest(name, [*known.skills, NO_SKILL])}")
+    if dry_run:
+        _print_requests(names, known, seed)
+        return
     writer = _writer(base_url, model, key_variable, seconds, known)
     short = gather(Order(out, names, n, seed), writer, known, print_line)
     console.print(f"{out}: 'lab calls review {out}' shows them", markup=False, highlight=False, soft_wrap=True)
@@ -74,14 +84,27 @@ def collect(
         raise typer.Exit(1)
 
 
-def _writer(base_url: str | None, model: str, key_variable: str, seconds: float, known: Any) -> Any:
+def _print_requests(names: list[str], known: Any, seed: int) -> None:
+    """Print what an endpoint would be asked first, and the schema of its answer."""
+    from lab_lib.calls.candidates.collect import AT_ONCE
+    from lab_lib.calls.candidates.requests import answer_schema, request
+
+    for name in names:
+        for message in request(name, known.skills, known.shown.get(name, ()), AT_ONCE, seed):
+            print(f"{message['role']}: {message['content']}\n")
+        print(f"schema: {json.dumps(answer_schema(name, known.skills), ensure_ascii=False)}\n")
+
+
+def _writer(base_url: str | None, model: str | None, key_variable: str, seconds: float, known: Any) -> Any:
     if base_url is None:
         from lab_lib.chat.candidates import local_writer
 
-        return local_writer(model, known.skills, known.shown, console)
+        return local_writer(model or LOCAL, known.skills, known.shown, console)
     from lab_lib.calls.candidates.client import open_endpoint
     from lab_lib.calls.candidates.collect import EndpointWriter
 
+    if model is None:
+        raise LabError("--base-url needs --model, the name of a model there")
     return EndpointWriter(open_endpoint(base_url, model, key_variable, seconds), known.skills, known.shown)
 
 

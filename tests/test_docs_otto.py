@@ -1,0 +1,55 @@
+"""docs/coming-from-otto.md: every command of the table is one that lab takes, and those that gather data are run."""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from chat_server import ChatServer
+from command_line import lab, parse
+
+from lab_lib.calls.candidates.records import read_candidates
+
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "coming-from-otto.md").read_text("utf-8")
+COMMANDS = [shlex.split(found)[1:] for found in re.findall(r"`(lab [^`]+)`", PAGE)]
+GATHER = [words for words in COMMANDS if words[0] == "calls" and words[1] in ("collect", "review", "dataset", "lint")]
+TALK = "1\n00:00:01,000 --> 00:00:02,000\nSee you on Monday\n"
+
+
+def test_every_row_of_the_table_has_both_sides():
+    rows = [line.split(" | ") for line in PAGE.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 20 and all(len(row) == 3 for row in rows)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_the_commands_are_ones_that_lab_takes(words):
+    parse(words)
+
+
+def marked(words: list[str]):
+    local = words[:2] == ["calls", "collect"] and not {"--base-url", "--dry-run"} & set(words)
+    return pytest.param(words, marks=pytest.mark.model if local else (), id=" ".join(words))
+
+
+@pytest.mark.parametrize("words", [marked(words) for words in GATHER])
+def test_the_commands_that_gather_data_run(words, tmp_path, monkeypatch, request):
+    """With a file of candidates for review, a transcript, and an endpoint on loopback."""
+    monkeypatch.chdir(tmp_path)
+    Path("talk.srt").write_text(TALK)
+    if request.node.get_closest_marker("model"):
+        request.getfixturevalue("smollm2")
+        words = [*words, "--n", "1"]
+    if "review" in words:
+        assert lab("calls", "dataset", "--from-transcript", "talk.srt", "--out", "candidates.jsonl") == 0
+        monkeypatch.setattr("sys.stdin", io.StringIO(TALK))  # its lines are no commands; its end ends the review
+    said = [f"is it {word} in Ulm" for word in ("wet", "dry", "hot", "icy", "foggy")]
+    reply = {"examples": [{"utterance": one, "arguments": {"location": "Ulm", "day": None}} for one in said]}
+    with ChatServer(lambda asked: reply) as server:
+        assert lab(*({"URL": server.url}.get(word, word) for word in words)) == 0
+    if "--from-transcript" in words:
+        assert [one.utterance for one in read_candidates(Path("candidates.jsonl"))] == ["See you on Monday"]
+    if "--base-url" in words:
+        assert [one.utterance for one in read_candidates(Path("candidates.jsonl"))] == said

@@ -122,7 +122,7 @@ def keep_only(row: Any, ids: Any) -> None:
 
 
 def keep_masked(row: Any, mask: Any) -> bool:
-    """Do as `keep_only` with a boolean array, which is short of the row's end where the row has more scores than tokens.
+    """Do as `keep_only` with a boolean array, which is the shorter one where a row has more scores than tokens.
 
     Return whether anything is allowed.
     """

@@ -22,7 +22,7 @@ def require_llguidance(asked: str) -> None:
 
 
 class Grammar:
-    """A grammar in Lark syntax, compiled for one tokenizer (some milliseconds); each answer gets its own state of it."""
+    """A grammar in Lark syntax, compiled for one tokenizer (some milliseconds); each answer has its own state of it."""
 
     def __init__(self, lark: str, tokenizer: Any) -> None:
         """Raise LabError for a grammar that cannot be compiled, and a tokenizer that is not one of the fast ones."""
@@ -52,16 +52,13 @@ class GrammarConstraint:
 
         Raises LabError for an answer that is no beginning of a text of the grammar.
         """
-        common = 0
-        for old, new in zip(self.read, answer, strict=False):
-            if old != new:
-                break
-            common += 1
+        differs = (place for place, pair in enumerate(zip(self.read, answer, strict=False)) if pair[0] != pair[1])
+        common = next(differs, min(len(self.read), len(answer)))
         if common < len(self.read):
             self.matcher.rollback(len(self.read) - common)
         new = list(answer[common:])
         self.read = list(answer)
-        if new and not self.matcher.consume_tokens(new) or self.matcher.is_error():
+        if (new and not self.matcher.consume_tokens(new)) or self.matcher.is_error():
             raise LabError(f"the grammar does not have this answer: {_first_line(self.matcher.get_error())}")
         words = np.frombuffer(self.matcher.compute_bitmask(), dtype=np.uint32)
         return TokenSet(words, self.size)

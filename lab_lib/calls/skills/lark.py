@@ -16,6 +16,7 @@ from lab_lib.calls.skills.grammar import value_schema
 from lab_lib.calls.skills.number_regex import float_regex, int_regex
 from lab_lib.calls.skills.skill import NO_SKILL, Skill, Skills
 from lab_lib.calls.skills.text_regex import pattern_regex, text_regex
+from lab_lib.calls.skills.values import inner
 from lab_lib.errors import LabError
 
 CHARACTER = 6  # bytes that a character has at most: \u0000; one of the largest code points has 4
@@ -104,7 +105,7 @@ def _expression(schema: Mapping[str, Any], kind: str) -> str:
     if kind == "number":
         return f"/{float_regex(schema['minimum'], schema['maximum'])}/"
     size = f"/{text_regex(schema['minLength'], schema['maxLength'])}/"
-    return f"/{pattern_regex(schema['pattern'])}/ & {size}" if "pattern" in schema else size
+    return f"/{pattern_regex(inner(schema['pattern']))}/ & {size}" if "pattern" in schema else size
 
 
 def _literal(text: str) -> str:
@@ -112,7 +113,7 @@ def _literal(text: str) -> str:
 
 
 def longest_call(skills: Skills) -> int:
-    """Return the most bytes that a call of the grammar has: no call has more tokens, since a token is a byte at least."""
+    """Return the most bytes that a call of the grammar has; it has no more tokens, since each is a byte at least."""
     return max(len(f"{NO_SKILL}()"), *(_most(skill) for skill in skills.values()))
 
 

@@ -36,7 +36,7 @@ def text_regex(low: int, high: int) -> str:
 def pattern_regex(pattern: str) -> str:
     """Return the expression of the texts that match a pattern as a whole, quotes included.
 
-    Raises LabError for what no grammar can say: looking ahead or behind, repeating a group's text, edges of words, flags.
+    Raises LabError for what no grammar can say: looking ahead or behind, a group's text again, edges of words, flags.
 
     >>> pattern_regex("[ab]+c?")
     '"(?:[ab])+(?:c)?"'

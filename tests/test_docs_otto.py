@@ -1,4 +1,4 @@
-"""docs/coming-from-otto.md: every command of the table is one that lab takes, and those that gather data are run."""
+"""docs/coming-from-otto.md and docs/skill-examples.md: lab takes every command, and those that gather data are run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from chat_server import ChatServer
-from command_line import lab, parse
+from command_line import commands, lab, parse
 
 from lab_lib.calls.candidates.records import read_candidates
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "coming-from-otto.md").read_text("utf-8")
-COMMANDS = [shlex.split(found)[1:] for found in re.findall(r"`(lab [^`]+)`", PAGE)]
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE, EXAMPLES = ((DOCS / name).read_text("utf-8") for name in ("coming-from-otto.md", "skill-examples.md"))
+FOUND = [shlex.split(found)[1:] for found in re.findall(r"`(lab [^`]+)`", PAGE + EXAMPLES)] + commands(EXAMPLES)
+COMMANDS = [list(words) for words in dict.fromkeys(map(tuple, FOUND))]
 GATHER = [words for words in COMMANDS if words[0] == "calls" and words[1] in ("collect", "review", "dataset", "lint")]
 TALK = "1\n00:00:01,000 --> 00:00:02,000\nSee you on Monday\n"
 
@@ -41,14 +43,14 @@ def test_the_commands_that_gather_data_run(words, tmp_path, monkeypatch, request
     Path("talk.srt").write_text(TALK)
     if request.node.get_closest_marker("model"):
         request.getfixturevalue("smollm2")
-        words = [*words, "--n", "1"]
+        words = [*(word for word in words if word not in ("--n", "20")), "--n", "1"]
     if "review" in words:
         assert lab("calls", "dataset", "--from-transcript", "talk.srt", "--out", "candidates.jsonl") == 0
         monkeypatch.setattr("sys.stdin", io.StringIO(TALK))  # its lines are no commands; its end ends the review
     said = [f"is it {word} in Ulm" for word in ("wet", "dry", "hot", "icy", "foggy")]
     reply = {"examples": [{"utterance": one, "arguments": {"location": "Ulm", "day": None}} for one in said]}
     with ChatServer(lambda asked: reply) as server:
-        assert lab(*({"URL": server.url}.get(word, word) for word in words)) == 0
+        assert lab(*({"URL": server.url, "20": "5"}.get(word, word) for word in words)) == 0
     if "--from-transcript" in words:
         assert [one.utterance for one in read_candidates(Path("candidates.jsonl"))] == ["See you on Monday"]
     if "--base-url" in words:

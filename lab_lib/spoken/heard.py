@@ -54,8 +54,10 @@ def conditions(voices: Sequence[str] | None, speeds: Sequence[int] | None) -> li
 
 def require_voices(asked: Iterable[Condition]) -> None:
     """Raise LabError for what cannot be spoken or heard here; loads nothing."""
-    require_speech()
-    for voice in dict.fromkeys(one.voice for one in asked if one.voice):
+    voices = dict.fromkeys(one.voice for one in asked if one.voice)
+    if voices:
+        require_speech()
+    for voice in voices:
         require_voice(voice)
 
 

@@ -13,8 +13,10 @@ from rich.console import Console
 from tiny_models import tiny_llama
 
 from lab_lib.calls.skills.load import load_skills
+from lab_lib.config import to_yaml
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_jsonl
+from lab_lib.runs.config import load_recipe
 from lab_lib.spoken import heard as hearing
 from lab_lib.spoken.heard import NOISE, TYPED, chosen, conditions, hear
 from lab_lib.spoken.measure import measure_run
@@ -22,7 +24,7 @@ from lab_lib.tasks.skills_data import read_corpus
 
 QUIET = Console(quiet=True)
 SMALL = [
-    "task.answers=constrained", "data.max_train=8", "data.max_test=40", "training.steps=1", "training.batch_size=4",
+    "task.answers=constrained", "data.max_train=8", "data.max_test=40", "training.steps=2", "training.batch_size=4",
     "training.micro_batch_size=4", "model.quantisation=none", "model.dtype=fp32", "model.attention=auto",
     "decoding.max_new_tokens=12", "evaluation.resamples=20", "lora.rank=2",
 ]  # fmt: skip
@@ -41,7 +43,8 @@ def run(tmp_path_factory) -> Path:
 def test_requests_are_drawn_in_english_alike_of_each_skill_by_the_seed():
     items = read_corpus("home", load_skills(["home"]), 0).splits["test"]
     drawn, others = chosen(items, 33, 0)
-    assert others == 120 and len(drawn) == 33 and not any("german" in item.key for item in drawn)
+    assert others == sum("german" in item.key for item in items) > 100
+    assert len(drawn) == 33 and not any("german" in item.key for item in drawn)
     names = [item.call.name for item in drawn]
     assert {names.count(name) for name in set(names)} == {3} and len(set(names)) == 11
     assert drawn == chosen(items, 33, 0)[0] != chosen(items, 33, 1)[0]
@@ -82,7 +85,7 @@ def test_what_was_not_heard_calls_nothing(run, tmp_path, monkeypatch):
 def test_a_run_of_another_task_and_speech_that_is_not_here_are_refused(run, tmp_path, cli, monkeypatch):
     config = tmp_path / "other" / "config.yaml"
     config.parent.mkdir()
-    config.write_text("recipe: town-qlora-cpu\n")
+    config.write_text(to_yaml(load_recipe("town-qlora-cpu")))
     code, _, stderr = cli("calls", "speech", config.parent)
     assert code == 2 and "a run of task response; spoken requests are of task skills" in stderr
     monkeypatch.setattr(shutil, "which", lambda name: None)

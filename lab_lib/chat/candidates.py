@@ -22,7 +22,7 @@ from lab_lib.prompts.encode import Prompt, answer_text
 from lab_lib.prompts.messages import Message
 
 # Varied, and still English: at temperature 1 a model of 135 million parameters loses the thread.
-DECODING = DecodeConfig(sample=True, temperature=0.8, top_p=0.9, max_new_tokens=120)
+DECODING = DecodeConfig(sample=True, temperature=0.7, top_p=0.9, max_new_tokens=120)
 
 
 def local_writer(name: str, skills: Skills, shown: Shown, console: Console) -> LocalWriter:

@@ -53,7 +53,8 @@ def noisy(text: str, seed: str, kinds: Collection[str] = KINDS, kept: Collection
 
 def _numbers(text: str, source: random.Random, spared: Collection[str]) -> str:
     """Write digits as words, or words as digits; texts that are values may hold numbers, and stay."""
-    if spared & set(word.lower() for word in WORD.findall(text) if word.isdigit() or words_to_digits(word) != word):
+    numbers = {word.lower() for word in WORD.findall(text) if word.isdigit() or words_to_digits(word) != word}
+    if numbers & set(spared):
         return text
     return digits_to_words(text) if re.search(r"\d", text) else words_to_digits(text)
 

@@ -40,6 +40,7 @@ class Known:
         self.skills = skills
         self.places: dict[str, str] = {}  # spelling of an utterance: where it stands
         self.shown: dict[str, list[SkillExample]] = defaultdict(list)  # by skill: what models that write are shown
+        self.first: dict[str, Path] = {}  # by skill: its first file, whose examples are in one language
         self.skeletons: dict[str, list[tuple[Skeleton, str]]] = defaultdict(list)  # held out, by skill
         for path in (*training, *held_out):
             file = read_examples(path)
@@ -49,7 +50,7 @@ class Known:
                 self.places.setdefault(spelling(example.utterance), place)
                 if path in held_out:
                     self.skeletons[call.name].append((skeleton(example.utterance, call), place))
-                else:
+                elif self.first.setdefault(call.name, path) == path:
                     self.shown[call.name].append(example)
 
     def add(self, utterances: Iterable[tuple[str, str]]) -> None:

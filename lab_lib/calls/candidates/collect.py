@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lab_lib.calls.call import Call
-from lab_lib.calls.candidates.checks import Known, counted
+from lab_lib.calls.candidates.checks import Known, counted, tidy
 from lab_lib.calls.candidates.client import BadAnswer, Endpoint
 from lab_lib.calls.candidates.drawn import VERSION as DRAWN_VERSION
 from lab_lib.calls.candidates.drawn import Question, missing, question
@@ -71,7 +71,7 @@ class LocalWriter:
         """Draw some calls and ask for their utterances."""
         asked = [question(skill, self.skills, self.shown.get(skill, ()), seed * 1000 + n) for n in range(count)]
         written = zip(asked, self.ask(asked), strict=True)
-        pairs = [(text.strip(), one.call if ended else None) for one, (text, ended) in written]
+        pairs = [(tidy(text), one.call if ended else None) for one, (text, ended) in written]
         return Answer(pairs, {**self.source, "prompt": DRAWN_VERSION, "seed": seed})
 
 

@@ -21,8 +21,8 @@ from lab_lib.errors import LabError
 
 VERSION = 1  # of these words
 SHOWN = 6  # examples before the question
-AROUND = 50  # characters at most before, between and behind the values
-WORDS = "[A-Za-zÀ-ÿ0-9 ,.'?!-]"
+AROUND = 40  # characters at most before, between and behind the values
+WORDS = "[A-Za-zÀ-ÿ0-9 ,'-]"  # one sentence: small models go on for ever where they may begin another
 INSTRUCTION = "You are the user of a voice assistant. For each call, write what the user says. The skill:"
 
 
@@ -87,8 +87,11 @@ def pattern(values: Sequence[str]) -> str:
     >>> bool(re.fullmatch(pattern(["O'Hare"]), "Is it wet at O'Hare?")), bool(re.fullmatch(pattern(["Oslo"]), "wet?"))
     (True, False)
     """
-    gap = f"{WORDS}{{0,{AROUND}}}"
-    return gap.join(["[A-Za-zÀ-ÿ0-9]" if not values else "", *map(re.escape, values), ""])
+    some = f"{WORDS}{{0,{AROUND}}}"
+    if not values:
+        return f"[A-Za-zÀ-ÿ0-9]{some}[.?!]?"
+    between = f"[ ,](?:{some} )?"
+    return f"(?:{some} )?{between.join(map(re.escape, values))}(?:[ ,']{some})?[.?!]?"
 
 
 def missing(utterance: str, call: Call, skills: Skills) -> str:

@@ -77,8 +77,8 @@ def read_candidates(path: Path) -> list[Candidate]:
             continue
         where = f"{path}: line {number}"
         value = _object(line, where)
-        id = value.get("id")
-        found[id] = {**found.get(id, {}), **value} if isinstance(id, str) else {}
+        id = str(value.get("id"))
+        found[id] = {**found.get(id, {}), **value}
         _check(found[id], where)
     return [Candidate(**value) for value in found.values()]
 

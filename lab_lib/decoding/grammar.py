@@ -18,7 +18,7 @@ PACKAGE = "llguidance"
 def require_llguidance(asked: str) -> None:
     """Raise LabError where the package is not installed; `asked` is the setting that needs it. Imports nothing."""
     if find_spec(PACKAGE) is None:
-        raise LabError(f"{asked} needs the package {PACKAGE}: pip install 'lab_lib[constrained]'")
+        raise LabError(f"{asked}: the package {PACKAGE} is not installed: pip install -e '.[constrained]'")
 
 
 class Grammar:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from lab_lib.calls.call import Call
 from lab_lib.calls.skills.check import NONE, call_text
-from lab_lib.calls.skills.lark import longest_call
+from lab_lib.calls.skills.lark import call_grammar, longest_call
 from lab_lib.calls.skills.load import load_skills, skill_path
 from lab_lib.calls.skills.skill import Skills
 from lab_lib.corpora.chats.types import Said
@@ -33,6 +33,7 @@ from lab_lib.tasks.skills_baselines import baseline_rows
 from lab_lib.tasks.skills_data import Corpus, SkillItem, corpus_path, read_corpus
 from lab_lib.tasks.skills_spoken import HEARD, SPOKEN, as_heard, as_learned
 from lab_lib.tasks.skills_text import Describe, skill_messages
+from lab_lib.tasks.skills_variants import Pool, copies, known_values
 
 FREE = "free"  # the variant without a grammar
 
@@ -50,14 +51,18 @@ class SkillsConfig(TaskConfig):
     # free: the model writes what it likes. constrained: a grammar of the skills leaves only tokens that make a call
     # which they accept (extra `constrained`). both: one row of each; the row `fine-tuned` is the constrained one.
     answers: Literal["free", "constrained", "both"] = "free"
-    # The share of the training requests that are learned as a recogniser might write them: without marks, with fillers
-    # and words that sound alike (speech/noise.py). Above 0 for a model that listens.
+    # Copies of each training request with other values (those of other training requests), casing and punctuation.
+    copies: int = 0
+    # The share of the training requests, and of copies, that are learned as a recogniser might write them: without
+    # marks, with fillers and words that sound alike (speech/noise.py). Above 0 for a model that listens.
     spoken: float = 0.0
     # True: one row more, on the test requests as a recogniser might write them. `lab calls speech` takes a real one.
     spoken_test: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a share that is none."""
+        """Refuse fewer copies than none, and a share that is none."""
+        if self.copies < 0:
+            raise LabError(f"task.copies={self.copies}: expected 0 or more")
         if not 0 <= self.spoken <= 1:
             raise LabError(f"task.spoken={self.spoken}: a share of the training requests, between 0 and 1")
 
@@ -138,10 +143,18 @@ class SkillsTask(Task[SkillItem]):
         """The settings of prompts: only the last answer is supervised, so an example is a turn."""
         return self.prompt if self.prompt.format == "pairs" else replace(self.prompt, format="turns")
 
+    @cached_property
+    def pool(self) -> Pool:
+        """The values of training requests, for copies."""
+        return known_values(self.load().get(self.data.train, ()))
+
     def examples(self, item: SkillItem, tokenizer: Any) -> list[Example]:
-        """Return the one example of an item: what was said and its call."""
-        learned = as_learned(item, self.config.spoken, self.data.seed)
-        return training_examples(self.messages(learned), item.key, tokenizer, self.layout)
+        """Return the example of an item, what was said and its call; of a training item those of its copies too."""
+        count, seed = self.config.copies if item.learned else 0, self.data.seed
+        every = [item, *(copies(item, self.pool, count, seed) if count else ())]
+        learned = [as_learned(one, self.config.spoken, seed + place) for place, one in enumerate(every)]
+        made = [training_examples(self.messages(one), one.key, tokenizer, self.layout) for one in learned]
+        return [example for examples in made for example in examples]
 
     def converse(self, item: SkillItem, tokenizer: Any, variant: str = "") -> Conversation:
         """Yield the one prompt of an item: the beginning of its example."""
@@ -218,6 +231,10 @@ class SkillsTask(Task[SkillItem]):
     def converses(self) -> bool:
         """A call is not an answer to go on talking about: `lab calls ask` is for people."""
         return False
+
+    def beside_model(self) -> Mapping[str, str]:
+        """Return the grammar of the calls, as llguidance reads it."""
+        return {"skills.lark": call_grammar(self.skills)}
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     def score(self, items: Sequence[SkillItem], predictions: Predictions, settings: EvaluateConfig) -> Scores:

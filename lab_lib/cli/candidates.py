@@ -53,7 +53,7 @@ def collect(
         str | None, typer.Option(help="A model of the endpoint, or a chat model here (default: smollm2-135m).")
     ] = None,
     key_variable: Annotated[str, typer.Option(help="The environment variable that holds the key.")] = KEY,
-    seconds: Annotated[float, typer.Option(min=0.1, help="How long to wait for the endpoint.")] = 60.0,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="How long to wait for the endpoint.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the first request; each further one has the next.")] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the first request of each skill; ask nobody.")
@@ -95,7 +95,7 @@ def _print_requests(names: list[str], known: Any, seed: int) -> None:
         print(f"schema: {json.dumps(answer_schema(name, known.skills), ensure_ascii=False)}\n")
 
 
-def _writer(base_url: str | None, model: str | None, key_variable: str, seconds: float, known: Any) -> Any:
+def _writer(base_url: str | None, model: str | None, key_variable: str, seconds: float | None, known: Any) -> Any:
     if base_url is None:
         from lab_lib.chat.candidates import local_writer
 

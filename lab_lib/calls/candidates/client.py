@@ -50,8 +50,8 @@ class Endpoint:
     url: str
     model: str
     key: str = field(default="", repr=False)
+    variable: str = ""  # where the key was read from
     seconds: float = 60.0
-    variable: str = "OPENAI_API_KEY"
     sleep: Callable[[float], None] = time.sleep
 
     @property
@@ -157,7 +157,7 @@ class _Broken(Exception):
     """The line broke, or nothing came."""
 
 
-def open_endpoint(url: str, model: str, variable: str, seconds: float = Endpoint.seconds) -> Endpoint:
+def open_endpoint(url: str, model: str, variable: str, seconds: float | None = None) -> Endpoint:
     """Return an endpoint with the key that an environment variable holds; none where it is not set.
 
     Raises LabError for an address that is none, one with a name or key in it, a key that would be sent in plain text
@@ -180,7 +180,7 @@ def open_endpoint(url: str, model: str, variable: str, seconds: float = Endpoint
         raise LabError(f"--base-url: the key in {variable} would be sent unencrypted to {parts.hostname}; use https")
     if find_spec("httpx") is None:
         raise LabError("lab calls collect needs the package httpx: pip install -e '.[collect]'")
-    return Endpoint(address, model, key, seconds, variable)
+    return Endpoint(address, model, key, variable, seconds or Endpoint.seconds)
 
 
 def _written(answer: Any, endpoint: Endpoint) -> Written:

@@ -20,7 +20,7 @@ HOME = load_skills(["home"])
 @pytest.mark.parametrize("name", [*HOME, "none"])
 def test_drawn_calls_are_accepted_vary_and_are_the_same_for_a_seed(name):
     shown = read_examples(TRAIN / f"{name}_examples.txt").examples
-    asked = [question(name, HOME, shown, seed) for seed in range(30)]
+    asked = [question(name, HOME, shown, seed) for seed in range(20)]
     assert asked[0] == question(name, HOME, shown, 0)
     known = {one.call for one in shown}
     for one in asked:
@@ -69,7 +69,8 @@ REFUSED = {
 @pytest.mark.parametrize(("name", "line"), REFUSED.items())
 def test_models_that_cannot_write_are_refused_before_they_are_loaded(name, line, cli, tmp_path):
     pytest.importorskip("llguidance")
-    code, _, stderr = cli("calls", "collect", "--model", name, "--out", tmp_path / "a.jsonl")
+    files = ("--examples", TRAIN / "news_examples.txt", "--held-out", TRAIN / "news_examples.txt")
+    code, _, stderr = cli("calls", "collect", "--model", name, "--out", tmp_path / "a.jsonl", *files)
     assert code == 2 and line in stderr and not (tmp_path / "a.jsonl").exists()
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from chat_templates import HERMES, chat_tokenizer
+from command_line import lab
 
 from lab_lib.calls.candidates.records import append_rows, candidate, decision, read_candidates, row
+from lab_lib.calls.examples.bundled import HELD_OUT, TRAIN
+from lab_lib.calls.examples.parse import read_examples
+from lab_lib.calls.examples.write import write_examples
 from lab_lib.calls.skills.load import load_skills
 from lab_lib.corpora.chats.read import read_chats
 from lab_lib.corpora.config import DataConfig
@@ -27,34 +32,44 @@ def rows(path: Path) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory) -> dict[str, Path]:
-    """The bundled examples in every layout."""
-    from command_line import lab
+def corpus(tmp_path_factory) -> Path:
+    """Some of the bundled examples."""
+    place = tmp_path_factory.mktemp("corpus")
+    for part in (TRAIN, HELD_OUT):
+        (place / part.name).mkdir()
+        for name in ("add_to_list", "weather", "none"):
+            file = read_examples(part / f"{name}_examples.txt")
+            write_examples(replace(file, path=place / part.name / file.path.name, examples=file.examples[:20]))
+    return place
 
+
+@pytest.fixture(scope="module")
+def written(corpus, tmp_path_factory) -> dict[str, Path]:
+    """The examples in every layout."""
     place = tmp_path_factory.mktemp("written")
     for layout in LAYOUTS:
-        assert lab("calls", "dataset", "--out", place / layout, "--layout", layout) == 0
+        assert lab("calls", "dataset", corpus, "--out", place / layout, "--layout", layout) == 0
     return {layout: place / layout for layout in LAYOUTS}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_parts_are_those_of_a_run_and_every_layout_is_read_by_the_task_messages(layout, written):
-    corpus = read_corpus("home", HOME, 0).splits
+def test_the_parts_are_those_of_a_run_and_every_layout_is_read_by_the_task_messages(layout, written, corpus):
+    splits = read_corpus(str(corpus), HOME, 0).splits
     keys = ("user", "answer") if layout == "pairs" else ()
     found = read_chats(str(written[layout]), keys)
     assert not found.drawn and not found.dropped
-    for part, items in corpus.items():
+    for part, items in splits.items():
         assert [one["id"] for one in rows(written[layout] / f"{part}.jsonl")] == [item.key for item in items]
         for item, chat in zip(items, found.splits[part], strict=True):
             assert item.utterance.split() == chat.asked.split()[-len(item.utterance.split()) :] or layout == "origin"
     about = json.loads((written[layout] / "dataset.json").read_text())
-    assert about["layout"] == layout and about["examples"]["train"]["none"] == 135
+    assert about["layout"] == layout and about["examples"]["test"] == {"add_to_list": 20, "none": 20, "weather": 20}
     assert "train/weather_examples.txt" in about["files"]
 
 
 @pytest.mark.parametrize("layout", ["messages", "texts", "pairs"])
-def test_the_task_reads_back_what_it_wrote(layout, written):
-    ours, theirs = (read_corpus(name, HOME, 0).splits for name in ("home", str(written[layout])))
+def test_the_task_reads_back_what_it_wrote(layout, written, corpus):
+    ours, theirs = (read_corpus(str(name), HOME, 0).splits for name in (corpus, written[layout]))
     for part in ours:
         assert [(" ".join(one.utterance.split()), one.call) for one in ours[part]] == [
             (one.utterance, one.call) for one in theirs[part]
@@ -68,11 +83,11 @@ def test_the_origins_form_holds_skills_words_and_call(written):
     assert answer.startswith("add_to_list(items=[")
 
 
-def test_the_tools_layout_is_what_the_task_writes_into_the_tools_section_of_a_template(written):
+def test_the_tools_layout_is_what_the_task_writes_into_the_tools_section_of_a_template(written, corpus):
     tokenizer = chat_tokenizer(HERMES)
     prompt = PromptConfig(template="chat", max_tokens=20_000)
-    task = SkillsTask(SkillsConfig("skills", describe="tools"), DataConfig("home"), prompt, DecodeConfig())
-    for one, item in list(zip(rows(written["tools"] / "dev.jsonl"), task.load()["dev"], strict=True))[:5]:
+    task = SkillsTask(SkillsConfig("skills", describe="tools"), DataConfig(str(corpus)), prompt, DecodeConfig())
+    for one, item in list(zip(rows(written["tools"] / "dev.jsonl"), task.load()["dev"], strict=True))[:3]:
         *said, answer = one["messages"]
         text = tokenizer.apply_chat_template(said, tools=one["tools"], add_generation_prompt=True, tokenize=False)
         (asked,) = prompts(task.converse(item, tokenizer))
@@ -97,10 +112,10 @@ def test_what_cannot_be_written_is_one_line(words, said, cli, tmp_path, monkeypa
     assert code == 2 and said in stderr and [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_a_data_set_is_written_anew_as_a_whole(written, cli, tmp_path):
+def test_a_data_set_is_written_anew_as_a_whole(written, corpus, cli, tmp_path):
     out = tmp_path / "set"
     for layout in ("pairs", "messages"):
-        assert cli("calls", "dataset", "--out", out, "--layout", layout)[0] == 0
+        assert cli("calls", "dataset", corpus, "--out", out, "--layout", layout)[0] == 0
     for path in written["messages"].iterdir():
         assert (out / path.name).read_bytes() == path.read_bytes()
 

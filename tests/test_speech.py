@@ -93,7 +93,7 @@ def test_missing_long_and_soundless_files(tmp_path, audio):
         recognise_bytes(b"", "the upload")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=400), st.integers(0, 44), st.integers(0, 255))
 def test_damaged_bytes_give_samples_or_one_line(tail, place, byte):
     pytest.importorskip("av")
@@ -110,16 +110,22 @@ def test_silence_and_noise_say_nothing(tmp_path, audio):
     generator = np.random.default_rng(0)
     silent = recognise(write(tmp_path / "a.wav", np.zeros(2 * RATE)))
     assert silent.no_speech and silent.text == "" and silent.seconds == 2.0
-    for samples in (1e-3 * generator.standard_normal(3 * RATE), 0.2 * generator.standard_normal(3 * RATE), tone(2.0)):
+    assert hear((0.2 * generator.standard_normal(2 * RATE)).astype(np.float32)).no_speech
+
+
+def test_spoken_words_are_heard(tmp_path, voice):
+    found = recognise(speak("What is the weather in Berlin tomorrow?", tmp_path / "a.wav", voice, 160))
+    assert not found.no_speech and 1 < found.seconds < 5 and found.segments[0].no_speech < 0.6
+    assert word_errors([("what is the weather in berlin tomorrow", found.text)]).errors <= 1
+
+
+@pytest.mark.slow
+def test_the_same_sound_is_heard_the_same_and_quiet_sounds_are_not_speech(tmp_path, voice):
+    path = speak("Play some jazz.", tmp_path / "a.wav", voice, 160)
+    assert recognise(path) == recognise_bytes(path.read_bytes(), "upload")
+    generator = np.random.default_rng(0)
+    for samples in (1e-3 * generator.standard_normal(3 * RATE), tone(2.0), 1e-3 * tone(2.0)):
         assert hear(samples.astype(np.float32)).no_speech
-
-
-def test_spoken_words_are_heard_the_same_each_time(tmp_path, voice):
-    path = speak("What is the weather in Berlin tomorrow?", tmp_path / "a.wav", voice, 160)
-    first, second = recognise(path), recognise_bytes(path.read_bytes(), "upload")
-    assert first == second and not first.no_speech and 1 < first.seconds < 5
-    assert word_errors([("what is the weather in berlin tomorrow", first.text)]).errors <= 1
-    assert first.segments[0].no_speech < 0.6
 
 
 @pytest.mark.slow

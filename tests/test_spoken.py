@@ -32,11 +32,11 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """A run of the task with a model of random weights; its calls are held by the grammar."""
+    """A trained model of the task with random weights; its calls are held by the grammar."""
     pytest.importorskip("llguidance")
     place = tmp_path_factory.mktemp("spoken")
     model = tiny_llama(place / "model", max_position_embeddings=512)
-    assert lab("run", "calls-tiny-cpu", f"model.name={model}", *SMALL, "--no-base", "--out", place / "run") == 0
+    assert lab("train", "calls-tiny-cpu", f"model.name={model}", *SMALL, "--out", place / "run") == 0
     return place / "run"
 
 
@@ -63,9 +63,7 @@ def test_typed_and_noisy_requests_are_decoded_scored_and_made_once(run, tmp_path
     )
     assert {"figure.png", "figure.svg", "typed", "noise"} <= {path.name for path in out.iterdir()}
     files = [out / name / "predictions" / "finetuned.jsonl" for name in ("typed", "noise")]
-    own = {row["dialogue"]: row["response"] for row in read_jsonl(run / "predictions" / "finetuned.jsonl")}
-    rows = read_jsonl(files[0])
-    assert len(rows) == 11 and all(own[row["dialogue"]] == row["response"] for row in rows), "the run's own answers"
+    assert [len(read_jsonl(path)) for path in files] == [11, 11]
     before = [path.stat().st_mtime_ns for path in files]
     measure_run(run, [TYPED, NOISE], 11, 0, out, QUIET)
     assert [path.stat().st_mtime_ns for path in files] == before
@@ -106,6 +104,10 @@ def test_requests_are_spoken_recognised_and_decoded(run, tmp_path, cli):
     assert code == 0 and stdout == f"{out}\n", stderr
     found = read_json(out / "summary.json")["rows"]
     assert found["typed"]["word_errors"]["errors"] == 0
+    assert cli("decode", run)[0] == 0
+    own = {row["dialogue"]: row["response"] for row in read_jsonl(run / "predictions" / "finetuned.jsonl")}
+    typed = read_jsonl(out / "typed" / "predictions" / "finetuned.jsonl")
+    assert len(typed) == 11 and all(own[row["dialogue"]] == row["response"] for row in typed), "the run's own answers"
     assert 0 < found["en-us, 160 words a minute"]["word_errors"]["errors"] < 60
     path = out / "heard" / "en-us-160.jsonl"
     rows = path.read_text().splitlines(keepends=True)

@@ -238,6 +238,8 @@ LINES = {
     '{"id": "a", "utterance": 5}': "line 1: 'skill' is None, expected text; is this a file of candidates?",
     '{"id": "a", "id": "b"}': "line 1: id 'b': the key 'id' is there twice",
     "hello": "line 1: Expecting value",
+    '{"id": "a", "skill": "news", "utterance": "a", "call": "b", "state": "new", "source": {"seed": "x"}}': "the seed of",
+    '{"id": "a", "skill": "news", "utterance": "a", "call": "b", "state": "old"}': "state 'old'; valid: accepted, new, re",
 }
 
 

@@ -106,6 +106,8 @@ def _check(value: Mapping[str, Any], where: str) -> None:
         raise LabError(f"{where}: state {shown(value['state'])}{nearest(value['state'], STATES)}")
     if not isinstance(value.get("source", {}), Mapping):
         raise LabError(f"{where}: 'source' is {shown(value['source'])}, expected an object")
+    if type(value.get("source", {}).get("seed", 0)) is not int:
+        raise LabError(f"{where}: the seed of its source is {shown(value['source']['seed'])}, expected a whole number")
 
 
 def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

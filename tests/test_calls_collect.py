@@ -233,13 +233,14 @@ def test_lines_are_appended_and_a_torn_one_is_put_right(tmp_path):
     assert [found.state for found in read_candidates(path)] == ["accepted", "new"]
 
 
+NEW = '{"id": "a", "skill": "s", "utterance": "u", "call": "c", "state": "new"}'
 LINES = {
     "[1]": "line 1: expected an object, found [1]",
     '{"id": "a", "utterance": 5}': "line 1: 'skill' is None, expected text; is this a file of candidates?",
     '{"id": "a", "id": "b"}': "line 1: id 'b': the key 'id' is there twice",
     "hello": "line 1: Expecting value",
-    '{"id": "a", "skill": "news", "utterance": "a", "call": "b", "state": "new", "source": {"seed": "x"}}': "the seed of",
-    '{"id": "a", "skill": "news", "utterance": "a", "call": "b", "state": "old"}': "state 'old'; valid: accepted, new, re",
+    NEW[:-1] + ', "source": {"seed": "x"}}': "line 1: the seed of its source is 'x'",
+    NEW.replace("new", "old"): "line 1: state 'old'; valid: accepted, new, refused, rejected",
 }
 
 

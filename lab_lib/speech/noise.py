@@ -40,7 +40,7 @@ def noisy(text: str, seed: str, kinds: Collection[str] = KINDS, kept: Collection
     The words of `kept` (the values of a call) are not exchanged for others, so that the call can still be known from
     what is left; their case and the marks around them change as everywhere.
 
-    >>> noisy("Set a timer for 15 minutes, please.", "3")
+    >>> noisy("Set a timer for 15 minutes, please.", "4")
     'set a timer for fifteen minutes please'
     """
     spared = {word.lower() for value in kept for word in WORD.findall(value)}

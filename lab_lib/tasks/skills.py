@@ -31,6 +31,7 @@ from lab_lib.tasks.base import ItemView, Public, Task, TurnView, Words, files_be
 from lab_lib.tasks.skills_answers import grammar_of, name_spellings
 from lab_lib.tasks.skills_baselines import baseline_rows
 from lab_lib.tasks.skills_data import Corpus, SkillItem, corpus_path, read_corpus
+from lab_lib.tasks.skills_spoken import HEARD, SPOKEN, as_heard, as_learned
 from lab_lib.tasks.skills_text import Describe, skill_messages
 from lab_lib.tasks.skills_variants import Pool, copies, known_values
 
@@ -52,11 +53,18 @@ class SkillsConfig(TaskConfig):
     answers: Literal["free", "constrained", "both"] = "free"
     # Copies of each training request with other values (those of other training requests), casing and punctuation.
     copies: int = 0
+    # The share of the training requests, and of copies, that are learned as a recogniser might write them: without
+    # marks, with fillers and words that sound alike (speech/noise.py). Above 0 for a model that listens.
+    spoken: float = 0.0
+    # True: one row more, on the test requests as a recogniser might write them. `lab calls speech` takes a real one.
+    spoken_test: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse fewer copies than none."""
+        """Refuse fewer copies than none, and a share that is none."""
         if self.copies < 0:
             raise LabError(f"task.copies={self.copies}: expected 0 or more")
+        if not 0 <= self.spoken <= 1:
+            raise LabError(f"task.spoken={self.spoken}: a share of the training requests, between 0 and 1")
 
 
 class SkillsTask(Task[SkillItem]):
@@ -76,7 +84,8 @@ class SkillsTask(Task[SkillItem]):
         super().__init__(*settings)
         if self.config.describe == "tools" and self.prompt.template != "chat":
             raise LabError("task.describe=tools needs prompt.template=chat: it is a section of chat templates")
-        self.variants = (FREE,) if self.config.answers == "both" else ()
+        free, heard = self.config.answers == "both", self.config.spoken_test
+        self.variants = (*([FREE] if free else []), *([SPOKEN] if heard else []))
         self.threshold: float | None = None  # probability of none from which on nothing is called; chosen on dev
         self._grammars: dict[Any, Grammar] = {}
         self._names: dict[Any, Candidates] = {}
@@ -141,14 +150,20 @@ class SkillsTask(Task[SkillItem]):
 
     def examples(self, item: SkillItem, tokenizer: Any) -> list[Example]:
         """Return the example of an item, what was said and its call; of a training item those of its copies too."""
-        count = self.config.copies if item.learned else 0
-        every = [item, *(copies(item, self.pool, count, self.data.seed) if count else ())]
-        made = [training_examples(self.messages(one), one.key, tokenizer, self.layout) for one in every]
+        count, seed = self.config.copies if item.learned else 0, self.data.seed
+        every = [item, *(copies(item, self.pool, count, seed) if count else ())]
+        learned = [as_learned(one, self.config.spoken, seed + place) for place, one in enumerate(every)]
+        made = [training_examples(self.messages(one), one.key, tokenizer, self.layout) for one in learned]
         return [example for examples in made for example in examples]
 
     def converse(self, item: SkillItem, tokenizer: Any, variant: str = "") -> Conversation:
         """Yield the one prompt of an item: the beginning of its example."""
-        yield self.question(item, tokenizer, constrained=self.config.answers != "free" and variant != FREE)
+        constrained = self.config.answers != "free" and variant != FREE
+        if variant == SPOKEN:
+            heard = as_heard(item, self.data.seed)
+            yield replace(self.question(heard, tokenizer, constrained), facts={HEARD: heard.utterance})
+        else:
+            yield self.question(item, tokenizer, constrained)
 
     def question(self, item: SkillItem, tokenizer: Any, constrained: bool = False) -> Prompt:
         """Return the prompt of an item; `constrained` by the grammar of the skills.
@@ -168,8 +183,8 @@ class SkillsTask(Task[SkillItem]):
         return names if self.threshold is None else {**names, THRESHOLD: self.threshold}
 
     def interactive(self, variant: str = "") -> bool:
-        """Whether prompts are another kind than those of the main row: without the grammar, in the variant `free`."""
-        return variant == FREE
+        """Whether prompts are of another kind than those of the main row: without the grammar, or as they are heard."""
+        return variant in (FREE, SPOKEN)
 
     def written(self, call: Call, tokenizer: Any) -> tuple[int, ...]:
         """Return the ids that the model learns to write for a call, EOS last."""

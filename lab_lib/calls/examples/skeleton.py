@@ -64,6 +64,15 @@ def nearest_skeletons(asked: Sequence[Skeleton], known: Sequence[Skeleton]) -> l
     return found
 
 
+def spelling(utterance: str) -> str:
+    """Return what two utterances have in common that are the same but for case, white space and the mark at the end.
+
+    >>> spelling("  News  please! ")
+    'news please'
+    """
+    return " ".join(utterance.casefold().split()).rstrip(".!?, ")
+
+
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 

@@ -9,12 +9,10 @@ from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lab_lib.calls.call import render_calls
 from lab_lib.corpora.database import Database
-from lab_lib.corpora.delex import delexicalise
 from lab_lib.corpora.drops import drop_lines
 from lab_lib.corpora.load import load_corpus
-from lab_lib.corpora.types import Corpus, Dialogue, State, Turn, exchanges
+from lab_lib.corpora.types import Corpus, Dialogue, State, Turn
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.baselines import gold_replies, most_frequent_reply, random_replies
@@ -25,18 +23,28 @@ from lab_lib.evaluation.normalise import normalise_reply
 from lab_lib.evaluation.prediction_checks import check_predictions
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
 from lab_lib.evaluation.state_calls import gold_calls, no_calls
-from lab_lib.prompts.belief import gold_turns, state_functions
+from lab_lib.prompts.belief import state_functions
 from lab_lib.prompts.conversation import Conversation
-from lab_lib.prompts.dialogue import dialogue_examples, gold_conversation, plan_text
+from lab_lib.prompts.dialogue import dialogue_examples, gold_conversation, plan_text, shown_dialogues
 from lab_lib.prompts.dialogue_config import check_dialogue
 from lab_lib.prompts.encode import Example
 from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
-from lab_lib.tasks.base import ItemView, Public, Step, Task, TurnView
+from lab_lib.prompts.messages import Message
+from lab_lib.tasks.base import ItemView, Log, Public, Splits, Task
 from lab_lib.tasks.response_config import ResponseConfig, idle_settings, missing_in_chat, response_files
+from lab_lib.tasks.response_examples import draw_examples, read_examples
 from lab_lib.tasks.response_published import MULTIWOZ, mwzeval
 from lab_lib.tasks.response_scores import all_have, both, check_combined, score_replies_and_states
-from lab_lib.tasks.response_tables import metrics_of, of_relevance, of_states_alone, of_texts, reply_pairs
+from lab_lib.tasks.response_tables import (
+    metrics_of,
+    of_relevance,
+    of_states_alone,
+    of_texts,
+    reply_pairs,
+    without_replies,
+)
 from lab_lib.tasks.response_tricks import odd_replies
+from lab_lib.tasks.response_view import view_dialogue
 
 GOLD_STATE = "gold-state"  # the variant of a run that predicts states: decoded with the gold ones
 END = "end"  # in decoding.plan_bias, what ends a plan
@@ -65,6 +73,7 @@ class ResponseTask(Task[Dialogue]):
         self.metrics: tuple[Metric, ...] = metrics_of(self.tables)
         self.main = "combined" if "mwz" in self.tables else self.metrics[0].key
         self.variants = (GOLD_STATE,) if self.config.predict_state else ()
+        self.with_effect = ("data.seed",) if self.config.examples else ()  # type: ignore[misc]
         self._scorers: dict[str, MwzScorer] = {}
 
     # ---- data --------------------------------------------------------------------------------------------------
@@ -125,6 +134,11 @@ class ResponseTask(Task[Dialogue]):
                     hint = nearest(word, known | {END})
                     raise LabError(f"decoding.plan_bias: '{word}' is in no plan of {self.data.corpus}{hint}")
 
+    def check_training(self) -> None:
+        """Raise LabError for examples in the prompts: a dialogue could be its own."""
+        if self.config.examples:
+            raise LabError("task.examples is for a model that is not trained: set training.steps=0")
+
     def _plan_words(self) -> set[str]:
         """Return the words of all plans of the corpus: kinds of acts, services and slots."""
         turns = (turn for split in self.corpus.splits.values() for d in split for turn in d.system_turns)
@@ -146,7 +160,24 @@ class ResponseTask(Task[Dialogue]):
     def gold_conversation(self, item: Dialogue, tokenizer: Any) -> Conversation:
         """Yield a prompt for each system turn, after the gold states or calls."""
         room = self.decoding.max_new_tokens
-        return gold_conversation(item, tokenizer, self.prompt, self.config, self.database, room)
+        return gold_conversation(item, tokenizer, self.prompt, self.config, self.database, room, self.shown)
+
+    @property
+    def prepares(self) -> bool:
+        """Whether examples are drawn for the prompts."""
+        return self.config.examples > 0
+
+    def prepare(self, splits: Splits[Dialogue], path: Path, log: Log) -> None:
+        """Draw the dialogues that every prompt shows. Raises LabError when there are not as many."""
+        draw_examples(splits.train, self.config.examples, self.data.seed, path, log)
+
+    @cached_property
+    def shown(self) -> list[Message]:
+        """The messages of the examples that stand in every prompt; none unless `task.examples` asks for them."""
+        if not self.config.examples:
+            return []
+        dialogues = read_examples(self.corpus, self.prepared)
+        return shown_dialogues(dialogues, self.prompt, self.config, self.database)
 
     def interactive(self, variant: str = "") -> bool:
         """Prompts depend on the model's calls, or with `decoding.history=own` on its earlier replies."""
@@ -167,7 +198,7 @@ class ResponseTask(Task[Dialogue]):
 
     def for_chat(self) -> ResponseTask:
         """Return the task with the model's own history; nothing is looked up unless the model calls for it."""
-        config = replace(self.config, database=self.config.database and self.config.predict_state)
+        config = replace(self.config, database=self.config.database and self.config.predict_state, examples=0)
         return ResponseTask(config, self.data, self.prompt, replace(self.decoding, history="own"))
 
     def chat_notes(self) -> Sequence[str]:
@@ -193,7 +224,7 @@ class ResponseTask(Task[Dialogue]):
     ) -> Iterator[Scores]:
         called = all_have(predictions, "state", "call")
         if "mwz" in self.tables or ("states" in self.tables and called):
-            given = predictions if "mwz" in self.tables else _without_replies(predictions)
+            given = predictions if "mwz" in self.tables else without_replies(predictions)
             schema, active = self.corpus.schema, self.config.active
             yield score_replies_and_states(self.scorer(items), items, schema, given, settings, active)
         if "states" in self.tables and not called and all_have(predictions, "state"):
@@ -230,8 +261,8 @@ class ResponseTask(Task[Dialogue]):
             rows.append(Row("random reply", "trivial", random_replies(items, source, seed)))
             rows.append(Row("most frequent reply", "trivial", most_frequent_reply(items, source)))
         if "states" in self.tables:
-            rows.append(Row("gold calls", "oracle", _without_replies(gold_calls(items))))
-            rows.append(Row("no calls", "trivial", _without_replies(no_calls(items))))
+            rows.append(Row("gold calls", "oracle", without_replies(gold_calls(items))))
+            rows.append(Row("no calls", "trivial", without_replies(no_calls(items))))
         return rows
 
     def check_row(self, values: Mapping[str, float]) -> None:
@@ -250,26 +281,7 @@ class ResponseTask(Task[Dialogue]):
 
     def view(self, item: Dialogue, rows: Sequence[Row]) -> ItemView:
         """Return the dialogue with the gold replies and every system's; the fact is the user's goal by domain."""
-        goal = {
-            domain: {"informable": dict(wanted.informable), "requestable": list(wanted.requestable)}
-            for domain, wanted in (item.goal or {}).items()
-        }
-        systems = [row for row in rows if row.kind not in ("oracle", "trivial")]
-        return ItemView(item.key, tuple(self._turns(item, systems)), goal)
-
-    def _turns(self, item: Dialogue, systems: Sequence[Row]) -> Iterator[TurnView]:
-        for exchange, gold in zip(exchanges(item), gold_turns(item), strict=True):
-            number = exchange.index
-            # A prediction file may end a dialogue early; the report shows that there is no reply.
-            here = {row.name: row.predictions[item.key][number] for row in systems
-                    if number < len(row.predictions.get(item.key, ()))}  # fmt: skip
-            called = {name: turn["call"] for name, turn in here.items() if "call" in turn}
-            step = None
-            if self.config.predict_state and called:
-                step = Step(render_calls(gold.calls), called, _wrong(systems, item.key, number))
-            replies = {name: turn["response"] for name, turn in here.items()}
-            state = exchange.state.first() if exchange.state else {}
-            yield TurnView(exchange.user, delexicalise(exchange.reply), replies, state, step)
+        return view_dialogue(item, rows, self.config.predict_state)
 
 
 def _turn(message: Any, number: int) -> Turn:
@@ -280,17 +292,3 @@ def _turn(message: Any, number: int) -> Turn:
         raise LabError(f"messages: {number}: content is {message.get('content')!r:.40}, expected text")
     speaker = speakers[message["role"]]
     return Turn(speaker, message["content"], state=State() if speaker == "user" else None)  # type: ignore[arg-type]
-
-
-def _without_replies(predictions: Predictions) -> Predictions:
-    """Return predictions of calls and states alone: such a row has no scores of replies."""
-    return {
-        key: [{name: value for name, value in turn.items() if name != "response"} for turn in turns]
-        for key, turns in predictions.items()
-    }
-
-
-def _wrong(rows: Sequence[Row], key: str, number: int) -> dict[str, bool]:
-    """Return {row name: whether its state of a turn is wrong} of the rows whose states were scored."""
-    wrong = {row.name: row.scores.extra.get("wrong_states", {}).get(key) for row in rows if row.scores}
-    return {name: turns[number] for name, turns in wrong.items() if turns and number < len(turns)}

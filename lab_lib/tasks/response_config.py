@@ -19,6 +19,9 @@ from lab_lib.tasks.base import files_below
 class ResponseConfig(DialogueConfig, TaskConfig):
     """What the prompts of a dialogue hold, and by which rules its replies are scored."""
 
+    # Training dialogues that stand before every prompt as examples, drawn with data.seed: for a model that is not
+    # trained (training.steps=0). Each costs its tokens, once a batch: all prompts share what they begin with.
+    examples: int = 0
     # 2022: the scorer that every published row used; 2023: with the later rule for hotel names.
     rules: Literal["2022", "2023"] = "2022"
     # Where the domain of a turn comes from. given: the predictions' active_domains if every turn has them, otherwise
@@ -35,6 +38,10 @@ class ResponseConfig(DialogueConfig, TaskConfig):
         super().__post_init__()
         if not self.metrics:
             raise LabError("task.metrics: none given; valid: mwz, states, text, embedding")
+        if self.examples < 0:
+            raise LabError(f"task.examples={self.examples}: expected 0 or more")
+        if self.examples and self.predict_state:
+            raise LabError("task.examples shows dialogues with their gold states: it excludes task.predict_state")
         if ("embedding" in self.metrics) != bool(self.embedding_model):
             raise LabError("task.metrics: 'embedding' goes with task.embedding_model, a folder or hub name")
 
@@ -55,10 +62,11 @@ def missing_in_chat(config: ResponseConfig) -> tuple[str, ...]:
     """Say what a model misses in a conversation with a person: nothing where it tracks the belief state itself."""
     if config.predict_state:
         return ()
+    left_out = ("note: the examples of its prompts are left out here",) if config.examples else ()
     lacks = (
         "it was trained with the corpus's belief state (task.state) and sees an empty one here"
         if config.state
         else "this run has neither belief state nor database"
     )
     way_out = "a run of town-end-to-end-cpu tracks the state itself"
-    return (f"note: {lacks}; placeholders such as [name] stay; {way_out}",)
+    return (f"note: {lacks}; placeholders such as [name] stay; {way_out}", *left_out)

@@ -16,6 +16,8 @@ from lab_lib.submissions.figure import draw
 from lab_lib.submissions.form import read_rows
 from lab_lib.submissions.references import oracle, references
 from lab_lib.submissions.safe import read_page
+from lab_lib.submissions.size_figure import NAME as SIZE
+from lab_lib.submissions.size_figure import size_figure
 from lab_lib.submissions.tables import TABLES, Board, board_of
 
 ABOVE = "↑"  # better than the oracle
@@ -26,7 +28,7 @@ PLAIN = re.compile(r"[^A-Za-z0-9 .,:;/()%+=-]")
 
 
 def render(root: Path) -> dict[Path, str]:
-    """Return {file: what it should hold} of every page and figure made from the rows under `root` (results/)."""
+    """Return {file: what it should hold} of every page and figure made from what lies under `root` (results/)."""
     rows = read_rows(root)
     pages = {path: fill(read_page(path), rows, root, path) for path in (root / "README.md", root.parent / "README.md")}
     figures = {
@@ -34,7 +36,8 @@ def render(root: Path) -> dict[Path, str]:
         for board, found in by_board(rows).items()
         if TABLES[board.table].scored
     }
-    return pages | figures
+    size = size_figure(root)
+    return pages | figures | ({root / "figures" / SIZE: size} if size else {})
 
 
 def _figure(board: Board, rows: Mapping[str, Mapping[str, Any]]) -> str:

@@ -202,7 +202,10 @@ class ResponseTask(Task[Dialogue]):
         return ResponseTask(config, self.data, self.prompt, replace(self.decoding, history="own"))
 
     def chat_notes(self) -> Sequence[str]:
-        """A model that does not track the state itself has none, and its placeholders stay."""
+        """What to ask for where the model tracks the state itself; else that it has none, and placeholders stay."""
+        if self.config.predict_state:
+            services = ", ".join(service["service_name"] for service in self.corpus.schema)
+            return (f"note: it knows the services of the corpus {self.data.corpus}: {services}",)
         return missing_in_chat(self.config)
 
     # ---- judgement ---------------------------------------------------------------------------------------------

@@ -59,14 +59,12 @@ def response_files(corpus: str, embedding_model: str | None) -> dict[str, Path]:
 
 
 def missing_in_chat(config: ResponseConfig) -> tuple[str, ...]:
-    """Say what a model misses in a conversation with a person: nothing where it tracks the belief state itself."""
-    if config.predict_state:
-        return ()
+    """Say what a model that does not track the belief state itself misses in a conversation with a person."""
     left_out = ("note: the examples of its prompts are left out here",) if config.examples else ()
     lacks = (
         "it was trained with the corpus's belief state (task.state) and sees an empty one here"
         if config.state
         else "this run has neither belief state nor database"
     )
-    way_out = "a run of town-end-to-end-cpu tracks the state itself"
+    way_out = "`lab chat town-end-to-end` talks to a model that tracks the state itself"
     return (f"note: {lacks}; placeholders such as [name] stay; {way_out}", *left_out)

@@ -75,7 +75,8 @@ def run_partner(folder: Path, config: RunConfig, base: bool, instruction: str | 
     """Return the model of a run. Raises LabError where the run's inputs changed, or it has no model yet."""
     task = make_task(config)
     if not task.converses:
-        raise LabError(f"{folder}: a run of task {task.name}, about whose items nobody can talk: see its report.html")
+        why = f"a run of task {task.name}, about whose items nobody can talk"
+        raise LabError(f"{folder}: {why}: {task.instead_of_chat}")
     _refuse_instruction(instruction)
     model = model_config(config, RunFolder(folder), "base" if base else "finetuned")
     require_unchanged(config, folder, lambda line: console.print(line, highlight=False, markup=False))

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from lab_lib.corpora.database import Database
 from lab_lib.corpora.drops import drop_lines
 from lab_lib.corpora.load import load_corpus
-from lab_lib.corpora.types import Corpus, Dialogue, State, Turn
+from lab_lib.corpora.types import Corpus, Dialogue
+from lab_lib.decoding.grammar import Grammar, require_llguidance
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.baselines import gold_replies, most_frequent_reply, random_replies
@@ -27,12 +28,14 @@ from lab_lib.prompts.belief import state_functions
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.dialogue import dialogue_examples, gold_conversation, plan_text, shown_dialogues
 from lab_lib.prompts.dialogue_config import check_dialogue
-from lab_lib.prompts.encode import Example
+from lab_lib.prompts.encode import Constraint, Example
 from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
 from lab_lib.prompts.messages import Message
 from lab_lib.tasks.base import ItemView, Log, Public, Splits, Task
-from lab_lib.tasks.response_config import ResponseConfig, idle_settings, missing_in_chat, response_files
+from lab_lib.tasks.response_chat import chat_notes, dialogue_from
+from lab_lib.tasks.response_config import ResponseConfig, idle_settings, response_files
 from lab_lib.tasks.response_examples import draw_examples, read_examples
+from lab_lib.tasks.response_grammar import state_grammar
 from lab_lib.tasks.response_published import MULTIWOZ, mwzeval
 from lab_lib.tasks.response_scores import all_have, both, check_combined, score_replies_and_states
 from lab_lib.tasks.response_tables import (
@@ -75,6 +78,7 @@ class ResponseTask(Task[Dialogue]):
         self.variants = (GOLD_STATE,) if self.config.predict_state else ()
         self.with_effect = ("data.seed",) if self.config.examples else ()  # type: ignore[misc]
         self._scorers: dict[str, MwzScorer] = {}
+        self._grammars: dict[tuple[int, int], Grammar] = {}  # of a tokenizer with an EOS
 
     # ---- data --------------------------------------------------------------------------------------------------
     @cached_property
@@ -117,9 +121,11 @@ class ResponseTask(Task[Dialogue]):
         return idle_settings(self.tables)
 
     def check_packages(self) -> None:
-        """Raise LabError when the package of the embedding model is missing, or there can be no such model."""
+        """Raise LabError when a package is missing, or there can be no such embedding model."""
         if self.config.embedding_model:
             require_embedder(self.config.embedding_model)
+        if self.config.calls == "constrained":
+            require_llguidance("task.calls=constrained")
 
     def check(self) -> None:
         """Raise LabError for plans without annotated acts, and for a word of `plan_bias` that no plan has."""
@@ -154,8 +160,17 @@ class ResponseTask(Task[Dialogue]):
         room, own = self.decoding.max_new_tokens, self.decoding.history == "own"
         if not self.config.predict_state or not (own or self._end_to_end(variant)):
             return self.gold_conversation(item, tokenizer)
-        gold = variant == GOLD_STATE
-        return converse_end_to_end(item, tokenizer, self.prompt, self.config, self.back_end, room, own, gold)
+        gold, settings = variant == GOLD_STATE, (self.prompt, self.config, self.back_end)
+        return converse_end_to_end(item, tokenizer, *settings, room, own, gold, self._constraint(tokenizer))
+
+    def _constraint(self, tokenizer: Any) -> Constraint | None:
+        """Return what the calls of one conversation are limited by; None where they are free."""
+        if self.config.calls == "free":
+            return None
+        key = id(tokenizer), tokenizer.eos_token_id
+        if key not in self._grammars:
+            self._grammars[key] = Grammar(state_grammar(self.back_end.functions), tokenizer)
+        return self._grammars[key].constraint()
 
     def gold_conversation(self, item: Dialogue, tokenizer: Any) -> Conversation:
         """Yield a prompt for each system turn, after the gold states or calls."""
@@ -187,14 +202,8 @@ class ResponseTask(Task[Dialogue]):
         return self.config.predict_state and variant != GOLD_STATE
 
     def item_from(self, request: Mapping[str, Any]) -> Dialogue:
-        """Return a dialogue whose next system turn is due, from {"messages": [{"role", "content"}, ...]}.
-
-        Roles are user and assistant; the last message is the user's.
-        """
-        turns = [_turn(message, number) for number, message in enumerate(request.get("messages", ()))]
-        if not turns or turns[-1].speaker != "user":
-            raise LabError("messages: the last one has to be the user's")
-        return Dialogue("chat", (*turns, Turn("system", "")))
+        """Return a dialogue whose next system turn is due, from {"messages": [{"role", "content"}, ...]}."""
+        return dialogue_from(request)
 
     def for_chat(self) -> ResponseTask:
         """Return the task with the model's own history; nothing is looked up unless the model calls for it."""
@@ -203,10 +212,7 @@ class ResponseTask(Task[Dialogue]):
 
     def chat_notes(self) -> Sequence[str]:
         """What to ask for where the model tracks the state itself; else that it has none, and placeholders stay."""
-        if self.config.predict_state:
-            services = ", ".join(service["service_name"] for service in self.corpus.schema)
-            return (f"note: it knows the services of the corpus {self.data.corpus}: {services}",)
-        return missing_in_chat(self.config)
+        return chat_notes(self.config, self.corpus if self.config.predict_state else None)
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     def read(self, path: Path) -> Predictions:
@@ -285,13 +291,3 @@ class ResponseTask(Task[Dialogue]):
     def view(self, item: Dialogue, rows: Sequence[Row]) -> ItemView:
         """Return the dialogue with the gold replies and every system's; the fact is the user's goal by domain."""
         return view_dialogue(item, rows, self.config.predict_state)
-
-
-def _turn(message: Any, number: int) -> Turn:
-    speakers = {"user": "user", "assistant": "system"}
-    if not isinstance(message, Mapping) or message.get("role") not in speakers:
-        raise LabError(f"messages: {number}: expected an object with role user or assistant, and content")
-    if not isinstance(message.get("content"), str):
-        raise LabError(f"messages: {number}: content is {message.get('content')!r:.40}, expected text")
-    speaker = speakers[message["role"]]
-    return Turn(speaker, message["content"], state=State() if speaker == "user" else None)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from tiny_corpus import write_tiny_corpus
-from tiny_models import tiny_llama, tiny_tokenizer
+from tiny_models import tiny_adapter, tiny_llama, tiny_tokenizer
 
 from lab_lib.corpora.load import load_corpus
 from lab_lib.errors import LabError
@@ -15,6 +15,7 @@ from lab_lib.files import read_json, read_jsonl
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue import dialogue_messages, gold_conversation, shown_dialogues
 from lab_lib.prompts.dialogue_config import DialogueConfig
+from lab_lib.results.rows import read_recorded, subject
 from lab_lib.runs.config import RunConfig, load_recipe, load_run_config, make_task
 from lab_lib.runs.dry_run import show_plan
 from lab_lib.runs.run import STAGES, run
@@ -88,6 +89,23 @@ def test_examples_are_never_dropped_and_their_words_never_cut(places, tmp_path):
         *_, last = gold_conversation(item, tokenizer, short, state, shown=shown)
         assert last.dropped_turns and len(last.ids) <= room
         assert tokenizer.decode(last.ids).startswith(beginning)
+
+
+def test_an_adapter_that_is_there_is_scored_with_other_settings_of_decoding(places, tmp_path):
+    pytest.importorskip("llguidance")
+    model = places[2].partition("=")[2]
+    adapter = tiny_adapter(Path(model), tmp_path / "first" / "adapter")
+    settings = [
+        "training.steps=0", f"model.adapter={adapter}", "task.predict_state=true", "task.calls=constrained",
+        "model.quantisation=none", "prompt.max_tokens=900", "decoding.max_new_tokens=60", "evaluation.resamples=0",
+    ]  # fmt: skip
+    run(load_recipe(places[0], [*places[1:], *settings]), tmp_path / "run", Console(quiet=True))
+    assert (
+        subject(read_recorded(read_json(tmp_path / "run" / "record.json"), "").rows).name
+        == "start: adapter first/adapter"
+    )
+    rows = read_jsonl(tmp_path / "run" / "predictions" / "base.jsonl")
+    assert rows and all(problem.startswith("malformed") for row in rows for problem in row["problems"])  # cut short
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from lab_lib.submissions.benchmark import Benchmark, find_benchmark
 from lab_lib.submissions.form import check_form, packed_path, row_name
 from lab_lib.submissions.lines import Predictions, from_lines, to_lines
 from lab_lib.submissions.safe import PACKED_BYTES, parse_row
-from lab_lib.submissions.tables import SPLIT, find_table
+from lab_lib.submissions.tables import SAMPLE, SAMPLE_SEED, SPLIT, find_table
 
 HEAD_NEEDS = ("recipe", "command", "commit", "machine", "versions")
 SPEED_NEEDS = (*HEAD_NEEDS, "train_its", "infer_its")
@@ -216,7 +216,9 @@ def _record(run: Path) -> dict[str, Any]:
 def _benchmark(record: Mapping[str, Any], run: Path) -> Benchmark:
     """Return what a run is scored on. Raises LabError unless everybody can have its corpus, and test was scored."""
     try:
-        benchmark = find_benchmark(record["task"], record["corpus"])
+        data = record["config"].get("data") or {}
+        sampled = (data.get("max_test"), data.get("seed")) == (SAMPLE, SAMPLE_SEED)
+        benchmark = find_benchmark(record["task"], record["corpus"], sampled)
     except LabError as error:
         raise LabError(f"{run}: {error}") from None
     reported = record.get("reported", {"split": SPLIT})["split"]

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from lab_lib.files import read_json, sha256
-from lab_lib.models.hub import BUNDLED, SHAPES, Source, check_folder, find_source, weight_files
+from lab_lib.models.hub import ADAPTERS, BUNDLED, SHAPES, Source, check_folder, find_source, weight_files
 from lab_lib.models.packaged import ORIGIN, PACKAGED, models_folder
 
-LISTED = tuple(name for name in BUNDLED if name not in SHAPES and name != "town-adapter")
+LISTED = tuple(name for name in BUNDLED if name not in SHAPES and name not in ADAPTERS)
 
 
 def listed() -> list[tuple[str, str, str]]:
     """Return (name, what it is, state) of the models that are bundled or can be fetched."""
     rows = [(name, "pretrained on town and MultiWOZ text, 5.6 million parameters", "bundled") for name in LISTED]
+    rows.append(("town-end-to-end", "an adapter on lab-tiny that serves the town: lab chat town-end-to-end", "bundled"))
     for name, model in PACKAGED.items():
         here = (models_folder() / name / ORIGIN).is_file()
         rows.append(

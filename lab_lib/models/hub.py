@@ -15,7 +15,9 @@ from lab_lib.files import expanded, read_json
 from lab_lib.models.packaged import PACKAGED, packaged_folder
 
 DATA = Path(__file__).parent.parent / "data"
-BUNDLED = {name: DATA / name for name in ("lab-tiny", "t5-tiny", "llama-1m", "llama-20m", "town-adapter")}
+# Adapters on lab-tiny.
+ADAPTERS = {"town-adapter": DATA / "town-adapter", "town-end-to-end": DATA / "town-end-to-end-adapter"}
+BUNDLED = {name: DATA / name for name in ("lab-tiny", "t5-tiny", "llama-1m", "llama-20m")} | ADAPTERS
 # Bundled shapes without weights, for model.from_scratch, and the bundled model whose tokens they read and write.
 SHAPES = {"t5-tiny": "lab-tiny", "llama-1m": "lab-tiny", "llama-20m": "lab-tiny"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")

@@ -210,7 +210,8 @@ class ChatLayout:
 
     def shorten(self, messages: Sequence[Message], room: int, asked: Message | None = None) -> list[Piece]:
         """Cut the user's last words from the left, as little as makes the rest fit."""
-        place = max((n for n, message in enumerate(messages) if message.kind == "user"), default=None)
+        own = (n for n, message in enumerate(messages) if message.kind == "user" and not message.example)
+        place = max(own, default=None)
         text = "" if place is None else messages[place].text
 
         def without(count: int) -> list[Piece]:

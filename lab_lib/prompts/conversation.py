@@ -29,7 +29,7 @@ def converse(
     """
     layout, history = layout_for(tokenizer, config), list(messages)
     for place, message in enumerate(history):
-        if not message.supervised:
+        if not message.supervised or message.example:
             continue
         ids = yield question(history[:place], message, key, layout, room, name)
         if ids is not None:

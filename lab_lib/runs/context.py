@@ -78,7 +78,7 @@ def plan_run(config: RunConfig, stages: Sequence[str], console: Console) -> tupl
     if set(stages) != {"report"}:  # scoring needs no model
         config = fit_prompt(config, console)
     task = make_task(config)
-    if "train" in stages:
+    if "train" in stages or config.training.steps == 0:
         for line in lines_without_effect(config, task):
             console.print(line, highlight=False, markup=False)
     splits = load_splits(task)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab_lib.errors import LabError, shown
 from lab_lib.models.hub import is_local
+from lab_lib.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from lab_lib.tasks.base import Task
@@ -21,7 +22,9 @@ RunConfig = Any  # of runs.config, which asks this file
 LORA = tuple(f"lora.{name}" for name in ("modules", "rank", "alpha", "dropout", "rslora", "embeddings"))
 # Said and never refused: the same small settings may be given to any recipe, to try it for a few steps.
 SAID = ("training.epochs", *LORA)
+OF_TRAINING = ("lora.method", *LORA, *(f"training.{knob.name}" for knob in fields(TrainConfig) if knob.name != "steps"))
 RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
+    *((name, lambda c: c.training.steps == 0, "with training.steps=0: nothing is trained") for name in OF_TRAINING),
     ("data.dev", lambda c: c.data.hold_out > 0, "with data.hold_out above 0: dev is held out of data.train"),
     (
         "data.seed",

@@ -46,6 +46,7 @@ def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> No
     if config.model.adapter is not None and set(stages) & {"base", "train"}:
         check_adapter(config.model.adapter, find_source(config.model.name, config.model.revision))
     if "train" in stages:
+        task.check_training()
         _check_training(config)
     if config.decoding.backend == "vllm" and set(stages) & {"base", "finetuned"}:
         _check_vllm(config, task, "finetuned" in stages)

@@ -159,5 +159,7 @@ def model_line(config: RunConfig) -> str:
         start_name(model.adapter) if model.adapter else "",
         "" if model.quantisation == "none" else model.quantisation,
     ]
+    if config.training.steps == 0:
+        return f"{', '.join(filter(None, held))}; as it is"
     trained = "every weight" if lora.method == "full" else f"LoRA, rank {lora.rank}, on {lora.modules} layers"
     return f"{', '.join(filter(None, held))}; {trained}" + (" and the token embeddings" if lora.embeddings else "")

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.decoding.candidates import candidate_log_probs
+from lab_lib.decoding.generate import reads_once
 from lab_lib.decoding.predictions import decode_to_file
 from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.decoding.shards import shard
+from lab_lib.decoding.shared_prefix import prefix_line
 from lab_lib.evaluation.surprise import reference_surprise
 from lab_lib.files import writing
 from lab_lib.folders import apply_umask, remove, sync
@@ -93,7 +95,9 @@ def write_answers(
 
     config, processes = context.config.decoding, this_process()
     converse = conversations_of(context.task, context.splits.reported, loaded.tokenizer, variant)
-    bar = DecodingProgress(context.console, title, len(shard(processes, prompts)))
+    mine = shard(processes, prompts)
+    context.log(prefix_line(mine, config) if reads_once(loaded.model, config) else None)
+    bar = DecodingProgress(context.console, title, len(mine))
     with merged_for_decoding(loaded.model, config.exact), bar as advance:
         decode_to_file(loaded.model, loaded.tokenizer, prompts, config, path, advance, converse, processes)
 

@@ -171,6 +171,9 @@ class Task(ABC, Generic[Item]):
     def check(self) -> None:
         """Raise LabError for settings that the data show to be impossible. Called before any weight is loaded."""
 
+    def check_training(self) -> None:
+        """Raise LabError for settings that no model can be trained with. Called before any weight is loaded."""
+
     def check_packages(self) -> None:
         """Raise LabError for settings that need a package or a model that is not here. Reads no data."""
 

@@ -1,0 +1,36 @@
+"""A reader of GBNF grammars without recursion: as one regular expression, which says whether a text is accepted."""
+
+from __future__ import annotations
+
+import re
+
+TOKEN = re.compile(
+    r"""\s*(?:(?P<text>"(?:\\.|[^"\\])*")|(?P<set>\[(?:\\.|[^]\\])*\])|(?P<rule>[a-z][a-zA-Z0-9-]*)|(?P<sign>[()|?*+]|\{\d+(?:,\d*)?\}))"""
+)
+ESCAPES = {r"\n": "\n", r"\t": "\t", r"\r": "\r", r"\"": '"', r"\\": "\\"}
+
+
+def read_gbnf(grammar: str) -> re.Pattern[str]:
+    """Return the expression of the rule `root`. Raises ValueError for what is no GBNF, and for unknown rules."""
+    rules = dict(line.split(" ::= ", 1) for line in grammar.splitlines())
+    assert len(rules) == len(grammar.splitlines()), "a rule is there twice"
+    return re.compile(_rule("root", rules))
+
+
+def _rule(name: str, rules: dict[str, str]) -> str:
+    text, place, parts = rules[name], 0, []
+    while place < len(text.rstrip()):
+        found = TOKEN.match(text, place)
+        if found is None:
+            raise ValueError(f"{name}: {text[place:][:40]}")
+        place = found.end()
+        if found["text"]:
+            plain = re.sub(r"\\.", lambda one: ESCAPES[one[0]], found["text"][1:-1])
+            parts.append(f"(?:{re.escape(plain)})")
+        elif found["set"]:
+            parts.append(found["set"])
+        elif found["rule"]:
+            parts.append(_rule(found["rule"], rules))
+        else:
+            parts.append(found["sign"].replace("(", "(?:"))
+    return f"(?:{''.join(parts)})"

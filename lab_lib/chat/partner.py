@@ -72,7 +72,8 @@ def run_partner(folder: Path, config: RunConfig, base: bool, instruction: str | 
     """Return the model of a run. Raises LabError where the run's inputs changed, or it has no model yet."""
     task = make_task(config)
     if not task.converses:
-        raise LabError(f"{folder}: a run of task {task.name}, about whose items nobody can talk: see its report.html")
+        why = f"a run of task {task.name}, about whose items nobody can talk"
+        raise LabError(f"{folder}: {why}: {task.instead_of_chat}")
     if instruction is not None:
         raise LabError("--system is for models by name; the prompts of a run are those that it was trained with")
     model = model_config(config, RunFolder(folder), "base" if base else "finetuned")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
+TOOLS = "tools"  # the name of a system message that holds tools as JSON, for the tools section of a chat template
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Message:
 
     @property
     def is_instruction(self) -> bool:
-        """Whether this is an instruction for all that follows, which truncation never drops."""
-        return self.role == "system" and not self.name
+        """Whether this is an instruction for all that follows, or the tools on offer: truncation never drops it."""
+        return self.role == "system" and self.name in ("", TOOLS)
 
 
 def clean(text: str) -> str:

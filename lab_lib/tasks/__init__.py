@@ -20,6 +20,7 @@ TASKS = {
     "response": "lab_lib.tasks.response:ResponseTask",
     "calls": "lab_lib.tasks.calls:CallsTask",
     "messages": "lab_lib.tasks.messages:MessagesTask",
+    "skills": "lab_lib.tasks.skills:SkillsTask",
     "understanding": "lab_lib.tasks.understanding:UnderstandingTask",
 }
 OWN = "LAB_TASKS"

@@ -134,7 +134,8 @@ class Task(ABC, Generic[Item]):
     `surprise`), `submitted` (the fields of an answer that are scored), `free_text` (whether an answer can be right in
     many wordings: then a row that has the oracle's, word for word, was copied from it), `page_limit` (how many items a
     report page shows; None: all), `published` (what published tables of the task have), `with_effect` (settings that
-    this task uses also where others would ignore them).
+    this task uses also where others would ignore them), `instead_of_chat` (what is said to a person who wants to
+    talk to a model of a task that does not converse).
     """
 
     name: ClassVar[str]
@@ -150,6 +151,7 @@ class Task(ABC, Generic[Item]):
     page_limit: ClassVar[int | None] = None
     published: ClassVar[Published] = Published()
     with_effect: ClassVar[tuple[str, ...]] = ()
+    instead_of_chat: ClassVar[str] = "see its report.html"
 
     def __init__(self, config: Any, data: DataConfig, prompt: PromptConfig, decoding: DecodeConfig) -> None:
         """Keep the settings. A subclass raises LabError here for settings that cannot work together."""

@@ -50,9 +50,8 @@ def _digits(low: str, high: str) -> str:
     if len(low) == 1:
         return f"[{low}-{high}]"
     if low[0] == high[0]:
-        return (
-            f'"{low[0]}" ({_digits(low[1:], high[1:])})' if len(low) > 2 else f'"{low[0]}" {_digits(low[1], high[1])}'
-        )
+        rest = _digits(low[1:], high[1:])
+        return f'"{low[0]}" ({rest})' if "|" in rest else f'"{low[0]}" {rest}'
     first, last, size = int(low[0]), int(high[0]), len(low) - 1
     parts = []
     if set(low[1:]) != {"0"}:
@@ -81,7 +80,7 @@ def _floats(low: float, high: float, decimals: int) -> list[str]:
 
 
 def _fractions(whole: int, bounds: tuple[Fraction, Fraction], size: int) -> str:
-    """Return the strings of `size` digits behind the point that keep a number within its bounds; "" if there is none."""
+    """Return the strings of `size` digits behind the point that keep a number within its bounds, "" if none does."""
     unit = 10**size
     low, high = math.ceil((bounds[0] - whole) * unit), math.floor((bounds[1] - whole) * unit)
     low, high = max(low, 0), min(high, unit - 1)

@@ -35,10 +35,13 @@ class Part:
 def pattern_expression(pattern: str, low: int, high: int, where: str) -> str:
     """Return a regular expression as GBNF, within quotes of a text of `low` to `high` characters.
 
-    A repetition without an end gets one. Raises LabError for what is not expressed here (anchors, look-around, back
-    references, quotes and backslashes), and where the expression may match a text of another length.
+    Repetitions without an end share the room that the others leave, so the grammar may lack long texts that the
+    expression matches. Raises LabError for what is not expressed here (anchors, look-around, back references, quotes
+    and backslashes), and where the expression may match a text of another length.
     """
-    found = _Reader(pattern, high, where).read()
+    reader = _Reader(pattern, 0, where)
+    shortest = reader.read()
+    found = _Reader(pattern, max(high - shortest.high, 0) // max(reader.open, 1), where).read()
     if found.low < low or found.high > high:
         raise LabError(f"{where}: pattern {shown(pattern)} matches {found.low} to {found.high} characters, and the "
                        f"parameter has {low} to {high}: no GBNF grammar says both")  # fmt: skip
@@ -48,8 +51,8 @@ def pattern_expression(pattern: str, low: int, high: int, where: str) -> str:
 class _Reader:
     """Reads one expression from left to right."""
 
-    def __init__(self, pattern: str, most: int, where: str) -> None:
-        self.rest, self.most = pattern, most
+    def __init__(self, pattern: str, room: int, where: str) -> None:
+        self.rest, self.room, self.open = pattern, room, 0
         self.error = f"{where}: pattern {shown(pattern)}: GBNF has no word for {{}}"
 
     def read(self) -> Part:
@@ -74,14 +77,16 @@ class _Reader:
         return Part(text or '""', sum(part.low for part in parts), sum(part.high for part in parts))
 
     def _repeated(self, part: Part) -> Part:
-        """Return a part with the repetition behind it; one without an end fills what room there is."""
+        """Return a part with the repetition behind it; one without an end gets `room` more characters than it needs."""
         found = REPEAT.match(self.rest)
         if found is None:
             return part
         self.rest = self.rest[found.end() :].removeprefix("?")  # lazy or not: the texts are the same
         sign = found[0]
         low, high = {"*": (0, None), "+": (1, None), "?": (0, 1)}.get(sign) or _counts(sign)
-        high = self.most // max(part.low, 1) if high is None else high
+        if high is None:
+            self.open += 1
+            high = low + self.room // max(part.high, 1)
         return Part(f"({part.text}){{{low},{high}}}", part.low * low, part.high * high)
 
     def _atom(self) -> Part:

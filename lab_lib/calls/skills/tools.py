@@ -78,7 +78,7 @@ def _parameters(found: Any, where: str) -> tuple[dict[str, dict[str, Any]], list
 
 
 def _optional(schema: Mapping[str, Any], required: bool) -> dict[str, Any]:
-    """Return a parameter's schema in which what may be left out has a default; null as a type means the default null."""
+    """Return a parameter's schema in which what may be left out has a default: null, where the type says null too."""
     kinds = schema.get("type")
     plain = dict(schema)
     if isinstance(kinds, list) and len(kinds) == 2 and "null" in kinds:

@@ -1,7 +1,7 @@
 """The routes of OpenAI's interface: the model, and chat completions with tools, streamed or not.
 
-A call is short and is checked before it leaves, so a stream begins when all of it is there. The caller runs the calls; a
-request that ends with the results of calls is answered with these results, which are what the assistant says.
+A call is short and is checked before it leaves, so a stream begins when all of it is there. The caller runs the calls:
+a request that ends with the results of calls is answered with these results, which are what the assistant says.
 """
 
 from __future__ import annotations

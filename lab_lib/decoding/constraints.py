@@ -16,6 +16,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from lab_lib.decoding.token_set import TokenSet
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
 
@@ -66,12 +67,18 @@ class ConstraintMask:
                 continue
             if answer not in allowed:
                 allowed[answer] = prompt.constraint.allowed(answer)
-            if (tokens := allowed[answer]) is not None:
-                ids = self._tensor(tokens, row)
-                if not len(ids):
-                    raise self._refusal(prompt, answer)
-                keep_only(row, ids)
+            if (tokens := allowed[answer]) is not None and not self._keep(tokens, row):
+                raise self._refusal(prompt, answer)
         return allowed
+
+    def _keep(self, tokens: Collection[int], row: Any) -> bool:
+        """Mask a row in place; return whether the vocabulary has any of the tokens."""
+        if isinstance(tokens, TokenSet):
+            return keep_masked(row, tokens.mask())
+        ids = self._tensor(tokens, row)
+        if len(ids):
+            keep_only(row, ids)
+        return bool(len(ids))
 
     def _is_over(self, answer: Answer, before: Allowed) -> bool:
         """Return whether an answer has ended, or is of a beam that had nothing allowed left to take."""
@@ -112,3 +119,19 @@ def keep_only(row: Any, ids: Any) -> None:
     kept = row[ids]
     row.fill_(-math.inf)
     row[ids] = kept if kept.max() > -math.inf else kept.new_full(kept.shape, -math.log(len(ids)))
+
+
+def keep_masked(row: Any, mask: Any) -> bool:
+    """Do as `keep_only` with a boolean array, which is the shorter one where a row has more scores than tokens.
+
+    Return whether anything is allowed.
+    """
+    import torch
+
+    kept = torch.from_numpy(mask[: len(row)]).to(row.device)
+    row[len(kept) :] = -math.inf  # scores beyond the vocabulary belong to no token
+    row[: len(kept)].masked_fill_(~kept, -math.inf)
+    if row.max() > -math.inf:
+        return True
+    row[: len(kept)][kept] = -math.log(max(1, int(kept.sum())))
+    return bool(kept.any())

@@ -17,6 +17,7 @@ from lab_lib.evaluation.scores import find_metric
 from lab_lib.models.hardware import Choice, print_choices
 from lab_lib.models.quantised import require_bitsandbytes
 from lab_lib.processes.rank import require_one, world_size
+from lab_lib.prompts.templates import ready_tokenizer
 from lab_lib.runs.config import RunConfig
 from lab_lib.training.kernels import LIGER, require_liger
 from lab_lib.training.loggers import require_loggers
@@ -40,12 +41,24 @@ def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> No
     if set(stages) == {"report"}:
         return
     check_model(config.decoding, has_encoder(config.model))
+    if task.checks_tokenizer:
+        _check_tokenizer(config, task)
     if config.model.adapter is not None and set(stages) & {"base", "train"}:
         check_adapter(config.model.adapter, find_source(config.model.name, config.model.revision))
     if "train" in stages:
         _check_training(config)
     if config.decoding.backend == "vllm" and set(stages) & {"base", "finetuned"}:
         _check_vllm(config, task, "finetuned" in stages)
+
+
+def _check_tokenizer(config: RunConfig, task: Task[Any]) -> None:
+    """Raise LabError for settings of the task that the model's tokenizer cannot do."""
+    from lab_lib.models.hub import find_source
+    from lab_lib.models.tokenizer import load_tokenizer
+
+    tokenizer, _ = load_tokenizer(find_source(config.model.name, config.model.revision))
+    ready_tokenizer(tokenizer, config.prompt)
+    task.check_tokenizer(tokenizer)
 
 
 def _check_training(config: RunConfig) -> None:

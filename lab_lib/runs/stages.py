@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lab_lib.decoding.candidates import candidate_log_probs
 from lab_lib.decoding.predictions import decode_to_file
 from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.decoding.shards import shard
@@ -58,6 +59,7 @@ def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> Non
     if context.task.measures_surprise:
         learned = {item.key: context.task.examples(item, loaded.tokenizer) for item in context.splits.reported}
         context.task.surprise = reference_surprise(learned, loaded)
+    measure_candidates(context, loaded)
     prompts = prompts_of(context.task, context.splits.reported, loaded.tokenizer)
     context.log_prompts(prompts)
     if system == "finetuned" and config.lora.method == "lora":
@@ -68,6 +70,19 @@ def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> Non
     print_choices({"merge for decoding": merge_choice(loaded.model)}, context.console)
     for variant, path in paths.items():
         write_answers(context, loaded, prompts, path, f"decoding {path.stem}", variant)
+
+
+def measure_candidates(context: Context, loaded: Any) -> None:
+    """Measure how likely the given answers of a task are, for the reported and the dev items, and tell the task."""
+    task, splits = context.task, context.splits
+    items = {item.key: item for item in (*splits.reported, *splits.dev)}
+    asked = {key: given for key, item in items.items() if (given := task.candidates(item, loaded.tokenizer))}
+    if not asked:
+        return
+    first = {key: prompts_of(task, [items[key]], loaded.tokenizer)[0].ids for key in asked}
+    pairs, batch = [(first[key], given) for key, given in asked.items()], context.config.decoding.batch_size
+    task.log_probs = dict(zip(asked, candidate_log_probs(pairs, loaded, batch), strict=True))
+    task.calibrate(splits.dev)
 
 
 def write_answers(

@@ -91,7 +91,8 @@ def gather(asked: Iterable[Prompt], parts: Iterable[Sequence[Reply]]) -> Predict
     predictions: dict[str, list[dict[str, Any]]] = {}
     for prompt in asked:
         reply = replies[prompt.key, prompt.turn]
-        predictions.setdefault(prompt.key, []).append({"response": reply.response, **reply.facts})
+        cut = {} if reply.stopped else {"stopped": False}
+        predictions.setdefault(prompt.key, []).append({"response": reply.response, **cut, **reply.facts})
     return predictions
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from lab_lib.corpora.config import DataConfig
+from lab_lib.decoding.candidates import Candidates
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
@@ -26,6 +27,7 @@ from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Example
 from lab_lib.tasks import TaskConfig
+from lab_lib.tasks.about import Public, Published, Words
 
 Log = Callable[[str], None]  # is told one line at a time
 
@@ -39,44 +41,6 @@ class Keyed(Protocol):
 
 
 Item = TypeVar("Item", bound=Keyed)
-
-
-@dataclass(frozen=True)
-class Public:
-    """A corpus that everybody can have: rows of result tables are scored on its test split.
-
-    `trivial_from` is the split that the trivial baselines learn from, the same on every machine.
-    """
-
-    heading: str
-    trivial_from: str = "train"
-
-
-@dataclass(frozen=True)
-class Words:
-    """What the things of a task are called in reports."""
-
-    item: str = "dialogue"
-    items: str = "dialogues"
-    answer: str = "reply"
-    answers: str = "replies"
-    facts: str = "goal"  # what holds for the whole item (`ItemView.facts`)
-
-
-@dataclass(frozen=True)
-class Published:
-    """How `lab leaderboard` sets a task's scores beside a published table.
-
-    `columns` is {heading in the published table: our metric, as the leaderboard prints it}; empty: the metrics of the
-    main table under their own headings. `remark` is a sentence about differences from published numbers. `fault` says
-    what in a published row contradicts the rest of it, `decided` how a file was scored that lacks something; both
-    return "" where there is nothing to say.
-    """
-
-    columns: Mapping[str, Metric] = field(default_factory=dict)
-    remark: str = ""
-    fault: Callable[[Mapping[str, float]], str] = lambda values: ""
-    decided: Callable[[Scores], str] = lambda scores: ""
 
 
 @dataclass(frozen=True)
@@ -159,6 +123,8 @@ class Task(ABC, Generic[Item]):
         self.prepared: Path | None = None  # the folder that `prepare` filled; set by the run
         # Of the items that are decoded next: (minus log probability of the reference answers, their tokens).
         self.surprise: Mapping[str, tuple[float, int]] = {}  # set by the run
+        # Of these and of the dev items: {item key: {answer: its log probability}} of the task's `candidates`.
+        self.log_probs: Mapping[str, Mapping[str, float]] = {}  # set by the run
 
     # ---- data --------------------------------------------------------------------------------------------------
     @abstractmethod
@@ -208,12 +174,20 @@ class Task(ABC, Generic[Item]):
     def check_packages(self) -> None:
         """Raise LabError for settings that need a package or a model that is not here. Reads no data."""
 
+    def check_tokenizer(self, tokenizer: Any) -> None:
+        """Raise LabError for settings that the model's tokenizer cannot do. Called before any weight is loaded."""
+
     def without_effect(self) -> Mapping[str, str]:
         """Return {setting (`section.key`): why it has no effect} for settings that this task does not use."""
         return {}
 
     def prepare(self, splits: Splits[Item], path: Path, log: Log) -> None:
         """Make in the new folder `path` what examples or prompts need: an index, an embedder, preference pairs."""
+
+    @property
+    def checks_tokenizer(self) -> bool:
+        """Whether `check_tokenizer` looks at anything."""
+        return type(self).check_tokenizer is not Task.check_tokenizer
 
     @property
     def prepares(self) -> bool:
@@ -236,6 +210,16 @@ class Task(ABC, Generic[Item]):
     def chat_notes(self) -> Sequence[str]:
         """Return what a person should know before the first answer: what the model misses in a conversation."""
         return ()
+
+    def candidates(self, item: Item, tokenizer: Any) -> Candidates:
+        """Return given answers (or beginnings of answers) whose probability behind the item's first prompt is measured.
+
+        A run measures them before it decodes (`log_probs`), for the items that it reports and for the dev items.
+        """
+        return {}
+
+    def calibrate(self, dev: Sequence[Item]) -> None:
+        """Choose by the dev items what depends on the model's probabilities, in `log_probs`: a threshold."""
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     def read(self, path: Path) -> Predictions:

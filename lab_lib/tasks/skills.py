@@ -6,26 +6,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+from lab_lib.calls.call import Call
 from lab_lib.calls.skills.check import NONE, call_text
+from lab_lib.calls.skills.lark import longest_call
 from lab_lib.calls.skills.load import load_skills, skill_path
 from lab_lib.calls.skills.skill import Skills
 from lab_lib.corpora.chats.types import Said
+from lab_lib.decoding.candidates import Candidates
+from lab_lib.decoding.grammar import Grammar, require_llguidance
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.none_scores import NAMES, THRESHOLD, choose_threshold
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
 from lab_lib.evaluation.skill_scores import score_skills, skill_metrics
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import Conversation, question
-from lab_lib.prompts.encode import Example, training_examples
+from lab_lib.prompts.encode import Example, Prompt, training_examples
 from lab_lib.prompts.messages import Message
 from lab_lib.prompts.templates import layout_for
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Public, Task, TurnView, Words, files_below
+from lab_lib.tasks.skills_answers import grammar_of, name_spellings
 from lab_lib.tasks.skills_baselines import baseline_rows
 from lab_lib.tasks.skills_data import Corpus, SkillItem, corpus_path, read_corpus
 from lab_lib.tasks.skills_text import Describe, skill_messages
+
+FREE = "free"  # the variant without a grammar
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,9 @@ class SkillsConfig(TaskConfig):
     # the model may read about skills that it was not trained on; for the ten of the course that is 300 to 650 tokens a
     # prompt. tools: the section of the tokenizer's own chat template.
     describe: Describe = "nothing"
+    # free: the model writes what it likes. constrained: a grammar of the skills leaves only tokens that make a call
+    # which they accept (extra `constrained`). both: one row of each; the row `fine-tuned` is the constrained one.
+    answers: Literal["free", "constrained", "both"] = "free"
 
 
 class SkillsTask(Task[SkillItem]):
@@ -46,6 +57,7 @@ class SkillsTask(Task[SkillItem]):
     name = "skills"
     Config = SkillsConfig
     main = "exact_macro"
+    submitted = ("response", "stopped", NAMES, THRESHOLD)
     words = Words("request", "requests", "call", "calls", facts="skill")
     public: ClassVar[Mapping[str, Public]] = {"home": Public("Spoken requests for ten skills")}
     with_effect = ("data.seed",)  # it draws the dev set
@@ -56,6 +68,10 @@ class SkillsTask(Task[SkillItem]):
         super().__init__(*settings)
         if self.config.describe == "tools" and self.prompt.template != "chat":
             raise LabError("task.describe=tools needs prompt.template=chat: it is a section of chat templates")
+        self.variants = (FREE,) if self.config.answers == "both" else ()
+        self.threshold: float | None = None  # probability of none from which on nothing is called; chosen on dev
+        self._grammars: dict[Any, Grammar] = {}
+        self._names: dict[Any, Candidates] = {}
 
     # ---- data --------------------------------------------------------------------------------------------------
     @cached_property
@@ -78,8 +94,12 @@ class SkillsTask(Task[SkillItem]):
         return self.corpus.splits
 
     def dropped(self) -> Sequence[str]:
-        """Return the sizes of the splits, and what was left out of the corpus."""
-        return self.corpus.lines
+        """Return the sizes of the splits, and how long a call may be where the grammar does not end it in time."""
+        room = self.decoding.max_new_tokens
+        if self.config.answers == "free" or room > (longest := longest_call(self.skills)):
+            return self.corpus.lines
+        line = f"the grammar has calls of up to {longest} bytes; one of more than {room} tokens is cut: unfinished"
+        return [*self.corpus.lines, f"{line} (decoding.max_new_tokens)"]
 
     def files(self) -> Mapping[str, Path]:
         """Return the files of the skills and of the corpus."""
@@ -112,10 +132,62 @@ class SkillsTask(Task[SkillItem]):
 
     def converse(self, item: SkillItem, tokenizer: Any, variant: str = "") -> Conversation:
         """Yield the one prompt of an item: the beginning of its example."""
+        yield self.question(item, tokenizer, constrained=self.config.answers != "free" and variant != FREE)
+
+    def question(self, item: SkillItem, tokenizer: Any, constrained: bool = False) -> Prompt:
+        """Return the prompt of an item; `constrained` by the grammar of the skills.
+
+        Its facts are the log probabilities of the skills' names and the threshold, where a run has measured them.
+        """
         *said, asked = self.messages(item)
-        room = min(self.decoding.max_new_tokens, self.prompt.max_tokens // 2)  # a call may have any length it can
+        room = min(self.decoding.max_new_tokens, self.prompt.max_tokens // 2)  # a call may be longer than prompts are
         prompt = question(said, asked, item.key, layout_for(tokenizer, self.layout), room)
-        yield replace(prompt, turn=0)  # predictions count the answers that are due
+        constraint = self.grammar(tokenizer).constraint() if constrained else None
+        return replace(prompt, turn=0, facts=self._measured(item.key), constraint=constraint)
+
+    def _measured(self, key: str) -> dict[str, Any]:
+        if key not in self.log_probs:
+            return {}
+        names = {NAMES: {name: round(value, 4) for name, value in self.log_probs[key].items()}}
+        return names if self.threshold is None else {**names, THRESHOLD: self.threshold}
+
+    def interactive(self, variant: str = "") -> bool:
+        """Whether prompts are another kind than those of the main row: without the grammar, in the variant `free`."""
+        return variant == FREE
+
+    def written(self, call: Call, tokenizer: Any) -> tuple[int, ...]:
+        """Return the ids that the model learns to write for a call, EOS last."""
+        messages = skill_messages((Said("user", "hello"),), call, self.skills, "nothing")
+        (example,) = training_examples(messages, "a call", tokenizer, self.layout)
+        return tuple(id for id, counts in zip(example.ids, example.loss_mask, strict=True) if counts)
+
+    def grammar(self, tokenizer: Any) -> Grammar:
+        """Return the grammar of the skills for a tokenizer, compiled once."""
+        if tokenizer not in self._grammars:
+            self._grammars[tokenizer] = grammar_of(self.skills, lambda call: self.written(call, tokenizer), tokenizer)
+        return self._grammars[tokenizer]
+
+    def candidates(self, item: SkillItem, tokenizer: Any) -> Candidates:
+        """Return the names of the skills, and `none`, as the model would begin to write them."""
+        if tokenizer not in self._names:
+            written = lambda call: self.written(call, tokenizer)  # noqa: E731
+            self._names[tokenizer] = name_spellings(self.skills, written, tokenizer)
+        return self._names[tokenizer]
+
+    def calibrate(self, dev: Sequence[SkillItem]) -> None:
+        """Choose the threshold on the probability of none."""
+        self.threshold = choose_threshold([(self.log_probs[one.key], one.call.name) for one in dev])
+
+    def check_packages(self) -> None:
+        """Raise LabError where the grammar's package is not installed."""
+        if self.config.answers != "free":
+            require_llguidance(f"task.answers={self.config.answers}")
+
+    def check_tokenizer(self, tokenizer: Any) -> None:
+        """Raise LabError where the tokenizer has no place for the tools, or the grammar cannot be compiled for it."""
+        self.question(self.item_from({"messages": [{"role": "user", "content": "hello"}]}), tokenizer)
+        if self.config.answers != "free":
+            self.grammar(tokenizer)
 
     def item_from(self, request: Mapping[str, Any]) -> SkillItem:
         """Return the item of a request: {"messages": [{"role", "content"}, ...]}, the last one a user's."""

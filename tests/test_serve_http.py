@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -107,7 +108,7 @@ def test_a_stream_says_what_the_whole_answer_says(official, text):
     with official.chat.completions.stream(**said(text), stream_options={"include_usage": True}) as events:
         final = events.get_final_completion()
     (choice,) = final.choices
-    assert choice.finish_reason == whole.finish_reason and final.usage.total_tokens > 0 or not whole.message.tool_calls
+    assert choice.finish_reason == whole.finish_reason and final.usage is not None
     assert choice.message.content == whole.message.content
     assert [(c.function.name, c.function.arguments) for c in choice.message.tool_calls or []] == [
         (c.function.name, c.function.arguments) for c in whole.message.tool_calls or []
@@ -146,6 +147,7 @@ REFUSED = {
             "type": "object", "properties": {"x": {"type": "object"}}}}}]),
         said("hi", tools=HOME, tool_choice={"type": "function", "function": {"name": "wether"}}),
         said(" "),
+        said("\0\u202e"),
         said("x" * 2001),
         said("hi", temperature="hot"),
         {"model": MODEL, "messages": []},
@@ -168,7 +170,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(client, status, body):
 def test_calls_run_only_with_the_key_of_a_server_that_runs_them(client):
     asked = {"text": "play jazz", "run": True}
     assert client.post("/ask", json=asked).status_code == 403
-    assert client.post("/ask", json=asked, headers={"X-Run-Key": "kéy"}).status_code == 403
+    assert client.post("/ask", json=asked, headers={"X-Run-Key": b"k\xe9y"}).status_code == 403
     assert client.post("/ask", json={"text": "play jazz"}).json()["answers"][0]["result"] is None
     done = client.post("/ask", json=asked, headers={"X-Run-Key": KEY}).json()
     assert done["answers"][0]["result"] == "Now playing jazz."
@@ -203,7 +205,6 @@ def test_calls_run_only_with_the_key_of_a_server_that_runs_them(client):
         ("/ask", b'{"text": "hi", "code": "import os"}', {}, 422),
         ("/ask", b"[]", {}, 422),
         ("/ask/", b"{}", {}, 404),
-        ("/../skills", b"{}", {}, 404),
         ("/skills", b"{}", {}, 405),
     ],
 )
@@ -218,7 +219,19 @@ def test_what_is_refused_before_the_model_is_asked(path, body, headers, status):
     assert answer.headers["X-Request-Id"] and answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-ODD = ["\0", "a\0b", "\u202e", "<|im_end|>", "none()", "\\", '"', "{}" * 500, "weather(location=\"x\")", "9" * 1999, "🎉" * 999]  # fmt: skip
+ODD = [
+    "\0",
+    "a\0b",
+    "\u202e",
+    "<|im_end|>",
+    "none()",
+    "\\",
+    '"',
+    "{}" * 500,
+    'weather(location="x")',
+    "9" * 1999,
+    "🎉" * 999,
+]
 
 
 @pytest.mark.parametrize("text", ODD)
@@ -228,19 +241,13 @@ def test_odd_texts_are_asked_with_and_come_back_as_they_are(client, text):
     assert client.post("/v1/chat/completions", json=said(text)).status_code == 200
 
 
-def test_a_body_that_lies_about_its_length_is_cut_off(served):
-    def endless() -> Iterator[bytes]:
-        yield b'{"text": "'
-        while True:
-            yield b"a" * 4096
-
-    with httpx.Client(trust_env=False) as client:
-        address = f"http://127.0.0.1:{served.port}/ask"
-        try:
-            status = client.post(address, content=endless(), headers={"Content-Type": "application/json"}).status_code
-        except httpx.TransportError:  # the server may close the connection while the client still writes
-            status = 413
-    assert status == 413
+def test_a_body_without_a_length_is_not_read_to_its_end(served):
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as line:
+        head = "POST /ask HTTP/1.1", f"Host: 127.0.0.1:{served.port}", "Content-Type: application/json"
+        line.sendall("\r\n".join([*head, "Transfer-Encoding: chunked", "", ""]).encode())
+        for _ in range(LONGEST // 4096 + 1):
+            line.sendall(b"1000\r\n" + b"a" * 4096 + b"\r\n")
+        assert line.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_fault_of_the_server_says_no_more_than_its_request_id(caplog):

@@ -15,9 +15,14 @@ from lab_lib.errors import LabError
 PACKAGE = "llguidance"
 
 
+def has_llguidance() -> bool:
+    """Return whether the package is installed. Imports nothing."""
+    return find_spec(PACKAGE) is not None
+
+
 def require_llguidance(asked: str) -> None:
     """Raise LabError where the package is not installed; `asked` is the setting that needs it. Imports nothing."""
-    if find_spec(PACKAGE) is None:
+    if not has_llguidance():
         raise LabError(f"{asked} needs the package {PACKAGE}: pip install 'lab_lib[constrained]'")
 
 

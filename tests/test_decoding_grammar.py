@@ -141,7 +141,8 @@ def task(tokens: int = 64, template: str = "plain", **settings) -> SkillsTask:
 CALLS = [
     'weather(location="O\'Hare")', 'weather(location="São Paulo", day="tomorrow")', "none()",
     'translate(text="say \\"東京\\" \\\\ 🎉", language="Japanese")', 'calculate(expression="9*9")',
-    'add_to_list(items=["milk", "x"])', 'convert(amount=2.5, unit="km", to="miles")', 'set_alarm(time="06:30", repeat=True)',
+    'add_to_list(items=["milk", "x"])', 'convert(amount=2.5, unit="km", to="miles")',
+    'set_alarm(time="06:30", repeat=True)',
 ]  # fmt: skip
 
 
@@ -243,9 +244,7 @@ def test_going_back_to_another_answer_asks_the_same_question(tokenizer):
 
 def test_without_the_package_one_line_names_the_extra(monkeypatch):
     monkeypatch.setattr(room, "find_spec", lambda name: None)
-    with pytest.raises(
-        LabError,
-        match=r"^task\.answers=constrained needs the package llguidance: pip install 'lab_lib\[constrained\]'$",
-    ):
+    said = r"^task\.answers=constrained: the package llguidance is not installed: pip install -e '\.\[constrained\]'$"
+    with pytest.raises(LabError, match=said):
         task().check_packages()
     SkillsTask(SkillsConfig("skills"), DataConfig("home"), PromptConfig(), DecodeConfig()).check_packages()

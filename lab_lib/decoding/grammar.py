@@ -15,15 +15,10 @@ from lab_lib.errors import LabError
 PACKAGE = "llguidance"
 
 
-def has_llguidance() -> bool:
-    """Return whether the package is installed. Imports nothing."""
-    return find_spec(PACKAGE) is not None
-
-
 def require_llguidance(asked: str) -> None:
     """Raise LabError where the package is not installed; `asked` is the setting that needs it. Imports nothing."""
-    if not has_llguidance():
-        raise LabError(f"{asked} needs the package {PACKAGE}: pip install 'lab_lib[constrained]'")
+    if find_spec(PACKAGE) is None:
+        raise LabError(f"{asked}: the package {PACKAGE} is not installed: pip install -e '.[constrained]'")
 
 
 class Grammar:

@@ -15,7 +15,7 @@ import numpy as np
 
 from lab_lib.calls.skills.skill import NO_SKILL
 from lab_lib.errors import LabError, shown
-from lab_lib.evaluation.scores import Metric
+from lab_lib.evaluation.scores import Metric, row_curve
 
 NAMES, THRESHOLD = "names", "threshold"  # fields of a prediction
 GROUP = "The probability that nothing was asked"
@@ -117,17 +117,14 @@ def _number(value: Any, key: str) -> float:
     return float(value)
 
 
-class NoneFigures:
-    """The values of summed counts, see `none_counts`, as fractions of 1; None for what was not measured."""
-
-    def __call__(self, sums: np.ndarray) -> dict[str, float | None]:
-        """Return {metric: value}."""
-        nothing, calls, gate = sums[:LEVELS], sums[LEVELS : 2 * LEVELS], sums[2 * LEVELS :]
-        return {
-            "auroc": auroc(nothing, calls),
-            "false_triggers_gated": float(gate[1] / gate[0]) if gate[0] else None,
-            "misses_gated": float(gate[3] / gate[2]) if gate[2] else None,
-        }
+def none_figures(sums: np.ndarray) -> dict[str, float | None]:
+    """Return {metric: value} of summed counts, see `none_counts`, in shares of 1; None for what was not measured."""
+    nothing, calls, gate = sums[:LEVELS], sums[LEVELS : 2 * LEVELS], sums[2 * LEVELS :]
+    return {
+        "auroc": auroc(nothing, calls),
+        "false_triggers_gated": float(gate[1] / gate[0]) if gate[0] else None,
+        "misses_gated": float(gate[3] / gate[2]) if gate[2] else None,
+    }
 
 
 def auroc(nothing: np.ndarray, calls: np.ndarray) -> float | None:
@@ -150,3 +147,14 @@ def curve(sums: np.ndarray) -> list[tuple[float, float, float]]:
     missed = 1 - np.concatenate([[0.0], np.cumsum(calls)]) / calls.sum()
     cuts = [probability(level * STEP - ENDS) for level in range(LEVELS + 1)]
     return [(cut, float(one), float(other)) for cut, one, other in zip(cuts, triggered, missed, strict=True)]
+
+
+def trade_off(sums: np.ndarray) -> list[dict[str, Any]]:
+    """Return the curve of false triggers against misses, as reports draw it; none where nothing was measured."""
+    points = list(dict.fromkeys((100 * one, 100 * other) for _, one, other in curve(sums)))
+    if not points:
+        return []
+    gate = sums[2 * LEVELS :]
+    chosen = [100 * gate[1] / gate[0], 100 * gate[3] / gate[2]] if gate[0] and gate[2] else []
+    labels = "False triggers (% of requests for nothing)", "Misses (% of requests for a skill)"
+    return [row_curve("When to call nothing", *labels, points, chosen, "the threshold of dev")]

@@ -21,7 +21,7 @@ from lab_lib.calls.skills.skill import NO_SKILL, Skills
 from lab_lib.errors import LabError
 from lab_lib.evaluation.bootstrap import intervals
 from lab_lib.evaluation.config import EvaluateConfig
-from lab_lib.evaluation.none_scores import NONE_METRICS, NoneFigures, none_counts
+from lab_lib.evaluation.none_scores import NONE_METRICS, none_counts, none_figures, trade_off
 from lab_lib.evaluation.scores import Metric, Predictions, Scores, Verdict
 from lab_lib.evaluation.skill_calls import Judged, judge
 
@@ -52,20 +52,28 @@ def skill_metrics(names: Sequence[str]) -> tuple[Metric, ...]:
 
 
 class Figures:
-    """The values of summed counts: those of each class, those of all, those of the probabilities of none."""
+    """The values of summed counts: those of each class, those of all, those of the probabilities of none.
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = (*names, NO_SKILL)
-        self.of_none = NoneFigures()
+    `keys` are the metrics that have a value; a resample without one gives NaN, and then there is no interval. None: all
+    that there are.
+    """
+
+    def __init__(self, names: Sequence[str], keys: Sequence[str] | None = None) -> None:
+        self.names, self.keys = (*names, NO_SKILL), keys
 
     def __call__(self, sums: np.ndarray) -> dict[str, float]:
-        """Return {metric: value}; without those of what was not measured or not asked."""
+        """Return {metric: value}."""
+        found = {key: 100 * value for key, value in self._shares(sums).items() if value is not None}
+        return found if self.keys is None else {key: found.get(key, float("nan")) for key in self.keys}
+
+    def _shares(self, sums: np.ndarray) -> dict[str, float | None]:
+        """Return {metric: value in shares of 1, None for what was not measured or not asked}."""
         end = len(OF_CLASS) * len(self.names)
         by_class = sums[:end].reshape(-1, len(OF_CLASS))
         asked, exact, tolerant, function = by_class.T
         counted = dict(zip(OF_ALL, sums[end:], strict=False))
         calls, nothing, total = asked[:-1].sum(), asked[-1], asked.sum()
-        ratios = {
+        return {
             "exact_macro": _mean(exact[:-1], asked[:-1]),
             "tolerant_macro": _mean(tolerant[:-1], asked[:-1]),
             "exact": _ratio(exact.sum(), total),
@@ -76,9 +84,8 @@ class Figures:
             "valid": _ratio(counted["valid"], total),
             "unfinished": _ratio(counted["unfinished"], total),
             **{f"exact_{name}": _ratio(*pair) for name, *pair in zip(self.names, exact, asked, strict=True)},
+            **none_figures(sums[end + len(OF_ALL) :]),
         }
-        of_none = self.of_none(sums[end + len(OF_ALL) :])
-        return {key: 100 * value for key, value in {**ratios, **of_none}.items() if value is not None}
 
 
 def _ratio(part: float, whole: float) -> float | None:
@@ -103,15 +110,15 @@ def score_skills(
         if len(predictions[key]) != 1:
             raise LabError(f"{key}: {len(predictions[key])} answers, expected one")
     judged = {key: judge(predictions[key][0], gold[key], skills) for key in asked}
-    figures = Figures(names)
-    own = np.array([_counts(gold[key], judged[key], figures.names) for key in asked]).reshape(len(asked), -1)
+    own = np.array([_counts(gold[key], judged[key], (*names, NO_SKILL)) for key in asked]).reshape(len(asked), -1)
     of_none = none_counts([(predictions[key][0], gold[key].name, judged[key].triggers, key) for key in asked])
     counts = np.hstack([own, of_none])
-    values = figures(counts.sum(axis=0))
-    ranges = _intervals(counts, figures, settings, values)
+    values = Figures(names)(counts.sum(axis=0))
+    figures = Figures(names, list(values))
+    ranges = intervals(counts, figures, settings.resamples, settings.seed) if settings.resamples else {}
     return Scores(
         values=values,
-        intervals=ranges,
+        intervals={key: pair for key, pair in ranges.items() if not np.isnan(pair).any()},
         counts=counts,
         of_counts=figures,
         per_item={key: verdict(found, gold[key]) for key, found in judged.items()},
@@ -119,7 +126,11 @@ def score_skills(
         answers=len(asked),
         signature=f"skills|resamples:{settings.resamples}|seed:{settings.seed}|lab_lib:{lab_lib.__version__}",
         notes=_notes(list(judged.values())),
-        extra={"predicted": _confusion(gold, judged), "causes": dict(_causes(judged.values()).most_common())},
+        extra={
+            "predicted": _confusion(gold, judged),
+            "causes": dict(_causes(judged.values()).most_common()),
+            "curves": trade_off(counts[:, own.shape[1] :].sum(axis=0)),
+        },
     )
 
 
@@ -129,20 +140,6 @@ def _counts(gold: Call, found: Judged, names: Sequence[str]) -> list[float]:
     nothing = gold.name == NO_SKILL
     flags = found.call is not None, not found.finished, nothing and found.triggers, not nothing and not found.triggers
     return [*of_class.ravel().tolist(), *found.pairs, *map(float, flags)]
-
-
-def _intervals(
-    counts: np.ndarray, figures: Figures, settings: EvaluateConfig, values: Mapping[str, float]
-) -> dict[str, tuple[float, float]]:
-    """Return the intervals of the values; a resample that lacks a whole class has no value of it."""
-    if not settings.resamples:
-        return {}
-
-    def every(sums: np.ndarray) -> dict[str, float]:
-        found = figures(sums)
-        return {key: found.get(key, values[key]) for key in values}
-
-    return intervals(counts, every, settings.resamples, settings.seed)
 
 
 def verdict(found: Judged, gold: Call) -> Verdict:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from lab_lib.calls.skills.skill import NO_SKILL, Skills
 from lab_lib.chat.writer import Writer
 from lab_lib.corpora.chats.types import Said
 from lab_lib.decoding.candidates import Candidates, candidate_log_probs
-from lab_lib.decoding.grammar import has_llguidance
+from lab_lib.decoding.grammar import PACKAGE
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.none_scores import THRESHOLD, shares
@@ -49,7 +50,7 @@ def open_assistant(name: str | None, console: Console) -> Assistant:
         raise LabError(f"{folder}: a run of task {task.name}; only runs of the task skills call skills")
     model = model_config(config, RunFolder(folder), "finetuned")
     require_unchanged(config, folder, lambda line: console.print(line, highlight=False, markup=False))
-    if not has_llguidance():
+    if not has_grammar():
         console.print("note: llguidance is not installed (extra `constrained`): calls are written freely, then checked",
                       highlight=False, markup=False)  # fmt: skip
     threshold = chosen_threshold(RunFolder(folder))
@@ -83,6 +84,11 @@ class Beginning:
         return frozenset(self.ids[len(answer) : len(answer) + 1]) or None
 
 
+def has_grammar() -> bool:
+    """Return whether llguidance is installed. Imports nothing."""
+    return find_spec(PACKAGE) is not None
+
+
 class RunModel:
     """A loaded model and its task. On a CPU its layers are merged for as long as it lives."""
 
@@ -108,7 +114,7 @@ class RunModel:
         if name == NO_SKILL:
             return Written(call_text(NONE), 1.0, prompt_tokens=len(prompt.ids))
         constraint: Any = Beginning(tuple(spellings[0]))
-        if has_llguidance():
+        if has_grammar():
             alone = Skills([skills[name]])
             constraint = grammar_of(alone, self._written, self.tokenizer, none=False).constraint()
         ids = self._writer.write(replace(prompt, constraint=constraint), lambda ids: check())

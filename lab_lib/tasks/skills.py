@@ -32,6 +32,7 @@ from lab_lib.tasks.skills_answers import grammar_of, name_spellings
 from lab_lib.tasks.skills_baselines import baseline_rows
 from lab_lib.tasks.skills_data import Corpus, SkillItem, corpus_path, read_corpus
 from lab_lib.tasks.skills_text import Describe, skill_messages
+from lab_lib.tasks.skills_variants import Pool, copies, known_values
 
 FREE = "free"  # the variant without a grammar
 
@@ -49,6 +50,13 @@ class SkillsConfig(TaskConfig):
     # free: the model writes what it likes. constrained: a grammar of the skills leaves only tokens that make a call
     # which they accept (extra `constrained`). both: one row of each; the row `fine-tuned` is the constrained one.
     answers: Literal["free", "constrained", "both"] = "free"
+    # Copies of each training request with other values (those of other training requests), casing and punctuation.
+    copies: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse fewer copies than none."""
+        if self.copies < 0:
+            raise LabError(f"task.copies={self.copies}: expected 0 or more")
 
 
 class SkillsTask(Task[SkillItem]):
@@ -126,9 +134,16 @@ class SkillsTask(Task[SkillItem]):
         """The settings of prompts: only the last answer is supervised, so an example is a turn."""
         return self.prompt if self.prompt.format == "pairs" else replace(self.prompt, format="turns")
 
+    @cached_property
+    def pool(self) -> Pool:
+        """The values of training requests, for copies."""
+        return known_values(self.load().get(self.data.train, ()))
+
     def examples(self, item: SkillItem, tokenizer: Any) -> list[Example]:
-        """Return the one example of an item: what was said and its call."""
-        return training_examples(self.messages(item), item.key, tokenizer, self.layout)
+        """Return the example of an item, what was said and its call; of a training item those of its copies too."""
+        extra = copies(item, self.pool, self.config.copies, self.data.seed) if item.learned and self.config.copies else []
+        made = [training_examples(self.messages(one), one.key, tokenizer, self.layout) for one in (item, *extra)]
+        return [example for examples in made for example in examples]
 
     def converse(self, item: SkillItem, tokenizer: Any, variant: str = "") -> Conversation:
         """Yield the one prompt of an item: the beginning of its example."""

@@ -15,42 +15,20 @@ from scripted_skills import ScriptedModel, scripted
 fastapi = pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 import httpx  # noqa: E402
 import schemathesis  # noqa: E402
-import uvicorn  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
+from loopback import Served  # noqa: E402
 from schemathesis import checks  # noqa: E402
 from schemathesis.specs.openapi import checks as openapi_checks  # noqa: E402
 
 from lab_lib.calls.skills.load import load_skills  # noqa: E402
 from lab_lib.calls.skills.skill import tool  # noqa: E402
 from lab_lib.serve import assistant as room  # noqa: E402
-from lab_lib.serve.http import app as application  # noqa: E402
 from lab_lib.serve.http.app import assistant_routers, make_app  # noqa: E402
 from lab_lib.serve.http.guard import LONGEST, LONGEST_AUDIO  # noqa: E402
 
 KEY = "the-key"
 MODEL = "runs/home"
 HOME = [tool(skill) for skill in load_skills(["home"]).values()]
-
-
-class Served:
-    """A server on a free port of this machine, in a thread."""
-
-    def __init__(self, app: Any) -> None:
-        self.socket = application._listen("127.0.0.1", 0)
-        self.port = self.socket.getsockname()[1]
-        self.server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
-        self.thread = threading.Thread(target=self.server.run, args=([self.socket],), daemon=True)
-
-    def __enter__(self) -> Served:
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.server.should_exit = True
-        self.thread.join()
-        self.socket.close()
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +197,18 @@ def test_what_is_refused_before_the_model_is_asked(path, body, headers, status):
     assert answer.headers["X-Request-Id"] and answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-ODD = ["a\0b", "a\u202e", "<|im_end|>", "none()", "\\", '"', "{}" * 500, 'weather(location="x")', "9" * 1999, "🎉" * 999]
+ODD = [
+    "a\0b",
+    "a\u202e",
+    "<|im_end|>",
+    "none()",
+    "\\",
+    '"',
+    "{}" * 500,
+    'weather(location="x")',
+    "9" * 1999,
+    "🎉" * 999,
+]
 
 
 @pytest.mark.parametrize("text", ODD)

@@ -43,7 +43,7 @@ def assistant_routers(assistant: Assistant, key: str | None) -> list[APIRouter]:
 
 def serve(assistant: Assistant, host: str, port: int, run: bool, console: Console) -> None:
     """Serve until Ctrl-C. Raises LabError for an address that cannot be listened on."""
-    listening = _listen(host, port)
+    listening = listen_on(host, port)
     port = listening.getsockname()[1]
     key = secrets.token_urlsafe(24) if run else None
     known = [f"{name}:{port}" for name in LOOPBACK] if host in LOOPBACK else []
@@ -57,7 +57,8 @@ def serve(assistant: Assistant, host: str, port: int, run: bool, console: Consol
     uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[listening])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen_on(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises LabError for an address that cannot be listened on."""
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:

@@ -63,7 +63,7 @@ function likely({ utterance, options }) {
     const head = make("th", "", name);
     head.scope = "row";
     const bar = make("span", "bar");
-    bar.style.width = percent(probability);
+    bar.style.width = `${100 * probability}%`;
     return make("tr", "", head, make("td", "", bar, make("span", "number", percent(probability))));
   });
   $("options").replaceChildren(make("table", "", make("caption", "", utterance), make("tbody", "", ...rows)));

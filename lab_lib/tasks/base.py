@@ -221,6 +221,10 @@ class Task(ABC, Generic[Item]):
     def calibrate(self, dev: Sequence[Item]) -> None:
         """Choose by the dev items what depends on the model's probabilities, in `log_probs`: a threshold."""
 
+    def beside_model(self) -> Mapping[str, str]:
+        """Return {file name: text} of what whoever serves an exported model needs beside it: a grammar."""
+        return {}
+
     # ---- judgement ---------------------------------------------------------------------------------------------
     def read(self, path: Path) -> Predictions:
         """Read somebody's prediction file, in our layout or a published one. Raises LabError naming file and record."""

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 
 from lab_lib.calls.call import Call
 from lab_lib.calls.skills.check import NONE, call_text
-from lab_lib.calls.skills.lark import longest_call
+from lab_lib.calls.skills.gbnf import gbnf
+from lab_lib.calls.skills.lark import call_grammar, longest_call
 from lab_lib.calls.skills.load import load_skills, skill_path
 from lab_lib.calls.skills.skill import Skills
 from lab_lib.corpora.chats.types import Said
@@ -141,8 +142,9 @@ class SkillsTask(Task[SkillItem]):
 
     def examples(self, item: SkillItem, tokenizer: Any) -> list[Example]:
         """Return the example of an item, what was said and its call; of a training item those of its copies too."""
-        extra = copies(item, self.pool, self.config.copies, self.data.seed) if item.learned and self.config.copies else []
-        made = [training_examples(self.messages(one), one.key, tokenizer, self.layout) for one in (item, *extra)]
+        count = self.config.copies if item.learned else 0
+        every = [item, *(copies(item, self.pool, count, self.data.seed) if count else ())]
+        made = [training_examples(self.messages(one), one.key, tokenizer, self.layout) for one in every]
         return [example for examples in made for example in examples]
 
     def converse(self, item: SkillItem, tokenizer: Any, variant: str = "") -> Conversation:
@@ -215,6 +217,14 @@ class SkillsTask(Task[SkillItem]):
     def converses(self) -> bool:
         """A call is not an answer to go on talking about: `lab calls ask` is for people."""
         return False
+
+    def beside_model(self) -> Mapping[str, str]:
+        """Return the grammar of the calls, as llguidance and as llama.cpp read it."""
+        try:
+            for_llama = gbnf(self.skills)
+        except LabError as error:
+            for_llama = f"# no grammar in GBNF: {error}\n"
+        return {"skills.lark": call_grammar(self.skills), "skills.gbnf": for_llama}
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     def score(self, items: Sequence[SkillItem], predictions: Predictions, settings: EvaluateConfig) -> Scores:

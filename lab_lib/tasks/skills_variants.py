@@ -61,7 +61,7 @@ def _copy(item: SkillItem, pool: Pool, rng: random.Random) -> SkillItem:
 
 
 def _swapped(text: str, value: Any, known: Sequence[Any], rng: random.Random) -> tuple[str, Any]:
-    """Return a request and a value (or list of values), each part that is said word for word replaced by another one."""
+    """Return a request and a value (or list), each part that is said word for word replaced by another one."""
     parts = value if isinstance(value, list) else [value]
     found = []
     for part in parts:
@@ -88,7 +88,7 @@ def _said(value: Any) -> str:
 
 
 def _reshaped(text: str, arguments: Mapping[Any, Any], rng: random.Random) -> str:
-    """Return a request with another mark at its end, and its first letter small or large unless it belongs to a value."""
+    """Return a request with another mark at its end, and its first letter small or large unless a value has it."""
     bare = text.rstrip(".!?")
     text = bare + rng.choice(["", "", ".", text[len(bare) :]])
     first = text.split(maxsplit=1)[0] if text.split() else ""

@@ -215,6 +215,7 @@ def test_what_no_assistant_can_be_made_of(tmp_path, monkeypatch, cli):
     with pytest.raises(LabError, match="a run of task response; only runs of the task skills call skills"):
         open_assistant(str(tmp_path), console)
     assert cli("calls", "ask")[0] == 2 and cli("serve", "nowhere")[0] == 2
+    assert "put what you say in quotes" in cli("calls", "ask", "play", "some", "jazz")[2]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +231,7 @@ def test_lab_calls_ask_prints_the_call_alone(text, code, out, err, cli, monkeypa
     monkeypatch.setattr(run_model, "open_assistant", lambda name, console: scripted())
     found = cli("calls", "ask", text)
     assert found[:2] == (code, out) and err in found[2]
-    found = cli("calls", "ask", text, "--json")
+    found = cli("calls", "ask", "runs/home", text, "--json")
     assert found[0] == code and json.loads(found[1])[0]["utterance"] == text
 
 

@@ -17,26 +17,25 @@ Run = Annotated[bool, typer.Option("--run", help="Run the call: a process of its
 
 
 def ask(
-    text: Annotated[str | None, typer.Argument(help="What you say, in quotes.")] = None,
-    audio: Annotated[Path | None, typer.Option(help="A recording instead of a text (extra `speech`).")] = None,
-    folder: Annotated[
-        str | None, typer.Option("--from", help="The run. Default: the newest of the task skills in runs/.")
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN] TEXT", help="A run folder (default: the newest in runs/), and what you say."),
     ] = None,
+    audio: Annotated[Path | None, typer.Option(help="A recording instead of TEXT (extra `speech`).")] = None,
     run: Run = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all about the answer as JSON.")] = False,
 ) -> None:
     """Print the call that a model makes of a request, how sure it is, and what else was likely.
 
-    `none()`: nothing was asked. Exit code 1: no call, because of something that is said on stderr.
+    `none()`: nothing was asked. Exit code 1: no call; why not is said on stderr.
     """
     from lab_lib.serve.answers import Answer
     from lab_lib.serve.run_model import open_assistant
     from lab_lib.serve.show import show
 
-    if (text is None) == (audio is None):
-        raise LabError("say something: a text in quotes, or --audio FILE")
+    folder, text = _run_and_text(words or [], audio)
     assistant = open_assistant(folder, console)
-    said = str(text) if audio is None else _heard(audio)
+    said = text if audio is None else _heard(audio)
     answers = assistant.ask(said, run=run) if said or audio is None else [Answer("", reason="nothing", said=SILENCE)]
     if as_json:
         print(json.dumps([asdict(answer) for answer in answers], indent=1, ensure_ascii=False))
@@ -45,6 +44,16 @@ def ask(
         out = safe_console(highlight=False, soft_wrap=True)
         fine = show(answers, lambda line: out.print(line, markup=False), print_line)
     raise typer.Exit(0 if fine else 1)
+
+
+def _run_and_text(words: list[str], audio: Path | None) -> tuple[str | None, str]:
+    """Return the run, None for the newest, and the text. Raises LabError for too few or too many words."""
+    if audio is None and not words:
+        raise LabError("say something: a text in quotes, or --audio FILE")
+    *runs, text = words if audio is None else [*words, ""]
+    if len(runs) > 1:
+        raise LabError(f"{len(words)} words: put what you say in quotes, after the run folder")
+    return (runs[0] if runs else None), text
 
 
 def _heard(audio: Path) -> str:

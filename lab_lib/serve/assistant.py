@@ -162,6 +162,6 @@ def _run(answer: Answer, skills: Skills) -> Answer:
     if not answer.call:
         return answer
     try:
-        return replace(answer, result=run_call(Call(answer.name, dict(answer.arguments)), skills))
+        return replace(answer, result=run_call(Call(answer.name, {**answer.arguments}), skills))
     except (ParseError, CallRefused) as error:
         return replace(answer, said=f"Not run: {error}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
@@ -13,6 +12,7 @@ from lab_lib.calls.skills.skill import prompt_text, tool
 from lab_lib.serve.answers import Answer
 from lab_lib.serve.assistant import LONGEST, Assistant
 from lab_lib.serve.http.problems import Refusal, documented
+from lab_lib.serve.http.speech import understands_speech
 
 
 class Ask(BaseModel):
@@ -55,8 +55,8 @@ def router(assistant: Assistant, key: str | None) -> APIRouter:
     def skills() -> Known:
         """Say what this server can do."""
         found = [Described(name=s.name, prompt=prompt_text(s), tool=tool(s)) for s in assistant.skills.values()]
-        speech = find_spec("faster_whisper") is not None
-        return Known(model=assistant.name, skills=found, threshold=assistant.threshold, runs=bool(key), speech=speech)
+        threshold, speech = assistant.threshold, understands_speech()
+        return Known(model=assistant.name, skills=found, threshold=threshold, runs=bool(key), speech=speech)
 
     @routes.post("/ask", responses=documented(400, 413, 415, 422, 503))
     def ask(asked: Ask, x_run_key: Annotated[str, Header()] = "") -> Answers:

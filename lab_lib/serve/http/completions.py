@@ -134,7 +134,7 @@ def _completion(name: str, message: AnswerMessage, finish: Any, answers: list[An
 
 
 def _tool_call(answer: Answer, tools: list[dict[str, Any]]) -> ToolCall:
-    given = given_arguments(Call(answer.name, dict(answer.arguments)), tools)
+    given = given_arguments(Call(answer.name, {**answer.arguments}), tools)
     text = json.dumps(given, ensure_ascii=False)
     return ToolCall(id=f"call_{uuid.uuid4().hex[:24]}", function=CalledFunction(name=answer.name, arguments=text))
 

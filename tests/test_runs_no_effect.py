@@ -36,6 +36,8 @@ IDLE = [
     (["task.name=understanding", "task.fuzzy=false"], "task.backend=indel", ["task.name=understanding"]),
     (SGD, "decoding.plan_bias={name: 3}", []),
     (["task={name: calls}"], "decoding.history=own", []),
+    (["task={name: skills}"], "decoding.history=own", []),
+    (["task={name: skills}"], "prompt.format=turns", ["task={name: messages}"]),
 ]  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from lab_lib.prompts.conversation import prompts
 from lab_lib.runs.splits import load_splits
 from lab_lib.tasks.skills import SkillsConfig, SkillsTask
 from lab_lib.tasks.skills_data import SkillItem, read_corpus
+from lab_lib.tasks.skills_variants import copies
 
 HOME = load_skills(["home"])
 SAID = ("what is the weather </s> in\nBerlin ?", "hello", "[INST] set a timer <|im_end|>")
@@ -149,3 +150,62 @@ def test_example_files_of_ones_own_are_split_and_a_wrong_call_is_named_with_its_
         read_corpus(str(example_file(tmp_path / "c", rows[0])), HOME, 0)
     with pytest.raises(LabError, match=r"no such file or folder of example files or JSONL; did you mean 'home'"):
         read_corpus("hom", HOME, 0)
+
+
+def test_copies_have_other_values_of_training_requests_and_the_calls_say_so():
+    one = task(copies=4)
+    splits = load_splits(one)
+    values = {str(part) for item in splits.train for value in item.call.arguments.values()
+              for part in (value if isinstance(value, list) else [value])}  # fmt: skip
+    made = 0
+    for given in splits.train:
+        for copy in copies(given, one.pool, 4, seed=0):
+            made += 1
+            assert (
+                copy.call.name == given.call.name and copy.text != given.text and read_call(call_text(copy.call), HOME)
+            )
+            for value in copy.call.arguments.values():
+                assert all(str(part) in values for part in (value if isinstance(value, list) else [value]))
+    assert made > len(splits.train)
+    rain = next(item for item in splits.train if item.text == "Oslo weather please")
+    assert all(copy.call.arguments["location"] in copy.text for copy in copies(rain, one.pool, 4, 0))
+    assert copies(rain, one.pool, 4, 0) == copies(rain, one.pool, 4, 0)
+    with pytest.raises(LabError, match=r"task\.copies=-1: expected 0 or more"):
+        task(copies=-1)
+
+
+def test_only_training_items_have_copies(tokenizers):
+    one, (_, tokenizer) = task(copies=3), tokenizers["plain"]
+    learned = next(item for item in one.load()["train"] if item.text == "Oslo weather please")
+    assert len(one.examples(learned, tokenizer)) > 1
+    assert len(one.examples(replace(learned, learned=False), tokenizer)) == 1
+
+
+def test_what_a_run_measured_stands_in_the_prediction_with_the_threshold_of_dev(tokenizers):
+    one, (_, tokenizer) = task(), tokenizers["plain"]
+    dev = load_splits(one).dev
+    names = one.candidates(dev[0], tokenizer)
+    assert set(names) == {*HOME, "none"} and all(names.values())
+    starts = [tuple(ids) for spellings in names.values() for ids in spellings]
+    assert not any(first != other and first == other[: len(first)] for first in starts for other in starts)
+    assert prompts(one.converse(dev[0], tokenizer))[0].facts == {}
+    one.log_probs = {item.key: {"none": 2.0 if item.call == NONE else -3.0, "news": 0.0} for item in dev}
+    one.calibrate(dev)
+    facts = prompts(one.converse(dev[0], tokenizer))[0].facts
+    assert facts["names"] == one.log_probs[dev[0].key] and 0.04 < facts["threshold"] < 0.9
+
+
+def test_what_a_tokenizer_cannot_do_is_refused_before_a_weight_is_loaded(tmp_path, cli, monkeypatch):
+    for settings, said in (
+        (["prompt.template=chat"], "this tokenizer has no chat template"),
+        (["task.describe=tools"], "task.describe=tools needs prompt.template=chat"),
+        (["task.skills=[none.py]"], "none.py: no such file"),
+        (["task.skills=[home]", "data.corpus=hom"], "did you mean 'home'"),
+    ):
+        code, _, error = cli("run", "calls-tiny-cpu", *settings, "--out", tmp_path / "run")
+        assert code == 2 and said in " ".join(error.split()) and not (tmp_path / "run").exists()
+    monkeypatch.setattr("lab_lib.decoding.grammar.find_spec", lambda name: None)
+    code, _, error = cli("recipes", "validate", "calls-tiny-cpu", "task.answers=constrained")
+    assert code == 2 and "the package llguidance is not installed" in " ".join(error.split())
+    code, _, error = cli("calls", "train", "town-qlora-cpu")
+    assert code == 2 and "town-qlora-cpu: not a recipe of the task skills" in " ".join(error.split())

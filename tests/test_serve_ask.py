@@ -63,7 +63,7 @@ def test_one_request_two_requests_and_a_request_that_lacks_something(text, found
 
 def test_an_answer_says_how_sure_it_is_and_what_else_was_likely():
     (answer,) = scripted().ask("what is the weather in Berlin")
-    assert answer.probability == pytest.approx(0.93 * 0.9) and answer.arguments == {"location": "Berlin"}
+    assert (answer.probability, answer.text_probability) == (0.93, 0.9) and answer.arguments == {"location": "Berlin"}
     assert [answer.options[0].name, len(answer.options)] == ["weather", 11]
     assert sum(option.probability for option in answer.options) == pytest.approx(1)
     assert answer.runner_up.probability < answer.probability
@@ -221,7 +221,7 @@ def test_what_no_assistant_can_be_made_of(tmp_path, monkeypatch, cli):
 @pytest.mark.parametrize(
     ("text", "code", "out", "err"),
     [
-        ("play jazz", 0, 'play_music(title="jazz")\n', "probability 81 %; otherwise weather("),
+        ("play jazz", 0, 'play_music(title="jazz")\n', "play_music 90 %, its arguments 90 %; otherwise weather("),
         ("hello", 0, "none()\n", "Nothing was asked of me that I can do. (90 %)"),
         ("set a timer", 1, "", "What should 'minutes' of set_timer be?"),
         ("rubbish", 1, "", "the model wrote: weather(location=Berlin)"),

@@ -57,7 +57,7 @@ def say(tab: Any, text: str, count: int) -> list[str]:
 def test_a_request_its_call_its_result_and_what_else_was_likely(page):
     assert page.title() == "Ask runs/home" and page.locator("#skills li").count() == 10
     texts = say(page, "play jazz", 2)
-    assert 'play_music(title="jazz")' in texts[1] and "checked; probability 81 %" in texts[1]
+    assert 'play_music(title="jazz")' in texts[1] and "checked; play_music 90 %, its arguments 90 %" in texts[1]
     assert "Now playing jazz." in texts[1] and "otherwise: " in texts[1]
     assert page.locator("#options tr").first.text_content() == "play_music90 %"
     assert page.locator("#options .bar").first.bounding_box()["width"] > 60

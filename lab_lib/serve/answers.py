@@ -30,10 +30,11 @@ class Option:
 
 @dataclass(frozen=True)
 class RunnerUp:
-    """The call of the next likely skill, as the model would have written it, and its probability."""
+    """The call of the next likely skill, as the model would have written it; probabilities as those of an answer."""
 
     text: str
     probability: float
+    text_probability: float
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Answer:
     """What one request was understood as.
 
     `call` is the text of the checked call, "" where there is none; `name` and `arguments` are its parts. `probability`
-    is that of the skill times that of the text behind its name. Where there is no call, `reason` says why in one word
+    is that of the skill (or of `none`) among all names, `text_probability` that of the text behind the name. Where there is no call, `reason` says why in one word
     ("nothing", "missing", "several", "unfinished", or a key of the REASONS in `calls`) and `said` in a sentence; a
     missing argument is asked for. `options` are all skills, likeliest first. `result` is what the skill said when the
     call was run.
@@ -52,6 +53,7 @@ class Answer:
     name: str = ""
     arguments: dict[str, Any] = field(default_factory=dict)
     probability: float = 0.0
+    text_probability: float = 0.0
     reason: str = ""
     said: str = ""
     written: str = ""

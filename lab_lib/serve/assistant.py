@@ -111,7 +111,7 @@ class Assistant:
         assert self._model is not None
         other = next(one for one in options if one.name != best.name)
         written = self._model.write(text, skills, other.name, check)
-        return RunnerUp(written.text, other.probability * written.probability)
+        return RunnerUp(written.text, other.probability, written.probability)
 
     def _several(self, whole: Answer, skills: Skills, check: Check) -> list[Answer]:
         """Return the answers to the requests of a sentence; `whole` where it is one, or its call covers all of them."""
@@ -140,8 +140,10 @@ def _checked(answer: Answer, written: Written, option: Option, skills: Skills, n
 
     `numbers` says that numbers and options have to be in the words too, see `unsaid`.
     """
-    answer = replace(answer, written=written.text, probability=option.probability * written.probability,
-                     prompt_tokens=written.prompt_tokens, tokens=written.tokens)  # fmt: skip
+    figures = {"probability": option.probability, "text_probability": written.probability}
+    answer = replace(
+        answer, written=written.text, prompt_tokens=written.prompt_tokens, tokens=written.tokens, **figures
+    )
     if not written.finished:
         return replace(answer, reason="unfinished", said="The call was not finished: there was no room for more.")
     try:

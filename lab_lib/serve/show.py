@@ -35,7 +35,7 @@ def about(answer: Answer) -> list[str]:
     ['Nothing was asked. (98 %)']
     """
     if answer.call:
-        lines = [f"probability {percent(answer.probability)}"]
+        lines = [f"{answer.name} {percent(answer.probability)}, its arguments {percent(answer.text_probability)}"]
         if answer.runner_up:
             lines[0] += f"; otherwise {answer.runner_up.text} ({percent(answer.runner_up.probability)})"
         return [*lines, *([answer.said] if answer.said else [])]

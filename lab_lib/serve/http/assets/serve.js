@@ -48,7 +48,8 @@ function show(answer) {
       make("span", "check", `no call: ${answer.reason}`));
     return;
   }
-  const lines = [make("code", "said", answer.call), make("span", "check", `checked; probability ${percent(answer.probability)}`)];
+  const lines = [make("code", "said", answer.call), make("span", "check",
+    `checked; ${answer.name} ${percent(answer.probability)}, its arguments ${percent(answer.text_probability)}`)];
   if (answer.result !== null) lines.push(make("span", "result", answer.result));
   if (answer.said) lines.push(make("span", "check", answer.said));
   if (answer.runner_up) {

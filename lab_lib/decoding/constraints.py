@@ -126,12 +126,19 @@ def keep_masked(row: Any, mask: Any) -> bool:
 
     Return whether anything is allowed.
     """
+    import numpy as np
     import torch
 
-    kept = torch.from_numpy(mask[: len(row)]).to(row.device)
-    row[len(kept) :] = -math.inf  # scores beyond the vocabulary belong to no token
-    row[: len(kept)].masked_fill_(~kept, -math.inf)
-    if row.max() > -math.inf:
-        return True
-    row[: len(kept)][kept] = -math.log(max(1, int(kept.sum())))
-    return bool(kept.any())
+    forbidden = np.ones(len(row), dtype=bool)  # scores beyond the vocabulary belong to no token
+    np.logical_not(mask[: len(row)], out=forbidden[: len(mask)])
+    if row.device.type == "cpu" and row.dtype == torch.float32:
+        # The same memory: for one row, torch would wake its threads for every operation.
+        np.copyto(row.numpy(), -math.inf, where=forbidden)
+        highest = row.numpy().max()
+    else:
+        row.masked_fill_(torch.from_numpy(forbidden).to(row.device), -math.inf)
+        highest = row.max()
+    if highest == -math.inf and not forbidden.all():
+        allowed = np.flatnonzero(~forbidden)
+        row[torch.from_numpy(allowed).to(row.device)] = -math.log(len(allowed))
+    return not forbidden.all()

@@ -70,6 +70,7 @@ def corpus_path(name: str) -> Path:
 def read_corpus(name: str, skills: Skills, seed: int) -> Corpus:
     """Read a corpus: a bundled one, example files (a file, a folder, or a folder with train and held-out), or JSONL.
 
+    JSONL is in the layouts of the task `messages`, or has rows {"user", "answer"}; the last answer is the call.
     Sets that have no files of their own are drawn by `seed`, near copies kept together. Raises LabError, naming file
     and line, for what is no example and for calls that the skills do not accept.
     """
@@ -78,9 +79,13 @@ def read_corpus(name: str, skills: Skills, seed: int) -> Corpus:
     if not os.path.exists(path):
         kinds = "no such file or folder of example files or JSONL"
         raise LabError(f"data.corpus={cut(name)}: {kinds}{nearest(name, BUNDLED)}")
-    found = _of_chats(path, jsonl[0], skills, seed) if jsonl else _of_examples(path, skills, seed)
+    if jsonl:
+        chats = read_chats(str(path), ROW if _is_row(jsonl[0]) else (), seed)
+        found: Splits = {split: [_of_chat(one, skills, path) for one in some] for split, some in chats.splits.items()}
+    else:
+        chats, found = None, _of_examples(path, skills, seed)
     splits = {split: _unique(items, split == "train", name) for split, items in found.items()}
-    return Corpus(splits, (_counts(splits),))
+    return Corpus(splits, (_counts(splits), *(chats.lines() if chats else ())))
 
 
 def _of_examples(path: Path, skills: Skills, seed: int) -> Splits:
@@ -107,12 +112,6 @@ def _items(place: Path, corpus: Path, skills: Skills, split: str) -> list[SkillI
             call = _call(one.call, skills, f"{path}: line {one.call_line}")
             items.append(SkillItem(f"{start}:{one.line}", (Said("user", one.utterance),), call, skills))
     return items
-
-
-def _of_chats(path: Path, first: Path, skills: Skills, seed: int) -> Splits:
-    """Read JSONL in the layouts of the task `messages`, or rows {"user", "answer"}: the last answer is the call."""
-    chats = read_chats(str(path), ROW if _is_row(first) else (), seed)
-    return {split: [_of_chat(chat, skills, path) for chat in found] for split, found in chats.splits.items()}
 
 
 def _is_row(path: Path) -> bool:

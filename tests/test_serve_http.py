@@ -276,7 +276,7 @@ def test_a_request_that_waits_or_works_too_long_is_told_so(monkeypatch):
 
     assistant = scripted(model=ScriptedModel(on_write=lambda: time.sleep(0.05)))
     client = TestClient(make_app(assistant_routers(assistant, None)))
-    monkeypatch.setattr(room, "LIMIT", 0.01)
+    assistant.limit = 0.01
     answer = client.post("/ask", json={"text": "play jazz"})
     assert answer.status_code == 503 and answer.headers["Retry-After"] == "1"
     assert "the request was stopped" in answer.json()["error"]["message"]
@@ -284,6 +284,7 @@ def test_a_request_that_waits_or_works_too_long_is_told_so(monkeypatch):
     with assistant._alone():
         assert client.post("/ask", json={"text": "hi"}).status_code == 503
     monkeypatch.undo()
+    assistant.limit = room.LIMIT
     assert client.post("/ask", json={"text": "play jazz"}).status_code == 200
 
 

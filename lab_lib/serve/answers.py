@@ -42,10 +42,10 @@ class Answer:
     """What one request was understood as.
 
     `call` is the text of the checked call, "" where there is none; `name` and `arguments` are its parts. `probability`
-    is that of the skill (or of `none`) among all names, `text_probability` that of the text behind the name. Where there is no call, `reason` says why in one word
-    ("nothing", "missing", "several", "unfinished", or a key of the REASONS in `calls`) and `said` in a sentence; a
-    missing argument is asked for. `options` are all skills, likeliest first. `result` is what the skill said when the
-    call was run.
+    is that of the skill (or of `none`) among all names, `text_probability` that of the text behind the name. Where
+    there is no call, `reason` says why in one word ("nothing", "missing", "several", "unfinished", or a key of the
+    REASONS in `calls`) and `said` in a sentence; a missing argument is asked for. `options` are all skills, likeliest
+    first. `result` is what the skill said when the call was run.
     """
 
     utterance: str

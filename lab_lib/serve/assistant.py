@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,7 @@ from lab_lib.texts import is_blank
 
 LONGEST = 2000  # characters of what a person says at once
 WAIT = 30.0  # seconds that a request waits for the model while others have it
-LIMIT = 60.0  # seconds that the model may work for one request
+LIMIT = 60.0  # seconds that the model of a server may work for one request
 NOTHING = "Nothing was asked of me that I can do."
 Check = Callable[[], None]  # called between tokens; raises what ends the answer
 
@@ -42,11 +43,14 @@ class CallModel(Protocol):
 class Assistant:
     """Skills, and a model that is loaded when the first request comes; one request at a time has it.
 
-    Nothing was asked where the probability of `none` is at least `threshold`. `name` is the run's.
+    Nothing was asked where the probability of `none` is at least `threshold`. `name` is the run's. `limit` is how many
+    seconds the model may work for one request, loading it not counted.
     """
 
-    def __init__(self, name: str, skills: Skills, threshold: float, load: Callable[[], CallModel]) -> None:
-        self.name, self.skills, self.threshold = name, skills, threshold
+    def __init__(
+        self, name: str, skills: Skills, threshold: float, load: Callable[[], CallModel], limit: float = math.inf
+    ) -> None:
+        self.name, self.skills, self.threshold, self.limit = name, skills, threshold, limit
         self._load, self._lock = load, threading.Lock()
         self._model: CallModel | None = None
 
@@ -74,11 +78,11 @@ class Assistant:
         try:
             if self._model is None:
                 self._model = self._load()
-            end = time.monotonic() + LIMIT
+            end = time.monotonic() + self.limit
 
             def check() -> None:
                 if time.monotonic() > end:
-                    raise Busy(f"no answer after {LIMIT:g} seconds: the request was stopped")
+                    raise Busy(f"no answer after {self.limit:g} seconds: the request was stopped")
 
             yield check
         finally:
@@ -140,10 +144,8 @@ def _checked(answer: Answer, written: Written, option: Option, skills: Skills, n
 
     `numbers` says that numbers and options have to be in the words too, see `unsaid`.
     """
-    figures = {"probability": option.probability, "text_probability": written.probability}
-    answer = replace(
-        answer, written=written.text, prompt_tokens=written.prompt_tokens, tokens=written.tokens, **figures
-    )
+    answer = replace(answer, written=written.text, probability=option.probability, text_probability=written.probability,
+                     prompt_tokens=written.prompt_tokens, tokens=written.tokens)  # fmt: skip
     if not written.finished:
         return replace(answer, reason="unfinished", said="The call was not finished: there was no room for more.")
     try:

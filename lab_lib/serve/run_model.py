@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -96,8 +97,9 @@ class RunModel:
         from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 
         self.task, self.loaded, self.tokenizer = task, loaded, loaded.tokenizer
-        self._merged = ExitStack()
-        self._merged.enter_context(merged_for_decoding(loaded.model))
+        merged = ExitStack()
+        merged.enter_context(merged_for_decoding(loaded.model))
+        weakref.finalize(self, merged.close)  # also at the end of the program, while torch is still there
         self._writer = Writer(loaded.model, self.tokenizer, task.decoding)
         self._spelt: tuple[Skills, Candidates] | None = None  # of the skills that were asked for last
 

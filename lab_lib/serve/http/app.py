@@ -15,7 +15,7 @@ from rich.console import Console
 from starlette.exceptions import HTTPException
 
 from lab_lib.errors import LabError, one_line, shown
-from lab_lib.serve.assistant import Assistant, Busy
+from lab_lib.serve.assistant import LIMIT, Assistant, Busy
 from lab_lib.serve.http import ask, completions, page, speech
 from lab_lib.serve.http.guard import Guard
 from lab_lib.serve.http.problems import Refusal, problem
@@ -44,6 +44,7 @@ def assistant_routers(assistant: Assistant, key: str | None) -> list[APIRouter]:
 def serve(assistant: Assistant, host: str, port: int, run: bool, console: Console) -> None:
     """Serve until Ctrl-C. Raises LabError for an address that cannot be listened on."""
     listening = listen_on(host, port)
+    assistant.limit = LIMIT
     port = listening.getsockname()[1]
     key = secrets.token_urlsafe(24) if run else None
     known = [f"{name}:{port}" for name in LOOPBACK] if host in LOOPBACK else []

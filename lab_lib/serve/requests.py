@@ -34,8 +34,10 @@ def _said(value: Any, utterance: str, schema: Mapping[str, Any], numbers: bool) 
     if isinstance(value, list):
         return all(_said(one, utterance, schema["items"], numbers) for one in value)
     words, spoken = _words(utterance), _words(str(value))
-    if isinstance(value, bool) or not spoken or ("enum" in schema and not numbers):
+    if isinstance(value, bool) or ("enum" in schema and not numbers):
         return True
+    if not spoken:
+        return str(value) in utterance
     if kind_of(schema) != "string" or re.search(r"\d", str(value)):
         return not numbers or any(word in NUMBER_WORDS or re.search(r"\d", word) for word in words)
     return any(word[:LETTERS] in "".join(words) for word in spoken)

@@ -31,7 +31,7 @@ from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.steps import load_answering, model_config
 from lab_lib.serve.answers import Written
 from lab_lib.serve.assistant import Assistant, Check
-from lab_lib.tasks.skills import SkillsTask
+from lab_lib.tasks.skills import SkillsConfig, SkillsTask
 from lab_lib.tasks.skills_answers import grammar_of, name_spellings
 from lab_lib.tasks.skills_data import SkillItem
 
@@ -62,7 +62,7 @@ def newest_run() -> Path:
     """Return the newest trained run of the task `skills` in `runs/`. Raises LabError where there is none."""
     folders = [path for path in listed(RUNS) if (path / "config.yaml").exists() and (path / "adapter").is_dir()]
     for folder in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True):
-        if load_run_config(folder).task.name == SkillsTask.name:
+        if isinstance(load_run_config(folder).task, SkillsConfig):
             return folder
     raise LabError("no trained run of the task skills in runs/; train one with 'lab run calls-tiny-cpu', or name it")
 

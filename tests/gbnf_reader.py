@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
+from functools import cache
+from typing import Any
+
+from lab_lib.calls.skills.text_regex import python_parser
 
 TOKEN = re.compile(
     r"""\s*(?:(?P<text>"(?:\\.|[^"\\])*")|(?P<set>\[(?:\\.|[^]\\])*\])|(?P<rule>[a-z][a-zA-Z0-9-]*)|(?P<sign>[()|?*+]|\{\d+(?:,\d*)?\}))"""
@@ -34,3 +39,33 @@ def _rule(name: str, rules: dict[str, str]) -> str:
         else:
             parts.append(found["sign"].replace("(", "(?:"))
     return f"(?:{''.join(parts)})"
+
+
+def written(expression: re.Pattern[str], draw: random.Random) -> str:
+    """Return a random text that an expression of `read_gbnf` matches; long repetitions are short mostly."""
+    return _some(_parsed(expression.pattern), draw)
+
+
+@cache
+def _parsed(pattern: str) -> Any:
+    return python_parser.parse(pattern)
+
+
+def _some(nodes: Any, draw: random.Random) -> str:
+    return "".join(_node(str(kind), value, draw) for kind, value in nodes)
+
+
+def _node(kind: str, value: Any, draw: random.Random) -> str:
+    if kind == "LITERAL":
+        return chr(value)
+    if kind == "IN":
+        sort, choice = draw.choice(value)
+        return chr(choice) if str(sort) == "LITERAL" else chr(draw.choice([*choice, draw.randint(*choice)]))
+    if kind == "BRANCH":
+        return _some(draw.choice(value[1]), draw)
+    if kind == "SUBPATTERN":
+        return _some(value[3], draw)
+    assert kind == "MAX_REPEAT", kind
+    low, high, nodes = value
+    times = draw.choice([low, min(high, low + 1), min(high, low + 3), draw.randint(low, high)])
+    return "".join(_some(nodes, draw) for _ in range(times))

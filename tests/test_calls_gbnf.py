@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
-from gbnf_reader import read_gbnf
+from gbnf_reader import read_gbnf, written
+from hypothesis import given, settings
+from some_calls import calls
 
 from lab_lib.calls.call import Call
 from lab_lib.calls.examples.bundled import HELD_OUT, TRAIN, example_files
@@ -38,6 +42,19 @@ def test_every_gold_call_and_every_odd_text_is_within_the_grammar():
     calls = {one.call for file in files for one in file.prompt_examples + file.examples}
     calls |= {call_text(check_call(Call("weather", {"location": text}), HOME)) for text in ODD}
     assert len(calls) > 800 and [text for text in calls if not GRAMMAR.fullmatch(text)] == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(calls(HOME))
+def test_every_call_that_the_checks_accept_is_within_the_grammar(call):
+    assert GRAMMAR.fullmatch(call_text(check_call(call, HOME)))
+
+
+def test_every_text_of_the_grammar_is_a_call_that_the_checks_accept():
+    draw = random.Random(0)
+    texts = [written(GRAMMAR, draw) for _ in range(300)]
+    assert all(GRAMMAR.fullmatch(text) and read_call(text, HOME) for text in texts)
+    assert len({text.partition("(")[0] for text in texts}) == 11
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import json
 import socket
 import threading
 import time
+import wave
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +25,8 @@ from schemathesis.specs.openapi import checks as openapi_checks  # noqa: E402
 from lab_lib.calls.skills.load import load_skills  # noqa: E402
 from lab_lib.calls.skills.skill import tool  # noqa: E402
 from lab_lib.serve import assistant as room  # noqa: E402
+from lab_lib.serve import run_model  # noqa: E402
+from lab_lib.serve.http import speech  # noqa: E402
 from lab_lib.serve.http.app import assistant_routers, make_app  # noqa: E402
 from lab_lib.serve.http.guard import LONGEST, LONGEST_AUDIO  # noqa: E402
 
@@ -47,6 +51,16 @@ def client(served) -> Iterator[httpx.Client]:
 def official(served) -> Any:
     openai = pytest.importorskip("openai", reason="OpenAI's client is a package for development")
     return openai.OpenAI(base_url=f"http://127.0.0.1:{served.port}/v1", api_key="any", max_retries=0)
+
+
+@pytest.fixture
+def silence(tmp_path) -> Path:
+    """A second of nothing; the extra `speech` reads it without its model."""
+    pytest.importorskip("av", reason="the extra `speech` is not installed")
+    with wave.open(str(tmp_path / "silence.wav"), "wb") as made:
+        made.setparams((1, 2, 16000, 0, "NONE", ""))
+        made.writeframes(bytes(32000))
+    return tmp_path / "silence.wav"
 
 
 def said(text: str, **more: Any) -> dict[str, Any]:
@@ -239,6 +253,26 @@ def test_a_fault_of_the_server_says_no_more_than_its_request_id(caplog):
     assert answer.status_code == 500 and name in answer.json()["error"]["message"] and name in caplog.text
     assert "secret" not in answer.text and "a secret of the server" in caplog.text
     assert client.get("/skills").status_code == 200
+
+
+# ---- speech ---------------------------------------------------------------------------------------------------------
+def test_a_recording_of_nothing_is_an_empty_text_and_rubbish_is_refused(client, silence):
+    how = {"Content-Type": "audio/wav"}
+    answer = client.post("/transcribe", content=silence.read_bytes(), headers=how)
+    assert (answer.status_code, answer.json()) == (200, {"text": ""})
+    for rubbish in (b"", b"RIFF", b"\0" * 5000, silence.read_bytes()[:30]):
+        assert client.post("/transcribe", content=rubbish, headers=how).status_code == 422
+
+
+def test_silence_gives_no_call(cli, silence, monkeypatch):
+    monkeypatch.setattr(run_model, "open_assistant", lambda name, console: scripted())
+    assert cli("calls", "ask", "runs/home", "--audio", str(silence))[:2] == (0, "none()\n")
+
+
+def test_without_the_extra_speech_the_page_is_told_so(client, monkeypatch):
+    monkeypatch.setattr(speech, "understands_speech", lambda: False)
+    answer = client.post("/transcribe", content=b"RIFF", headers={"Content-Type": "audio/wav"})
+    assert answer.status_code == 503 and "pip install -e '.[speech]'" in answer.json()["error"]["message"]
 
 
 # ---- one model -----------------------------------------------------------------------------------------------------

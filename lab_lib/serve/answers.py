@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab_lib.calls.call import Call
+
 
 @dataclass(frozen=True)
 class Written:
@@ -62,3 +64,8 @@ class Answer:
     result: str | None = None
     prompt_tokens: int = 0
     tokens: int = 0
+
+    @property
+    def checked(self) -> Call:
+        """The call as data; only an answer with a `call` has one."""
+        return Call(self.name, dict(self.arguments.items()))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
 
-from lab_lib.calls.call import Call, ParseError
+from lab_lib.calls.call import ParseError
 from lab_lib.calls.skills.check import NONE, CallRefused, call_text, read_call
 from lab_lib.calls.skills.dispatch import run_call
 from lab_lib.calls.skills.skill import NO_SKILL, Skills
@@ -166,6 +166,6 @@ def _run(answer: Answer, skills: Skills) -> Answer:
     if not answer.call:
         return answer
     try:
-        return replace(answer, result=run_call(Call(answer.name, {**answer.arguments}), skills))
+        return replace(answer, result=run_call(answer.checked, skills))
     except (ParseError, CallRefused) as error:
         return replace(answer, said=f"Not run: {error}")

@@ -15,7 +15,6 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from lab_lib.calls.call import Call
 from lab_lib.calls.skills.skill import tool
 from lab_lib.calls.skills.tools import given_arguments, skills_of_tools
 from lab_lib.serve.answers import Answer
@@ -134,7 +133,7 @@ def _completion(name: str, message: AnswerMessage, finish: Any, answers: list[An
 
 
 def _tool_call(answer: Answer, tools: list[dict[str, Any]]) -> ToolCall:
-    given = given_arguments(Call(answer.name, {**answer.arguments}), tools)
+    given = given_arguments(answer.checked, tools)
     text = json.dumps(given, ensure_ascii=False)
     return ToolCall(id=f"call_{uuid.uuid4().hex[:24]}", function=CalledFunction(name=answer.name, arguments=text))
 

@@ -6,6 +6,7 @@ import logging
 import secrets
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
@@ -55,7 +56,9 @@ def serve(assistant: Assistant, host: str, port: int, run: bool, console: Consol
     if not known:
         console.print(f"note: everybody who reaches {host}:{port} can use this model", highlight=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[listening])
+    with suppress(KeyboardInterrupt):  # uvicorn lets what is being answered end, and raises it again
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[listening])
+    console.print("ended")
 
 
 def listen_on(host: str, port: int) -> socket.socket:

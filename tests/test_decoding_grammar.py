@@ -11,7 +11,7 @@ from chat_templates import SHAPES, chat_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from some_calls import calls
-from tiny_models import tiny_gpt2, tiny_llama, tiny_neox, tiny_tokenizer
+from tiny_models import tiny_llama, tiny_neox, tiny_tokenizer
 
 from lab_lib.calls.skills.check import call_text, check_call, read_call
 from lab_lib.calls.skills.lark import call_grammar, longest_call
@@ -80,7 +80,7 @@ def accepts(grammar, text: str, tokenizer) -> bool:
 
 
 @pytest.mark.parametrize("place", [0, 1])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_every_call_is_in_the_grammar(place, grammars, tokenizer, data):
     skills, grammar = grammars[place]
@@ -90,7 +90,7 @@ def test_every_call_is_in_the_grammar(place, grammars, tokenizer, data):
 
 
 @pytest.mark.parametrize("place", [0, 1])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_everything_in_the_grammar_passes_the_validator_and_is_written_the_same_again(place, grammars, tokenizer, rng):
     skills, grammar = grammars[place]
@@ -146,8 +146,10 @@ CALLS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["plain", *SHAPES])
-def test_what_a_model_learns_is_what_it_may_write_in_every_template(name, tokenizer):
+# Spaces around an answer, pieces that carry their space, tokens for white space, ChatML; the prompts of all templates
+# are compared in tests/test_tasks_skills.py.
+@pytest.mark.parametrize("name", ["plain", "llama2", "gemma", "smollm"])
+def test_what_a_model_learns_is_what_it_may_write_in_a_template(name, tokenizer):
     tokens = chat_tokenizer(SHAPES[name]) if name in SHAPES else tokenizer
     one = task(template="chat" if name in SHAPES else "plain")
     item = one.item_from({"messages": [{"role": "user", "content": "hello"}]})
@@ -155,7 +157,7 @@ def test_what_a_model_learns_is_what_it_may_write_in_every_template(name, tokeni
         (example,) = one.examples(replace(item, call=read_call(text, HOME)), tokens)
         ids = [id for id, counts in zip(example.ids, example.loss_mask, strict=True) if counts]
         (prompt,) = one.converse(item, tokens)
-        if name in ("llama2", "mistral", "gemma") and not text.isascii():
+        if name in ("llama2", "gemma") and not text.isascii():
             continue  # their little vocabularies have no such letters as text
         assert written(prompt.constraint, ids, tokens.eos_token_id), text
 
@@ -165,7 +167,7 @@ def models(tmp_path_factory):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     made = {}
-    for name, make in (("llama", tiny_llama), ("neox", tiny_neox), ("gpt2", tiny_gpt2)):
+    for name, make in (("llama", tiny_llama), ("neox", tiny_neox)):
         folder = make(tmp_path_factory.mktemp(name))
         made[name] = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
     return made

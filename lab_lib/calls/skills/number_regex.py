@@ -66,7 +66,7 @@ def float_regex(low: float, high: float) -> str:
     Raises LabError for bounds beyond LARGEST, and where no such float lies between them.
 
     >>> float_regex(0.5, 1)
-    '0\\.(?:[5-9](?:[0-9]{0,4}[1-9])?)|1\\.(?:0|0[0-9]{0,4}[1-9]|1(?:[0-9]{0,4}[1-9])?|2(?:|0[0-9]{0,3}[1-9]|[1-4](?:[0-9]{0,3}[1-9])?|5))'
+    '0\\\\.(?:[5-9](?:[0-9]{0,4}[1-9])?)|1\\\\.(?:0)'
     """
     if max(abs(low), abs(high)) > LARGEST:
         raise LabError(f"a float from {low} to {high} cannot be in a grammar: at most {LARGEST:g}")

@@ -333,8 +333,10 @@ CHECKS = [
 
 
 @SCHEMA.include(path_regex="^/(ask|skills|v1)").parametrize()
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_generated_requests_get_documented_answers(case):
+    if isinstance(case.body, dict) and isinstance(case.body.get("model"), str):
+        case.body["model"] = MODEL  # others end in a 404 at once
     case.call_and_validate(checks=CHECKS)
 
 

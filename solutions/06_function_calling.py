@@ -310,7 +310,7 @@ for place, token in enumerate(ids):
 from lab_lib.runs.run import run
 
 changes = ["task.answers=both", "training.evaluate_every=0"]
-changes += [] if STEPS is None else [f"training.steps={STEPS}"]
+changes += [] if STEPS is None else [f"training.steps={STEPS}", "task.copies=0"]  # few steps: each request often
 changes += [] if REQUESTS is None else [f"data.max_test={REQUESTS}"]
 place = Path(f"runs/calls-{STEPS or 'whole'}-{REQUESTS or 'all'}")
 own = run(load_recipe(RECIPE, changes), place, say, ("train", "finetuned", "report"))
@@ -537,7 +537,7 @@ for path in example_files([TRAIN]):
     write_examples(ExampleFile(folder / "corpus" / "train" / path.name, old.prompt, (), some))
 
 settings = [f"task.skills=[home,{folder}/heat.py]", f"data.corpus={folder}/corpus", f"model.adapter={own.adapter}"]
-settings += ["training.evaluate_every=0", f"training.steps={OWN_STEPS}"]
+settings += ["training.evaluate_every=0", f"training.steps={OWN_STEPS}", "task.copies=0"]
 mark = zlib.crc32(repr((EXAMPLES, inspect.getsource(heat), settings)).encode())  # other examples: another run
 second = run(load_recipe(RECIPE, settings), folder / f"run-{mark:08x}", say, ("train",))
 
@@ -549,6 +549,9 @@ for text in ("heat the bedroom to 19 degrees", "25 degrees in the living room un
     tell(assistant.ask(text, run=True), print, lambda line: print("  ", line))
 
 # %% [markdown]
+# Look at the degrees and the times. A call can be valid, run, and be about another number than the one that was said. The
+# probability of the arguments says more about that than the probability of the skill.
+#
 # ### Question 🍇🍇🍇: what did the new skill cost the old ones?
 #
 # How would you measure that, so that the answer can be believed? Which requests would you write down **before** you train?

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from lab_lib.cli import (
+    ask,
     calls,
     course,
     data,
@@ -43,7 +44,7 @@ app = typer.Typer(
 VERBS: tuple[Callable[..., None], ...] = (
     *(runs.demo, runs.run, sweeps.sweep, runs.train, decoding.decode, scoring.evaluate, scoring.leaderboard),
     *(models.merge, models.chat, models.speed, models.doctor, free.generate, structure.structure),
-    *(publish.export, publish.push),
+    *(publish.export, publish.push, ask.serve),
 )
 for verb in VERBS:
     app.command()(verb)

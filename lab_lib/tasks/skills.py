@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from lab_lib.calls.call import Call
 from lab_lib.calls.skills.check import NONE, call_text
+from lab_lib.calls.skills.gbnf import gbnf
 from lab_lib.calls.skills.lark import call_grammar, longest_call
 from lab_lib.calls.skills.load import load_skills, skill_path
 from lab_lib.calls.skills.skill import Skills
@@ -233,8 +234,12 @@ class SkillsTask(Task[SkillItem]):
         return False
 
     def beside_model(self) -> Mapping[str, str]:
-        """Return the grammar of the calls, as llguidance reads it."""
-        return {"skills.lark": call_grammar(self.skills)}
+        """Return the grammar of the calls, as llguidance and as llama.cpp read it."""
+        try:
+            for_llama = gbnf(self.skills)
+        except LabError as error:
+            for_llama = f"# no grammar in GBNF: {error}\n"
+        return {"skills.lark": call_grammar(self.skills), "skills.gbnf": for_llama}
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     def score(self, items: Sequence[SkillItem], predictions: Predictions, settings: EvaluateConfig) -> Scores:

@@ -1,0 +1,126 @@
+"""Schema-guided dialogues to exemplars: split by split as the files have them, and what was left out, by reason.
+
+The layout is that of SGD, which MultiWOZ 2.2 and the bundled town share; in theirs one schema stands beside all splits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab_lib.calls.skills.skill import Skills
+from lab_lib.corpora.drops import grouped
+from lab_lib.corpora.types import Dropped
+from lab_lib.errors import LabError
+from lab_lib.evaluation.sgd_dialogues import dialogue_files, read_dialogues, read_schema
+from lab_lib.exemplars.dialogues import KINDS, UserTurn, user_turns
+from lab_lib.exemplars.make import make_exemplar
+from lab_lib.exemplars.schema_functions import Document, functions_of, schema_documents, typed
+from lab_lib.exemplars.template import Ambiguous
+from lab_lib.exemplars.types import NONE, AnnotatedExemplar, Provenance
+from lab_lib.ids import id_key
+
+SPLITS = ("train", "dev", "test")
+SCHEMA = "schema.json"
+
+
+@dataclass(frozen=True)
+class Converted:
+    """One split: its functions and the texts that describe them, its exemplars, and utterances that ask for none."""
+
+    functions: Skills
+    documents: tuple[Document, ...]
+    exemplars: tuple[AnnotatedExemplar, ...]
+    nones: tuple[AnnotatedExemplar, ...]
+    dropped: tuple[Dropped, ...]
+
+    def report(self) -> list[str]:
+        """Return one line a reason for which turns or arguments were left out."""
+        return grouped(self.dropped)
+
+
+@dataclass
+class _Builder:
+    """What gathers while the turns of a split are read."""
+
+    corpus: str
+    split: str
+    functions: Skills
+    exemplars: list[AnnotatedExemplar] = field(default_factory=list)
+    nones: list[AnnotatedExemplar] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+
+    def add(self, turn: UserTurn) -> None:
+        """Take one user turn."""
+        key = f"{self.corpus}.{self.split}.{id_key(turn.dialogue)}.{turn.number}"
+        source = Provenance(
+            self.corpus, self.split, turn.dialogue, turn.number, turn.service, KINDS.get(turn.reason, "")
+        )
+        try:
+            if turn.reason:
+                self.dropped.append(Dropped(key, turn.reason))
+                if source.kind:
+                    self.nones.append(make_exemplar(key, turn.utterance, NONE, {}, source, turn.context))
+                return
+            arguments = self._arguments(turn, key)
+            spans = [span for span in turn.spans if span.slot in arguments]
+            made = make_exemplar(key, turn.utterance, turn.intent, arguments, source, turn.context, spans)
+            self.exemplars.append(made)
+        except Ambiguous as reason:
+            self.dropped.append(Dropped(key, f"ambiguous: {reason}"))
+
+    def _arguments(self, turn: UserTurn, key: str) -> dict[str, tuple[Any, ...]]:
+        """Return the arguments that the function of a turn takes; a value that it does not take is told."""
+        if turn.intent not in self.functions:
+            raise LabError(f"{key}: the schema has no intent '{turn.intent}'")
+        parameters = {one.name: one for one in self.functions[turn.intent].function.parameters}
+        for slot in turn.values:
+            if slot not in parameters:
+                self.dropped.append(Dropped(key, "argument: the schema does not list its slot for the intent"))
+        return {slot: tuple(typed(value, parameters[slot].raw) for value in values)
+                for slot, values in turn.values.items() if slot in parameters}  # fmt: skip
+
+
+def convert_split(folder: Path, corpus: str, split: str, schema: Path | None = None) -> Converted:
+    """Convert the dialogues of a folder, file by file. `schema` is where its schema stands, if not in the folder.
+
+    Raises LabError, naming file, dialogue and turn, for what is malformed.
+    """
+    path = schema or folder / SCHEMA
+    services = read_schema(path)
+    builder = _Builder(corpus, split, functions_of(services, str(path)))
+    for where, dialogue in _dialogues(folder):
+        for turn in user_turns(dialogue, where):
+            builder.add(turn)
+    return Converted(
+        builder.functions,
+        schema_documents(services, str(path)),
+        tuple(builder.exemplars),
+        tuple(builder.nones),
+        tuple(builder.dropped),
+    )
+
+
+def convert_corpus(folder: Path, corpus: str) -> dict[str, Converted]:
+    """Convert every split that a folder has. Raises LabError for a folder without one."""
+    found = {}
+    for split in SPLITS:
+        if os.path.isdir(folder / split):
+            beside = None if (folder / split / SCHEMA).exists() else folder / SCHEMA
+            found[split] = convert_split(folder / split, corpus, split, beside)
+    if not found:
+        raise LabError(f"{folder}: expected at least one of the folders {', '.join(SPLITS)}")
+    return found
+
+
+def _dialogues(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield (where it stands, dialogue) of the files of a folder; one file at a time is in memory."""
+    seen: dict[str, str] = {}
+    for file in dialogue_files(folder):
+        for name, dialogue in read_dialogues(file).items():
+            if (first := seen.setdefault(id_key(name), file.name)) != file.name:
+                raise LabError(f"{file}: dialogue {name} is there a second time, first in {first}")
+            yield f"{file}: dialogue {name}", dialogue

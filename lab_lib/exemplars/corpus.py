@@ -60,7 +60,7 @@ def _lines(split: str, part: Part) -> Iterator[str]:
 
 
 def load_exemplars(name: str) -> ExemplarCorpus:
-    """Return a corpus by name, or from a folder that `lab understand convert` wrote or that has dialogues in SGD's layout.
+    """Return a corpus by name, or from a folder: one of `lab understand convert`, or dialogues in the layout of SGD.
 
     Nothing is downloaded. Raises LabError for an unknown name, and for a corpus that is not on this machine.
     """

@@ -14,7 +14,7 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.sgd_dialogues import check_dialogue, fault, frames_of
 from lab_lib.exemplars.schema_functions import slot_name, snake
 from lab_lib.exemplars.template import SlotSpan
-from lab_lib.exemplars.types import EASY, HARD, Context
+from lab_lib.exemplars.types import EASY, HARD, NO_CONTEXT, Context
 
 Frame = Mapping[str, Any]
 NO_INTENT = "NONE"
@@ -40,7 +40,7 @@ class UserTurn:
     reason: str
     service: str = ""
     intent: str = ""
-    context: Context = Context()
+    context: Context = NO_CONTEXT
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     spans: tuple[SlotSpan, ...] = ()
 

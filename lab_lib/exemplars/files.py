@@ -1,4 +1,4 @@
-"""Exemplars and functions as files: exemplars.jsonl by the published JSON schema, functions.yaml as skills are described.
+"""Exemplars and functions as files: exemplars.jsonl by the published schema, functions.yaml as skills are described.
 
 folder/   functions.yaml   {train,dev,test}/exemplars.jsonl   {train,dev,test}/functions.yaml (if it has its own)
 """

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lab_lib.exemplars.template import Ambiguous, SlotSpan, spans_by_value, template_of
-from lab_lib.exemplars.types import DONTCARE, AnnotatedExemplar, Context, Provenance
+from lab_lib.exemplars.types import DONTCARE, NO_CONTEXT, AnnotatedExemplar, Context, Provenance
 
 UNFAITHFUL = "the template does not give back the utterance"
 
@@ -17,7 +17,7 @@ def make_exemplar(
     target_name: str,
     arguments: Mapping[str, tuple[Any, ...]],
     provenance: Provenance,
-    context: Context = Context(),  # noqa: B008  # frozen
+    context: Context = NO_CONTEXT,
     spans: Iterable[SlotSpan] = (),
 ) -> AnnotatedExemplar:
     """Return the exemplar of an utterance; values without a span are looked for in its words.

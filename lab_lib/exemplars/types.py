@@ -23,6 +23,9 @@ class Context:
     slot: str = ""
 
 
+NO_CONTEXT = Context()
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Where an exemplar is from. `service` is the interface it was said to (`Restaurants_2`), `turn` counts from 0.
@@ -47,6 +50,9 @@ class Provenance:
         return re.sub(r"_\d+$", "", self.service)
 
 
+UNKNOWN = Provenance("", "", "")
+
+
 @dataclass(frozen=True)
 class AnnotatedExemplar:
     """One labelled utterance. Each argument is the tuple of its values: one, as a rule.
@@ -65,8 +71,8 @@ class AnnotatedExemplar:
     template: str
     target_name: str
     target_arguments: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    context: Context = Context()
-    provenance: Provenance = Provenance("", "", "")
+    context: Context = NO_CONTEXT
+    provenance: Provenance = UNKNOWN
     spoken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

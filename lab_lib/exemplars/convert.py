@@ -12,34 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.calls.skills.skill import Skills
-from lab_lib.corpora.drops import grouped
 from lab_lib.corpora.types import Dropped
 from lab_lib.errors import LabError
 from lab_lib.evaluation.sgd_dialogues import dialogue_files, read_dialogues, read_schema
 from lab_lib.exemplars.dialogues import KINDS, UserTurn, user_turns
 from lab_lib.exemplars.make import make_exemplar
-from lab_lib.exemplars.schema_functions import Document, functions_of, schema_documents, typed
+from lab_lib.exemplars.part import Part
+from lab_lib.exemplars.schema_functions import functions_of, schema_documents, typed
 from lab_lib.exemplars.template import Ambiguous
 from lab_lib.exemplars.types import NONE, AnnotatedExemplar, Provenance
 from lab_lib.ids import id_key
 
 SPLITS = ("train", "dev", "test")
 SCHEMA = "schema.json"
-
-
-@dataclass(frozen=True)
-class Converted:
-    """One split: its functions and the texts that describe them, its exemplars, and utterances that ask for none."""
-
-    functions: Skills
-    documents: tuple[Document, ...]
-    exemplars: tuple[AnnotatedExemplar, ...]
-    nones: tuple[AnnotatedExemplar, ...]
-    dropped: tuple[Dropped, ...]
-
-    def report(self) -> list[str]:
-        """Return one line a reason for which turns or arguments were left out."""
-        return grouped(self.dropped)
 
 
 @dataclass
@@ -84,7 +69,7 @@ class _Builder:
                 for slot, values in turn.values.items() if slot in parameters}  # fmt: skip
 
 
-def convert_split(folder: Path, corpus: str, split: str, schema: Path | None = None) -> Converted:
+def convert_split(folder: Path, corpus: str, split: str, schema: Path | None = None) -> Part:
     """Convert the dialogues of a folder, file by file. `schema` is where its schema stands, if not in the folder.
 
     Raises LabError, naming file, dialogue and turn, for what is malformed.
@@ -95,7 +80,7 @@ def convert_split(folder: Path, corpus: str, split: str, schema: Path | None = N
     for where, dialogue in _dialogues(folder):
         for turn in user_turns(dialogue, where):
             builder.add(turn)
-    return Converted(
+    return Part(
         builder.functions,
         schema_documents(services, str(path)),
         tuple(builder.exemplars),
@@ -104,7 +89,7 @@ def convert_split(folder: Path, corpus: str, split: str, schema: Path | None = N
     )
 
 
-def convert_corpus(folder: Path, corpus: str) -> dict[str, Converted]:
+def convert_corpus(folder: Path, corpus: str) -> dict[str, Part]:
     """Convert every split that a folder has. Raises LabError for a folder without one."""
     found = {}
     for split in SPLITS:

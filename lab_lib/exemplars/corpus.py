@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab_lib.calls.examples.bundled import HELD_OUT, TRAIN, example_files
-from lab_lib.calls.skills.skill import Skills
-from lab_lib.corpora.drops import grouped
 from lab_lib.corpora.load import TOWN, cache_folder
-from lab_lib.corpora.types import Dropped
 from lab_lib.errors import LabError, cut, nearest
 from lab_lib.exemplars.convert import SPLITS, convert_corpus
 from lab_lib.exemplars.files import EXEMPLARS, FUNCTIONS, read_exemplars, read_functions
-from lab_lib.exemplars.schema_functions import Document, documents_of
+from lab_lib.exemplars.part import Part, part_of
 from lab_lib.exemplars.skills import skill_exemplars
-from lab_lib.exemplars.types import NONE, AnnotatedExemplar
 from lab_lib.files import expanded
 
 DESK = Path(__file__).resolve().parent.parent / "data" / "understanding" / "desk"
 NAMES = ("desk", "skills", "town", "multiwoz22", "sgd")
-
-
-@dataclass(frozen=True)
-class Part:
-    """One split: what can be called, the texts that describe it, and what was said; `nones` ask for no function."""
-
-    functions: Skills
-    documents: tuple[Document, ...]
-    exemplars: tuple[AnnotatedExemplar, ...]
-    nones: tuple[AnnotatedExemplar, ...] = ()
-    dropped: tuple[Dropped, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,13 +35,7 @@ class ExemplarCorpus:
 
     def report(self) -> list[str]:
         """Return one line for each split's size and each reason for which something was left out."""
-        return [line for split, part in self.parts.items() for line in _lines(split, part)]
-
-
-def _lines(split: str, part: Part) -> Iterator[str]:
-    counts = f"{len(part.exemplars)} exemplars of {len({one.target_name for one in part.exemplars})} functions"
-    yield f"{split}: {counts}, {len(part.nones)} utterances without a function"
-    yield from (f"{split}: {line}" for line in grouped(part.dropped))
+        return [f"{split}: {line}" for split, part in self.parts.items() for line in part.report()]
 
 
 def load_exemplars(name: str) -> ExemplarCorpus:
@@ -69,10 +48,7 @@ def load_exemplars(name: str) -> ExemplarCorpus:
     folder = _folder(name)
     if (folder / FUNCTIONS).exists() or any((folder / split / EXEMPLARS).exists() for split in SPLITS):
         return ExemplarCorpus(name, _written(folder))
-    found = convert_corpus(folder, folder.name)
-    return ExemplarCorpus(
-        name, {s: Part(c.functions, c.documents, c.exemplars, c.nones, c.dropped) for s, c in found.items()}
-    )
+    return ExemplarCorpus(name, convert_corpus(folder, folder.name))
 
 
 def _folder(name: str) -> Path:
@@ -112,11 +88,3 @@ def _written(folder: Path) -> dict[str, Part]:
     if not parts:
         raise LabError(f"{folder}: expected at least one of {', '.join(f'{split}/{EXEMPLARS}' for split in SPLITS)}")
     return parts
-
-
-def part_of(functions: Skills, found: Iterable[AnnotatedExemplar], dropped: Iterable[Dropped] = ()) -> Part:
-    """Return a split with the utterances that ask for no function apart."""
-    every = tuple(found)
-    asking = tuple(one for one in every if one.target_name != NONE)
-    nones = tuple(one for one in every if one.target_name == NONE)
-    return Part(functions, documents_of(functions), asking, nones, tuple(dropped))

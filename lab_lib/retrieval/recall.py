@@ -34,7 +34,7 @@ class Retrieved:
 def retrieve(
     retriever: Retriever, queries: Sequence[AnnotatedExemplar], most_described: int, most_exemplars: int
 ) -> Retrieved:
-    """Retrieve for labelled utterances. Raises LabError for none, and for one whose function the index does not have."""
+    """Retrieve for labelled utterances. Raises LabError for none, and for a function that the index does not have."""
     if not queries:
         raise LabError("recall: no utterance to retrieve for")
     ids = {name: place for place, name in enumerate(retriever.names)}
@@ -71,7 +71,7 @@ def wilson(hits: int, total: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Point:
-    """One choice of both k: recall, its interval, and what it costs on average: functions on offer and prompt tokens."""
+    """One choice of both k: recall, its interval, and what it costs on average: functions on offer, prompt tokens."""
 
     descriptions: int
     exemplars: int

@@ -1,4 +1,4 @@
-"""How functions and exemplars are retrieved: the section `retrieval` of a recipe."""
+"""How functions and exemplars are retrieved, and how the embedder is tuned: two sections of settings."""
 
 from __future__ import annotations
 
@@ -40,3 +40,31 @@ class RetrievalConfig:
     def needs_model(self) -> bool:
         """Whether an embedding model has to be here."""
         return self.descriptions == "embedding" or self.exemplars in ("embedding", "fused")
+
+
+@dataclass(frozen=True)
+class EmbedderConfig:
+    """How the embedding model is tuned."""
+
+    start: str = MINILM  # the model to begin with, as retrieval.embeddings
+    steps: int = 400  # at most; fewer where the recall stops rising
+    # Utterances in a step, of as many functions; with hard negatives each brings a second function.
+    batch: int = 32
+    learning_rate: float = 3e-5
+    warmup: float = 0.1  # share of the steps in which the learning rate rises
+    scale: float = 20.0  # cosines are multiplied by it; higher: only the nearest negatives count
+    described: float = 0.3  # share of utterances that are paired with a description, the others with an utterance
+    hard: int = 0  # of so many exemplars that the retriever finds, one of another function is the negative; 0: none
+    evaluate_every: int = 50  # steps
+    patience: int = 4  # evaluations without a better recall after which training stops
+    # The recall that chooses: the function is among those of so many descriptions and so many exemplars.
+    descriptions: int = 2
+    exemplars: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse sizes with which nothing is learned."""
+        if self.batch < 2 or self.steps < 1 or self.evaluate_every < 1 or self.patience < 1:
+            raise LabError("embedder: batch must be at least 2, steps, evaluate_every and patience at least 1")
+        if not 0 <= self.described <= 1:
+            raise LabError(f"embedder.described={self.described}: a share between 0 and 1")

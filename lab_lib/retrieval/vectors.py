@@ -56,8 +56,9 @@ class VectorRanker:
         """Return the places of the nearest vectors for each query vector."""
         if self.vectors is None:
             found = self.graph.search(queries, k)
-            keys, counts = (found.keys, found.counts) if queries.ndim == 2 else (found.keys[None], [len(found.keys)])
-            return padded([row[:count].astype(np.int64) for row, count in zip(keys, counts, strict=True)], k)
+            if len(queries) == 1:  # one row comes back as a list of matches, not as a table
+                return padded([found.keys.astype(np.int64)], k)
+            return padded([row[:n].astype(np.int64) for row, n in zip(found.keys, found.counts, strict=True)], k)
         rows: list[Sequence[int]] = []
         for start in range(0, len(queries), BLOCK):
             cosines = queries[start : start + BLOCK] @ self.vectors.T

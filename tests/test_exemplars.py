@@ -12,10 +12,10 @@ from exemplar_dialogues import frame as frame_of
 
 from lab_lib.calls.schema import read_function
 from lab_lib.errors import LabError
-from lab_lib.exemplars.convert import convert_corpus, convert_split
+from lab_lib.exemplars.convert import convert_corpus
 from lab_lib.exemplars.corpus import load_exemplars
 from lab_lib.exemplars.files import exemplar_row, read_exemplars, read_functions, write_exemplars, write_functions
-from lab_lib.exemplars.schema_functions import schema_documents
+from lab_lib.exemplars.schema_functions import Names, schema_documents
 from lab_lib.exemplars.select import agreement, at_most, distinct, without_words_of
 from lab_lib.exemplars.template import (
     LITERAL,
@@ -101,10 +101,10 @@ def test_interfaces_to_one_thing_become_one_function(tmp_path: Path):
     assert find.required == () and part.functions["book_inn"].function.required == ("town",)
     assert [d.text for d in part.documents][:2] == ["find inn: Find a bed in a town", "book inn: Book a bed"]
     renamed = json.loads(json.dumps(SCHEMA).replace("FindInn", "SearchLodging"))
-    varied = schema_documents(renamed, "variant", names=SCHEMA)
+    varied = schema_documents(renamed, "variant", Names(), SCHEMA)
     assert varied[0].function == "find_inn" and varied[0].text.startswith("search lodging: ")
     with pytest.raises(LabError, match="not the same services and intents"):
-        schema_documents(renamed[:-1], "variant", names=SCHEMA)
+        schema_documents(renamed[:-1], "variant", Names(), SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_interfaces_to_one_thing_become_one_function(tmp_path: Path):
 def test_a_malformed_turn_is_named(tmp_path: Path, turn, message):
     folder = write_sgd(tmp_path / "sgd", dialogues=[{**DIALOGUE, "turns": [turn]}])
     with pytest.raises(LabError, match=message):
-        convert_split(folder / "dev", "sgd", "dev")
+        convert_corpus(folder, "sgd")
 
 
 @pytest.mark.parametrize("name", ["desk", "skills", "town"])
@@ -172,7 +172,7 @@ def test_which_exemplars_are_kept():
 
 @pytest.mark.real
 def test_real_sgd_and_multiwoz_convert(lab_data: Path):
-    part = convert_split(lab_data / "sgd" / "dev", "sgd", "dev")
+    part = convert_corpus(lab_data / "sgd", "sgd", ["dev"])["dev"]
     assert (len(part.exemplars), len(part.functions)) == (3513, 27)
     assert all(one.refilled == one.utterance for one in (*part.exemplars, *part.nones))
     woz = convert_corpus(lab_data / "multiwoz22", "multiwoz22")

@@ -6,7 +6,7 @@ The layout is that of SGD, which MultiWOZ 2.2 and the bundled town share; in the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from lab_lib.evaluation.sgd_dialogues import dialogue_files, read_dialogues, rea
 from lab_lib.exemplars.dialogues import KINDS, UserTurn, user_turns
 from lab_lib.exemplars.make import make_exemplar
 from lab_lib.exemplars.part import Part
-from lab_lib.exemplars.schema_functions import functions_of, schema_documents, typed
+from lab_lib.exemplars.schema_functions import Names, functions_of, schema_documents, typed
 from lab_lib.exemplars.template import Ambiguous
 from lab_lib.exemplars.types import NONE, AnnotatedExemplar, Provenance
 from lab_lib.ids import id_key
@@ -69,36 +69,45 @@ class _Builder:
                 for slot, values in turn.values.items() if slot in parameters}  # fmt: skip
 
 
-def convert_split(folder: Path, corpus: str, split: str, schema: Path | None = None) -> Part:
-    """Convert the dialogues of a folder, file by file. `schema` is where its schema stands, if not in the folder.
+def convert_split(folder: Path, corpus: str, split: str, schema: Path, names: Names) -> Part:
+    """Convert the dialogues of a folder, file by file. `schema` is where its schema stands.
 
     Raises LabError, naming file, dialogue and turn, for what is malformed.
     """
-    path = schema or folder / SCHEMA
-    services = read_schema(path)
-    builder = _Builder(corpus, split, functions_of(services, str(path)))
+    services = read_schema(schema)
+    builder = _Builder(corpus, split, functions_of(services, str(schema), names))
     for where, dialogue in _dialogues(folder):
-        for turn in user_turns(dialogue, where):
+        for turn in user_turns(dialogue, where, names):
             builder.add(turn)
     return Part(
         builder.functions,
-        schema_documents(services, str(path)),
+        schema_documents(services, str(schema), names),
         tuple(builder.exemplars),
         tuple(builder.nones),
         tuple(builder.dropped),
     )
 
 
-def convert_corpus(folder: Path, corpus: str) -> dict[str, Part]:
-    """Convert every split that a folder has. Raises LabError for a folder without one."""
-    found = {}
-    for split in SPLITS:
-        if os.path.isdir(folder / split):
-            beside = None if (folder / split / SCHEMA).exists() else folder / SCHEMA
-            found[split] = convert_split(folder / split, corpus, split, beside)
-    if not found:
+def convert_corpus(folder: Path, corpus: str, splits: Sequence[str] = SPLITS) -> dict[str, Part]:
+    """Convert the splits of a folder that are asked for and there. Raises LabError for a folder without one."""
+    schemas = schema_paths(folder)
+    names = corpus_names(schemas)
+    return {s: convert_split(folder / s, corpus, s, path, names) for s, path in schemas.items() if s in splits}
+
+
+def schema_paths(folder: Path) -> dict[str, Path]:
+    """Return {split: its schema}, its own or the one beside all splits. Raises LabError where there is no split."""
+    here = [split for split in SPLITS if os.path.isdir(folder / split)]
+    if not here:
         raise LabError(f"{folder}: expected at least one of the folders {', '.join(SPLITS)}")
-    return found
+    own = {split: folder / split / SCHEMA for split in here}
+    return {split: path if path.exists() else folder / SCHEMA for split, path in own.items()}
+
+
+def corpus_names(schemas: Mapping[str, Path]) -> Names:
+    """Return how the intents of all splits are called."""
+    paths = tuple(dict.fromkeys(schemas.values()))
+    return Names.of([read_schema(path) for path in paths], ", ".join(map(str, paths)))
 
 
 def _dialogues(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

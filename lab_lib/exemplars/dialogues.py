@@ -6,13 +6,13 @@ The others are told with their reason. Two kinds of them are utterances that ask
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lab_lib.errors import LabError
 from lab_lib.evaluation.sgd_dialogues import check_dialogue, fault, frames_of
-from lab_lib.exemplars.schema_functions import slot_name, snake
+from lab_lib.exemplars.schema_functions import Names, slot_name
 from lab_lib.exemplars.template import SlotSpan
 from lab_lib.exemplars.types import EASY, HARD, NO_CONTEXT, Context
 
@@ -45,7 +45,7 @@ class UserTurn:
     spans: tuple[SlotSpan, ...] = ()
 
 
-def user_turns(dialogue: Mapping[str, Any], where: str) -> Iterator[UserTurn]:
+def user_turns(dialogue: Mapping[str, Any], where: str, called: Names) -> Iterator[UserTurn]:
     """Yield the user turns of a dialogue in order. Raises LabError, beginning with `where`, for a malformed one."""
     check_dialogue(dialogue, where)
     seen, states = dict[str, None](), dict[str, Mapping[str, Any]]()
@@ -59,8 +59,13 @@ def user_turns(dialogue: Mapping[str, Any], where: str) -> Iterator[UserTurn]:
             if wrong := _fault(frame):
                 raise LabError(f"{where}, turn {number}, service {frame['service']}: {wrong}")
         active = [frame for frame in frames if frame["state"]["active_intent"] != NO_INTENT]
-        names = [snake(frame["state"]["active_intent"]) for frame in active]
-        made = UserTurn(str(dialogue["dialogue_id"]), number, turn["utterance"], _reason(frames, names, seen, system))
+        names = [called.name(frame["service"], frame["state"]["active_intent"]) for frame in active]
+        made = UserTurn(
+            str(dialogue["dialogue_id"]),
+            number,
+            turn["utterance"],
+            _reason(frames, names, seen, _offered(system, called)),
+        )
         if len(active) == 1:
             before = states.get(active[0]["service"], {})
             made = _with_frame(made, active[0], names[0], Context(next(reversed(seen), ""), _asked(system)), before)
@@ -77,7 +82,7 @@ def _fault(frame: Frame) -> str:
     return fault({**frame, "state": {"requested_slots": [], **state}} if isinstance(state, Mapping) else frame)
 
 
-def _reason(frames: list[Frame], names: list[str], seen: Mapping[str, None], system: Mapping[str, Any] | None) -> str:
+def _reason(frames: list[Frame], names: list[str], seen: Mapping[str, None], offered: Collection[str]) -> str:
     acts = {act["act"] for frame in frames for act in frame.get("actions", ())}
     if acts & CLOSINGS and acts <= WITH_THEM:
         return CLOSING
@@ -87,7 +92,7 @@ def _reason(frames: list[Frame], names: list[str], seen: Mapping[str, None], sys
         return SEVERAL
     if names[0] in seen:
         return KNOWN
-    return OFFERED if names[0] in map(snake, _acts(system, "OFFER_INTENT", "values")) else ""
+    return OFFERED if names[0] in offered else ""
 
 
 def _with_frame(turn: UserTurn, frame: Frame, name: str, context: Context, before: Mapping[str, Any]) -> UserTurn:
@@ -116,13 +121,19 @@ def _said(frame: Frame, before: Mapping[str, Any]) -> dict[str, tuple[str, ...]]
 
 def _asked(system: Mapping[str, Any] | None) -> str:
     """Return the slot that the system asked for; "" where it asked for none or for several."""
-    asked = list(dict.fromkeys(_acts(system, "REQUEST", "slot")))
+    asked = list(dict.fromkeys(act["slot"] for _, act in _acts(system, "REQUEST")))
     return asked[0] if len(asked) == 1 else ""
 
 
-def _acts(system: Mapping[str, Any] | None, name: str, key: str) -> Iterator[str]:
-    """Yield what the acts of that name say in a system turn."""
+def _offered(system: Mapping[str, Any] | None, called: Names) -> set[str]:
+    """Return the functions that the system offered: "yes, please" to an offer says nothing by itself."""
+    acts = _acts(system, "OFFER_INTENT")
+    return {called.name(service, intent) for service, act in acts for intent in act.get("values", ())}
+
+
+def _acts(system: Mapping[str, Any] | None, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield (service, act) of the acts of that name in a system turn."""
     for frame in (system or {}).get("frames", ()):
         for act in frame.get("actions", ()):
             if act.get("act") == name:
-                yield from [act[key]] if key == "slot" else act.get(key, ())
+                yield frame["service"], act

@@ -1,11 +1,14 @@
 """Functions from the schema of schema-guided dialogues: an intent is a function, its slots are the parameters.
 
-Interfaces to the same kind of thing (Restaurants_1, Restaurants_2) share the names of their intents. They become one
-function, so that names exclude each other: it has the parameters of all of them, and a description from each.
+Interfaces to the same kind of thing (Restaurants_1, Restaurants_2: a family) share the names of their intents. They
+become one function, so that names exclude each other: it has the parameters of all of them, and a description from
+each. Where two families have an intent of one name (films to stream, films in a cinema), the name of the family stands
+before it.
 """
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from lab_lib.calls.skills.skill import Skill, Skills
 from lab_lib.errors import LabError, shown
 
 TRUTH = {"True": True, "False": False}
+Schema = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -37,20 +41,56 @@ def snake(name: str) -> str:
 
 
 def slot_name(service: str, slot: str) -> str:
-    """Return a slot without the name of its service, as MultiWOZ writes it before every slot.
+    """Return a slot as a parameter: without its service, which MultiWOZ writes before it; a word of Python gets a `_`.
 
-    >>> slot_name("hotel", "hotel-book stay"), slot_name("Hotels_1", "check_in_date")
-    ('book_stay', 'check_in_date')
+    >>> slot_name("hotel", "hotel-book stay"), slot_name("Trains_1", "from")
+    ('book_stay', 'from_')
     """
-    return re.sub(r"\W+", "_", slot.removeprefix(f"{service}-"))
+    name = re.sub(r"\W+", "_", slot.removeprefix(f"{service}-"))
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
-def functions_of(schema: Iterable[Mapping[str, Any]], where: str) -> Skills:
+def family_of(service: str) -> str:
+    """Return the family of a service: its name without the number.
+
+    >>> family_of("Restaurants_2"), family_of("hotel")
+    ('Restaurants', 'hotel')
+    """
+    return re.sub(r"_\d+$", "", service)
+
+
+@dataclass(frozen=True)
+class Names:
+    """How intents are called as functions; `shared` are the names that intents of several families have."""
+
+    shared: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, schemas: Iterable[Schema], where: str) -> Names:
+        """Look for shared names in the schemas of all splits, so that a function is called the same in each."""
+        families: dict[str, set[str]] = {}
+        for service in (service for schema in schemas for service in schema):
+            for intent in intents_of(service, where):
+                families.setdefault(snake(intent["name"]), set()).add(family_of(service["service_name"]))
+        return cls(frozenset(name for name, found in families.items() if len(found) > 1))
+
+    def name(self, service: str, intent: str) -> str:
+        """Return the name of an intent as a function.
+
+        >>> names = Names(frozenset({"find_movies"}))
+        >>> names.name("Media_2", "FindMovies"), names.name("Homes_1", "FindApartment")
+        ('media_find_movies', 'find_apartment')
+        """
+        name = snake(intent)
+        return f"{snake(family_of(service))}_{name}" if name in self.shared else name
+
+
+def functions_of(schema: Schema, where: str, names: Names) -> Skills:
     """Return the functions of a schema, in its order. Raises LabError for an intent or slot that is malformed."""
     found: dict[str, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
     for service in schema:
         for intent in intents_of(service, where):
-            found.setdefault(snake(intent["name"]), []).append((service, intent))
+            found.setdefault(names.name(service["service_name"], intent["name"]), []).append((service, intent))
     return Skills([Skill(_function(name, pairs, where)) for name, pairs in found.items()])
 
 
@@ -59,20 +99,21 @@ def documents_of(functions: Skills) -> tuple[Document, ...]:
     return tuple(Document(name, document_text(name, skill.function.description)) for name, skill in functions.items())
 
 
-def schema_documents(
-    schema: Sequence[Mapping[str, Any]], where: str, names: Sequence[Mapping[str, Any]] | None = None
-) -> tuple[Document, ...]:
+def schema_documents(schema: Schema, where: str, names: Names, own: Schema | None = None) -> tuple[Document, ...]:
     """Return one text an intent of every service, none twice.
 
-    `names` is the schema with the functions' own names, service by service and intent by intent in the same order,
-    where `schema` words it in another way. Raises LabError where the two do not go together.
+    `own` is the schema that names the functions where `schema` words it in another way: the same services and intents
+    in the same order. Raises LabError where the two do not go together.
     """
-    known = schema if names is None else names
-    pairs = [(name, intent) for old, new in zip(known, schema, strict=False)
-             for name, intent in zip(intents_of(old, where), intents_of(new, where), strict=False)]  # fmt: skip
-    if not len(known) == len(schema) or len(pairs) != sum(len(intents_of(one, where)) for one in (*known, *schema)) / 2:
+    known = schema if own is None else own
+    sizes = [[len(intents_of(service, where)) for service in one] for one in (known, schema)]
+    if sizes[0] != sizes[1]:
         raise LabError(f"{where}: not the same services and intents as the schema that it words in another way")
-    made = (Document(snake(n["name"]), document_text(i["name"], str(i.get("description", "")))) for n, i in pairs)
+    made = []
+    for old, new in zip(known, schema, strict=True):
+        for name, intent in zip(intents_of(old, where), intents_of(new, where), strict=True):
+            text = document_text(intent["name"], str(intent.get("description", "")))
+            made.append(Document(names.name(old["service_name"], name["name"]), text))
     return tuple(dict.fromkeys(made))
 
 

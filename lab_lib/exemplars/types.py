@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lab_lib.calls.skills.skill import NO_SKILL
+from lab_lib.exemplars.schema_functions import family_of
 from lab_lib.exemplars.template import refill
 
 NONE = NO_SKILL  # the target of an utterance that asks for none of the functions
@@ -47,7 +47,7 @@ class Provenance:
         >>> Provenance("sgd", "train", "1_00000", service="Restaurants_2").family
         'Restaurants'
         """
-        return re.sub(r"_\d+$", "", self.service)
+        return family_of(self.service)
 
 
 UNKNOWN = Provenance("", "", "")

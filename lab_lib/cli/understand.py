@@ -102,6 +102,29 @@ def find_k(
     print_line(f"write into the recipe: task.descriptions={chosen.descriptions} task.exemplars={chosen.exemplars}")
 
 
+@app.command()
+def variants(
+    settings: Settings = None,
+    out: Annotated[Path, typer.Option(help="Where to write the recalls as JSON.")] = Path("sgd-x.json"),
+) -> None:
+    """Measure how well descriptions are found in the five other wordings of SGD's schemas (SGD-X)."""
+    from dataclasses import asdict
+
+    from lab_lib.cli.arguments import require_out
+    from lab_lib.config import as_dict
+    from lab_lib.files import write_json
+    from lab_lib.understand.data import IndexConfig
+    from lab_lib.understand.variants import HEADINGS, load_variants, table_rows, variant_recall
+
+    config = _read(IndexConfig, ["corpus=sgd", *(settings or [])])
+    require_out(out, "a JSON file of recalls")
+    documents, queries = load_variants(config)
+    found = variant_recall(documents, queries, config.retrieval)
+    print_line(f"{found.queries} utterances of {config.queries}, recall of the right function in per cent")
+    _print_table(HEADINGS, table_rows(found))
+    print(write_json(out, asdict(found) | {"config": as_dict(config)}))
+
+
 @app.command("train-embedder")
 def train_embedder(
     out: Annotated[Path, typer.Option(help="The folder to write; the same command resumes what was interrupted.")],

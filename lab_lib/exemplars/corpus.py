@@ -45,14 +45,14 @@ def load_exemplars(name: str) -> ExemplarCorpus:
     """
     if name == "skills":
         return ExemplarCorpus(name, _skills())
-    folder = _folder(name)
+    folder = corpus_folder(name)
     if (folder / FUNCTIONS).exists() or any((folder / split / EXEMPLARS).exists() for split in SPLITS):
         return ExemplarCorpus(name, _written(folder))
     return ExemplarCorpus(name, convert_corpus(folder, folder.name))
 
 
-def _folder(name: str) -> Path:
-    """Return the folder of a corpus by its name."""
+def corpus_folder(name: str) -> Path:
+    """Return the folder of a corpus by its name. Raises LabError for one that is not on this machine."""
     bundled = {"desk": DESK, "town": TOWN}
     if name in bundled:
         return bundled[name]

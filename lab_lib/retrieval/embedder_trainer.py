@@ -59,6 +59,8 @@ def _batches(dataset: Any, functions: Sequence[Sequence[str]], config: EmbedderC
     """Return a sampler of batches; another epoch has another order."""
     from sentence_transformers.base.sampler import DefaultBatchSampler
 
+    length = sum(1 for _ in one_function_once(functions, config.batch, config.seed))  # it is asked for again and again
+
     class Batches(DefaultBatchSampler):
         """One function once a batch."""
 
@@ -66,7 +68,7 @@ def _batches(dataset: Any, functions: Sequence[Sequence[str]], config: EmbedderC
             yield from one_function_once(functions, config.batch, config.seed + self.epoch)
 
         def __len__(self) -> int:
-            return sum(1 for _ in one_function_once(functions, config.batch, config.seed))
+            return length
 
     return Batches(dataset, batch_size=config.batch, drop_last=False, seed=config.seed)
 

@@ -16,6 +16,7 @@ from lab_lib.exemplars.select import words_of
 from lab_lib.files import read_json
 from lab_lib.retrieval import embedder as embedder_module
 from lab_lib.retrieval.config import EmbedderConfig
+from lab_lib.retrieval.encoder import Encoder
 from lab_lib.retrieval.pairs import one_function_once, triples
 from lab_lib.understand.embedder import TuneConfig, tune
 
@@ -54,6 +55,7 @@ def desk(folder: Path, **settings) -> TuneConfig:
     texts = [*(one.utterance for one in part.exemplars), *(one.text for one in part.documents)]
     start = static_embedder(folder / "start", texts)
     common = {"start": str(start), "steps": 8, "batch": 8, "evaluate_every": 2, "learning_rate": 0.05, "hard": 4}
+    common["layers"] = "all"
     return TuneConfig(embedder=EmbedderConfig(**{**common, **settings}))
 
 
@@ -67,11 +69,11 @@ def test_a_killed_tuning_resumes_and_ends_as_one_that_was_not(tmp_path: Path, mo
     asked = []
 
     class Killed(embedder_module.Judge):
-        def __call__(self, model, config):
+        def __call__(self, encoder, config):
             asked.append(1)
             if len(asked) == 4:  # untuned, after 2 and 4 steps, and then it is killed
                 raise KeyboardInterrupt
-            return super().__call__(model, config)
+            return super().__call__(encoder, config)
 
     monkeypatch.setattr("lab_lib.understand.embedder.Judge", Killed)
     with pytest.raises(KeyboardInterrupt):
@@ -85,11 +87,29 @@ def test_a_killed_tuning_resumes_and_ends_as_one_that_was_not(tmp_path: Path, mo
         tune(corpus, desk(tmp_path, steps=9), tmp_path / "killed", lines.append)
 
 
+def test_a_layer_behind_the_model_learns_and_begins_with_adding_nothing(tmp_path: Path):
+    corpus, lines = load_exemplars("desk"), []
+    still = desk(tmp_path, layers="head", steps=1, learning_rate=1e-12)
+    out = tune(corpus, still, tmp_path / "still", lines.append)
+    figures = read_json(tmp_path / "still" / "training.json")
+    assert figures["tuned"] == figures["untuned"]
+    before, after = Encoder(still.embedder.start), Encoder(str(out))
+    texts = ["a book about bread", "pay my fine"]
+    assert np.allclose(before.symmetric(texts), after.symmetric(texts), atol=1e-5)
+
+    config = desk(tmp_path, layers="head", steps=60, evaluate_every=20, learning_rate=0.01)
+    out = tune(corpus, config, tmp_path / "moved", lines.append)
+    figures = read_json(tmp_path / "moved" / "training.json")
+    assert figures["tuned"]["recall"] == max(row["recall"] for row in figures["log"]) > figures["untuned"]["recall"]
+    again = tune(corpus, config, tmp_path / "again", lines.append)
+    assert np.array_equal(Encoder(str(out)).symmetric(texts), Encoder(str(again)).symmetric(texts))
+
+
 def test_it_stops_when_the_recall_rises_no_more(tmp_path: Path):
     config = desk(tmp_path, steps=100, learning_rate=1e-9, patience=2)
     tune(load_exemplars("desk"), config, tmp_path / "out", lambda line: None)
     figures = read_json(tmp_path / "out" / "training.json")
-    assert figures["steps"] == 6  # the first evaluation is the best, two more change nothing
+    assert figures["log"][-1]["step"] == 6  # the first evaluation is the best, two more change nothing
 
 
 def test_test_never_chooses(tmp_path: Path):

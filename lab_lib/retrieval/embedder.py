@@ -22,11 +22,11 @@ from lab_lib.exemplars.schema_functions import Document
 from lab_lib.exemplars.types import AnnotatedExemplar
 from lab_lib.files import read_json_or, write_json, writing
 from lab_lib.folders import remove
-from lab_lib.models.embedders import MINILM
 from lab_lib.retrieval.config import EmbedderConfig, RetrievalConfig
+from lab_lib.retrieval.embedder_head import train_head
 from lab_lib.retrieval.embedder_trainer import figures_line, make_trainer
 from lab_lib.retrieval.encoder import Encoder
-from lab_lib.retrieval.pairs import triples
+from lab_lib.retrieval.pairs import Triple, triples
 from lab_lib.retrieval.recall import recall_at, retrieve
 from lab_lib.retrieval.retriever import Retriever
 
@@ -42,10 +42,9 @@ class Judge:
     index: Sequence[AnnotatedExemplar]
     queries: Sequence[AnnotatedExemplar]
 
-    def __call__(self, model: Any, config: EmbedderConfig) -> dict[str, float]:
+    def __call__(self, encoder: Encoder, config: EmbedderConfig) -> dict[str, float]:
         """Return {figure: value} of a model: `recall`, which chooses, and the parts of it."""
-        settings = RetrievalConfig(exemplars="embedding")
-        retriever = Retriever(self.documents, self.index, settings, Encoder(MINILM, model=model))
+        retriever = Retriever(self.documents, self.index, RetrievalConfig(exemplars="embedding"), encoder)
         found = retrieve(retriever, self.queries, max(4, config.descriptions), max(1, config.exemplars))
         both = np.hstack([found.described[:, : config.descriptions], found.owners[:, : config.exemplars]])
         return {
@@ -82,27 +81,43 @@ def train_embedder(
     if len({row.functions[0] for row in rows}) < 2:
         raise LabError("embedder: exemplars of at least two functions are needed, each with another text")
     write_json(folder / TRAINING, {"settings": as_dict(config), "triples": len(rows)})
-    first = judge(encoder.model, config)
+    first = judge(encoder, config)
     log(figures_line(0, first))
-    trainer = make_trainer(folder / CHECKPOINTS, encoder.model, rows, lambda model: judge(model, config), config, log)
-    resumed = any((folder / CHECKPOINTS).glob("checkpoint-*"))
-    trainer.train(resume_from_checkpoint=resumed or None)
-    figures = {
-        "settings": as_dict(config),
-        "triples": len(rows),
-        "untuned": first,
-        "tuned": judge(trainer.model, config),
-    }
-    if figures["tuned"]["recall"] <= first["recall"]:
+    if config.layers == "head":
+        model, judged = train_head(encoder, rows, lambda found: judge(found, config), config, log)
+    else:
+        model, judged = _train_all(folder / CHECKPOINTS, encoder.model, rows, judge, config, log)
+    tuned = judge(Encoder(config.start, model=model), config)
+    if tuned["recall"] <= first["recall"]:
         log("tuning did not raise the recall; the model is kept, and its figures say so")
+    _save(model, folder)
+    figures = {"settings": as_dict(config), "triples": len(rows), "untuned": first, "tuned": tuned, "log": judged}
+    write_json(folder / TRAINING, figures)
+    remove(folder / CHECKPOINTS)
+    return folder / MODEL
+
+
+def _train_all(
+    checkpoints: Path, model: Any, rows: Sequence[Triple], judge: Judge, config: EmbedderConfig, log: Log
+) -> tuple[Any, list[dict[str, float]]]:
+    """Tune the whole model, from the last checkpoint if there is one."""
+
+    def figures(found: Any) -> dict[str, float]:
+        return judge(Encoder(config.start, model=found), config)
+
+    trainer = make_trainer(checkpoints, model, rows, figures, config, log)
+    resumed = any(checkpoints.glob("checkpoint-*"))
+    trainer.train(resume_from_checkpoint=resumed or None)
+    return trainer.model, trainer.judged
+
+
+def _save(model: Any, folder: Path) -> None:
+    """Write the model, whole or not at all."""
     temporary = folder / f"{MODEL}.tmp"
     remove(temporary)
     with writing(folder / MODEL):
-        trainer.model.save(str(temporary), create_model_card=False)
+        model.save(str(temporary), create_model_card=False)
         temporary.rename(folder / MODEL)
-    write_json(folder / TRAINING, figures | {"steps": trainer.state.global_step, "log": trainer.judged})
-    remove(folder / CHECKPOINTS)
-    return folder / MODEL
 
 
 def _neighbours(

@@ -9,6 +9,12 @@ from typing import Any
 from lab_lib.retrieval.config import EmbedderConfig
 from lab_lib.retrieval.pairs import Triple, one_function_once
 
+DIRECTIONS = (
+    "query_to_doc",
+    "query_to_query",
+    "doc_to_query",
+    "doc_to_doc",
+)  # every pair of texts in a batch is told apart
 Judged = Callable[[Any], dict[str, float]]  # the figures of a model; `recall` chooses
 Log = Callable[[str], None]
 
@@ -39,13 +45,12 @@ def make_trainer(
     columns = {"anchor": [row.anchor for row in rows], "positive": [row.positive for row in rows]}
     if config.hard:
         columns["negative"] = [row.negative for row in rows]
-    directions = ("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc")
     judged: list[dict[str, float]] = []
     trainer = Trainer(
         model=model,
         args=_arguments(checkpoints, config),
         train_dataset=Dataset.from_dict(columns),
-        loss=MultipleNegativesRankingLoss(model, scale=config.scale, directions=directions),
+        loss=MultipleNegativesRankingLoss(model, scale=config.scale, directions=DIRECTIONS),
         evaluator=_evaluator(judge, judged, log),
         callbacks=[EarlyStoppingCallback(early_stopping_patience=config.patience)],
     )
@@ -99,7 +104,7 @@ def _arguments(checkpoints: Path, config: EmbedderConfig) -> Any:
         output_dir=str(checkpoints),
         max_steps=config.steps,
         per_device_train_batch_size=config.batch,
-        learning_rate=config.learning_rate,
+        learning_rate=config.rate,
         warmup_steps=int(config.warmup * config.steps),
         eval_strategy="steps",
         eval_steps=config.evaluate_every,

@@ -39,7 +39,7 @@ class VectorRanker:
             self.graph.save(str(folder / NAMES[1]))
             return
         with atomic_open(folder / NAMES[0], "wb") as stream:
-            np.save(stream, self.vectors, allow_pickle=False)
+            np.save(stream, np.asarray(self.vectors), allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path) -> VectorRanker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from lab_lib.results.figure import STYLE, save
 from lab_lib.understand.find_k import KFound
@@ -29,7 +30,7 @@ def draw_find_k(found: KFound, png: Path | None, svg: Path | None) -> str:
             recalls = [100 * point.recall for point in points]
             low = [100 * (point.recall - point.low) for point in points]
             high = [100 * (point.high - point.recall) for point in points]
-            style = {"color": color, "marker": marker, "markersize": 4, "linewidth": 1, "elinewidth": 0.7}
+            style: Any = {"color": color, "marker": marker, "markersize": 4, "linewidth": 1, "elinewidth": 0.7}
             axes.errorbar([point.tokens for point in points], recalls, yerr=[low, high], label=str(count), **style)
         axes.axhline(100 * found.config.wanted, color="#555555", linestyle=":", linewidth=1)
         if found.chosen is not None:

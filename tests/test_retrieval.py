@@ -13,6 +13,7 @@ from static_embedder import static_embedder
 from lab_lib.errors import LabError
 from lab_lib.exemplars.corpus import load_exemplars
 from lab_lib.exemplars.schema_functions import Document
+from lab_lib.exemplars.types import Context
 from lab_lib.retrieval import index as index_module
 from lab_lib.retrieval import vectors as vectors_module
 from lab_lib.retrieval.config import RetrievalConfig
@@ -21,7 +22,7 @@ from lab_lib.retrieval.index import load_index, save_index
 from lab_lib.retrieval.keyword import KeywordRanker, TfidfRanker
 from lab_lib.retrieval.ranking import NOWHERE
 from lab_lib.retrieval.recall import Costs, Point, Retrieved, cheapest, grid, recall_at, retrieve, wilson
-from lab_lib.retrieval.retriever import Retriever
+from lab_lib.retrieval.retriever import Query, Retriever
 from lab_lib.retrieval.vectors import VectorRanker
 
 TEXTS = ["can i have it", "a bed in Tolvey", "a boat to <east_quay>", "x"]
@@ -69,10 +70,22 @@ def harbour(**settings) -> Retriever:
 
 def test_an_utterance_is_no_neighbour_of_itself():
     retriever = harbour()
-    assert [one.exemplar.key for one in retriever.found("A bed in Tolvey!", 3)] == ["c", "d"]
-    assert retriever.found("a bed in Harwick", 3)[0].exemplar.key == "a"
+    assert [one.exemplar.key for one in retriever.found(Query("A bed in Tolvey!"), 3)] == ["c", "d"]
+    assert retriever.found(Query("a bed in Harwick"), 3)[0].exemplar.key == "a"
     assert retriever.names == ("find_inn", "book_inn", "call_taxi", "find_boat")
-    assert retriever.functions(["places with a bed"], 4).tolist() == [[0, 1, 2, NOWHERE]]  # each function once
+    assert retriever.functions([Query("places with a bed")], 4).tolist() == [[0, 1, 2, NOWHERE]]  # each function once
+
+
+def test_the_open_function_counts(tmp_path: Path):
+    rows = [replace(exemplar(name, f"great, please book {name}", name), context=Context(frame))
+            for name, frame in (("hotel", "find_hotel"), ("flight", "find_flight"))]  # fmt: skip
+    model = str(static_embedder(tmp_path / "model", [one.utterance for one in rows]))
+    for bonus, first in ((0.0, "hotel"), (2.0, "flight")):
+        config = RetrievalConfig(embeddings=model, descriptions="tfidf", exemplars="embedding", same_frame=bonus)
+        retriever = Retriever((), rows, config)
+        found = retriever.found(Query("great, please book hotel now", frame="find_flight"), 2)
+        assert found[0].exemplar.key == first
+        assert len(retriever.found(Query("great", frame="never_seen"), 2)) == 2
 
 
 def test_the_prompt_stands_before_queries_alone(tmp_path: Path):
@@ -98,7 +111,7 @@ def desk_model(folder: Path) -> Path:
 
 def test_an_index_answers_after_loading_as_before(tmp_path: Path):
     part = load_exemplars("desk").part("train")
-    queries = [one.utterance for one in load_exemplars("desk").part("dev").exemplars]
+    queries = [Query.of(one) for one in load_exemplars("desk").part("dev").exemplars]
     for name, settings in {"words": ("tfidf", "keyword"), "both": ("embedding", "fused")}.items():
         model = str(desk_model(tmp_path / "model")) if name == "both" else "minilm"
         config = RetrievalConfig(embeddings=model, descriptions=settings[0], exemplars=settings[1])

@@ -24,6 +24,9 @@ class RetrievalConfig:
     exemplars: Method = "fused"
     # What of an exemplar is compared: its utterance, or its template, in which slots stand for values.
     exemplar_text: Literal["utterance", "template"] = "utterance"
+    # Added to the cosine of an exemplar that was said while the same function was open as now: "great, book it" means
+    # another thing after a search for hotels than after one for flights. 0: words alone.
+    same_frame: float = 0.15
     # Written before an utterance that is compared with descriptions, and never before a description: a model that was
     # trained with an instruction needs it. MiniLM was not.
     query_prompt: str = ""
@@ -32,7 +35,9 @@ class RetrievalConfig:
     rank_constant: int = 60
 
     def __post_init__(self) -> None:
-        """Refuse a constant that divides by nothing."""
+        """Refuse a constant that divides by nothing, and a bonus that drives away."""
+        if self.same_frame < 0:
+            raise LabError(f"retrieval.same_frame={self.same_frame}: expected at least 0")
         if self.rank_constant < 1:
             raise LabError(f"retrieval.rank_constant={self.rank_constant}: expected at least 1")
 

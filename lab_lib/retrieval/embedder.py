@@ -28,7 +28,7 @@ from lab_lib.retrieval.embedder_trainer import figures_line, make_trainer
 from lab_lib.retrieval.encoder import Encoder
 from lab_lib.retrieval.pairs import Triple, triples
 from lab_lib.retrieval.recall import recall_at, retrieve
-from lab_lib.retrieval.retriever import Retriever
+from lab_lib.retrieval.retriever import Query, Retriever
 
 CHECKPOINTS, MODEL, TRAINING = "checkpoints", "model", "training.json"
 Log = Callable[[str], None]
@@ -127,4 +127,4 @@ def _neighbours(
     if not config.hard:
         return None
     retriever = Retriever(documents, exemplars, RetrievalConfig(exemplars="embedding"), encoder)
-    return retriever.places([one.utterance for one in exemplars], config.hard)
+    return retriever.places([Query.of(one) for one in exemplars], config.hard)

@@ -11,7 +11,7 @@ import numpy as np
 from lab_lib.errors import LabError
 from lab_lib.exemplars.types import AnnotatedExemplar
 from lab_lib.retrieval.ranking import NOWHERE
-from lab_lib.retrieval.retriever import Retriever
+from lab_lib.retrieval.retriever import Query, Retriever
 
 NORMAL = 1.959964  # standard deviations on each side of an interval of 95 %
 
@@ -41,11 +41,11 @@ def retrieve(
     for one in queries:
         if one.target_name not in ids:
             raise LabError(f"{one.key}: the index has neither a description nor an exemplar of '{one.target_name}'")
-    texts = [one.utterance for one in queries]
-    places = retriever.places(texts, most_exemplars)
+    asked = [Query.of(one) for one in queries]
+    places = retriever.places(asked, most_exemplars)
     owners = np.where(places == NOWHERE, NOWHERE, retriever.owner_ids[places] if len(retriever.owner_ids) else NOWHERE)
     gold = np.array([ids[one.target_name] for one in queries])
-    return Retrieved(retriever.names, gold, retriever.functions(texts, most_described), places, owners)
+    return Retrieved(retriever.names, gold, retriever.functions(asked, most_described), places, owners)
 
 
 def recall_at(ranked: np.ndarray, gold: np.ndarray, k: int) -> float:

@@ -21,6 +21,19 @@ DEPTH = 4  # a fusion reads rankings this many times as deep as what is asked fo
 
 
 @dataclass(frozen=True)
+class Query:
+    """What is said, and the function that is open then ("": none)."""
+
+    utterance: str
+    frame: str = ""
+
+    @classmethod
+    def of(cls, one: AnnotatedExemplar) -> Query:
+        """Return an exemplar as a question."""
+        return cls(one.utterance, one.context.frame)
+
+
+@dataclass(frozen=True)
 class Found:
     """One exemplar that was found, and its rank, counted from 1."""
 
@@ -51,6 +64,7 @@ class Retriever:
         ids = {name: place for place, name in enumerate(self.names)}
         self.document_ids = np.array([ids[one.function] for one in documents], dtype=np.int64)
         self.owner_ids = np.array([ids[one.target_name] for one in exemplars], dtype=np.int64)
+        self._frames = {f: place for place, f in enumerate(dict.fromkeys(one.context.frame for one in exemplars))}
 
     # ---- the rankers, made when they are first needed ------------------------------------------------------------
     @cached_property
@@ -61,7 +75,8 @@ class Retriever:
     @cached_property
     def vectors(self) -> VectorRanker:
         """The exemplars' vectors."""
-        return self._vectors or VectorRanker.of(self.encoder.symmetric(self.texts))
+        frames = [one.context.frame for one in self.exemplars]
+        return self._vectors or VectorRanker.of(self._framed(self.encoder.symmetric(self.texts), frames))
 
     @cached_property
     def described(self) -> VectorRanker:
@@ -89,39 +104,54 @@ class Retriever:
         return {words_of(one.utterance): place for place, one in enumerate(self.exemplars)}
 
     # ---- asking --------------------------------------------------------------------------------------------------
-    def functions(self, queries: Sequence[str], k: int) -> np.ndarray:
+    def functions(self, queries: Sequence[Query], k: int) -> np.ndarray:
         """Return ids (queries, k) of functions (places in `names`) by their best description, each once."""
         if not self.documents:
             return padded([[] for _ in queries], k)
         depth = len(self.documents)  # a function has several descriptions, and there are few of them
         if self.config.descriptions == "tfidf":
-            places = self.described_tfidf.rank(queries, depth)
+            places = self.described_tfidf.rank(_words(queries), depth)
         else:
-            places = self.described.rank_vectors(self.encoder.queries(queries), depth)
+            places = self.described.rank_vectors(self.encoder.queries(_words(queries)), depth)
         return padded([list(dict.fromkeys(self.document_ids[row[row != NOWHERE]].tolist())) for row in places], k)
 
-    def places(self, queries: Sequence[str], k: int) -> np.ndarray:
+    def places(self, queries: Sequence[Query], k: int) -> np.ndarray:
         """Return places (queries, k) of exemplars, best first, without those that say the query itself."""
         if not self.exemplars:
             return padded([[] for _ in queries], k)
-        own = [self._own.get(words_of(query), NOWHERE) for query in queries]
+        own = [self._own.get(words_of(query.utterance), NOWHERE) for query in queries]
         return without(self._ranked(queries, k + 1), own, k)
 
-    def _ranked(self, queries: Sequence[str], k: int) -> np.ndarray:
+    def _ranked(self, queries: Sequence[Query], k: int) -> np.ndarray:
         method = self.config.exemplars
+        if method in ("keyword", "tfidf"):
+            ranker: Ranker = self.keyword if method == "keyword" else self.tfidf
+            return ranker.rank(_words(queries), k)
+        deep = DEPTH * k if method == "fused" else k
+        vectors = self._framed(self.encoder.symmetric(_words(queries)), [query.frame for query in queries])
+        meant = self.vectors.rank_vectors(vectors, deep)
         if method == "embedding":
-            return self.vectors.rank_vectors(self.encoder.symmetric(queries), k)
-        if method == "fused":
-            deep = DEPTH * k
-            meant = self.vectors.rank_vectors(self.encoder.symmetric(queries), deep)
-            return fuse([meant, self.keyword.rank(queries, deep)], k, self.config.rank_constant)
-        ranker: Ranker = self.keyword if method == "keyword" else self.tfidf
-        return ranker.rank(queries, k)
+            return meant
+        return fuse([meant, self.keyword.rank(_words(queries), deep)], k, self.config.rank_constant)
 
-    def found(self, query: str, k: int) -> list[Found]:
+    def _framed(self, vectors: np.ndarray, frames: Sequence[str]) -> np.ndarray:
+        """Return vectors with a place for each open function: products of two with one frame are `same_frame` more."""
+        if not self.config.same_frame:
+            return vectors
+        marks = np.zeros((len(vectors), len(self._frames)), dtype=np.float32)
+        for row, frame in enumerate(frames):
+            if frame in self._frames:
+                marks[row, self._frames[frame]] = np.sqrt(self.config.same_frame)
+        return np.hstack([vectors, marks])
+
+    def found(self, query: Query, k: int) -> list[Found]:
         """Return the exemplars most like an utterance, best first."""
         (row,) = self.places([query], k)
         return [Found(self.exemplars[place], rank) for rank, place in enumerate(row, 1) if place != NOWHERE]
+
+
+def _words(queries: Sequence[Query]) -> list[str]:
+    return [query.utterance for query in queries]
 
 
 def exemplar_text(one: AnnotatedExemplar, which: str) -> str:

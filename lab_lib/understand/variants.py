@@ -22,7 +22,7 @@ from lab_lib.exemplars.select import distinct
 from lab_lib.exemplars.types import AnnotatedExemplar
 from lab_lib.retrieval.config import RetrievalConfig
 from lab_lib.retrieval.encoder import Encoder
-from lab_lib.retrieval.retriever import Retriever
+from lab_lib.retrieval.retriever import Query, Retriever
 from lab_lib.understand.data import IndexConfig, sample
 
 VARIANTS = ("v1", "v2", "v3", "v4", "v5")
@@ -95,7 +95,7 @@ def _hits(
     retriever = Retriever(documents, (), replace(config, exemplars="tfidf"), encoder)
     ids = {name: place for place, name in enumerate(retriever.names)}
     gold = np.array([ids[one.target_name] for one in queries])
-    ranked = retriever.functions([one.utterance for one in queries], max(CURVE))
+    ranked = retriever.functions([Query.of(one) for one in queries], max(CURVE))
     return np.stack([(ranked[:, :k] == gold[:, None]).any(axis=1) for k in CURVE], axis=1).astype(float)
 
 

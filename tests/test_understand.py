@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from command_line import lab
+from exemplar_dialogues import SCHEMA, frame, user, write_sgd
+from static_embedder import static_embedder
 
 from lab_lib.errors import LabError
 from lab_lib.exemplars.corpus import load_exemplars
@@ -16,6 +19,7 @@ from lab_lib.retrieval.recall import retrieve
 from lab_lib.retrieval.retriever import Retriever
 from lab_lib.understand.data import AskConfig, choose, unseen_queries
 from lab_lib.understand.find_k import require_recall
+from lab_lib.understand.variants import VARIANTS
 
 WORDS = ("retrieval.exemplars=tfidf", "retrieval.descriptions=tfidf")
 
@@ -77,3 +81,48 @@ def test_prompts_that_miss_the_function_are_refused():
         LabError, match=r"dev: the right function is in .* expected 99.00 %; run `lab understand find-k`"
     ):
         require_recall(found, 1, 1, 0.99, "dev")
+
+
+def test_rows_without_a_generator(capsys, tmp_path: Path):
+    assert lab("understand", "rows", *WORDS) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in out] == [
+        "known functions, nearest exemplar",
+        "known functions, 11 nearest exemplars",
+        "known functions, best description",
+        "functions without an exemplar, best description",
+    ]
+    part = load_exemplars("desk").part("train")
+    texts = [*(one.utterance for one in part.exemplars), *(one.text for one in part.documents)]
+    folder = static_embedder(tmp_path / "model", texts)
+    assert lab("understand", "rows", f"retrieval.embeddings={folder}") == 0
+    out = capsys.readouterr().out
+    assert "known functions, logistic head: " in out and out.count("AUROC") == 3
+
+
+def test_sgd_x_is_measured_by_place(tmp_path: Path, capsys):
+    """Variants name services and intents in other words; the same place in the schema says which is which."""
+    said = (("find a bed", "Inns_1", "FindInn"), ("find a boat", "Boats_1", "FindBoat"))
+    turns = [user(text, frame(name, intent, [("INFORM_INTENT", "intent", intent)])) for text, name, intent in said]
+    dialogues = [{"dialogue_id": f"1_{n}", "services": [], "turns": [turn]} for n, turn in enumerate(turns)]
+    folder = write_sgd(tmp_path / "sgd", "test", dialogues)
+    for name in VARIANTS:
+        worded = json.dumps(SCHEMA)
+        if name == "v5":  # its words say the opposite
+            worded = (
+                worded.replace("Find a bed", "xx").replace("Find a boat", "Find a bed").replace("xx", "Find a boat")
+            )
+        worded = (
+            worded.replace("Inns_", "Lodgings_").replace('"FindInn"', '"GetPlace"').replace('"FindBoat"', '"GetShip"')
+        )
+        (folder / "sgd_x" / "data" / name / "test").mkdir(parents=True)
+        (folder / "sgd_x" / "data" / name / "test" / "schema.json").write_text(worded)
+    out = tmp_path / "x.json"
+    settings = (f"corpus={folder}", "queries=test", "retrieval.descriptions=tfidf")
+    assert lab("understand", "variants", *settings, "--out", out) == 0
+    found = read_json(out)
+    assert [found["by_variant"][name]["1"] for name in ("original", "v1", "v5")] == [1, 1, 0]
+    assert found["average"]["1"] == pytest.approx(0.8)
+    assert found["sensitivity"]["1"] == pytest.approx(0.4472 / 0.8, abs=1e-3)  # 1, 1, 1, 1, 0 for both utterances
+    assert "sensitivity" in capsys.readouterr().err
+    assert lab("understand", "variants", f"corpus={folder}", "--out", out) == 2  # no dev split here

@@ -103,6 +103,21 @@ def find_k(
 
 
 @app.command()
+def rows(settings: Settings = None) -> None:
+    """Measure what chooses a function without a generator: nearest exemplars, a logistic head, the best description."""
+    from lab_lib.understand.data import IndexConfig, load_asked
+    from lab_lib.understand.rows import lines
+    from lab_lib.understand.rows import rows as measure
+
+    config = _read(IndexConfig, settings)
+    corpus, asked = load_asked(config)
+    for line in asked.notes:
+        print_line(line)
+    for line in lines(measure(corpus, asked, config)):
+        print(line)
+
+
+@app.command()
 def variants(
     settings: Settings = None,
     out: Annotated[Path, typer.Option(help="Where to write the recalls as JSON.")] = Path("sgd-x.json"),

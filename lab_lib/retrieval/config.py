@@ -55,15 +55,15 @@ class EmbedderConfig:
     # head: the model stays as it is, and a layer behind it learns; every text is encoded once, steps cost nothing. all:
     # the whole model learns, at about 1.5 s a step on two cores.
     layers: Literal["all", "head"] = "head"
-    steps: int = 400  # at most; fewer where the recall stops rising
+    steps: int = 200  # at most; fewer where the recall stops rising
     # Utterances in a step, of as many functions; with hard negatives each brings a second function.
     batch: int = 32
-    learning_rate: float | None = None  # null: 3e-5 for the whole model, 1e-3 for a head
+    learning_rate: float | None = None  # null: 3e-5 for the whole model, 3e-3 for a head
     warmup: float = 0.1  # share of the steps in which the learning rate rises
     scale: float = 20.0  # cosines are multiplied by it; higher: only the nearest negatives count
     described: float = 0.3  # share of utterances that are paired with a description, the others with an utterance
     hard: int = 0  # of so many exemplars that the retriever finds, one of another function is the negative; 0: none
-    evaluate_every: int = 50  # steps
+    evaluate_every: int = 25  # steps
     patience: int = 4  # evaluations without a better recall after which training stops
     # The recall that chooses: the function is among those of so many descriptions and so many exemplars.
     descriptions: int = 2
@@ -80,4 +80,4 @@ class EmbedderConfig:
     @property
     def rate(self) -> float:
         """The learning rate at its highest."""
-        return self.learning_rate or {"all": 3e-5, "head": 1e-3}[self.layers]
+        return self.learning_rate or {"all": 3e-5, "head": 3e-3}[self.layers]

@@ -17,7 +17,6 @@ from lab_lib.understand.data import AskConfig, Asked, choose
 class TuneConfig(AskConfig):
     """What the embedder learns from and is chosen on. The index and the queries are those of find-k."""
 
-    max_queries: int | None = 800  # of dev, for each evaluation while it learns
     learn_per_function: int = 500  # exemplars of a function to learn from; the index is made of others too
     embedder: EmbedderConfig = field(default_factory=EmbedderConfig)
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from command_line import lab
+from command_line import commands, lab, parse
 from exemplar_dialogues import SCHEMA, frame, user, write_sgd
 from static_embedder import static_embedder
 
@@ -126,3 +126,11 @@ def test_sgd_x_is_measured_by_place(tmp_path: Path, capsys):
     assert found["sensitivity"]["1"] == pytest.approx(0.4472 / 0.8, abs=1e-3)  # 1, 1, 1, 1, 0 for both utterances
     assert "sensitivity" in capsys.readouterr().err
     assert lab("understand", "variants", f"corpus={folder}", "--out", out) == 2  # no dev split here
+
+
+PAGE = commands((Path(__file__).resolve().parent.parent / "docs" / "understanding.md").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("words", PAGE, ids=" ".join)
+def test_the_commands_of_the_page_are_ones_that_lab_takes(words):
+    parse(words)

@@ -146,7 +146,7 @@ def damage(folder: Path, name: str, old: str, new: str) -> None:
     ],
 )
 def test_a_stale_or_damaged_index_is_refused(tmp_path: Path, monkeypatch, change, message):
-    config = RetrievalConfig(embeddings=str(desk_model(tmp_path / "model")))
+    config = RetrievalConfig(embeddings=str(desk_model(tmp_path / "model")), exemplars="fused")
     folder = save_index(tmp_path / "index", desk_retriever(config), load_exemplars("desk").part("train").functions)
     change(folder, monkeypatch)
     with pytest.raises(LabError, match=message):

@@ -38,7 +38,7 @@ def test_find_k_writes_points_and_pictures(tmp_path: Path, capsys):
     out = tmp_path / "k.json"
     assert lab("understand", "find-k", "wanted=0.8", *WORDS, "--out", out) == 0
     found = read_json(out)
-    assert found["queries"] == 40 and found["chosen"]["low"] >= 0.8 and len(found["points"]) == 81
+    assert found["queries"] == 40 and found["chosen"]["low"] >= 0.8 and len(found["points"]) == 72
     cheaper = [point for point in found["points"] if point["tokens"] < found["chosen"]["tokens"]]
     assert all(point["low"] < 0.8 for point in cheaper)
     assert out.with_suffix(".png").stat().st_size > 10_000 and "<svg" in out.with_suffix(".svg").read_text()

@@ -25,6 +25,7 @@ from lab_lib.cli import (
     scoring,
     structure,
     sweeps,
+    understand,
 )
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
@@ -49,6 +50,7 @@ VERBS: tuple[Callable[..., None], ...] = (
 for verb in VERBS:
     app.command()(verb)
 app.add_typer(calls.app, name="calls", help="Skills of an assistant and the examples to learn them from.")
+app.add_typer(understand.app, name="understand", help="Exemplars of functions, how many a prompt needs, an embedder.")
 app.add_typer(data.app, name="data", help="Look at, audit, make and fetch corpora.")
 app.add_typer(models.app, name="models", help="Models on this machine: list, fetch, show, remove.")
 app.add_typer(recipes.app, name="recipes", help="List, print, copy and check recipes.")

@@ -127,7 +127,7 @@ def make(
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="Which corpus: 'multiwoz22'.")] = "multiwoz22",
+    name: Annotated[str, typer.Argument(help="Which corpus: 'multiwoz22' or 'sgd'.")] = "multiwoz22",
     folder: Annotated[Path | None, typer.Option(help="Where to put it; the lab's cache folder unless given.")] = None,
     mirror: Annotated[str | None, typer.Option(help="Take the files from this URL instead.")] = None,
 ) -> None:

@@ -19,12 +19,12 @@ from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.baselines import gold_replies, most_frequent_reply, random_replies
 from lab_lib.evaluation.config import EvaluateConfig
-from lab_lib.evaluation.embedding import load_embedder, require_embedder
 from lab_lib.evaluation.mwz import MwzScorer
 from lab_lib.evaluation.normalise import normalise_reply
 from lab_lib.evaluation.prediction_checks import check_predictions
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
 from lab_lib.evaluation.state_calls import gold_calls, no_calls
+from lab_lib.models.embedders import load_embedder, require_embedder
 from lab_lib.prompts.belief import gold_turns, state_functions
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.dialogue import dialogue_examples, gold_conversation, plan_text

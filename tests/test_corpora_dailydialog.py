@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -149,8 +148,8 @@ def test_no_two_bundled_dialogues_are_near_copies() -> None:
 
 
 @pytest.mark.real
-def test_dailydialog_has_the_published_counts_and_known_leaks() -> None:
-    found = read_talks(os.path.join(os.environ["LAB_DATA"], "dailydialog")).splits
+def test_dailydialog_has_the_published_counts_and_known_leaks(lab_data: Path) -> None:
+    found = read_talks(str(lab_data / "dailydialog")).splits
     sizes = {split: (len(talks), sum(len(talk.said) for talk in talks)) for split, talks in found.items()}
     assert sizes == {"train": (11118, 87170), "dev": (1000, 8069), "test": (1000, 7740)}
     assert Counter(one.emotion for talk in found["dev"] for one in talk.said)["disgust"] == 3

@@ -65,17 +65,22 @@ def answer_text(ids: Sequence[int], tokenizer: Any) -> str:
 
 
 def training_examples(
-    messages: Sequence[Message], key: str, tokenizer: Any, config: PromptConfig, name: str | None = None
+    messages: Sequence[Message],
+    key: str,
+    tokenizer: Any,
+    config: PromptConfig,
+    name: str | None = None,
+    layout: Layout | None = None,
 ) -> list[Example]:
     """Return the training examples of some messages: one (format `dialogues`) or one a turn (`turns` and `pairs`).
 
     Messages longer than `config.max_tokens` become several examples; each answer is supervised once. Every example
     ends with the EOS of its last answer, and has at least one supervised token besides EOS. With `learn: all` every
     token but BOS is supervised once, and a second EOS after the last answer says that the dialogue is over. Answers
-    that are not to be learned are read alone. Raises LabError beginning with `name` (`item KEY` where it is left out)
-    when an answer is empty or cannot fit, or a message cannot be written.
+    that are not to be learned are read alone. `layout` is one of a task's own. Raises LabError beginning with `name`
+    (`item KEY` where it is left out) when an answer is empty or cannot fit, or a message cannot be written.
     """
-    name, layout = name or f"item {key}", layout_for(tokenizer, config)
+    name, layout = name or f"item {key}", layout or layout_for(tokenizer, config)
     for message in messages:
         if message.is_answer and is_blank(message.text):
             raise LabError(f"{name}, system turn {message.turn}: empty reply")

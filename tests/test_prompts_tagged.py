@@ -15,7 +15,7 @@ from lab_lib.prompts.conversation import converse, prompts
 from lab_lib.prompts.encode import training_examples
 from lab_lib.prompts.marker_search import marker_mask
 from lab_lib.prompts.messages import Message
-from lab_lib.prompts.tagged import REPLY_EMOTION, TAGS, USER_EMOTION, TaggedLayout, Tags, tag_names
+from lab_lib.prompts.tagged import REPLY_EMOTION, TAGS, USER_EMOTION, TaggedLayout, Tags, chat_source, tag_names
 from lab_lib.prompts.text import template_ids
 
 TURNS = [  # user's emotion, words, the reply's emotion, reply
@@ -92,7 +92,7 @@ def test_the_jinja_template_writes_and_marks_the_same(tags: Tags) -> None:
         for said in ({"role": "user", "content": words, "emotion": user},
                      {"role": "assistant", "content": reply, "emotion": wanted})
     ]  # fmt: skip
-    how = {"chat_template": one.tokenizer.chat_template, **one.tokenizer.special_tokens_map}
+    how = {"chat_template": chat_source(tags), **one.tokenizer.special_tokens_map}
     (text,), (spans,) = render_jinja_template([chat], return_assistant_tokens_mask=True, **how)
     end = len(text) - len("\n")  # what follows the last reply is in no example
     assert one.tokenizer.decode(example.ids) == text[:end]

@@ -69,16 +69,15 @@ def tag_names(tags: Tags) -> tuple[str, ...]:
 
 
 class TaggedLayout(PlainLayout):
-    """Messages between the strings of a template; what people say is text, whatever tags it contains."""
+    """Messages between the strings of a template, those with [INST] where `prompt.template` is chat.
+
+    What people say is text, whatever tags it contains.
+    """
 
     def __init__(self, tokenizer: Any, config: PromptConfig, tags: Tags) -> None:
-        """For a chat template, also give the tokenizer the template itself, which is saved with it."""
         super().__init__(tokenizer, config)
-        chat = config.template == "chat"
-        self.strings = strings(tags, chat)
+        self.strings = strings(tags, config.template == "chat")
         self._end = template_ids(self.strings.after["assistant"], tokenizer)
-        if chat:
-            tokenizer.chat_template = chat_source(tags)
 
     def _tokenised(self, message: Message) -> Piece:
         if message.supervised:

@@ -54,6 +54,9 @@ class Context:
         found: dict[str, tuple[str, Kind]] = {"base": ("base model", "base")}
         if start is not None:
             found["base"] = (start_name(start), "start")
+        name, kind = found["base"]
+        for variant in self.task.base_variants:
+            found[f"base-{variant}"] = (f"{name}, {variant.replace('-', ' ')}", kind)
         for variant in self.task.variants:
             found[f"finetuned-{variant}"] = (f"fine-tuned, {variant.replace('-', ' ')}", "finetuned")
         return {**found, "finetuned": ("fine-tuned", "finetuned")}

@@ -28,9 +28,11 @@ from lab_lib.training.stopping import Notice
 def decode(context: Context, system: str) -> bool:
     """Generate what `system` (`base`, or `finetuned` with the run's adapter) answers to the reported items.
 
-    The fine-tuned model is decoded in every variant of the task too.
+    Each is decoded in every variant of the task that is for it, too.
     """
-    variants = {"": system} | ({v: f"finetuned-{v}" for v in context.task.variants} if system == "finetuned" else {})
+    task = context.task
+    more = task.variants if system == "finetuned" else task.base_variants
+    variants = {"": system} | {variant: f"{system}-{variant}" for variant in more}
     paths = {variant: context.folder.predictions(name) for variant, name in variants.items()}
     missing = {variant: path for variant, path in paths.items() if not path.exists()}
     if not missing:

@@ -21,6 +21,7 @@ TASKS = {
     "calls": "lab_lib.tasks.calls:CallsTask",
     "messages": "lab_lib.tasks.messages:MessagesTask",
     "understanding": "lab_lib.tasks.understanding:UnderstandingTask",
+    "emotion": "lab_lib.tasks.emotion:EmotionTask",
 }
 OWN = "LAB_TASKS"
 

@@ -129,7 +129,8 @@ class Task(ABC, Generic[Item]):
 
     Class facts: `name` (`task.name` in recipes), `Config` (the dataclass of the section), `metrics` (the columns of
     its tables, in order), `main` (the metric that chooses checkpoints and sorts sweeps), `variants` (more ways to
-    decode the trained model, for example with gold states), `public` (corpora of the result tables), `words`,
+    decode the trained model, for example with gold states), `base_variants` (the same for the model before training,
+    for example told in words what is wanted), `public` (corpora of the result tables), `words`,
     `measures_surprise` (whether a run measures how surprising the reference answers are for each system, see
     `surprise`), `submitted` (the fields of an answer that are scored), `free_text` (whether an answer can be right in
     many wordings: then a row that has the oracle's, word for word, was copied from it), `page_limit` (how many items a
@@ -142,6 +143,7 @@ class Task(ABC, Generic[Item]):
     metrics: tuple[Metric, ...]
     main: str
     variants: tuple[str, ...] = ()
+    base_variants: tuple[str, ...] = ()
     public: ClassVar[Mapping[str, Public]] = {}
     words: ClassVar[Words] = Words()
     measures_surprise: ClassVar[bool] = False

@@ -34,8 +34,16 @@ class Corrected:
     by_emotion: Mapping[str, float | None]
 
 
+def identifiable(confusion: np.ndarray) -> list[int]:
+    """Return the numbers of the emotions that a judge finds often enough, by its confusion (true emotions as rows)."""
+    return [number for number, row in enumerate(confusion) if row[number] >= LEAST_RECALL * max(row.sum(), 1)]
+
+
 def true_shares(judged: np.ndarray, confusion: np.ndarray) -> np.ndarray:
     """Return the shares (emotions,) behind judged ones; `confusion` has true emotions as rows, and counts or shares.
+
+    Emotions that are not identifiable have the share 0: a judge that calls all fear neutral cannot tell how much there
+    is of it.
 
     >>> confusion = np.eye(7) * 0.4 + 0.6 / 7
     >>> true_shares(np.array([1, 0, 0, 0, 0, 0, 0]) @ confusion, confusion).round(6).tolist()
@@ -43,29 +51,35 @@ def true_shares(judged: np.ndarray, confusion: np.ndarray) -> np.ndarray:
     """
     from scipy.optimize import nnls
 
-    rates = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1e-12)
+    told = identifiable(confusion)
+    rates = confusion[told] / confusion[told].sum(axis=1, keepdims=True)
     heavy = 1e3  # the sum of the shares is 1, up to a thousandth of what the fit is worth
     found, _ = nnls(np.vstack([rates.T, heavy * np.ones(len(rates))]), np.append(judged / judged.sum(), heavy))
-    return np.asarray(found / found.sum())
+    shares = np.zeros(len(confusion))
+    shares[told] = found / found.sum()
+    return shares
 
 
-def correct(judged: Sequence[np.ndarray], confusion: np.ndarray, seed: int = 0) -> Corrected:
+def correct(judged: Sequence[np.ndarray], confusion: np.ndarray, seed: int = 0, draws: int = DRAWS) -> Corrected:
     """Return the corrected control of texts: `judged[e]` (histories, emotions) marks what the texts asked for e became.
 
-    The interval is over histories, drawn alike for all emotions, and over the utterances behind the confusion.
+    The interval is over histories, drawn alike for all emotions, and over the utterances behind the confusion; 0 draws:
+    none.
     """
-    told = [number for number, row in enumerate(confusion) if row[number] >= LEAST_RECALL * max(row.sum(), 1)]
+    told = identifiable(confusion)
     names: dict[str, float | None] = dict.fromkeys(EMOTIONS)
     if not told:
         return Corrected(None, None, None, names)
     names |= {EMOTIONS[number]: _share(judged[number].sum(axis=0), confusion, number) for number in told}
     rng, histories, values = np.random.default_rng(seed), len(judged[0]), []
-    for _ in range(DRAWS):
+    share = float(np.mean([value for value in names.values() if value is not None]))
+    if not draws:
+        return Corrected(share, None, None, names)
+    for _ in range(draws):
         weights = rng.multinomial(histories, np.full(histories, 1 / histories))
-        drawn = np.stack([rng.multinomial(int(row.sum()), row / max(row.sum(), 1)) for row in confusion]) + 1e-9
+        drawn = np.stack([rng.multinomial(int(row.sum()), row / max(row.sum(), 1)) for row in confusion])
         values.append(np.mean([_share(weights @ judged[number], drawn, number) for number in told]))
     low, high = np.percentile(values, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
-    share = float(np.mean([value for value in names.values() if value is not None]))
     return Corrected(share, float(low), float(high), names)
 
 

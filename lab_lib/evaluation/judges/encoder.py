@@ -40,7 +40,7 @@ class EncoderConfig:
     learning_rate: float = 1e-4  # an encoder of 22 million parameters; larger ones want less
     warmup: float = 0.1  # share of the steps in which the rate rises from zero
     weight_decay: float = 0.01
-    max_tokens: int = 64  # of an utterance with what is read before it; more is cut
+    max_tokens: int = 96  # of an utterance with what is read before it; more is cut
     context: int = 0  # utterances before it that are read too; a judge that reads them copies their emotion sometimes
     neutral: int = 2  # neutral utterances that are kept for each one with an emotion; more: slower, more careful
     seed: int = 0
@@ -103,10 +103,11 @@ def read_encoder(folder: Path) -> EncoderJudge:
 def encode(tokenizer: Any, config: EncoderConfig, texts: Sequence[str], before: Sequence[str]) -> Any:
     """Return a padded batch of utterances, each in front of what was said before it where that is read.
 
-    What is too long loses its end, or, beside what was said before, the oldest words of the longer of the two.
+    Of what was said before, as many of the last words are read as make a third of the room. What is too long then
+    loses its end.
     """
-    tokenizer.truncation_side = "left" if before else "right"
-    pairs = [list(texts), list(before)] if before else [list(texts)]
+    last = config.max_tokens // 3
+    pairs = [list(texts), [" ".join(text.split()[-last:]) for text in before]] if before else [list(texts)]
     return tokenizer(*pairs, truncation=True, max_length=config.max_tokens, padding=True, return_tensors="pt")
 
 

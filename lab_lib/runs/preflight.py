@@ -57,6 +57,8 @@ def _check_training(config: RunConfig) -> None:
     from lab_lib.training.sharding import sharding_choice
 
     check_lora(config.lora)
+    if config.model.added_tokens and not config.lora.embeddings and config.lora.method == "lora":
+        raise LabError("model.added_tokens are never learned: set lora.embeddings=true (or lora.method=full)")
     check_start(config.model, config.lora)
     check_config(config.model, full=config.lora.method == "full")
     shape = model_shape(config.model)

@@ -69,7 +69,9 @@ def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> Non
         require_numbers(loaded.model, prompts[0].ids)
     print_choices({"merge for decoding": merge_choice(loaded.model)}, context.console)
     for variant, path in paths.items():
-        write_answers(context, loaded, prompts, path, f"decoding {path.stem}", variant)
+        told = variant in context.task.base_variants  # other words around the same gold history
+        asked = prompts_of(context.task, context.splits.reported, loaded.tokenizer, variant) if told else prompts
+        write_answers(context, loaded, asked, path, f"decoding {path.stem}", variant)
 
 
 def write_answers(

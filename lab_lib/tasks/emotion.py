@@ -24,12 +24,15 @@ from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.models.embedders import MINILM, load_embedder, minilm_folder, require_embedder
 from lab_lib.prompts.conversation import Conversation, question
 from lab_lib.prompts.encode import Example, training_examples
+from lab_lib.prompts.tagged import TAGS
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Task, TurnView, Words
 from lab_lib.tasks.emotion_rows import baseline_rows
 from lab_lib.tasks.emotion_scores import METRICS, Measures, score_replies
 from lab_lib.tasks.emotion_text import NONE, WORDS, Template, history, keep_template, layout, messages
 
+# How a model is asked that was never trained on tags: {variant: template}.
+UNTAGGED: dict[str, Template] = {"told-in-words": WORDS, "not-told": NONE}
 CLEAN = "clean"  # the test split without what stands in train, see corpora/dailydialog/leaks.py
 
 
@@ -73,7 +76,7 @@ class EmotionTask(Task[Talk]):
         """Untuned models are also told in words what is wanted, and not told, where the template has tags."""
         super().__init__(*settings)
         self.main = "control" if self.config.ask == "all" else "gold_accuracy"
-        self.base_variants = tuple(name for name in (WORDS, NONE) if self.config.template not in (WORDS, NONE))
+        self.base_variants = tuple(UNTAGGED) if self.config.template in TAGS else ()
 
     # ---- data --------------------------------------------------------------------------------------------------
     @cached_property
@@ -120,16 +123,12 @@ class EmotionTask(Task[Talk]):
 
     def converse(self, item: Talk, tokenizer: Any, variant: str = "") -> Conversation:
         """Yield a prompt for the last reply in each emotion asked for; the history is the corpus's."""
-        template: Template = variant or self.config.template  # type: ignore[assignment]
+        template = UNTAGGED[variant] if variant else self.config.template
         where, room = layout(tokenizer, self.prompt, template), self.decoding.max_new_tokens
         for number, emotion in enumerate(self.asked(item)):
             *before, answer = messages(item, template, self.prompt.instruction, emotion)
             prompt = question(before, answer, item.key, where, room)
             yield replace(prompt, turn=number, facts={"emotion": emotion})
-
-    def interactive(self, variant: str = "") -> bool:
-        """Return whether prompts are made while answers come: those of variants are, though they depend on none."""
-        return bool(variant)
 
     def check_packages(self) -> None:
         """Raise LabError for a package or a judge that is not here."""

@@ -31,21 +31,22 @@ from lab_lib.tasks.emotion_measures import (
 
 KINDS = len(EMOTIONS)
 TAILS = ("", "2")  # of the keys of metrics by the first and the second judge
-GOLD, TEXT = "corpus's emotion", "text"
+GOLD, TEXT, SECOND = "corpus's emotion", "text", "second judge"  # tables of their own
 METRICS = (
     Metric("control", "Control", "%",
            explanation="Control: replies with the emotion asked for, by the first judge; the mean over the seven."),
     Metric("corrected", "Corrected", "%",
            explanation="Corrected: control without the errors of the judge, for the emotions that it can tell."),
     Metric("macro_f1", "Macro F1", explanation="Macro F1: of the emotions found against those asked for."),
-    Metric("control2", "Control 2", "%", explanation="Control 2, corrected 2: the same by the second judge."),
-    Metric("corrected2", "Corrected 2", "%"),
-    Metric("agreement", "Agreement", "%", explanation="Agreement: replies in which both judges find one emotion."),
     Metric("relevance", "Relevance", "%",
            explanation=f"Relevance: replies nearer to their own history than to {OTHERS} others (chance 10 %); who "
                        "repeats the user has it all."),
     Metric("similarity", "Similarity", explanation="Similarity: cosine with the corpus's reply, where its emotion is "
                                                    "asked for, times 100.", low=-100.0),
+    Metric("control2", "Control", "%", group=SECOND, explanation="Control, corrected: as above, by the second judge."),
+    Metric("corrected2", "Corrected", "%", group=SECOND),
+    Metric("agreement", "Agreement", "%", group=SECOND,
+           explanation="Agreement: replies in which both judges find the same emotion."),
     Metric("gold_accuracy", "Accuracy", "%", group=GOLD,
            explanation="Accuracy, weighted F1: of the replies to the emotion that the corpus has there, first judge. "
                        "Most of them are neutral in DailyDialog."),

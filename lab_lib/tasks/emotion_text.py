@@ -13,8 +13,9 @@ from lab_lib.prompts.messages import Message
 from lab_lib.prompts.tagged import REPLY_EMOTION, TAGS, USER_EMOTION, TaggedLayout, chat_source
 from lab_lib.prompts.templates import layout_for
 
-WORDS, NONE = "words", "none"
 Template = Literal["out_inst_uni", "out_inst", "in_inst_uni", "in_inst", "words", "none"]
+WORDS: Template = "words"
+NONE: Template = "none"
 
 
 def messages(talk: Talk, template: Template, instruction: str | None, wanted: str | None = None) -> list[Message]:

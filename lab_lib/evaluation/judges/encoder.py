@@ -40,9 +40,9 @@ class EncoderConfig:
     learning_rate: float = 1e-4  # an encoder of 22 million parameters; larger ones want less
     warmup: float = 0.1  # share of the steps in which the rate rises from zero
     weight_decay: float = 0.01
-    max_tokens: int = 96  # of an utterance with what is read before it; more is cut
+    max_tokens: int = 48  # of an utterance with what is read before it; more is cut
     context: int = 0  # utterances before it that are read too; a judge that reads them copies their emotion sometimes
-    neutral: int = 2  # neutral utterances that are kept for each one with an emotion; more: slower, more careful
+    neutral: int = 1  # neutral utterances that are kept for each one with an emotion; more: slower, more careful
     seed: int = 0
 
 
@@ -124,11 +124,14 @@ def fit_encoder(data: Labelled, dev: Labelled, config: EncoderConfig, log: Log) 
     folder = minilm_folder()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = Classifier.from_pretrained(folder, num_labels=len(EMOTIONS))
+    # Word vectors stay as they are: words that this half of train lacks would be left behind, and it saves time.
+    model.base_model.embeddings.requires_grad_(False)
     kept, log_prior = fewer_neutral(data, config.neutral, config.seed)
     judge = EncoderJudge(model, tokenizer, config, log_prior, 1.0)
     steps = math.ceil(config.epochs * len(kept) / config.batch_size)
     looks = {round(steps * (look + 1) / LOOKS) for look in range(LOOKS)}
-    optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    learned = [weight for weight in model.parameters() if weight.requires_grad]
+    optimiser = torch.optim.AdamW(learned, config.learning_rate, weight_decay=config.weight_decay)
     schedule = get_linear_schedule_with_warmup(optimiser, round(config.warmup * steps), steps)
     log(f"{len(kept)} of {len(data)} utterances are kept, {steps} steps")
     best, state, losses, begun = math.inf, dict[str, Any](), list[float](), time.monotonic()
@@ -137,7 +140,7 @@ def fit_encoder(data: Labelled, dev: Labelled, config: EncoderConfig, log: Log) 
         rows = encode(tokenizer, config, *_chosen(kept, places, config.context))
         loss = torch.nn.functional.cross_entropy(model(**rows).logits, torch.tensor(kept.labels[places]))
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(learned, 1.0)
         optimiser.step()
         schedule.step()
         optimiser.zero_grad()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import lab
 from sklearn import metrics
 
 from lab_lib.corpora.dailydialog.read import BUNDLED, read_talks
@@ -119,6 +120,16 @@ def test_a_judge_lies_in_the_cache_under_what_it_learned_from(tmp_path: Path, mo
         check_judge("encoder", BUNDLED)
     with pytest.raises(LabError, match="did you mean 'tfidf'"):
         find_judge("tfdf", BUNDLED)
+
+
+def test_the_card_is_printed_and_unknown_halves_are_refused(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    assert lab("judge", "card", "tfidf") == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in (*EMOTIONS, "clean test", "last replies of test", "micro, no neutral"))
+    assert lab("judge", "train", "tfidf", "--half", "skore") == 2
+    assert "did you mean 'score'" in capsys.readouterr().err
 
 
 def test_the_priors_hold_though_neutral_utterances_are_left_out() -> None:

@@ -15,6 +15,7 @@ from lab_lib.cli import (
     decoding,
     free,
     jobs,
+    judge,
     models,
     predictions,
     publish,
@@ -49,6 +50,7 @@ for verb in VERBS:
     app.command()(verb)
 app.add_typer(calls.app, name="calls", help="Skills of an assistant and the examples to learn them from.")
 app.add_typer(data.app, name="data", help="Look at, audit, make and fetch corpora.")
+app.add_typer(judge.app, name="judge", help="Judges of emotions: train one, and see how far it can be trusted.")
 app.add_typer(models.app, name="models", help="Models on this machine: list, fetch, show, remove.")
 app.add_typer(recipes.app, name="recipes", help="List, print, copy and check recipes.")
 app.add_typer(results.app, name="results", help="Rows of the result tables: submit, check, render.")

@@ -57,7 +57,7 @@ def baseline_rows(
 
 def _gold(talk: Talk, asked: Sequence[str]) -> list[dict[str, object]]:
     reply = talk.turns[-1][1]
-    given = [{"response": reply.text, "emotion": emotion} for emotion in asked]
+    given: list[dict[str, object]] = [{"response": reply.text, "emotion": emotion} for emotion in asked]
     return [answer if answer["emotion"] == reply.emotion else {**answer, UNASKED: True} for answer in given]
 
 

@@ -106,7 +106,7 @@ def table(card: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Return a card as a table, header first: one row a set of utterances."""
     keys = ("accuracy", "weighted_f1", "macro_f1", "micro_emotions", "macro_emotions", "calibration", "log_loss")
     names = ("accuracy", "weighted F1", "macro F1", "micro, no neutral", "macro, no neutral", "ECE", "log-loss")
-    rows = [("utterances of", "count", *names)]
+    rows: list[tuple[str, ...]] = [("utterances of", "count", *names)]
     for name, found in card["sets"].items():
         rows.append((name, str(found["count"]), *(f"{found[key]:.3f}" for key in keys)))
     return rows
@@ -114,7 +114,7 @@ def table(card: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def recall_table(card: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Return recall and confusion of a card on utterances of which all emotions have equally many, header first."""
-    rows = [("true emotion", "recall", *(f"said {name}" for name in EMOTIONS))]
+    rows: list[tuple[str, ...]] = [("true emotion", "recall", *(f"said {name}" for name in EMOTIONS))]
     for number, (name, row) in enumerate(zip(EMOTIONS, card["confusion"], strict=True)):
         rows.append((name, f"{row[number] / max(sum(row), 1):.2f}", *map(str, row)))
     return rows

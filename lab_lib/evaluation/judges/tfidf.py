@@ -57,7 +57,8 @@ class TfidfJudge:
         """Write the judge into a folder."""
         write_json(folder / "vocabulary.json", self.vocabularies)
         with atomic_open(folder / "weights.npz", "wb") as stream:
-            np.savez_compressed(stream, weights=self.weights, **self.idf)
+            arrays: dict[str, Any] = {"weights": self.weights, **self.idf}
+            np.savez_compressed(stream, **arrays)
 
 
 def read_tfidf(folder: Path) -> TfidfJudge:

@@ -46,7 +46,8 @@ class Prompt:
     `asks` is what that is: `reply`, the answer that goes into the predictions, or the name of a step before it (call,
     plan). `constraint` limits what may be written. In format `pairs` EOS comes behind the prefix: the ids are all that
     the encoder reads. `facts` are what the prediction of a reply says beside its text: the belief state it was made
-    from. `dropped_turns` and `cut_tokens` are those of Example.
+    from. `dropped_turns` and `cut_tokens` are those of Example. `unguided` is the same prompt without its request, for
+    `decoding.guidance`.
     """
 
     ids: tuple[int, ...]
@@ -57,6 +58,7 @@ class Prompt:
     asks: str = "reply"
     facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
     constraint: Constraint | None = field(default=None, compare=False)
+    unguided: tuple[int, ...] | None = field(default=None, compare=False)
 
 
 def answer_text(ids: Sequence[int], tokenizer: Any) -> str:

@@ -40,6 +40,8 @@ def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> No
     if set(stages) == {"report"}:
         return
     check_model(config.decoding, has_encoder(config.model))
+    if config.decoding.guidance != 1.0 and (not task.guided or has_encoder(config.model)):
+        raise LabError("decoding.guidance is for decoder-only models, and for tasks with a request: task.name=emotion")
     if config.model.adapter is not None and set(stages) & {"base", "train"}:
         check_adapter(config.model.adapter, find_source(config.model.name, config.model.revision))
     if "train" in stages:

@@ -135,7 +135,8 @@ class Task(ABC, Generic[Item]):
     `surprise`), `submitted` (the fields of an answer that are scored), `free_text` (whether an answer can be right in
     many wordings: then a row that has the oracle's, word for word, was copied from it), `page_limit` (how many items a
     report page shows; None: all), `published` (what published tables of the task have), `with_effect` (settings that
-    this task uses also where others would ignore them).
+    this task uses also where others would ignore them), `guided` (whether its prompts have a request that
+    `decoding.guidance` can strengthen).
     """
 
     name: ClassVar[str]
@@ -152,6 +153,7 @@ class Task(ABC, Generic[Item]):
     page_limit: ClassVar[int | None] = None
     published: ClassVar[Published] = Published()
     with_effect: ClassVar[tuple[str, ...]] = ()
+    guided: ClassVar[bool] = False
 
     def __init__(self, config: Any, data: DataConfig, prompt: PromptConfig, decoding: DecodeConfig) -> None:
         """Keep the settings. A subclass raises LabError here for settings that cannot work together."""

@@ -23,7 +23,7 @@ from lab_lib.evaluation.judges.tfidf import require_sklearn
 from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.models.embedders import MINILM, load_embedder, minilm_folder, require_embedder
 from lab_lib.prompts.conversation import Conversation, question
-from lab_lib.prompts.encode import Example, training_examples
+from lab_lib.prompts.encode import Example, Prompt, training_examples
 from lab_lib.prompts.tagged import TAGS
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Task, TurnView, Words
@@ -69,6 +69,7 @@ class EmotionTask(Task[Talk]):
     main = "control"
     words = Words("dialogue", "dialogues", "reply", "replies", facts="facts")
     free_text = True
+    guided = True
     page_limit: ClassVar[int | None] = 100
     submitted = ("response",)
 
@@ -125,10 +126,15 @@ class EmotionTask(Task[Talk]):
         """Yield a prompt for the last reply in each emotion asked for; the history is the corpus's."""
         template = UNTAGGED[variant] if variant else self.config.template
         where, room = layout(tokenizer, self.prompt, template), self.decoding.max_new_tokens
-        for number, emotion in enumerate(self.asked(item)):
+
+        def asks(emotion: str, template: Template = template) -> Prompt:
             *before, answer = messages(item, template, self.prompt.instruction, emotion)
-            prompt = question(before, answer, item.key, where, room)
-            yield replace(prompt, turn=number, facts={"emotion": emotion})
+            return question(before, answer, item.key, where, room)
+
+        # Guidance leads away from the same history with a request for a neutral reply, or without one.
+        plain = asks(EMOTIONS[0], NONE if template == WORDS else template).ids
+        for number, emotion in enumerate(self.asked(item)):
+            yield replace(asks(emotion), turn=number, facts={"emotion": emotion}, unguided=plain)
 
     def check_packages(self) -> None:
         """Raise LabError for a package or a judge that is not here."""

@@ -62,7 +62,9 @@ def test_a_batch_is_guided_as_the_formula_says(loaded, strength: float) -> None:
 
 def test_what_guidance_cannot_do_is_refused(loaded) -> None:
     for settings in ({"beams": 2}, {"prompt_lookup": 3}, {"penalty_alpha": 0.6, "top_k": 4}):
-        with pytest.raises(LabError, match="guidance is above 0, and goes with greedy search and sampling only"):
+        with pytest.raises(
+            LabError, match="guidance is above 0 and finite, and goes with greedy search and sampling only"
+        ):
             DecodeConfig(guidance=2.0, **settings)
     bare = [replace(prompt, unguided=None) for prompt in PROMPTS]
     with pytest.raises(LabError, match=r"decoding\.guidance needs prompts with a request"):

@@ -16,6 +16,7 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.emotion import score_emotions
 from lab_lib.evaluation.judges import store
+from lab_lib.evaluation.perplexity import model_log_probs
 from lab_lib.evaluation.scores import compare
 from lab_lib.models.config import ModelConfig
 from lab_lib.models.model import load_model
@@ -147,6 +148,16 @@ def test_replies_to_other_requests_are_refused(splits, scored, change, said) -> 
     predictions = {item.key: change(scored["copy the user"].predictions[item.key])}
     with pytest.raises(LabError, match=said):
         task().score([item], predictions, SETTINGS)
+
+
+def test_fluency_is_the_perplexity_under_another_model(splits, scored) -> None:
+    one, item = task(fluency="lab-tiny"), splits.reported[0]
+    found = one.score([item], {item.key: scored["gold reply"].predictions[item.key]}, SETTINGS).values["perplexity"]
+    judge = load_model(ModelConfig("lab-tiny", quantisation="none"))
+    past = judge.tokenizer(" ".join(said.text for said in item.said[:-1]))["input_ids"]
+    reply = judge.tokenizer(f" {item.said[-1].text}", add_special_tokens=False)["input_ids"]
+    lost = -model_log_probs(judge.model)([*past, *reply])[-len(reply) :].sum()
+    assert found == pytest.approx(np.exp(lost / len(item.said[-1].text.split())))
 
 
 @pytest.mark.parametrize(

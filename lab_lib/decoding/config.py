@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import isfinite
+from math import inf, isfinite
 from typing import Literal
 
 from lab_lib.errors import LabError
@@ -78,7 +78,10 @@ class DecodeConfig:
             _check(self.prompt_lookup >= 1 and alone, "prompt_lookup is 0 or more and goes with greedy search only")
         if self.guidance != 1.0:
             alone = self.beams == 1 and self.penalty_alpha is None and not self.prompt_lookup
-            _check(self.guidance > 0 and alone, "guidance is above 0, and goes with greedy search and sampling only")
+            _check(
+                0 < self.guidance < inf and alone,
+                "guidance is above 0 and finite, and goes with greedy search and sampling only",
+            )
         _check(self.temperature > 0, "temperature must be above 0; for greedy search set sample=false")
         _check(0 < self.top_p <= 1 and 0 < self.typical_p <= 1, "top_p and typical_p lie in (0, 1]")
         _check(0 <= self.min_p <= 1, "min_p lies in [0, 1]")
@@ -87,8 +90,7 @@ class DecodeConfig:
         _check(self.beams >= 1 and self.batch_size >= 1, "beams and batch_size are at least 1")
         _check(0 <= self.min_new_tokens <= self.max_new_tokens, "min_new_tokens is at most max_new_tokens")
         _check(self.max_new_tokens >= 1, "max_new_tokens is at least 1")
-        finite = (self.slot_bias, self.length_penalty, self.guidance)
-        _check(all(map(isfinite, finite)), "slot_bias, length_penalty and guidance are finite")
+        _check(isfinite(self.slot_bias) and isfinite(self.length_penalty), "slot_bias and length_penalty are finite")
         for word, bias in self.plan_bias.items():
             number = type(bias) in (int, float) and isfinite(bias)
             _check(isinstance(word, str) and number, f"plan_bias: {word}: {bias}: expected a word and a finite number")

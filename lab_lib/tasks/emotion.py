@@ -22,11 +22,13 @@ from lab_lib.evaluation.judges.store import KINDS, OTHER, Found, check_judge, fi
 from lab_lib.evaluation.judges.tfidf import require_sklearn
 from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.models.embedders import MINILM, load_embedder, minilm_folder, require_embedder
+from lab_lib.models.hub import find_source
 from lab_lib.prompts.conversation import Conversation, question
 from lab_lib.prompts.encode import Example, Prompt, training_examples
 from lab_lib.prompts.tagged import TAGS
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Task, TurnView, Words
+from lab_lib.tasks.emotion_fluency import Fluency
 from lab_lib.tasks.emotion_rows import baseline_rows
 from lab_lib.tasks.emotion_scores import METRICS, Measures, score_replies
 from lab_lib.tasks.emotion_text import NONE, WORDS, Template, history, keep_template, layout, messages
@@ -50,6 +52,9 @@ class EmotionConfig(TaskConfig):
     judges: tuple[str, ...] = ("tfidf",)
     # minilm, or a folder or hub name of a sentence-transformers model, for relevance; null: it is not measured.
     embedder: str | None = MINILM
+    # A model that did not write the replies, by bundled name, folder or hub name: fluency is its perplexity of them.
+    # null: it is not measured. Slow with a real model: one pass a reply.
+    fluency: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse judges that there are not, and more than two."""
@@ -143,6 +148,8 @@ class EmotionTask(Task[Talk]):
             minilm_folder()
         elif self.config.embedder:
             require_embedder(self.config.embedder)
+        if self.config.fluency:
+            find_source(self.config.fluency)
 
     def check(self) -> None:
         """Raise LabError for a judge that has to be trained first."""
@@ -161,13 +168,17 @@ class EmotionTask(Task[Talk]):
         return load_embedder(str(minilm_folder()) if name == MINILM else name) if name else None
 
     @cached_property
+    def _fluency(self) -> Fluency | None:
+        return Fluency(self.config.fluency) if self.config.fluency else None
+
+    @cached_property
     def _known(self) -> frozenset[str]:
         return frozenset(words(one.text) for talk in self.talks.splits[self.data.train] for one in talk.said)
 
     def score(self, items: Sequence[Talk], predictions: Predictions, settings: EvaluateConfig) -> Scores:
         """Judge replies; see `score_replies`."""
         asked = {item.key: self.asked(item) for item in items}
-        measures = Measures(self.judges, self._embedder, self._known, self.config.embedder)
+        measures = Measures(self.judges, self._embedder, self._known, self.config.embedder, self._fluency)
         return score_replies(items, predictions, asked, measures, settings)
 
     def baselines(self, items: Sequence[Talk], source: Sequence[Talk], seed: int) -> list[Row]:

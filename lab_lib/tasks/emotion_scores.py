@@ -17,6 +17,7 @@ from lab_lib.evaluation.emotion import main_scores
 from lab_lib.evaluation.judges.confusion import DRAWS, LEAST_RECALL, Corrected, correct, identifiable, true_shares
 from lab_lib.evaluation.judges.store import Found
 from lab_lib.evaluation.scores import Metric, Predictions, Scores, Verdict
+from lab_lib.tasks.emotion_fluency import Fluency
 from lab_lib.tasks.emotion_measures import (
     OTHERS,
     Replies,
@@ -51,6 +52,8 @@ METRICS = (
            explanation="Accuracy, weighted F1: of the replies to the emotion that the corpus has there, first judge. "
                        "Most of them are neutral in DailyDialog."),
     Metric("gold_weighted_f1", "Weighted F1", group=GOLD),
+    Metric("perplexity", "Perplexity", "", low=1.0, high=None, higher_is_better=False, group=TEXT,
+           explanation="Perplexity: of the replies behind their histories, per word, under a model that wrote none."),
     Metric("length", "Length", "words", high=None, descriptive=True, group=TEXT),
     Metric("distinct1", "Distinct-1", "%", descriptive=True, group=TEXT),
     Metric("distinct2", "Distinct-2", "%", descriptive=True, group=TEXT,
@@ -66,12 +69,13 @@ DESCRIPTIVE = [metric.key for metric in METRICS if metric.descriptive]
 
 @dataclass(frozen=True)
 class Measures:
-    """What replies are measured with: judges, a sentence embedder or None with its name, the words of training."""
+    """What replies are measured with: judges, an embedder and a language model (or None), the words of training."""
 
     judges: Sequence[Found]
     embedder: Any
     known: frozenset[str]
     embedder_name: str | None = None
+    fluency: Fluency | None = None
 
 
 def score_replies(
@@ -132,6 +136,9 @@ def values_of(sums: np.ndarray, widths: Mapping[str, int], confusions: Sequence[
                 found |= {} if one is None else {f"corrected{tail}": 100 * one}
     gold = main_scores(parts["gold"])
     found |= {"gold_accuracy": 100 * gold["accuracy"], "gold_weighted_f1": 100 * gold["weighted_f1"]}
+    if "perplexity" in parts and parts["perplexity"][1]:
+        loss, count = parts["perplexity"]
+        found["perplexity"] = float(np.exp(loss / count))
     for name in ("agreement", "relevance", "similarity", "repeating", "copied"):
         if name in parts and parts[name][1]:
             found[name] = 100 * float(parts[name][0] / parts[name][1])
@@ -161,6 +168,8 @@ def _blocks(
         near, alike = relevance(replies, measures.embedder)
         blocks["relevance"] = add(pair(near))
         blocks["similarity"] = add(pair(alike, replies.gold))
+    if measures.fluency is not None:
+        blocks["perplexity"] = add(measures.fluency.counts(replies))
     blocks["repeating"] = add(pair(np.array([repeats(text) for text in replies.texts])))
     blocks["copied"] = add(pair(np.array([words(text) in measures.known for text in replies.texts])))
     return blocks
@@ -191,6 +200,7 @@ def _signature(measures: Measures, balanced: bool, settings: EvaluateConfig) -> 
     asked = "all" if balanced else "gold"
     return (
         f"emotion|judges:{judges}|asked:{asked}|embedder:{measures.embedder_name}|"
+        f"{f'fluency:{measures.fluency.name}|' if measures.fluency else ''}"
         f"bootstrap:{settings.resamples}|seed:{settings.seed}"
     )
 

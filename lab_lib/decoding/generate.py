@@ -97,8 +97,8 @@ def _generate(
     start = 1 if encoder else ids.shape[1]
     masks = constraint_masks(prompts, start, tokenizer, distinct=library_beams(config))
     if config.guidance != 1.0:
-        other = pad_rows(require_pairs(prompts), tokenizer.pad_token_id, left=True)
-        masks = [Guidance(model, *(tensor.to(model.device) for tensor in other), config.guidance), *masks]
+        plain, seen = pad_rows(require_pairs(prompts), tokenizer.pad_token_id, left=True)
+        masks = [Guidance(model, plain.to(model.device), seen.to(model.device), config.guidance), *masks]
     extra = _strategy_arguments(config, seeds, masks)
     settings = generation_config(config, tokenizer)
     if encoder:

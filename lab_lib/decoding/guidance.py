@@ -34,7 +34,8 @@ class Guidance:
 
     def __init__(self, model: Any, ids: Any, mask: Any, strength: float) -> None:
         self.model, self.mask, self.strength = model, mask, strength
-        self.next, self.cache = ids, None
+        self.next = ids
+        self.cache: Any = None
 
     def __call__(self, written: Any, scores: Any) -> Any:
         """Return the guided scores (rows, vocabulary) behind what is written, of which the last tokens are new."""

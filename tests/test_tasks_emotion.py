@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 
@@ -184,3 +185,34 @@ def test_the_clean_test_is_a_split_of_its_own() -> None:
     clean = EmotionTask(one.config, replace(one.data, test="clean"), one.prompt, one.decoding)
     assert len(clean.load()["clean"]) == 100  # nothing of the bundled test stands in train
     assert any(line.startswith("clean test: 100 of 100") for line in clean.dropped())
+
+
+def test_pairs_are_learned_behind_their_request(splits, tokenizer, tmp_path) -> None:
+    item = splits.train[0]
+    path = tmp_path / "pairs.jsonl"
+    row = {"key": item.key, "emotion": "fear", "chosen": "oh no !", "rejected": "fine ."}
+    path.write_text(json.dumps(row) + "\n")
+    one = task(pairs=str(path))
+    (pair,) = one.preferences(item, tokenizer)
+    assert pair.prompt == prompts(one.converse(item, tokenizer))[3].ids  # fear is the fourth
+    assert [tokenizer.decode(ids) for ids in (pair.chosen, pair.rejected)] == [" oh no !</s>", " fine .</s>"]
+    assert one.preferences(splits.train[1], tokenizer) == [] and "pairs" in one.files()
+    for change, said in (({"emotion": "fera"}, "did you mean 'fear'"), ({"rejected": "oh no !"}, "is the rejected one"),
+                         ({"chosen": " "}, "row 1: expected texts")):  # fmt: skip
+        path.write_text(json.dumps({**row, **change}) + "\n")
+        with pytest.raises(LabError, match=said):
+            task(pairs=str(path)).check()
+    with pytest.raises(LabError, match="make one with `lab pairs RUN`"):
+        task().preferences(item, tokenizer)
+
+
+def test_the_judge_that_rewards_is_none_that_scores(splits) -> None:
+    one = task(reward_ending=0.0, reward_length=0.0)
+    answers = [{"response": text, "emotion": "happiness"} for text in ("I'm so happy, hooray!", "At nine o'clock.")]
+    happy, dull = one.rewards(splits.train[0], answers)
+    assert happy > dull + 0.2
+    assert one._rewarder.card["half"] == "reward" and one.judges[0].card["half"] == "score"
+    bent = task(reward_control=0.0, reward_ending=1.0, reward_length=0.5)
+    texts = ["one two three four five six seven eight nine ten eleven twelve .", "short .", "no end"]
+    found = bent.rewards(splits.train[0], [{"response": text, "emotion": "anger"} for text in texts])
+    assert found[0] > found[1] > found[2]

@@ -17,6 +17,7 @@ from lab_lib.cli import (
     jobs,
     judge,
     models,
+    pairs,
     predictions,
     publish,
     recipes,
@@ -44,7 +45,7 @@ app = typer.Typer(
 VERBS: tuple[Callable[..., None], ...] = (
     *(runs.demo, runs.run, sweeps.sweep, runs.train, decoding.decode, scoring.evaluate, scoring.leaderboard),
     *(models.merge, models.chat, models.speed, models.doctor, free.generate, structure.structure),
-    *(publish.export, publish.push),
+    *(publish.export, publish.push, pairs.pairs),
 )
 for verb in VERBS:
     app.command()(verb)

@@ -48,6 +48,11 @@ class Context:
         self.log(backend_line(self.config.decoding, what) if what else None)
 
     @property
+    def base_variants(self) -> tuple[str, ...]:
+        """More ways to decode the model before training; none where that is an adapter, which knows one way."""
+        return self.task.base_variants if self.config.model.adapter is None else ()
+
+    @property
     def systems(self) -> dict[str, tuple[str, Kind]]:
         """{file of predictions: (row name, kind)} of the systems that a run may decode, in table order."""
         start = self.config.model.adapter
@@ -55,7 +60,7 @@ class Context:
         if start is not None:
             found["base"] = (start_name(start), "start")
         name, kind = found["base"]
-        for variant in self.task.base_variants:
+        for variant in self.base_variants:
             found[f"base-{variant}"] = (f"{name}, {variant.replace('-', ' ')}", kind)
         for variant in self.task.variants:
             found[f"finetuned-{variant}"] = (f"fine-tuned, {variant.replace('-', ' ')}", "finetuned")

@@ -46,6 +46,8 @@ def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> No
         check_adapter(config.model.adapter, find_source(config.model.name, config.model.revision))
     if "train" in stages:
         _check_training(config)
+        if config.training.objective == "dpo":
+            _check_preferences(config, task)
     if config.decoding.backend == "vllm" and set(stages) & {"base", "finetuned"}:
         _check_vllm(config, task, "finetuned" in stages)
 
@@ -70,6 +72,19 @@ def _check_training(config: RunConfig) -> None:
         choose_kernels(config.training.kernels, find_machine(), shape.model_type)
     world_size()
     sharding_choice(config.training, config.model.quantisation)
+
+
+def _check_preferences(config: RunConfig, task: Task[Any]) -> None:
+    """Raise LabError for training on preferences that cannot work: without a start, without pairs, shared out."""
+    if not task.prefers:
+        raise LabError(f"training.objective=dpo: task {task.name} has no preference pairs")
+    if config.model.adapter is None:
+        raise LabError(
+            "training.objective=dpo continues an adapter, which is its reference too: set model.adapter=RUN/adapter"
+        )
+    if has_encoder(config.model):
+        raise LabError(f"training.objective=dpo is for decoder-only models, and {config.model.name} has an encoder")
+    require_one("training.objective=dpo")
 
 
 def require_packages(config: RunConfig, task: Task[Any]) -> None:

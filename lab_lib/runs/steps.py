@@ -21,6 +21,7 @@ from lab_lib.prompts.templates import ready_tokenizer
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
 from lab_lib.tasks.base import Task
+from lab_lib.training.preferences import Preference
 
 
 def train_examples(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> list[Example]:
@@ -29,6 +30,14 @@ def train_examples(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> lis
     if not examples:
         raise LabError(f"task {task.name}: the training items make no example; there is nothing to learn from")
     return examples
+
+
+def train_pairs(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> list[Preference]:
+    """Return the preference pairs of some items. Raises LabError when there are none."""
+    pairs = [pair for item in items for pair in task.preferences(item, tokenizer)]
+    if not pairs:
+        raise LabError(f"task {task.name}: no preference pair for the training items; there is nothing to learn from")
+    return pairs
 
 
 def prompts_of(task: Task[Any], items: Iterable[Any], tokenizer: Any, variant: str = "") -> list[Prompt]:

@@ -26,6 +26,7 @@ from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Example
 from lab_lib.tasks import TaskConfig
+from lab_lib.tasks.preferring import Preferring
 
 Log = Callable[[str], None]  # is told one line at a time
 
@@ -124,19 +125,18 @@ class ItemView:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Task(ABC, Generic[Item]):
+class Task(Preferring, ABC, Generic[Item]):
     """What is a task's own. An instance belongs to one config; it may cache what it reads and prepares.
 
     Class facts: `name` (`task.name` in recipes), `Config` (the dataclass of the section), `metrics` (the columns of
     its tables, in order), `main` (the metric that chooses checkpoints and sorts sweeps), `variants` (more ways to
-    decode the trained model, for example with gold states), `base_variants` (the same for the model before training,
-    for example told in words what is wanted), `public` (corpora of the result tables), `words`,
+    decode the trained model, for example with gold states), `base_variants` (those of the model before training),
+    `public` (corpora of the result tables), `words`,
     `measures_surprise` (whether a run measures how surprising the reference answers are for each system, see
     `surprise`), `submitted` (the fields of an answer that are scored), `free_text` (whether an answer can be right in
     many wordings: then a row that has the oracle's, word for word, was copied from it), `page_limit` (how many items a
     report page shows; None: all), `published` (what published tables of the task have), `with_effect` (settings that
-    this task uses also where others would ignore them), `guided` (whether its prompts have a request that
-    `decoding.guidance` can strengthen).
+    this task uses also where others would ignore them), `guided` (whether its prompts go with decoding.guidance).
     """
 
     name: ClassVar[str]

@@ -18,9 +18,10 @@ from lab_lib.corpora.dailydialog.types import EMOTIONS, Talk
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.judges.labelled import half_of
-from lab_lib.evaluation.judges.store import KINDS, OTHER, Found, check_judge, find_judge
+from lab_lib.evaluation.judges.store import KINDS, OTHER, QUICK, Found, check_judge, find_judge
 from lab_lib.evaluation.judges.tfidf import require_sklearn
 from lab_lib.evaluation.scores import Predictions, Row, Scores
+from lab_lib.files import expanded
 from lab_lib.models.embedders import MINILM, load_embedder, minilm_folder, require_embedder
 from lab_lib.models.hub import find_source
 from lab_lib.prompts.conversation import Conversation, question
@@ -29,9 +30,11 @@ from lab_lib.prompts.tagged import TAGS
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Task, TurnView, Words
 from lab_lib.tasks.emotion_fluency import Fluency
+from lab_lib.tasks.emotion_pairs import Pair, read_pairs
 from lab_lib.tasks.emotion_rows import baseline_rows
 from lab_lib.tasks.emotion_scores import METRICS, Measures, score_replies
 from lab_lib.tasks.emotion_text import NONE, WORDS, Template, history, keep_template, layout, messages
+from lab_lib.training.preferences import Preference
 
 # How a model is asked that was never trained on tags: {variant: template}.
 UNTAGGED: dict[str, Template] = {"told-in-words": WORDS, "not-told": NONE}
@@ -55,6 +58,15 @@ class EmotionConfig(TaskConfig):
     # A model that did not write the replies, by bundled name, folder or hub name: fluency is its perplexity of them.
     # null: it is not measured. Slow with a real model: one pass a reply.
     fluency: str | None = None
+    # With training.objective=dpo: the file that `lab pairs RUN` wrote.
+    pairs: str | None = None
+    # What makes an answer the better one there. Control: the probability of the emotion asked for, by the judge that
+    # learned from the other half of train. Ending: 1 for a reply that ends in a full stop, question or exclamation
+    # mark. Length: minus the distance from `reward_words` words, as a share of them, at most 1.
+    reward_control: float = 1.0
+    reward_ending: float = 0.2
+    reward_length: float = 0.2
+    reward_words: int = 12  # about the mean of DailyDialog's replies
 
     def __post_init__(self) -> None:
         """Refuse judges that there are not, and more than two."""
@@ -108,8 +120,9 @@ class EmotionTask(Task[Talk]):
         return lines
 
     def files(self) -> Mapping[str, Path]:
-        """Return the files of the corpus."""
-        return talks_files(self.data.corpus)
+        """Return the files of the corpus, and that of the preference pairs."""
+        more = {"pairs": expanded(self.config.pairs)} if self.config.pairs else {}
+        return {**talks_files(self.data.corpus), **more}
 
     def text(self, item: Talk) -> str:
         """Return the words that the two say."""
@@ -141,6 +154,42 @@ class EmotionTask(Task[Talk]):
         for number, emotion in enumerate(self.asked(item)):
             yield replace(asks(emotion), turn=number, facts={"emotion": emotion}, unguided=plain)
 
+    # ---- preferences -------------------------------------------------------------------------------------------
+    @cached_property
+    def _pairs(self) -> Mapping[str, Sequence[Pair]]:
+        if not self.config.pairs:
+            raise LabError("training.objective=dpo: task.pairs names no file; make one with `lab pairs RUN`")
+        return read_pairs(expanded(self.config.pairs))
+
+    def preferences(self, item: Talk, tokenizer: Any) -> list[Preference]:
+        """Return the pairs of an item: its history with a request, and two replies of the model that began."""
+        where, template = layout(tokenizer, self.prompt, self.config.template), self.config.template
+        found = []
+        for pair in self._pairs.get(item.key, ()):
+            *before, answer = messages(item, template, self.prompt.instruction, pair.emotion)
+            prompt = question(before, answer, item.key, where, self.decoding.max_new_tokens)
+            chosen, rejected = (
+                where.pieces([*before, replace(answer, text=text)])[-1].supervised
+                for text in (pair.chosen, pair.rejected)
+            )
+            found.append(Preference(f"{item.key} {pair.emotion}", prompt.ids, chosen, rejected))
+        return found
+
+    @cached_property
+    def _rewarder(self) -> Found:
+        return find_judge(QUICK[0], self.data.corpus, "reward")
+
+    def rewards(self, item: Talk, answers: Sequence[Mapping[str, Any]]) -> list[float]:
+        """Return how good replies are, with the weights of the recipe; the judge is none of those that score."""
+        config = self.config
+        found = self._rewarder.judge.probabilities([answer["response"] for answer in answers])
+        return [
+            config.reward_control * float(row[EMOTIONS.index(answer["emotion"])])
+            + config.reward_ending * answer["response"].rstrip().endswith((".", "!", "?"))
+            - config.reward_length * min(1.0, abs(len(answer["response"].split()) / config.reward_words - 1))
+            for row, answer in zip(found, answers, strict=True)
+        ]
+
     def check_packages(self) -> None:
         """Raise LabError for a package or a judge that is not here."""
         require_sklearn()
@@ -155,6 +204,8 @@ class EmotionTask(Task[Talk]):
         """Raise LabError for a judge that has to be trained first."""
         for kind in self.config.judges:
             check_judge(kind, self.data.corpus)
+        if self.config.pairs:
+            read_pairs(expanded(self.config.pairs))
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     @cached_property

@@ -12,6 +12,7 @@ from tiny_models import tiny_llama
 from lab_lib.errors import LabError
 from lab_lib.models.config import ModelConfig
 from lab_lib.models.model import load_model, training_mode
+from lab_lib.results.preference_curve import draw_preferences, has_preferences
 from lab_lib.training.callbacks import PREFERENCES
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.lora import LoraConfig, attach_lora
@@ -75,6 +76,10 @@ def test_a_run_leaves_the_trained_adapter_alone_and_logs_both_rewards(made, tmp_
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4, 6, 8] and all(name in row for row in rows for name in PREFERENCES)
     assert rows[-1]["rewards/chosen"] > rows[-1]["rewards/rejected"]
+    svg = draw_preferences(rows, "my-recipe", tmp_path / "preferences.png", None)
+    assert has_preferences(rows) and (tmp_path / "preferences.png").stat().st_size > 10_000
+    assert all(text in svg for text in ("my-recipe", "chosen", "rejected", "log probability (nats an answer)"))
+    assert not has_preferences([{"step": 1, "loss": 2.0}])
 
 
 @pytest.mark.parametrize("pairs", [[], [Preference("a", (1,), (2,), (2,))], [Preference("a", (), (2,), (3,))]])

@@ -27,6 +27,7 @@ from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Example
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.preferring import Preferring
+from lab_lib.tasks.talking import Talking
 
 Log = Callable[[str], None]  # is told one line at a time
 
@@ -125,7 +126,7 @@ class ItemView:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Task(Preferring, ABC, Generic[Item]):
+class Task(Preferring, Talking, ABC, Generic[Item]):
     """What is a task's own. An instance belongs to one config; it may cache what it reads and prepares.
 
     Class facts: `name` (`task.name` in recipes), `Config` (the dataclass of the section), `metrics` (the columns of
@@ -136,7 +137,8 @@ class Task(Preferring, ABC, Generic[Item]):
     `surprise`), `submitted` (the fields of an answer that are scored), `free_text` (whether an answer can be right in
     many wordings: then a row that has the oracle's, word for word, was copied from it), `page_limit` (how many items a
     report page shows; None: all), `published` (what published tables of the task have), `with_effect` (settings that
-    this task uses also where others would ignore them), `guided` (whether its prompts go with decoding.guidance).
+    this task uses also where others would ignore them), `guided` (whether its prompts go with decoding.guidance),
+    `choices` (what a person in a conversation may ask replies to be, see talking.py).
     """
 
     name: ClassVar[str]
@@ -154,6 +156,7 @@ class Task(Preferring, ABC, Generic[Item]):
     published: ClassVar[Published] = Published()
     with_effect: ClassVar[tuple[str, ...]] = ()
     guided: ClassVar[bool] = False
+    choices: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Any, data: DataConfig, prompt: PromptConfig, decoding: DecodeConfig) -> None:
         """Keep the settings. A subclass raises LabError here for settings that cannot work together."""
@@ -234,10 +237,6 @@ class Task(Preferring, ABC, Generic[Item]):
     def for_chat(self) -> Task[Item]:
         """Return the task as a conversation with a person needs it: without what only a corpus knows."""
         return self
-
-    def chat_notes(self) -> Sequence[str]:
-        """Return what a person should know before the first answer: what the model misses in a conversation."""
-        return ()
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     def read(self, path: Path) -> Predictions:

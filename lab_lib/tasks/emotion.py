@@ -17,6 +17,7 @@ from lab_lib.corpora.dailydialog.read import Talks, read_talks, talks_files
 from lab_lib.corpora.dailydialog.types import EMOTIONS, Talk
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.judges.card import even
 from lab_lib.evaluation.judges.labelled import half_of
 from lab_lib.evaluation.judges.store import KINDS, OTHER, QUICK, Found, check_judge, find_judge
 from lab_lib.evaluation.judges.tfidf import require_sklearn
@@ -29,6 +30,7 @@ from lab_lib.prompts.encode import Example, Prompt, training_examples
 from lab_lib.prompts.tagged import TAGS
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Task, TurnView, Words
+from lab_lib.tasks.emotion_chat import Conversing
 from lab_lib.tasks.emotion_fluency import Fluency
 from lab_lib.tasks.emotion_pairs import Pair, read_pairs
 from lab_lib.tasks.emotion_rows import baseline_rows
@@ -77,7 +79,7 @@ class EmotionConfig(TaskConfig):
             raise LabError(f"task.judges={list(self.judges)}: expected one judge, or two different ones")
 
 
-class EmotionTask(Task[Talk]):
+class EmotionTask(Conversing, Task[Talk]):
     """The answers of an item are its seven replies, in the order of EMOTIONS (one, with `ask: gold`)."""
 
     name = "emotion"
@@ -142,6 +144,9 @@ class EmotionTask(Task[Talk]):
 
     def converse(self, item: Talk, tokenizer: Any, variant: str = "") -> Conversation:
         """Yield a prompt for the last reply in each emotion asked for; the history is the corpus's."""
+        if self.talking:
+            yield from self.conversation(item, tokenizer)
+            return
         template = UNTAGGED[variant] if variant else self.config.template
         where, room = layout(tokenizer, self.prompt, template), self.decoding.max_new_tokens
 
@@ -182,7 +187,8 @@ class EmotionTask(Task[Talk]):
     def rewards(self, item: Talk, answers: Sequence[Mapping[str, Any]]) -> list[float]:
         """Return how good replies are, with the weights of the recipe; the judge is none of those that score."""
         config = self.config
-        found = self._rewarder.judge.probabilities([answer["response"] for answer in answers])
+        rows = self._rewarder.judge.probabilities([answer["response"] for answer in answers])
+        found = even(rows, self._rewarder.card["priors"])
         return [
             config.reward_control * float(row[EMOTIONS.index(answer["emotion"])])
             + config.reward_ending * answer["response"].rstrip().endswith((".", "!", "?"))

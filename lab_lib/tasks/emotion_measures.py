@@ -12,7 +12,8 @@ import numpy as np
 from lab_lib.corpora.dailydialog.leaks import words
 from lab_lib.corpora.dailydialog.types import EMOTIONS, Talk
 from lab_lib.errors import LabError
-from lab_lib.evaluation.judges.card import Judge
+from lab_lib.evaluation.judges.card import even
+from lab_lib.evaluation.judges.store import Found
 from lab_lib.evaluation.scores import Predictions
 from lab_lib.tasks.emotion_text import history
 
@@ -50,11 +51,23 @@ def gather(talks: Sequence[Talk], predictions: Predictions, asked: Mapping[str, 
     return Replies(texts, list(talks), np.array(places), np.array(numbers), np.array(gold))
 
 
-def judged_by(judge: Judge, replies: Replies) -> np.ndarray:
-    """Return the number of the emotion that a judge finds in each reply."""
-    context, past = judge.context, [history(talk) for talk in replies.talks]
+@dataclass(frozen=True)
+class Verdicts:
+    """The numbers of the emotions that a judge finds in replies.
+
+    `natural` keeps the priors of the corpus; `even` is for requests in which each emotion is equally frequent.
+    """
+
+    natural: np.ndarray
+    even: np.ndarray
+
+
+def judged_by(found: Found, replies: Replies) -> Verdicts:
+    """Return what a judge finds in each reply."""
+    context, past = found.judge.context, [history(talk) for talk in replies.talks]
     before = [" ".join(one.text for one in past[place][-context:]) for place in replies.place] if context else []
-    return np.asarray(judge.probabilities(replies.texts, before).argmax(axis=1))
+    rows = found.judge.probabilities(replies.texts, before)
+    return Verdicts(rows.argmax(axis=1), even(rows, found.card["priors"]).argmax(axis=1))
 
 
 def pair(values: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:

@@ -21,6 +21,7 @@ from lab_lib.tasks.emotion_fluency import Fluency
 from lab_lib.tasks.emotion_measures import (
     OTHERS,
     Replies,
+    Verdicts,
     gather,
     judged_by,
     pair,
@@ -35,7 +36,8 @@ TAILS = ("", "2")  # of the keys of metrics by the first and the second judge
 GOLD, TEXT, SECOND = "corpus's emotion", "text", "second judge"  # tables of their own
 METRICS = (
     Metric("control", "Control", "%",
-           explanation="Control: replies with the emotion asked for, by the first judge; the mean over the seven."),
+           explanation="Control: replies with the emotion asked for, by the first judge, for which all seven are "
+                       "equally frequent; the mean over them."),
     Metric("corrected", "Corrected", "%",
            explanation="Corrected: control without the errors of the judge, for the emotions that it can tell."),
     Metric("macro_f1", "Macro F1", explanation="Macro F1: of the emotions found against those asked for."),
@@ -91,14 +93,18 @@ def score_replies(
     """
     talks = [item for item in items if item.key in predictions]
     replies = gather(talks, predictions, asked)
-    judged = [judged_by(found.judge, replies) for found in measures.judges]
+    judged = [judged_by(found, replies) for found in measures.judges]
     balanced = len(replies.texts) == KINDS * len(talks)
     blocks = _blocks(replies, judged, measures, balanced)
     counts, widths = np.hstack(list(blocks.values())), {name: block.shape[1] for name, block in blocks.items()}
     confusions = [np.array(found.card["confusion"]) for found in measures.judges]
     figures = partial(values_of, widths=widths, confusions=confusions)
     ranges: dict[str, tuple[float, float]] = {}
-    corrected = [_corrected(*pair, replies, settings) for pair in zip(judged, confusions, strict=True) if balanced]
+    corrected = [
+        _corrected(one.even, confusion, replies, settings)
+        for one, confusion in zip(judged, confusions, strict=True)
+        if balanced
+    ]
     if settings.resamples:
         plain = partial(values_of, widths=widths, confusions=())
         ranges |= intervals(counts, plain, settings.resamples, settings.seed)
@@ -151,19 +157,17 @@ def correct_sums(table: np.ndarray, confusion: np.ndarray) -> float | None:
     return float(np.mean([true_shares(table[n], confusion)[n] for n in told])) if told else None
 
 
-def _blocks(
-    replies: Replies, judged: Sequence[np.ndarray], measures: Measures, balanced: bool
-) -> dict[str, np.ndarray]:
+def _blocks(replies: Replies, judged: Sequence[Verdicts], measures: Measures, balanced: bool) -> dict[str, np.ndarray]:
     """Return counts (dialogues, columns) by what they count."""
     count = len(replies.talks)
     add = partial(summed, replies.place, count)
     cells = np.eye(KINDS * KINDS)
-    blocks = {"gold": add(cells[replies.asked * KINDS + judged[0]] * replies.gold[:, None])}
+    blocks = {"gold": add(cells[replies.asked * KINDS + judged[0].natural] * replies.gold[:, None])}
     if balanced:
         for number, one in enumerate(judged, 1):
-            blocks[f"asked{number}"] = add(cells[replies.asked * KINDS + one])
+            blocks[f"asked{number}"] = add(cells[replies.asked * KINDS + one.even])
     if len(judged) == 2:
-        blocks["agreement"] = add(pair(judged[0] == judged[1]))
+        blocks["agreement"] = add(pair(judged[0].even == judged[1].even))
     if measures.embedder is not None:
         near, alike = relevance(replies, measures.embedder)
         blocks["relevance"] = add(pair(near))
@@ -180,15 +184,17 @@ def _corrected(judged: np.ndarray, confusion: np.ndarray, replies: Replies, sett
     return correct(list(marks), confusion, settings.seed, DRAWS if settings.resamples else 0)
 
 
-def _verdicts(talks: Sequence[Talk], replies: Replies, judged: np.ndarray) -> dict[str, Verdict]:
+def _verdicts(talks: Sequence[Talk], replies: Replies, judged: Verdicts) -> dict[str, Verdict]:
     """Return by dialogue whether the reply to the corpus's emotion has it, and for each emotion asked for."""
     right: dict[str, dict[str, bool]] = {talk.key: {} for talk in talks}
     gold: dict[str, bool] = {}
-    for place, asked, said, is_gold in zip(replies.place, replies.asked, judged, replies.gold, strict=True):
+    for place, asked, is_gold, even, natural in zip(
+        replies.place, replies.asked, replies.gold, judged.even, judged.natural, strict=True
+    ):
         key = talks[place].key
-        right[key][EMOTIONS[asked]] = bool(asked == said)
+        right[key][EMOTIONS[asked]] = bool(asked == even)
         if is_gold:
-            gold[key] = bool(asked == said)
+            gold[key] = bool(asked == natural)
     return {
         key: Verdict({"Emotion": gold[key]}, detail={name: {"Emotion": mark} for name, mark in marks.items()})
         for key, marks in right.items()
@@ -206,10 +212,10 @@ def _signature(measures: Measures, balanced: bool, settings: EvaluateConfig) -> 
 
 
 def _extra(
-    measures: Measures, judged: Sequence[np.ndarray], replies: Replies, corrected: Sequence[Corrected]
+    measures: Measures, judged: Sequence[Verdicts], replies: Replies, corrected: Sequence[Corrected]
 ) -> dict[str, Any]:
     """Return what only the JSON report shows, and the sentences under the table."""
-    tables = [_table(replies.asked, one) for one in judged]
+    tables = [_table(replies.asked, one.even) for one in judged]
     extra: dict[str, Any] = {"found_by_asked": [table.tolist() for table in tables]}
     notes = []
     for found, one in zip(measures.judges, corrected, strict=False):

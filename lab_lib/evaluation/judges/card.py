@@ -1,4 +1,9 @@
-"""How good a judge is: the figures that belong beside every score that it gives."""
+"""How good a judge is: the figures that belong beside every score that it gives.
+
+A judge keeps the priors of what it learned from: in DailyDialog five of six utterances are neutral, and it says so when
+in doubt. A test that asks for every emotion equally often has other priors, and there the same probabilities, divided
+by the old priors, decide (`even`).
+"""
 
 from __future__ import annotations
 
@@ -55,9 +60,21 @@ class Figures:
         return {**vars(self), "confusion": [list(row) for row in self.confusion]}
 
 
-def figures(judge: Judge, data: Labelled) -> Figures:
-    """Return how well a judge finds the emotions of labelled utterances."""
+def even(probabilities: np.ndarray, priors: Sequence[float]) -> np.ndarray:
+    """Return the probabilities (texts, emotions) as they are where all emotions are equally frequent.
+
+    >>> even(np.array([[0.8, 0.2]]), [0.9, 0.1]).round(2).tolist()
+    [[0.31, 0.69]]
+    """
+    shifted = probabilities / np.asarray(priors)
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def figures(judge: Judge, data: Labelled, priors: Sequence[float] | None = None) -> Figures:
+    """Return how well a judge finds the emotions of labelled utterances; with `priors` all are equally frequent."""
     found = judge.probabilities(data.texts, data.before)
+    if priors is not None:
+        found = even(found, priors)
     said = found.argmax(axis=1)
     scores = score_emotions(said.tolist(), data.labels.tolist(), resamples=0)
     right = found[np.arange(len(data)), data.labels]
@@ -113,7 +130,7 @@ def table(card: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def recall_table(card: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Return recall and confusion of a card on utterances of which all emotions have equally many, header first."""
+    """Return recall and confusion of a card where all emotions count as equally frequent, header first."""
     rows: list[tuple[str, ...]] = [("true emotion", "recall", *(f"said {name}" for name in EMOTIONS))]
     for number, (name, row) in enumerate(zip(EMOTIONS, card["confusion"], strict=True)):
         rows.append((name, f"{row[number] / max(sum(row), 1):.2f}", *map(str, row)))

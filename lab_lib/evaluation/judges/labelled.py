@@ -49,6 +49,11 @@ def labelled(talks: Sequence[Talk], context: int = 0) -> Labelled:
     )
 
 
+def priors_of(data: Labelled) -> list[float]:
+    """Return the share of each emotion."""
+    return (np.bincount(data.labels, minlength=len(EMOTIONS)) / len(data)).tolist()
+
+
 def half_of(talks: Sequence[Talk], half: Half) -> list[Talk]:
     """Return one half of the training dialogues; near copies of a dialogue are in the same half."""
     if half == "all":

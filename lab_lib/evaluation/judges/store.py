@@ -18,12 +18,13 @@ from lab_lib.corpora.load import cache_folder
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.judges.card import MOST, Judge, figures, last_replies
 from lab_lib.evaluation.judges.encoder import EncoderConfig, fit_encoder, read_encoder
-from lab_lib.evaluation.judges.labelled import HALVES, Half, balanced, half_of, labelled
+from lab_lib.evaluation.judges.labelled import HALVES, Half, balanced, half_of, labelled, priors_of
 from lab_lib.evaluation.judges.tfidf import fit_tfidf, read_tfidf
 from lab_lib.files import read_json, sha256, write_json, writing
 from lab_lib.folders import apply_umask, remove, sync
 
 CARD = "card.json"  # written with the judge
+VERSION = 2  # of the cards: one of an older version is made again
 KINDS: dict[str, Callable[[Path], Judge]] = {"tfidf": read_tfidf, "encoder": read_encoder}
 QUICK = ("tfidf",)
 OTHER: dict[Half, Half] = {"score": "reward", "reward": "score", "all": "all"}
@@ -44,7 +45,7 @@ def judge_folder(kind: str, corpus: str, half: Half) -> Path:
     digest = hashlib.sha256()
     for name, path in talks_files(corpus).items():
         digest.update(f"{name} {sha256(path)}\n".encode())
-    return cache_folder() / "judges" / f"{kind}-{Path(corpus).name}-{half}-{digest.hexdigest()[:12]}"
+    return cache_folder() / "judges" / f"{kind}-{Path(corpus).name}-{half}-v{VERSION}-{digest.hexdigest()[:12]}"
 
 
 def check_judge(kind: str, corpus: str, half: Half = "score") -> None:
@@ -88,7 +89,9 @@ def train_judge(
         judge = fit_tfidf(learned)
     else:
         judge = fit_encoder(learned, labelled(splits["dev"], context), settings, log)
-    card = make_card(judge, splits, half) | {"judge": kind, "corpus": corpus, "half": half, "learned": len(learned)}
+    priors = priors_of(learned)
+    about = {"judge": kind, "corpus": corpus, "half": half, "learned": len(learned), "priors": priors}
+    card = about | make_card(judge, splits, half, priors)
     temporary = folder.with_name(f"{folder.name}.tmp")
     remove(temporary)
     with writing(folder):
@@ -102,8 +105,10 @@ def train_judge(
     return folder
 
 
-def make_card(judge: Judge, splits: Mapping[str, Sequence[Talk]], half: Half) -> dict[str, Any]:
-    """Return what is known of a judge: figures by set, and the confusion on equally many utterances of each emotion.
+def make_card(
+    judge: Judge, splits: Mapping[str, Sequence[Talk]], half: Half, priors: Sequence[float]
+) -> dict[str, Any]:
+    """Return what is known of a judge: figures by set, and its confusion where all emotions are equally frequent.
 
     The confusion is measured on the half that the judge did not learn from; one that learned from all, on dev and test.
     """
@@ -117,7 +122,7 @@ def make_card(judge: Judge, splits: Mapping[str, Sequence[Talk]], half: Half) ->
         "last replies of clean test": last_replies(known, context),
     }
     rest = [*splits["dev"], *test] if half == "all" else half_of(splits["train"], OTHER[half])
-    even = figures(judge, balanced(labelled(rest, context), MOST))
+    even = figures(judge, balanced(labelled(rest, context), MOST), priors)
     return {
         "sets": {name: figures(judge, data).as_json() for name, data in sets.items()},
         "confusion": [list(row) for row in even.confusion],

@@ -34,6 +34,10 @@ class Leaks:
         """The keys of all of them."""
         return frozenset((*self.copies, *self.openings, *self.near))
 
+    def __str__(self) -> str:
+        counts = f"{len(self.copies)} word for word, {len(self.openings)} with the same first two utterances"
+        return f"{len(self.known)} stand in train: {counts}, {len(self.near)} nearly"
+
 
 def find_leaks(talks: Sequence[Talk], train: Sequence[Talk]) -> Leaks:
     """Return which of some dialogues stand in `train`; see the module."""

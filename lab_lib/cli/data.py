@@ -136,5 +136,6 @@ def fetch(
     from lab_lib.corpora.fetch import read_manifest
     from lab_lib.corpora.load import cache_folder
 
-    console.print(f"licence: {read_manifest(name)['licence']}", markup=False, highlight=False, soft_wrap=True)
+    if licence := read_manifest(name).get("licence"):
+        console.print(f"licence: {licence}", markup=False, highlight=False, soft_wrap=True)
     print(download(name, folder or cache_folder(), mirror))

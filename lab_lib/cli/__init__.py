@@ -16,7 +16,9 @@ from lab_lib.cli import (
     decoding,
     free,
     jobs,
+    judge,
     models,
+    pairs,
     predictions,
     publish,
     recipes,
@@ -45,13 +47,14 @@ app = typer.Typer(
 VERBS: tuple[Callable[..., None], ...] = (
     *(runs.demo, runs.run, sweeps.sweep, runs.train, decoding.decode, scoring.evaluate, scoring.leaderboard),
     *(models.merge, models.chat, models.speed, models.doctor, free.generate, structure.structure),
-    *(publish.export, publish.push, ask.serve),
+    *(publish.export, publish.push, ask.serve, pairs.pairs),
 )
 for verb in VERBS:
     app.command()(verb)
 app.add_typer(calls.app, name="calls", help="Skills of an assistant and the examples to learn them from.")
 app.add_typer(understand.app, name="understand", help="Exemplars of functions, how many a prompt needs, an embedder.")
 app.add_typer(data.app, name="data", help="Look at, audit, make and fetch corpora.")
+app.add_typer(judge.app, name="judge", help="Judges of emotions: train one, and see how far it can be trusted.")
 app.add_typer(models.app, name="models", help="Models on this machine: list, fetch, show, remove.")
 app.add_typer(recipes.app, name="recipes", help="List, print, copy and check recipes.")
 app.add_typer(results.app, name="results", help="Rows of the result tables: submit, check, render.")

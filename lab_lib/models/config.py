@@ -40,6 +40,9 @@ class ModelConfig:
     adapter: str | None = None
     # True runs Python code that comes with the model, with all your rights. Read that code first.
     trust_remote_code: bool = False
+    # Tokens that are added to the vocabulary, for example ["[EMOTION]", "[/EMOTION]"]: each begins as the mean of all
+    # token vectors, and is learned with lora.embeddings=true or lora.method=full.
+    added_tokens: tuple[str, ...] = ()
     # True discards the pretrained weights and starts from random ones (needs quantisation=none, method=full).
     from_scratch: bool = False
     # The seed of those random weights.

@@ -43,11 +43,15 @@ def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> No
     check_model(config.decoding, has_encoder(config.model))
     if task.checks_tokenizer:
         _check_tokenizer(config, task)
+    if config.decoding.guidance != 1.0 and (not task.guided or has_encoder(config.model)):
+        raise LabError("decoding.guidance is for decoder-only models, and for tasks with a request: task.name=emotion")
     if config.model.adapter is not None and set(stages) & {"base", "train"}:
         check_adapter(config.model.adapter, find_source(config.model.name, config.model.revision))
     if "train" in stages:
         task.check_training()
         _check_training(config)
+        if config.training.objective == "dpo":
+            _check_preferences(config, task)
     if config.decoding.backend == "vllm" and set(stages) & {"base", "finetuned"}:
         _check_vllm(config, task, "finetuned" in stages)
 
@@ -71,6 +75,8 @@ def _check_training(config: RunConfig) -> None:
     from lab_lib.training.sharding import sharding_choice
 
     check_lora(config.lora)
+    if config.model.added_tokens and not config.lora.embeddings and config.lora.method == "lora":
+        raise LabError("model.added_tokens are never learned: set lora.embeddings=true (or lora.method=full)")
     check_start(config.model, config.lora)
     check_config(config.model, full=config.lora.method == "full")
     shape = model_shape(config.model)
@@ -80,6 +86,19 @@ def _check_training(config: RunConfig) -> None:
         choose_kernels(config.training.kernels, find_machine(), shape.model_type)
     world_size()
     sharding_choice(config.training, config.model.quantisation)
+
+
+def _check_preferences(config: RunConfig, task: Task[Any]) -> None:
+    """Raise LabError for training on preferences that cannot work: without a start, without pairs, shared out."""
+    if not task.prefers:
+        raise LabError(f"training.objective=dpo: task {task.name} has no preference pairs")
+    if config.model.adapter is None:
+        raise LabError(
+            "training.objective=dpo continues an adapter, which is its reference too: set model.adapter=RUN/adapter"
+        )
+    if has_encoder(config.model):
+        raise LabError(f"training.objective=dpo is for decoder-only models, and {config.model.name} has an encoder")
+    require_one("training.objective=dpo")
 
 
 def require_packages(config: RunConfig, task: Task[Any]) -> None:

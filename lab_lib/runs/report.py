@@ -26,6 +26,7 @@ SHOWN = ("recipe", "scored", "model", "notes", "command", "commit", "date", "mac
 def report(context: Context) -> bool:
     """Score the run's predictions and write all that a person reads of it. Needs no model."""
     from lab_lib.results.curve import best_step, draw_curve
+    from lab_lib.results.preference_curve import draw_preferences, has_preferences
     from lab_lib.results.report_html import report_html
     from lab_lib.results.row_curves import curve_titles, draw_row_curves
     from lab_lib.results.table import to_terminal
@@ -41,6 +42,8 @@ def report(context: Context) -> bool:
     pictures = folder.path / "curve.png", folder.path / "curve.svg"
     best = best_step(log, chosen)
     svg = draw_curve(log, task.metrics, config.recipe, *pictures, best, dev_line(context)) if log else None
+    if has_preferences(log):
+        draw_preferences(log, config.recipe, folder.path / "preferences.png", folder.path / "preferences.svg")
     notes = notes_of(rows)  # what was left out of the data was printed when the command began
     views = [task.view(item, rows) for item in context.splits.reported[: task.page_limit]]
     curves = {title: draw_row_curves(rows, title, *_pictures(folder.path, title)) for title in curve_titles(rows)}

@@ -22,8 +22,16 @@ from lab_lib.processes.rank import this_process
 from lab_lib.prompts.encode import Prompt
 from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.context import Context
-from lab_lib.runs.fit import build_model, fit, save
-from lab_lib.runs.steps import conversations_of, load_answering, model_config, prompts_of, token_line, train_examples
+from lab_lib.runs.fit import build_model, fit, fit_pairs, save
+from lab_lib.runs.steps import (
+    conversations_of,
+    load_answering,
+    model_config,
+    prompts_of,
+    token_line,
+    train_examples,
+    train_pairs,
+)
 from lab_lib.training.checkpoints import rotate
 from lab_lib.training.stopping import Notice
 
@@ -31,9 +39,10 @@ from lab_lib.training.stopping import Notice
 def decode(context: Context, system: str) -> bool:
     """Generate what `system` (`base`, or `finetuned` with the run's adapter) answers to the reported items.
 
-    The fine-tuned model is decoded in every variant of the task too.
+    Each is decoded in every variant of the task that is for it, too.
     """
-    variants = {"": system} | ({v: f"finetuned-{v}" for v in context.task.variants} if system == "finetuned" else {})
+    more = context.task.variants if system == "finetuned" else context.base_variants
+    variants = {"": system} | {variant: f"{system}-{variant}" for variant in more}
     paths = {variant: context.folder.predictions(name) for variant, name in variants.items()}
     missing = {variant: path for variant, path in paths.items() if not path.exists()}
     if not missing:
@@ -71,7 +80,9 @@ def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> Non
         require_numbers(loaded.model, prompts[0].ids)
     print_choices({"merge for decoding": merge_choice(loaded.model)}, context.console)
     for variant, path in paths.items():
-        write_answers(context, loaded, prompts, path, f"decoding {path.stem}", variant)
+        told = variant in context.task.base_variants  # other words around the same gold history
+        asked = prompts_of(context.task, context.splits.reported, loaded.tokenizer, variant) if told else prompts
+        write_answers(context, loaded, asked, path, f"decoding {path.stem}", variant)
 
 
 def measure_candidates(context: Context, loaded: Any) -> None:
@@ -156,11 +167,16 @@ def learn(context: Context, notice: Notice | None = None) -> bool:
     built = build_model(config)
     print_choices(built.choices, context.console)
     context.log(str(built.summary))
-    examples = train_examples(context.task, context.splits.train, built.tokenizer)
-    shortened, split = shortened_line(examples, "examples", config.prompt), split_line(examples, config.prompt)
-    for line in (token_line(examples), shortened, split):
-        context.log(line)
-    figures = fit(context, built, examples, context.log, notice)
+    if config.training.objective == "dpo":
+        pairs = train_pairs(context.task, context.splits.train, built.tokenizer)
+        context.log(f"{len(pairs)} pairs of a chosen and a rejected answer")
+        figures = fit_pairs(context, built, pairs, context.log, notice)
+    else:
+        examples = train_examples(context.task, context.splits.train, built.tokenizer)
+        shortened, split = shortened_line(examples, "examples", config.prompt), split_line(examples, config.prompt)
+        for line in (token_line(examples), shortened, split):
+            context.log(line)
+        figures = fit(context, built, examples, context.log, notice)
     save(built, figures, adapter, lora=config.lora.method == "lora")
     if this_process().first:  # from here on the checkpoint of the last step counts as one that is kept
         steps, checkpoints = int(figures["steps"]), context.folder.path / "checkpoints"

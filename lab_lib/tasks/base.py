@@ -28,6 +28,8 @@ from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Example
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.about import Public, Published, Words
+from lab_lib.tasks.preferring import Preferring
+from lab_lib.tasks.talking import Talking
 
 Log = Callable[[str], None]  # is told one line at a time
 
@@ -88,18 +90,20 @@ class ItemView:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Task(ABC, Generic[Item]):
+class Task(Preferring, Talking, ABC, Generic[Item]):
     """What is a task's own. An instance belongs to one config; it may cache what it reads and prepares.
 
     Class facts: `name` (`task.name` in recipes), `Config` (the dataclass of the section), `metrics` (the columns of
     its tables, in order), `main` (the metric that chooses checkpoints and sorts sweeps), `variants` (more ways to
-    decode the trained model, for example with gold states), `public` (corpora of the result tables), `words`,
+    decode the trained model, for example with gold states), `base_variants` (those of the model before training),
+    `public` (corpora of the result tables), `words`,
     `measures_surprise` (whether a run measures how surprising the reference answers are for each system, see
     `surprise`), `submitted` (the fields of an answer that are scored), `free_text` (whether an answer can be right in
     many wordings: then a row that has the oracle's, word for word, was copied from it), `page_limit` (how many items a
     report page shows; None: all), `published` (what published tables of the task have), `with_effect` (settings that
     this task uses also where others would ignore them), `instead_of_chat` (what is said to a person who wants to
-    talk to a model of a task that does not converse).
+    talk to a model of a task that does not converse), `guided` (whether its prompts go with decoding.guidance),
+    `choices` (what a person in a conversation may ask replies to be, see talking.py).
     """
 
     name: ClassVar[str]
@@ -107,6 +111,7 @@ class Task(ABC, Generic[Item]):
     metrics: tuple[Metric, ...]
     main: str
     variants: tuple[str, ...] = ()
+    base_variants: tuple[str, ...] = ()
     public: ClassVar[Mapping[str, Public]] = {}
     words: ClassVar[Words] = Words()
     measures_surprise: ClassVar[bool] = False
@@ -116,6 +121,8 @@ class Task(ABC, Generic[Item]):
     published: ClassVar[Published] = Published()
     with_effect: ClassVar[tuple[str, ...]] = ()
     instead_of_chat: ClassVar[str] = "see its report.html"
+    guided: ClassVar[bool] = False
+    choices: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Any, data: DataConfig, prompt: PromptConfig, decoding: DecodeConfig) -> None:
         """Keep the settings. A subclass raises LabError here for settings that cannot work together."""
@@ -209,10 +216,6 @@ class Task(ABC, Generic[Item]):
     def for_chat(self) -> Task[Item]:
         """Return the task as a conversation with a person needs it: without what only a corpus knows."""
         return self
-
-    def chat_notes(self) -> Sequence[str]:
-        """Return what a person should know before the first answer: what the model misses in a conversation."""
-        return ()
 
     def candidates(self, item: Item, tokenizer: Any) -> Candidates:
         """Return given answers (or beginnings of answers) whose probability behind the item's first prompt is measured.

@@ -13,9 +13,12 @@ from lab_lib.errors import LabError
 class TrainConfig:
     """How the weights are trained. The arithmetic: steps = epochs x examples / batch_size."""
 
-    # sft (supervised fine-tuning): the cross-entropy of the supervised tokens. Training on preferences (dpo) comes with
-    # the first task that has preference pairs.
-    objective: Literal["sft"] = "sft"
+    # sft (supervised fine-tuning): the cross-entropy of the supervised tokens. dpo (Rafailov et al. 2023): pairs of a
+    # chosen and a rejected answer; it continues an adapter (model.adapter), whose copy is the frozen reference.
+    objective: Literal["sft", "dpo"] = "sft"
+    # With dpo: how dear it is to move away from the reference; lower moves further. The learning rate of an adapter is
+    # about 1e-5 to 5e-5 then: the library's 1e-6 is for whole models and changes nothing, that of sft is too much.
+    beta: float = 0.1
     epochs: float = 3.0  # passes over the training examples; ignored when steps is given
     # Optimiser steps. 0: nothing is trained, and a run scores the model as it is (prompts with examples, say).
     steps: int | None = None
@@ -60,8 +63,8 @@ class TrainConfig:
             raise LabError("training.evaluate_every must be 0 (never) or more")
         if self.evaluate_every and self.evaluate_dialogues < 1:
             raise LabError("training.evaluate_dialogues must be at least 1; for no evaluation set evaluate_every=0")
-        if not (0 < self.learning_rate < inf and 0 < self.epochs < inf):
-            raise LabError("training.learning_rate and epochs must be above 0, and finite")
+        if not (0 < self.learning_rate < inf and 0 < self.epochs < inf and 0 < self.beta < inf):
+            raise LabError("training.learning_rate, epochs and beta must be above 0, and finite")
         if self.steps is not None and self.steps < 0:
             raise LabError("training.steps must be 0 (nothing is trained) or more")
         if not (0 <= self.weight_decay < inf and 0 <= self.clip < inf):

@@ -188,7 +188,7 @@ def test_the_skill_of_the_nearest_training_utterance_is_often_wrong():
     nearest = Nearest([one.utterance for one in known])
     found = [known[nearest.place(one.utterance)].call.partition("(")[0] for one in asked]
     right = sum(name == one.call.partition("(")[0] for name, one in zip(found, asked, strict=True))
-    assert 0.5 < right / len(asked) < 0.75  # measured: 0.69
+    assert 0.5 < right / len(asked) < 0.75  # measured: 0.71
 
 
 def test_a_table_becomes_an_example_file(tmp_path):

@@ -94,9 +94,8 @@ def test_the_demo_ends_with_its_result_and_how_to_talk_to_the_model(cli, monkeyp
     shutil.copy(ROOT / "results" / "town-qlora-cpu" / "2026-11-28.json", run / "record.json")
     monkeypatch.setattr("lab_lib.cli.runs.walk_stages", lambda *arguments: run)
     code, out, err = cli("demo")
-    result, page, talk, bundled = err.splitlines()
+    result, page, talk = err.splitlines()
     assert (code, out) == (0, "") and "from 6.4 to 123.5" in result and str(run / "report.html") in page
-    assert shlex.split(bundled.partition(": ")[2])[-2:] == ["chat", "town-end-to-end"]
     assert shlex.split(talk.partition("model: ")[2].partition("  (")[0])[-2:] == ["chat", str(run)]
 
 

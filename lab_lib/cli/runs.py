@@ -32,7 +32,6 @@ def demo(out: Out = None) -> None:
     print_line(result_sentence(read_json(folder / "record.json"), "dialogues"))
     print_line(f"Open {folder / 'report.html'} in a browser to read every dialogue side by side.")
     print_line(f"Now talk to the model: {shlex.join([*own_command(), 'chat', str(folder)])}  (add --web for a page)")
-    print_line(f"One that tracks what you want, too: {shlex.join([*own_command(), 'chat', 'town-end-to-end'])}")
 
 
 def run(

@@ -14,7 +14,6 @@ LISTED = tuple(name for name in BUNDLED if name not in SHAPES and name not in AD
 def listed() -> list[tuple[str, str, str]]:
     """Return (name, what it is, state) of the models that are bundled or can be fetched."""
     rows = [(name, "pretrained on town and MultiWOZ text, 5.6 million parameters", "bundled") for name in LISTED]
-    rows.append(("town-end-to-end", "an adapter on lab-tiny that serves the town: lab chat town-end-to-end", "bundled"))
     for name, model in PACKAGED.items():
         here = (models_folder() / name / ORIGIN).is_file()
         rows.append(

@@ -52,6 +52,7 @@ run-notebooks: $(READY)  ## execute every notebook from its source, and the stud
 bench: $(READY)  ## speed of training, decoding and scoring on this machine; fuzz of the call parser
 	$(BIN)/lab speed
 	$(BIN)/python benchmarks/calls.py
+	$(BIN)/python benchmarks/retrieval.py
 	@if [ -z "$$LAB_DATA" ]; then echo "scoring.py, decoding.py and training.py need LAB_DATA: skipped"; \
 	else $(BIN)/python benchmarks/scoring.py && $(BIN)/python benchmarks/decoding.py && \
 	$(BIN)/python benchmarks/training.py; fi

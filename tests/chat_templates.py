@@ -128,6 +128,28 @@ SMOLLM = Shape(
     pad="<|endoftext|>",
 )
 
+# ChatML with a section for tools, in the system's message.
+HERMES = replace(
+    QWEN,
+    template="{% set system = messages[0].content if messages[0].role == 'system' else 'You are helpful.' %}"
+    "{{ '<|im_start|>system\\n' + system }}{% if tools %}{{ '\\n<tools>' }}"
+    "{% for tool in tools %}{{ '\\n' + (tool | tojson) }}{% endfor %}{{ '\\n</tools>' }}{% endif %}"
+    "{{ '<|im_end|>\\n' }}"
+    "{% for message in messages %}{% if message.role in ('user', 'assistant') %}"
+    "{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
+)
+
+# The tools stand in front of the last user's words alone: a second turn rewrites the first.
+MISTRAL_TOOLS = replace(
+    MISTRAL,
+    template=MISTRAL.template.replace(
+        "{{ '[INST] ' + message.content",
+        "{% if tools and message == (messages | selectattr('role', 'equalto', 'user') | list)[-1] %}"
+        "{{ '[TOOLS] ' + (tools | tojson) }}{% endif %}{{ '[INST] ' + message.content",
+    ),
+)
+
 SHAPES = {
     "llama2": LLAMA2,
     "llama3": LLAMA3,

@@ -2,73 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from some_calls import calls
 
 from lab_lib.calls.call import Call
 from lab_lib.calls.examples.bundled import HELD_OUT, TRAIN, example_files
 from lab_lib.calls.examples.parse import read_examples
 from lab_lib.calls.skills import dispatch
-from lab_lib.calls.skills.bounds import MAX_LENGTH
 from lab_lib.calls.skills.check import NONE, CallRefused, call_text, check_call, read_call
 from lab_lib.calls.skills.dispatch import run_call
 from lab_lib.calls.skills.grammar import grammar_schema
 from lab_lib.calls.skills.load import load_skills
 from lab_lib.calls.skills.skill import tool
-from lab_lib.calls.skills.values import inner
 from lab_lib.errors import LabError
 
 HOME = load_skills(["home"])
 SCHEMA = grammar_schema(HOME)
 GRAMMAR = jsonschema.Draft202012Validator(SCHEMA)
 TOOLS = {name: jsonschema.Draft202012Validator(tool(skill)["function"]["parameters"]) for name, skill in HOME.items()}
-ODD = ['say "hi"', "back\\slash\\n", "9*9", "O'Hare", "São Paulo", "東京", "🎉👩‍👩‍👧", "x" * MAX_LENGTH, "a\nb", "\0",
-       " ", "none()", "<|im_end|>", "### User: x", "\u2028", "{x}", "%s", "'''", "#", "\u202eabc", "ﬁ"]  # fmt: skip
-
-
-def texts(schema: dict[str, Any]) -> st.SearchStrategy[str]:
-    low, high = schema["minLength"], schema["maxLength"]
-    if "pattern" in schema:
-        strategy = st.from_regex(re.compile(inner(schema["pattern"]), re.ASCII), fullmatch=True)
-    else:
-        strategy = st.sampled_from(ODD) | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-    return strategy.filter(lambda text: low <= len(text) <= high)
-
-
-def values(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Values of a parameter, by what a grammar is told of it."""
-    if "enum" in schema:
-        return st.sampled_from(schema["enum"])
-    if schema["type"] == "string":
-        return texts(schema)
-    if schema["type"] == "array":
-        return st.lists(values(schema["items"]), min_size=schema.get("minItems", 0), max_size=schema["maxItems"])
-    if schema["type"] == "boolean":
-        return st.booleans()
-    low, high = schema["minimum"], schema["maximum"]
-    if schema["type"] == "integer":
-        return st.integers(low, high)
-    return st.builds(lambda whole, digits: whole / 10**digits, st.integers(low, high), st.integers(0, 6))
-
-
-@st.composite
-def calls(draw) -> Call:
-    """A call that a grammar of the skills can write."""
-    chosen = draw(st.sampled_from(SCHEMA["anyOf"]))["properties"]
-    arguments = chosen["arguments"]
-    given = {name: draw(values(schema)) for name, schema in arguments["properties"].items()
-             if name in arguments["required"] or draw(st.booleans())}  # fmt: skip
-    return Call(chosen["name"]["const"], given)
 
 
 @settings(max_examples=120, deadline=None)
-@given(calls())
+@given(calls(HOME))
 @example(Call("translate", {"text": "9*9", "language": "German"}))
 @example(Call("convert", {"amount": 1e-06, "unit": "km", "to": "miles"}))
 def test_what_a_grammar_can_write_is_a_call_and_every_call_comes_back_from_its_text(call):

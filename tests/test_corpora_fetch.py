@@ -394,7 +394,12 @@ def test_the_official_manifest_is_pinned_and_complete() -> None:
     assert len(targets) == len(files)
     assert {"multiwoz22/schema.json", "multiwoz22/dialog_acts.json", "multiwoz21/data.json"} <= targets
     assert {f"multiwoz21/db/{d}_db.json" for d in ("attraction", "hotel", "restaurant", "train")} <= targets
-    for entry in files:
+    sgd = read_manifest("sgd")["files"]
+    dialogues = [entry for entry in sgd if "dialogues_" in entry["target"]]
+    assert len(dialogues) == 127 + 20 + 34 and len({entry["target"] for entry in sgd}) == len(sgd) == 181 + 3 + 15
+    published = [entry["size"] for entry in sgd if "sgd_x" not in entry["target"]]
+    assert sum(published) == 617_805_368  # what huggingface/datasets publishes as the size of the download
+    for entry in (*files, *sgd):
         commit = entry["path"].split("/")[0]
         for digits, length in ((commit, 40), (entry["sha256"], 64)):
             assert len(digits) == length and int(digits, 16) > 0
@@ -410,3 +415,6 @@ def test_manifest_checksums_agree_with_genuine_files(lab_data: Path) -> None:
         assert sha((lab_data / target).read_bytes()) == wanted[target]
     sample = lab_data / "multiwoz22_official_sample" / "schema.json"
     assert sha(sample.read_bytes()) == wanted["multiwoz22/schema.json"]
+    wanted = {entry["target"]: entry["sha256"] for entry in read_manifest("sgd")["files"]}
+    for name in ("train/schema.json", "dev/dialogues_001.json", "sgd_x/data/v5/test/schema.json"):
+        assert sha((lab_data / "sgd" / name).read_bytes()) == wanted[f"sgd/{name}"]

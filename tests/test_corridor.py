@@ -63,7 +63,10 @@ class Walk:
 
 # These tell nothing new unless a contract changes: `.ci/run` walks them, `make test` does not. The same holds for the
 # sweep of any task, since tests/test_sweeps_runs.py has whole ones.
-OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("preference", "calls", "sgd", "messages", "quiz")]
+OTHERS = [
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in ("preference", "calls", "sgd", "messages", "household", "quiz")
+]
 
 
 @pytest.fixture(scope="module", params=["echo", *OTHERS])

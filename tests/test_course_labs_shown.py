@@ -127,6 +127,19 @@ def test_lab_21_prints_a_header_and_shares(shown):
     assert shown("21.5")
 
 
+def test_lab_06_prints_what_a_parser_refuses_and_what_a_mask_allows(shown):
+    printed = shown("06.2", "### User: hi\n### Assistant: f()\nUser: ho")
+    assert "  3  User: ho" in printed and "refused: line 3" in printed
+    assert "read: 'hi' -> f()" in shown("06.2", "### User: hi\n### Assistant: f()")
+    printed = shown("06.4", ["", "li", "light", "()", "x"], ["light()"])
+    assert "''             may go on with li, light" in printed and "'li'           may go on with nothing" in printed
+    assert "'light()'      may go on with EOS" in shown("06.4", ["", "light", "()"], ["light()"])
+
+
+def test_lab_06_draws_false_triggers_against_misses(drawn):
+    drawn("06.6", [0.9, 0.4, 0.1], [True, True, False], 0.3)
+
+
 def test_lab_22_prints_neighbours_once_a_text(shown, town):
     from lab_lib.structure.utterances import utterances
 

@@ -12,8 +12,9 @@ from tiny_corpus import write_tiny_corpus
 from lab_lib.corpora.multiwoz import read_multiwoz
 from lab_lib.errors import LabError
 from lab_lib.evaluation.baselines import gold_replies
-from lab_lib.evaluation.embedding import embedding_similarity, load_embedder
+from lab_lib.evaluation.embedding import embedding_similarity
 from lab_lib.files import read_json, write_json
+from lab_lib.models.embedders import load_embedder
 
 sentence_transformers = pytest.importorskip("sentence_transformers")
 WORDS = ["the", "inn", "is", "in", "north", "south", "where", "that", "exactly", "at", "eat", "[name]", "[area]"]

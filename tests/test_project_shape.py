@@ -24,7 +24,7 @@ ALONE = {"liger", "trackio", "vllm", "teach"}  # extras for an environment of th
 HEAVY = ("torch", "transformers", "bitsandbytes", "peft", "trl", "datasets", "matplotlib", "sacrebleu", "numpy", "rich")
 
 # Rooms that may say what a metric of one task is called: the scorers, the tasks, and what is about dialogue acts.
-NAMERS = {"evaluation", "tasks", "course", "corpora", "prompts"}
+NAMERS = {"evaluation", "tasks", "course", "corpora", "exemplars", "prompts"}
 
 
 def pins() -> dict[str, str]:

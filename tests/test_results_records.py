@@ -8,7 +8,7 @@ import pytest
 
 from lab_lib.config import build
 from lab_lib.files import read_json
-from lab_lib.results.rows import last_tuned, read_recorded, read_row
+from lab_lib.results.rows import read_recorded, read_row, subject
 from lab_lib.runs.config import RunConfig, task_config
 from lab_lib.sweeps.summary import read_measures, to_row
 from lab_lib.sweeps.table import merge_seeds
@@ -26,7 +26,7 @@ def build_config(values: dict) -> RunConfig:
 def test_the_record_of_a_run_can_be_read_and_its_config_built(path):
     record = read_json(path)
     found = read_recorded(record, path)
-    assert found.headline and last_tuned(found.rows).kind == "finetuned"
+    assert found.headline and (subject(found.rows).kind == "base") == (record["config"]["training"]["steps"] == 0)
     assert {row.kind for row in found.baselines} == {"oracle", "trivial"}
     assert {row.items for row in found.rows} == {record["reported"]["items"]}
     for row in found.rows:

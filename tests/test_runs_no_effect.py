@@ -29,6 +29,9 @@ IDLE = [
     (["decoding.prompt_lookup=4"], "decoding.batch_size=2", []),
     (["data.hold_out=5"], "data.dev=dev", []),
     ([], "data.seed=1", ["data.max_test=3"]),
+    ([], "data.seed=1", ["task.examples=2"]),
+    (["training.steps=0"], "training.learning_rate=1", ["training.steps=1"]),
+    (["training.steps=0"], "lora.method=full", ["training.steps=1", "model.quantisation=none"]),
     ([], "task.stemmer=true", ["task.metrics=[mwz, text]"]),
     (["task.metrics=[text]"], "task.rules=2023", ["task.metrics=[mwz]"]),
     (["task.metrics=[text]"], "task.active=estimated", ["task.metrics=[mwz]"]),
@@ -36,6 +39,8 @@ IDLE = [
     (["task.name=understanding", "task.fuzzy=false"], "task.backend=indel", ["task.name=understanding"]),
     (SGD, "decoding.plan_bias={name: 3}", []),
     (["task={name: calls}"], "decoding.history=own", []),
+    (["task={name: skills}"], "decoding.history=own", []),
+    (["task={name: skills}"], "prompt.format=turns", ["task={name: messages}"]),
 ]  # fmt: skip
 
 

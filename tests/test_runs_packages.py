@@ -17,7 +17,7 @@ def bare(monkeypatch):
     find = importlib.util.find_spec
     absent = lambda name, *rest: None if name in gone else find(name, *rest)  # noqa: E731
     monkeypatch.setattr(importlib.util, "find_spec", absent)
-    for module in ("lab_lib.training.kernels", "lab_lib.training.loggers", "lab_lib.evaluation.embedding"):
+    for module in ("lab_lib.training.kernels", "lab_lib.training.loggers", "lab_lib.models.embedders"):
         monkeypatch.setattr(f"{module}.find_spec", absent)
 
 

@@ -92,7 +92,7 @@ def test_the_demo_ends_with_its_result_and_how_to_talk_to_the_model(cli, monkeyp
     run = tmp_path / "a run"
     run.mkdir()
     shutil.copy(ROOT / "results" / "town-qlora-cpu" / "2026-11-28.json", run / "record.json")
-    monkeypatch.setattr("lab_lib.cli.runs._walk", lambda *arguments: run)
+    monkeypatch.setattr("lab_lib.cli.runs.walk_stages", lambda *arguments: run)
     code, out, err = cli("demo")
     result, page, talk = err.splitlines()
     assert (code, out) == (0, "") and "from 6.4 to 123.5" in result and str(run / "report.html") in page

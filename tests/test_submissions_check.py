@@ -70,7 +70,7 @@ def test_tables_show_rows_beside_ceiling_and_floor(root):
 
 
 def test_long_names_in_a_figure_are_cut_where_they_do_not_differ():
-    scores = {"metrics": {"combined": 50.0}, "intervals": {}}
+    scores = {"dialogues": 1000, "metrics": {"combined": 50.0}, "intervals": {}}
     rows = {str(seed): {"system": f"{'every weight, ' * 5}seed {seed}", "who": "ann", **scores} for seed in (0, 1)}
     figure = draw(rows, {}, "Fine-tuning", "MultiWOZ 2.2", find_benchmark("response", "multiwoz22").main)
     assert "…" in figure and "seed 0 (ann)</text>" in figure and "seed 1 (ann)</text>" in figure

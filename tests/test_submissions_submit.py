@@ -77,6 +77,28 @@ def test_a_row_has_the_whole_settings_of_its_command_and_no_home(root, monkeypat
     assert row["model"]["name"] == row["config"]["model"]["name"] == "~/models/m"
 
 
+def test_a_row_names_the_weights_by_their_hashes(root):
+    hashes = {name: name[0] * 64 for name in ("b.safetensors", "a.safetensors", "f.safetensors")}
+    base, start, trained = ({name: digest, "config.json": "0" * 64} for name, digest in hashes.items())
+    inputs = {"model": {"files": base}, "adapter": {"files": start}, "trained_adapter": {"files": trained}}
+    predictions = root.parent / "run" / "predictions"
+    shutil.copy(predictions / "finetuned.jsonl", predictions / "base.jsonl")
+    recorded(root.parent / "run", inputs={**inputs, "corpus": {"files": {"data.json": "1" * 64}}})
+    only(root).unlink()
+    model = read_json(submit(root))["model"]
+    parts = [model[part] for part in ("weights", "adapter", "trained")]
+    assert parts == [{name: digest} for name, digest in hashes.items()]
+    base_model = read_json(submit(root, None, "base"))["model"]
+    assert "trained" not in base_model and base_model["weights"] == parts[0]
+
+
+@pytest.mark.parametrize("hashes", [{}, {"w.safetensors": "xyz"}, {"../w.safetensors": "a" * 64}, {"w.bin": "a" * 64}])
+def test_odd_hashes_of_weights_are_refused(root, hashes):
+    submission_checkout.edit(model__weights=hashes)(root)
+    (fault,) = check_all(root).faults
+    assert "model.weights" in fault
+
+
 def test_a_long_setting_is_cut_in_the_row_and_whole_in_the_command(root):
     long = "prompt.instruction=" + "help " * 60
     recorded(root.parent / "run", command=shlex.join(["lab", "run", "town-qlora-cpu", long]))

@@ -24,7 +24,7 @@ def load(folder: Path) -> Any:
 
 
 def rows(count: int = 6) -> list[dict[str, list[int]]]:
-    """Rows of different lengths, two of them longer than the 64 tokens rows are padded to multiples of."""
+    """Rows of different lengths, two of them longer than the 64 tokens that long rows are padded to multiples of."""
     made = to_rows(training_job.examples(count), eos=2)
     return [*made, *({name: ids * 9 for name, ids in row.items()} for row in made[:2])]
 

@@ -45,7 +45,7 @@ def test_rows_must_learn_a_reply_and_end_with_eos():
 def test_padding_is_masked_by_position_even_where_a_real_token_equals_pad():
     rows = [{"input_ids": [0, 5, 0, 2], "labels": [-100, 5, 0, 2]}, {"input_ids": [7, 2], "labels": [7, 2]}]
     batch = {name: tensor.tolist() for name, tensor in Collator(pad=0)(rows).items()}
-    assert {len(row) for part in batch.values() for row in part} == {64}
+    assert {len(row) for part in batch.values() for row in part} == {16}
     assert [row[:4] for row in batch["attention_mask"]] == [[1, 1, 1, 1], [1, 1, 0, 0]]
     assert [row[:4] for row in batch["input_ids"]] == [[0, 5, 0, 2], [7, 2, 0, 0]]
     assert [row[:4] for row in batch["labels"]] == [[-100, 5, 0, 2], [7, 2, -100, -100]]
@@ -189,9 +189,9 @@ def test_a_model_with_nothing_to_train_is_refused(tmp_path):
         ({"micro_batch_size": 0}, "training.micro_batch_size must be at least 1"),
         ({"evaluate_every": 5, "evaluate_dialogues": 0}, "training.evaluate_dialogues must be at least 1"),
         ({"evaluate_every": -1}, "training.evaluate_every must be 0"),
-        ({"learning_rate": math.nan}, "learning_rate, epochs and steps must be above 0, and finite"),
-        ({"epochs": math.inf}, "learning_rate, epochs and steps must be above 0, and finite"),
-        ({"steps": -3}, "learning_rate, epochs and steps must be above 0"),
+        ({"learning_rate": math.nan}, "learning_rate, epochs and beta must be above 0, and finite"),
+        ({"epochs": math.inf}, "learning_rate, epochs and beta must be above 0, and finite"),
+        ({"steps": -3}, "training.steps must be 0"),
         ({"weight_decay": -0.1}, "weight_decay and clip must be 0 or more"),
         ({"clip": math.nan}, "weight_decay and clip must be 0 or more"),
         ({"seed": -1}, "training.seed must be at least 0"),

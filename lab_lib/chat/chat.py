@@ -15,6 +15,8 @@ from lab_lib.texts import is_blank
 COMMANDS = {
     "/state": "what the model believes that the user wants",
     "/reset": "begin a new conversation",
+    "/emotion": "NAME: reply with this emotion from now on (runs of the task emotion)",
+    "/each": "TEXT: what the model would reply to it with each emotion",
     "/help": "this list",
     "/quit": "end (an empty line ends too)",
 }
@@ -54,11 +56,25 @@ def command(session: Session, console: Console, text: str) -> None:
     elif text == "/reset":
         session.reset()
         _print(console, "a new conversation")
+    elif text.split()[0] == "/emotion":
+        session.task.choose(text.removeprefix("/emotion").strip())
+        _print(console, f"replies with {text.split()[-1]}")
+    elif text.split()[0] == "/each":
+        each(session, console, text.removeprefix("/each").strip())
     elif text == "/help":
         for name, meaning in COMMANDS.items():
-            _print(console, f"{name:8}{meaning}")
+            _print(console, f"{name:10}{meaning}")
     else:
         raise LabError(f"no command '{text.split()[0]}'{nearest(text.split()[0], COMMANDS)}")
+
+
+def each(session: Session, console: Console, text: str) -> None:
+    """Print a reply for each choice with what the judges find. Raises LabError where there are none, or no text."""
+    if not session.task.choices or not text:
+        raise LabError("/each TEXT is for runs of the task emotion: it shows a reply with each emotion")
+    for choice, answer in session.each(text).items():
+        _say(console, "green", f"{choice}>", answer.filled)
+        _notes(answer, console)
 
 
 def state_line(session: Session) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from lab_lib.models.config import ModelConfig
 from lab_lib.models.facts import has_chat_template
 from lab_lib.models.hub import check_folder, find_source, is_local
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.runs.config import RunConfig, load_run_config, make_task
+from lab_lib.runs.config import RunConfig, load_recipe, load_run_config, make_task
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.preflight import fit_prompt, model_shape
@@ -30,6 +30,7 @@ ANSWER = 256  # tokens of its longest answer
 # Small models repeat whole paragraphs under greedy search. A penalty on every token that was said (1.05, 1.1) was
 # worse: asked for the language of France, smollm2-135m then avoided "French".
 NO_REPEAT = 8
+BUNDLED_RUNS = {"town-end-to-end": "town-end-to-end-cpu"}  # bundled adapter: the recipe that it was trained with
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Partner:
 
 
 def find_partner(name: str, base: bool, instruction: str | None, console: Console) -> Partner:
-    """Return the partner that a run folder, or a model's name, stands for. Loads no weights.
+    """Return the partner that a run folder, a bundled adapter or a model's name stands for. Loads no weights.
 
     `base` is the untouched model of a run. `instruction` stands before the conversation. Raises LabError for a name
     that is neither, a run whose task holds no conversations, and for options that it does not take.
@@ -52,6 +53,8 @@ def find_partner(name: str, base: bool, instruction: str | None, console: Consol
     if is_run(name):
         folder = expanded(name)
         return run_partner(folder, load_run_config(folder), base, instruction, console)
+    if name in BUNDLED_RUNS:
+        return bundled_partner(name, base, instruction)
     if base:
         raise LabError(f"--base is for a run; {name} is a model as it is")
     return model_partner(name, instruction, console)
@@ -72,12 +75,25 @@ def run_partner(folder: Path, config: RunConfig, base: bool, instruction: str | 
     """Return the model of a run. Raises LabError where the run's inputs changed, or it has no model yet."""
     task = make_task(config)
     if not task.converses:
-        raise LabError(f"{folder}: a run of task {task.name}, about whose items nobody can talk: see its report.html")
-    if instruction is not None:
-        raise LabError("--system is for models by name; the prompts of a run are those that it was trained with")
+        why = f"a run of task {task.name}, about whose items nobody can talk"
+        raise LabError(f"{folder}: {why}: {task.instead_of_chat}")
+    _refuse_instruction(instruction)
     model = model_config(config, RunFolder(folder), "base" if base else "finetuned")
     require_unchanged(config, folder, lambda line: console.print(line, highlight=False, markup=False))
     return Partner(str(folder), config, model, task, tuple(task.chat_notes()))
+
+
+def bundled_partner(name: str, base: bool, instruction: str | None) -> Partner:
+    """Return lab-tiny with a bundled adapter, prompted as in its training."""
+    _refuse_instruction(instruction)
+    config = load_recipe(BUNDLED_RUNS[name])
+    model, task = config.model if base else replace(config.model, adapter=name), make_task(config)
+    return Partner(name, config, model, task, tuple(task.chat_notes()))
+
+
+def _refuse_instruction(instruction: str | None) -> None:
+    if instruction is not None:
+        raise LabError("--system is for models by name; the prompts of a run are those that it was trained with")
 
 
 def model_partner(name: str, instruction: str | None, console: Console) -> Partner:

@@ -72,16 +72,33 @@ class Session:
 
         Raises LabError for a text that cannot be prompted with, or when memory runs out.
         """
-        prompt, written = self._write(text, show)
+        item = self._item(text)
+        prompt, written = self._write(item, show)
         reply = answer_text(written[-1], self.loaded.tokenizer)
-        answer = replace(self._follow(prompt, reply), notes=tuple(self._left_out(prompt, written[-1])))
+        notes = (*self.task.chat_remarks(item, reply), *self._left_out(prompt, written[-1]))
+        answer = replace(self._follow(prompt, reply), notes=notes)
         self.written, self.dropped = written, prompt.dropped_turns
         self.turns.append((text, answer))
+        self.task.answered(item)
         return answer
 
-    def _write(self, text: str, show: Show) -> tuple[Prompt, list[list[int]]]:
+    def each(self, text: str) -> Mapping[str, Answer]:
+        """Return what the model would reply to `text` for each choice; the conversation stays as it is."""
+        chosen, found = self.task.chosen, dict[str, Answer]()
+        try:
+            for choice in self.task.choices:
+                self.task.choose(choice)
+                item = self._item(text)
+                reply = answer_text(self._write(item, nobody)[1][-1], self.loaded.tokenizer)
+                found[choice] = Answer(reply, reply, notes=tuple(self.task.chat_remarks(item, reply)))
+        finally:
+            if self.task.choices:
+                self.task.choose(chosen)
+        return found
+
+    def _write(self, item: Any, show: Show) -> tuple[Prompt, list[list[int]]]:
         """Return the prompt of the reply, and the token ids of all answers with the new ones."""
-        talk = self.task.converse(self._item(text), self.loaded.tokenizer)
+        talk = self.task.converse(item, self.loaded.tokenizer)
         prompt, written = next(talk), list(self.written)
         for ids in written:
             prompt = talk.send(ids)

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from lab_lib.cli import (
+    ask,
     calls,
     course,
     data,
@@ -16,7 +17,9 @@ from lab_lib.cli import (
     decoding,
     free,
     jobs,
+    judge,
     models,
+    pairs,
     predictions,
     publish,
     recipes,
@@ -25,6 +28,7 @@ from lab_lib.cli import (
     scoring,
     structure,
     sweeps,
+    understand,
 )
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
@@ -44,12 +48,14 @@ app = typer.Typer(
 VERBS: tuple[Callable[..., None], ...] = (
     *(runs.demo, runs.run, sweeps.sweep, runs.train, decoding.decode, scoring.evaluate, scoring.leaderboard),
     *(models.merge, models.chat, models.speed, models.doctor, free.generate, structure.structure),
-    *(publish.export, publish.push),
+    *(publish.export, publish.push, ask.serve, pairs.pairs),
 )
 for verb in VERBS:
     app.command()(verb)
 app.add_typer(calls.app, name="calls", help="Skills of an assistant and the examples to learn them from.")
+app.add_typer(understand.app, name="understand", help="Exemplars of functions, how many a prompt needs, an embedder.")
 app.add_typer(data.app, name="data", help="Look at, audit, make and fetch corpora.")
+app.add_typer(judge.app, name="judge", help="Judges of emotions: train one, and see how far it can be trusted.")
 app.add_typer(dataflow.app, name="dataflow", help="A fine-tuning as a graph of steps: run what changed, draw it.")
 app.add_typer(models.app, name="models", help="Models on this machine: list, fetch, show, remove.")
 app.add_typer(recipes.app, name="recipes", help="List, print, copy and check recipes.")

@@ -8,9 +8,14 @@ from typing import Annotated
 
 import typer
 
+from lab_lib.cli import candidates, speech
+from lab_lib.cli.ask import ask
+from lab_lib.cli.calls_train import train
 from lab_lib.cli.console import console, print_line, safe_console
 
 app = typer.Typer(no_args_is_help=True)
+for verb in (candidates.collect, candidates.review, candidates.dataset, train, ask, speech.speech):
+    app.command()(verb)
 SkillFiles = Annotated[
     list[str] | None, typer.Option("--skills", help="A .py or .yaml file of skills, may be repeated. Default: home.")
 ]

@@ -127,12 +127,15 @@ def make(
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="Which corpus: 'multiwoz22'.")] = "multiwoz22",
+    name: Annotated[str, typer.Argument(help="Which corpus: 'multiwoz22', 'sgd' or 'dailydialog'.")] = "multiwoz22",
     folder: Annotated[Path | None, typer.Option(help="Where to put it; the lab's cache folder unless given.")] = None,
     mirror: Annotated[str | None, typer.Option(help="Take the files from this URL instead.")] = None,
 ) -> None:
     """Download a corpus from its official place, verify every file, and resume what was interrupted."""
     from lab_lib.corpora.fetch import fetch as download
+    from lab_lib.corpora.fetch import read_manifest
     from lab_lib.corpora.load import cache_folder
 
+    if licence := read_manifest(name).get("licence"):
+        console.print(f"licence: {licence}", markup=False, highlight=False, soft_wrap=True)
     print(download(name, folder or cache_folder(), mirror))

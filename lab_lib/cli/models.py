@@ -93,6 +93,7 @@ def chat(
     name: Annotated[str, typer.Argument(help="A run folder, or a model: bundled, fetched, a folder or a hub name.")],
     base: Annotated[bool, typer.Option("--base", help="Talk to a run's base model instead of its adapter.")] = False,
     system: Annotated[str | None, typer.Option(help="The instruction of a chat model, before all messages.")] = None,
+    emotion: Annotated[str | None, typer.Option(help="Reply with this emotion (runs of the task emotion).")] = None,
     web: Annotated[bool, typer.Option("--web", help="Talk in a page of the browser, on this machine alone.")] = False,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="With --web; a free one when left out.")] = None,
 ) -> None:
@@ -105,6 +106,8 @@ def chat(
     if port is not None and not web:
         raise LabError("--port has no effect without --web")
     session = Session.open(find_partner(name, base, system, console))
+    if emotion is not None:
+        session.task.choose(emotion)
     if web:
         serve(session, port or 0, console)
     else:

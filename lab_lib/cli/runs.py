@@ -28,7 +28,7 @@ def demo(out: Out = None) -> None:
     from lab_lib.files import read_json
     from lab_lib.runs.report import result_sentence
 
-    folder = _walk("town-qlora-cpu", [], out, ("base", *AFTER_BASE))
+    folder = walk_stages("town-qlora-cpu", [], out, ("base", *AFTER_BASE))
     print_line(result_sentence(read_json(folder / "record.json"), "dialogues"))
     print_line(f"Open {folder / 'report.html'} in a browser to read every dialogue side by side.")
     print_line(f"Now talk to the model: {shlex.join([*own_command(), 'chat', str(folder)])}  (add --web for a page)")
@@ -54,7 +54,7 @@ def run(
     if found is not None:
         walk_sweep(found, None, out)
         return
-    _walk(recipe, overrides or [], out, ("base", *AFTER_BASE) if base else AFTER_BASE)
+    walk_stages(recipe, overrides or [], out, ("base", *AFTER_BASE) if base else AFTER_BASE)
 
 
 def _show_plan(recipe: str, overrides: list[str], found: Sweep | None) -> None:
@@ -77,7 +77,7 @@ def train(recipe: Recipe, overrides: Overrides = None, out: Out = None) -> None:
 
     if found := load_sweep(recipe, overrides or []):
         console.print(f"one run with the recipe's own settings; 'lab run' makes its sweep of {found}")
-    _walk(recipe, overrides or [], out, ("train",))
+    walk_stages(recipe, overrides or [], out, ("train",))
 
 
 def evaluate(folder: Folder) -> None:
@@ -85,7 +85,7 @@ def evaluate(folder: Folder) -> None:
     _again(folder, ("report",))
 
 
-def _walk(recipe: str, overrides: list[str], out: Path | None, stages: tuple[str, ...]) -> Path:
+def walk_stages(recipe: str, overrides: list[str], out: Path | None, stages: tuple[str, ...]) -> Path:
     """Walk some stages; of several processes the first one speaks."""
     from lab_lib.processes import slurm
     from lab_lib.processes.rank import this_process

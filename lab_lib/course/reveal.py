@@ -17,6 +17,7 @@ NAMES = {
     "03": "03_decoding",
     "04": "04_qlora",
     "05": "05_state_and_calls",
+    "06": "06_function_calling",
     "09": "09_dataflow",
     "20": "20_bigger_models",
     "21": "21_clusters",

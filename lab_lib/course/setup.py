@@ -21,7 +21,7 @@ from lab_lib.machine.process import prepare_process
 from lab_lib.models.versions import needed_packages, version_problem
 from lab_lib.training.loggers import has_wandb_key
 
-EXTRAS = ("train", "structure")  # of pyproject.toml: what the labs import
+EXTRAS = ("train", "structure", "constrained")  # of pyproject.toml: what the labs import
 # A machine that comes with torch has it built for its driver, and everything compiled against numpy breaks in a kernel
 # that is running when numpy changes: what is installed of these stays, in the version it has.
 KEPT = frozenset({"torch", "torchvision", "torchaudio", "triton", "numpy", "scipy", "pandas"})

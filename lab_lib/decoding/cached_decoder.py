@@ -9,6 +9,7 @@ from typing import Any
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.logit_bias import biases
 from lab_lib.decoding.sampling import RowProcessors
+from lab_lib.decoding.shared_prefix import shared_prefix
 from lab_lib.prompts.encode import Prompt
 
 Answers = list[list[int]]  # token ids, one list a prompt
@@ -54,9 +55,18 @@ class CachedDecoder:
             self.lengths = [self.lengths[row] for row in rows]
 
     def read(self, chunks: Sequence[Sequence[int]]) -> None:
-        """Feed one chunk of new tokens a row. Cheapest when neighbours are about equally long (see `groups`)."""
+        """Feed one chunk of new tokens a row. Cheapest when neighbours are about equally long (see `groups`).
+
+        What all rows begin with is read once.
+        """
         import torch
 
+        shared = 0 if any(self.lengths) else shared_prefix(chunks)
+        if shared:
+            self._read_part(slice(0, 1), [chunks[0][:shared]])
+            self.cache.copy_first(shared)
+            self.lengths = [shared] * len(chunks)
+            chunks = [chunk[shared:] for chunk in chunks]
         parts = groups([len(chunk) for chunk in chunks], PASS.get(self.device.type, PASS["cuda"]))
         self.logits = torch.cat([self._read_part(part, chunks[part]) for part in parts])
         self.lengths = [length + len(chunk) for length, chunk in zip(self.lengths, chunks, strict=True)]

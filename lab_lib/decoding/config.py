@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import isfinite
+from math import inf, isfinite
 from typing import Literal
 
 from lab_lib.errors import LabError
@@ -28,6 +28,8 @@ class DecodeConfig:
     # Tokens guessed at a time by copying from the prompt. Greedy search's replies, in fewer steps where they repeat the
     # prompt; one reply at a time, so slower wherever a batch fits.
     prompt_lookup: int = 0
+    # Above 1 says more strongly what the prompt asks for (guidance.py): more control, worse text. Two passes a token.
+    guidance: float = 1.0
     # Above 1 avoids tokens already seen, those of the history too; with an encoder (T5) those of the reply only.
     repetition_penalty: float = 1.0
     no_repeat_ngram: int = 0  # forbid repeating n-grams of this size; 0 allows all
@@ -74,6 +76,12 @@ class DecodeConfig:
         if self.prompt_lookup:
             alone = not self.sample and self.beams == 1 and self.penalty_alpha is None
             _check(self.prompt_lookup >= 1 and alone, "prompt_lookup is 0 or more and goes with greedy search only")
+        if self.guidance != 1.0:
+            alone = self.beams == 1 and self.penalty_alpha is None and not self.prompt_lookup
+            _check(
+                0 < self.guidance < inf and alone,
+                "guidance is above 0 and finite, and goes with greedy search and sampling only",
+            )
         _check(self.temperature > 0, "temperature must be above 0; for greedy search set sample=false")
         _check(0 < self.top_p <= 1 and 0 < self.typical_p <= 1, "top_p and typical_p lie in (0, 1]")
         _check(0 <= self.min_p <= 1, "min_p lies in [0, 1]")

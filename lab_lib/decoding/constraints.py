@@ -16,6 +16,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from lab_lib.decoding.token_set import TokenSet
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
 
@@ -66,12 +67,18 @@ class ConstraintMask:
                 continue
             if answer not in allowed:
                 allowed[answer] = prompt.constraint.allowed(answer)
-            if (tokens := allowed[answer]) is not None:
-                ids = self._tensor(tokens, row)
-                if not len(ids):
-                    raise self._refusal(prompt, answer)
-                keep_only(row, ids)
+            if (tokens := allowed[answer]) is not None and not self._keep(tokens, row):
+                raise self._refusal(prompt, answer)
         return allowed
+
+    def _keep(self, tokens: Collection[int], row: Any) -> bool:
+        """Mask a row in place; return whether the vocabulary has any of the tokens."""
+        if isinstance(tokens, TokenSet):
+            return keep_masked(row, tokens.mask())
+        ids = self._tensor(tokens, row)
+        if len(ids):
+            keep_only(row, ids)
+        return bool(len(ids))
 
     def _is_over(self, answer: Answer, before: Allowed) -> bool:
         """Return whether an answer has ended, or is of a beam that had nothing allowed left to take."""
@@ -112,3 +119,26 @@ def keep_only(row: Any, ids: Any) -> None:
     kept = row[ids]
     row.fill_(-math.inf)
     row[ids] = kept if kept.max() > -math.inf else kept.new_full(kept.shape, -math.log(len(ids)))
+
+
+def keep_masked(row: Any, mask: Any) -> bool:
+    """Do as `keep_only` with a boolean array, which is the shorter one where a row has more scores than tokens.
+
+    Return whether anything is allowed.
+    """
+    import numpy as np
+    import torch
+
+    forbidden = np.ones(len(row), dtype=bool)  # scores beyond the vocabulary belong to no token
+    np.logical_not(mask[: len(row)], out=forbidden[: len(mask)])
+    if row.device.type == "cpu" and row.dtype == torch.float32:
+        # The same memory: for one row, torch would wake its threads for every operation.
+        np.copyto(row.numpy(), -math.inf, where=forbidden)
+        highest = row.numpy().max()
+    else:
+        row.masked_fill_(torch.from_numpy(forbidden).to(row.device), -math.inf)
+        highest = row.max()
+    if highest == -math.inf and not forbidden.all():
+        allowed = np.flatnonzero(~forbidden)
+        row[torch.from_numpy(allowed).to(row.device)] = -math.log(len(allowed))
+    return not forbidden.all()

@@ -21,11 +21,16 @@ def chains(prompts: Sequence[Prompt]) -> list[Chain]:
     found: list[Chain] = []
     for prompt in sorted(prompts, key=lambda prompt: (prompt.key, prompt.turn)):
         last = found[-1][-1] if found else None
-        if last and last.key == prompt.key and prompt.ids[: len(last.ids)] == last.ids:
+        if last and last.key == prompt.key and _goes_on(prompt, last):
             found[-1].append(prompt)
         else:
             found.append([prompt])
     return sorted(found, key=lambda chain: (-len(chain[-1].ids), chain[0].key, chain[0].turn))
+
+
+def _goes_on(prompt: Prompt, last: Prompt) -> bool:
+    """Whether a prompt is another one with something behind it; one that is asked twice has nothing new to read."""
+    return len(prompt.ids) > len(last.ids) and prompt.ids[: len(last.ids)] == last.ids
 
 
 def from_prompts(chain: Chain) -> Conversation:
@@ -43,13 +48,14 @@ class Talk:
         self.now = next(conversation, None)
 
     def new(self) -> tuple[int, ...] | None:
-        """Return the tokens that follow the previous prompt; None when the new one does not begin with it.
+        """Return the tokens that follow the previous prompt; None when the new one does not go on from it.
 
-        That is so once the oldest turns had to be cut.
+        That is so once the oldest turns had to be cut, and when the same is asked again.
         """
         assert self.now is not None
-        known = self.last.ids if self.last else ()
-        return self.now.ids[len(known) :] if self.now.ids[: len(known)] == known else None
+        if self.last is None:
+            return self.now.ids
+        return self.now.ids[len(self.last.ids) :] if _goes_on(self.now, self.last) else None
 
     def answer(self, ids: Sequence[int]) -> None:
         """Send the conversation what the model generated."""

@@ -13,6 +13,7 @@ from lab_lib.decoding.constraints import constraint_masks
 from lab_lib.decoding.contrastive import contrastive_search
 from lab_lib.decoding.conversations import Chain, chains, decode_conversations, from_prompts
 from lab_lib.decoding.generation_config import generation_config, library_beams
+from lab_lib.decoding.guidance import Guidance, require_pairs
 from lab_lib.decoding.sampling import GumbelNoise, row_seeds, sampling_processors, warpers
 from lab_lib.decoding.strategies import check_model
 from lab_lib.decoding.vllm import Engine, generate_with_vllm
@@ -95,6 +96,9 @@ def _generate(
     ids, mask = (tensor.to(model.device) for tensor in pad_rows(rows, tokenizer.pad_token_id, left=not encoder))
     start = 1 if encoder else ids.shape[1]
     masks = constraint_masks(prompts, start, tokenizer, distinct=library_beams(config))
+    if config.guidance != 1.0:
+        plain, seen = pad_rows(require_pairs(prompts), tokenizer.pad_token_id, left=True)
+        masks = [Guidance(model, plain.to(model.device), seen.to(model.device), config.guidance), *masks]
     extra = _strategy_arguments(config, seeds, masks)
     settings = generation_config(config, tokenizer)
     if encoder:
@@ -190,11 +194,14 @@ def _reply(prompt: Prompt, ids: Sequence[int], tokenizer: Any) -> Reply:
 
 
 def reads_once(model: Any, config: DecodeConfig) -> bool:
-    """Return whether conversations are decoded with one cache each: greedy search and sampling, by models that can."""
+    """Return whether conversations are decoded with one cache each: greedy search and sampling, by models that can.
+
+    Guidance reads two prompts at once, which goes through transformers' generate().
+    """
     from lab_lib.decoding.row_cache import fits
 
     one_token = config.beams == 1 and config.penalty_alpha is None and not config.prompt_lookup
-    return one_token and not model.config.is_encoder_decoder and fits(base_model(model))
+    return one_token and config.guidance == 1.0 and not model.config.is_encoder_decoder and fits(base_model(model))
 
 
 def _batches(prompts: Sequence[Prompt], config: DecodeConfig, conversing: bool, by_item: bool) -> Iterator[list[Chain]]:

@@ -20,7 +20,7 @@ from lab_lib.strict_json import JsonError, parse_json
 Predictions = dict[str, list[dict[str, Any]]]
 ALONE = Processes()
 PLACE = ("dialogue", "turn")  # of a row: the key of its item, the number of the answer
-BOOKKEEPING = (*PLACE, "tokens", "stopped")  # what of a row is no part of the prediction
+BOOKKEEPING = (*PLACE, "tokens")  # what of a row is no part of the prediction; neither is `stopped`, where it is true
 
 
 def decode_to_file(
@@ -103,7 +103,8 @@ def read_partial(path: Path, is_row: Callable[[Any], bool] = lambda row: isinsta
 def read_predictions(path: str | Path) -> Predictions:
     """Read a prediction file into {item key: [{"response": ...}, ...]}: our JSONL, or mwzeval JSON (`.json[.gz]`).
 
-    A prediction is all of its row but BOOKKEEPING: the response and the facts that its task has written beside it.
+    A prediction is its row without the bookkeeping: the response, the facts that its task has written beside it, and
+    `stopped: false` where it was cut.
     Raises LabError naming the line or item when a row is malformed, a turn is missing or is there twice.
     """
     if not str(path).removesuffix(".gz").endswith(".jsonl"):
@@ -116,8 +117,14 @@ def read_predictions(path: str | Path) -> Predictions:
         known = turns.setdefault(row["dialogue"], {})
         if row["turn"] in known:
             raise LabError(f"{path}: row {number}: turn {row['turn']} of {row['dialogue']} is there twice")
-        known[row["turn"]] = {name: value for name, value in row.items() if name not in BOOKKEEPING}
+        known[row["turn"]] = answer_of(row)
     return {key: _in_order(key, rows, path) for key, rows in turns.items()}
+
+
+def answer_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row without its bookkeeping; of an answer that was cut at the greatest length `stopped: false` stays."""
+    whole = row.get("stopped") is not False
+    return {name: row[name] for name in row if name not in BOOKKEEPING and not (name == "stopped" and whole)}
 
 
 def _is_row(row: Any) -> bool:

@@ -109,6 +109,12 @@ class RowCache(DynamicCache):
             layer.places = twin.places
         return twin
 
+    def copy_first(self, columns: int) -> None:
+        """Give every row the first columns of row 0: what all of them begin with."""
+        for layer in self.layers:
+            for held in (layer.keys, layer.values):
+                held[1:, :, :columns] = held[:1, :, :columns]
+
     def keep(self, rows: Any) -> None:
         """Continue with some rows (a tensor of their numbers), in the order given."""
         self.batch_select_indices(rows)

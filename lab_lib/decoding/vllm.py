@@ -32,6 +32,7 @@ def refuse(config: DecodeConfig, constrained: bool = False) -> None:
         "beams": config.beams > 1,
         "penalty_alpha": config.penalty_alpha is not None,
         "prompt_lookup": config.prompt_lookup > 0,
+        "guidance": config.guidance != 1.0,
         "typical_p": config.typical_p < 1,
         "no_repeat_ngram": config.no_repeat_ngram > 0,
         "history": config.history == "own",

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from lab_lib.corpora.dailydialog.types import EMOTIONS
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.bootstrap import Comparison, Pooled, compare, intervals, pool
 from lab_lib.evaluation.grouped import group_names, require_one_each, require_same_groups, sum_by_group
 
-# The order of DailyDialog's numbers 0 to 6.
-EMOTIONS = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
 RESAMPLES = 1000
 CONVENTION = "macro F1 over classes in truth or prediction; balanced accuracy over classes in truth; 0/0 = 0"
 

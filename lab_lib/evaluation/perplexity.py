@@ -54,7 +54,7 @@ def perplexity(
 
     Words of a text that is cut count in the share of its tokens that is read. Raises LabError when nothing counts.
     """
-    counts = np.array([_counts(text, log_probs, limit) for text in texts], dtype=float).reshape(-1, 3)
+    counts = np.array([text_counts(text, log_probs, limit) for text in texts], dtype=float).reshape(-1, 3)
     if not counts[:, 1].sum():
         raise LabError("perplexity: no token to judge")
     whole = sum(sum(text.counted[1:]) for text in texts)
@@ -79,7 +79,7 @@ def score(sums: np.ndarray) -> dict[str, float]:
         return {"per_token": float(np.exp(sums[0] / sums[1])), "per_word": float(np.exp(sums[0] / sums[2]))}
 
 
-def _counts(text: Text, log_probs: LogProbs, limit: int) -> tuple[float, int, float]:
+def text_counts(text: Text, log_probs: LogProbs, limit: int) -> tuple[float, int, float]:
     """Return (minus log probability, tokens, words) of what counts in a text. The first id has nothing before it."""
     counted = np.array(text.counted[1:limit], dtype=bool)
     if not counted.any():

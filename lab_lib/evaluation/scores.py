@@ -97,6 +97,7 @@ class Scores:
     answers that were scored. `signature` holds everything the numbers depend on beside the data, `notes` the decisions
     taken about the input, `extra` what only the JSON report shows; `extra["table_notes"]` are sentences for under the
     table, or {group of metrics: sentences}, in which `{rows}` stands for the names of the rows that have the sentence.
+    `extra["curves"]` are figures of `row_curve`, which a report draws.
     """
 
     values: Mapping[str, float]
@@ -145,6 +146,17 @@ class Row:
         assert self.scores is not None
         notes = self.scores.extra.get("table_notes")
         return {"kind": self.kind, **self.scores.summary(), **({"table_notes": notes} if notes else {})}
+
+
+def row_curve(
+    title: str, across: str, up: str, points: Sequence[Sequence[float]], chosen: Sequence[float] = (), label: str = ""
+) -> dict[str, Any]:
+    """Return a curve for `Scores.extra["curves"]`: its title, the labels of its axes, (x, y) points in order.
+
+    `chosen` is the point of the setting in use, `label` says which that is.
+    """
+    plain = [[round(float(value), 3) for value in point] for point in points]
+    return {"title": title, "x": across, "y": up, "points": plain, "chosen": list(chosen), "chosen_label": label}
 
 
 def find_metric(metrics: Iterable[Metric], key: str, where: str = "metric") -> Metric:

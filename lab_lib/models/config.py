@@ -34,11 +34,15 @@ class ModelConfig:
     # auto | fastest | eager | sdpa | chunked | flash_attention_2: eager is the slowest and most readable; all compute
     # the same thing. chunked is for training in bf16 on a CPU; fastest measures it against sdpa when a run begins.
     attention: Attention = "auto"
-    # A LoRA adapter to put on the base: a bundled name (town-adapter, on lab-tiny), a folder or a hub name; none when
-    # left out. Training trains it further, with the `lora` section that it was made with; the base stays as it is.
+    # A LoRA adapter to put on the base: a bundled name (town-adapter, on lab-tiny), a folder or a
+    # hub name; none when left out. Training trains it further, with the `lora` section that it was made with; the base
+    # stays as it is.
     adapter: str | None = None
     # True runs Python code that comes with the model, with all your rights. Read that code first.
     trust_remote_code: bool = False
+    # Tokens that are added to the vocabulary, for example ["[EMOTION]", "[/EMOTION]"]: each begins as the mean of all
+    # token vectors, and is learned with lora.embeddings=true or lora.method=full.
+    added_tokens: tuple[str, ...] = ()
     # True discards the pretrained weights and starts from random ones (needs quantisation=none, method=full).
     from_scratch: bool = False
     # The seed of those random weights.

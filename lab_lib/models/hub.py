@@ -15,9 +15,9 @@ from lab_lib.files import expanded, read_json
 from lab_lib.models.packaged import PACKAGED, packaged_folder
 
 DATA = Path(__file__).parent.parent / "data"
-BUNDLED = {
-    name: DATA / name for name in ("lab-tiny", "lab-tiny-t5", "t5-tiny", "llama-1m", "llama-20m", "town-adapter")
-}
+# Adapters on lab-tiny.
+ADAPTERS = {"town-adapter": DATA / "town-adapter"}
+BUNDLED = {name: DATA / name for name in ("lab-tiny", "lab-tiny-t5", "t5-tiny", "llama-1m", "llama-20m")} | ADAPTERS
 # Bundled shapes without weights, for model.from_scratch, and the bundled model whose tokens they read and write.
 SHAPES = {"t5-tiny": "lab-tiny", "llama-1m": "lab-tiny", "llama-20m": "lab-tiny"}
 TOKENS = {**SHAPES, "lab-tiny-t5": "lab-tiny"}  # bundled models without a tokenizer of their own, and whose they use

@@ -30,7 +30,7 @@ from lab_lib.models.quantised import (
     require_bitsandbytes,
     weight_bytes,
 )
-from lab_lib.models.tokenizer import load_tokenizer
+from lab_lib.models.tokenizer import add_tokens, load_tokenizer
 from lab_lib.models.versions import require_versions
 from lab_lib.models.weights import (
     check_layers,
@@ -101,6 +101,8 @@ def load_model(
     else:
         model = stored_model(auto, source, config, dtype.value, machine, options, sharded)
     check_vocabulary(model, tokenizer, source)
+    if config.added_tokens:
+        add_tokens(model, tokenizer, config.added_tokens)
     model.name_or_path = source.name  # what an adapter trained on it will name as its base
     forget_generation_settings(model, tokenizer)
     choices = {

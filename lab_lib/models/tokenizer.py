@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from lab_lib.errors import LabError
@@ -23,8 +24,9 @@ SPARE = (
 def load_tokenizer(source: Source, trust_remote_code: bool = False) -> tuple[Any, Choice]:
     """Return (tokenizer padding on the left, how its padding token was chosen).
 
-    Padding on the left keeps the last token of every prompt next to the first one generated. No token is ever
-    added, so embeddings are never resized. Raises LabError when the files cannot be read or when there is no end token.
+    Padding on the left keeps the last token of every prompt next to the first one generated. No token is added here
+    (see `add_tokens`), so embeddings are not resized. Raises LabError when the files cannot be read or when there is no
+    end token.
     """
     from transformers import AutoTokenizer
 
@@ -55,6 +57,27 @@ def choose_pad(tokenizer: Any) -> Choice:
         return Choice(tokenizer.eos_token, f"{why}, and no token is to spare: EOS pads, masked by position")
     tokenizer.pad_token = spare[0]
     return Choice(spare[0], f"{why}; this token of the vocabulary is not used, and no embedding is added")
+
+
+def add_tokens(model: Any, tokenizer: Any, tokens: Sequence[str]) -> None:
+    """Add special tokens to tokenizer and model; their vectors begin as the mean of the old ones, on every machine.
+
+    Raises LabError for one that the vocabulary has.
+    """
+    import torch
+
+    known = tokenizer.get_vocab()
+    for token in tokens:
+        if not token.strip() or token in known:
+            raise LabError(f"model.added_tokens: {token!r} is {'empty' if not token.strip() else 'in the vocabulary'}")
+    old = len(tokenizer)
+    tokenizer.add_tokens(list(tokens), special_tokens=True)
+    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    with torch.no_grad():
+        for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+            if layer is not None:
+                layer.weight[old : len(tokenizer)] = layer.weight[:old].float().mean(dim=0).to(layer.weight.dtype)
 
 
 def spare_tokens(tokenizer: Any) -> list[str]:

@@ -45,24 +45,27 @@ def argument(slot: str) -> tuple[str, str]:
 def state_functions(schema: Iterable[Mapping[str, Any]]) -> tuple[Function, ...]:
     """Return the functions of a schema's services, all arguments texts and none required.
 
-    Raises LabError for a service or slot whose name cannot stand in a call.
+    Where the schema lists the values of a slot (`is_categorical`), they are the argument's options. Raises LabError for
+    a service or slot whose name cannot stand in a call.
     """
     functions = []
     for service in schema:
-        name, slots = service["service_name"], [slot["name"].partition("-")[2] for slot in service["slots"]]
+        name, slots = service["service_name"], {slot["name"].partition("-")[2]: slot for slot in service["slots"]}
         for verb in VERBS:
             names = {argument(slot)[1]: slot for slot in slots if argument(slot)[0] == verb}
             for part in (name, *names):
                 if not part.isidentifier() or keyword.iskeyword(part):
                     raise LabError(f"task.predict_state: '{part}' of service {name} cannot stand in a function call")
             if names:
-                parameters = tuple(_parameter(own, slot) for own, slot in names.items())
+                parameters = tuple(_parameter(own, slot, slots[slot]) for own, slot in names.items())
                 functions.append(Function(f"{verb}_{name}", "", parameters, ()))
     return tuple(functions)
 
 
-def _parameter(name: str, slot: str) -> Parameter:
-    return Parameter(name, "string", None, "", {SLOT: normalise_slot(slot)})
+def _parameter(name: str, slot: str, raw: Mapping[str, Any]) -> Parameter:
+    values = [str(value) for value in raw.get("possible_values", ())] if raw.get("is_categorical") else []
+    options = {"enum": values} if values else {}
+    return Parameter(name, "string", None, "", {"type": "string", SLOT: normalise_slot(slot), **options})
 
 
 def calls_of(state: Slots) -> dict[str, Call]:

@@ -8,6 +8,7 @@ Each message is one of the chat, with these exceptions, which depend on what the
 - Where the template demands that user and assistant take turns, neighbours of one role are one message, parted by an
   empty line. Two messages of the assistant stay two, since the model writes each: a user's `Continue.` stands between.
 - An assistant that speaks first is asked to by the same word, unless the template lets it begin.
+- Tools on offer (a system message named `tools`) are no message: the template writes them into a section of its own.
 
 What the model writes comes from the messages: an answer is what the template writes more for the chat with it than for
 the chat before it that asks for it, up to the token that ends it. Generation markers of the template, where it has
@@ -16,6 +17,7 @@ them, say where within that the supervised part begins.
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,8 +27,8 @@ from lab_lib.errors import LabError
 from lab_lib.prompts.chat_template import SLOT, ChatTemplate, Rendered, chat_template, slot
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.layout import Piece
-from lab_lib.prompts.messages import Message
-from lab_lib.prompts.text import template_ids, text_ids
+from lab_lib.prompts.messages import TOOLS, Message
+from lab_lib.prompts.text import control_tokens, template_ids, text_ids
 
 GO_ON = "Continue."
 PART = "\n\n"  # between texts that share a message
@@ -92,10 +94,12 @@ class ChatLayout:
 
     def pieces(self, messages: Sequence[Message], asked: Message | None = None) -> list[Piece]:
         """Return one piece an answer; with `asked` the last one ends where that answer begins."""
-        every = [*messages, replace(asked, text="", ids=None)] if asked else messages
+        offered = [self._offered(message) for message in messages if message.kind == TOOLS]
+        every = [message for message in messages if message.kind != TOOLS]
+        every += [replace(asked, text="", ids=None)] if asked else []
         slots: Slots = {}
         contents = [self._content(message, n, slots) for n, message in enumerate(every)]
-        chat = tell(every, contents, self.template)
+        chat = [*offered, *tell(every, contents, self.template)]
         apart = 0 if self.config.format == "dialogues" else every[-1].turn
         pieces, done = list[Piece](), ""
         for n, spoken in enumerate(chat):
@@ -151,9 +155,19 @@ class ChatLayout:
     def _render(self, chat: Sequence[Spoken], ask: bool = False) -> Rendered:
         key = (ask, *((spoken.role, spoken.content) for spoken in chat))
         if key not in self._rendered:
-            messages = [{"role": spoken.role, "content": spoken.content} for spoken in chat]
-            self._rendered[key] = self.template.render(messages, ask)
+            messages = [{"role": spoken.role, "content": spoken.content} for spoken in chat if spoken.role != TOOLS]
+            tools = [tool for spoken in chat if spoken.role == TOOLS for tool in json.loads(spoken.content)]
+            self._rendered[key] = self.template.render(messages, ask, tools)
         return self._rendered[key]
+
+    def _offered(self, message: Message) -> Spoken:
+        """Return the tools of a message. Raises LabError for a template without such a section, and for its words."""
+        if not self.template.tools:
+            raise LabError("the chat template of this tokenizer has no section for tools; describe them in the prompt")
+        marks = (*control_tokens(self.tokenizer).values(), *self.template.marks)
+        if mark := next((mark for mark in marks if mark in message.text), None):
+            raise LabError(f"{mark!r} in a tool cannot be told from the chat template's own")
+        return Spoken(TOOLS, message.text, message)
 
     def _content(self, message: Message, number: int, slots: Slots) -> str:
         """Return a message's text as the template gets it: a slot for what must not be read as the template's."""
@@ -196,7 +210,8 @@ class ChatLayout:
 
     def shorten(self, messages: Sequence[Message], room: int, asked: Message | None = None) -> list[Piece]:
         """Cut the user's last words from the left, as little as makes the rest fit."""
-        place = max((n for n, message in enumerate(messages) if message.kind == "user"), default=None)
+        own = (n for n, message in enumerate(messages) if message.kind == "user" and not message.example)
+        place = max(own, default=None)
         text = "" if place is None else messages[place].text
 
         def without(count: int) -> list[Piece]:

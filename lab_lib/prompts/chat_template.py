@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from lab_lib.errors import LabError
@@ -15,6 +15,8 @@ from lab_lib.prompts.text import control_tokens
 SLOT = re.compile("\ue000(\\d+)\ue001")
 GENERATION = re.compile(r"\{%[-+]?\s*generation\s*[-+]?%\}")
 Chat = Sequence[Mapping[str, str]]  # {"role", "content"} of each message, as transformers wants them
+Tools = Sequence[Mapping[str, Any]]  # tools as OpenAI's interface describes them, which is what templates take
+PROBE = "probe_of_tools"  # the name of a tool that shows whether a template writes any
 
 
 def slot(number: int) -> str:
@@ -59,12 +61,22 @@ class ChatTemplate:
         self.end = self._first_control(gaps[1])
         self.marks = self._marks([*gaps, *(self._gaps("system", "user") if self.system else ())])
 
-    def render(self, chat: Chat, ask: bool = False) -> Rendered:
-        """Write a chat; with `ask` up to where an answer begins.
+    @cached_property
+    def tools(self) -> bool:
+        """Whether it writes which tools are on offer."""
+        named = {"name": PROBE, "description": "", "parameters": {"type": "object", "properties": {}}}
+        tools = [{"type": "function", "function": named}]
+        try:
+            return PROBE in self.render([{"role": "user", "content": slot(0)}], tools=tools).text
+        except LabError:
+            return False
+
+    def render(self, chat: Chat, ask: bool = False, tools: Tools | None = None) -> Rendered:
+        """Write a chat, with the tools on offer where there are any; with `ask` up to where an answer begins.
 
         A model that may think before it answers is told not to. Raises LabError when the template refuses the chat.
         """
-        options = {"add_generation_prompt": ask, "enable_thinking": False}
+        options = {"add_generation_prompt": ask, "enable_thinking": False, **({"tools": tools} if tools else {})}
         try:
             if not self.marked:
                 how = {"chat_template": self.source, "tokenize": False, **options}

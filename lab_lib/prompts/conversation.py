@@ -18,18 +18,24 @@ Conversation = Generator[Prompt, Sequence[int] | None, None]
 
 
 def converse(
-    messages: Sequence[Message], key: str, tokenizer: Any, config: PromptConfig, room: int = 0, name: str | None = None
+    messages: Sequence[Message],
+    key: str,
+    tokenizer: Any,
+    config: PromptConfig,
+    room: int = 0,
+    name: str | None = None,
+    layout: Layout | None = None,
 ) -> Conversation:
     """Yield a prompt for each message of the assistant: for a call or a plan too, where there are such.
 
     The answers that are sent back take the place of these messages in the history of what follows; None keeps the gold
     message. All other messages stay as they are: nobody reacts to what the model says. `room` tokens of
-    `config.max_tokens` are kept free for each answer. Raises LabError beginning with `name` (`item KEY` where it is
-    left out) and the turn when a prompt cannot fit.
+    `config.max_tokens` are kept free for each answer. `layout` is one of a task's own. Raises LabError beginning with
+    `name` (`item KEY` where it is left out) and the turn when a prompt cannot fit.
     """
-    layout, history = layout_for(tokenizer, config), list(messages)
+    layout, history = layout or layout_for(tokenizer, config), list(messages)
     for place, message in enumerate(history):
-        if not message.supervised:
+        if not message.supervised or message.example:
             continue
         ids = yield question(history[:place], message, key, layout, room, name)
         if ids is not None:

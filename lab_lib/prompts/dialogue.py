@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lab_lib.calls.call import render_calls
@@ -39,14 +40,15 @@ def gold_conversation(
     settings: DialogueConfig = NOTHING,
     database: Database | None = None,
     room: int = 0,
+    shown: Sequence[Message] = (),
 ) -> Conversation:
     """Return the conversation in which users' turns, states and calls stay those of the corpus; see `converse`.
 
-    Raises LabError where the prompts tell how long the dialogue will be.
+    `shown` are messages of `shown_dialogues`. Raises LabError where the prompts tell how long the dialogue will be.
     """
     if settings.countdown:
         raise LabError("task.countdown tells how long a dialogue will be: this run writes dialogues ('lab generate')")
-    messages = dialogue_messages(dialogue, prompt, settings, database)
+    messages = dialogue_messages(dialogue, prompt, settings, database, shown)
     return converse(messages, dialogue.key, tokenizer, prompt, room, title(dialogue))
 
 
@@ -67,32 +69,54 @@ def title(dialogue: Dialogue) -> str:
     return f"dialogue {dialogue.id}"
 
 
+def shown_dialogues(
+    dialogues: Iterable[Dialogue],
+    prompt: PromptConfig,
+    settings: DialogueConfig = NOTHING,
+    database: Database | None = None,
+) -> list[Message]:
+    """Return the messages of dialogues that stand as examples before every prompt, the same before all.
+
+    Numbers part them from one another and from the dialogue that follows, so that nobody takes them for one.
+    """
+    bare = replace(prompt, instruction=None)
+    every = [dialogue_messages(dialogue, bare, settings, database) for dialogue in dialogues]
+    # Behind the last one there is a number too, that of the dialogue to come.
+    parted = [[Message("tool", str(number), 0, "dialogue"), *said] for number, said in enumerate([*every, []], 1)]
+    return [replace(message, turn=0, example=True) for said in parted for message in said]
+
+
 def dialogue_messages(
-    dialogue: Dialogue, prompt: PromptConfig, settings: DialogueConfig = NOTHING, database: Database | None = None
+    dialogue: Dialogue,
+    prompt: PromptConfig,
+    settings: DialogueConfig = NOTHING,
+    database: Database | None = None,
+    shown: Sequence[Message] = (),
 ) -> list[Message]:
     """Return the messages of a dialogue in order; system replies are delexicalised (`[name]` for a name).
 
     Every system turn becomes one answer, whatever the order of speakers; user turns that get none are left out. With
     `state` the gold state stands before it; with `predict_state` the gold state's function calls and what the database
-    answers to them, and after it the venues that it named; with `plan` its acts. It does not tokenise or truncate.
-    Raises LabError when the dialogue has no system turn, or `database` is asked for and there is none.
+    answers to them, and after it the venues that it named; with `plan` its acts. `shown`, messages of
+    `shown_dialogues`, follow the instruction. It does not tokenise or truncate. Raises LabError when the dialogue has
+    no system turn, or `database` is asked for and there is none.
     """
     if settings.database and database is None:
         raise LabError("task.database needs a corpus with a database")
-    shown = database if settings.database else None
+    facts = database if settings.database else None
     length = max((n for n, turn in enumerate(dialogue.turns, 1) if turn.speaker == "system"), default=0)
     if not length:
         raise LabError(f"{title(dialogue)}: no system turn, nothing to learn or to predict")
-    messages = [Message("system", prompt.instruction, 0)] if prompt.instruction else []
+    messages = [*([Message("system", prompt.instruction, 0)] if prompt.instruction else []), *shown]
     active: tuple[str, ...] = ()
     for exchange, gold in zip(exchanges(dialogue), gold_turns(dialogue), strict=True):
         turn, reply = exchange.index, exchange.reply
         active = changed_domains(exchange.before, exchange.state) or active
         messages += user_messages(exchange, length if settings.countdown else None)
         if settings.state:
-            messages.append(Message("tool", context_text(exchange.state, active, reply, shown), turn, "state"))
+            messages.append(Message("tool", context_text(exchange.state, active, reply, facts), turn, "state"))
         if settings.predict_state:
-            messages += call_messages(gold, turn, shown)
+            messages += call_messages(gold, turn, facts)
         if settings.plan:
             messages.append(Message("assistant", plan_text(reply), turn, "plan"))
         messages.append(Message("assistant", clean(delexicalise(reply)), turn))

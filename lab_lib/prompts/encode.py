@@ -46,7 +46,8 @@ class Prompt:
     `asks` is what that is: `reply`, the answer that goes into the predictions, or the name of a step before it (call,
     plan). `constraint` limits what may be written. In format `pairs` EOS comes behind the prefix: the ids are all that
     the encoder reads. `facts` are what the prediction of a reply says beside its text: the belief state it was made
-    from. `dropped_turns` and `cut_tokens` are those of Example.
+    from. `dropped_turns` and `cut_tokens` are those of Example. `unguided` is the same prompt without its request, for
+    `decoding.guidance`.
     """
 
     ids: tuple[int, ...]
@@ -57,6 +58,7 @@ class Prompt:
     asks: str = "reply"
     facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
     constraint: Constraint | None = field(default=None, compare=False)
+    unguided: tuple[int, ...] | None = field(default=None, compare=False)
 
 
 def answer_text(ids: Sequence[int], tokenizer: Any) -> str:
@@ -65,17 +67,22 @@ def answer_text(ids: Sequence[int], tokenizer: Any) -> str:
 
 
 def training_examples(
-    messages: Sequence[Message], key: str, tokenizer: Any, config: PromptConfig, name: str | None = None
+    messages: Sequence[Message],
+    key: str,
+    tokenizer: Any,
+    config: PromptConfig,
+    name: str | None = None,
+    layout: Layout | None = None,
 ) -> list[Example]:
     """Return the training examples of some messages: one (format `dialogues`) or one a turn (`turns` and `pairs`).
 
     Messages longer than `config.max_tokens` become several examples; each answer is supervised once. Every example
     ends with the EOS of its last answer, and has at least one supervised token besides EOS. With `learn: all` every
     token but BOS is supervised once, and a second EOS after the last answer says that the dialogue is over. Answers
-    that are not to be learned are read alone. Raises LabError beginning with `name` (`item KEY` where it is left out)
-    when an answer is empty or cannot fit, or a message cannot be written.
+    that are not to be learned are read alone. `layout` is one of a task's own. Raises LabError beginning with `name`
+    (`item KEY` where it is left out) when an answer is empty or cannot fit, or a message cannot be written.
     """
-    name, layout = name or f"item {key}", layout_for(tokenizer, config)
+    name, layout = name or f"item {key}", layout or layout_for(tokenizer, config)
     for message in messages:
         if message.is_answer and is_blank(message.text):
             raise LabError(f"{name}, system turn {message.turn}: empty reply")

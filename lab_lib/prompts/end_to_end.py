@@ -21,7 +21,7 @@ from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import Conversation, answered, question
 from lab_lib.prompts.dialogue import dialogue_messages, title
 from lab_lib.prompts.dialogue_config import DialogueConfig
-from lab_lib.prompts.encode import answer_text
+from lab_lib.prompts.encode import Constraint, answer_text
 from lab_lib.prompts.messages import Message
 from lab_lib.prompts.templates import layout_for
 
@@ -48,6 +48,7 @@ def converse_end_to_end(
     room: int = 0,
     own_replies: bool = False,
     gold_calls: bool = False,
+    constraint: Constraint | None = None,
 ) -> Conversation:
     """Yield two prompts for each system turn: one asks for the calls, the next for the reply; a plan between them.
 
@@ -57,7 +58,7 @@ def converse_end_to_end(
     history too. Nothing is used of the corpus but the
     user's words, and with `own_replies` off the earlier replies with the venues they named. An answer None stands for
     the gold one. `room` tokens are kept free for each answer. With `gold_calls` no prompt asks for calls: those of the
-    corpus stand there, and what it says was found and booked.
+    corpus stand there, and what it says was found and booked. `constraint` limits what the calls may be.
 
     The prompt for a reply carries its facts: `call` (the text), `state` {service: {slot: value}} after it, and
     `problems`, see `read_calls`; none of these with `gold_calls`. Raises LabError naming dialogue and turn when a
@@ -75,7 +76,9 @@ def converse_end_to_end(
             ids = yield question(history, message, key, layout, room, name)
             message = message if ids is None else answered(message, ids, tokenizer)
         if message.name == "call":
-            ids = None if gold_calls else (yield question(history, message, key, layout, room, name))
+            ids = None
+            if not gold_calls:
+                ids = yield replace(question(history, message, key, layout, room, name), constraint=constraint)
             text = message.text if ids is None else answer_text(ids, tokenizer)
             message = message if ids is None else answered(message, ids, tokenizer)
             calls, problems = read_calls(text, back_end.functions)

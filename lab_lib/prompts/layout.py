@@ -65,8 +65,8 @@ class Fitted:
 def fit(layout: Layout, messages: Sequence[Message], room: int, asked: Message | None = None) -> Fitted:
     """Drop whole oldest turns, with all messages that lead to their answers, until the rest fits in `room` tokens.
 
-    Instructions and the last turn always stay; where they alone do not fit, its user's text is cut from the left.
-    Raises LabError when that is not enough.
+    Instructions, examples and the last turn always stay; where they alone do not fit, its user's text is cut from the
+    left. Raises LabError when that is not enough.
     """
     every = [*messages, asked] if asked else messages
     first, last = every[0].turn, every[-1].turn
@@ -79,5 +79,5 @@ def fit(layout: Layout, messages: Sequence[Message], room: int, asked: Message |
 
 
 def since(messages: Sequence[Message], turn: int) -> list[Message]:
-    """Return the instructions and the messages from a turn on."""
-    return [message for message in messages if message.is_instruction or message.turn >= turn]
+    """Return the instructions, the examples, and the messages from a turn on."""
+    return [message for message in messages if message.stays or message.turn >= turn]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
+TOOLS = "tools"  # the name of a system message that holds tools as JSON, for the tools section of a chat template
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Message:
     supervised. tool: facts that nobody says (a belief state, what a database found). `name` is the kind of message
     where a role has several: a call or a plan before the reply, say; it is empty for plain utterances and the
     instruction. `ids` are what a model wrote, with the token that ends it: they are kept in the place of the text's.
-    A message of the assistant that is not `learned` is written as the others, and left out of the loss.
+    A message of the assistant that is not `learned` is written as the others, and left out of the loss. One of an
+    `example`, a conversation that is shown before the item's own, is never asked for and never dropped.
     """
 
     role: Role
@@ -25,6 +27,7 @@ class Message:
     name: str = ""
     ids: tuple[int, ...] | None = None
     learned: bool = True
+    example: bool = False
 
     @property
     def supervised(self) -> bool:
@@ -43,8 +46,13 @@ class Message:
 
     @property
     def is_instruction(self) -> bool:
-        """Whether this is an instruction for all that follows, which truncation never drops."""
-        return self.role == "system" and not self.name
+        """Whether this is an instruction for all that follows, or the tools on offer: truncation never drops it."""
+        return self.role == "system" and self.name in ("", TOOLS)
+
+    @property
+    def stays(self) -> bool:
+        """Whether truncation leaves this message, however long the conversation gets."""
+        return self.is_instruction or self.example
 
 
 def clean(text: str) -> str:

@@ -66,7 +66,7 @@ class PlainLayout:
         pieces = self.pieces(messages, asked)
         excess, result = sum(map(len, pieces)) - room, []
         for piece in pieces:
-            if piece.message.role == "user" and excess > 0:
+            if piece.message.role == "user" and not piece.message.example and excess > 0:
                 cut = min(excess, len(piece.before))
                 piece, excess = Piece(piece.before[cut:], (), (), piece.message), excess - cut
             result.append(piece)

@@ -14,7 +14,7 @@ from lab_lib.models.merge import PROBE, SAME, merge_adapter
 from lab_lib.prompts.templates import ready_tokenizer
 from lab_lib.publish.gguf_write import Stored, write_gguf
 from lab_lib.publish.modelfile import modelfile
-from lab_lib.runs.config import RunConfig, load_run_config
+from lab_lib.runs.config import RunConfig, load_run_config, make_task
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.steps import model_config
 
@@ -30,7 +30,7 @@ class Exported:
 
 
 def export_gguf(run: Path, out: Path, stored: Stored = "f32") -> Exported:
-    """Write `model.gguf` and `Modelfile` of a run's fine-tuned model into the new folder `out`.
+    """Write `model.gguf` and `Modelfile` of a run's fine-tuned model into the new folder `out`, and what its task adds.
 
     The adapter is merged first. The file is read back by transformers: its token ids must be those of our tokenizer,
     its logits equal where nothing was rounded. Raises LabError, leaving nothing at `out`, when they are not, when `out`
@@ -46,6 +46,8 @@ def export_gguf(run: Path, out: Path, stored: Stored = "f32") -> Exported:
         tokenizer, difference = read_back(temporary / FILE, model, exact=stored == "f32")
         ready_tokenizer(tokenizer, config.prompt)
         write_text(temporary / MODELFILE, modelfile(FILE, tokenizer, config.prompt.template))
+        for name, text in make_task(config).beside_model().items():
+            write_text(temporary / name, text)
         shutil.rmtree(temporary / "merged", ignore_errors=True)
         temporary.replace(out)
     except OSError as error:

@@ -23,14 +23,15 @@ def report_html(
     views: Sequence[ItemView] = (),
     words: Words = WORDS,
     curve_svg: str | None = None,
+    figures: Mapping[str, str] | None = None,
 ) -> str:
     """Return the page of report.html.
 
     `header` says what was run, in the order to show it: plain values, mappings, and under `choices` a list
     of (name, value, reason); `recipe` is the title. `rows` are the scored systems: the tables are made of them, and the
     verdicts on every item. `views` are the items (`Task.view`); a system without an answer is shown as having none.
-    `curve_svg` is what `curve.draw_curve` returned. Text of models and users is only ever put in as text. Raises
-    LabError when two rows share a name.
+    `curve_svg` is what `curve.draw_curve` returned, `figures` is {title: what `draw_row_curves` returned}. Text of
+    models and users is only ever put in as text. Raises LabError when two rows share a name.
     """
     from markupsafe import Markup
 
@@ -44,7 +45,8 @@ def report_html(
         words=words,
         tables=tables(rows, metrics, words),
         explained=_explained(metrics),
-        curve=Markup(curve_svg[curve_svg.index("<svg") :]) if curve_svg else None,
+        curve=Markup(_inline(curve_svg)) if curve_svg else None,
+        figures={title: Markup(_inline(svg)) for title, svg in (figures or {}).items()},
         count=len(views),
         data=Markup(embed(page_data(rows, views, words))),
         style=Markup(asset("report.css")),
@@ -52,6 +54,11 @@ def report_html(
         # The browser runs this one script and no other, so even a hole in the escaping would stay harmless.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _inline(svg: str) -> str:
+    """Return a figure as it may stand inside a page: without the declaration of a file."""
+    return svg[svg.index("<svg") :]
 
 
 def _explained(metrics: Sequence[Metric]) -> list[tuple[str, str]]:

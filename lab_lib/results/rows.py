@@ -72,8 +72,14 @@ def ordered(rows: Iterable[AnyRow]) -> list[TableRow]:
 
 
 def last_tuned(rows: Iterable[AnyRow]) -> TableRow | None:
-    """Return the row that a run is about: of the fine-tuned ones the last; None where nothing was trained."""
+    """Return the last of the fine-tuned rows; None where nothing was trained."""
     return next((row for row in reversed(ordered(rows)) if row.kind == "finetuned"), None)
+
+
+def subject(rows: Iterable[AnyRow]) -> TableRow | None:
+    """Return the row that a run is about: the last fine-tuned one, or the model as it is where nothing was trained."""
+    every = ordered(rows)
+    return last_tuned(every) or next((row for row in reversed(every) if row.kind in ("base", "start")), None)
 
 
 @dataclass(frozen=True)
@@ -93,10 +99,10 @@ class Recorded:
     @property
     def headline(self) -> str | None:
         """The main score of the row that the run is about, as its table shows it; None where there is none."""
-        tuned, metric = last_tuned(self.rows), self.main
-        if tuned is None or metric.key not in tuned.values:
+        row, metric = subject(self.rows), self.main
+        if row is None or metric.key not in row.values:
             return None
-        return number(float(tuned.values[metric.key]), metric.decimals)
+        return number(float(row.values[metric.key]), metric.decimals)
 
     @property
     def baselines(self) -> list[TableRow]:

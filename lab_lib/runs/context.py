@@ -48,12 +48,20 @@ class Context:
         self.log(backend_line(self.config.decoding, what) if what else None)
 
     @property
+    def base_variants(self) -> tuple[str, ...]:
+        """More ways to decode the model before training; none where that is an adapter, which knows one way."""
+        return self.task.base_variants if self.config.model.adapter is None else ()
+
+    @property
     def systems(self) -> dict[str, tuple[str, Kind]]:
         """{file of predictions: (row name, kind)} of the systems that a run may decode, in table order."""
         start = self.config.model.adapter
         found: dict[str, tuple[str, Kind]] = {"base": ("base model", "base")}
         if start is not None:
             found["base"] = (start_name(start), "start")
+        name, kind = found["base"]
+        for variant in self.base_variants:
+            found[f"base-{variant}"] = (f"{name}, {variant.replace('-', ' ')}", kind)
         for variant in self.task.variants:
             found[f"finetuned-{variant}"] = (f"fine-tuned, {variant.replace('-', ' ')}", "finetuned")
         return {**found, "finetuned": ("fine-tuned", "finetuned")}
@@ -78,7 +86,7 @@ def plan_run(config: RunConfig, stages: Sequence[str], console: Console) -> tupl
     if set(stages) != {"report"}:  # scoring needs no model
         config = fit_prompt(config, console)
     task = make_task(config)
-    if "train" in stages:
+    if "train" in stages or config.training.steps == 0:
         for line in lines_without_effect(config, task):
             console.print(line, highlight=False, markup=False)
     splits = load_splits(task)

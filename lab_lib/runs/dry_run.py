@@ -14,7 +14,7 @@ from lab_lib.prompts.encode import Example
 from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import plan_run
-from lab_lib.runs.run import STAGES
+from lab_lib.runs.run import STAGES, without_training
 from lab_lib.runs.splits import left_out
 from lab_lib.runs.steps import load_ready, token_line, train_examples
 
@@ -29,10 +29,17 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
     from lab_lib.training.lora import attach_lora
     from lab_lib.training.loss import SHORT, choose_positions
 
-    config, task, splits = plan_run(config, STAGES, console)
+    stages = without_training(config, STAGES)
+    config, task, splits = plan_run(config, stages, console)
     console.print(to_yaml(config), markup=False, highlight=False)
     for line in left_out(task, splits):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if "train" not in stages:
+        print_choices(load_ready(config.model, config.prompt).choices, console)
+        console.print(
+            f"nothing is trained: {len(splits.reported)} {task.words.items} are answered by the model as it is"
+        )
+        return
     loaded = load_ready(config.model, config.prompt, for_training=True, full=config.lora.method == "full")
     print_choices(loaded.choices, console)
     model, summary = attach_lora(loaded.model, config.lora)

@@ -20,6 +20,7 @@ from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import Context
 from lab_lib.runs.splits import draw
 from lab_lib.runs.steps import conversations_of, gather, load_ready, prompts_of, score_line
+from lab_lib.training.preferences import Preference
 from lab_lib.training.stopping import Notice
 
 Log = Callable[[str], None]
@@ -99,10 +100,39 @@ def fit(
         notice=notice,
         sharding=built.sharding,
     )
+    return {**figures, **about(built)}
+
+
+def fit_pairs(
+    context: Context, built: Built, pairs: Sequence[Preference], log: Log, notice: Notice | None = None
+) -> dict[str, Any]:
+    """Train the adapter on preference pairs, as `fit` does on examples."""
+    from lab_lib.training.preferences import train_preferences
+
+    config, task = context.config.training, context.task
+    chosen = find_metric(task.metrics, config.best_metric or task.main)
+    figures = train_preferences(
+        built.model,
+        built.tokenizer,
+        pairs,
+        config,
+        context.folder.path,
+        precision=built.dtype,
+        dev=dev_evaluation(context, built) if config.evaluate_every else None,
+        best_metric=chosen.key,
+        greater_is_better=chosen.higher_is_better,
+        log=log,
+        notice=notice,
+    )
+    return {**figures, **about(built)}
+
+
+def about(built: Built) -> dict[str, Any]:
+    """Return what is trained, in numbers, and every decision with its reason."""
     summary = built.summary
     choices = {name: [choice.value, choice.reason] for name, choice in built.choices.items()}
     counts = {"modules": len(summary.modules), "trainable": summary.trainable, "total": summary.total}
-    return {**figures, **counts, "choices": choices}
+    return {**counts, "choices": choices}
 
 
 def save(built: Built, figures: Mapping[str, Any], path: Path, lora: bool) -> None:

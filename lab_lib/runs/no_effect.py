@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab_lib.errors import LabError, shown
 from lab_lib.models.hub import is_local
+from lab_lib.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from lab_lib.tasks.base import Task
@@ -21,7 +22,9 @@ RunConfig = Any  # of runs.config, which asks this file
 LORA = tuple(f"lora.{name}" for name in ("modules", "rank", "alpha", "dropout", "rslora", "embeddings"))
 # Said and never refused: the same small settings may be given to any recipe, to try it for a few steps.
 SAID = ("training.epochs", *LORA)
+OF_TRAINING = ("lora.method", *LORA, *(f"training.{knob.name}" for knob in fields(TrainConfig) if knob.name != "steps"))
 RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
+    *((name, lambda c: c.training.steps == 0, "with training.steps=0: nothing is trained") for name in OF_TRAINING),
     ("data.dev", lambda c: c.data.hold_out > 0, "with data.hold_out above 0: dev is held out of data.train"),
     (
         "data.seed",
@@ -33,6 +36,7 @@ RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
     ("model.double_quant", lambda c: c.model.quantisation != "4bit", "without model.quantisation=4bit"),
     ("model.seed", lambda c: not c.model.from_scratch, "without model.from_scratch=true"),
     *((name, lambda c: c.lora.method == "full", "with lora.method=full: every weight is trained") for name in LORA),
+    ("training.beta", lambda c: c.training.objective != "dpo", "without training.objective=dpo"),
     ("training.epochs", lambda c: c.training.steps is not None, "with training.steps"),
     ("training.warmup", lambda c: c.training.schedule == "constant", "with training.schedule=constant"),
     ("training.evaluate_dialogues", lambda c: not c.training.evaluate_every, "with training.evaluate_every=0"),

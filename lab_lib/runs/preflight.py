@@ -17,6 +17,7 @@ from lab_lib.evaluation.scores import find_metric
 from lab_lib.models.hardware import Choice, print_choices
 from lab_lib.models.quantised import require_bitsandbytes
 from lab_lib.processes.rank import require_one, world_size
+from lab_lib.prompts.templates import ready_tokenizer
 from lab_lib.runs.config import RunConfig
 from lab_lib.training.kernels import LIGER, require_liger
 from lab_lib.training.loggers import require_loggers
@@ -40,12 +41,29 @@ def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> No
     if set(stages) == {"report"}:
         return
     check_model(config.decoding, has_encoder(config.model))
+    if task.checks_tokenizer:
+        _check_tokenizer(config, task)
+    if config.decoding.guidance != 1.0 and (not task.guided or has_encoder(config.model)):
+        raise LabError("decoding.guidance is for decoder-only models, and for tasks with a request: task.name=emotion")
     if config.model.adapter is not None and set(stages) & {"base", "train"}:
         check_adapter(config.model.adapter, find_source(config.model.name, config.model.revision))
     if "train" in stages:
+        task.check_training()
         _check_training(config)
+        if config.training.objective == "dpo":
+            _check_preferences(config, task)
     if config.decoding.backend == "vllm" and set(stages) & {"base", "finetuned"}:
         _check_vllm(config, task, "finetuned" in stages)
+
+
+def _check_tokenizer(config: RunConfig, task: Task[Any]) -> None:
+    """Raise LabError for settings of the task that the model's tokenizer cannot do."""
+    from lab_lib.models.hub import find_source
+    from lab_lib.models.tokenizer import load_tokenizer
+
+    tokenizer, _ = load_tokenizer(find_source(config.model.name, config.model.revision))
+    ready_tokenizer(tokenizer, config.prompt)
+    task.check_tokenizer(tokenizer)
 
 
 def _check_training(config: RunConfig) -> None:
@@ -57,6 +75,8 @@ def _check_training(config: RunConfig) -> None:
     from lab_lib.training.sharding import sharding_choice
 
     check_lora(config.lora)
+    if config.model.added_tokens and not config.lora.embeddings and config.lora.method == "lora":
+        raise LabError("model.added_tokens are never learned: set lora.embeddings=true (or lora.method=full)")
     check_start(config.model, config.lora)
     check_config(config.model, full=config.lora.method == "full")
     shape = model_shape(config.model)
@@ -66,6 +86,19 @@ def _check_training(config: RunConfig) -> None:
         choose_kernels(config.training.kernels, find_machine(), shape.model_type)
     world_size()
     sharding_choice(config.training, config.model.quantisation)
+
+
+def _check_preferences(config: RunConfig, task: Task[Any]) -> None:
+    """Raise LabError for training on preferences that cannot work: without a start, without pairs, shared out."""
+    if not task.prefers:
+        raise LabError(f"training.objective=dpo: task {task.name} has no preference pairs")
+    if config.model.adapter is None:
+        raise LabError(
+            "training.objective=dpo continues an adapter, which is its reference too: set model.adapter=RUN/adapter"
+        )
+    if has_encoder(config.model):
+        raise LabError(f"training.objective=dpo is for decoder-only models, and {config.model.name} has an encoder")
+    require_one("training.objective=dpo")
 
 
 def require_packages(config: RunConfig, task: Task[Any]) -> None:

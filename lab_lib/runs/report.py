@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lab_lib.config import as_dict
@@ -25,7 +26,9 @@ SHOWN = ("recipe", "scored", "model", "notes", "command", "commit", "date", "mac
 def report(context: Context) -> bool:
     """Score the run's predictions and write all that a person reads of it. Needs no model."""
     from lab_lib.results.curve import best_step, draw_curve
+    from lab_lib.results.preference_curve import draw_preferences, has_preferences
     from lab_lib.results.report_html import report_html
+    from lab_lib.results.row_curves import curve_titles, draw_row_curves
     from lab_lib.results.table import to_terminal
 
     config, folder, task, console = context.config, context.folder, context.task, context.console
@@ -39,15 +42,28 @@ def report(context: Context) -> bool:
     pictures = folder.path / "curve.png", folder.path / "curve.svg"
     best = best_step(log, chosen)
     svg = draw_curve(log, task.metrics, config.recipe, *pictures, best, dev_line(context)) if log else None
+    if has_preferences(log):
+        draw_preferences(log, config.recipe, folder.path / "preferences.png", folder.path / "preferences.svg")
     notes = notes_of(rows)  # what was left out of the data was printed when the command began
     views = [task.view(item, rows) for item in context.splits.reported[: task.page_limit]]
-    page = report_html(header(record, context), rows, task.metrics, views, task.words, svg)
+    curves = {title: draw_row_curves(rows, title, *_pictures(folder.path, title)) for title in curve_titles(rows)}
+    page = report_html(header(record, context), rows, task.metrics, views, task.words, svg, curves)
     write_text(folder.path / "report.html", page)
     title = f"{config.recipe}: {config.data.corpus} {config.data.report_split}"
     console.print(to_terminal(rows, task.metrics, title, task.words))
     for note in notes:
         console.print(one_line(note), markup=False, highlight=False, soft_wrap=True)
     return True
+
+
+def _pictures(folder: Path, title: str) -> tuple[Path, Path]:
+    """Return the files of a figure that is called after its title.
+
+    >>> [path.name for path in _pictures(Path("run"), "When to call")]
+    ['when-to-call.png', 'when-to-call.svg']
+    """
+    name = "-".join(title.lower().split())
+    return folder / f"{name}.png", folder / f"{name}.svg"
 
 
 def dev_line(context: Context) -> str:
@@ -146,5 +162,7 @@ def model_line(config: RunConfig) -> str:
         start_name(model.adapter) if model.adapter else "",
         "" if model.quantisation == "none" else model.quantisation,
     ]
+    if config.training.steps == 0:
+        return f"{', '.join(filter(None, held))}; as it is"
     trained = "every weight" if lora.method == "full" else f"LoRA, rank {lora.rank}, on {lora.modules} layers"
     return f"{', '.join(filter(None, held))}; {trained}" + (" and the token embeddings" if lora.embeddings else "")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lab_lib.errors import one_line
+from lab_lib.errors import LabError, one_line
 from lab_lib.files import write_json
 from lab_lib.processes.rank import this_process
 from lab_lib.runs.config import RunConfig, pinned
@@ -28,6 +28,7 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
     Called again after a kill, with the same config, it resumes where it stopped. Raises LabError for bad input, and
     when another command writes this run.
     """
+    stages = without_training(config, stages)
     planned = plan_run(pinned(config, path), stages, console)
     with owning(path):
         context = settle(tie(open_context(*planned, path, console), stages))
@@ -42,6 +43,19 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
                 if _run_stage(name, context) and this_process().first:
                     write_json(context.folder.stage(name), environment())
     return context.folder
+
+
+def without_training(config: RunConfig, stages: Sequence[str]) -> Sequence[str]:
+    """Return the stages without those of a fine-tuned model, where nothing is trained.
+
+    Raises LabError when these alone were asked for.
+    """
+    if config.training.steps != 0 or not {"train", "finetuned"} & set(stages):
+        return stages
+    if "base" not in stages:
+        way_out = "'lab run' and 'lab decode RUN --base' take the model as it is"
+        raise LabError(f"training.steps=0: nothing is trained, so there is no fine-tuned model; {way_out}")
+    return tuple(stage for stage in stages if stage not in ("train", "finetuned"))
 
 
 def with_preparation(stages: Sequence[str], context: Context) -> Sequence[str]:

@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lab_lib.decoding.candidates import candidate_log_probs
+from lab_lib.decoding.generate import reads_once
 from lab_lib.decoding.predictions import decode_to_file
 from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.decoding.shards import shard
+from lab_lib.decoding.shared_prefix import prefix_line
 from lab_lib.evaluation.surprise import reference_surprise
 from lab_lib.files import writing
 from lab_lib.folders import apply_umask, remove, sync
@@ -19,8 +22,16 @@ from lab_lib.processes.rank import this_process
 from lab_lib.prompts.encode import Prompt
 from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.context import Context
-from lab_lib.runs.fit import build_model, fit, save
-from lab_lib.runs.steps import conversations_of, load_answering, model_config, prompts_of, token_line, train_examples
+from lab_lib.runs.fit import build_model, fit, fit_pairs, save
+from lab_lib.runs.steps import (
+    conversations_of,
+    load_answering,
+    model_config,
+    prompts_of,
+    token_line,
+    train_examples,
+    train_pairs,
+)
 from lab_lib.training.checkpoints import rotate
 from lab_lib.training.stopping import Notice
 
@@ -28,9 +39,10 @@ from lab_lib.training.stopping import Notice
 def decode(context: Context, system: str) -> bool:
     """Generate what `system` (`base`, or `finetuned` with the run's adapter) answers to the reported items.
 
-    The fine-tuned model is decoded in every variant of the task too.
+    Each is decoded in every variant of the task that is for it, too.
     """
-    variants = {"": system} | ({v: f"finetuned-{v}" for v in context.task.variants} if system == "finetuned" else {})
+    more = context.task.variants if system == "finetuned" else context.base_variants
+    variants = {"": system} | {variant: f"{system}-{variant}" for variant in more}
     paths = {variant: context.folder.predictions(name) for variant, name in variants.items()}
     missing = {variant: path for variant, path in paths.items() if not path.exists()}
     if not missing:
@@ -58,6 +70,7 @@ def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> Non
     if context.task.measures_surprise:
         learned = {item.key: context.task.examples(item, loaded.tokenizer) for item in context.splits.reported}
         context.task.surprise = reference_surprise(learned, loaded)
+    measure_candidates(context, loaded)
     prompts = prompts_of(context.task, context.splits.reported, loaded.tokenizer)
     context.log_prompts(prompts)
     if system == "finetuned" and config.lora.method == "lora":
@@ -67,7 +80,22 @@ def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> Non
         require_numbers(loaded.model, prompts[0].ids)
     print_choices({"merge for decoding": merge_choice(loaded.model)}, context.console)
     for variant, path in paths.items():
-        write_answers(context, loaded, prompts, path, f"decoding {path.stem}", variant)
+        told = variant in context.task.base_variants  # other words around the same gold history
+        asked = prompts_of(context.task, context.splits.reported, loaded.tokenizer, variant) if told else prompts
+        write_answers(context, loaded, asked, path, f"decoding {path.stem}", variant)
+
+
+def measure_candidates(context: Context, loaded: Any) -> None:
+    """Measure how likely the given answers of a task are, for the reported and the dev items, and tell the task."""
+    task, splits = context.task, context.splits
+    items = {item.key: item for item in (*splits.reported, *splits.dev)}
+    asked = {key: given for key, item in items.items() if (given := task.candidates(item, loaded.tokenizer))}
+    if not asked:
+        return
+    first = {key: prompts_of(task, [items[key]], loaded.tokenizer)[0].ids for key in asked}
+    pairs, batch = [(first[key], given) for key, given in asked.items()], context.config.decoding.batch_size
+    task.log_probs = dict(zip(asked, candidate_log_probs(pairs, loaded, batch), strict=True))
+    task.calibrate(splits.dev)
 
 
 def write_answers(
@@ -78,7 +106,9 @@ def write_answers(
 
     config, processes = context.config.decoding, this_process()
     converse = conversations_of(context.task, context.splits.reported, loaded.tokenizer, variant)
-    bar = DecodingProgress(context.console, title, len(shard(processes, prompts)))
+    mine = shard(processes, prompts)
+    context.log(prefix_line(mine, config) if reads_once(loaded.model, config) else None)
+    bar = DecodingProgress(context.console, title, len(mine))
     with merged_for_decoding(loaded.model, config.exact), bar as advance:
         decode_to_file(loaded.model, loaded.tokenizer, prompts, config, path, advance, converse, processes)
 
@@ -137,11 +167,16 @@ def learn(context: Context, notice: Notice | None = None) -> bool:
     built = build_model(config)
     print_choices(built.choices, context.console)
     context.log(str(built.summary))
-    examples = train_examples(context.task, context.splits.train, built.tokenizer)
-    shortened, split = shortened_line(examples, "examples", config.prompt), split_line(examples, config.prompt)
-    for line in (token_line(examples), shortened, split):
-        context.log(line)
-    figures = fit(context, built, examples, context.log, notice)
+    if config.training.objective == "dpo":
+        pairs = train_pairs(context.task, context.splits.train, built.tokenizer)
+        context.log(f"{len(pairs)} pairs of a chosen and a rejected answer")
+        figures = fit_pairs(context, built, pairs, context.log, notice)
+    else:
+        examples = train_examples(context.task, context.splits.train, built.tokenizer)
+        shortened, split = shortened_line(examples, "examples", config.prompt), split_line(examples, config.prompt)
+        for line in (token_line(examples), shortened, split):
+            context.log(line)
+        figures = fit(context, built, examples, context.log, notice)
     save(built, figures, adapter, lora=config.lora.method == "lora")
     if this_process().first:  # from here on the checkpoint of the last step counts as one that is kept
         steps, checkpoints = int(figures["steps"]), context.folder.path / "checkpoints"

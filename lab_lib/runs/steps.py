@@ -21,6 +21,7 @@ from lab_lib.prompts.templates import ready_tokenizer
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
 from lab_lib.tasks.base import Task
+from lab_lib.training.preferences import Preference
 
 
 def train_examples(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> list[Example]:
@@ -31,9 +32,21 @@ def train_examples(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> lis
     return examples
 
 
-def prompts_of(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> list[Prompt]:
-    """Return one prompt for each answer that is due, with the gold history before it."""
-    return [prompt for item in items for prompt in prompts(task.gold_conversation(item, tokenizer))]
+def train_pairs(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> list[Preference]:
+    """Return the preference pairs of some items. Raises LabError when there are none."""
+    pairs = [pair for item in items for pair in task.preferences(item, tokenizer)]
+    if not pairs:
+        raise LabError(f"task {task.name}: no preference pair for the training items; there is nothing to learn from")
+    return pairs
+
+
+def prompts_of(task: Task[Any], items: Iterable[Any], tokenizer: Any, variant: str = "") -> list[Prompt]:
+    """Return one prompt for each answer that is due, with the gold history before it; `variant` is a base variant."""
+    talks = (
+        task.converse(item, tokenizer, variant) if variant else task.gold_conversation(item, tokenizer)
+        for item in items
+    )
+    return [prompt for talk in talks for prompt in prompts(talk)]
 
 
 def conversations_of(task: Task[Any], items: Iterable[Any], tokenizer: Any, variant: str = "") -> Conversations | None:
@@ -62,7 +75,8 @@ def model_config(config: RunConfig, folder: RunFolder, system: str) -> ModelConf
         raise LabError(f"{folder.path}: no adapter here; train it first with 'lab train'")
     if config.lora.method == "lora":
         return replace(config.model, adapter=str(folder.adapter))
-    return replace(config.model, name=str(folder.adapter), from_scratch=False, revision=None)
+    path = str(folder.adapter)  # its vocabulary has the added tokens already
+    return replace(config.model, name=path, from_scratch=False, revision=None, added_tokens=())
 
 
 def load_ready(model: ModelConfig, prompt: PromptConfig, **how: Any) -> Any:
@@ -91,7 +105,8 @@ def gather(asked: Iterable[Prompt], parts: Iterable[Sequence[Reply]]) -> Predict
     predictions: dict[str, list[dict[str, Any]]] = {}
     for prompt in asked:
         reply = replies[prompt.key, prompt.turn]
-        predictions.setdefault(prompt.key, []).append({"response": reply.response, **reply.facts})
+        cut = {} if reply.stopped else {"stopped": False}
+        predictions.setdefault(prompt.key, []).append({"response": reply.response, **cut, **reply.facts})
     return predictions
 
 

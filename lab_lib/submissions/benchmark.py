@@ -18,8 +18,9 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Row, Scores
 from lab_lib.prompts.config import PromptConfig
+from lab_lib.runs.splits import draw
 from lab_lib.submissions.likeness import Said, read_said
-from lab_lib.submissions.tables import SPLIT, lab_task
+from lab_lib.submissions.tables import SAMPLE, SAMPLE_SEED, SPLIT, lab_task
 from lab_lib.tasks import find_task
 from lab_lib.tasks.base import Public, Task, answer_text
 
@@ -28,13 +29,14 @@ SETTINGS = EvaluateConfig()  # the defaults for every row, or rows could not be 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A lab task with default settings on one public corpus. What it reads and computes is kept.
+    """A lab task with default settings on one public corpus, or on the `sampled` items of it. What it reads is kept.
 
     Everything but `metrics`, `main` and `public` needs the corpus: LabError where it is not here, with how to get it.
     """
 
     task: Task[Any]
     corpus: str
+    sampled: bool = False
 
     @property
     def public(self) -> Public:
@@ -58,8 +60,9 @@ class Benchmark:
 
     @cached_property
     def items(self) -> Sequence[Any]:
-        """The test items."""
-        return self.task.load()[SPLIT]
+        """The test items, or the sample of them."""
+        every = self.task.load()[SPLIT]
+        return draw(every, SAMPLE, SAMPLE_SEED) if self.sampled else every
 
     @cached_property
     def baselines(self) -> list[Row]:
@@ -77,7 +80,9 @@ class Benchmark:
 
     @cached_property
     def references_hash(self) -> str:
-        """A hash of the right answers: rows of other releases of a corpus cannot be compared."""
+        """A hash of all right answers of the test split: rows of other releases of a corpus cannot be compared."""
+        if self.sampled:
+            return find_benchmark(self.task.name, self.corpus).references_hash
         lines = [
             f"{item.key}\t{number}\t{answer_text(answer, self.task.submitted)}"
             for item in self.items
@@ -86,11 +91,12 @@ class Benchmark:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def check_whole(self, path: Path, predictions: Mapping[str, Any]) -> None:
-        """Raise LabError unless all test items are answered, to the end: parts of a test set cannot be compared."""
+        """Raise LabError unless all items are answered, to the end, and no others: parts of them cannot be compared."""
         words = self.task.words
         wanted = {item.key: len(self.oracle.predictions[item.key]) for item in self.items}
         if unknown := sorted(set(predictions) - set(wanted)):
-            raise LabError(f"{path}: {words.item} {unknown[0][:40]!r} is not in the test split ({len(unknown)} such)")
+            where = f"sample of {SAMPLE}" if self.sampled else "test split"
+            raise LabError(f"{path}: {words.item} {unknown[0][:40]!r} is not in the {where} ({len(unknown)} such)")
         for key, size in wanted.items():
             if (found := len(predictions.get(key, []))) != size:
                 raise LabError(f"{path}: {words.item} {key}: {found} of {size} {words.answers}")
@@ -139,8 +145,10 @@ def _states(signature: str) -> dict[str, str]:
 
 
 @cache
-def find_benchmark(name: str, corpus: str) -> Benchmark:
+def find_benchmark(name: str, corpus: str, sampled: bool = False) -> Benchmark:
     """Return the benchmark of a lab task and a corpus. Raises LabError for an unknown task or corpus."""
+    if sampled:
+        return Benchmark(find_benchmark(name, corpus).task, corpus, sampled)
     kind = find_task(name)
     if not kind.public:
         raise LabError(f"task {name}: names no corpus that everybody can have (`public`), so there are no rows of it")
@@ -150,5 +158,5 @@ def find_benchmark(name: str, corpus: str) -> Benchmark:
 
 
 def benchmark_of(row: Mapping[str, Any]) -> Benchmark:
-    """Return what a scored row is scored on. Raises as `find_benchmark`."""
-    return find_benchmark(lab_task(row), row["corpus"])
+    """Return what a scored row is scored on: all test items, or the sample. Raises as `find_benchmark`."""
+    return find_benchmark(lab_task(row), row["corpus"], row.get("dialogues") == SAMPLE)

@@ -8,6 +8,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lab_lib.errors import LabError
 from lab_lib.submissions.benchmark import Benchmark, benchmark_of
 from lab_lib.submissions.likeness import (
@@ -20,6 +22,7 @@ from lab_lib.submissions.likeness import (
     WHOLE,
     Said,
     common_mistakes,
+    in_common,
     likeness,
     of_one_answer,
 )
@@ -98,12 +101,14 @@ def _compare(path: Path, row: Answers, other: Path, merged: Answers, found: Copi
     if row.scored_on != merged.scored_on:
         return
     benchmark, where = benchmark_of(row.row), _where(other, path)
-    same, mine = row.text == merged.text, row.row["who"] == merged.row["who"]
+    one, another = in_common(row.said, merged.said)
+    same = row.text == merged.text or (len(one.places) > 0 and np.array_equal(one.texts, another.texts))
+    mine = row.row["who"] == merged.row["who"]
     own_states = mine and row.row.get("states") != merged.row.get("states")
     if same and not own_states:
         found.faults += [] if _all_right(row, benchmark) else [f"{path}: the same predictions as {where}"]
         return
-    share = 1.0 if same else _share(row.said, merged.said, benchmark)
+    share = 1.0 if same else _share(one, another, benchmark)
     answers = benchmark.task.words.answers
     kind = answers if benchmark.task.free_text else f"mistakes among the {answers}"
     line = f"{path}: {share:.0%} of the {kind} are those of {where}, or nearly"
@@ -119,7 +124,7 @@ def _compare(path: Path, row: Answers, other: Path, merged: Answers, found: Copi
 def _share(one: Said, other: Said, benchmark: Benchmark) -> float:
     if benchmark.task.free_text:
         return likeness(one, other)
-    return common_mistakes(one, other, benchmark.oracle_said)
+    return common_mistakes(*in_common(one, other, benchmark.oracle_said))
 
 
 def _all_right(row: Answers, benchmark: Benchmark) -> bool:

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from lab_lib.evaluation.scores import Metric
+from lab_lib.submissions.tables import system_of
 
 LEFT, PLOT, RIGHT, LINE, TOP = 340, 430, 30, 26, 44  # pixels
 # Okabe and Ito's colours, told apart by people with any kind of colour blindness; the shapes say the same.
@@ -19,7 +20,8 @@ Rows = Mapping[str, Mapping[str, Any]]
 def draw(rows: Rows, fixed: Rows, title: str, corpus: str, metric: Metric) -> str:
     """Return an SVG of the rows of a board, best first, below its trivial rows as squares; the oracle is left out."""
     lines = [(name, row, FIXED) for name, row in fixed.items() if row["kind"] != "oracle"]
-    lines += [(f"{row['system']} ({row['who']})", row, ROW) for row in rows.values()]
+    whole = max((row["dialogues"] for row in fixed.values()), default=0)
+    lines += [(f"{system_of(row, whole)} ({row['who']})", row, ROW) for row in rows.values()]
     ticks = ticks_of(metric, [number for _, row, _ in lines for number in _span(row, metric)])
     height, width = TOP + LINE * len(lines) + 40, LEFT + PLOT + RIGHT
     body = "".join(_axis(ticks, height - 40))

@@ -81,6 +81,25 @@ def _ids(number: int, words: Sequence[str]) -> list[int]:
     return found
 
 
+def in_common(*every: Said) -> list[Said]:
+    """Return what some rows say where all of them say something: one of a sample answers a part of what others do."""
+    places = set(every[0].places).intersection(*(said.places for said in every))
+    return [_at(said, tuple(place for place in every[0].places if place in places)) for said in every]
+
+
+def _at(said: Said, places: tuple[Place, ...]) -> Said:
+    """Return what a row says at some of its places."""
+    if places == said.places:
+        return said
+    numbers = {place: number for number, place in enumerate(said.places)}
+    kept = np.array([numbers[place] for place in places], dtype=np.int64)
+    renumbered = np.full(len(said.places), -1, dtype=np.int64)
+    renumbered[kept] = np.arange(len(kept))
+    owners = renumbered[said.ids >> BITS]
+    ids = owners << BITS | said.ids & (1 << BITS) - 1
+    return Said(np.unique(ids[owners >= 0]), said.sizes[kept], said.texts[kept], places)
+
+
 def likeness(one: Said, other: Said, whole: bool = False) -> float:
     """Return the share of answers that are alike, of those with at least 5 words; 0 for rows of other answers.
 

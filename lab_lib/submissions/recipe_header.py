@@ -16,7 +16,7 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric
 from lab_lib.files import read_json_object, reading, write_json
 from lab_lib.results.cells import number, span
-from lab_lib.results.rows import last_tuned, read_recorded
+from lab_lib.results.rows import read_recorded, subject
 from lab_lib.runs.config import check_recipe_name
 from lab_lib.runs.record import without_folder
 from lab_lib.sweeps.summary import read_measures, to_row
@@ -37,9 +37,9 @@ def header_lines(record: Mapping[str, Any]) -> list[str]:
 
 def _of_run(record: Mapping[str, Any]) -> list[str]:
     found = read_recorded(record, record.get("recipe", RUN))
-    row = last_tuned(found.rows)
+    row = subject(found.rows)
     if row is None:
-        raise LabError(f"{record['recipe']}: the record has no fine-tuned system")
+        raise LabError(f"{record['recipe']}: the record has no system, only baselines")
     scores = [m for m in found.metrics if not m.descriptive and not m.group and m.key in row.values]
     reached = ", ".join(f"{metric.heading} {number(row.values[metric.key], metric.decimals)}" for metric in scores)
     low_high = row.intervals.get(found.main.key)

@@ -16,7 +16,9 @@ from lab_lib.submissions.figure import draw
 from lab_lib.submissions.form import read_rows
 from lab_lib.submissions.references import oracle, references
 from lab_lib.submissions.safe import read_page
-from lab_lib.submissions.tables import TABLES, Board, board_of
+from lab_lib.submissions.size_figure import NAME as SIZE
+from lab_lib.submissions.size_figure import size_figure
+from lab_lib.submissions.tables import TABLES, Board, board_of, system_of
 
 ABOVE = "↑"  # better than the oracle
 # A table ends where another begins at the latest, so that a page of many beginnings is read once, not once for each.
@@ -26,7 +28,7 @@ PLAIN = re.compile(r"[^A-Za-z0-9 .,:;/()%+=-]")
 
 
 def render(root: Path) -> dict[Path, str]:
-    """Return {file: what it should hold} of every page and figure made from the rows under `root` (results/)."""
+    """Return {file: what it should hold} of every page and figure made from what lies under `root` (results/)."""
     rows = read_rows(root)
     pages = {path: fill(read_page(path), rows, root, path) for path in (root / "README.md", root.parent / "README.md")}
     figures = {
@@ -34,7 +36,8 @@ def render(root: Path) -> dict[Path, str]:
         for board, found in by_board(rows).items()
         if TABLES[board.table].scored
     }
-    return pages | figures
+    size = size_figure(root)
+    return pages | figures | ({root / "figures" / SIZE: size} if size else {})
 
 
 def _figure(board: Board, rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -139,7 +142,7 @@ def _scored_table(board: Board, rows: Mapping[str, Mapping[str, Any]], below: st
     columns, (name, gold) = benchmark.columns, oracle(fixed)
     head = ["System", "Model", "Settings", *(metric.heading for metric in columns), "By"]
     lines = [[fixed_name, "", "", *_figures(row, columns, None), ""] for fixed_name, row in fixed.items()]
-    lines += [_scored(row, columns, _by(row, below, path), gold["metrics"]) for path, row in rows.items()]
+    lines += [_scored(row, columns, _by(row, below, path), gold) for path, row in rows.items()]
     items = benchmark.task.words.items
     title = f"{benchmark.public.heading}, {gold['dialogues']} test {items}:\n\n"
     better = "above" if all(metric.higher_is_better for metric in benchmark.metrics.values()) else "better than"
@@ -161,11 +164,11 @@ def _speed(row: Mapping[str, Any], by: str) -> list[str]:
     return [*shown, plain(row["recipe"] or "-"), plain(machine["text"]), by]
 
 
-def _scored(row: Mapping[str, Any], columns: Sequence[Metric], by: str, gold: Mapping[str, float]) -> list[str]:
-    system = plain(row["system"]) + (", own states" if row.get("states") == "own" else "")
+def _scored(row: Mapping[str, Any], columns: Sequence[Metric], by: str, gold: Mapping[str, Any]) -> list[str]:
+    system = plain(system_of(row, gold["dialogues"])) + (", own states" if row.get("states") == "own" else "")
     settings = " ".join(row.get("settings", [])) or row.get("recipe") or "-"
     shown = settings if len(settings) <= SETTINGS else settings[:SETTINGS] + "…"
-    return [system, plain(_model(row)), plain(shown), *_figures(row, columns, gold), by]
+    return [system, plain(_model(row)), plain(shown), *_figures(row, columns, gold["metrics"]), by]
 
 
 def _model(row: Mapping[str, Any]) -> str:

@@ -16,13 +16,13 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.files import atomic_open, read_json, sha256, write_text
 from lab_lib.runs.config import load_run_config
 from lab_lib.runs.folder import RunFolder
-from lab_lib.runs.inputs import require_unchanged
+from lab_lib.runs.inputs import TRAINED, require_unchanged
 from lab_lib.runs.record import without_folder, words
 from lab_lib.submissions.benchmark import Benchmark, find_benchmark
 from lab_lib.submissions.form import check_form, packed_path, row_name
 from lab_lib.submissions.lines import Predictions, from_lines, to_lines
 from lab_lib.submissions.safe import PACKED_BYTES, parse_row
-from lab_lib.submissions.tables import SPLIT, find_table
+from lab_lib.submissions.tables import SAMPLE, SAMPLE_SEED, SPLIT, find_table
 
 HEAD_NEEDS = ("recipe", "command", "commit", "machine", "versions")
 SPEED_NEEDS = (*HEAD_NEEDS, "train_its", "infer_its")
@@ -216,7 +216,9 @@ def _record(run: Path) -> dict[str, Any]:
 def _benchmark(record: Mapping[str, Any], run: Path) -> Benchmark:
     """Return what a run is scored on. Raises LabError unless everybody can have its corpus, and test was scored."""
     try:
-        benchmark = find_benchmark(record["task"], record["corpus"])
+        data = record["config"].get("data") or {}
+        sampled = (data.get("max_test"), data.get("seed")) == (SAMPLE, SAMPLE_SEED)
+        benchmark = find_benchmark(record["task"], record["corpus"], sampled)
     except LabError as error:
         raise LabError(f"{run}: {error}") from None
     reported = record.get("reported", {"split": SPLIT})["split"]
@@ -241,11 +243,26 @@ def _about_run(record: Mapping[str, Any], system: str) -> dict[str, Any]:
             "name": config["model"]["name"],
             "revision": config["model"]["revision"],
             "parameters": training.get("total"),
+            **_weights(record, trained=system != "base"),
         },
         "seeds": {part: config[part]["seed"] for part in SEEDED},
         "minutes": round(sum(known) / 60, 1) if len(known) == len(stages) else None,
         "peak_memory_gb": record["peak_memory_gb"],
     }
+
+
+def _weights(record: Mapping[str, Any], trained: bool) -> dict[str, dict[str, str]]:
+    """Return {what: {file: SHA-256}} of the weights that answered: names can be given to others, hashes cannot.
+
+    `weights` are those of the model before training, `adapter` those of the adapter it began from, `trained` what
+    training left; each as far as the record has it.
+    """
+    named = {"weights": "model", "adapter": "adapter", **({"trained": TRAINED} if trained else {})}
+    inputs = record.get("inputs") or {}
+    files = {what: inputs.get(part, {}).get("files", {}) for what, part in named.items()}
+    found = {what: {name: digest for name, digest in held.items() if name.endswith(".safetensors")}
+             for what, held in files.items()}  # fmt: skip
+    return {what: held for what, held in found.items() if held}
 
 
 def _settings(command: str) -> list[str]:

@@ -30,6 +30,9 @@ TABLES = {
 }
 SPLIT = "test"  # choosing is for dev; a row reports what was chosen, once
 FIRST = "response"  # the lab task of a row that names none
+# Rows whose answers are dear may be of a sample, the same for everybody: what data.max_test and data.seed of these
+# values draw. Whoever could choose the seed could choose the luckiest.
+SAMPLE, SAMPLE_SEED = 200, 0
 
 
 class Board(NamedTuple):
@@ -43,6 +46,12 @@ class Board(NamedTuple):
     def figure(self) -> str:
         """The name of the board's figure. The first lab task is not named: its figures are older than the others."""
         return "-".join([self.table, *([] if self.task == FIRST else [self.task]), self.corpus]) + ".svg"
+
+
+def system_of(row: Mapping[str, Any], items: int) -> str:
+    """Return the name of a row's system; with the size of its sample, where the test split has more `items`."""
+    size = row["dialogues"]
+    return str(row["system"]) + (f", {size} of {items}" if size < items else "")
 
 
 def find_table(name: str) -> Table:

@@ -20,8 +20,10 @@ TASKS = {
     "response": "lab_lib.tasks.response:ResponseTask",
     "calls": "lab_lib.tasks.calls:CallsTask",
     "messages": "lab_lib.tasks.messages:MessagesTask",
+    "skills": "lab_lib.tasks.skills:SkillsTask",
     "questions": "lab_lib.tasks.questions:QuestionsTask",
     "understanding": "lab_lib.tasks.understanding:UnderstandingTask",
+    "emotion": "lab_lib.tasks.emotion:EmotionTask",
 }
 OWN = "LAB_TASKS"
 

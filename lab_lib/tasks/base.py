@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from lab_lib.corpora.config import DataConfig
+from lab_lib.decoding.candidates import Candidates
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
@@ -26,6 +27,9 @@ from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Example
 from lab_lib.tasks import TaskConfig
+from lab_lib.tasks.about import Public, Published, Words
+from lab_lib.tasks.preferring import Preferring
+from lab_lib.tasks.talking import Talking
 
 Log = Callable[[str], None]  # is told one line at a time
 
@@ -39,44 +43,6 @@ class Keyed(Protocol):
 
 
 Item = TypeVar("Item", bound=Keyed)
-
-
-@dataclass(frozen=True)
-class Public:
-    """A corpus that everybody can have: rows of result tables are scored on its test split.
-
-    `trivial_from` is the split that the trivial baselines learn from, the same on every machine.
-    """
-
-    heading: str
-    trivial_from: str = "train"
-
-
-@dataclass(frozen=True)
-class Words:
-    """What the things of a task are called in reports."""
-
-    item: str = "dialogue"
-    items: str = "dialogues"
-    answer: str = "reply"
-    answers: str = "replies"
-    facts: str = "goal"  # what holds for the whole item (`ItemView.facts`)
-
-
-@dataclass(frozen=True)
-class Published:
-    """How `lab leaderboard` sets a task's scores beside a published table.
-
-    `columns` is {heading in the published table: our metric, as the leaderboard prints it}; empty: the metrics of the
-    main table under their own headings. `remark` is a sentence about differences from published numbers. `fault` says
-    what in a published row contradicts the rest of it, `decided` how a file was scored that lacks something; both
-    return "" where there is nothing to say.
-    """
-
-    columns: Mapping[str, Metric] = field(default_factory=dict)
-    remark: str = ""
-    fault: Callable[[Mapping[str, float]], str] = lambda values: ""
-    decided: Callable[[Scores], str] = lambda scores: ""
 
 
 @dataclass(frozen=True)
@@ -124,17 +90,20 @@ class ItemView:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Task(ABC, Generic[Item]):
+class Task(Preferring, Talking, ABC, Generic[Item]):
     """What is a task's own. An instance belongs to one config; it may cache what it reads and prepares.
 
     Class facts: `name` (`task.name` in recipes), `Config` (the dataclass of the section), `metrics` (the columns of
     its tables, in order), `main` (the metric that chooses checkpoints and sorts sweeps), `variants` (more ways to
-    decode the trained model, for example with gold states), `public` (corpora of the result tables), `words`,
+    decode the trained model, for example with gold states), `base_variants` (those of the model before training),
+    `public` (corpora of the result tables), `words`,
     `measures_surprise` (whether a run measures how surprising the reference answers are for each system, see
     `surprise`), `submitted` (the fields of an answer that are scored), `free_text` (whether an answer can be right in
     many wordings: then a row that has the oracle's, word for word, was copied from it), `page_limit` (how many items a
     report page shows; None: all), `published` (what published tables of the task have), `with_effect` (settings that
-    this task uses also where others would ignore them).
+    this task uses also where others would ignore them), `instead_of_chat` (what is said to a person who wants to
+    talk to a model of a task that does not converse), `guided` (whether its prompts go with decoding.guidance),
+    `choices` (what a person in a conversation may ask replies to be, see talking.py).
     """
 
     name: ClassVar[str]
@@ -142,6 +111,7 @@ class Task(ABC, Generic[Item]):
     metrics: tuple[Metric, ...]
     main: str
     variants: tuple[str, ...] = ()
+    base_variants: tuple[str, ...] = ()
     public: ClassVar[Mapping[str, Public]] = {}
     words: ClassVar[Words] = Words()
     measures_surprise: ClassVar[bool] = False
@@ -150,6 +120,9 @@ class Task(ABC, Generic[Item]):
     page_limit: ClassVar[int | None] = None
     published: ClassVar[Published] = Published()
     with_effect: ClassVar[tuple[str, ...]] = ()
+    instead_of_chat: ClassVar[str] = "see its report.html"
+    guided: ClassVar[bool] = False
+    choices: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Any, data: DataConfig, prompt: PromptConfig, decoding: DecodeConfig) -> None:
         """Keep the settings. A subclass raises LabError here for settings that cannot work together."""
@@ -157,6 +130,8 @@ class Task(ABC, Generic[Item]):
         self.prepared: Path | None = None  # the folder that `prepare` filled; set by the run
         # Of the items that are decoded next: (minus log probability of the reference answers, their tokens).
         self.surprise: Mapping[str, tuple[float, int]] = {}  # set by the run
+        # Of these and of the dev items: {item key: {answer: its log probability}} of the task's `candidates`.
+        self.log_probs: Mapping[str, Mapping[str, float]] = {}  # set by the run
 
     # ---- data --------------------------------------------------------------------------------------------------
     @abstractmethod
@@ -203,8 +178,14 @@ class Task(ABC, Generic[Item]):
     def check(self) -> None:
         """Raise LabError for settings that the data show to be impossible. Called before any weight is loaded."""
 
+    def check_training(self) -> None:
+        """Raise LabError for settings that no model can be trained with. Called before any weight is loaded."""
+
     def check_packages(self) -> None:
         """Raise LabError for settings that need a package or a model that is not here. Reads no data."""
+
+    def check_tokenizer(self, tokenizer: Any) -> None:
+        """Raise LabError for settings that the model's tokenizer cannot do. Called before any weight is loaded."""
 
     def without_effect(self) -> Mapping[str, str]:
         """Return {setting (`section.key`): why it has no effect} for settings that this task does not use."""
@@ -212,6 +193,11 @@ class Task(ABC, Generic[Item]):
 
     def prepare(self, splits: Splits[Item], path: Path, log: Log) -> None:
         """Make in the new folder `path` what examples or prompts need: an index, an embedder, preference pairs."""
+
+    @property
+    def checks_tokenizer(self) -> bool:
+        """Whether `check_tokenizer` looks at anything."""
+        return type(self).check_tokenizer is not Task.check_tokenizer
 
     @property
     def prepares(self) -> bool:
@@ -231,9 +217,19 @@ class Task(ABC, Generic[Item]):
         """Return the task as a conversation with a person needs it: without what only a corpus knows."""
         return self
 
-    def chat_notes(self) -> Sequence[str]:
-        """Return what a person should know before the first answer: what the model misses in a conversation."""
-        return ()
+    def candidates(self, item: Item, tokenizer: Any) -> Candidates:
+        """Return given answers (or beginnings of answers) whose probability behind the item's first prompt is measured.
+
+        A run measures them before it decodes (`log_probs`), for the items that it reports and for the dev items.
+        """
+        return {}
+
+    def calibrate(self, dev: Sequence[Item]) -> None:
+        """Choose by the dev items what depends on the model's probabilities, in `log_probs`: a threshold."""
+
+    def beside_model(self) -> Mapping[str, str]:
+        """Return {file name: text} of what whoever serves an exported model needs beside it: a grammar."""
+        return {}
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     def read(self, path: Path) -> Predictions:

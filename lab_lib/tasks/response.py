@@ -9,34 +9,45 @@ from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lab_lib.calls.call import render_calls
 from lab_lib.corpora.database import Database
-from lab_lib.corpora.delex import delexicalise
 from lab_lib.corpora.drops import drop_lines
 from lab_lib.corpora.load import load_corpus
-from lab_lib.corpora.types import Corpus, Dialogue, State, Turn, exchanges
+from lab_lib.corpora.types import Corpus, Dialogue
+from lab_lib.decoding.grammar import Grammar, require_llguidance
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.baselines import gold_replies, most_frequent_reply, random_replies
 from lab_lib.evaluation.config import EvaluateConfig
-from lab_lib.evaluation.embedding import load_embedder, require_embedder
 from lab_lib.evaluation.mwz import MwzScorer
 from lab_lib.evaluation.normalise import normalise_reply
 from lab_lib.evaluation.prediction_checks import check_predictions
 from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
 from lab_lib.evaluation.state_calls import gold_calls, no_calls
-from lab_lib.prompts.belief import gold_turns, state_functions
+from lab_lib.models.embedders import load_embedder, require_embedder
+from lab_lib.prompts.belief import state_functions
 from lab_lib.prompts.conversation import Conversation
-from lab_lib.prompts.dialogue import dialogue_examples, gold_conversation, plan_text
+from lab_lib.prompts.dialogue import dialogue_examples, gold_conversation, plan_text, shown_dialogues
 from lab_lib.prompts.dialogue_config import check_dialogue
-from lab_lib.prompts.encode import Example
+from lab_lib.prompts.encode import Constraint, Example
 from lab_lib.prompts.end_to_end import BackEnd, converse_end_to_end
-from lab_lib.tasks.base import ItemView, Public, Step, Task, TurnView
-from lab_lib.tasks.response_config import ResponseConfig, idle_settings, missing_in_chat, response_files
+from lab_lib.prompts.messages import Message
+from lab_lib.tasks.base import ItemView, Log, Public, Splits, Task
+from lab_lib.tasks.response_chat import chat_notes, dialogue_from
+from lab_lib.tasks.response_config import ResponseConfig, idle_settings, response_files
+from lab_lib.tasks.response_examples import draw_examples, read_examples
+from lab_lib.tasks.response_grammar import state_grammar
 from lab_lib.tasks.response_published import MULTIWOZ, mwzeval
 from lab_lib.tasks.response_scores import all_have, both, check_combined, score_replies_and_states
-from lab_lib.tasks.response_tables import metrics_of, of_relevance, of_states_alone, of_texts, reply_pairs
+from lab_lib.tasks.response_tables import (
+    metrics_of,
+    of_relevance,
+    of_states_alone,
+    of_texts,
+    reply_pairs,
+    without_replies,
+)
 from lab_lib.tasks.response_tricks import odd_replies
+from lab_lib.tasks.response_view import view_dialogue
 
 GOLD_STATE = "gold-state"  # the variant of a run that predicts states: decoded with the gold ones
 END = "end"  # in decoding.plan_bias, what ends a plan
@@ -65,7 +76,9 @@ class ResponseTask(Task[Dialogue]):
         self.metrics: tuple[Metric, ...] = metrics_of(self.tables)
         self.main = "combined" if "mwz" in self.tables else self.metrics[0].key
         self.variants = (GOLD_STATE,) if self.config.predict_state else ()
+        self.with_effect = ("data.seed",) if self.config.examples else ()  # type: ignore[misc]
         self._scorers: dict[str, MwzScorer] = {}
+        self._grammars: dict[tuple[int, int], Grammar] = {}  # of a tokenizer with an EOS
 
     # ---- data --------------------------------------------------------------------------------------------------
     @cached_property
@@ -108,9 +121,11 @@ class ResponseTask(Task[Dialogue]):
         return idle_settings(self.tables)
 
     def check_packages(self) -> None:
-        """Raise LabError when the package of the embedding model is missing, or there can be no such model."""
+        """Raise LabError when a package is missing, or there can be no such embedding model."""
         if self.config.embedding_model:
             require_embedder(self.config.embedding_model)
+        if self.config.calls == "constrained":
+            require_llguidance("task.calls=constrained")
 
     def check(self) -> None:
         """Raise LabError for plans without annotated acts, and for a word of `plan_bias` that no plan has."""
@@ -124,6 +139,11 @@ class ResponseTask(Task[Dialogue]):
                 if word not in known | {END}:
                     hint = nearest(word, known | {END})
                     raise LabError(f"decoding.plan_bias: '{word}' is in no plan of {self.data.corpus}{hint}")
+
+    def check_training(self) -> None:
+        """Raise LabError for examples in the prompts: a dialogue could be its own."""
+        if self.config.examples:
+            raise LabError("task.examples is for a model that is not trained: set training.steps=0")
 
     def _plan_words(self) -> set[str]:
         """Return the words of all plans of the corpus: kinds of acts, services and slots."""
@@ -140,13 +160,39 @@ class ResponseTask(Task[Dialogue]):
         room, own = self.decoding.max_new_tokens, self.decoding.history == "own"
         if not self.config.predict_state or not (own or self._end_to_end(variant)):
             return self.gold_conversation(item, tokenizer)
-        gold = variant == GOLD_STATE
-        return converse_end_to_end(item, tokenizer, self.prompt, self.config, self.back_end, room, own, gold)
+        gold, settings = variant == GOLD_STATE, (self.prompt, self.config, self.back_end)
+        return converse_end_to_end(item, tokenizer, *settings, room, own, gold, self._constraint(tokenizer))
+
+    def _constraint(self, tokenizer: Any) -> Constraint | None:
+        """Return what the calls of one conversation are limited by; None where they are free."""
+        if self.config.calls == "free":
+            return None
+        key = id(tokenizer), tokenizer.eos_token_id
+        if key not in self._grammars:
+            self._grammars[key] = Grammar(state_grammar(self.back_end.functions), tokenizer)
+        return self._grammars[key].constraint()
 
     def gold_conversation(self, item: Dialogue, tokenizer: Any) -> Conversation:
         """Yield a prompt for each system turn, after the gold states or calls."""
         room = self.decoding.max_new_tokens
-        return gold_conversation(item, tokenizer, self.prompt, self.config, self.database, room)
+        return gold_conversation(item, tokenizer, self.prompt, self.config, self.database, room, self.shown)
+
+    @property
+    def prepares(self) -> bool:
+        """Whether examples are drawn for the prompts."""
+        return self.config.examples > 0
+
+    def prepare(self, splits: Splits[Dialogue], path: Path, log: Log) -> None:
+        """Draw the dialogues that every prompt shows. Raises LabError when there are not as many."""
+        draw_examples(splits.train, self.config.examples, self.data.seed, path, log)
+
+    @cached_property
+    def shown(self) -> list[Message]:
+        """The messages of the examples that stand in every prompt; none unless `task.examples` asks for them."""
+        if not self.config.examples:
+            return []
+        dialogues = read_examples(self.corpus, self.prepared)
+        return shown_dialogues(dialogues, self.prompt, self.config, self.database)
 
     def interactive(self, variant: str = "") -> bool:
         """Prompts depend on the model's calls, or with `decoding.history=own` on its earlier replies."""
@@ -156,23 +202,17 @@ class ResponseTask(Task[Dialogue]):
         return self.config.predict_state and variant != GOLD_STATE
 
     def item_from(self, request: Mapping[str, Any]) -> Dialogue:
-        """Return a dialogue whose next system turn is due, from {"messages": [{"role", "content"}, ...]}.
-
-        Roles are user and assistant; the last message is the user's.
-        """
-        turns = [_turn(message, number) for number, message in enumerate(request.get("messages", ()))]
-        if not turns or turns[-1].speaker != "user":
-            raise LabError("messages: the last one has to be the user's")
-        return Dialogue("chat", (*turns, Turn("system", "")))
+        """Return a dialogue whose next system turn is due, from {"messages": [{"role", "content"}, ...]}."""
+        return dialogue_from(request)
 
     def for_chat(self) -> ResponseTask:
         """Return the task with the model's own history; nothing is looked up unless the model calls for it."""
-        config = replace(self.config, database=self.config.database and self.config.predict_state)
+        config = replace(self.config, database=self.config.database and self.config.predict_state, examples=0)
         return ResponseTask(config, self.data, self.prompt, replace(self.decoding, history="own"))
 
     def chat_notes(self) -> Sequence[str]:
-        """A model that does not track the state itself has none, and its placeholders stay."""
-        return missing_in_chat(self.config)
+        """What to ask for where the model tracks the state itself; else that it has none, and placeholders stay."""
+        return chat_notes(self.config, self.corpus if self.config.predict_state else None)
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     def read(self, path: Path) -> Predictions:
@@ -193,7 +233,7 @@ class ResponseTask(Task[Dialogue]):
     ) -> Iterator[Scores]:
         called = all_have(predictions, "state", "call")
         if "mwz" in self.tables or ("states" in self.tables and called):
-            given = predictions if "mwz" in self.tables else _without_replies(predictions)
+            given = predictions if "mwz" in self.tables else without_replies(predictions)
             schema, active = self.corpus.schema, self.config.active
             yield score_replies_and_states(self.scorer(items), items, schema, given, settings, active)
         if "states" in self.tables and not called and all_have(predictions, "state"):
@@ -230,8 +270,8 @@ class ResponseTask(Task[Dialogue]):
             rows.append(Row("random reply", "trivial", random_replies(items, source, seed)))
             rows.append(Row("most frequent reply", "trivial", most_frequent_reply(items, source)))
         if "states" in self.tables:
-            rows.append(Row("gold calls", "oracle", _without_replies(gold_calls(items))))
-            rows.append(Row("no calls", "trivial", _without_replies(no_calls(items))))
+            rows.append(Row("gold calls", "oracle", without_replies(gold_calls(items))))
+            rows.append(Row("no calls", "trivial", without_replies(no_calls(items))))
         return rows
 
     def check_row(self, values: Mapping[str, float]) -> None:
@@ -250,47 +290,4 @@ class ResponseTask(Task[Dialogue]):
 
     def view(self, item: Dialogue, rows: Sequence[Row]) -> ItemView:
         """Return the dialogue with the gold replies and every system's; the fact is the user's goal by domain."""
-        goal = {
-            domain: {"informable": dict(wanted.informable), "requestable": list(wanted.requestable)}
-            for domain, wanted in (item.goal or {}).items()
-        }
-        systems = [row for row in rows if row.kind not in ("oracle", "trivial")]
-        return ItemView(item.key, tuple(self._turns(item, systems)), goal)
-
-    def _turns(self, item: Dialogue, systems: Sequence[Row]) -> Iterator[TurnView]:
-        for exchange, gold in zip(exchanges(item), gold_turns(item), strict=True):
-            number = exchange.index
-            # A prediction file may end a dialogue early; the report shows that there is no reply.
-            here = {row.name: row.predictions[item.key][number] for row in systems
-                    if number < len(row.predictions.get(item.key, ()))}  # fmt: skip
-            called = {name: turn["call"] for name, turn in here.items() if "call" in turn}
-            step = None
-            if self.config.predict_state and called:
-                step = Step(render_calls(gold.calls), called, _wrong(systems, item.key, number))
-            replies = {name: turn["response"] for name, turn in here.items()}
-            state = exchange.state.first() if exchange.state else {}
-            yield TurnView(exchange.user, delexicalise(exchange.reply), replies, state, step)
-
-
-def _turn(message: Any, number: int) -> Turn:
-    speakers = {"user": "user", "assistant": "system"}
-    if not isinstance(message, Mapping) or message.get("role") not in speakers:
-        raise LabError(f"messages: {number}: expected an object with role user or assistant, and content")
-    if not isinstance(message.get("content"), str):
-        raise LabError(f"messages: {number}: content is {message.get('content')!r:.40}, expected text")
-    speaker = speakers[message["role"]]
-    return Turn(speaker, message["content"], state=State() if speaker == "user" else None)  # type: ignore[arg-type]
-
-
-def _without_replies(predictions: Predictions) -> Predictions:
-    """Return predictions of calls and states alone: such a row has no scores of replies."""
-    return {
-        key: [{name: value for name, value in turn.items() if name != "response"} for turn in turns]
-        for key, turns in predictions.items()
-    }
-
-
-def _wrong(rows: Sequence[Row], key: str, number: int) -> dict[str, bool]:
-    """Return {row name: whether its state of a turn is wrong} of the rows whose states were scored."""
-    wrong = {row.name: row.scores.extra.get("wrong_states", {}).get(key) for row in rows if row.scores}
-    return {name: turns[number] for name, turns in wrong.items() if turns and number < len(turns)}
+        return view_dialogue(item, rows, self.config.predict_state)

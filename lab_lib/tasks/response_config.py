@@ -19,6 +19,13 @@ from lab_lib.tasks.base import files_below
 class ResponseConfig(DialogueConfig, TaskConfig):
     """What the prompts of a dialogue hold, and by which rules its replies are scored."""
 
+    # Training dialogues that stand before every prompt as examples, drawn with data.seed: for a model that is not
+    # trained (training.steps=0). Each costs its tokens, once a batch: all prompts share what they begin with.
+    examples: int = 0
+    # With predict_state. constrained: the model writes only functions and arguments that the schema of the corpus has,
+    # and of a slot whose values it lists one of these (extra `constrained`). It helps a model that knows the form
+    # badly, and cannot mend a wrong value.
+    calls: Literal["free", "constrained"] = "free"
     # 2022: the scorer that every published row used; 2023: with the later rule for hotel names.
     rules: Literal["2022", "2023"] = "2022"
     # Where the domain of a turn comes from. given: the predictions' active_domains if every turn has them, otherwise
@@ -35,6 +42,12 @@ class ResponseConfig(DialogueConfig, TaskConfig):
         super().__post_init__()
         if not self.metrics:
             raise LabError("task.metrics: none given; valid: mwz, states, text, embedding")
+        if self.calls == "constrained" and not self.predict_state:
+            raise LabError("task.calls=constrained needs task.predict_state: without it the model writes no calls")
+        if self.examples < 0:
+            raise LabError(f"task.examples={self.examples}: expected 0 or more")
+        if self.examples and self.predict_state:
+            raise LabError("task.examples shows dialogues with their gold states: it excludes task.predict_state")
         if ("embedding" in self.metrics) != bool(self.embedding_model):
             raise LabError("task.metrics: 'embedding' goes with task.embedding_model, a folder or hub name")
 
@@ -49,16 +62,3 @@ def response_files(corpus: str, embedding_model: str | None) -> dict[str, Path]:
     """Return {name: path} of the files of a corpus, and of an embedding model in a folder."""
     more = files_below(expanded(embedding_model)) if embedding_model else {}
     return {**corpus_files(corpus), **{f"embedding_model/{name}": path for name, path in more.items()}}
-
-
-def missing_in_chat(config: ResponseConfig) -> tuple[str, ...]:
-    """Say what a model misses in a conversation with a person: nothing where it tracks the belief state itself."""
-    if config.predict_state:
-        return ()
-    lacks = (
-        "it was trained with the corpus's belief state (task.state) and sees an empty one here"
-        if config.state
-        else "this run has neither belief state nor database"
-    )
-    way_out = "a run of town-end-to-end-cpu tracks the state itself"
-    return (f"note: {lacks}; placeholders such as [name] stay; {way_out}",)

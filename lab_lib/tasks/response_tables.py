@@ -161,3 +161,11 @@ def state_figures(counts: np.ndarray) -> dict[str, float]:
     whole[: len(counts)] = counts
     found = figures(whole)
     return {name: found[name] for name in ("joint_accuracy", "slot_f1")}
+
+
+def without_replies(predictions: Predictions) -> Predictions:
+    """Return predictions of calls and states alone: such a row has no scores of replies."""
+    return {
+        key: [{name: value for name, value in turn.items() if name != "response"} for turn in turns]
+        for key, turns in predictions.items()
+    }

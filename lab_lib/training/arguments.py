@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab_lib.errors import LabError
 from lab_lib.training.config import TrainConfig
@@ -43,17 +44,19 @@ def training_arguments(
     world: int,
     best_metric: str | None = None,
     greater_is_better: bool = True,
+    made: Callable[..., Any] | None = None,
 ) -> TrainingArguments:
     """Translate our config to TrainingArguments, for `world` processes.
 
     With a `best_metric` dev is evaluated every `config.evaluate_every` steps, and that metric chooses the checkpoint.
+    `made` is another class of arguments, or a function that makes them.
     """
     import torch
     from transformers import TrainingArguments
 
     dev = best_metric is not None
     every = config.evaluate_every if dev else config.save_every
-    arguments = TrainingArguments(
+    arguments = (made or TrainingArguments)(
         output_dir=str(folder / "checkpoints"),
         max_steps=steps,
         per_device_train_batch_size=config.micro_batch_size,

@@ -17,6 +17,10 @@ from lab_lib.training.log import SAMPLES, append_row, cut_rows
 from lab_lib.training.sharding import byte_sums, unsharded_sums
 from lab_lib.training.stopping import Notice
 
+# What training on preferences logs besides: rewards are beta times how far an answer's log probability has moved from
+# the start, `accuracies` the share of pairs whose chosen answer moved further up.
+PREFERENCES = ("rewards/chosen", "rewards/rejected", "rewards/accuracies", "logps/chosen", "logps/rejected")
+
 
 class RunLog(TrainerCallback):
     """Append one JSON row a logging step to `log.jsonl`, and pass it to `log` as one line.
@@ -52,7 +56,9 @@ class RunLog(TrainerCallback):
         left = (now[1] - self.first[1]) / (now[0] - self.first[0]) * (state.max_steps - now[0])
         self.mark = now
         row = {"step": state.global_step, "epoch": round(state.epoch or 0, 3)}
-        row |= {name: float(logs[name]) for name in ("loss", "learning_rate", "grad_norm") if name in logs}
+        row |= {
+            name: float(logs[name]) for name in ("loss", "learning_rate", "grad_norm", *PREFERENCES) if name in logs
+        }
         append_row(self.path, row | {"tokens_per_second": round(speed)})
         self.log(
             f"step {now[0]}/{state.max_steps}  loss {row['loss']:.3f}  {speed:,.0f} tokens/s  "

@@ -13,11 +13,15 @@ from lab_lib.errors import LabError
 class TrainConfig:
     """How the weights are trained. The arithmetic: steps = epochs x examples / batch_size."""
 
-    # sft (supervised fine-tuning): the cross-entropy of the supervised tokens. Training on preferences (dpo) comes with
-    # the first task that has preference pairs.
-    objective: Literal["sft"] = "sft"
+    # sft (supervised fine-tuning): the cross-entropy of the supervised tokens. dpo (Rafailov et al. 2023): pairs of a
+    # chosen and a rejected answer; it continues an adapter (model.adapter), whose copy is the frozen reference.
+    objective: Literal["sft", "dpo"] = "sft"
+    # With dpo: how dear it is to move away from the reference; lower moves further. The learning rate of an adapter is
+    # about 1e-5 to 5e-5 then: the library's 1e-6 is for whole models and changes nothing, that of sft is too much.
+    beta: float = 0.1
     epochs: float = 3.0  # passes over the training examples; ignored when steps is given
-    steps: int | None = None  # optimiser steps
+    # Optimiser steps. 0: nothing is trained, and a run scores the model as it is (prompts with examples, say).
+    steps: int | None = None
     batch_size: int = 16  # examples an optimiser step, over all devices; the gradient depends on this alone
     micro_batch_size: int = 8  # examples a forward pass on one device; halve it when memory runs out
     learning_rate: float = 2e-4  # the QLoRA paper's value for 7B; tiny models and small ranks want 10 times more
@@ -59,8 +63,10 @@ class TrainConfig:
             raise LabError("training.evaluate_every must be 0 (never) or more")
         if self.evaluate_every and self.evaluate_dialogues < 1:
             raise LabError("training.evaluate_dialogues must be at least 1; for no evaluation set evaluate_every=0")
-        if not (0 < self.learning_rate < inf and 0 < self.epochs < inf) or (self.steps is not None and self.steps < 1):
-            raise LabError("training.learning_rate, epochs and steps must be above 0, and finite")
+        if not (0 < self.learning_rate < inf and 0 < self.epochs < inf and 0 < self.beta < inf):
+            raise LabError("training.learning_rate, epochs and beta must be above 0, and finite")
+        if self.steps is not None and self.steps < 0:
+            raise LabError("training.steps must be 0 (nothing is trained) or more")
         if not (0 <= self.weight_decay < inf and 0 <= self.clip < inf):
             raise LabError("training.weight_decay and clip must be 0 or more, and finite")
         if not 0 <= self.seed < 1 << 32:

@@ -36,12 +36,17 @@ from lab_lib.training.stopping import Notice
 DevEvaluation = Callable[[Any, int], Mapping[str, float]]
 
 
-class LabTrainer(Trainer):
-    """The Hugging Face Trainer with our order of examples, our dev evaluation, and one-line errors of writing."""
+class OurWays:
+    """What our trainers add to a Trainer of others: our order of examples, our dev evaluation, errors in one line."""
 
     def __init__(self, *args: Any, order: EpochOrder, dev: DevEvaluation | None, log_path: Path, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.order, self.dev, self.log_path = order, dev, log_path
+
+    args: Any
+    state: Any
+    model: Any
+    is_fsdp_enabled: bool
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write a checkpoint into a new folder: a damaged or half-written one of the same step is removed first."""
@@ -51,7 +56,7 @@ class LabTrainer(Trainer):
             remove(path)
         processes.wait()
         with writing(path.parent):
-            super()._save_checkpoint(model, trial)
+            super()._save_checkpoint(model, trial)  # type: ignore[misc]
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Write the weights of a checkpoint; those of a sharded model are written with the optimiser's state instead.
@@ -59,7 +64,7 @@ class LabTrainer(Trainer):
         The Trainer would also gather all weights of the base, only to leave them out of the file.
         """
         if not self.is_fsdp_enabled:
-            super().save_model(output_dir, _internal_call)
+            super().save_model(output_dir, _internal_call)  # type: ignore[misc]
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         return self.order
@@ -74,9 +79,14 @@ class LabTrainer(Trainer):
             metrics = {f"eval_{name}": float(value) for name, value in self.dev(self.model, step).items()}
         self.model.train()
         append_row(self.log_path, {"step": step, "dev": {n.removeprefix("eval_"): v for n, v in metrics.items()}})
-        self.log(dict(metrics))
-        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.log(dict(metrics))  # type: ignore[attr-defined]
+        handler: Any = self.callback_handler  # type: ignore[attr-defined]
+        self.control: Any = handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+
+class LabTrainer(OurWays, Trainer):
+    """The Hugging Face Trainer with our ways."""
 
 
 def train(

@@ -10,6 +10,7 @@ from pathlib import Path
 from lab_lib.calls.call import Call, ParseError
 from lab_lib.calls.examples.near import near_copies
 from lab_lib.calls.examples.parse import parse_examples
+from lab_lib.calls.examples.skeleton import spelling
 from lab_lib.calls.examples.types import ExampleFile, Finding, Row
 from lab_lib.calls.skills.check import CallRefused, call_text, read_call
 from lab_lib.calls.skills.skill import NO_SKILL, NO_SKILL_TEXT, Skills, prompt_text
@@ -96,16 +97,12 @@ def _repeated(rows: Iterable[Row]) -> Iterator[Finding]:
     """Yield the utterances that are there before, but for case, white space and the mark at the end."""
     first: dict[str, Row] = {}
     for row in rows:
-        before = first.setdefault(_spelling(row.example.utterance), row)
+        before = first.setdefault(spelling(row.example.utterance), row)
         if before is not row:
             same = before.example.call == row.example.call
             what = "is there twice" if same else f"has another call, {shown(before.example.call)}"
             text = f"{shown(row.example.utterance)} {what}: {before.path}, line {before.example.line}"
             yield Finding(row.path, row.example.line, text)
-
-
-def _spelling(utterance: str) -> str:
-    return " ".join(utterance.casefold().split()).rstrip(".!?, ")
 
 
 def _balance(rows: Sequence[Row], skills: Skills, paths: Sequence[Path]) -> Iterator[Finding]:

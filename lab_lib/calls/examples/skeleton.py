@@ -11,7 +11,7 @@ from lab_lib.calls.call import Call
 SLOT = "_"
 RUN = 4  # words in a piece of a skeleton
 # Two skeletons are near copies when they share this much of all their pieces. A single shared piece, such as `on my
-# shopping list`, says little: of the course's own utterances, written by different people, a third share one.
+# shopping list`, says little, because people who know nothing of each other say it too; it is counted beside.
 NEAR = 0.5
 # Numbers are values too when they are spoken; what is written in digits is masked anyway.
 SPOKEN_NUMBERS = """
@@ -62,6 +62,15 @@ def nearest_skeletons(asked: Sequence[Skeleton], known: Sequence[Skeleton]) -> l
         share, place = max(shares, default=(0.0, 1))
         found.append((share, -place))
     return found
+
+
+def spelling(utterance: str) -> str:
+    """Return what two utterances have in common that are the same but for case, white space and the mark at the end.
+
+    >>> spelling("  News  please! ")
+    'news please'
+    """
+    return " ".join(utterance.casefold().split()).rstrip(".!?, ")
 
 
 def _words(text: str) -> list[str]:

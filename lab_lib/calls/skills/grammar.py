@@ -33,10 +33,10 @@ def _call(name: str, properties: dict[str, Any], required: list[str]) -> dict[st
 
 
 def _arguments(skill: Skill) -> tuple[dict[str, Any], list[str]]:
-    return {one.name: _value(one.raw) for one in skill.function.parameters}, list(skill.function.required)
+    return {one.name: value_schema(one.raw) for one in skill.function.parameters}, list(skill.function.required)
 
 
-def _value(schema: Mapping[str, Any]) -> dict[str, Any]:
+def value_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of one value: without texts, default and null, with all limits."""
     plain = {key: value for key, value in schema.items() if key not in ("default", "description")}
     if is_optional(schema):
@@ -44,5 +44,5 @@ def _value(schema: Mapping[str, Any]) -> dict[str, Any]:
         plain |= {"enum": [option for option in schema["enum"] if option is not None]} if "enum" in schema else {}
     filled = limited(plain)
     if "items" in filled:
-        filled["items"] = _value(filled["items"])
+        filled["items"] = value_schema(filled["items"])
     return {**filled, DECIMALS: MAX_DECIMALS} if filled["type"] == "number" else filled

@@ -96,7 +96,7 @@ def _number(value: float, schema: Mapping[str, Any], kind: str) -> float:
         return value
     if decimals(float(value)) > MAX_DECIMALS:
         raise Unfit("bound", f"is {value}, at most {MAX_DECIMALS} digits behind the point")
-    return float(value)
+    return float(value) + 0.0  # -0.0 is 0.0
 
 
 def decimals(value: float) -> int:

@@ -1,0 +1,63 @@
+"""Sets drawn from examples: by seed, from every class alike, and near copies of each other in one set."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from lab_lib.calls.call import Call
+from lab_lib.calls.examples.skeleton import NEAR, Skeleton, skeleton
+
+REST = "train"  # the set of all that no other set gets
+Asked = tuple[str, Call]  # what a user says, and the call that answers it
+
+
+def draw_sets(examples: Sequence[Asked], shares: Mapping[str, float], seed: int) -> list[str]:
+    """Return the set of each example: one of `shares` ({set: share of every class}), or REST.
+
+    A class is the name of a call. Examples of a class that differ in their values alone, or nearly so, stay together;
+    a set gets whole groups of them until its share is reached, so a class of few large groups may give it less.
+    """
+    classes: dict[str, list[int]] = defaultdict(list)
+    for place, (_, call) in enumerate(examples):
+        classes[call.name].append(place)
+    drawn = [REST] * len(examples)
+    for name in sorted(classes):
+        places = classes[name]
+        groups = near_groups([examples[place] for place in places])
+        random.Random(f"{seed}/{name}").shuffle(groups)
+        room = {part: round(share * len(places)) for part, share in shares.items()}
+        for group in groups:
+            part = next((part for part in room if len(group) <= room[part]), REST)
+            if part != REST:
+                room[part] -= len(group)
+            for member in group:
+                drawn[places[member]] = part
+    return drawn
+
+
+def near_groups(examples: Sequence[Asked]) -> list[list[int]]:
+    """Return the places of some examples in groups of near copies, each a near copy of another one of its group."""
+    parent = list(range(len(examples)))
+
+    def root(place: int) -> int:
+        while parent[place] != place:
+            place = parent[place]
+        return place
+
+    skeletons = [skeleton(*example) for example in examples]
+    for place, (text, _) in enumerate(examples):
+        for other in range(place):
+            same = text.casefold() == examples[other][0].casefold()
+            if same or likeness(skeletons[place], skeletons[other]) >= NEAR:
+                parent[root(place)] = root(other)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for place in range(len(examples)):
+        groups[root(place)].append(place)
+    return list(groups.values())
+
+
+def likeness(first: Skeleton, second: Skeleton) -> float:
+    """Return the share of the pieces of two skeletons that both have."""
+    return len(first & second) / len(first | second) if first and second else 0.0

@@ -1,0 +1,137 @@
+"""A grammar of calls in the very form that `call_text` writes: each call that the skills accept has one text in it.
+
+The grammar is in the Lark syntax that llguidance reads. Arguments stand in the order of the signature, one that equals
+its default is left out, there is no white space but one after a comma, and everything has a limit: every text of the
+grammar is a call that `read_call` accepts and `call_text` writes the same again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lab_lib.calls.call import literal
+from lab_lib.calls.skills.grammar import value_schema
+from lab_lib.calls.skills.number_regex import float_regex, int_regex
+from lab_lib.calls.skills.skill import NO_SKILL, Skill, Skills
+from lab_lib.calls.skills.text_regex import pattern_regex, text_regex
+from lab_lib.calls.skills.values import inner
+from lab_lib.errors import LabError
+
+CHARACTER = 6  # bytes that a character has at most: \u0000; one of the largest code points has 4
+
+
+def call_grammar(skills: Skills, before: str = "", after: str = "", none: bool = True) -> str:
+    """Return the grammar of the calls of some skills, between two texts; with `none`, of `none()` too.
+
+    Raises LabError, naming skill and parameter, for a pattern or bounds that no grammar can say.
+    """
+    terminals = Terminals()
+    rules = {f"s{number}": _skill(skill, terminals) for number, skill in enumerate(skills.values())}
+    calls = [*rules, *([_literal(f"{NO_SKILL}()")] if none else [])]
+    around = [_literal(text) for text in (before, after)]
+    start = " ".join([around[0] if before else "", "call", around[1] if after else ""]).strip()
+    lines = [f"start: {start}", f"call: {' | '.join(calls)}", *(f"{name}: {rule}" for name, rule in rules.items())]
+    return "\n".join([*lines, *terminals.lines()]) + "\n"
+
+
+class Terminals:
+    """The terminals of a grammar by their expressions: equal parameters share one."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+
+    def name(self, expression: str) -> str:
+        """Return the name of the terminal of an expression."""
+        return self.names.setdefault(expression, f"V{len(self.names)}")
+
+    def lines(self) -> list[str]:
+        """Return the definitions."""
+        return [f"{name}: {expression}" for expression, name in self.names.items()]
+
+
+def _skill(skill: Skill, terminals: Terminals) -> str:
+    """Return the rule of a skill: an alternative for each argument that may come first, and one without arguments."""
+    written: list[tuple[str, str, bool]] = []  # (parameter, the rule of its value, whether it is required)
+    for parameter in skill.function.parameters:
+        required = parameter.name in skill.function.required
+        try:
+            value = _value(value_schema(parameter.raw), parameter.raw.get("default"), terminals)
+        except LabError as error:
+            raise LabError(f"{skill.name}, parameter {parameter.name}: {error}") from None
+        if value:
+            written.append((parameter.name, value, required))
+    first = next((place for place, one in enumerate(written) if one[2]), len(written))
+    starts = range(first + 1) if first < len(written) else range(len(written))
+    alternatives = [_arguments(f"{skill.name}(", written[place:]) for place in starts]
+    if first == len(written):
+        alternatives.append(_literal(f"{skill.name}()"))
+    return " | ".join(alternatives)
+
+
+def _arguments(before: str, written: list[tuple[str, str, bool]]) -> str:
+    """Return the sequence of arguments of which the first is there, the others if they are required."""
+    (name, value, _), *more = written
+    parts = [_literal(f"{before}{name}="), value]
+    for name, value, required in more:
+        part = f"{_literal(f', {name}=')} {value}"
+        parts.append(part if required else f"({part})?")
+    return " ".join([*parts, _literal(")")])
+
+
+def _value(schema: Mapping[str, Any], default: Any, terminals: Terminals) -> str:
+    """Return the rule of a value; "" where it could only be its default."""
+    kind = schema["type"]
+    if "enum" in schema or kind == "boolean":
+        options = [one for one in schema.get("enum", (True, False)) if default is None or one != default]
+        return terminals.name(" | ".join(_literal(literal(one)) for one in options)) if options else ""
+    if kind == "array":
+        item, low, high = _value(schema["items"], None, terminals), schema.get("minItems", 0), schema["maxItems"]
+        more = f"({_literal(', ')} {item}){{{max(low - 1, 0)},{max(high - 1, 0)}}}"
+        full = f"{_literal('[')} {item} {more} {_literal(']')}"
+        empty = _literal("[]")
+        return f"({full} | {empty})" if low == 0 and high else full if high else empty
+    expression = _expression(schema, kind)
+    if default is not None:
+        expression = f"({expression}) & ~{_literal(literal(default))}"
+    return terminals.name(expression)
+
+
+def _expression(schema: Mapping[str, Any], kind: str) -> str:
+    """Return the terminal of a number or a text."""
+    if kind == "integer":
+        return f"/{int_regex(schema['minimum'], schema['maximum'])}/"
+    if kind == "number":
+        return f"/{float_regex(schema['minimum'], schema['maximum'])}/"
+    size = f"/{text_regex(schema['minLength'], schema['maxLength'])}/"
+    return f"/{pattern_regex(inner(schema['pattern']))}/ & {size}" if "pattern" in schema else size
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def longest_call(skills: Skills) -> int:
+    """Return the most bytes that a call of the grammar has; it has no more tokens, since each is a byte at least."""
+    return max(len(f"{NO_SKILL}()"), *(_most(skill) for skill in skills.values()))
+
+
+def _most(skill: Skill) -> int:
+    values = (len(f", {one.name}=") + _longest(value_schema(one.raw)) for one in skill.function.parameters)
+    return len(f"{skill.name}()") + sum(values)
+
+
+def _longest(schema: Mapping[str, Any]) -> int:
+    """Return the most bytes that a value has."""
+    kind = schema["type"]
+    if "enum" in schema:
+        return max(len(literal(option).encode()) for option in schema["enum"])
+    if kind == "array":
+        return 2 + schema["maxItems"] * (_longest(schema["items"]) + len(", "))
+    if kind == "string":
+        return 2 + CHARACTER * int(schema["maxLength"])
+    if kind == "boolean":
+        return len("False")
+    whole = max(len(str(int(schema[end]))) for end in ("minimum", "maximum"))
+    return whole if kind == "integer" else whole + len(".") + int(schema["x-maxDecimals"]) + len("-")

@@ -1,0 +1,164 @@
+"""Texts as they stand in a call: between double quotes, escaped as in JSON. Which of them a grammar has to accept.
+
+A pattern of a parameter is about the value, the grammar about its escaped form. So a pattern is read by Python's own
+parser, symbol by symbol, and each set of symbols is written again in the form that these have in a call.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from lab_lib.errors import LabError, shown
+
+try:
+    from re import _parser as python_parser  # type: ignore[attr-defined]
+except ImportError:  # Python 3.10
+    import sre_parse as python_parser
+
+Ranges = list[tuple[int, int]]  # code points, both ends included, ascending and apart
+EVERY: Ranges = [(0, 0xD7FF), (0xE000, 0x10FFFF)]  # half a surrogate pair is no character
+ASCII: dict[str, Ranges] = {  # what \\d, \\s and \\w are by ASCII rules, as in JSON Schema
+    "DIGIT": [(0x30, 0x39)],
+    "SPACE": [(0x09, 0x0D), (0x20, 0x20)],
+    "WORD": [(0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)],
+}
+EDGES = ("AT_BEGINNING", "AT_BEGINNING_STRING"), ("AT_END", "AT_END_STRING")
+
+
+def text_regex(low: int, high: int) -> str:
+    """Return the expression of all texts of `low` to `high` characters, quotes included."""
+    return f'"(?:{quoted(EVERY)}){{{low},{high}}}"'
+
+
+def pattern_regex(pattern: str) -> str:
+    """Return the expression of the texts that match a pattern as a whole, quotes included.
+
+    Raises LabError for what no grammar can say: looking ahead or behind, a group's text again, edges of words, flags.
+
+    >>> pattern_regex("[ab]+c?")
+    '"(?:[ab])+(?:c)?"'
+    """
+    parsed = python_parser.parse(pattern, re.ASCII)
+    if parsed.state.flags & ~re.ASCII:
+        raise LabError(f"pattern {shown(pattern)}: flags cannot be in a grammar")
+    nodes = list(parsed)
+    if nodes and str(nodes[0][1]) in EDGES[0]:
+        nodes = nodes[1:]
+    if nodes and str(nodes[-1][1]) in EDGES[1]:
+        nodes = nodes[:-1]
+    try:
+        return f'"{_sequence(nodes)}"'
+    except NotImplementedError as error:
+        raise LabError(f"pattern {shown(pattern)}: {error} cannot be in a grammar") from None
+
+
+def _sequence(nodes: Any) -> str:
+    return "".join(_node(str(kind), value) for kind, value in nodes)
+
+
+def _node(kind: str, value: Any) -> str:
+    """Return the expression of one node of Python's parse tree. Raises NotImplementedError, naming what it is."""
+    if kind == "LITERAL":
+        return quoted([(value, value)])
+    if kind == "NOT_LITERAL":
+        return quoted(_others([(value, value)]))
+    if kind == "ANY":
+        return quoted(_others([(0x0A, 0x0A)]))
+    if kind == "IN":
+        return quoted(_set(value))
+    if kind == "BRANCH":
+        return f"(?:{'|'.join(map(_sequence, value[1]))})"
+    if kind == "SUBPATTERN" and not value[1] and not value[2]:
+        return f"(?:{_sequence(value[3])})"
+    if kind in ("MAX_REPEAT", "MIN_REPEAT"):
+        return f"(?:{_sequence(value[2])}){_times(value[0], value[1])}"
+    raise NotImplementedError({"AT": "an edge inside it", "SUBPATTERN": "flags"}.get(kind, kind.lower()))
+
+
+def _times(low: int, high: Any) -> str:
+    """Return how often something is there.
+
+    >>> _times(0, 1), _times(1, python_parser.MAXREPEAT), _times(2, 2)
+    ('?', '+', '{2}')
+    """
+    if high == python_parser.MAXREPEAT:
+        return {0: "*", 1: "+"}.get(low, f"{{{low},}}")
+    if low == high:
+        return f"{{{low}}}"
+    return "?" if (low, high) == (0, 1) else f"{{{low},{high}}}"
+
+
+def _set(parts: Sequence[tuple[Any, Any]]) -> Ranges:
+    """Return the code points of a set in brackets."""
+    found: Ranges = []
+    for kind, value in parts:
+        name = str(kind)
+        if name == "LITERAL":
+            found.append((value, value))
+        elif name == "RANGE":
+            found.append((value[0], value[1]))
+        elif name == "CATEGORY":
+            word = str(value).removeprefix("CATEGORY_")
+            known = ASCII.get(word.removeprefix("NOT_"))
+            if known is None:
+                raise NotImplementedError(word.lower())
+            found += _others(known) if word.startswith("NOT_") else known
+    negated = bool(parts) and str(parts[0][0]) == "NEGATE"
+    return _others(found) if negated else _joined(found)
+
+
+def _joined(ranges: Ranges) -> Ranges:
+    found: Ranges = []
+    for low, high in sorted(ranges):
+        if found and low <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(high, found[-1][1]))
+        else:
+            found.append((low, high))
+    return found
+
+
+def _others(ranges: Ranges) -> Ranges:
+    """Return all code points that are not in some ranges."""
+    found, start = Ranges(), 0
+    for low, high in [*_joined([*ranges, (0xD800, 0xDFFF)]), (0x110000, 0x110000)]:
+        if start < low:
+            found.append((start, low - 1))
+        start = high + 1
+    return found
+
+
+def quoted(ranges: Ranges) -> str:
+    """Return the expression of one symbol out of some ranges, as JSON writes it inside quotes.
+
+    >>> quoted([(0x22, 0x22), (0x61, 0x63)])
+    '(?:[a-c]|\\\\\\\\")'
+    """
+    whole = _others(_others(ranges))  # without halves of pairs
+    escaped = [code for code in (*range(0x20), 0x22, 0x5C) if any(low <= code <= high for low, high in whole)]
+    plain = _others([*_others(whole), *((code, code) for code in escaped)])
+    parts = [_class(plain)] if plain else []
+    parts += [json.dumps(chr(code))[1:-1].replace("\\", "\\\\") for code in escaped]
+    if not parts:
+        raise NotImplementedError("an empty set")
+    return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"
+
+
+def _class(ranges: Ranges) -> str:
+    """Return a set of code points in brackets, or the one symbol that it is.
+
+    >>> _class([(0x61, 0x61)]), _class([(0x2D, 0x2E), (0x61, 0x63)])
+    ('a', '[\\\\x{2d}\\\\x{2e}a-c]')
+    """
+    if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
+        return _symbol(ranges[0][0])
+    spans = (_symbol(low) if low == high else f"{_symbol(low)}{'-' if high > low + 1 else ''}{_symbol(high)}"
+             for low, high in ranges)  # fmt: skip
+    return f"[{''.join(spans)}]"
+
+
+def _symbol(code: int) -> str:
+    symbol = chr(code)
+    return symbol if symbol.isascii() and symbol.isalnum() else f"\\x{{{code:x}}}"

@@ -1,0 +1,107 @@
+"""Skills from the tools of a request, as OpenAI's interface writes them; the way back from `skill.tool`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lab_lib.calls.call import Call
+from lab_lib.calls.schema import Function
+from lab_lib.calls.skills.parameters import make_parameter
+from lab_lib.calls.skills.skill import Skill, Skills
+from lab_lib.calls.skills.values import inner
+from lab_lib.errors import LabError, nearest, shown
+
+FIELDS = ("name", "description", "parameters", "strict")
+KEYWORDS = ("type", "properties", "required", "additionalProperties")
+MOST = 128  # tools of one request, by the rules of OpenAI's interface
+
+
+def skills_of_tools(tools: Sequence[Any]) -> Skills:
+    """Return the skills that tools describe; their functions are somebody else's and cannot run here.
+
+    A parameter that is not required and has no default may be left out, and so may one that accepts null. Raises
+    LabError naming the tool and its parameter for everything that a skill cannot express: other types, other keywords,
+    nested objects, a tool without description.
+    """
+    if len(tools) > MOST:
+        raise LabError(f"tools: {len(tools)} of them, at most {MOST}")
+    return Skills([_skill(tool, f"tools[{number}]") for number, tool in enumerate(tools)])
+
+
+def given_arguments(call: Call, tools: Sequence[Any]) -> dict[str, Any]:
+    """Return the arguments of a call as the caller of a tool expects them: nothing that it requires is left out.
+
+    Checked calls leave out what equals its default; a tool that requires such a parameter all the same gets its value.
+    """
+    function = next(tool["function"] for tool in tools if tool["function"]["name"] == call.name)
+    parameters = function.get("parameters") or {}
+    schemas, required = parameters.get("properties", {}), parameters.get("required", ())
+    found = {str(name): value for name, value in call.arguments.items()}
+    return {name: found[name] if name in found else schema.get("default")
+            for name, schema in schemas.items() if name in found or name in required}  # fmt: skip
+
+
+def _skill(tool: Any, where: str) -> Skill:
+    if not isinstance(tool, Mapping) or tool.get("type") != "function" or not isinstance(tool.get("function"), Mapping):
+        raise LabError(f'{where}: expected {{"type": "function", "function": {{...}}}}, found {shown(tool)}')
+    function = tool["function"]
+    _known(function, FIELDS, where)
+    name, description = function.get("name"), function.get("description")
+    if not isinstance(name, str):
+        raise LabError(f"{where}: 'name' is {shown(name)}, expected a text")
+    where = f"{where} {shown(name)}"
+    if not isinstance(description, str) or not description.strip():
+        raise LabError(f"{where}: no description; the model reads what a tool does")
+    parameters, required = _parameters(function.get("parameters"), where)
+    made = [make_parameter(key, schema, where) for key, schema in parameters.items()]
+    needed = tuple(one.name for one in made if one.name in required and "default" not in one.raw)
+    return Skill(Function(name, " ".join(description.split()), tuple(made), needed))
+
+
+def _parameters(found: Any, where: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return ({parameter: its schema as `make_parameter` takes it}, required names) of the schema of all arguments."""
+    found = {} if found is None else found
+    if not isinstance(found, Mapping):
+        raise LabError(f"{where}: 'parameters' is {shown(found)}, expected a JSON schema of an object")
+    _known(found, KEYWORDS, f"{where}, parameters")
+    if found and (found.get("type") != "object" or found.get("additionalProperties", False) is not False):
+        raise LabError(f"{where}: parameters: expected 'type': 'object' and no additionalProperties")
+    properties, required = found.get("properties", {}), found.get("required", [])
+    if not isinstance(properties, Mapping) or not all(isinstance(one, Mapping) for one in properties.values()):
+        raise LabError(f"{where}: 'properties' is {shown(properties)}, expected a schema for each name")
+    if not isinstance(required, list) or any(name not in properties for name in required):
+        raise LabError(f"{where}: 'required' is {shown(required)}, expected names of properties")
+    schemas = {key: _whole(_optional(schema, key in required), f"{where}, parameter {shown(key)}")
+               for key, schema in properties.items()}  # fmt: skip
+    return schemas, required
+
+
+def _optional(schema: Mapping[str, Any], required: bool) -> dict[str, Any]:
+    """Return a parameter's schema in which what may be left out has a default: null, where the type says null too."""
+    kinds = schema.get("type")
+    plain = dict(schema)
+    if isinstance(kinds, list) and len(kinds) == 2 and "null" in kinds:
+        plain["type"] = next((kind for kind in kinds if kind != "null"), "null")
+        if isinstance(schema.get("enum"), list):
+            plain["enum"] = [option for option in schema["enum"] if option is not None]
+        return {"default": None, **plain}
+    return plain if required else {"default": None, **plain}
+
+
+def _whole(schema: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return a schema with the expression that the whole text has to match; JSON Schema looks for patterns inside."""
+    pattern = schema.get("pattern")
+    if isinstance(schema.get("items"), Mapping):
+        return {**schema, "items": _whole(dict(schema["items"]), f"{where}, elements")}
+    if not isinstance(pattern, str) or inner(pattern) != pattern:
+        return {**schema, "pattern": inner(pattern)} if isinstance(pattern, str) else schema
+    if not (pattern.startswith("^") and pattern.endswith("$")) or "|" in pattern:
+        raise LabError(f"{where}: pattern {shown(pattern)}: expected one of the whole text, written '^(?:...)$'")
+    return {**schema, "pattern": pattern[1:-1]}
+
+
+def _known(found: Mapping[str, Any], names: Sequence[str], where: str) -> None:
+    for key in found:
+        if key not in names:
+            raise LabError(f"{where}: key {shown(key)} is not read here{nearest(str(key), names)}")

@@ -1,0 +1,86 @@
+"""The verbs that use a run of the task `skills`: `lab calls ask` and `lab serve`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab_lib.cli.console import console, print_line, safe_console
+from lab_lib.errors import LabError
+
+SILENCE = "Nothing was said."
+Run = Annotated[bool, typer.Option("--run", help="Run the call: a process of its own with a time limit.")]
+
+
+def ask(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN] TEXT", help="A run folder (default: the newest in runs/), and what you say."),
+    ] = None,
+    audio: Annotated[Path | None, typer.Option(help="A recording instead of TEXT (extra `speech`).")] = None,
+    run: Run = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all about the answer as JSON.")] = False,
+) -> None:
+    """Print the call that a model makes of a request, how sure it is, and what else was likely.
+
+    `none()`: nothing was asked. Exit code 1: no call; why not is said on stderr.
+    """
+    from lab_lib.serve.answers import Answer
+    from lab_lib.serve.run_model import open_assistant
+    from lab_lib.serve.show import show
+
+    folder, text = _run_and_text(words or [], audio)
+    assistant = open_assistant(folder, console)
+    said = text if audio is None else _heard(audio)
+    answers = assistant.ask(said, run=run) if said or audio is None else [Answer("", reason="nothing", said=SILENCE)]
+    if as_json:
+        print(json.dumps([asdict(answer) for answer in answers], indent=1, ensure_ascii=False))
+        fine = all(answer.call or answer.reason == "nothing" for answer in answers)
+    else:
+        out = safe_console(highlight=False, soft_wrap=True)
+        fine = show(answers, lambda line: out.print(line, markup=False), print_line)
+    raise typer.Exit(0 if fine else 1)
+
+
+def _run_and_text(words: list[str], audio: Path | None) -> tuple[str | None, str]:
+    """Return the run, None for the newest, and the text. Raises LabError for too few or too many words."""
+    if audio is None and not words:
+        raise LabError("say something: a text in quotes, or --audio FILE")
+    *runs, text = words if audio is None else [*words, ""]
+    if len(runs) > 1:
+        raise LabError(f"{len(words)} words: put what you say in quotes, after the run folder")
+    return (runs[0] if runs else None), text
+
+
+def _heard(audio: Path) -> str:
+    """Return what is said in a recording, "" where nothing is."""
+    from lab_lib.speech.recognise import recognise
+
+    found = recognise(audio).text
+    print_line(f"heard: {found or '(nothing)'}")
+    return found
+
+
+def serve(
+    folder: Annotated[str, typer.Argument(metavar="RUN", help="A run folder of the task skills.")],
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; others than this machine's are for everybody.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8000,
+    run: Annotated[bool, typer.Option("--run", help="Let the page run calls: whoever has its address.")] = False,
+) -> None:
+    """Serve a run: OpenAI's interface at /v1 for programs, and a page to type or speak requests."""
+    from importlib.util import find_spec
+
+    from lab_lib.serve.run_model import open_assistant
+
+    for package in ("fastapi", "uvicorn"):
+        if find_spec(package) is None:
+            raise LabError(f"lab serve needs the package {package}: pip install -e '.[serve]'")
+    from lab_lib.serve.http.app import serve as listen
+
+    listen(open_assistant(folder, console), host, port, run, console)

@@ -1,0 +1,137 @@
+"""How good a judge is: the figures that belong beside every score that it gives.
+
+A judge keeps the priors of what it learned from: in DailyDialog five of six utterances are neutral, and it says so when
+in doubt. A test that asks for every emotion equally often has other priors, and there the same probabilities, divided
+by the old priors, decide (`even`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from lab_lib.corpora.dailydialog.types import EMOTIONS, Talk
+from lab_lib.evaluation.emotion import score_emotions
+from lab_lib.evaluation.judges.labelled import Labelled, labelled
+
+BINS = 15  # of confidence, for the calibration error
+MOST = 500  # utterances of each emotion behind the confusion that corrects shares
+
+
+class Judge(Protocol):
+    """Says which emotion an utterance has."""
+
+    @property
+    def name(self) -> str:
+        """Its kind: tfidf or encoder."""
+
+    @property
+    def context(self) -> int:
+        """How many utterances before the judged one it reads."""
+
+    def probabilities(self, texts: Sequence[str], before: Sequence[str] = ()) -> np.ndarray:
+        """Return (texts, emotions), rows summing to 1; `before` is what was said before each text."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A judge on utterances with gold emotions. Fractions of 1; `confusion` has true emotions as rows.
+
+    `micro_emotions` and `macro_emotions` are F1 without the class neutral, in which most papers on DailyDialog report;
+    `calibration` is the expected calibration error: how far confidence and accuracy are apart.
+    """
+
+    count: int
+    accuracy: float
+    weighted_f1: float
+    macro_f1: float
+    micro_emotions: float
+    macro_emotions: float
+    calibration: float
+    log_loss: float
+    recall: Mapping[str, float | None]
+    confusion: tuple[tuple[int, ...], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {**vars(self), "confusion": [list(row) for row in self.confusion]}
+
+
+def even(probabilities: np.ndarray, priors: Sequence[float]) -> np.ndarray:
+    """Return the probabilities (texts, emotions) as they are where all emotions are equally frequent.
+
+    >>> even(np.array([[0.8, 0.2]]), [0.9, 0.1]).round(2).tolist()
+    [[0.31, 0.69]]
+    """
+    shifted = probabilities / np.asarray(priors)
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def figures(judge: Judge, data: Labelled, priors: Sequence[float] | None = None) -> Figures:
+    """Return how well a judge finds the emotions of labelled utterances; with `priors` all are equally frequent."""
+    found = judge.probabilities(data.texts, data.before)
+    if priors is not None:
+        found = even(found, priors)
+    said = found.argmax(axis=1)
+    scores = score_emotions(said.tolist(), data.labels.tolist(), resamples=0)
+    right = found[np.arange(len(data)), data.labels]
+    micro, macro = without_neutral(np.array(scores.confusion))
+    return Figures(
+        count=len(data),
+        accuracy=scores.accuracy,
+        weighted_f1=scores.weighted_f1,
+        macro_f1=scores.macro_f1,
+        micro_emotions=micro,
+        macro_emotions=macro,
+        calibration=calibration_error(found.max(axis=1), said == data.labels),
+        log_loss=float(-np.log(np.maximum(right, 1e-12)).mean()),
+        recall=scores.recall,
+        confusion=scores.confusion,
+    )
+
+
+def without_neutral(confusion: np.ndarray) -> tuple[float, float]:
+    """Return F1 over the six emotions, micro and macro, of a confusion matrix whose first class is neutral."""
+    hits, true, said = (part[1:].astype(float) for part in (confusion.diagonal(), confusion.sum(1), confusion.sum(0)))
+    each = np.divide(2 * hits, true + said, out=np.zeros(len(hits)), where=true + said > 0)
+    return float(2 * hits.sum() / max(true.sum() + said.sum(), 1)), float(each.mean())
+
+
+def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
+    """Return the mean distance of confidence and accuracy over bins of confidence, weighed by their sizes."""
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = [
+        abs(confidence[bins == one].mean() - right[bins == one].mean()) * (bins == one).sum() for one in np.unique(bins)
+    ]
+    return float(np.sum(gaps) / len(confidence))
+
+
+def last_replies(talks: Sequence[Talk], context: int = 0) -> Labelled:
+    """Return the last reply of each dialogue: what the origin's evaluation asks for, and a judge's ceiling there."""
+    ends = [Talk(talk.key, talk.said[: 2 * len(talk.turns)]) for talk in talks]
+    every, places, end = labelled(ends, context), list[int](), 0
+    for talk in ends:
+        end += len(talk.said)
+        places.append(end - 1)
+    return every.pick(np.array(places))
+
+
+def table(card: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return a card as a table, header first: one row a set of utterances."""
+    keys = ("accuracy", "weighted_f1", "macro_f1", "micro_emotions", "macro_emotions", "calibration", "log_loss")
+    names = ("accuracy", "weighted F1", "macro F1", "micro, no neutral", "macro, no neutral", "ECE", "log-loss")
+    rows: list[tuple[str, ...]] = [("utterances of", "count", *names)]
+    for name, found in card["sets"].items():
+        rows.append((name, str(found["count"]), *(f"{found[key]:.3f}" for key in keys)))
+    return rows
+
+
+def recall_table(card: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return recall and confusion of a card where all emotions count as equally frequent, header first."""
+    rows: list[tuple[str, ...]] = [("true emotion", "recall", *(f"said {name}" for name in EMOTIONS))]
+    for number, (name, row) in enumerate(zip(EMOTIONS, card["confusion"], strict=True)):
+        rows.append((name, f"{row[number] / max(sum(row), 1):.2f}", *map(str, row)))
+    return rows

@@ -1,0 +1,42 @@
+"""From an utterance with its arguments to an exemplar: the one place where templates are made and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lab_lib.exemplars.template import Ambiguous, SlotSpan, spans_by_value, template_of
+from lab_lib.exemplars.types import DONTCARE, NO_CONTEXT, AnnotatedExemplar, Context, Provenance
+
+UNFAITHFUL = "the template does not give back the utterance"
+
+
+def make_exemplar(
+    key: str,
+    utterance: str,
+    target_name: str,
+    arguments: Mapping[str, tuple[Any, ...]],
+    provenance: Provenance,
+    context: Context = NO_CONTEXT,
+    spans: Iterable[SlotSpan] = (),
+) -> AnnotatedExemplar:
+    """Return the exemplar of an utterance; values without a span are looked for in its words.
+
+    Raises Ambiguous, with the reason, when values cannot be taken out of it in one way only.
+    """
+    given = list(spans)
+    pointed = {span.slot for span in given}
+    texts = {
+        slot: [str(v) for v in values if is_sayable(v)] for slot, values in arguments.items() if slot not in pointed
+    }
+    template, words = template_of(utterance, [*given, *spans_by_value(utterance, texts, given)])
+    spoken = {slot: said for slot, said in words.items() if said != tuple(map(str, arguments.get(slot, ())))}
+    made = AnnotatedExemplar(key, utterance, template, target_name, dict(arguments), context, provenance, spoken)
+    if made.refilled != utterance:
+        raise Ambiguous(UNFAITHFUL)
+    return made
+
+
+def is_sayable(value: Any) -> bool:
+    """Return whether a value may stand in an utterance as it is: True, False, None and DONTCARE do not."""
+    return value is not None and not isinstance(value, bool) and value != DONTCARE

@@ -1,0 +1,114 @@
+"""Cases in which the answer is no: what a model has to see, or it can never say none.
+
+All are drawn with a seed and a key, so that one exemplar has the same cases whatever else is drawn.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab_lib.calls.skills.skill import Skills
+from lab_lib.exemplars.types import NONE, AnnotatedExemplar
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which of the functions on offer an utterance means; NONE where the right one is not among them."""
+
+    exemplar: AnnotatedExemplar
+    offered: tuple[str, ...]
+    answer: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Whether an utterance means the same as a template, or what a description says."""
+
+    exemplar: AnnotatedExemplar
+    other: str
+    answer: bool
+
+
+@dataclass(frozen=True)
+class SlotQuestion:
+    """Which value of a slot an utterance says; None: it says none."""
+
+    exemplar: AnnotatedExemplar
+    slot: str
+    answer: tuple[Any, ...] | None
+
+
+def choices(one: AnnotatedExemplar, retrieved: Sequence[str], seed: int) -> list[Choice]:
+    """Return the cases of an exemplar, given the functions that a retriever proposes: with all, and without the right.
+
+    An utterance that asks for no function has one case. A wrong function is taken out of the first case too, so that
+    the number of functions on offer does not say whether the right one is there.
+    """
+    offered = tuple(dict.fromkeys(name for name in retrieved if name != NONE))
+    wrong = tuple(name for name in offered if name != one.target_name)
+    if one.target_name == NONE:
+        return [Choice(one, offered, NONE)]
+    present = [one.target_name] if one.target_name not in offered else []
+    taken = random.Random(f"{seed} {one.key}").choice(wrong) if len(wrong) > 1 else None
+    first = tuple(name for name in (*offered, *present) if name != taken)
+    return [Choice(one, first, one.target_name), *([Choice(one, wrong, NONE)] if wrong else [])]
+
+
+def template_pairs(one: AnnotatedExemplar, retrieved: Iterable[AnnotatedExemplar], most: int, seed: int) -> list[Pair]:
+    """Return an utterance against templates: its own (true), and of those retrieved at most so many of each answer."""
+    others = [other for other in retrieved if other.key != one.key and other.template != one.template]
+    drawn = _drawn([Pair(one, other.template, other.target_name == one.target_name) for other in others], most, seed)
+    return [Pair(one, one.template, True), *drawn] if one.target_name != NONE else [p for p in drawn if not p.answer]
+
+
+def description_pairs(
+    one: AnnotatedExemplar, functions: Skills, retrieved: Iterable[str], most: int, seed: int
+) -> list[Pair]:
+    """Return an utterance against descriptions: that of its function (true), and at most so many of others."""
+    names = [name for name in dict.fromkeys(retrieved) if name in functions and name != one.target_name]
+    wrong = [Pair(one, functions[name].function.description, False) for name in names]
+    right = [] if one.target_name not in functions else [functions[one.target_name].function.description]
+    return [*(Pair(one, text, True) for text in right), *_drawn(wrong, most, seed)]
+
+
+def slot_questions(one: AnnotatedExemplar, functions: Skills) -> list[SlotQuestion]:
+    """Return a question for each slot of the function that is meant, those of which nothing is said among them."""
+    if one.target_name == NONE:
+        return []
+    slots = [parameter.name for parameter in functions[one.target_name].function.parameters]
+    return [SlotQuestion(one, slot, one.target_arguments.get(slot)) for slot in slots]
+
+
+def left_out(
+    exemplars: Iterable[AnnotatedExemplar], families: Iterable[str]
+) -> tuple[list[AnnotatedExemplar], list[AnnotatedExemplar]]:
+    """Return (the exemplars of other families, those of the families that are left out: the third kind of none)."""
+    away = set(families)
+    rows = list(exemplars)
+    return (
+        [one for one in rows if one.provenance.family not in away],
+        [one for one in rows if one.provenance.family in away],
+    )
+
+
+def nones_by_kind(
+    nones: Iterable[AnnotatedExemplar], away: Iterable[AnnotatedExemplar], most: int, seed: int
+) -> Mapping[str, list[AnnotatedExemplar]]:
+    """Return {kind of none: at most so many utterances}: easy, hard, and of families that are left out."""
+    rows = list(nones)
+    kinds = {kind: [one for one in rows if one.provenance.kind == kind] for kind in ("easy", "hard")}
+    kinds["family left out"] = list(away)
+    return {kind: random.Random(f"{seed} {kind}").sample(own, min(most, len(own))) for kind, own in kinds.items()}
+
+
+def _drawn(pairs: Sequence[Pair], most: int, seed: int) -> list[Pair]:
+    """Return at most so many pairs of each answer, in their order."""
+    kept: set[int] = set()
+    for answer in (True, False):
+        places = [place for place, pair in enumerate(pairs) if pair.answer is answer]
+        key = f"{seed} {pairs[0].exemplar.key} {answer}" if pairs else ""
+        kept |= set(random.Random(key).sample(places, min(most, len(places))))
+    return [pair for place, pair in enumerate(pairs) if place in kept]

@@ -1,0 +1,109 @@
+"""Templates: an utterance with its values taken out, and back.
+
+`I need two tickets to <city>` says more about the function than the name of a city does, and the values put back give
+the utterance to the character. What has two readings is refused with its reason: a template that is guessed is wrong
+in a way that nobody sees.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lab_lib.errors import LabError, shown
+
+PLACEHOLDER = re.compile(r"<([A-Za-z][A-Za-z0-9_]*)>")
+
+# Why an utterance has no template of its own.
+OVERLAP = "two slots claim the same words"
+REPEATED = "a value is said more than once, and no span says which is meant"
+SHARED = "two slots have one value, and no span says which is meant"
+LITERAL = "the utterance itself holds what looks like a placeholder"
+OUTSIDE = "a span lies outside the utterance"
+
+
+class Ambiguous(ValueError):
+    """An utterance from which its values cannot be taken out in one way only; the message is the reason."""
+
+
+@dataclass(frozen=True, order=True)
+class SlotSpan:
+    """A slot whose value is said at `utterance[start:end]`."""
+
+    start: int
+    end: int
+    slot: str
+
+
+def template_of(utterance: str, spans: Iterable[SlotSpan]) -> tuple[str, dict[str, tuple[str, ...]]]:
+    """Return (the template, {slot: its words in order}) of an utterance. Raises Ambiguous.
+
+    >>> template_of("2 to Rome", [SlotSpan(5, 9, "city"), SlotSpan(0, 1, "number")])
+    ('<number> to <city>', {'number': ('2',), 'city': ('Rome',)})
+    """
+    if PLACEHOLDER.search(utterance):
+        raise Ambiguous(LITERAL)
+    parts, words, end = list[str](), dict[str, tuple[str, ...]](), 0
+    for span in sorted(set(spans)):
+        if not 0 <= span.start < span.end <= len(utterance):
+            raise Ambiguous(OUTSIDE)
+        if span.start < end:
+            raise Ambiguous(OVERLAP)
+        parts += [utterance[end : span.start], f"<{span.slot}>"]
+        words[span.slot] = (*words.get(span.slot, ()), utterance[span.start : span.end])
+        end = span.end
+    return "".join(parts) + utterance[end:], words
+
+
+def refill(template: str, fillings: Mapping[str, Sequence[str]]) -> str:
+    """Return a template with its placeholders filled, those of one slot with its texts in order.
+
+    Raises LabError for a placeholder without a text.
+    """
+    used: dict[str, int] = {}
+
+    def fill(found: re.Match[str]) -> str:
+        slot, texts = found[1], fillings.get(found[1], ())
+        place = used[slot] = used.get(slot, -1) + 1
+        if place >= len(texts):
+            raise LabError(f"template {shown(template)}: no value for placeholder {place + 1} of '{slot}'")
+        return texts[place]
+
+    return PLACEHOLDER.sub(fill, template)
+
+
+def spans_by_value(
+    utterance: str, values: Mapping[str, Sequence[str]], taken: Iterable[SlotSpan] = ()
+) -> list[SlotSpan]:
+    """Return where values are said that no span points to: whole words, in any case, exactly once.
+
+    Longer values come first, and words that are `taken` belong to others. A value that is not said has no span. Raises
+    Ambiguous for one that is said more than once, and for one that is said once and is that of two slots.
+
+    >>> spans_by_value("from York to New York", {"to": ["New York"], "from": ["York"]})
+    [SlotSpan(start=5, end=9, slot='from'), SlotSpan(start=13, end=21, slot='to')]
+    """
+    open_text = utterance
+    for span in taken:
+        open_text = _masked(open_text, span.start, span.end)
+    pairs = {(text.lower(), slot): text for slot, texts in values.items() for text in texts if text.strip()}
+    owners: dict[str, set[str]] = {}
+    for low, slot in pairs:
+        owners.setdefault(low, set()).add(slot)
+    found = []
+    for low, slots in sorted(owners.items(), key=lambda pair: (-len(pair[0]), pair[0])):
+        places = list(re.finditer(rf"(?<!\w){re.escape(low)}(?!\w)", open_text, re.IGNORECASE))
+        if places and len(slots) > 1:
+            raise Ambiguous(SHARED)
+        if len(places) > 1:
+            raise Ambiguous(REPEATED)
+        for place in places:
+            found.append(SlotSpan(place.start(), place.end(), min(slots)))
+            open_text = _masked(open_text, place.start(), place.end())
+    return sorted(found)
+
+
+def _masked(text: str, start: int, end: int) -> str:
+    """Return a text of the same length in which nothing can be found at a place."""
+    return f"{text[:start]}{chr(0) * (end - start)}{text[end:]}"

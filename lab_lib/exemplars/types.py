@@ -1,0 +1,86 @@
+"""A labelled utterance: what was said, which function it means with which arguments, and its value-free template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab_lib.calls.skills.skill import NO_SKILL
+from lab_lib.exemplars.schema_functions import family_of
+from lab_lib.exemplars.template import refill
+
+NONE = NO_SKILL  # the target of an utterance that asks for none of the functions
+DONTCARE = "dontcare"  # the value of a slot to which the user is indifferent, as SGD and MultiWOZ write it
+EASY, HARD = "easy", "hard"  # kinds of none: thanks and goodbye; a turn that goes on with what was asked before
+
+
+@dataclass(frozen=True)
+class Context:
+    """What stands before the utterance: the function that is open (`frame`), the slot that was asked for; or ""."""
+
+    frame: str = ""
+    slot: str = ""
+
+
+NO_CONTEXT = Context()
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where an exemplar is from. `service` is the interface it was said to (`Restaurants_2`), `turn` counts from 0.
+
+    `kind` says of an utterance without a function why it has none: EASY or HARD.
+    """
+
+    corpus: str
+    split: str
+    record: str
+    turn: int = 0
+    service: str = ""
+    kind: str = ""
+
+    @property
+    def family(self) -> str:
+        """The service without its number: interfaces to the same kind of thing.
+
+        >>> Provenance("sgd", "train", "1_00000", service="Restaurants_2").family
+        'Restaurants'
+        """
+        return family_of(self.service)
+
+
+UNKNOWN = Provenance("", "", "")
+
+
+@dataclass(frozen=True)
+class AnnotatedExemplar:
+    """One labelled utterance. Each argument is the tuple of its values: one, as a rule.
+
+    In the template `<slot>` stands for what was said of a slot. That is the slot's values in their order, or what
+    `spoken` has for it: the user's own words where they differ from the values. A slot without a placeholder was not
+    said in words that can be found (`pets_allowed=True`).
+
+    >>> one = AnnotatedExemplar("a", "two to Rome", "two to <city>", "buy_ticket", {"city": ("Rome",), "number": (2,)})
+    >>> one.refilled
+    'two to Rome'
+    """
+
+    key: str
+    utterance: str
+    template: str
+    target_name: str
+    target_arguments: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    context: Context = NO_CONTEXT
+    provenance: Provenance = UNKNOWN
+    spoken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def fillings(self) -> dict[str, tuple[str, ...]]:
+        """{slot: what was said of it, in order}."""
+        return {slot: tuple(map(str, values)) for slot, values in self.target_arguments.items()} | dict(self.spoken)
+
+    @property
+    def refilled(self) -> str:
+        """The template with its values put back: the utterance. Raises LabError where they do not fit."""
+        return refill(self.template, self.fillings)

@@ -1,0 +1,1 @@
+"""Preference pairs: best and worst of several answers of a run."""

@@ -1,0 +1,71 @@
+"""What an assistant makes of one request, as data: for the terminal, for programs and for the page alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab_lib.calls.call import Call
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a model wrote when it was asked for a call of one skill.
+
+    `probability` is that of the text behind the skill's name; `finished` is False where the tokens ran out.
+    """
+
+    text: str
+    probability: float
+    finished: bool = True
+    prompt_tokens: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Option:
+    """A skill that could have been meant, `none` among them, and how likely the model finds it."""
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class RunnerUp:
+    """The call of the next likely skill, as the model would have written it; probabilities as those of an answer."""
+
+    text: str
+    probability: float
+    text_probability: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one request was understood as.
+
+    `call` is the text of the checked call, "" where there is none; `name` and `arguments` are its parts. `probability`
+    is that of the skill (or of `none`) among all names, `text_probability` that of the text behind the name. Where
+    there is no call, `reason` says why in one word ("nothing", "missing", "several", "unfinished", or a key of the
+    REASONS in `calls`) and `said` in a sentence; a missing argument is asked for. `options` are all skills, likeliest
+    first. `result` is what the skill said when the call was run.
+    """
+
+    utterance: str
+    call: str = ""
+    name: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    probability: float = 0.0
+    text_probability: float = 0.0
+    reason: str = ""
+    said: str = ""
+    written: str = ""
+    options: list[Option] = field(default_factory=list)
+    runner_up: RunnerUp | None = None
+    result: str | None = None
+    prompt_tokens: int = 0
+    tokens: int = 0
+
+    @property
+    def checked(self) -> Call:
+        """The call as data; only an answer with a `call` has one."""
+        return Call(self.name, dict(self.arguments.items()))

@@ -1,0 +1,100 @@
+"""The application: routers behind one guard, every refusal in one error model; and serving it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from rich.console import Console
+from starlette.exceptions import HTTPException
+
+from lab_lib.errors import LabError, one_line, shown
+from lab_lib.serve.assistant import LIMIT, Assistant, Busy
+from lab_lib.serve.http import ask, completions, page, speech
+from lab_lib.serve.http.guard import Guard
+from lab_lib.serve.http.problems import Refusal, problem
+
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def make_app(routers: Sequence[APIRouter], hosts: Sequence[str] = ()) -> FastAPI:
+    """Return the application of some routers. `hosts` are the names it answers to; none: it answers to any."""
+    app = FastAPI(title="lab serve", docs_url=None, redoc_url=None, redirect_slashes=False)
+    for router in routers:
+        app.include_router(router)
+    app.add_middleware(Guard, hosts=frozenset(hosts))
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(LabError, _cannot)
+    return app
+
+
+def assistant_routers(assistant: Assistant, key: str | None) -> list[APIRouter]:
+    """Return the routers of an assistant. `key` is what a request to run calls has to know; None: no call is run."""
+    return [page.router(), ask.router(assistant, key), completions.router(assistant), speech.router()]
+
+
+def serve(assistant: Assistant, host: str, port: int, run: bool, console: Console) -> None:
+    """Serve until Ctrl-C. Raises LabError for an address that cannot be listened on."""
+    listening = listen_on(host, port)
+    assistant.limit = LIMIT
+    port = listening.getsockname()[1]
+    key = secrets.token_urlsafe(24) if run else None
+    known = [f"{name}:{port}" for name in LOOPBACK] if host in LOOPBACK else []
+    app = make_app(assistant_routers(assistant, key), known)
+    address = f"http://{host if host in LOOPBACK else socket.gethostname()}:{port}"
+    console.print(f"page: {address}/{f'#{key}' if key else ''}   API: {address}/v1   Ctrl-C ends", soft_wrap=True,
+                  highlight=False)  # fmt: skip
+    if not known:
+        console.print(f"note: everybody who reaches {host}:{port} can use this model", highlight=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    with suppress(KeyboardInterrupt):  # uvicorn lets what is being answered end, and raises it again
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[listening])
+    console.print("ended")
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises LabError for an address that cannot be listened on."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise LabError(f"--host {host} --port {port}: {reason}; choose another, or leave them out") from None
+
+
+def _answer(status: int, message: str, param: str | None = None) -> JSONResponse:
+    headers = {"Retry-After": "1"} if status == 503 else None
+    return JSONResponse(problem(status, message, param), status, headers)
+
+
+async def _malformed(request: Request, error: Exception) -> JSONResponse:
+    """Name the first thing that is wrong with a request, and where."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = ".".join(str(step) for step in first["loc"] if step != "body")
+    found = f", found {shown(first['input'])}" if first["type"] != "missing" else ""
+    more = f" (and {len(error.errors()) - 1} more)" if len(error.errors()) > 1 else ""
+    return _answer(422, one_line(f"{place}: {first['msg']}{found}{more}"), place)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    words = {404: "there is no such path", 405: "this path has another method"}
+    return _answer(error.status_code, words.get(error.status_code, str(error.detail)))
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)
+    return _answer(error.status, one_line(str(error)), error.param)
+
+
+async def _cannot(request: Request, error: Exception) -> JSONResponse:
+    return _answer(503 if isinstance(error, Busy) else 422, str(error))

@@ -1,0 +1,85 @@
+"""A conversation with a model that replies with a chosen emotion: the user's emotion is what a judge finds.
+
+The templates write the user's emotion too, and nobody tags what they say; so the first judge does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from lab_lib.corpora.dailydialog.types import ACTS, EMOTIONS, Talk, Utterance
+from lab_lib.errors import LabError, nearest
+from lab_lib.evaluation.judges.card import even
+from lab_lib.evaluation.judges.store import Found
+from lab_lib.prompts.conversation import Conversation, converse
+from lab_lib.tasks.emotion_text import history, layout, messages
+
+
+class Conversing:
+    """The part of the task emotion that holds a conversation: one reply a turn, with the emotion chosen at the time."""
+
+    choices: ClassVar[tuple[str, ...]] = EMOTIONS
+    chosen: str = EMOTIONS[0]
+    talking = False
+    given: Sequence[str] = ()  # the emotions that the replies so far were asked for
+    config: Any
+    data: Any
+    prompt: Any
+    decoding: Any
+    judges: Any  # list[Found]
+
+    def for_chat(self) -> Any:
+        """Return the task as a conversation."""
+        task = type(self)(self.config, self.data, self.prompt, replace(self.decoding, history="own"))  # type: ignore[call-arg]
+        task.talking = True
+        return task
+
+    def choose(self, choice: str) -> None:
+        """Reply with this emotion from now on. Raises LabError naming the nearest one."""
+        if choice not in EMOTIONS:
+            raise LabError(f"no emotion '{choice}'{nearest(choice, EMOTIONS)}")
+        self.chosen = choice
+
+    def item_from(self, request: Mapping[str, Any]) -> Talk:
+        """Return the conversation so far with a reply to come, all with their emotions."""
+        said = list[Utterance]()
+        for place, message in enumerate(request["messages"]):
+            text = message["content"]
+            said.append(self._heard(text) if place % 2 == 0 else _said(text, self._past(place // 2)))
+        return Talk("chat", (*said, _said("", self.chosen)))
+
+    def _past(self, turn: int) -> str:
+        return self.given[turn] if turn < len(self.given) else EMOTIONS[0]
+
+    def _heard(self, text: str) -> Utterance:
+        found = self.judges[0].judge.probabilities([text])[0]
+        return _said(text, EMOTIONS[int(found.argmax())])
+
+    def conversation(self, item: Talk, tokenizer: Any) -> Conversation:
+        """Yield a prompt for every reply; what the model wrote before stands in the history."""
+        said, where = messages(item, self.config.template, self.prompt.instruction), self.config.template
+        room = self.decoding.max_new_tokens
+        return converse(said, item.key, tokenizer, self.prompt, room, layout=layout(tokenizer, self.prompt, where))
+
+    def chat_remarks(self, item: Talk, reply: str) -> Sequence[str]:
+        """Return what was heard and asked for, and what the judges find in the reply."""
+        found = ", by the judge ".join(_verdict(one, item, reply) for one in self.judges)
+        heard, asked = history(item)[-1].emotion, item.turns[-1][1].emotion
+        return [f"you: {heard}; asked for: {asked}; the reply is, by the judge {found}"]
+
+    def answered(self, item: Talk) -> None:
+        """Keep what the replies were asked for."""
+        self.given = [reply.emotion for _, reply in item.turns]
+
+
+def _verdict(found: Found, item: Talk, reply: str) -> str:
+    context = found.judge.context
+    before = [" ".join(said.text for said in history(item)[-context:])] if context else []
+    row = even(found.judge.probabilities([reply], before), found.card["priors"])[0]
+    return f"{found.card['judge']}: {EMOTIONS[int(row.argmax())]} ({row.max():.0%})"
+
+
+def _said(text: str, emotion: str) -> Utterance:
+    return Utterance(text, emotion, ACTS[0])

@@ -1,0 +1,48 @@
+"""How likely a language model that did not write them finds replies, behind their histories."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lab_lib.corpora.dailydialog.types import Talk
+from lab_lib.evaluation.perplexity import Text, model_log_probs, text_counts
+from lab_lib.models.config import ModelConfig
+from lab_lib.tasks.emotion_measures import Replies
+from lab_lib.tasks.emotion_text import history
+
+LONGEST = 512  # tokens that are read of a history with its reply
+
+
+class Fluency:
+    """A model that judges; it is loaded when it is first asked, and what it has judged once it keeps."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._found: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def counts(self, replies: Replies) -> np.ndarray:
+        """Return for each reply (minus its log probability, its words), those of an empty one 0."""
+        pairs = zip(replies.place, replies.texts, strict=True)
+        return np.array([self._one(replies.talks[place], text) for place, text in pairs])
+
+    def _one(self, talk: Talk, reply: str) -> tuple[float, float]:
+        key = (talk.key, reply)
+        if key not in self._found:
+            tokenizer, log_probs = self._model
+            past = tokenizer(" ".join(one.text for one in history(talk)))["input_ids"][-LONGEST // 2 :]
+            ids = tokenizer(f" {reply}", add_special_tokens=False)["input_ids"] if reply else []
+            counted = (False,) * len(past) + (True,) * len(ids)
+            loss, _, words = text_counts(Text((*past, *ids), counted, len(reply.split())), log_probs, LONGEST)
+            self._found[key] = (loss, words)
+        return self._found[key]
+
+    @cached_property
+    def _model(self) -> tuple[Any, Any]:
+        from lab_lib.models.model import generation_mode, load_model
+
+        loaded = load_model(ModelConfig(self.name, quantisation="none"))
+        generation_mode(loaded.model)
+        return loaded.tokenizer, model_log_probs(loaded.model)

@@ -1,0 +1,30 @@
+"""What a task says about preferences: which of two answers is the better one, and the pairs to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lab_lib.errors import LabError
+
+if TYPE_CHECKING:
+    from lab_lib.training.preferences import Preference
+
+
+class Preferring:
+    """The part of a task that training.objective=dpo and `lab pairs` ask; by default there are no preferences."""
+
+    name: ClassVar[str]
+
+    def preferences(self, item: Any, tokenizer: Any) -> list[Preference]:
+        """Return the preference pairs of an item."""
+        return []
+
+    def rewards(self, item: Any, answers: Sequence[Mapping[str, Any]]) -> list[float]:
+        """Return how good answers to prompts of an item are; each has its `response` and the facts of its prompt."""
+        raise LabError(f"task {self.name}: nothing says which of two answers is the better one")
+
+    @property
+    def prefers(self) -> bool:
+        """Whether `preferences` gives anything."""
+        return type(self).preferences is not Preferring.preferences

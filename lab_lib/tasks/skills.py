@@ -1,0 +1,261 @@
+"""Skills: from what a user says to the call of a skill, or to `none()` where nothing was asked of the assistant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from lab_lib.calls.call import Call
+from lab_lib.calls.skills.check import NONE, call_text
+from lab_lib.calls.skills.gbnf import gbnf
+from lab_lib.calls.skills.lark import call_grammar, longest_call
+from lab_lib.calls.skills.load import load_skills, skill_path
+from lab_lib.calls.skills.skill import Skills
+from lab_lib.corpora.chats.types import Said
+from lab_lib.decoding.candidates import Candidates
+from lab_lib.decoding.grammar import Grammar, require_llguidance
+from lab_lib.errors import LabError
+from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.none_scores import NAMES, THRESHOLD, choose_threshold
+from lab_lib.evaluation.scores import Metric, Predictions, Row, Scores
+from lab_lib.evaluation.skill_scores import score_skills, skill_metrics
+from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.conversation import Conversation, question
+from lab_lib.prompts.encode import Example, Prompt, training_examples
+from lab_lib.prompts.messages import Message
+from lab_lib.prompts.templates import layout_for
+from lab_lib.tasks import TaskConfig
+from lab_lib.tasks.base import ItemView, Public, Task, TurnView, Words, files_below
+from lab_lib.tasks.skills_answers import grammar_of, name_spellings
+from lab_lib.tasks.skills_baselines import baseline_rows
+from lab_lib.tasks.skills_data import Corpus, SkillItem, corpus_path, read_corpus
+from lab_lib.tasks.skills_spoken import HEARD, SPOKEN, as_heard, as_learned
+from lab_lib.tasks.skills_text import Describe, skill_messages
+from lab_lib.tasks.skills_variants import Pool, copies, known_values
+
+FREE = "free"  # the variant without a grammar
+
+
+@dataclass(frozen=True)
+class SkillsConfig(TaskConfig):
+    """Which skills there are, and what a prompt says of them."""
+
+    # Files of skills, .py (imported: your own code) or .yaml; `home` are the ten of the course.
+    skills: tuple[str, ...] = ("home",)
+    # What every prompt says of them. nothing: the model learns them by heart, which costs no token. signatures, texts:
+    # the model may read about skills that it was not trained on; for the ten of the course that is 300 to 650 tokens a
+    # prompt. tools: the section of the tokenizer's own chat template.
+    describe: Describe = "nothing"
+    # free: the model writes what it likes. constrained: a grammar of the skills leaves only tokens that make a call
+    # which they accept (extra `constrained`). both: one row of each; the row `fine-tuned` is the constrained one.
+    answers: Literal["free", "constrained", "both"] = "free"
+    # Copies of each training request with other values (those of other training requests), casing and punctuation.
+    copies: int = 0
+    # The share of the training requests, and of copies, that are learned as a recogniser might write them: without
+    # marks, with fillers and words that sound alike (speech/noise.py). Above 0 for a model that listens.
+    spoken: float = 0.0
+    # True: one row more, on the test requests as a recogniser might write them. `lab calls speech` takes a real one.
+    spoken_test: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse fewer copies than none, and a share that is none."""
+        if self.copies < 0:
+            raise LabError(f"task.copies={self.copies}: expected 0 or more")
+        if not 0 <= self.spoken <= 1:
+            raise LabError(f"task.spoken={self.spoken}: a share of the training requests, between 0 and 1")
+
+
+class SkillsTask(Task[SkillItem]):
+    """One item is what was said; its one answer is the text of a call."""
+
+    name = "skills"
+    Config = SkillsConfig
+    main = "exact_macro"
+    submitted = ("response", "stopped", NAMES, THRESHOLD)
+    words = Words("request", "requests", "call", "calls", facts="skill")
+    public: ClassVar[Mapping[str, Public]] = {"home": Public("Spoken requests for ten skills")}
+    with_effect = ("data.seed",)  # it draws the dev set
+    instead_of_chat = "ask it with 'lab calls ask'"
+
+    def __init__(self, *settings: Any) -> None:
+        """Keep the settings. Raises LabError for a description that the template has no place for."""
+        super().__init__(*settings)
+        if self.config.describe == "tools" and self.prompt.template != "chat":
+            raise LabError("task.describe=tools needs prompt.template=chat: it is a section of chat templates")
+        free, heard = self.config.answers == "both", self.config.spoken_test
+        self.variants = (*([FREE] if free else []), *([SPOKEN] if heard else []))
+        self.threshold: float | None = None  # probability of none from which on nothing is called; chosen on dev
+        self._grammars: dict[Any, Grammar] = {}
+        self._names: dict[Any, Candidates] = {}
+
+    # ---- data --------------------------------------------------------------------------------------------------
+    @cached_property
+    def skills(self) -> Skills:
+        """The skills on offer, read once."""
+        return load_skills(self.config.skills)
+
+    @cached_property
+    def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]  # known once the skills are
+        """The metrics of all skills together, then of each."""
+        return skill_metrics(list(self.skills))
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The corpus, read once."""
+        return read_corpus(self.data.corpus, self.skills, self.data.seed)
+
+    def load(self) -> Mapping[str, Sequence[SkillItem]]:
+        """Return the items by split."""
+        return self.corpus.splits
+
+    def dropped(self) -> Sequence[str]:
+        """Return the sizes of the splits, and how long a call may be where the grammar does not end it in time."""
+        room = self.decoding.max_new_tokens
+        if self.config.answers == "free" or room > (longest := longest_call(self.skills)):
+            return self.corpus.lines
+        line = f"the grammar has calls of up to {longest} bytes; one of more than {room} tokens is cut: unfinished"
+        return [*self.corpus.lines, f"{line} (decoding.max_new_tokens)"]
+
+    def files(self) -> Mapping[str, Path]:
+        """Return the files of the skills and of the corpus."""
+        paths = [skill_path(name) for name in self.config.skills]
+        return {**files_below(corpus_path(self.data.corpus)), **{f"skills/{path.name}": path for path in paths}}
+
+    def text(self, item: SkillItem) -> str:
+        """Return what was said."""
+        return item.text
+
+    def without_effect(self) -> Mapping[str, str]:
+        """A request has one answer, so it is one example, no answer stands before it, and no plan is written."""
+        alone = "for task skills: a request has one answer"
+        found = {"decoding.history": alone, "decoding.plan_bias": alone}
+        return found if self.prompt.format == "pairs" else {**found, "prompt.format": alone}
+
+    # ---- model -------------------------------------------------------------------------------------------------
+    def messages(self, item: SkillItem) -> list[Message]:
+        """Return the messages of an item, see `skill_messages`."""
+        return skill_messages(item.said, item.call, item.skills, self.config.describe, self.prompt.instruction)
+
+    @property
+    def layout(self) -> PromptConfig:
+        """The settings of prompts: only the last answer is supervised, so an example is a turn."""
+        return self.prompt if self.prompt.format == "pairs" else replace(self.prompt, format="turns")
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The values of training requests, for copies."""
+        return known_values(self.load().get(self.data.train, ()))
+
+    def examples(self, item: SkillItem, tokenizer: Any) -> list[Example]:
+        """Return the example of an item, what was said and its call; of a training item those of its copies too."""
+        count, seed = self.config.copies if item.learned else 0, self.data.seed
+        every = [item, *(copies(item, self.pool, count, seed) if count else ())]
+        learned = [as_learned(one, self.config.spoken, seed + place) for place, one in enumerate(every)]
+        made = [training_examples(self.messages(one), one.key, tokenizer, self.layout) for one in learned]
+        return [example for examples in made for example in examples]
+
+    def converse(self, item: SkillItem, tokenizer: Any, variant: str = "") -> Conversation:
+        """Yield the one prompt of an item: the beginning of its example."""
+        constrained = self.config.answers != "free" and variant != FREE
+        if variant == SPOKEN:
+            heard = as_heard(item, self.data.seed)
+            yield replace(self.question(heard, tokenizer, constrained), facts={HEARD: heard.utterance})
+        else:
+            yield self.question(item, tokenizer, constrained)
+
+    def question(self, item: SkillItem, tokenizer: Any, constrained: bool = False) -> Prompt:
+        """Return the prompt of an item; `constrained` by the grammar of the skills.
+
+        Its facts are the log probabilities of the skills' names and the threshold, where a run has measured them.
+        """
+        *said, asked = self.messages(item)
+        room = min(self.decoding.max_new_tokens, self.prompt.max_tokens // 2)  # a call may be longer than prompts are
+        prompt = question(said, asked, item.key, layout_for(tokenizer, self.layout), room)
+        constraint = self.grammar(tokenizer).constraint() if constrained else None
+        return replace(prompt, turn=0, facts=self._measured(item.key), constraint=constraint)
+
+    def _measured(self, key: str) -> dict[str, Any]:
+        if key not in self.log_probs:
+            return {}
+        names = {NAMES: {name: round(value, 4) for name, value in self.log_probs[key].items()}}
+        return names if self.threshold is None else {**names, THRESHOLD: self.threshold}
+
+    def interactive(self, variant: str = "") -> bool:
+        """Whether prompts are of another kind than those of the main row: without the grammar, or as they are heard."""
+        return variant in (FREE, SPOKEN)
+
+    def written(self, call: Call, tokenizer: Any) -> tuple[int, ...]:
+        """Return the ids that the model learns to write for a call, EOS last."""
+        messages = skill_messages((Said("user", "hello"),), call, self.skills, "nothing")
+        (example,) = training_examples(messages, "a call", tokenizer, self.layout)
+        return tuple(id for id, counts in zip(example.ids, example.loss_mask, strict=True) if counts)
+
+    def grammar(self, tokenizer: Any) -> Grammar:
+        """Return the grammar of the skills for a tokenizer, compiled once."""
+        if tokenizer not in self._grammars:
+            self._grammars[tokenizer] = grammar_of(self.skills, lambda call: self.written(call, tokenizer), tokenizer)
+        return self._grammars[tokenizer]
+
+    def candidates(self, item: SkillItem, tokenizer: Any) -> Candidates:
+        """Return the names of the skills, and `none`, as the model would begin to write them."""
+        if tokenizer not in self._names:
+            written = lambda call: self.written(call, tokenizer)  # noqa: E731
+            self._names[tokenizer] = name_spellings(self.skills, written, tokenizer)
+        return self._names[tokenizer]
+
+    def calibrate(self, dev: Sequence[SkillItem]) -> None:
+        """Choose the threshold on the probability of none."""
+        self.threshold = choose_threshold([(self.log_probs[one.key], one.call.name) for one in dev])
+
+    def check_packages(self) -> None:
+        """Raise LabError where the grammar's package is not installed."""
+        if self.config.answers != "free":
+            require_llguidance(f"task.answers={self.config.answers}")
+
+    def check_tokenizer(self, tokenizer: Any) -> None:
+        """Raise LabError where the tokenizer has no place for the tools, or the grammar cannot be compiled for it."""
+        self.question(self.item_from({"messages": [{"role": "user", "content": "hello"}]}), tokenizer)
+        if self.config.answers != "free":
+            self.grammar(tokenizer)
+
+    def item_from(self, request: Mapping[str, Any]) -> SkillItem:
+        """Return the item of a request: {"messages": [{"role", "content"}, ...]}, the last one a user's."""
+        said = tuple(Said(message["role"], message["content"]) for message in request["messages"])
+        if not said or said[-1].role != "user":
+            raise LabError("a request ends with the words of a user")
+        return SkillItem("request", said, NONE, self.skills)
+
+    @property
+    def converses(self) -> bool:
+        """A call is not an answer to go on talking about: `lab calls ask` is for people."""
+        return False
+
+    def beside_model(self) -> Mapping[str, str]:
+        """Return the grammar of the calls, as llguidance and as llama.cpp read it."""
+        try:
+            for_llama = gbnf(self.skills)
+        except LabError as error:
+            for_llama = f"# no grammar in GBNF: {error}\n"
+        return {"skills.lark": call_grammar(self.skills), "skills.gbnf": for_llama}
+
+    # ---- judgement ---------------------------------------------------------------------------------------------
+    def score(self, items: Sequence[SkillItem], predictions: Predictions, settings: EvaluateConfig) -> Scores:
+        """Judge the calls, see `score_skills`."""
+        return score_skills({item.key: item.call for item in items}, predictions, self.skills, settings)
+
+    def baselines(self, items: Sequence[SkillItem], source: Sequence[SkillItem], seed: int) -> list[Row]:
+        """Return the gold calls, always none, keywords and the call of the nearest example."""
+        return baseline_rows(items, source)
+
+    def words_of(self, answer: Mapping[str, Any]) -> str:
+        """Return the words of an answer, without the figures beside it."""
+        return super().words_of({"response": answer["response"]})
+
+    def view(self, item: SkillItem, rows: Sequence[Row]) -> ItemView:
+        """Return the request with the right call and every system's; the fact is the skill."""
+        systems = [row for row in rows if row.kind not in ("oracle", "trivial") and item.key in row.predictions]
+        answers = {row.name: row.predictions[item.key][0]["response"] for row in systems}
+        return ItemView(item.key, (TurnView(item.text, call_text(item.call), answers),), {item.call.name: {}})

@@ -1,0 +1,57 @@
+"""What a model may answer: the grammar of the skills for its tokenizer, and the tokens by which it names a skill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lab_lib.calls.call import Call
+from lab_lib.calls.schema import Function
+from lab_lib.calls.skills.check import NONE, call_text
+from lab_lib.calls.skills.lark import call_grammar
+from lab_lib.calls.skills.skill import NO_SKILL, Skills
+from lab_lib.decoding.grammar import Grammar, token_bytes
+from lab_lib.errors import LabError
+
+# A call -> the ids that a model learns to write for it, EOS last.
+Written = Callable[[Call], Sequence[int]]
+
+
+def grammar_of(skills: Skills, written: Written, tokenizer: Any, none: bool = True) -> Grammar:
+    """Return the grammar of the calls of some skills as a model writes them; without `none`, a skill has to be called.
+
+    What stands around a call (the space behind `bot>`) belongs to it.
+    """
+    before, middle, after = token_bytes(written(NONE)[:-1], tokenizer).partition(call_text(NONE).encode())
+    if not middle:
+        raise LabError(f"this tokenizer cannot write {call_text(NONE)}")
+    return Grammar(call_grammar(skills, before.decode(), after.decode(), none), tokenizer)
+
+
+def name_spellings(skills: Skills, written: Written, tokenizer: Any) -> dict[str, list[list[int]]]:
+    """Return {name: the tokens that say it, up to the opening bracket, in each way that they may go on}, `none` too.
+
+    The bracket is among them, because `set` is the beginning of `set_timer`; what may follow it can change its token.
+    """
+    found = {NO_SKILL: [_up_to_bracket(written(NONE), NO_SKILL, tokenizer)]}
+    for name, skill in skills.items():
+        ways = [_up_to_bracket(written(call), name, tokenizer) for call in _beginnings(skill.function)]
+        found[name] = [list(ids) for ids in dict.fromkeys(map(tuple, ways))]
+    return found
+
+
+def _beginnings(function: Function) -> list[Call]:
+    """Return a call for each argument that may come first, and one without arguments where that is allowed."""
+    first = []
+    for parameter in function.parameters:
+        first.append(Call(function.name, {parameter.name: "a" if parameter.type == "string" else 1}))
+        if parameter.name in function.required:
+            return first
+    return [*first, Call(function.name, {})]
+
+
+def _up_to_bracket(ids: Sequence[int], name: str, tokenizer: Any) -> list[int]:
+    for end in range(1, len(ids)):
+        if tokenizer.decode(ids[:end], skip_special_tokens=True).strip().startswith(f"{name}("):
+            return list(ids[:end])
+    raise LabError(f"this tokenizer cannot write the name {name}(")

@@ -1,0 +1,99 @@
+"""More examples out of training examples: the same wording with other values, and small differences in its form.
+
+Values are swapped where a request has the words of its call, among the values that training requests have for the same
+parameter: `rain in Oslo` becomes `rain in San Diego`, in the call too. Nothing is taken from anywhere else.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lab_lib.calls.call import Call
+from lab_lib.calls.skills.check import CallRefused, check_call
+from lab_lib.calls.skills.skill import NO_SKILL
+from lab_lib.tasks.skills_data import SkillItem
+
+SWAPPED, RESHAPED = 0.8, 0.5  # shares of the copies in which a value is another one, and the form is
+Pool = Mapping[tuple[str, str], Sequence[Any]]  # (skill, parameter) -> the values that requests have word for word
+
+
+def known_values(items: Sequence[SkillItem]) -> Pool:
+    """Return the values of the calls of some items that stand in their requests word for word."""
+    found: dict[tuple[str, str], dict[Any, None]] = {}
+    for item in items:
+        for name, value in item.call.arguments.items():
+            for part in value if isinstance(value, list) else [value]:
+                if _place(part, item.utterance):
+                    found.setdefault((item.call.name, str(name)), {})[part] = None
+    return {key: list(values) for key, values in found.items()}
+
+
+def copies(item: SkillItem, pool: Pool, count: int, seed: int) -> list[SkillItem]:
+    """Return `count` copies of an item with other values or another form, those that differ from it and each other.
+
+    The same seed gives the same copies, whatever other items there are.
+    """
+    rng = random.Random(f"{seed}/{item.key}")
+    made = [_copy(item, pool, rng) for _ in range(count)]
+    apart = {one.text: one for one in made if one.text != item.text}
+    return list(apart.values())
+
+
+def _copy(item: SkillItem, pool: Pool, rng: random.Random) -> SkillItem:
+    text, arguments = item.utterance, dict(item.call.arguments)
+    for name, value in item.call.arguments.items():
+        known = pool.get((item.call.name, str(name)), ())
+        if known and rng.random() < SWAPPED:
+            text, arguments[name] = _swapped(text, value, known, rng)
+    if rng.random() < RESHAPED:
+        text = _reshaped(text, arguments, rng)
+    said = (*item.said[:-1], replace(item.said[-1], text=text))
+    if item.call.name == NO_SKILL:
+        return replace(item, said=said)
+    try:
+        return replace(item, said=said, call=check_call(Call(item.call.name, arguments), item.skills))
+    except CallRefused:  # km to km, say: no call to learn
+        return item
+
+
+def _swapped(text: str, value: Any, known: Sequence[Any], rng: random.Random) -> tuple[str, Any]:
+    """Return a request and a value (or list), each part that is said word for word replaced by another one."""
+    parts = value if isinstance(value, list) else [value]
+    found = []
+    for part in parts:
+        place, other = _place(part, text), rng.choice(known)
+        if place is None or other in found or other in parts:
+            found.append(part)
+            continue
+        text = f"{text[: place.start()]}{_said(other)}{text[place.end() :]}"
+        found.append(other)
+    return text, found if isinstance(value, list) else found[0]
+
+
+def _place(value: Any, text: str) -> re.Match[str] | None:
+    """Return where a value is said, the only place of these words; None for truth values and what is said otherwise."""
+    if isinstance(value, bool):
+        return None
+    found = list(re.finditer(rf"(?<![\w.]){re.escape(_said(value))}(?![\w.]\w)(?!\w)", text))
+    return found[0] if len(found) == 1 else None
+
+
+def _said(value: Any) -> str:
+    """Return the words of a value; 18.0 is said as 18."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _reshaped(text: str, arguments: Mapping[Any, Any], rng: random.Random) -> str:
+    """Return a request with another mark at its end, and its first letter small or large unless a value has it."""
+    bare = text.rstrip(".!?")
+    text = bare + rng.choice(["", "", ".", text[len(bare) :]])
+    first = text.split(maxsplit=1)[0] if text.split() else ""
+    said = " ".join(str(value) for value in arguments.values())
+    if first.strip(".,!?") in said or first[1:] != first[1:].lower() or first.startswith("I'") or first == "I":
+        return text
+    change = rng.choice([str.lower, str.upper])
+    return change(text[0]) + text[1:]

@@ -1,0 +1,26 @@
+"""`lab understand convert`: a corpus as files of exemplars and functions, which anybody can read and edit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab_lib.errors import LabError
+from lab_lib.exemplars.corpus import ExemplarCorpus
+from lab_lib.exemplars.files import EXEMPLARS, FUNCTIONS, write_exemplars, write_functions
+from lab_lib.exemplars.select import at_most
+
+
+def write_corpus(corpus: ExemplarCorpus, out: Path, per_function: int | None, nones: int | None, seed: int) -> Path:
+    """Write every split with its functions into a new folder.
+
+    At most `per_function` exemplars of each function and `nones` utterances without one are drawn with the seed; None:
+    all. Raises LabError for a folder that holds something.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise LabError(f"{out}: not empty; a corpus is written into a new folder")
+    for split, part in corpus.parts.items():
+        kept = list(part.exemplars) if per_function is None else at_most(part.exemplars, per_function, seed)
+        without = list(part.nones) if nones is None else at_most(part.nones, nones, seed)
+        write_exemplars(out / split / EXEMPLARS, [*kept, *without])
+        write_functions(out / split / FUNCTIONS, part.functions)
+    return out

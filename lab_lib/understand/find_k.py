@@ -1,0 +1,148 @@
+"""`lab understand find-k`: how many descriptions and how many exemplars a prompt needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lab_lib.calls.skills.skill import Skills, prompt_text
+from lab_lib.config import as_dict
+from lab_lib.errors import LabError
+from lab_lib.exemplars.corpus import ExemplarCorpus
+from lab_lib.exemplars.types import AnnotatedExemplar
+from lab_lib.files import write_json
+from lab_lib.retrieval.encoder import Encoder
+from lab_lib.retrieval.recall import Costs, Point, Retrieved, cheapest, grid, recall_at, retrieve
+from lab_lib.retrieval.retriever import Retriever
+from lab_lib.understand.data import Asked, IndexConfig
+
+CURVE = (1, 2, 4, 8, 16)  # k at which recall is printed for descriptions and for exemplars alone
+
+
+@dataclass(frozen=True)
+class FindKConfig(IndexConfig):
+    """Which k are tried, and what is wanted of them."""
+
+    wanted: float = 0.99  # recall that the lower end of the interval has to reach
+    # Not 0, though it is often the cheapest: only its description can find a function that has no exemplar yet.
+    descriptions: tuple[int, ...] = (1, 2, 3, 4, 6, 8, 12, 16)
+    exemplars: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 12, 16)
+    tokenizer: str = "lab-tiny"  # the model whose tokens are counted
+
+    def __post_init__(self) -> None:
+        """Refuse a recall that is none, and k that are none."""
+        super().__post_init__()
+        if not 0 < self.wanted < 1:
+            raise LabError(f"wanted={self.wanted}: a recall between 0 and 1; 1 is never certain")
+        if min((*self.descriptions, *self.exemplars), default=-1) < 0 or max((*self.descriptions, *self.exemplars)) < 1:
+            raise LabError("descriptions, exemplars: each a list of numbers from 0 on, with one above 0")
+
+
+@dataclass(frozen=True)
+class KFound:
+    """The points of the grid, the chosen one (None where none reaches what is wanted, with the reason), and curves."""
+
+    config: FindKConfig
+    queries: int
+    points: tuple[Point, ...]
+    chosen: Point | None
+    reason: str
+    curves: dict[str, dict[int, float]]
+    notes: tuple[str, ...]
+
+
+def find_k(
+    corpus: ExemplarCorpus,
+    asked: Asked,
+    config: FindKConfig,
+    count: Callable[[str], int],
+    encoder: Encoder | None = None,
+) -> KFound:
+    """Try every pair of both k. `count` counts the tokens of a text."""
+    retriever = Retriever(asked.documents, asked.exemplars, config.retrieval, encoder)
+    found = retrieve(retriever, asked.queries, max(*config.descriptions, *CURVE), max(*config.exemplars, *CURVE))
+    functions = {**corpus.part(config.index).functions, **corpus.part(config.queries).functions}
+    costs = prompt_costs(retriever.names, functions, asked.exemplars, count)
+    points = tuple(grid(found, costs, config.descriptions, config.exemplars))
+    try:
+        chosen, reason = cheapest(points, config.wanted), ""
+    except LabError as error:
+        chosen, reason = None, str(error)
+    return KFound(config, len(asked.queries), points, chosen, reason, curves(found), asked.notes)
+
+
+def curves(found: Retrieved) -> dict[str, dict[int, float]]:
+    """Return {what is retrieved: {k: recall}}."""
+    return {
+        "descriptions": {k: recall_at(found.described, found.gold, k) for k in CURVE},
+        "exemplars": {k: recall_at(found.owners, found.gold, k) for k in CURVE},
+    }
+
+
+def prompt_costs(
+    names: Sequence[str], functions: dict[str, Any], exemplars: Sequence[AnnotatedExemplar], count: Callable[[str], int]
+) -> Costs:
+    """Return the tokens of each function and each exemplar as they stand in a prompt."""
+    return Costs.of([prompt_text(functions[name]) for name in names], [exemplar_line(one) for one in exemplars], count)
+
+
+def exemplar_line(one: AnnotatedExemplar) -> str:
+    """Return an exemplar as a prompt shows it.
+
+    >>> exemplar_line(AnnotatedExemplar("a", "two to Rome", "two to <city>", "buy_ticket"))
+    '"two to Rome" means buy_ticket'
+    """
+    return f'"{one.utterance}" means {one.target_name}'
+
+
+def require_recall(found: Retrieved, descriptions: int, exemplars: int, wanted: float, split: str) -> float:
+    """Return the recall of prompts with these k. Raises LabError when it is below `wanted`.
+
+    A prompt without the right function cannot be answered: a model that learns from many such learns to guess.
+    """
+    costs = Costs.of([""] * len(found.names), [""] * (int(found.places.max(initial=0)) + 1), len)
+    (point,) = grid(found, costs, [descriptions], [exemplars])
+    if point.recall < wanted:
+        raise LabError(
+            f"{split}: the right function is in {100 * point.recall:.2f} % of the prompts with {descriptions} "
+            f"descriptions and {exemplars} exemplars, expected {100 * wanted:.2f} %; run `lab understand find-k`"
+        )
+    return point.recall
+
+
+def functions_of(corpus: ExemplarCorpus, config: IndexConfig) -> Skills:
+    """Return the functions of the index split and those that only the queries' split has."""
+    known = corpus.part(config.index).functions
+    return Skills([*known.values(), *(s for n, s in corpus.part(config.queries).functions.items() if n not in known)])
+
+
+def write_found(found: KFound, out: Path) -> Path:
+    """Write everything as JSON."""
+    value = asdict(found) | {"config": as_dict(found.config)}
+    return write_json(out, value)
+
+
+def table_rows(found: KFound) -> list[tuple[str, ...]]:
+    """Return the points that are worth their tokens, cheapest first: no cheaper one has as much recall."""
+    rows, best = list[tuple[str, ...]](), -1.0
+    for point in sorted(found.points, key=lambda point: (point.tokens, -point.recall)):
+        if point.recall > best:
+            best = point.recall
+            mark = "chosen" if point == found.chosen else ""
+            rows.append(
+                (
+                    str(point.descriptions),
+                    str(point.exemplars),
+                    f"{100 * point.recall:.2f}",
+                    f"{100 * point.low:.2f} to {100 * point.high:.2f}",
+                    f"{point.candidates:.1f}",
+                    f"{point.tokens:.0f}",
+                    mark,
+                )
+            )
+    return rows
+
+
+HEADINGS = ("desc.", "ex.", "recall [%]", "95 % interval", "functions", "tokens", "")

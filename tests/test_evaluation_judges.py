@@ -1,0 +1,173 @@
+"""Judges of emotion: halves, the tf-idf judge and its folder, cards, and the correction for a judge's errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import lab
+from sklearn import metrics
+
+from lab_lib.corpora.dailydialog.read import BUNDLED, read_talks
+from lab_lib.corpora.dailydialog.types import EMOTIONS, Talk, Utterance
+from lab_lib.errors import LabError
+from lab_lib.evaluation.judges.card import calibration_error, figures, last_replies, without_neutral
+from lab_lib.evaluation.judges.confusion import correct, true_shares
+from lab_lib.evaluation.judges.encoder import EncoderConfig, EncoderJudge, encode, fewer_neutral, read_encoder
+from lab_lib.evaluation.judges.labelled import balanced, half_of, labelled
+from lab_lib.evaluation.judges.store import CARD, check_judge, find_judge, judge_folder
+from lab_lib.evaluation.judges.tfidf import fit_tfidf, read_tfidf
+from lab_lib.files import write_text
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return read_talks(BUNDLED).splits
+
+
+@pytest.fixture(scope="module")
+def judge(splits):
+    return fit_tfidf(labelled(half_of(splits["train"], "score")))
+
+
+def talk(key: str, *said: tuple[str, str]) -> Talk:
+    return Talk(key, tuple(Utterance(text, emotion, "inform") for text, emotion in said))
+
+
+def test_the_halves_share_no_dialogue_and_no_near_copy(splits) -> None:
+    train = [*splits["train"], *(Talk(f"copy {talk.key}", talk.said) for talk in splits["train"][:40])]
+    score, reward = half_of(train, "score"), half_of(train, "reward")
+    assert {one.key for one in score} | {one.key for one in reward} == {one.key for one in train}
+    assert not {one.text for one in score} & {one.text for one in reward}
+    assert abs(len(score) - len(reward)) <= 2
+    assert half_of(train, "all") == train
+
+
+def test_utterances_with_what_was_said_before_them() -> None:
+    data = labelled([talk("a", ("Hi.", "neutral"), ("Oh no!", "fear"), ("What?", "surprise"))], context=2)
+    assert data.texts == ("Hi.", "Oh no!", "What?") and data.before == ("", "Hi.", "Hi. Oh no!")
+    assert [EMOTIONS[n] for n in data.labels] == ["neutral", "fear", "surprise"]
+    assert labelled([talk("a", ("Hi.", "neutral"), ("Oh no!", "fear"))]).before == ("", "")
+    last = talk("b", ("4", "fear"), ("5", "neutral"))
+    ends = last_replies([talk("a", ("1", "neutral"), ("2", "anger"), ("3", "fear")), last], 1)
+    assert (ends.texts, ends.before) == (("2", "5"), ("1", "4"))
+    assert np.bincount(balanced(data, 1).labels, minlength=7).max() == 1
+
+
+def test_the_tfidf_judge_beats_always_neutral_and_comes_back_from_its_folder(judge, splits, tmp_path: Path) -> None:
+    test = labelled(splits["test"])
+    found = figures(judge, test)
+    assert found.accuracy > (test.labels == 0).mean() + 0.1 and found.macro_f1 > 0.4
+    judge.write(tmp_path)
+    again = read_tfidf(tmp_path).probabilities(test.texts)
+    np.testing.assert_allclose(again, judge.probabilities(test.texts), atol=1e-6)
+    np.testing.assert_allclose(again.sum(axis=1), 1)
+    write_text(tmp_path / "vocabulary.json", '{"words": ["a"], "pieces": []}')
+    with pytest.raises(LabError, match="weights of shape"):
+        read_tfidf(tmp_path)
+
+
+def test_an_emotion_that_never_occurs_is_refused() -> None:
+    with pytest.raises(LabError, match="no utterance with anger"):
+        fit_tfidf(labelled([talk("a", ("Hi.", "neutral"), ("Oh no!", "fear"))]))
+
+
+def test_figures_are_those_of_sklearn(judge, splits) -> None:
+    test = labelled(splits["test"])
+    found, said = figures(judge, test), judge.probabilities(test.texts)
+    rest = {"labels": range(1, 7), "zero_division": 0}
+    assert found.micro_emotions == pytest.approx(metrics.f1_score(test.labels, said.argmax(1), average="micro", **rest))
+    assert found.macro_emotions == pytest.approx(metrics.f1_score(test.labels, said.argmax(1), average="macro", **rest))
+    assert found.log_loss == pytest.approx(metrics.log_loss(test.labels, said, labels=range(7)))
+    assert without_neutral(np.diag([5, 1, 1, 1, 1, 1, 1])) == (1.0, 1.0)
+    # 10 said with 0.9 of which 5 are right, 10 said with 0.5 of which 5 are: (0.4 + 0) / 2
+    assert calibration_error(np.repeat([0.9, 0.5], 10), np.tile([True, False], 10)) == pytest.approx(0.2)
+
+
+def test_the_correction_finds_the_shares_behind_a_judges_errors() -> None:
+    rng, rates = np.random.default_rng(0), np.full((7, 7), 0.05) + np.eye(7) * 0.65
+    confusion = np.round(rates * 200)
+    truth = np.array([0.3, 0.5, 0, 0, 0.2, 0, 0])
+    np.testing.assert_allclose(true_shares(truth @ rates, confusion), truth, atol=1e-6)
+    # 80 % of what is asked for an emotion has it, the rest is neutral; 300 histories.
+    shares = [0.8 * np.eye(7)[n] + 0.2 * np.eye(7)[0] for n in range(7)]
+    judged = [rng.multinomial(1, share @ rates, size=300) for share in shares]
+    found = correct(judged, confusion)
+    raw = np.mean([one[:, n].mean() for n, one in enumerate(judged)])
+    assert raw < 0.62 and found.share == pytest.approx((6 * 0.8 + 1) / 7, abs=0.05)
+    assert found.low < found.share < found.high and found.high - found.low < 0.15
+
+
+def test_an_emotion_that_the_judge_does_not_find_is_not_identifiable() -> None:
+    confusion = np.full((7, 7), 10.0) + np.eye(7) * 100
+    confusion[3] = [90, 0, 0, 10, 0, 0, 0]  # fear: recall 0.1
+    judged = [np.eye(7)[np.full(20, n)] for n in range(7)]
+    found = correct(judged, confusion, draws=20)
+    assert found.by_emotion["fear"] is None and found.share == pytest.approx(1.0)
+    assert correct(judged, np.full((7, 7), 10.0)).share is None
+
+
+def test_a_judge_lies_in_the_cache_under_what_it_learned_from(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path))
+    lines: list[str] = []
+    found = find_judge("tfidf", BUNDLED, log=lines.append)
+    assert found.card["learned"] == 550 and found.card["sets"]["clean test"]["count"] == 259
+    assert sum(map(sum, found.card["confusion"])) == 537 and "the other half" in found.card["confusion_of"]
+    assert (judge_folder("tfidf", BUNDLED, "score") / CARD).exists() and len(lines) == 2
+    assert find_judge("tfidf", BUNDLED, log=lines.append).card == found.card and len(lines) == 2
+    with pytest.raises(LabError, match="run `lab judge train encoder --corpus everyday --half score`"):
+        check_judge("encoder", BUNDLED)
+    with pytest.raises(LabError, match="did you mean 'tfidf'"):
+        find_judge("tfdf", BUNDLED)
+
+
+def test_the_card_is_printed_and_unknown_halves_are_refused(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    assert lab("judge", "card", "tfidf") == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in (*EMOTIONS, "clean test", "last replies of test", "micro, no neutral"))
+    assert lab("judge", "train", "tfidf", "--half", "skore") == 2
+    assert "did you mean 'score'" in capsys.readouterr().err
+
+
+def test_the_priors_hold_though_neutral_utterances_are_left_out() -> None:
+    rows = [
+        talk(str(n), ("Hm.", "neutral"), ("Hm.", "neutral"), ("Hm.", "neutral"), ("Oh!", "fear")) for n in range(50)
+    ]
+    kept, shift = fewer_neutral(labelled(rows), times=1, seed=0)
+    assert np.bincount(kept.labels).tolist() == [50, 0, 0, 50]
+    scores = np.log([0.5, 1e-9, 1e-9, 0.5, 1e-9, 1e-9, 1e-9]) + shift  # what a judge of the kept ones says of any text
+    assert np.exp(scores)[0] / np.exp(scores).sum() == pytest.approx(0.75)
+
+
+@pytest.fixture(scope="module")
+def tiny_encoder(tmp_path_factory):
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+    words = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "oh", "no", "fine", "!", "."]
+    raw = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="[UNK]"))
+    raw.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    raw.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="[PAD]", unk_token="[UNK]")
+    shape = BertConfig(vocab_size=len(words), hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+                       intermediate_size=8, num_labels=7)  # fmt: skip
+    return BertForSequenceClassification(shape), tokenizer
+
+
+def test_an_encoder_judge_comes_back_from_its_folder(tiny_encoder, tmp_path: Path) -> None:
+    config = EncoderConfig(context=1, max_tokens=8)
+    judge = EncoderJudge(*tiny_encoder, config, np.arange(7) / 10, 1.3)
+    texts, before = ["oh no !", "fine .", "oh " * 30], ["fine .", "", "no " * 30]
+    found = judge.probabilities(texts, before)
+    assert found.shape == (3, 7) and np.allclose(found.sum(axis=1), 1)
+    judge.write(tmp_path)
+    again = read_encoder(tmp_path)
+    assert again.config == config and again.temperature == 1.3
+    np.testing.assert_allclose(again.probabilities(texts, before), found, atol=1e-6)
+    one_by_one = [judge.probabilities([text], [old])[0] for text, old in zip(texts, before, strict=True)]
+    np.testing.assert_allclose(one_by_one, found, atol=1e-6)
+    ids = encode(judge.tokenizer, config, ["oh no !"], ["no " * 30])["input_ids"][0]
+    assert ids.tolist() == [1, 4, 5, 7, 2, 5, 5, 2]  # what was said before is cut, not the utterance

@@ -36,7 +36,7 @@ def cut_log(path: Path, done: int) -> str | None:
 
 
 def save_checkpoint(folder: Path, model: Any, optimiser: Any, step: int) -> None:
-    """Write weights and Adam moments as safetensors, then the step: its file names the newest complete pair.
+    """Write weights and the optimiser's state as safetensors, then the step: its file names the newest complete pair.
 
     Raises LabError when the disk is full; the checkpoint before is then still there.
     """
@@ -44,8 +44,7 @@ def save_checkpoint(folder: Path, model: Any, optimiser: Any, step: int) -> None
 
     tensors = {f"weight.{name}": value for name, value in model.named_parameters()}
     for name, value in model.named_parameters():
-        moments = optimiser.state[value]
-        tensors |= {f"m.{name}": moments["exp_avg"], f"v.{name}": moments["exp_avg_sq"]}
+        tensors |= {f"{key}.{name}": state for key, state in optimiser.state[value].items()}
     require_folder(folder)
     path = checkpoint_file(folder, step)
     temporary = path.with_name(f".{path.name}.{os.getpid():08x}.tmp")
@@ -98,9 +97,7 @@ def load_checkpoint(folder: Path, model: Any, optimiser: Any) -> tuple[int, str 
     with torch.no_grad():
         for name, value in model.named_parameters():
             value.copy_(tensors[f"weight.{name}"])
-            optimiser.state[value] = {
-                "step": torch.tensor(float(step)),
-                "exp_avg": tensors[f"m.{name}"],
-                "exp_avg_sq": tensors[f"v.{name}"],
-            }
+            parts = {key.removesuffix(f".{name}"): key for key in tensors if key.endswith(f".{name}")}
+            parts = {part: key for part, key in parts.items() if "." not in part and part != "weight"}
+            optimiser.state[value] = {part: tensors[key] for part, key in parts.items()}
     return step, None

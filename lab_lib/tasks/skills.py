@@ -29,7 +29,7 @@ from lab_lib.prompts.messages import Message
 from lab_lib.prompts.templates import layout_for
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Public, Task, TurnView, Words, files_below
-from lab_lib.tasks.skills_answers import grammar_of, name_spellings
+from lab_lib.tasks.skills_answers import grammar_of, name_spellings, not_said
 from lab_lib.tasks.skills_baselines import baseline_rows
 from lab_lib.tasks.skills_data import Corpus, SkillItem, corpus_path, read_corpus
 from lab_lib.tasks.skills_spoken import HEARD, SPOKEN, as_heard, as_learned
@@ -52,6 +52,9 @@ class SkillsConfig(TaskConfig):
     # free: the model writes what it likes. constrained: a grammar of the skills leaves only tokens that make a call
     # which they accept (extra `constrained`). both: one row of each; the row `fine-tuned` is the constrained one.
     answers: Literal["free", "constrained", "both"] = "free"
+    # any: a text is what the model writes. said: under the grammar, a text that is neither chosen among options nor
+    # follows a pattern is a run of words of the request, which a small model would not copy letter by letter.
+    texts: Literal["any", "said"] = "any"
     # Copies of each training request with other values (those of other training requests), casing and punctuation.
     copies: int = 0
     # The share of the training requests, and of copies, that are learned as a recogniser might write them: without
@@ -64,6 +67,8 @@ class SkillsConfig(TaskConfig):
         """Refuse fewer copies than none, and a share that is none."""
         if self.copies < 0:
             raise LabError(f"task.copies={self.copies}: expected 0 or more")
+        if self.texts == "said" and self.answers == "free":
+            raise LabError("task.texts=said needs a grammar: task.answers=constrained, or both")
         if not 0 <= self.spoken <= 1:
             raise LabError(f"task.spoken={self.spoken}: a share of the training requests, between 0 and 1")
 
@@ -114,10 +119,11 @@ class SkillsTask(Task[SkillItem]):
     def dropped(self) -> Sequence[str]:
         """Return the sizes of the splits, and how long a call may be where the grammar does not end it in time."""
         room = self.decoding.max_new_tokens
+        lines = [*self.corpus.lines, *(not_said(self.load()) if self.config.texts == "said" else ())]
         if self.config.answers == "free" or room > (longest := longest_call(self.skills)):
-            return self.corpus.lines
+            return lines
         line = f"the grammar has calls of up to {longest} bytes; one of more than {room} tokens is cut: unfinished"
-        return [*self.corpus.lines, f"{line} (decoding.max_new_tokens)"]
+        return [*lines, f"{line} (decoding.max_new_tokens)"]
 
     def files(self) -> Mapping[str, Path]:
         """Return the files of the skills and of the corpus."""
@@ -174,7 +180,7 @@ class SkillsTask(Task[SkillItem]):
         *said, asked = self.messages(item)
         room = min(self.decoding.max_new_tokens, self.prompt.max_tokens // 2)  # a call may be longer than prompts are
         prompt = question(said, asked, item.key, layout_for(tokenizer, self.layout), room)
-        constraint = self.grammar(tokenizer).constraint() if constrained else None
+        constraint = self.grammar(tokenizer, self.source_of_texts(item)).constraint() if constrained else None
         return replace(prompt, turn=0, facts=self._measured(item.key), constraint=constraint)
 
     def _measured(self, key: str) -> dict[str, Any]:
@@ -193,10 +199,17 @@ class SkillsTask(Task[SkillItem]):
         (example,) = training_examples(messages, "a call", tokenizer, self.layout)
         return tuple(id for id, counts in zip(example.ids, example.loss_mask, strict=True) if counts)
 
-    def grammar(self, tokenizer: Any) -> Grammar:
-        """Return the grammar of the skills for a tokenizer, compiled once."""
+    def source_of_texts(self, item: SkillItem) -> str | None:
+        """Return the words of which texts of a call are runs; None: they may be any."""
+        return item.asked if self.config.texts == "said" else None
+
+    def grammar(self, tokenizer: Any, said: str | None = None) -> Grammar:
+        """Return the grammar of the skills for a tokenizer, compiled once, or anew for the words that were said."""
+        written = lambda call: self.written(call, tokenizer)  # noqa: E731
+        if said is not None:
+            return grammar_of(self.skills, written, tokenizer, said=said)
         if tokenizer not in self._grammars:
-            self._grammars[tokenizer] = grammar_of(self.skills, lambda call: self.written(call, tokenizer), tokenizer)
+            self._grammars[tokenizer] = grammar_of(self.skills, written, tokenizer)
         return self._grammars[tokenizer]
 
     def candidates(self, item: SkillItem, tokenizer: Any) -> Candidates:

@@ -55,7 +55,8 @@ class SkillsConfig(TaskConfig):
     # any: a text is what the model writes. said: under the grammar, a text that is neither chosen among options nor
     # follows a pattern is a run of words of the request, which a small model would not copy letter by letter.
     texts: Literal["any", "said"] = "any"
-    # Copies of each training request with other values (those of other training requests), casing and punctuation.
+    # Copies of each training request with other values (those or words of other training requests), casing and marks;
+    # where there are not that many, it is learned several times.
     copies: int = 0
     # The share of the training requests, and of copies, that are learned as a recogniser might write them: without
     # marks, with fillers and words that sound alike (speech/noise.py). Above 0 for a model that listens.
@@ -159,6 +160,7 @@ class SkillsTask(Task[SkillItem]):
         """Return the example of an item, what was said and its call; of a training item those of its copies too."""
         count, seed = self.config.copies if item.learned else 0, self.data.seed
         every = [item, *(copies(item, self.pool, count, seed) if count else ())]
+        every += [item] * (count + 1 - len(every))  # a request without values is learned as often as others are
         learned = [as_learned(one, self.config.spoken, seed + place) for place, one in enumerate(every)]
         made = [training_examples(self.messages(one), one.key, tokenizer, self.layout) for one in learned]
         return [example for examples in made for example in examples]

@@ -8,7 +8,6 @@ from typing import Any
 from lab_lib.calls.call import Call
 from lab_lib.calls.schema import Function
 from lab_lib.calls.skills.check import NONE, call_text
-from lab_lib.calls.skills.grammar import value_schema
 from lab_lib.calls.skills.lark import call_grammar
 from lab_lib.calls.skills.skill import NO_SKILL, Skills
 from lab_lib.calls.skills.text_regex import is_said
@@ -41,12 +40,9 @@ def not_said(splits: Mapping[str, Sequence[SkillItem]]) -> list[str]:
 
 def _free_texts(item: SkillItem) -> Iterator[str]:
     """Yield the texts of a call that are neither options nor follow a pattern."""
-    for parameter in item.skills[item.call.name].function.parameters if item.call != NONE else ():
-        schema = value_schema(parameter.raw)
-        schema = schema.get("items", schema)
-        if schema["type"] == "string" and not {"enum", "pattern"} & schema.keys():
-            value = item.call.arguments.get(parameter.name, [])
-            yield from value if isinstance(value, list) else [value]
+    for name in item.skills[item.call.name].free_texts if item.call != NONE else ():
+        value = item.call.arguments.get(name, [])
+        yield from value if isinstance(value, list) else [value]
 
 
 def name_spellings(skills: Skills, written: Written, tokenizer: Any) -> dict[str, list[list[int]]]:

@@ -118,7 +118,7 @@ def score_skills(
     ranges = intervals(counts, figures, settings.resamples, settings.seed) if settings.resamples else {}
     return Scores(
         values=values,
-        intervals={key: pair for key, pair in ranges.items() if not np.isnan(pair).any()},
+        intervals=ranges,
         counts=counts,
         of_counts=figures,
         per_item={key: verdict(found, gold[key]) for key, found in judged.items()},

@@ -65,7 +65,7 @@ def resample(counts: np.ndarray, resamples: int, seed: int) -> np.ndarray:
 
 
 def intervals(counts: np.ndarray, score: Score, resamples: int, seed: int) -> dict[str, tuple[float, float]]:
-    """Return {metric: (low, high)}, the middle 95 % of the scores of the resamples; none where a resample has no score."""
+    """Return {metric: (low, high)}, the middle 95 % of the scores of the resamples, where each of them has one."""
     scores = _scores(counts, score, resamples, seed)
     return {name: _middle(values) for name, values in scores.items() if np.isfinite(values).all()}
 

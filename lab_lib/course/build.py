@@ -10,13 +10,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from lab_lib.course.points import GRAPE
 from lab_lib.course.setup_cell import setup_cell
 from lab_lib.course.source import CODE_STUB, EXERCISE, TEXT_STUB, exercises, has_solution, read_source, stubbed
 from lab_lib.errors import LabError
 from lab_lib.files import read_text
 
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
-GRAPE = "🍇"
 NO_TASK = ("", 0)
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 FORMAT = {"nbformat": 4, "nbformat_minor": 5}
@@ -120,8 +120,9 @@ def _dressed(text: str, place: int, path: Path, folder: str) -> str:
     if name is None or folder == "solutions":
         return text
     return (
-        f"{text}\n\n<sub>Stuck? `lab course reveal {name[1]}` prints a solution; "
-        f"[all of them]({address}/blob/main/solutions/{path.stem}.ipynb).</sub>"
+        f'{text}\n\n<sub>Stuck? `solve("{name[1]}")`, from `lab_lib.course`, is a solution for 0 points, so that you can go on; '
+        f"`lab course reveal {name[1]}` prints it; "
+        f"[all solutions]({address}/blob/main/solutions/{path.stem}.ipynb).</sub>"
     )
 
 

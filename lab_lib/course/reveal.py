@@ -43,7 +43,7 @@ def lab_text(number: str) -> str:
     except LabError:
         if number not in NAMES:
             raise LabError(f"there is no lab {number!r}{nearest(number, NAMES)}") from None
-        return _download(f"{raw_address(repository())}/solutions/{NAMES[number]}.py")
+        return fetched(f"solutions/{NAMES[number]}.py")
     return read_text(find_lab(root, number))
 
 
@@ -56,7 +56,9 @@ def raw_address(repository: str) -> str:
     return repository.replace("https://github.com/", "https://raw.githubusercontent.com/") + "/main"
 
 
-def _download(address: str) -> str:
+def fetched(path: str) -> str:
+    """Return a file of the repository's main branch as text. Raises LabError without network."""
+    address = f"{raw_address(repository())}/{path}"
     try:
         return read_web(address, MOST, SECONDS).decode("utf-8")
     except UnicodeDecodeError:

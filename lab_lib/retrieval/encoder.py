@@ -28,6 +28,11 @@ class Encoder:
         return self._model
 
     @property
+    def width(self) -> int:
+        """The length of a vector."""
+        return int(self.model.get_embedding_dimension())
+
+    @property
     def prompt(self) -> str:
         """What stands before queries: the prompt that was asked for, else the model's own."""
         return self.query_prompt or self.model.prompts.get("query") or ""
@@ -50,6 +55,10 @@ class Encoder:
         """Return vectors of utterances that are compared with utterances: both sides alike, without a prompt."""
         return self._encode(texts, "plain", progress)
 
+    def keep(self, side: str, texts: Sequence[str], vectors: np.ndarray) -> None:
+        """Take vectors of texts that were encoded before; `side` is document or plain."""
+        self._kept |= {(side, text): vector for text, vector in zip(texts, vectors, strict=True)}
+
     def _encode(self, texts: Sequence[str], side: str, progress: Progress) -> np.ndarray:
         """Return unit vectors (texts, width), float32; each different text is encoded once."""
         new = sorted({text for text in texts if (side, text) not in self._kept}, key=len)  # like lengths: no padding
@@ -59,7 +68,7 @@ class Encoder:
                 self._kept[side, text] = vector
             progress(len(chunk))
         if not texts:
-            return np.zeros((0, self.model.get_embedding_dimension()), dtype=np.float32)
+            return np.zeros((0, self.width), dtype=np.float32)
         return np.stack([self._kept[side, text] for text in texts])
 
     def _run(self, texts: list[str], side: str) -> np.ndarray:

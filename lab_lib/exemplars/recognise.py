@@ -5,10 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from lab_lib.calls.skills.skill import Skill
 from lab_lib.calls.skills.values import inner
 from lab_lib.errors import LabError
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A value that is said at `utterance[start:end]`."""
+
+    start: int
+    end: int
+    value: str
 
 
 @dataclass(frozen=True)
@@ -35,22 +45,36 @@ class Recogniser:
         >>> Recogniser("to", {"NYC": ("New York", "NYC"), "York": ("York",)}).found("to new york")
         ('NYC',)
         """
-        spots = [
-            (place.start(), -len(text), place.end(), value)
-            for value, texts in self.entries.items()
-            for text in (*texts, value)
-            if text.strip()
-            for place in re.finditer(rf"(?<!\w){re.escape(text)}(?!\w)", utterance, re.IGNORECASE)
-        ]
-        if self.pattern:
-            matches = re.finditer(rf"(?<!\w)(?:{self.pattern})(?!\w)", utterance)
-            spots += [(m.start(), m.start() - m.end(), m.end(), m[0]) for m in matches if m[0]]
-        kept, end = list[str](), 0
-        for start, _, stop, value in sorted(spots):
-            if start >= end:
-                kept.append(value)
-                end = stop
-        return tuple(dict.fromkeys(kept))
+        return tuple(dict.fromkeys(one.value for one in self.mentions(utterance)))
+
+    def mentions(self, utterance: str) -> list[Mention]:
+        """Return where values are said, none over another."""
+        spots = (
+            [(m, self.values.get(m[0].lower(), m[0])) for m in self._words.finditer(utterance)] if self.values else []
+        )
+        spots += [(m, m[0]) for m in self._pattern.finditer(utterance)] if self.pattern else []
+        kept, end = list[Mention](), 0
+        for place, value in sorted(spots, key=lambda spot: (spot[0].start(), -spot[0].end())):
+            if place.start() >= end and place[0]:
+                kept.append(Mention(place.start(), place.end(), value))
+                end = place.end()
+        return kept
+
+    @cached_property
+    def values(self) -> dict[str, str]:
+        """{what may be said, in lower case: its value}; a value is an expression of itself."""
+        return {
+            text.lower(): value for value, texts in self.entries.items() for text in (*texts, value) if text.strip()
+        }
+
+    @cached_property
+    def _words(self) -> re.Pattern[str]:
+        longest = sorted(self.values, key=len, reverse=True)  # the longest first: of two in one place it is taken
+        return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest))})(?!\w)", re.IGNORECASE)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(rf"(?<!\w)(?:{self.pattern})(?!\w)")
 
 
 def pattern_recognisers(skill: Skill) -> list[Recogniser]:

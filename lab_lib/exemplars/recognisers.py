@@ -16,7 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lab_lib.calls.skills.skill import Skill
 from lab_lib.errors import LabError, nearest, shown
+from lab_lib.exemplars.recognise import Recogniser, pattern_recognisers, recognise
 from lab_lib.exemplars.schema_functions import slot_name, snake
 from lab_lib.files import read_json_object, write_json
 
@@ -34,17 +36,8 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Mention:
-    """A value that a recogniser finds at `utterance[start:end]`."""
-
-    start: int
-    end: int
-    value: str
-
-
-@dataclass(frozen=True)
-class Recogniser:
-    """A list of entries, or a pattern ("": none)."""
+class Listed:
+    """A recogniser as its file has it: a list of entries, or a pattern ("": none)."""
 
     name: str
     description: str = ""
@@ -52,43 +45,32 @@ class Recogniser:
     pattern: str = ""
 
     @cached_property
-    def labels(self) -> dict[str, str]:
-        """{what is said, in lower case: the label}; a label is an expression of its own."""
-        return {text.lower(): one.label for one in self.entries for text in (*one.expressions, one.label)}
-
-    @cached_property
-    def _search(self) -> re.Pattern[str]:
-        words = "|".join(map(re.escape, sorted(self.labels, key=len, reverse=True)))  # the longest one first
-        return re.compile(rf"(?<!\w)(?:{self.pattern or words})(?!\w)", re.IGNORECASE)
-
-    def mentions(self, utterance: str) -> list[Mention]:
-        """Return what is found, whole words in any case; of two that overlap the first, of those the longest."""
-        if not self.pattern and not self.entries:
-            return []
-        found = self._search.finditer(utterance)
-        return [Mention(one.start(), one.end(), self.labels.get(one[0].lower(), one[0])) for one in found if one[0]]
+    def recogniser(self) -> Recogniser:
+        """What finds its values."""
+        return Recogniser(self.name, {one.label: one.expressions for one in self.entries}, self.pattern)
 
 
 @dataclass(frozen=True)
 class Recognisers:
     """Recognisers by name, and which of them a slot has; `slots` holds slots, or a function and its slot (`f.slot`)."""
 
-    by_name: Mapping[str, Recogniser] = field(default_factory=dict)
+    by_name: Mapping[str, Listed] = field(default_factory=dict)
     slots: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, function: str, slot: str) -> Recogniser | None:
         """Return the recogniser of a slot of a function; None where it has none."""
         name = self.slots.get(f"{function}.{slot}") or self.slots.get(slot)
-        return None if name is None else self.by_name[name]
+        return None if name is None else self.by_name[name].recogniser
 
-    def values(self, function: str, slots: list[str], utterance: str) -> dict[str, list[str]]:
-        """Return {slot: the values that are said}, of the slots that have a recogniser."""
-        known = {slot: one for slot in slots if (one := self.of(function, slot)) is not None}
-        return {slot: list(dict.fromkeys(m.value for m in one.mentions(utterance))) for slot, one in known.items()}
+    def values(self, skill: Skill, utterance: str) -> dict[str, tuple[str, ...]]:
+        """Return {slot: values that are said} of a function; a pattern of its schema is a recogniser too."""
+        listed = [replace(one, slot=slot.name) for slot in skill.function.parameters
+                  if (one := self.of(skill.name, slot.name)) is not None]  # fmt: skip
+        return recognise(utterance, [*listed, *pattern_recognisers(skill)])
 
     def with_entry(self, name: str, entry: Entry, slots: Mapping[str, str]) -> Recognisers:
         """Return these and one entry more, in a list that is made if need be. Raises LabError as `checked` does."""
-        old = self.by_name.get(name, Recogniser(name))
+        old = self.by_name.get(name, Listed(name))
         if old.pattern:
             raise LabError(f"the recogniser '{name}' is a pattern and takes no entry")
         same = next((one for one in old.entries if one.label == entry.label), None)
@@ -114,7 +96,7 @@ def read_recognisers(path: Path) -> Recognisers:
     slots = found.get("slots", {}) if whole else {name: name for name in named}
     if not isinstance(named, Mapping) or not isinstance(slots, Mapping):
         raise LabError(f"{path}: expected 'recognizers' and 'slots' as objects")
-    by_name = {name: _recogniser(name, raw, f"{path}: recogniser {shown(name)}") for name, raw in named.items()}
+    by_name = {name: _listed(name, raw, f"{path}: recogniser {shown(name)}") for name, raw in named.items()}
     return checked(Recognisers(by_name, {_slot_key(slot): name for slot, name in slots.items()}), str(path))
 
 
@@ -153,7 +135,7 @@ def _slot_key(slot: str) -> str:
     return f"{snake(owner)}.{slot_name('', name)}" if owner else slot_name("", name)
 
 
-def _recogniser(name: str, raw: Any, where: str) -> Recogniser:
+def _listed(name: str, raw: Any, where: str) -> Listed:
     if not isinstance(raw, Mapping):
         raise LabError(f"{where}: expected an object, found {shown(raw)}")
     kind = raw.get("rec_type", "pattern" if "pattern" in raw else "list")
@@ -161,11 +143,11 @@ def _recogniser(name: str, raw: Any, where: str) -> Recogniser:
         raise LabError(f"{where}: rec_type {shown(kind)}{nearest(str(kind), KINDS)}")
     description = str(raw.get("description") or "")
     if kind == "pattern":
-        return Recogniser(name, description, pattern=_pattern(raw.get("pattern"), where))
+        return Listed(name, description, pattern=_pattern(raw.get("pattern"), where))
     instances = raw.get("instances", [])
     if not isinstance(instances, list):
         raise LabError(f"{where}: 'instances' is {shown(instances)}, expected a list")
-    return Recogniser(name, description, tuple(_entry(one, where) for one in instances))
+    return Listed(name, description, tuple(_entry(one, where) for one in instances))
 
 
 def _entry(raw: Any, where: str) -> Entry:
@@ -186,7 +168,7 @@ def _pattern(expression: Any, where: str) -> str:
     return str(expression)
 
 
-def _raw(one: Recogniser) -> dict[str, Any]:
+def _raw(one: Listed) -> dict[str, Any]:
     if one.pattern:
         return {"name": one.name, "rec_type": "pattern", "description": one.description, "pattern": one.pattern}
     instances = [{"label": e.label, "expressions": list(e.expressions), **({"source": e.source} if e.source else {})}

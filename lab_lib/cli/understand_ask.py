@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,7 +54,8 @@ def ask(
     *runs, text = words
     if len(runs) > 1:
         raise LabError(f"{len(words)} words: put what is said in quotes, after the run folder")
-    converter = open_converter(runs[0] if runs else None, schema, sets, none_below)
+    run = runs[0] if runs else None
+    converter = open_converter(run, schemas_of(run, schema), sets, none_below)
     found = converter.understand(text, Context(frame, slot))
     out = safe_console(highlight=False, soft_wrap=True)
     if as_json:
@@ -66,16 +68,29 @@ def ask(
     raise typer.Exit(0 if found.call else 1)
 
 
-def open_converter(run: str | None, schema: list[str] | None, sets: list[str] | None, none_below: float | None) -> Any:
-    """Return the converter of some modules. Raises LabError where nothing says what can be asked for."""
+def is_generator(run: str) -> bool:
+    """Return whether a folder is a run of the task schema_guided."""
+    return False
+
+
+def schemas_of(run: str | None, schema: list[str] | None) -> list[str]:
+    """Return the names of the modules to ask: those that are given, or the index that a run was trained with.
+
+    Raises LabError where nothing says what can be asked for.
+    """
+    if not schema:
+        raise LabError("nothing says what can be asked for: name an index or a schema with --schema")
+    return schema
+
+
+def open_converter(run: str | None, names: Sequence[str], sets: list[str] | None, none_below: float | None) -> Any:
+    """Return the converter of some modules, and of a run if one is named."""
     from lab_lib.config import build, override
     from lab_lib.understand.converter import Converter
     from lab_lib.understand.module import ModuleConfig, open_module
 
-    if not schema:
-        raise LabError("nothing says what can be asked for: name an index or a schema with --schema")
     retrieval = build(ModuleConfig, override({}, sets), "settings").retrieval if sets else None
-    return Converter([open_module(name, retrieval) for name in schema], None, none_below)
+    return Converter([open_module(name, retrieval) for name in names], None, none_below)
 
 
 def add(

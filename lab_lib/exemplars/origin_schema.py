@@ -111,7 +111,7 @@ def _openapi(found: Mapping[str, Any], where: str) -> Iterator[Raw]:
                 pairs = {str(one.get("name")): _object(one.get("schema", one), here) | _described(one) for one in given}
                 needed = frozenset(str(one.get("name")) for one in given if one.get("required"))
             else:
-                pairs, needed = _properties(shape, here), _names(shape.get("required", []), here)
+                pairs, needed = dict(_properties(shape, here)), _names(shape.get("required", []), here)
             yield Raw(name, str(told or ""), pairs, needed)
 
 

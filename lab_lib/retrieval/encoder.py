@@ -9,12 +9,13 @@ import numpy as np
 
 from lab_lib.models.embedders import MINILM, load_embedder, minilm_folder, weights_digest
 
+KEPT = 200_000  # vectors that are kept at most: a server is asked for new texts for ever
 CHUNK = 256  # texts between two reports of progress
 Progress = Callable[[int], None]
 
 
 class Encoder:
-    """An embedding model with the prompt of its queries. What was encoded once is kept for as long as this lives."""
+    """An embedding model with the prompt of its queries. What was encoded once is kept, up to KEPT texts."""
 
     def __init__(self, name: str, query_prompt: str = "", model: Any = None) -> None:
         self.name, self.query_prompt, self._model = name, query_prompt, model
@@ -69,7 +70,10 @@ class Encoder:
             progress(len(chunk))
         if not texts:
             return np.zeros((0, self.width), dtype=np.float32)
-        return np.stack([self._kept[side, text] for text in texts])
+        found = np.stack([self._kept[side, text] for text in texts])
+        if len(self._kept) > KEPT:
+            self._kept.clear()
+        return found
 
     def _run(self, texts: list[str], side: str) -> np.ndarray:
         settings = {"normalize_embeddings": True, "show_progress_bar": False, "convert_to_numpy": True}

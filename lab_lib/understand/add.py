@@ -5,7 +5,7 @@ What is added is checked like what is indexed. The index is replaced as a whole:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,7 +19,7 @@ from lab_lib.exemplars.make import make_exemplar, with_template
 from lab_lib.exemplars.recognisers import Entry
 from lab_lib.exemplars.select import words_of
 from lab_lib.exemplars.template import Ambiguous
-from lab_lib.exemplars.types import HARD, AnnotatedExemplar, Context, Provenance
+from lab_lib.exemplars.types import HARD, NO_CONTEXT, AnnotatedExemplar, Context, Provenance
 from lab_lib.retrieval.encoder import Encoder
 from lab_lib.retrieval.index import replace_index
 from lab_lib.retrieval.retriever import Retriever
@@ -38,7 +38,7 @@ class NewExemplar:
     utterance: str
     call: str
     template: str = ""
-    context: Context = Context()
+    context: Context = NO_CONTEXT
     replace: bool = False  # an exemplar of the same words that means another function
 
 
@@ -69,8 +69,8 @@ def add_entry(folder: Path, recogniser: str, label: str, expressions: Sequence[s
             _require_slot(module, slot)
         found = module.recognisers.with_entry(recogniser, entry, {slot: recogniser for slot in slots})
         if recogniser not in found.slots.values():
-            raise LabError(f"no slot has the recogniser '{recogniser}'{_known(module.recognisers.by_name, recogniser)}; "
-                           "name one with --slot")  # fmt: skip
+            near = nearest(recogniser, module.recognisers.by_name) if module.recognisers.by_name else ""
+            raise LabError(f"no slot has the recogniser '{recogniser}': name one with --slot{near}")
         replace_index(folder, _with(module, module.retriever.exemplars), module.functions, found)
     return entry
 
@@ -79,9 +79,8 @@ def _exemplar(module: Module, new: NewExemplar) -> AnnotatedExemplar:
     """Return the exemplar, checked against the functions of its module."""
     check_text(new.utterance)
     call = read_call(new.call, module.functions)
-    for frame in filter(None, (new.context.frame,)):
-        if frame not in module.functions:
-            raise LabError(f"--frame: no function '{frame}'{nearest(frame, module.functions)}")
+    if new.context.frame and new.context.frame not in module.functions:
+        raise LabError(f"no function '{new.context.frame[:80]}'{nearest(new.context.frame, module.functions)}")
     arguments = {str(slot): tuple(value) if isinstance(value, list) else (value,)
                  for slot, value in call.arguments.items()}  # fmt: skip
     source = Provenance(ADDED, "train", now(), kind=HARD if call.name == NO_SKILL else "")
@@ -104,9 +103,7 @@ def _clashes(one: AnnotatedExemplar, new: AnnotatedExemplar, replaced: bool) -> 
     if words_of(one.utterance) != words_of(new.utterance):
         return False
     if not replaced:
-        raise LabError(
-            f"{one.key} has these words, and means {one.target_name}; --replace puts the new one in its place"
-        )
+        raise LabError(f"{one.key} has these words and means {one.target_name}; --replace puts the new one there")
     return True
 
 
@@ -144,16 +141,9 @@ def _free_key(module: Module) -> str:
 
 def _require_slot(module: Module, slot: str) -> None:
     known = {name: [one.name for one in skill.function.parameters] for name, skill in module.functions.items()}
-    valid = [
-        *{slot for slots in known.values() for slot in slots},
-        *(f"{n}.{s}" for n, many in known.items() for s in many),
-    ]
+    valid = {name for function, slots in known.items() for slot in slots for name in (slot, f"{function}.{slot}")}
     if slot not in valid:
         raise LabError(f"--slot {slot[:80]}: no function has it{nearest(slot, valid)}")
-
-
-def _known(names: Mapping[str, Any], name: str) -> str:
-    return nearest(name, names) if names and name not in names else ""
 
 
 def now() -> str:

@@ -157,10 +157,12 @@ class Converter:
         made = replace(start, name=name, probability=probability, slots=readings)
         if name == NO_SKILL:
             return replace(made, call=call_text(NONE), said=NOTHING, slots=[])
-        values = {one.slot: one.value for one in readings if one.value not in (DONTCARE, [DONTCARE])}
-        made = replace(made, arguments=values)
+        values: dict[str | None, Any] = {
+            one.slot: one.value for one in readings if one.value not in (DONTCARE, [DONTCARE])
+        }
+        made = replace(made, arguments={str(slot): value for slot, value in values.items()})
         try:
-            call = check_call(Call(name, dict(values)), self.functions)
+            call = check_call(Call(name, values), self.functions)
         except (ParseError, CallRefused) as error:
             return replace(made, reason=error.reason, said=f"No call: {error}.")
         given: dict[str, Any] = {str(slot): value for slot, value in call.arguments.items()}

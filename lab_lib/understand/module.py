@@ -69,11 +69,11 @@ def make_module(corpus: ExemplarCorpus, config: ModuleConfig) -> Module:
 
 def require_apart(modules: Sequence[Module]) -> None:
     """Raise LabError for modules that cannot be asked together: one function in two of them, scores of two kinds."""
-    owners: dict[str, str] = {}
+    owners: dict[str, Module] = {}
     for module in modules:
         for name in module.functions:
-            if (other := owners.setdefault(name, module.name)) != module.name:
-                raise LabError(f"'{name}' is a function of {other} and of {module.name}: which of the two is meant?")
+            if (other := owners.setdefault(name, module)) is not module:
+                raise LabError(f"'{name}' is a function of {other.name} and of {module.name}: which of the two?")
     kinds = {str(as_dict(module.retriever.config)) for module in modules}
     if len(kinds) > 1:
         names = ", ".join(module.name for module in modules)

@@ -61,10 +61,14 @@ class Said:
 
 @dataclass(frozen=True)
 class Shown:
-    """What was retrieved for an utterance: functions on offer and exemplars, the most relevant first."""
+    """What was retrieved for an utterance: functions on offer and exemplars, the most relevant first.
+
+    `pool` are more exemplars, of which those of the chosen function may stand before questions about its slots.
+    """
 
     functions: tuple[str, ...]
     exemplars: tuple[AnnotatedExemplar, ...] = ()
+    pool: tuple[AnnotatedExemplar, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -180,8 +184,9 @@ def _slot_question(
                          for one in parameters)  # fmt: skip
     about = function_line(skill.name, skill) if style.names else f"{skill.function.description.rstrip('. ')}."
     messages = [Message("system", clean(f"What is said? {about} {described}"), 0)]
-    own = [one for one in shown.exemplars if one.target_name == skill.name][: style.slot_exemplars]
-    for one in reversed(own):
+    own = [one for one in shown.pool or shown.exemplars if one.target_name == skill.name]
+    own.sort(key=lambda one: not any(one_said(one, parameter) for parameter in parameters))  # those that say it first
+    for one in reversed(own[: style.slot_exemplars]):
         if (text := gold_slots(one, skill, parameters, style)) is not None:
             messages += _example(said_text(Said.of(one), {}, style), text)
     messages.append(Message("user", said_text(said, {}, style), 0))
@@ -264,4 +269,4 @@ def shuffled(shown: Shown, seed: str) -> Shown:
     names, exemplars = list(shown.functions), list(shown.exemplars)
     chance.shuffle(names)
     chance.shuffle(exemplars)
-    return Shown(tuple(names), tuple(exemplars))
+    return Shown(tuple(names), tuple(exemplars), shown.pool)

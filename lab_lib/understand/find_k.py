@@ -97,21 +97,6 @@ def exemplar_line(one: AnnotatedExemplar) -> str:
     return f'"{one.utterance}" means {one.target_name}'
 
 
-def require_recall(found: Retrieved, descriptions: int, exemplars: int, wanted: float, split: str) -> float:
-    """Return the recall of prompts with these k. Raises LabError when it is below `wanted`.
-
-    A prompt without the right function cannot be answered: a model that learns from many such learns to guess.
-    """
-    costs = Costs.of([""] * len(found.names), [""] * (int(found.places.max(initial=0)) + 1), len)
-    (point,) = grid(found, costs, [descriptions], [exemplars])
-    if point.recall < wanted:
-        raise LabError(
-            f"{split}: the right function is in {100 * point.recall:.2f} % of the prompts with {descriptions} "
-            f"descriptions and {exemplars} exemplars, expected {100 * wanted:.2f} %; run `lab understand find-k`"
-        )
-    return point.recall
-
-
 def functions_of(corpus: ExemplarCorpus, config: IndexConfig) -> Skills:
     """Return the functions of the index split and those that only the queries' split has."""
     known = corpus.part(config.index).functions

@@ -55,7 +55,6 @@ def test_the_files_of_others_answer_as_they_are(tmp_path: Path, capsys):
         "destination = \"New York\" from 'New York' (recogniser city, template of office.001)",
         "buy_ticket: I like to get <quantity> ticket to <destination>  [office, office.001",
         "description  ",
-        "; otherwise find_train",
     ):
         assert line in err
     text = "I want tickets to NYC"

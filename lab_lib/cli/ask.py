@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lab_lib.cli.console import console, print_line, safe_console
-from lab_lib.cli.understand_ask import Schemas, Sets, is_generator, open_converter, schemas_of
+from lab_lib.cli.understand_ask import Schemas, Sets, open_converter, schemas_of
 from lab_lib.errors import LabError
 
 SILENCE = "Nothing was said."
@@ -90,10 +90,12 @@ def serve(
     from lab_lib.serve.http.app import serve as listen
     from lab_lib.serve.run_model import open_assistant
     from lab_lib.serve.understanding import Understanding
+    from lab_lib.understand.generator import is_generator
 
     asks = folder is not None and not is_generator(folder)
     names = schemas_of(None if asks else folder, schema) if schema or not asks else []
     understanding = None
     if names:
         understanding = Understanding(names, lambda: open_converter(None if asks else folder, names, sets, None))
+        understanding.open()
     listen(open_assistant(folder, console) if asks else None, understanding, host, port, run, console)

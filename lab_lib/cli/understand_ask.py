@@ -68,29 +68,28 @@ def ask(
     raise typer.Exit(0 if found.call else 1)
 
 
-def is_generator(run: str) -> bool:
-    """Return whether a folder is a run of the task schema_guided."""
-    return False
-
-
 def schemas_of(run: str | None, schema: list[str] | None) -> list[str]:
     """Return the names of the modules to ask: those that are given, or the index that a run was trained with.
 
     Raises LabError where nothing says what can be asked for.
     """
-    if not schema:
+    from lab_lib.understand.generator import run_index
+
+    if not schema and run is None:
         raise LabError("nothing says what can be asked for: name an index or a schema with --schema")
-    return schema
+    return schema or [run_index(str(run))]
 
 
 def open_converter(run: str | None, names: Sequence[str], sets: list[str] | None, none_below: float | None) -> Any:
     """Return the converter of some modules, and of a run if one is named."""
     from lab_lib.config import build, override
     from lab_lib.understand.converter import Converter
+    from lab_lib.understand.generator import open_generator
     from lab_lib.understand.module import ModuleConfig, open_module
 
+    model = None if run is None else open_generator(run, print_line)
     retrieval = build(ModuleConfig, override({}, sets), "settings").retrieval if sets else None
-    return Converter([open_module(name, retrieval) for name in names], None, none_below)
+    return Converter([open_module(name, retrieval) for name in names], model, none_below)
 
 
 def add(

@@ -28,6 +28,11 @@ class Understanding:
         self._converter: Converter | None = None
         self._stamps: tuple[object, ...] = ()
 
+    def open(self) -> None:
+        """Open the modules now. Raises LabError for one that cannot be opened."""
+        with self._alone():
+            pass
+
     def understand(self, text: str, context: Context) -> Understood:
         """Return what a text means. Raises LabError for one that cannot be asked with, Busy when it waits too long."""
         with self._alone() as converter:

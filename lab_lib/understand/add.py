@@ -5,7 +5,8 @@ What is added is checked like what is indexed. The index is replaced as a whole:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,10 +22,11 @@ from lab_lib.exemplars.select import words_of
 from lab_lib.exemplars.template import Ambiguous
 from lab_lib.exemplars.types import HARD, NO_CONTEXT, AnnotatedExemplar, Context, Provenance
 from lab_lib.retrieval.encoder import Encoder
-from lab_lib.retrieval.index import replace_index
+from lab_lib.retrieval.index import INDEX, replace_index
 from lab_lib.retrieval.retriever import Retriever
 from lab_lib.runs.lock import holding
 from lab_lib.understand.converter import check_text
+from lab_lib.understand.generator import is_of_a_run
 from lab_lib.understand.module import Module, open_module
 
 ADDED = "added"  # the corpus of what was added, in its provenance
@@ -48,8 +50,7 @@ def add_exemplar(folder: Path, new: NewExemplar) -> AnnotatedExemplar:
     Raises LabError for a call that its function does not take, a template that does not fit, words that are there
     before, and an index that is stale or locked.
     """
-    with holding(folder / LOCK, folder, "adding to this index"):
-        module = open_module(str(folder))
+    with _opened(folder) as module:
         made = _exemplar(module, new)
         kept = [one for one in module.retriever.exemplars if not _clashes(one, made, new.replace)]
         _replace(folder, module, [*kept, made])
@@ -62,8 +63,7 @@ def add_entry(folder: Path, recogniser: str, label: str, expressions: Sequence[s
     Raises LabError for a slot that no function has, an expression that has another label, and a recogniser that no slot
     uses.
     """
-    with holding(folder / LOCK, folder, "adding to this index"):
-        module = open_module(str(folder))
+    with _opened(folder) as module:
         entry = Entry(label, tuple(expressions), f"{ADDED} {now()}")
         for slot in slots:
             _require_slot(module, slot)
@@ -73,6 +73,17 @@ def add_entry(folder: Path, recogniser: str, label: str, expressions: Sequence[s
             raise LabError(f"no slot has the recogniser '{recogniser}': name one with --slot{near}")
         replace_index(folder, _with(module, module.retriever.exemplars), module.functions, found)
     return entry
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Module]:
+    """Hold an index and open it. Raises LabError for one that a run was trained with: its results rest on it."""
+    if not (folder / INDEX).exists():
+        raise LabError(f"{folder}: no index here; `lab understand index` makes one")
+    if is_of_a_run(folder):
+        raise LabError(f"{folder}: the run was trained with this index; add to a copy, and ask it with --schema COPY")
+    with holding(folder / LOCK, folder, "adding to this index"):
+        yield open_module(str(folder))
 
 
 def _exemplar(module: Module, new: NewExemplar) -> AnnotatedExemplar:

@@ -23,7 +23,7 @@ from lab_lib.retrieval.retriever import Query
 from lab_lib.retrieval.scores import ScoredDocument, ScoredExemplar, scored_documents, scored_exemplars
 from lab_lib.texts import is_blank
 from lab_lib.understand.module import Module, require_apart
-from lab_lib.understand.readings import read_slots, same_words
+from lab_lib.understand.readings import fitting, read_slots, same_words
 from lab_lib.understand.understood import Evidence, Likely, Reading, SeenDescription, SeenExemplar, Understood
 
 LONGEST = 2000  # characters of an utterance
@@ -109,7 +109,7 @@ class Converter:
                               same_words(known))  # fmt: skip
         if self.model is not None:
             name, options, readings = self.model.understand(utterance, context, found, self.functions, self.recognisers)
-            return self._call(replace(start, options=options), name, readings)
+            return self._call(replace(start, options=options), name, self._fitted(name, readings))
         options = self._likely(found)
         name = options[0].name if options else NO_SKILL
         return self._call(replace(start, options=options), name, self._read(utterance, name))
@@ -150,6 +150,11 @@ class Converter:
         ranks = {one.exemplar.key: rank for rank, one in enumerate(found)}
         own.sort(key=lambda one: ranks.get(one.key, NEAR))
         return read_slots(utterance, module.functions[name], own, module.recognisers)
+
+    def _fitted(self, name: str, readings: list[Reading]) -> list[Reading]:
+        """Return what a model read, as the slots take it; the rest stays, and is refused with its reason."""
+        parameters = {} if name == NO_SKILL else {one.name: one for one in self.functions[name].function.parameters}
+        return [fitting(one, parameters[one.slot]) or one for one in readings]
 
     def _call(self, start: Understood, name: str, readings: list[Reading]) -> Understood:
         """Return what was understood as a checked call, or with the reason why it is none."""

@@ -55,8 +55,8 @@ def read_slots(
     taken = [(one.start, one.end) for one in found]
     open_slots = {name: readers[name] for name in parameters if name not in {one.slot for one in found}}
     found += _alone(utterance, parameters, open_slots, taken)
-    fitting = [made for one in found if (made := _fitting(one, parameters[one.slot])) is not None]
-    return _joined(fitting, parameters)
+    taken_as = [made for one in found if (made := fitting(one, parameters[one.slot])) is not None]
+    return _joined(taken_as, parameters)
 
 
 def template_spans(
@@ -152,13 +152,15 @@ def _alone(
     return found
 
 
-def _fitting(one: Reading, parameter: Parameter) -> Reading | None:
-    """Return a reading with its value as the slot takes it; None where the slot does not take it."""
+def fitting(one: Reading, parameter: Parameter) -> Reading | None:
+    """Return a reading with its value as the slot takes it, number words as numbers; None for one it does not take."""
     raw = parameter.raw.get("items", parameter.raw)
+    values = one.value if isinstance(one.value, list) else [one.value]
     try:
-        return replace(one, value=fitted(typed(one.value, raw), raw) if one.value != DONTCARE else DONTCARE)
+        found = [value if value == DONTCARE else fitted(typed(value, raw), raw) for value in values]
     except Unfit:
         return None
+    return replace(one, value=found if isinstance(one.value, list) else found[0])
 
 
 def typed(value: Any, raw: Mapping[str, Any]) -> Any:
@@ -166,14 +168,18 @@ def typed(value: Any, raw: Mapping[str, Any]) -> Any:
 
     >>> typed("2", {"type": "integer"}), typed("Print", {"type": "string", "enum": ["print"]})
     (2, 'print')
+    >>> typed("two", {"type": "integer"})
+    2
     """
     if not isinstance(value, str):
         return value
     for option in raw.get("enum", ()):
         if str(option).casefold() == value.casefold():
             return option
+    kind = {"integer": int, "number": float}.get(kind_of(raw))
+    said = _numbers().found(value) if kind else ()
     try:
-        return {"integer": int, "number": float}.get(kind_of(raw), str)(value)
+        return kind(said[0]) if kind and len(said) == 1 else value
     except ValueError:
         return value
 

@@ -22,6 +22,7 @@ TASKS = {
     "messages": "lab_lib.tasks.messages:MessagesTask",
     "skills": "lab_lib.tasks.skills:SkillsTask",
     "understanding": "lab_lib.tasks.understanding:UnderstandingTask",
+    "schema_guided": "lab_lib.tasks.schema_guided:SchemaGuidedTask",
     "emotion": "lab_lib.tasks.emotion:EmotionTask",
 }
 OWN = "LAB_TASKS"

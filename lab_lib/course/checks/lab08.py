@@ -55,7 +55,7 @@ def role_mask(answer: Any) -> None:
         equal(list(got) if isinstance(got, tuple) else got, expected, given=given, why=why)
 
 
-ASKED = [
+ASKED: list[tuple[list[tuple[str, str]], str]] = [
     ([(FEAR, FEAR), (FEAR, NEUTRAL), (JOY, JOY), (JOY, JOY)], "Half of fear and all of happiness"),
     ([(NEUTRAL, NEUTRAL)] * 8 + [(FEAR, NEUTRAL), (ANGER, NEUTRAL)], "Every emotion counts alike, however often asked"),
     ([(FEAR, ANGER)], "Emotions that were only found do not count"),
@@ -66,7 +66,7 @@ ASKED = [
 def control(answer: Any) -> None:
     for pairs, why in ASKED:
         given, asked = f"pairs={pairs}", sorted({one for one, _ in pairs})
-        each = [np.mean([found == one for wanted, found in pairs if wanted == one]) for one in asked]
+        each = [float(np.mean([found == one for wanted, found in pairs if wanted == one])) for one in asked]
         expected, got = float(np.mean(each)), call(answer, list(pairs), given=given)
         accuracy = float(np.mean([one == other for one, other in pairs]))
         traps = {

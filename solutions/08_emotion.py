@@ -417,7 +417,9 @@ with panels(5.6, 3.4) as (axes,):
     axes.legend(frameon=False)
 
 # %% [markdown]
-# On all items, with relevance beside it: `lab decode RUN --sweep --grid decoding.guidance=1,1.5,2,3,5`.
+# Guidance amplifies what the request changes. Where a model has hardly learned to listen, as ours after so few steps, there is
+# little to amplify, and what grows is noise: compare with `FULL = True`. On all items, with relevance beside it:
+# `lab decode RUN --sweep --grid decoding.guidance=1,1.5,2,3,5`.
 #
 # ## Preference tuning, with one pair
 #

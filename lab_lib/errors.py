@@ -14,6 +14,9 @@ from typing import Any
 ACTING = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
+COMMAND = re.compile(r"([`'(])lab (?=[a-z])")  # as messages quote a command
+
+
 def one_line(text: str) -> str:
     """Return a text on one line, with all that cannot be seen spelt out: ids and file names can hold anything.
 
@@ -43,6 +46,15 @@ class LabError(Exception):
 
     def __str__(self) -> str:
         return one_line(super().__str__())
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook prints instead of a traceback (IPython's hook): one line, with remedies of its own.
+
+        A notebook has no options, and its cells call a command with `!`.
+        """
+        text = str(self).replace("choose another --out", "choose another folder, or delete this one")
+        text = COMMAND.sub(r"\1!lab ", text)
+        return [f"error: {text}"]
 
 
 class OutOfMemory(LabError):

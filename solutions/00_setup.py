@@ -20,12 +20,11 @@ import json
 import random
 import shutil
 import statistics
-from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from lab_lib.course import check, corridor, show
+from lab_lib.course import check, corridor, lab_folder, show
 from lab_lib.course.drawing import write
 from lab_lib.files import read_json, read_jsonl
 
@@ -119,9 +118,9 @@ print(text[: text.index("\n")], "\n…", text[-400:])
 # %%
 from lab_lib.runs.run import run
 
-folder = Path("runs/first")
-if not FULL and not folder.exists():
-    shutil.copytree(find_source("town-adapter").folder, folder / "adapter")
+folder = lab_folder("00", config, FULL)  # other settings, another folder
+if not FULL:
+    shutil.copytree(find_source("town-adapter").folder, folder / "adapter", dirs_exist_ok=True)
 run(config, folder, quiet, ("train", "finetuned", "report"))
 for path in sorted(folder.rglob("*")):
     if path.is_file() and "checkpoints" not in path.parts and path.name != ".lock":

@@ -20,7 +20,7 @@ DIALOGUES = 60 if FULL else 15  # test dialogues that models reply to
 import numpy as np
 
 from lab_lib.corpora.load import load_corpus
-from lab_lib.course import check, corridor, show, widgets
+from lab_lib.course import check, corridor, lab_folder, show, widgets
 from lab_lib.course.drawing import write
 
 corpus = load_corpus("town")
@@ -402,7 +402,6 @@ check("02.7", interval)
 
 # %%
 import shutil
-from pathlib import Path
 
 from rich.console import Console
 
@@ -410,9 +409,9 @@ from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.run import run
 from lab_lib.models.hub import find_source
 
-folder = RunFolder(Path("runs/town"))
-shutil.copytree(find_source("town-adapter").folder, folder.adapter, dirs_exist_ok=True)
 config = load_recipe("town-qlora-cpu", [f"data.max_test={DIALOGUES}"])
+folder = RunFolder(lab_folder("02", config))  # other settings, another folder
+shutil.copytree(find_source("town-adapter").folder, folder.adapter, dirs_exist_ok=True)
 quiet = Console(quiet=True, force_jupyter=False)
 run(config, folder.path, quiet, ("base", "finetuned", "report"))
 print(*sorted(path.name for path in folder.path.glob("[!.]*")))
@@ -480,7 +479,7 @@ own = load_recipe(
     "town-qlora-cpu", [f"data.max_test={DIALOGUES}", "model.adapter=town-adapter", "decoding.history=own"]
 )
 # Here the adapter is a part of the model, so the stage `base` decodes it.
-other = run(own, Path("runs/town-own-history"), quiet, ("base",))
+other = run(own, lab_folder("02", own, name="own-history"), quiet, ("base",))
 alone = Row("own history", "finetuned", read_predictions(other.predictions("base")))
 scores = table([*baselines, base, tuned, alone], decoded, f"town, {DIALOGUES} test dialogues")
 

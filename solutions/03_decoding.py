@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from lab_lib.course import check, corridor, show
+from lab_lib.course import check, corridor, lab_folder, show
 from lab_lib.decoding.generate import generate_batch, generate_replies
 from lab_lib.runs.config import load_recipe, make_task
 from lab_lib.runs.splits import draw, load_splits
@@ -595,15 +595,14 @@ print("contrastive, 0.6   ", reply(prompt, "contrastive"))
 # each setting and scores them; never the test split, since this is a choice.
 
 # %%
-from pathlib import Path
 
 from IPython.display import Image
 
 from lab_lib.sweeps.decoding import load_decode_sweep, sweep_decoding
 from lab_lib.runs.folder import open_folder
 
-folder = open_folder(config, Path("runs/decoding")).path
 quick = ["decoding.sample=true", f"data.max_test={DIALOGUES}"]
+folder = open_folder(config, lab_folder("03", config, quick, TEMPERATURES)).path
 sweep = load_decode_sweep(folder, quick, [f"decoding.temperature={TEMPERATURES}"])
 out = sweep_decoding(folder, sweep, "base", folder / "sweep", say)
 Image(filename=out / "figure.png", width=640)

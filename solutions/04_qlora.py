@@ -28,13 +28,12 @@ TRIES = 40 if FULL else 6  # steps of each small comparison
 import math
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
 
-from lab_lib.course import check, corridor, show
+from lab_lib.course import check, corridor, lab_folder, show
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue import dialogue_examples
 from lab_lib.runs.config import load_recipe, make_task
@@ -613,7 +612,8 @@ settings = [
     f"training.evaluate_every={STEPS // 3}", "training.evaluate_dialogues=5", "training.log_every=5",
     "data.report=dev", f"data.max_test={SCORED}",
 ]  # fmt: skip
-folder = run(load_recipe("town-qlora-cpu", settings), Path("runs/town"), say)
+config = load_recipe("town-qlora-cpu", settings)
+folder = run(config, lab_folder("04", config), say)
 
 # %% [markdown]
 # The lines before the first step are choices that the program has made for this machine, each with its reason. The line
@@ -678,7 +678,7 @@ def losses(name, *settings):
     """Train anew on the short dialogues and return [(step, loss), ...]."""
     same = [f"training.steps={TRIES}", "training.batch_size=4", "training.log_every=1", "training.evaluate_every=0"]
     config = load_recipe("town-qlora-cpu", [*same, *settings])
-    folder = open_folder(config, Path("runs") / name)
+    folder = open_folder(config, lab_folder("04", config, name=name))
     with capture_output():
         learn(Context(config, task, brief, folder, say))
     return [(row["step"], row["loss"]) for row in read_jsonl(folder.log)]
@@ -782,5 +782,5 @@ draw({
 # - `lab run lora-modules-cpu --dry-run` shows a whole sweep before it costs an hour; `LAB_DATA` or
 #   `lab data fetch multiwoz22` gives it the real corpus.
 # - `lora.rslora=true lora.rank=256`: predict the update's scale with α = 16 by hand, then compare.
-# - `widgets.errors("runs/town")`: what goes wrong in the dialogues that fail?
+# - `widgets.errors(folder.path)`: what goes wrong in the dialogues that fail?
 # - Lab 05 lets the model write the belief state itself, as function calls.

@@ -28,7 +28,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lab_lib.corpora.load import load_corpus
-from lab_lib.course import check, corridor, show, widgets
+from lab_lib.course import check, corridor, lab_folder, show, widgets
 from lab_lib.prompts.belief import gold_turns, state_functions
 from lab_lib.runs.config import load_recipe, make_task
 
@@ -451,7 +451,8 @@ from lab_lib.runs.run import run
 
 changes = [f"data.max_test={DIALOGUES}", "training.evaluate_every=0"]
 changes += [] if STEPS is None else [f"training.steps={STEPS}"]
-own = run(load_recipe(RECIPE, changes), Path("runs/own"), say, ("train", "finetuned"))
+config = load_recipe(RECIPE, changes)
+own = run(config, lab_folder("05", config), say, ("train", "finetuned"))
 
 # %%
 from lab_lib.decoding.predictions import read_predictions
@@ -485,14 +486,14 @@ import shutil
 
 import lab_lib
 
-whole = own.path if FULL else Path("runs/end-to-end")
+whole = own.path if FULL else lab_folder("05", name="recorded", fresh=True)
 if not FULL:
     shutil.copytree(Path(lab_lib.__file__).parent / "data" / RECORDED, whole)
 folder = run(load_recipe(RECIPE, changes if FULL else []), whole, say, ("report",))
 
 # %% [markdown]
-# The error explorer says why dialogues fail, and shows the calls above each reply. `runs/end-to-end/report.html` has the gold
-# calls too; filter it by *belief state wrong*.
+# The error explorer says why dialogues fail, and shows the calls above each reply. The `report.html` of the folder has the
+# gold calls too; filter it by *belief state wrong*.
 
 # %%
 widgets.errors(folder.path)

@@ -22,14 +22,12 @@ REQUESTS = None if FULL else 240  # held-out requests to test on; None: all
 OWN_STEPS = 200 if FULL else 120  # optimiser steps for your own skill
 
 # %%
-from pathlib import Path
-
 from rich.console import Console
 
 from lab_lib.calls.skills.check import read_call
 from lab_lib.calls.skills.dispatch import run_call
 from lab_lib.calls.skills.load import load_skills
-from lab_lib.course import check, corridor, show
+from lab_lib.course import check, corridor, lab_folder, show
 from lab_lib.errors import LabError
 
 skills = load_skills(["home"])
@@ -312,8 +310,8 @@ from lab_lib.runs.run import run
 changes = ["task.answers=both", "training.evaluate_every=0"]
 changes += [] if STEPS is None else [f"training.steps={STEPS}", "task.copies=0"]  # few steps: each request often
 changes += [] if REQUESTS is None else [f"data.max_test={REQUESTS}"]
-place = Path(f"runs/calls-{STEPS or 'whole'}-{REQUESTS or 'all'}")
-own = run(load_recipe(RECIPE, changes), place, say, ("train", "finetuned", "report"))
+config = load_recipe(RECIPE, changes)
+own = run(config, lab_folder("06", config), say, ("train", "finetuned", "report"))
 
 # %% [markdown]
 # The table compares the model with rows that need no training. *Always none* never disturbs and never helps; *nearest
@@ -507,13 +505,12 @@ EXAMPLES = """
 
 # %%
 import inspect
-import zlib
 
 from lab_lib.calls.examples.types import ExampleFile, SkillExample
 from lab_lib.calls.examples.write import write_examples
 
 HEAD = "from typing import Annotated, Literal\n\nfrom lab_lib.calls.skills import Pattern, Range\n\n\n"
-folder = Path("runs/own-skill")
+folder = lab_folder("06", EXAMPLES, inspect.getsource(heat), name="own-skill")  # other examples, another folder
 (folder / "corpus" / "train").mkdir(parents=True, exist_ok=True)
 (folder / "heat.py").write_text(HEAD + inspect.getsource(heat), encoding="utf-8")
 more = load_skills(["home", folder / "heat.py"])
@@ -538,8 +535,8 @@ for path in example_files([TRAIN]):
 
 settings = [f"task.skills=[home,{folder}/heat.py]", f"data.corpus={folder}/corpus", f"model.adapter={own.adapter}"]
 settings += ["training.evaluate_every=0", f"training.steps={OWN_STEPS}", "task.copies=0"]
-mark = zlib.crc32(repr((EXAMPLES, inspect.getsource(heat), settings)).encode())  # other examples: another run
-second = run(load_recipe(RECIPE, settings), folder / f"run-{mark:08x}", say, ("train",))
+config = load_recipe(RECIPE, settings)
+second = run(config, lab_folder("06", config, KEEP, name="own-skill-run"), say, ("train",))
 
 # %%
 assistant = open_assistant(str(second.path), say)

@@ -21,7 +21,7 @@ STEPS = 20 if FULL else 3  # training steps a model when we measure speed and me
 
 # %%
 from lab_lib.corpora.load import load_corpus
-from lab_lib.course import check, corridor, show
+from lab_lib.course import check, corridor, lab_folder, show
 from lab_lib.errors import LabError
 from lab_lib.files import read_json
 from lab_lib.models.hub import find_source
@@ -565,11 +565,10 @@ show("20.8", merge, layer.base_layer.weight.detach(), a, b, settings["lora_alpha
 # result again and compares logits; it refuses when the adapter would drown in rounding.
 
 # %%
-from pathlib import Path
-
 from lab_lib.models.merge import merge_adapter
 
-merged = merge_adapter(ModelConfig(name="lab-tiny"), ADAPTER, "runs/merged")
+folder = lab_folder("20", name="merged", fresh=True)
+merged = merge_adapter(ModelConfig(name="lab-tiny"), ADAPTER, folder)
 print(f"rounding moves a logit by at most {merged.max_difference:.3f}, the adapter {merged.effect:.3f}")
 
 # %% [markdown]
@@ -587,8 +586,8 @@ examples = train_examples(task, load_splits(task).test[:12], loaded.tokenizer)
 ways = {
     "4-bit base + adapter": ModelConfig(name="lab-tiny", quantisation="4bit", adapter=ADAPTER),
     "fp32 base + adapter": ModelConfig(name="lab-tiny", quantisation="none", adapter=ADAPTER),
-    "merged, bf16": ModelConfig(name="runs/merged", quantisation="none"),
-    "merged, again in 4 bits": ModelConfig(name="runs/merged", quantisation="4bit"),
+    "merged, bf16": ModelConfig(name=str(folder), quantisation="none"),
+    "merged, again in 4 bits": ModelConfig(name=str(folder), quantisation="4bit"),
 }
 first = None
 for way, config in ways.items():
@@ -669,7 +668,6 @@ Merged in bf16 from a QLoRA adapter (rank {settings["r"]}, recipe `town-qlora-cp
 Replies are delexicalised; scores and intervals: results/town-qlora-cpu/record.json.
 A teaching model: it must not talk to customers.
 """
-folder = Path("runs/merged")
 (folder / "README.md").write_text(card)
 chosen = uploads([str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()])
 for name in chosen:

@@ -26,9 +26,8 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from lab_lib.course import check, corridor, show
+from lab_lib.course import check, corridor, lab_folder, show
 from lab_lib.files import read_json, read_jsonl
 
 corridor("model", "prediction")
@@ -139,14 +138,14 @@ def said(process, words):
     print(*lines, f"exit code {process.returncode}", sep="\n")
 
 
-whole = Path("runs/whole")
+whole = lab_folder("21", name="whole", fresh=True)
 said(lab_train(whole), ("step", "resuming"))
 
 # %% [markdown]
 # Now the same run, killed with signal 9 as soon as its first checkpoint is complete:
 
 # %%
-broken = Path("runs/broken")
+broken = lab_folder("21", name="broken", fresh=True)
 victim = lab_train(broken)
 mark = broken / "checkpoints" / "checkpoint-2" / "complete"
 while not mark.exists() and victim.poll() is None:
@@ -249,7 +248,7 @@ def accumulation(batch_size, micro_batch_size, processes):
 check("21.3", accumulation)
 
 # %%
-pair = Path("runs/pair")
+pair = lab_folder("21", name="pair", fresh=True)
 torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m")
 said(lab_train(pair, torchrun), ("resuming",))
 for name, folder in (("one process", whole), ("two processes", pair)):

@@ -19,18 +19,18 @@ EMBEDDINGS = "minilm" if FULL else "tfidf"  # tfidf: counts of words, reduced to
 CLUSTERS = 12
 
 # %%
-from pathlib import Path
-
 import numpy as np
 
 from lab_lib.corpora.load import load_corpus
-from lab_lib.course import check, corridor, show
+from lab_lib.course import check, corridor, lab_folder, show
 from lab_lib.course.drawing import write
 from lab_lib.structure.embed import embed
 from lab_lib.structure.utterances import utterances
 
 dialogues = load_corpus("town").splits["train"]
 said = utterances(dialogues)
+folder = lab_folder("22", EMBEDDINGS, CLUSTERS)
+folder.mkdir(parents=True, exist_ok=True)
 corridor("dialogue")
 
 # %% [markdown]
@@ -40,7 +40,7 @@ corridor("dialogue")
 # product of two is their **cosine**: 1 for the same direction, 0 for nothing in common.
 
 # %%
-vectors = embed([utterance.text for utterance in said], EMBEDDINGS, Path("cache")).vectors
+vectors = embed([utterance.text for utterance in said], EMBEDDINGS, folder / "cache").vectors
 print(f"{len(dialogues)} dialogues, {len(said)} utterances, vectors of {vectors.shape[1]} numbers")
 print(said[4])
 
@@ -257,7 +257,8 @@ for number, inside in enumerate(counts):
 #
 # `walks` holds, for each dialogue, the list of cluster numbers of its utterances; there are `k` clusters. Return an array
 # (k + 1, k + 1) of whole numbers: entry [a, b] counts how often b comes right after a in a dialogue. The **last row** is
-# the start of a dialogue, the **last column** its end.
+# the start of a dialogue, the **last column** its end. A dialogue without utterances (`[]`) counts nothing, not even from
+# start to end.
 #
 # Example: `[[0, 1, 1]]` with k = 2 gives
 #
@@ -300,8 +301,8 @@ from lab_lib.structure.describe import describe
 from lab_lib.structure.transitions import Transitions
 
 cards = describe(said, points, found, StructureConfig(embeddings=EMBEDDINGS, clusters=CLUSTERS))
-draw_graph(cards, Transitions(transitions(walks, CLUSTERS)), 0.15, "town, train", Path("graph.png"), None)
-Image("graph.png", alt="Graph of the clusters: which follows which, from start to end")
+draw_graph(cards, Transitions(transitions(walks, CLUSTERS)), 0.15, "town, train", folder / "graph.png", None)
+Image(filename=folder / "graph.png", alt="Graph of the clusters: which follows which, from start to end")
 
 # %% [markdown]
 # ### Question 🍇🍇: follow the widest arrows from start to end. What does a typical dialogue of the town do?
@@ -406,8 +407,8 @@ write(agreement_table(explored))
 from lab_lib.structure.act_map import draw_act_map
 from lab_lib.structure.describe import act_shares
 
-draw_act_map(*act_shares(said, found), "Gold acts by cluster: town, train", Path("acts.png"), None)
-Image("acts.png", width=760)
+draw_act_map(*act_shares(said, found), "Gold acts by cluster: town, train", folder / "acts.png", None)
+Image(filename=folder / "acts.png", width=760)
 
 # %% [markdown]
 # ### Question 🍇🍇🍇: how can embeddings be improved for automatic clustering?

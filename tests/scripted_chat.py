@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from lab_lib.chat.session import Answer, nobody
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.errors import LabError
+from lab_lib.tasks.talking import Fact
 
 EVIL = "<img src=x onerror='window.hacked = 1'><script>window.hacked = 1</script>"
 STATE = {"hotel": {"area": "harbour", "pricerange": "cheap"}, "restaurant": {"food": "italian", "bookpeople": "4"}}
@@ -31,7 +33,7 @@ class ScriptedSession:
     state: Any = field(default_factory=dict)
     turns: list[Any] = field(default_factory=list)
     partner: Any = field(default_factory=lambda: SimpleNamespace(name="runs/town", notes=("note: of the run",)))
-    task: Any = field(default_factory=lambda: SimpleNamespace(decoding=DecodeConfig()))
+    task: Any = field(default_factory=lambda: SimpleNamespace(decoding=DecodeConfig(), choices=(), chosen=""))
 
     def answer(self, text: str, show: Any = nobody) -> Answer:
         if text == "error":
@@ -41,10 +43,27 @@ class ScriptedSession:
             words += 1
             show(" ".join(answer.reply.split(" ")[:words]))
             time.sleep(0.01)
+        if self.task.choices:
+            answer = dict(self.each(text))[self.task.chosen]
         self.turns.append((text, answer))
-        self.state = answer.state
+        self.state = None if self.state is None else answer.state
         return answer
+
+    @classmethod
+    def with_choices(cls) -> ScriptedSession:
+        """Return one whose replies can be calm or angry."""
+        made = cls(state=None)
+        made.task.choices, made.task.chosen = ("calm", "angry"), "calm"
+        made.task.choose = lambda choice: setattr(made.task, "chosen", choice)
+        return made
+
+    def each(self, text: str, show: Any = nobody) -> Generator[tuple[str, Answer], None, None]:
+        for choice in self.task.choices:
+            show("so far")
+            reply = f"{choice} words about {text}"
+            facts = (Fact("you", "calm"), *(Fact(f"judge {n}", "calm (90%)", choice == "calm") for n in ("one", "two")))
+            yield choice, Answer(reply, reply, facts=facts)
 
     def reset(self) -> None:
         self.turns.clear()
-        self.state = {}
+        self.state = None if self.state is None else {}

@@ -26,6 +26,10 @@ KNOWN: dict[str, tuple[Mapping[str, float], Mapping[str, str]]] = {
     "the bedroom": ({"set_light": 0.9}, {"set_light": 'set_light(room="bedroom", on=True)'}),
     "light in the kitchen and the bedroom": ({"set_light": 0.9}, {"set_light": 'set_light(room="kitchen", on=True)'}),
     "news about " + EVIL: ({"news": 0.9}, {"news": f'news(topic="{EVIL}")'}),
+    "play jazz and feed my little cat": ({"play_music": 0.9}, {"play_music": 'play_music(title="jazz")'}),
+    "play jazz and thanks": ({"play_music": 0.9}, {"play_music": 'play_music(title="jazz")'}),
+    "play jazz and weather please": ({"play_music": 0.9}, {"play_music": 'play_music(title="jazz")'}),
+    "play jazz and soul music": ({"play_music": 0.9}, {"play_music": 'play_music(title="jazz and soul music")'}),
     "rubbish": ({"weather": 0.9}, {"weather": "weather(location=Berlin)"}),
     "too much": ({"weather": 0.9}, {"weather": 'weather(location="Be'}),
 }

@@ -38,10 +38,10 @@ def test_the_three_ways_write_the_same_replies_and_the_origin_never_stops_early(
     with torch.no_grad():  # replies of many lengths
         model.lm_head.weight[tokenizer.eos_token_id] *= 2.5
     todo, config = dialogues(5), DecodeConfig(max_new_tokens=12)
-    found = decoding.measure(model, tokenizer, [todo[:6], todo[6:]], config)
+    found = decoding.measure(model, tokenizer, [todo[:6], todo[6:]], config, list(decoding.WAYS))
     assert found.equal("plain") == found.equal("origin") == len(todo) == 15
     ends = {generate_batch(model, tokenizer, [p.ids], config)[0][-1] == tokenizer.eos_token_id for p in todo}
     assert ends == {True, False}
     assert [row[:2] for row in decoding.lines("x", found)] == [("x", "ours"), ("x", "plain"), ("x", "origin")]
-    assert decoding.exact(model, tokenizer, todo, config) == "15 of 15"
+    assert decoding.exact(model, tokenizer, todo, config, list(decoding.WAYS)) == "15 of 15"
     assert model.generation_config.eos_token_id == 2  # switched off for the origin's way, and on again

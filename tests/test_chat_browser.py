@@ -125,6 +125,35 @@ def test_no_other_page_reads_or_writes_the_conversation(browser, server):
     other.end()
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_a_choice_for_the_next_reply_and_all_of_them_side_by_side(page, server, size, tmp_path):
+    server.session = ScriptedSession.with_choices()
+    page.set_viewport_size(SIZES[size])
+    page.reload()
+    page.get_by_label("angry").check()
+    page.locator("#status", has_text="The next reply: angry.").wait_for()
+    page.locator("#text").focus()
+    say(page, "hello")
+    assert wait_for(page, 2) == ["hello", "angry words about hello"]
+    assert page.locator("#log .facts li").all_text_contents() == ["you: calm", "judge one: calm (90%) ✗",
+                                                                   "judge two: calm (90%) ✗"]  # fmt: skip
+    page.locator("#text").fill("and now?")
+    page.get_by_role("button", name="A reply with each emotion").click()
+    page.locator("#log .every tbody tr:nth-child(2)").wait_for()
+    page.locator("#stop").wait_for(state="hidden")
+    assert page.locator("#log .every .said").all_text_contents() == ["calm words about and now?",
+                                                                      "angry words about and now?"]  # fmt: skip
+    assert page.locator("#log .every .who").text_content() == "Replies to “and now?” · you: calm"
+    assert page.locator("#log .every .right").count() == 2 and page.evaluate(
+        "document.documentElement.scrollWidth <= innerWidth"
+    )
+    page.screenshot(path=Path(os.environ.get("LAB_ARTEFACTS", tmp_path)) / f"chat-choices-{size}.png")
+    page.get_by_role("button", name="calm", exact=True).click()
+    page.locator("#log > li.model", has_text="calm words about and now?").wait_for()
+    assert server.session.task.chosen == "calm" and page.get_by_label("calm").is_checked()
+    assert page.locator("#text").input_value() == "" and len(server.session.turns) == 2
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_it_fits_the_screen_and_keeps_the_last_answer_in_sight(browser, server, size, scheme, tmp_path):

@@ -56,7 +56,9 @@ def spaced(text: str) -> str:
 def test_the_prompt_has_the_emotion_that_is_heard_and_the_one_that_is_chosen(session: Session) -> None:
     session.task.choose("surprise")
     first = session.answer("I'm so happy, hooray, how wonderful!")
-    assert first.notes[0].startswith("you: happiness; asked for: surprise; the reply is, by the judge tfidf: ")
+    heard, asked_for, verdict = first.facts
+    assert (heard.text, asked_for.text, verdict.name) == ("happiness", "surprise", "judge tfidf")
+    assert verdict.right == verdict.text.startswith("surprise (")
     session.task.choose("sadness")
     prompt = spaced(asked(session, "Where is the ladder?"))
     assert "[emotion]happiness[/emotion]" in prompt and "[emotion]surprise[/emotion]" in prompt
@@ -79,4 +81,4 @@ def test_other_runs_have_nothing_to_choose(loaded) -> None:
     other = Session(Partner("mine", config, config.model, make_task(config)), loaded)
     with pytest.raises(LabError, match="task messages: there is nothing to choose"):
         other.task.choose("fear")
-    assert other.each("hello") == {}
+    assert list(other.each("hello")) == []

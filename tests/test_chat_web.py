@@ -52,13 +52,26 @@ def test_an_answer_is_streamed_and_kept_until_the_conversation_begins_again(serv
     assert ask(server, "reset", {})[1][0]["turns"] == [] == ask(server, "history")[1][0]["turns"]
 
 
+def test_a_choice_is_kept_and_every_choice_has_its_reply(server):
+    server.session = ScriptedSession.with_choices()
+    assert ask(server, "history")[1][0]["choices"] == ["calm", "angry"]
+    assert ask(server, "choose", {"choice": "angry"})[1] == [{"chosen": "angry"}]
+    status, (refused,), _ = ask(server, "choose", {"choice": ["calm"]})
+    assert status == 400 and refused == {"error": "choice: expected one of: calm, angry"}
+    rows = [line for line in ask(server, "each", {"text": "hello"})[1] if "choice" in line]
+    assert [row["choice"] for row in rows] == ["calm", "angry"] and not server.session.turns
+    assert rows[0]["answer"]["facts"][1] == {"name": "judge one", "text": "calm (90%)", "right": True}
+    assert server.session.task.chosen == "angry"
+
+
 def test_an_error_of_the_model_is_a_line_and_the_conversation_goes_on(server):
     assert ask(server, "say", {"text": "error"})[1] == [{"error": "out of memory: begin a new conversation"}]
     assert ask(server, "say", {"text": "hello"})[1][-1]["answer"]["reply"]
 
 
 def test_the_page_may_load_its_own_files_alone(server):
-    for name, kind in {"": "text/html", "chat.css": "text/css", "chat.js": "text/javascript"}.items():
+    script = "text/javascript"
+    for name, kind in {"": "text/html", "chat.css": "text/css", "chat.js": script, "choices.js": script}.items():
         status, _, headers = ask(server, name)
         assert status == 200 and headers["Content-Type"].startswith(kind)
         policy = headers["Content-Security-Policy"]

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from some_calls import calls
 from tiny_models import tiny_llama, tiny_neox, tiny_tokenizer
 
+from lab_lib.calls.call import Call
 from lab_lib.calls.skills.check import call_text, check_call, read_call
 from lab_lib.calls.skills.lark import call_grammar, longest_call
 from lab_lib.calls.skills.load import load_skills
+from lab_lib.calls.skills.text_regex import is_said
 from lab_lib.corpora.config import DataConfig
 from lab_lib.decoding import grammar as room
 from lab_lib.decoding.config import DecodeConfig
@@ -123,6 +125,20 @@ def test_a_pattern_that_no_grammar_can_say_is_refused_by_name(pattern, said, tmp
     )
     with pytest.raises(LabError, match=rf"^f, parameter x: pattern .*({said}) cannot be in a grammar$"):
         call_grammar(load_skills([tmp_path / "s.yaml"]))
+
+
+WORDS = 'Tell "Zoë O\'Hare" in 東京, São Paulo: back\\slash 😀!'
+
+
+@pytest.mark.parametrize(("text", "in_it"), [
+    ('"Zoë O\'Hare"', True), ("東京", True), ("São Paulo", True), ("back\\slash 😀!", True), (WORDS, True),
+    ("O'Hare", True), ("Paul", False), (" in", False), ("São  Paulo", False), ("Osaka", False), ("", False),
+])  # fmt: skip
+def test_texts_that_have_to_be_said_are_runs_of_words(text, in_it, tokenizer):
+    grammar = room.Grammar(call_grammar(HOME, said=WORDS), tokenizer)
+    assert accepts(grammar, call_text(Call("play_music", {"title": text})), tokenizer) is is_said(text, WORDS) is in_it
+    assert not in_it or accepts(grammar, call_text(Call("add_to_list", {"items": ["in", text]})), tokenizer)
+    assert accepts(grammar, 'set_alarm(time="07:30")', tokenizer), "a text with a pattern is not said"
 
 
 def test_without_none_a_skill_has_to_be_called(tokenizer):

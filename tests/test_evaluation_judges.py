@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from command_line import lab
 from sklearn import metrics
 
 from lab_lib.corpora.dailydialog.read import BUNDLED, read_talks
 from lab_lib.corpora.dailydialog.types import EMOTIONS, Talk, Utterance
 from lab_lib.errors import LabError
+from lab_lib.evaluation.judges import encoder_training
 from lab_lib.evaluation.judges.card import calibration_error, figures, last_replies, without_neutral
 from lab_lib.evaluation.judges.confusion import correct, true_shares
-from lab_lib.evaluation.judges.encoder import EncoderConfig, EncoderJudge, encode, fewer_neutral, read_encoder
+from lab_lib.evaluation.judges.encoder import EncoderConfig, EncoderJudge, encode, read_encoder
+from lab_lib.evaluation.judges.encoder_checkpoint import FILE
+from lab_lib.evaluation.judges.encoder_training import fewer_neutral, train_encoder
 from lab_lib.evaluation.judges.labelled import balanced, half_of, labelled
 from lab_lib.evaluation.judges.store import CARD, check_judge, find_judge, judge_folder
 from lab_lib.evaluation.judges.tfidf import fit_tfidf, read_tfidf
@@ -171,3 +176,34 @@ def test_an_encoder_judge_comes_back_from_its_folder(tiny_encoder, tmp_path: Pat
     np.testing.assert_allclose(one_by_one, found, atol=1e-6)
     ids = encode(judge.tokenizer, config, ["oh no !"], ["no " * 30])["input_ids"][0]
     assert ids.tolist() == [1, 4, 5, 7, 2, 5, 5, 2]  # what was said before is cut, not the utterance
+
+
+def test_a_training_that_was_killed_ends_as_one_that_was_not(tiny_encoder, tmp_path: Path, monkeypatch) -> None:
+    rows = [talk(str(n), ("oh no !", "fear"), ("fine .", "neutral"), ("oh " * (n % 5), "fear")) for n in range(40)]
+    data, lines = labelled(rows, context=1), list[str]()
+    monkeypatch.setattr(encoder_training, "EVERY", 3)
+
+    def trained(folder: str, stop: str = "never", rate: float = 1e-2) -> dict[str, torch.Tensor]:
+        def log(line: str) -> None:
+            lines.append(line)
+            if line.startswith(stop):
+                raise KeyboardInterrupt
+
+        torch.manual_seed(0)
+        config = EncoderConfig(epochs=1.0, batch_size=10, context=1, max_tokens=8, learning_rate=rate)
+        judge = EncoderJudge(copy.deepcopy(tiny_encoder[0]), tiny_encoder[1], config, np.zeros(7), 1.0)
+        train_encoder(judge, data, data.pick(np.arange(30)), tmp_path / folder, log)
+        return judge.model.state_dict()
+
+    whole = trained("whole")
+    with pytest.raises(KeyboardInterrupt):
+        trained("killed", "step 9 of 12")
+    again = trained("killed")
+    assert "resuming from the checkpoint of step 6" in lines
+    assert all(torch.equal(whole[name], value) for name, value in again.items())
+    lines.clear()
+    trained("killed", rate=2e-2)
+    assert "passed over, of a training with other settings" in lines[0] and not any("resuming" in one for one in lines)
+    (tmp_path / "killed" / FILE).write_bytes(b"broken")
+    trained("killed")
+    assert any("passed over, damaged" in one for one in lines)

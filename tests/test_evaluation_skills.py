@@ -23,7 +23,7 @@ from lab_lib.evaluation.none_scores import (
     probability,
     shares,
 )
-from lab_lib.evaluation.scores import compare, pool
+from lab_lib.evaluation.scores import compare, compare_runs, pool
 from lab_lib.evaluation.skill_calls import judge
 from lab_lib.evaluation.skill_scores import score_skills, skill_metrics
 
@@ -120,6 +120,26 @@ def test_counts_add_up_for_intervals_pairs_and_pools():
     better = scored({**ANSWERS, "c": "news(count=3)"}, 60, **more)
     assert compare(better, first, 60)["exact_macro"].difference == pytest.approx(25)
     assert pool([first, better], 60)["exact_macro"].mean == pytest.approx(62.5)
+
+
+def test_what_some_resamples_or_one_system_lack_is_no_error_when_rows_are_compared():
+    """Of two requests for nothing some resamples draw none; a threshold only one of the systems has."""
+    more = {key: {"names": names(value)} for key, value in {"a": -3.0, "b": -1.0, "c": 2.0, "d": 1.0, "e": 4.0}.items()}
+    plain = scored(ANSWERS, 60)
+    gated = scored(ANSWERS, 60, **{key: {**value, "threshold": 0.6} for key, value in more.items()})
+    assert "auroc" in gated.values and "auroc" not in plain.values and "false_triggers" not in plain.intervals
+    for first, second in ((gated, plain), (plain, gated)):
+        found = compare(first, second, 60)
+        assert found["exact_macro"].difference == 0 and found["exact_macro"].p == 1
+        assert "false_triggers" in found and "auroc" not in found and "misses_gated" not in found
+        assert all(np.isfinite([one.low, one.high]).all() for one in found.values())
+        assert "auroc" not in pool([plain, plain], 60) and "auroc" in pool([gated, gated], 60)
+    better = scored({**ANSWERS, "c": "news(count=3)", "b": "news()"}, 0)
+    several = compare_runs([(better, plain), (plain, plain)], 200)["exact_macro"]
+    assert several.difference == pytest.approx(25) and several.low == 0 and several.high > 25
+    only = {key: read_call(GOLD[key], HOME) for key in "abc"}  # nobody asks for nothing
+    alone = score_skills(only, {key: [{"response": ANSWERS[key]}] for key in only}, HOME, PLAIN)
+    assert "false_triggers" not in compare(alone, alone, 20)
 
 
 ODDS = st.lists(st.tuples(st.floats(-8, 8), st.booleans()), min_size=2, max_size=20).filter(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tiny_models import tiny_llama
@@ -13,27 +14,47 @@ pytestmark = pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="denormals are slow on x86 processors only"
 )
 
-LEFT = """
-import sys
-from contextlib import nullcontext
-from lab_lib.models.config import ModelConfig
-from lab_lib.models.fast_cpu.denormals import denormals_as_zero
-from lab_lib.models.model import load_model
-with denormals_as_zero() if sys.argv[2] == "command" else nullcontext():
-    load_model(ModelConfig(sys.argv[1]), for_training=True)
+COUNT = 1 << 20
+
+
+def left(model: Path, threads: int) -> list[int]:
+    """Load a model and return how many of COUNT denormal products, and gradients, are not zero."""
+    from lab_lib.models.config import ModelConfig
+    from lab_lib.models.model import load_model
+
+    load_model(ModelConfig(str(model)), for_training=True)
     import torch
-    torch.set_num_threads(2)
-    x = torch.full((1 << 20,), 1e-20, requires_grad=True)  # split among the threads
+
+    torch.set_num_threads(threads)
+    x = torch.full((COUNT,), 1e-20, requires_grad=True)  # split among the threads
     product = x * 1e-20
     product.sum().backward()
     (gradient,) = torch.autograd.grad((x * x).sum() * 1e-19, x)
-left = [int((tensor.detach().view(torch.int32) != 0).sum()) for tensor in (product, gradient)]
-print(left, float(sys.float_info.min) / 2 > 0)
+    return [int((tensor.detach().view(torch.int32) != 0).sum()) for tensor in (product, gradient)]
+
+
+COMMAND = """
+import sys
+from test_models_denormals import left
+from lab_lib.models.fast_cpu.denormals import denormals_as_zero
+with denormals_as_zero():
+    found = left(sys.argv[1], threads=2)
+print(found, float(sys.float_info.min) / 2 > 0)
 """
 
 
-def test_denormals_are_zero_in_every_thread(tmp_path):
-    model, count = str(tiny_llama(tmp_path)), 1 << 20
-    for kind, left in (("library", [count, count]), ("command", [0, 0])):
-        command = [sys.executable, "-c", LEFT, model, kind]
-        assert subprocess.check_output(command, text=True) == f"{left} True\n"
+def test_denormals_are_zero_in_every_thread_of_a_command(tmp_path, monkeypatch):
+    """In a process of its own: threads have the state that their starter had, and here they may run already."""
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{Path(__file__).parent.parent}")
+    command = [sys.executable, "-c", COMMAND, str(tiny_llama(tmp_path))]
+    assert subprocess.check_output(command, text=True) == "[0, 0] True\n"
+
+
+def test_a_library_call_leaves_denormals_as_they_are(tmp_path):
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        assert left(tiny_llama(tmp_path), threads=1) == [COUNT, COUNT]
+    finally:
+        torch.set_num_threads(threads)

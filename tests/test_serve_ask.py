@@ -30,6 +30,7 @@ from lab_lib.serve.answers import Written
 from lab_lib.serve.assistant import LONGEST, Assistant
 from lab_lib.serve.requests import splits
 from lab_lib.serve.run_model import RunModel, chosen_threshold, open_assistant
+from lab_lib.serve.show import about
 
 HOME = load_skills(["home"])
 
@@ -59,6 +60,25 @@ def asked(text: str, **how) -> list[tuple[str, str]]:
 )  # fmt: skip
 def test_one_request_two_requests_and_a_request_that_lacks_something(text, found):
     assert asked(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("play jazz and feed my little cat", [('play_music(title="jazz")', "feed my little cat", "")]),
+        ("play jazz and thanks", [('play_music(title="jazz")', "", "")]),  # nobody asks anything with a word
+        ("play jazz and soul music", [('play_music(title="jazz and soul music")', "", "")]),
+        ("play jazz and weather please",
+         [('play_music(title="jazz")', "", ""), ("", "", "What should 'location' of weather be?")]),
+        ("dear me. play jazz", [("", "", 'Nothing was asked of me that I can do. Did you mean "play jazz"? Then say '
+                                          "that alone.")]),
+    ],
+)  # fmt: skip
+def test_of_a_sentence_that_is_understood_in_part_nothing_is_lost_in_silence(text, found):
+    answers = scripted().ask(text)
+    assert [(one.call, one.lost, one.said) for one in answers] == found
+    lines = [line for one in answers for line in about(one)]
+    assert ("nothing was understood for: feed my little cat" in lines) == ("cat" in text)
 
 
 def test_an_answer_says_how_sure_it_is_and_what_else_was_likely():

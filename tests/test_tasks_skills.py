@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from lab_lib.models.tokenizer import load_tokenizer
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
 from lab_lib.runs.splits import load_splits
+from lab_lib.speech.number_words import words_to_digits
 from lab_lib.tasks.skills import SkillsConfig, SkillsTask
 from lab_lib.tasks.skills_data import SkillItem, read_corpus
 from lab_lib.tasks.skills_variants import copies
@@ -155,8 +157,9 @@ def test_example_files_of_ones_own_are_split_and_a_wrong_call_is_named_with_its_
 def test_copies_have_other_values_of_training_requests_and_the_calls_say_so():
     one = task(copies=4)
     splits = load_splits(one)
-    values = {str(part) for item in splits.train for value in item.call.arguments.values()
-              for part in (value if isinstance(value, list) else [value])}  # fmt: skip
+    values = {word for item in splits.train for value in item.call.arguments.values()
+              for part in (value if isinstance(value, list) else [value]) for word in str(part).split()}  # fmt: skip
+    values |= set(one.pool["", "words"])
     made = 0
     for given in splits.train:
         for copy in copies(given, one.pool, 4, seed=0):
@@ -164,20 +167,32 @@ def test_copies_have_other_values_of_training_requests_and_the_calls_say_so():
             assert (
                 copy.call.name == given.call.name and copy.text != given.text and read_call(call_text(copy.call), HOME)
             )
-            for value in copy.call.arguments.values():
-                assert all(str(part) in values for part in (value if isinstance(value, list) else [value]))
+            for name, value in copy.call.arguments.items():
+                if (given.call.name, name) in (("calculate", "expression"), ("set_alarm", "time")):
+                    continue  # numbers in a text: below
+                parts = value if isinstance(value, list) else [value]
+                assert all(word in values for part in parts for word in str(part).split())
     assert made > len(splits.train)
     rain = next(item for item in splits.train if item.text == "Oslo weather please")
     assert all(copy.call.arguments["location"] in copy.text for copy in copies(rain, one.pool, 4, 0))
     assert copies(rain, one.pool, 4, 0) == copies(rain, one.pool, 4, 0)
+    for said, call in (("12 times the sum of 3 and forty", "calculate(expression=\"12*(3+40)\")"),
+                       ("ten minutes please", "set_timer(minutes=10)")):  # fmt: skip
+        made_of = [copy for copy in copies(item(said, call), one.pool, 9, 0) if call_text(copy.call) != call]
+        assert made_of and all(numbers_of(copy.text) == numbers_of(call_text(copy.call)) for copy in made_of)
     with pytest.raises(LabError, match=r"task\.copies=-1: expected 0 or more"):
         task(copies=-1)
+
+
+def numbers_of(text: str) -> list[int]:
+    return sorted(map(int, re.findall(r"\d+", words_to_digits(text))))
 
 
 def test_only_training_items_have_copies(tokenizers):
     one, (_, tokenizer) = task(copies=3), tokenizers["plain"]
     learned = next(item for item in one.load()["train"] if item.text == "Oslo weather please")
-    assert len(one.examples(learned, tokenizer)) > 1
+    nothing = next(item for item in one.load()["train"] if item.call == NONE)
+    assert len(one.examples(learned, tokenizer)) == len(one.examples(nothing, tokenizer)) == 4
     assert len(one.examples(replace(learned, learned=False), tokenizer)) == 1
 
 

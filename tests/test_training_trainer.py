@@ -116,9 +116,10 @@ def test_accumulated_micro_batches_equal_the_large_batch(tmp_path):
     assert large["loss"] == pytest.approx(total / count, rel=1e-4)
 
 
-def job(model: Path, run: Path, steps: int, pause: float = 0.0) -> subprocess.Popen:
+def job(model: Path, run: Path) -> subprocess.Popen:
+    """Start the job of eight steps in a process of its own, slowly enough to be killed between two of them."""
     return subprocess.Popen(
-        [sys.executable, str(JOB), str(model), str(run), str(steps), str(pause)],
+        [sys.executable, str(JOB), str(model), str(run), "8", "1.5"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -126,12 +127,15 @@ def job(model: Path, run: Path, steps: int, pause: float = 0.0) -> subprocess.Po
 
 
 def test_a_killed_qlora_run_resumes_to_the_same_adapter_to_the_bit(tmp_path):
-    """Real 4-bit QLoRA with dropout, killed with -9 between two checkpoints, against an unbroken run."""
+    """Real 4-bit QLoRA with dropout, killed with -9 between two checkpoints, against an unbroken run.
+
+    What is killed is a process of its own; the others are not, since each would import torch and its like again.
+    """
     from safetensors.torch import load_file
 
     model = tiny_llama(tmp_path / "model")
-    assert job(model, tmp_path / "whole", 8).wait() == 0
-    broken = job(model, tmp_path / "broken", 8, pause=1.5)
+    broken = job(model, tmp_path / "broken")
+    training_job.main(str(model), str(tmp_path / "whole"), "8")
     mark = tmp_path / "broken" / "checkpoints" / "checkpoint-4" / "complete"
     deadline = time.monotonic() + 900  # a job that hangs; a busy machine may take minutes
     while not mark.exists() and broken.poll() is None and time.monotonic() < deadline:
@@ -141,7 +145,7 @@ def test_a_killed_qlora_run_resumes_to_the_same_adapter_to_the_bit(tmp_path):
     assert not (tmp_path / "broken" / "adapter").exists()
     # A checkpoint folder that was being written when the process died must not be resumed from.
     (tmp_path / "broken" / "checkpoints" / "checkpoint-99").mkdir()
-    assert job(model, tmp_path / "broken", 8).wait() == 0
+    training_job.main(str(model), str(tmp_path / "broken"), "8")
 
     whole, resumed = (
         load_file(tmp_path / name / "adapter" / "adapter_model.safetensors") for name in ("whole", "broken")

@@ -15,10 +15,9 @@ from lab_lib.exemplars.corpus import load_exemplars
 from lab_lib.files import read_json
 from lab_lib.retrieval.config import RetrievalConfig
 from lab_lib.retrieval.index import load_index
-from lab_lib.retrieval.recall import retrieve
+from lab_lib.retrieval.recall import require_recall, retrieve
 from lab_lib.retrieval.retriever import Retriever
 from lab_lib.understand.data import AskConfig, choose, unseen_queries
-from lab_lib.understand.find_k import require_recall
 from lab_lib.understand.variants import VARIANTS
 
 WORDS = ("retrieval.exemplars=tfidf", "retrieval.descriptions=tfidf")

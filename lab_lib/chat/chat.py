@@ -72,7 +72,7 @@ def each(session: Session, console: Console, text: str) -> None:
     """Print a reply for each choice with what the judges find. Raises LabError where there are none, or no text."""
     if not session.task.choices or not text:
         raise LabError("/each TEXT is for runs of the task emotion: it shows a reply with each emotion")
-    for choice, answer in session.each(text).items():
+    for choice, answer in session.each(text):
         _say(console, "green", f"{choice}>", answer.filled)
         _notes(answer, console)
 
@@ -122,6 +122,8 @@ def show(answer: Answer, console: Console) -> None:
 
 
 def _notes(answer: Answer, console: Console) -> None:
+    if answer.facts:
+        _print(console, "; ".join(map(str, answer.facts)))
     for note in answer.notes:
         _print(console, note)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from lab_lib.chat.writer import Writer
 from lab_lib.prompts.encode import Prompt, answer_text
 from lab_lib.runs.steps import load_answering
 from lab_lib.tasks.response import ResponseTask
+from lab_lib.tasks.talking import Fact
 
 Show = Callable[[str], None]  # is told the reply as far as it is written
 
@@ -25,7 +26,8 @@ class Answer:
     """One system turn. `reply` is as the model wrote it, `filled` has a venue's data in the place of placeholders.
 
     Where the model calls functions: the calls as written, what was wrong with them, the database's answer, and the
-    belief state after them. `notes` say what of the conversation the model could not read.
+    state after them. `facts` are what the task knows of the reply. `notes` say what of the conversation the model
+    could not read.
     """
 
     reply: str
@@ -35,6 +37,7 @@ class Answer:
     found: str = ""
     state: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the page gets it."""
@@ -75,26 +78,25 @@ class Session:
         item = self._item(text)
         prompt, written = self._write(item, show)
         reply = answer_text(written[-1], self.loaded.tokenizer)
-        notes = (*self.task.chat_remarks(item, reply), *self._left_out(prompt, written[-1]))
-        answer = replace(self._follow(prompt, reply), notes=notes)
+        notes, facts = tuple(self._left_out(prompt, written[-1])), tuple(self.task.chat_facts(item, reply))
+        answer = replace(self._follow(prompt, reply), notes=notes, facts=facts)
         self.written, self.dropped = written, prompt.dropped_turns
         self.turns.append((text, answer))
         self.task.answered(item)
         return answer
 
-    def each(self, text: str) -> Mapping[str, Answer]:
-        """Return what the model would reply to `text` for each choice; the conversation stays as it is."""
-        chosen, found = self.task.chosen, dict[str, Answer]()
+    def each(self, text: str, show: Show = nobody) -> Generator[tuple[str, Answer], None, None]:
+        """Yield each choice with what the model would reply to `text`; the conversation stays as it is."""
+        chosen = self.task.chosen
         try:
             for choice in self.task.choices:
                 self.task.choose(choice)
                 item = self._item(text)
-                reply = answer_text(self._write(item, nobody)[1][-1], self.loaded.tokenizer)
-                found[choice] = Answer(reply, reply, notes=tuple(self.task.chat_remarks(item, reply)))
+                reply = answer_text(self._write(item, show)[1][-1], self.loaded.tokenizer)
+                yield choice, Answer(reply, reply, facts=tuple(self.task.chat_facts(item, reply)))
         finally:
             if self.task.choices:
                 self.task.choose(chosen)
-        return found
 
     def _write(self, item: Any, show: Show) -> tuple[Prompt, list[list[int]]]:
         """Return the prompt of the reply, and the token ids of all answers with the new ones."""

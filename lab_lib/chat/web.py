@@ -11,7 +11,7 @@ import json
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from typing import Any
@@ -26,9 +26,10 @@ from lab_lib.texts import is_blank
 
 HOST = "127.0.0.1"
 LONGEST = 1 << 16  # bytes of a request
-PAGE = {"": ("chat.html", "text/html"), "chat.css": ("chat.css", "text/css"), "chat.js": ("chat.js", "text/javascript")}
+KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+PAGE = {name.replace("chat.html", ""): name for name in ("chat.html", "chat.css", "chat.js", "choices.js")}
 HEADERS = {
-    # Nothing but the two files beside the page, so even a hole in the page would run nothing of a model's.
+    # Nothing but the files beside the page, so even a hole in the page would run nothing of a model's.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -105,19 +106,20 @@ class Handler(BaseHTTPRequestHandler):
             if name == "history":
                 self._send(history(self.server.session))
             elif name in PAGE:
-                file, kind = PAGE[name]
-                self._start(200, f"{kind}; charset=utf-8")
-                self.wfile.write(files("lab_lib.chat").joinpath("assets", file).read_bytes())
+                self._start(200, f"{KINDS[PAGE[name].rpartition('.')[2]]}; charset=utf-8")
+                self.wfile.write(files("lab_lib.chat").joinpath("assets", PAGE[name]).read_bytes())
             else:
                 raise Refusal(404, "no such page")
 
     def do_POST(self) -> None:
-        """Say something, and stream the answer line by line; or begin a new conversation."""
+        """Say something and stream the answer; choose how replies shall be; or begin a new conversation."""
         with self._refusing():
             name = self._path()
             asked = self._body()
-            if name == "say":
-                self._say(asked.get("text"))
+            if name in ("say", "each"):
+                self._say(asked.get("text"), name == "each")
+            elif name == "choose":
+                self._choose(asked.get("choice"))
             elif name == "reset":
                 with self.server.alone() as session:
                     session.reset()
@@ -125,17 +127,32 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 raise Refusal(404, "no such page")
 
-    def _say(self, text: Any) -> None:
-        """Stream {"reply": so far} and at the end {"answer": all of it}, or {"error": one line}."""
+    def _say(self, text: Any, each: bool) -> None:
+        """Stream {"reply": so far} and at the end {"answer": all of it}, or {"error": one line}.
+
+        With `each` there is such an answer with every choice: {"choice": its name, "answer": ...}.
+        """
         if not isinstance(text, str) or is_blank(text):
             raise Refusal(400, "text: expected what the user says")
         with self.server.alone() as session:
             self._start(200, "application/x-ndjson")
             try:
-                answer = session.answer(text, self._more)
-                self._line({"answer": answer.as_json()})
+                if not each:
+                    self._line({"answer": session.answer(text, self._more).as_json()})
+                    return
+                with closing(session.each(text, self._more)) as answers:  # a reader who leaves changes no choice
+                    for choice, answer in answers:
+                        self._line({"choice": choice, "answer": answer.as_json()})
             except LabError as error:  # of this message; the conversation is as it was before
                 self._line({"error": str(error)})
+
+    def _choose(self, choice: Any) -> None:
+        """Let the replies to come be as is chosen, and send what is chosen now."""
+        with self.server.alone() as session:
+            if choice not in session.task.choices:
+                raise Refusal(400, f"choice: expected one of: {', '.join(session.task.choices) or '(there are none)'}")
+            session.task.choose(choice)
+            self._send({"chosen": session.task.chosen})
 
     def _more(self, reply: str) -> None:
         if self.server.ending.is_set():
@@ -200,7 +217,10 @@ class Handler(BaseHTTPRequestHandler):
 def history(session: Session) -> dict[str, Any]:
     """Return what the page shows when it opens: whose model it is, the notes, and all that was said."""
     turns = [{"user": user, "answer": answer.as_json()} for user, answer in session.turns]
-    return {"name": session.partner.name, "notes": opening(session)[:-1], "turns": turns, "state": session.state}
+    return {
+        "name": session.partner.name, "notes": opening(session)[:-1], "turns": turns, "state": session.state,
+        "choices": list(session.task.choices), "chosen": session.task.chosen,
+    }  # fmt: skip
 
 
 def serve(session: Session, port: int, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""The verbs that use a run of the task `skills`: `lab calls ask` and `lab serve`."""
+"""The verbs that use a run of the task `skills`: `lab calls ask` and `lab serve`, which serves schemas too."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lab_lib.cli.console import console, print_line, safe_console
+from lab_lib.cli.understand_ask import Schemas, Sets, open_converter, schemas_of
 from lab_lib.errors import LabError
 
 SILENCE = "Nothing was said."
@@ -66,21 +67,35 @@ def _heard(audio: Path) -> str:
 
 
 def serve(
-    folder: Annotated[str, typer.Argument(metavar="RUN", help="A run folder of the task skills.")],
+    folder: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run of the task skills, or of schema_guided.")
+    ] = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than this machine's are for everybody.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8000,
     run: Annotated[bool, typer.Option("--run", help="Let the page run calls: whoever has its address.")] = False,
+    schema: Schemas = None,
+    sets: Sets = None,
 ) -> None:
-    """Serve a run: OpenAI's interface at /v1 for programs, and a page to type or speak requests."""
-    from importlib.util import find_spec
+    """Serve a run: OpenAI's interface at /v1 for programs, and a page to type or speak requests.
 
-    from lab_lib.serve.run_model import open_assistant
+    With --schema, or a run of schema_guided: /understand and /retrieve.
+    """
+    from importlib.util import find_spec
 
     for package in ("fastapi", "uvicorn"):
         if find_spec(package) is None:
             raise LabError(f"lab serve needs the package {package}: pip install -e '.[serve]'")
     from lab_lib.serve.http.app import serve as listen
+    from lab_lib.serve.run_model import open_assistant
+    from lab_lib.serve.understanding import Understanding
+    from lab_lib.understand.generator import is_generator
 
-    listen(open_assistant(folder, console), host, port, run, console)
+    asks = folder is not None and not is_generator(folder)
+    names = schemas_of(None if asks else folder, schema) if schema or not asks else []
+    understanding = None
+    if names:
+        understanding = Understanding(names, lambda: open_converter(None if asks else folder, names, sets, None))
+        understanding.open()
+    listen(open_assistant(folder, console) if asks else None, understanding, host, port, run, console)

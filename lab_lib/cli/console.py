@@ -36,9 +36,17 @@ class _MakeVisible(RenderHook):
         return [_Visible(shown) for shown in renderables]
 
 
+class _Wrapping(Console):
+    """A console that breaks long lines between words on a terminal; a file or a pipe gets them whole."""
+
+    def print(self, *objects: Any, soft_wrap: bool | None = None, **settings: Any) -> None:
+        """Print as rich does; `soft_wrap`, which leaves the breaking to others, holds for files and pipes only."""
+        super().print(*objects, soft_wrap=bool(soft_wrap) and not self.is_terminal, **settings)
+
+
 def safe_console(**settings: Any) -> Console:
     """Return a console for texts of others; `settings` are those of rich's Console."""
-    made = Console(**settings)
+    made = _Wrapping(**settings)
     made.push_render_hook(_MakeVisible())
     return made
 

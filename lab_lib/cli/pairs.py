@@ -19,7 +19,8 @@ def pairs(
 ) -> None:
     """Sample answers to training items, and keep the best and the worst of each as a preference pair."""
     from lab_lib.config import build, override
-    from lab_lib.pairs.best_of import PairsConfig, make_pairs
+    from lab_lib.pairs.best_of import make_pairs
+    from lab_lib.pairs.config import PairsConfig
     from lab_lib.processes.rank import require_one
     from lab_lib.runs.config import load_run_config
     from lab_lib.runs.context import open_context, plan_run

@@ -102,7 +102,8 @@ def walk_sweep(found: Sweep, jobs: int | None, out: Path | None) -> None:
     path = folder_of(found, out)
     workers = find_workers(jobs)
     console.print(f"[bold]{found.recipe}[/] in {path}: {found}")
-    console.print("scored on dev items, since a sweep is there to choose; the test split stays untouched")
+    dev = "scored on dev items, since a sweep is there to choose; the test split stays untouched"
+    console.print(dev if found.report == "dev" else "scored on test items: no setting is chosen by this experiment")
     print_choices({"runs at once": workers.jobs, "threads a run": workers.threads}, console)
     failed = run_members(found, path, workers, console)
     summarise(found, path, workers, failed, console)

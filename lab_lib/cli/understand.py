@@ -9,8 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from lab_lib.cli.console import console, print_line, safe_console
+from lab_lib.cli.understand_ask import add, ask
 
 app = typer.Typer(no_args_is_help=True)
+for verb in (ask, add):
+    app.command()(verb)
 Corpus = Annotated[
     str, typer.Argument(help="desk, skills, town, multiwoz22, sgd, or a folder of exemplars or in the layout of SGD.")
 ]
@@ -57,16 +60,15 @@ def index(
     settings: Settings = None,
 ) -> None:
     """Index the functions and exemplars of a corpus: a folder with hashes of data, model, prompts and code."""
+    from lab_lib.exemplars.corpus import load_exemplars
     from lab_lib.retrieval.index import save_index
-    from lab_lib.retrieval.retriever import Retriever
-    from lab_lib.understand.data import IndexConfig, load_asked
-    from lab_lib.understand.find_k import functions_of
+    from lab_lib.understand.module import ModuleConfig, make_module
 
-    config = _read(IndexConfig, settings)
-    corpus, asked = load_asked(config)
-    print_line(asked.notes[0])
-    retriever = Retriever(asked.documents, asked.exemplars, config.retrieval)
-    print(save_index(out, retriever, functions_of(corpus, config)))
+    config = _read(ModuleConfig, settings)
+    made = make_module(load_exemplars(config.corpus), config)
+    counts = f"{len(made.retriever.exemplars)} exemplars, {len(made.retriever.documents)} descriptions"
+    print_line(f"index: {counts}, {len(made.functions)} functions, {len(made.recognisers.by_name)} recognisers")
+    print(save_index(out, made.retriever, made.functions, made.recognisers))
 
 
 @app.command("find-k")

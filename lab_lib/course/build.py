@@ -10,13 +10,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from lab_lib.course.points import GRAPE
 from lab_lib.course.setup_cell import setup_cell
 from lab_lib.course.source import CODE_STUB, EXERCISE, TEXT_STUB, exercises, has_solution, read_source, stubbed
 from lab_lib.errors import LabError
 from lab_lib.files import read_text
 
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
-GRAPE = "🍇"
 NO_TASK = ("", 0)
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 FORMAT = {"nbformat": 4, "nbformat_minor": 5}
@@ -32,12 +32,13 @@ def repository() -> str:
     raise LabError("lab_lib was installed without [project.urls] Repository; install it again: pip install -e .")
 
 
-def student_notebook(path: Path) -> dict[str, Any]:
+def student_notebook(path: Path, stuck: bool = True) -> dict[str, Any]:
     """Return the student's notebook of a source: marked parts are stubs, no outputs.
 
-    Raises LabError, naming file and cell, for wrong markers, exercises out of order, or one without check or stub.
+    With `stuck` every exercise says where its solution is. Raises LabError, naming file and cell, for wrong markers,
+    exercises out of order, or one without check or stub.
     """
-    return _notebook(path, "notebooks", _stub)
+    return _notebook(path, "notebooks", _stub, stuck)
 
 
 def solution_notebook(path: Path) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def solution_notebook(path: Path) -> dict[str, Any]:
 
     It keeps the marker words: they show what was to be written, and nbgrader makes its assignments from them.
     """
-    return _notebook(path, "solutions", lambda text, kind, where: text)
+    return _notebook(path, "solutions", lambda text, kind, where: text, stuck=False)
 
 
 def to_text(notebook: Any) -> str:
@@ -65,7 +66,7 @@ def _stub(text: str, kind: str, where: str) -> str:
     return stubbed(text, CODE_STUB if kind == "code" else TEXT_STUB, where)
 
 
-def _notebook(path: Path, folder: str, show: Text) -> dict[str, Any]:
+def _notebook(path: Path, folder: str, show: Text, stuck: bool) -> dict[str, Any]:
     source = [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in read_source(path).cells]
     _check_order(path, read_text(path))
     if not source or not source[0][1].startswith(f"# {path.name[:2]} · "):
@@ -76,7 +77,7 @@ def _notebook(path: Path, folder: str, show: Text) -> dict[str, Any]:
     for place, (kind, text, extra) in enumerate(source, 1):
         task = _task(task, text)
         shown = show(text, kind, f"{path}, cell {place}")
-        shown = _dressed(shown, place, path, folder)
+        shown = _dressed(shown, place, path, folder, stuck)
         cells.append(_cell(kind, shown, text, extra, task, seen))
         if place == 1:
             cells.append(_cell("code", setup_cell(repository()), "", {"tags": ["setup"]}, NO_TASK, seen))
@@ -110,18 +111,19 @@ def _task(task: tuple[str, int], text: str) -> tuple[str, int]:
     return heading[1] or "question", heading[0].count(GRAPE)
 
 
-def _dressed(text: str, place: int, path: Path, folder: str) -> str:
+def _dressed(text: str, place: int, path: Path, folder: str, stuck: bool) -> str:
     """Return a cell with what the builder adds: the badge above the title, the way to a solution under an exercise."""
     address = repository()
     if place == 1:
         link = address.replace("https://github.com/", "https://colab.research.google.com/github/")
         return f"[![Open in Colab]({BADGE})]({link}/blob/main/{folder}/{path.stem}.ipynb)\n\n{text}"
     name = re.search(r"^#+ Exercise (\d\d\.\d+)\b", text, re.MULTILINE)
-    if name is None or folder == "solutions":
+    if name is None or not stuck:
         return text
     return (
-        f"{text}\n\n<sub>Stuck? `lab course reveal {name[1]}` prints a solution; "
-        f"[all of them]({address}/blob/main/solutions/{path.stem}.ipynb).</sub>"
+        f'{text}\n\n<sub>Stuck? `solve("{name[1]}")`, from `lab_lib.course`, is a solution for 0 points, so that you can go on; '
+        f"`lab course reveal {name[1]}` prints it; "
+        f"[all solutions]({address}/blob/main/solutions/{path.stem}.ipynb).</sub>"
     )
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from lab_lib.course.build import solution_notebook, student_notebook, to_text
 from lab_lib.course.execute import execute
+from lab_lib.course.points import write_points
 from lab_lib.course.source import find_lab, lab_sources
 from lab_lib.course.verify import lab_faults
 from lab_lib.files import read_json, reading, write_text
@@ -21,6 +22,7 @@ def make(root: Path, numbers: Sequence[str], force: bool, console: Console) -> N
     A lab whose notebooks are already in line is left alone, and outputs are kept where only text changed, unless
     `force`. Nothing is written when a cell fails. Raises LabError for wrong markers, an unknown lab or a failing cell.
     """
+    write_points(root)
     sources = [find_lab(root, number) for number in numbers] or list(lab_sources(root).values())
     for source in sources:
         if not force and not lab_faults(root, source):

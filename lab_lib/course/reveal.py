@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lab_lib.corpora.web import read_web
 from lab_lib.course.build import repository
+from lab_lib.course.classroom import require_solutions
+from lab_lib.course.points import exercise_id
 from lab_lib.course.source import checkout, find_lab, solution
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_text
@@ -18,6 +20,7 @@ NAMES = {
     "04": "04_qlora",
     "05": "05_state_and_calls",
     "06": "06_function_calling",
+    "08": "08_emotion",
     "09": "09_dataflow",
     "20": "20_bigger_models",
     "21": "21_clusters",
@@ -26,19 +29,23 @@ NAMES = {
 
 
 def reveal(exercise: str) -> str:
-    """Return the code that solves an exercise (`04.2`). Raises LabError for an unknown one, or without network."""
-    number = exercise.partition(".")[0]
-    if number not in NAMES:
-        raise LabError(f"exercise {exercise!r}: there is no lab {number!r}{nearest(number, NAMES)}")
-    return solution(exercise, _source(number))
+    """Return the code that solves an exercise (`04.2` or `4.2`).
+
+    Raises LabError for an unknown one, in the folder of a class, and without network where there is no checkout.
+    """
+    name = exercise_id(exercise)
+    return solution(name, lab_text(name.partition(".")[0]))
 
 
-def _source(number: str) -> str:
-    """Return a lab's source."""
+def lab_text(number: str) -> str:
+    """Return the source of a lab (`04`), with its solutions. Raises LabError in the folder of a class."""
+    require_solutions(f"lab {number}")
     try:
         root = checkout()
     except LabError:
-        return _download(f"{raw_address(repository())}/solutions/{NAMES[number]}.py")
+        if number not in NAMES:
+            raise LabError(f"there is no lab {number!r}{nearest(number, NAMES)}") from None
+        return fetched(f"solutions/{NAMES[number]}.py")
     return read_text(find_lab(root, number))
 
 
@@ -51,7 +58,9 @@ def raw_address(repository: str) -> str:
     return repository.replace("https://github.com/", "https://raw.githubusercontent.com/") + "/main"
 
 
-def _download(address: str) -> str:
+def fetched(path: str) -> str:
+    """Return a file of the repository's main branch as text. Raises LabError without network."""
+    address = f"{raw_address(repository())}/{path}"
     try:
         return read_web(address, MOST, SECONDS).decode("utf-8")
     except UnicodeDecodeError:

@@ -10,7 +10,8 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_text
 
 BEGIN, END = "BEGIN SOLUTION", "END SOLUTION"
-CODE_STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
+LINES = "LINES"  # in a stub: how many lines the solution has
+CODE_STUB = (f"# YOUR CODE HERE ({LINES})", "raise NotImplementedError()")
 TEXT_STUB = ("*Your answer here.*",)
 EXERCISE = re.compile(r"^# #+ Exercise (\d\d\.\d+)\b", re.MULTILINE)
 
@@ -41,28 +42,35 @@ def stubbed(text: str, stub: tuple[str, ...], where: str) -> str:
 
     Raises LabError for a region that is nested, not closed, or closed without being open; `where` names the cell.
 
-    >>> print(stubbed("def f(x):\\n    # BEGIN SOLUTION\\n    return x\\n    # END SOLUTION", ("...",), "here"))
+    >>> print(stubbed("def f(x):\\n    # BEGIN SOLUTION\\n    return x\\n    # END SOLUTION", ("# LINES",), "here"))
     def f(x):
-        ...
+        # roughly 1 line
     """
     lines: list[str] = []
-    inside = False
+    hidden: list[str] | None = None  # the lines of the region that is open
     for line in text.split("\n"):
         if BEGIN in line:
-            if inside:
+            if hidden is not None:
                 raise LabError(f"{where}: {BEGIN} inside a solution that is not closed")
-            indent = line[: len(line) - len(line.lstrip())]
-            lines += [indent + part for part in stub]
-            inside = True
+            indent, hidden = line[: len(line) - len(line.lstrip())], []
         elif END in line:
-            if not inside:
+            if hidden is None:
                 raise LabError(f"{where}: {END} without {BEGIN}")
-            inside = False
-        elif not inside:
+            lines += [indent + part.replace(LINES, _roughly(hidden)) for part in stub]
+            hidden = None
+        elif hidden is None:
             lines.append(line)
-    if inside:
+        else:
+            hidden.append(line)
+    if hidden is not None:
         raise LabError(f"{where}: {BEGIN} is never closed")
     return "\n".join(lines)
+
+
+def _roughly(hidden: list[str]) -> str:
+    """Return `roughly 3 lines`: of code, without blank lines and comments."""
+    count = sum(bool(line.strip()) and not line.lstrip().startswith("#") for line in hidden)
+    return f"roughly {count} line{'' if count == 1 else 's'}"
 
 
 def has_solution(text: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib.course.build import solution_notebook, student_notebook, to_text
+from lab_lib.course.points import points_fault
 from lab_lib.course.source import lab_sources
 from lab_lib.files import listed, read_json, read_text
 
@@ -25,6 +26,7 @@ def faults(root: Path) -> list[str]:
     """Return what is wrong with the notebooks of a checkout, an empty list when nothing is."""
     labs = lab_sources(root)
     found = [fault for path in labs.values() for fault in lab_faults(root, path)]
+    found += filter(None, [points_fault(root)])
     names = {path.stem for path in labs.values()}
     for path in [*listed(root, "notebooks/*.ipynb"), *listed(root, "solutions/*.ipynb")]:
         if path.stem not in names:

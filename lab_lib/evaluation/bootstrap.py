@@ -65,24 +65,50 @@ def resample(counts: np.ndarray, resamples: int, seed: int) -> np.ndarray:
 
 
 def intervals(counts: np.ndarray, score: Score, resamples: int, seed: int) -> dict[str, tuple[float, float]]:
-    """Return {metric: (low, high)}, the middle 95 % of the scores of the resamples."""
+    """Return {metric: (low, high)}, the middle 95 % of the scores of the resamples, where each of them has one."""
     scores = _scores(counts, score, resamples, seed)
-    return {name: _middle(values) for name, values in scores.items()}
+    return {name: _middle(values) for name, values in scores.items() if np.isfinite(values).all()}
 
 
 def compare(first: np.ndarray, second: np.ndarray, score: Score, resamples: int, seed: int) -> dict[str, Comparison]:
-    """Return {metric: Comparison} of two systems, the same dialogues in the same rows, drawn together."""
-    if len(first) != len(second):
-        raise LabError(f"comparison: {len(first)} dialogues against {len(second)}, expected the same ones")
-    ones, others = (_scores(counts, score, resamples, seed) for counts in (first, second))
-    whole, other_whole = score(first.sum(axis=0)), score(second.sum(axis=0))
-    return {name: _comparison(whole[name] - other_whole[name], ones[name] - others[name]) for name in ones}
+    """Return {metric: Comparison} of two systems, the same dialogues in the same rows, drawn together.
+
+    A metric that one of them has no value of is not among them, see `compare_runs`.
+    """
+    return compare_runs([(first, second)], score, resamples, seed)
+
+
+def compare_runs(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], score: Score, resamples: int, seed: int
+) -> dict[str, Comparison]:
+    """Return {metric: Comparison} of two systems in the mean over runs that differ in chance only, a pair a run.
+
+    All have the same dialogues in the same rows. Each resample draws as many runs as there are, with replacement, and
+    one set of dialogues for all. A metric that a system has no value of is not among them; drawn sets that happen to
+    have none of what a metric is about (no request for nothing) do not count for it.
+    """
+    if different := [(len(one), len(other)) for one, other in pairs if not len(one) == len(other) == len(pairs[0][0])]:
+        raise LabError(f"comparison: {different[0][0]} dialogues against {different[0][1]}, expected the same ones")
+    whole = [(score(one.sum(axis=0)), score(other.sum(axis=0))) for one, other in pairs]
+    drawn = [[_scores(counts, score, resamples, seed) for counts in pair] for pair in pairs]
+    runs = np.random.default_rng([seed, len(pairs)]).integers(len(pairs), size=(resamples, len(pairs)))
+    found = {}
+    for name in whole[0][0]:
+        means = [ours.get(name, np.nan) - theirs.get(name, np.nan) for ours, theirs in whole]
+        if not np.isfinite(means).all():
+            continue
+        apart = np.stack([ours[name] - theirs[name] for ours, theirs in drawn], axis=1)
+        values = apart[np.arange(resamples)[:, None], runs].mean(axis=1)
+        if np.isfinite(values).any():
+            found[name] = _comparison(float(np.mean(means)), values[np.isfinite(values)])
+    return found
 
 
 def pool(runs: Sequence[np.ndarray], score: Score, resamples: int, seed: int) -> dict[str, Pooled]:
     """Return {metric: Pooled} of runs that differ in chance only, the same dialogues in the same rows.
 
-    Each resample draws as many runs as there are, with replacement, and one set of dialogues for all of them.
+    Each resample draws as many runs as there are, with replacement, and one set of dialogues for all of them. Metrics
+    and resamples without a value are left out, as by `compare_runs`.
     """
     by_run = [_scores(counts, score, resamples, seed) for counts in runs]
     drawn = np.random.default_rng([seed, len(runs)]).integers(len(runs), size=(resamples, len(runs)))
@@ -90,15 +116,18 @@ def pool(runs: Sequence[np.ndarray], score: Score, resamples: int, seed: int) ->
     whole = [score(counts.sum(axis=0)) for counts in runs]
     pooled = {}
     for name in by_run[0]:
-        values = np.stack([scores[name] for scores in by_run], axis=1)[rows, drawn].mean(axis=1)
-        pooled[name] = Pooled(float(np.mean([scores[name] for scores in whole])), *_middle(values))
+        mean = float(np.mean([scores.get(name, np.nan) for scores in whole]))
+        if np.isfinite(mean):
+            values = np.stack([scores[name] for scores in by_run], axis=1)[rows, drawn].mean(axis=1)
+            pooled[name] = Pooled(mean, *_middle(values[np.isfinite(values)]))
     return pooled
 
 
 def _scores(counts: np.ndarray, score: Score, resamples: int, seed: int) -> dict[str, np.ndarray]:
-    """Return {metric: its value in each resample}."""
+    """Return {metric: its value in each resample}, NaN in one that has none; of all metrics with a value anywhere."""
     rows = [score(sums) for sums in resample(counts, resamples, seed)]
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    names = dict.fromkeys(name for row in [score(counts.sum(axis=0)), *rows] for name in row)
+    return {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
 
 
 def _middle(values: np.ndarray) -> tuple[float, float]:

@@ -180,6 +180,18 @@ def compare(first: Scores, second: Scores, resamples: int = RESAMPLES, seed: int
     return bootstrap.compare(first.counts, aligned(first, second), first.of_counts, resamples, seed)
 
 
+def compare_runs(
+    pairs: Sequence[tuple[Scores, Scores]], resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Comparison]:
+    """Return {metric: first minus second, in the mean over runs}: a pair of scores for each seed, see `compare`.
+
+    Raises LabError unless all were scored on the same items.
+    """
+    first = pairs[0][0]
+    counts = [(aligned(first, one), aligned(first, other)) for one, other in pairs]
+    return bootstrap.compare_runs(counts, first.of_counts, resamples, seed)
+
+
 def pool(scores: Sequence[Scores], resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Pooled]:
     """Return {metric: mean over runs, with an interval over runs and items} for runs that differ in their seed.
 

@@ -124,14 +124,12 @@ def key_intervals(
         return {f"{key} {n}": v for key, part in zip(keys, parts, strict=True) for n, v in _ratios(part).items()}
 
     found: dict[str, dict[str, tuple[float, float]]] = {key: {} for key in keys}
-    left_out = []
-    applying = {f"{key} {name}" for key in keys for name in means(counts[key].sum(axis=0))}
-    for name, ends in intervals(joined, score, resamples, seed).items():
+    ranges = intervals(joined, score, resamples, seed)
+    for name, ends in ranges.items():
         key, metric = name.split(" ")
-        if np.isfinite(ends[0]):
-            found[key][metric] = ends
-        elif name in applying:
-            left_out.append(name)
+        found[key][metric] = ends
+    applying = (f"{key} {name}" for key in keys for name in means(counts[key].sum(axis=0)))
+    left_out = [name for name in applying if name not in ranges]
     note = f"no interval, because some resamples have no value: {len(left_out)}: {', '.join(left_out[:3])}"
     return found, [note] if left_out else []
 

@@ -8,7 +8,7 @@ none is missed, be the answer `none()` or no call that the skills accept: in bot
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,21 +45,29 @@ MAIN = (
 )  # fmt: skip
 
 
-def skill_metrics(names: Sequence[str]) -> tuple[Metric, ...]:
-    """Return the metrics: of all requests, of the probability that nothing was asked, and of each skill."""
+APART = (
+    Metric("exact_apart", "New skills", "%", explanation="New skills: exact calls of those that task.examples_of or "
+           "task.leave_out name, the mean over them; Other skills: over the rest."),
+    Metric("exact_others", "Other skills", "%"),
+)  # fmt: skip
+
+
+def skill_metrics(names: Sequence[str], apart: Collection[str] = ()) -> tuple[Metric, ...]:
+    """Return the metrics: of all requests, of skills `apart`, of the probability of none, and of each skill."""
     own = [Metric(f"exact_{name}", name, "%", group=BY_SKILL) for name in (*names, NO_SKILL)]
-    return (*MAIN, *NONE_METRICS, *own)
+    return (*MAIN, *(APART if apart else ()), *NONE_METRICS, *own)
 
 
 class Figures:
     """The values of summed counts: those of each class, those of all, those of the probabilities of none.
 
-    `keys` are the metrics that have a value; a resample without one gives NaN, and then there is no interval. None: all
-    that there are.
+    Skills `apart` have a mean of their own, beside that of the others. `keys` are the metrics that have a value; a
+    resample without one gives NaN, and then there is no interval. None: all that there are.
     """
 
-    def __init__(self, names: Sequence[str], keys: Sequence[str] | None = None) -> None:
+    def __init__(self, names: Sequence[str], apart: Collection[str], keys: Sequence[str] | None = None) -> None:
         self.names, self.keys = (*names, NO_SKILL), keys
+        self.apart = np.array([name in apart for name in names], dtype=bool)
 
     def __call__(self, sums: np.ndarray) -> dict[str, float]:
         """Return {metric: value}."""
@@ -73,7 +81,9 @@ class Figures:
         asked, exact, tolerant, function = by_class.T
         counted = dict(zip(OF_ALL, sums[end:], strict=False))
         calls, nothing, total = asked[:-1].sum(), asked[-1], asked.sum()
+        parts = {"exact_apart": self.apart, "exact_others": ~self.apart} if self.apart.any() else {}
         return {
+            **{key: _mean(exact[:-1][those], asked[:-1][those]) for key, those in parts.items()},
             "exact_macro": _mean(exact[:-1], asked[:-1]),
             "tolerant_macro": _mean(tolerant[:-1], asked[:-1]),
             "exact": _ratio(exact.sum(), total),
@@ -99,13 +109,20 @@ def _mean(parts: np.ndarray, wholes: np.ndarray) -> float | None:
 
 
 def score_skills(
-    gold: Mapping[str, Call], predictions: Predictions, skills: Skills, settings: EvaluateConfig
+    gold: Mapping[str, Call],
+    predictions: Predictions,
+    skills: Skills,
+    settings: EvaluateConfig,
+    known: Sequence[str] | None = None,
+    apart: Collection[str] = (),
 ) -> Scores:
     """Score the answers to the requests of `gold` {key: the right call} that have one.
 
-    Raises LabError for a request with several answers, and for probabilities of none that are none.
+    `known` are all skills that scores are compared over, those among them that are not on offer too; None: `skills`.
+    `apart` are those with a mean of their own. Raises LabError for a request with several answers, and for
+    probabilities of none that are none.
     """
-    names, asked = list(skills), [key for key in gold if key in predictions]
+    names, asked = list(skills if known is None else known), [key for key in gold if key in predictions]
     for key in asked:
         if len(predictions[key]) != 1:
             raise LabError(f"{key}: {len(predictions[key])} answers, expected one")
@@ -113,12 +130,12 @@ def score_skills(
     own = np.array([_counts(gold[key], judged[key], (*names, NO_SKILL)) for key in asked]).reshape(len(asked), -1)
     of_none = none_counts([(predictions[key][0], gold[key].name, judged[key].triggers, key) for key in asked])
     counts = np.hstack([own, of_none])
-    values = Figures(names)(counts.sum(axis=0))
-    figures = Figures(names, list(values))
+    values = Figures(names, apart)(counts.sum(axis=0))
+    figures = Figures(names, apart, list(values))
     ranges = intervals(counts, figures, settings.resamples, settings.seed) if settings.resamples else {}
     return Scores(
         values=values,
-        intervals={key: pair for key, pair in ranges.items() if not np.isnan(pair).any()},
+        intervals=ranges,
         counts=counts,
         of_counts=figures,
         per_item={key: verdict(found, gold[key]) for key, found in judged.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lab_lib.calls.examples.bundled import HELD_OUT, TRAIN, example_files
@@ -12,7 +12,9 @@ from lab_lib.corpora.load import TOWN, cache_folder
 from lab_lib.errors import LabError, cut, nearest
 from lab_lib.exemplars.convert import SPLITS, convert_corpus
 from lab_lib.exemplars.files import EXEMPLARS, FUNCTIONS, read_exemplars, read_functions
+from lab_lib.exemplars.origin import origin_schema, read_origin
 from lab_lib.exemplars.part import Part, part_of
+from lab_lib.exemplars.recognisers import NO_RECOGNISERS, RECOGNISERS, Recognisers, read_recognisers
 from lab_lib.exemplars.skills import skill_exemplars
 from lab_lib.files import expanded
 
@@ -26,6 +28,7 @@ class ExemplarCorpus:
 
     name: str
     parts: Mapping[str, Part] = field(repr=False)
+    recognisers: Recognisers = field(default=NO_RECOGNISERS, repr=False)  # of the slots that have one
 
     def part(self, split: str) -> Part:
         """Return a split. Raises LabError naming those that are there."""
@@ -39,15 +42,26 @@ class ExemplarCorpus:
 
 
 def load_exemplars(name: str) -> ExemplarCorpus:
-    """Return a corpus by name, or from a folder: one of `lab understand convert`, or dialogues in the layout of SGD.
+    """Return a corpus by name, or from a folder or file.
 
-    Nothing is downloaded. Raises LabError for an unknown name, and for a corpus that is not on this machine.
+    A folder is one of `lab understand convert`, dialogues in the layout of SGD, or a module of the files schema.json,
+    exemplars.json and recognizers.json (origin.py), which is the split train; a file is such a schema alone. Nothing is
+    downloaded. Raises LabError for an unknown name, and for a corpus that is not on this machine.
     """
     if name == "skills":
         return ExemplarCorpus(name, _skills())
+    if name.endswith(".json") and os.path.isfile(expanded(name)):
+        return ExemplarCorpus(expanded(name).stem, {"train": read_origin(expanded(name), alone=True)})
     folder = corpus_folder(name)
+    path = folder / RECOGNISERS
+    return replace(_of_folder(name, folder), recognisers=read_recognisers(path) if path.exists() else NO_RECOGNISERS)
+
+
+def _of_folder(name: str, folder: Path) -> ExemplarCorpus:
     if (folder / FUNCTIONS).exists() or any((folder / split / EXEMPLARS).exists() for split in SPLITS):
         return ExemplarCorpus(name, _written(folder))
+    if (schema := origin_schema(folder)) and not any((folder / split).is_dir() for split in SPLITS):
+        return ExemplarCorpus(folder.name, {"train": read_origin(schema)})
     return ExemplarCorpus(name, convert_corpus(folder, folder.name))
 
 

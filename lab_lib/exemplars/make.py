@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lab_lib.exemplars.template import Ambiguous, SlotSpan, spans_by_value, template_of
+from lab_lib.exemplars.template import Ambiguous, SlotSpan, spans_by_value, spans_of, template_of
 from lab_lib.exemplars.types import DONTCARE, NO_CONTEXT, AnnotatedExemplar, Context, Provenance
 
 UNFAITHFUL = "the template does not give back the utterance"
@@ -35,6 +35,25 @@ def make_exemplar(
     if made.refilled != utterance:
         raise Ambiguous(UNFAITHFUL)
     return made
+
+
+def with_template(
+    key: str,
+    utterance: str,
+    template: str,
+    target_name: str,
+    arguments: Mapping[str, tuple[Any, ...]],
+    provenance: Provenance,
+    context: Context = NO_CONTEXT,
+) -> AnnotatedExemplar:
+    """Return the exemplar of an utterance whose template somebody wrote: it says which words stand for which slot.
+
+    A slot that the template has and the arguments do not gets its words as values. Raises Ambiguous for a template that
+    does not fit the utterance, or fits it in several ways.
+    """
+    spans = spans_of(template, utterance)
+    words = template_of(utterance, spans)[1]
+    return make_exemplar(key, utterance, target_name, {**words, **arguments}, provenance, context, spans)
 
 
 def is_sayable(value: Any) -> bool:

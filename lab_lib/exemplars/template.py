@@ -21,6 +21,8 @@ REPEATED = "a value is said more than once, and no span says which is meant"
 SHARED = "two slots have one value, and no span says which is meant"
 LITERAL = "the utterance itself holds what looks like a placeholder"
 OUTSIDE = "a span lies outside the utterance"
+OTHER_WORDS = "the template has other words than the utterance"
+SEVERAL_WAYS = "the template fits the utterance in several ways"
 
 
 class Ambiguous(ValueError):
@@ -71,6 +73,23 @@ def refill(template: str, fillings: Mapping[str, Sequence[str]]) -> str:
         return texts[place]
 
     return PLACEHOLDER.sub(fill, template)
+
+
+def spans_of(template: str, utterance: str) -> list[SlotSpan]:
+    """Return where an utterance says what the placeholders of its template stand for. Raises Ambiguous.
+
+    >>> spans_of("<number> to <city>", "two to New York")
+    [SlotSpan(start=0, end=3, slot='number'), SlotSpan(start=7, end=15, slot='city')]
+    """
+    slots = PLACEHOLDER.findall(template)
+    parts = [re.escape(part) for part in PLACEHOLDER.split(template)[::2]]
+    found = re.fullmatch("(.+?)".join(parts), utterance, re.IGNORECASE | re.DOTALL)
+    if found is None:
+        raise Ambiguous(OTHER_WORDS)
+    longest = re.fullmatch("(.+)".join(parts), utterance, re.IGNORECASE | re.DOTALL)
+    if longest is None or longest.groups() != found.groups():
+        raise Ambiguous(SEVERAL_WAYS)
+    return [SlotSpan(*found.span(number), slot) for number, slot in enumerate(slots, 1)]
 
 
 def spans_by_value(

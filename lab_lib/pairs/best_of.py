@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +18,14 @@ from lab_lib.decoding.generate import generate_replies
 from lab_lib.decoding.progress import DecodingProgress
 from lab_lib.errors import LabError
 from lab_lib.files import write_jsonl
+from lab_lib.pairs.config import PairsConfig, similar
+from lab_lib.pairs.whole import deciding_pairs
 from lab_lib.runs.context import Context
 from lab_lib.runs.splits import draw
 from lab_lib.runs.steps import load_answering, model_config, prompts_of
 from lab_lib.texts import is_blank
 
-
-@dataclass(frozen=True)
-class PairsConfig:
-    """How pairs are sampled and chosen."""
-
-    items: int = 100  # training items, drawn with the seed
-    asks: int = 2  # prompts of each, drawn with the seed (the task emotion has seven)
-    samples: int = 6  # answers to each prompt: more find better and worse ones, time grows in proportion
-    temperature: float = 1.0
-    top_p: float = 0.9
-    gap: float = 0.3  # least difference of the rewards of a pair
-    ratio: float = 1.5  # greatest ratio of the two lengths, in words
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what makes no pair."""
-        if min(self.items, self.asks) < 1 or self.samples < 2 or self.gap <= 0 or self.ratio < 1:
-            raise LabError("pairs: items and asks are at least 1, samples 2; gap is above 0, ratio at least 1")
+Answer = Mapping[str, Any]  # its `response`, and the facts of its prompt
 
 
 def make_pairs(context: Context, settings: PairsConfig, path: Path) -> Path:
@@ -47,16 +33,36 @@ def make_pairs(context: Context, settings: PairsConfig, path: Path) -> Path:
 
     Raises LabError without an adapter, and when no prompt gives a pair.
     """
+    items = {item.key: item for item in draw(context.splits.train, settings.items, settings.seed)}
+    found = sample(context, list(items.values()), settings)
+    whole = context.task.rewards_whole
+    made = of_conversations(context, items, found, settings) if whole else of_prompts(context, items, found, settings)
+    rows, lost = list[dict[str, Any]](), Counter[str]()
+    for each in made:
+        if isinstance(each, str):
+            lost[each] += 1
+        else:
+            rows += each
+    for reason, count in lost.most_common():
+        context.log(f"no pair: {count} of {len(made)} {'conversations' if whole else 'prompts'}, {reason}")
+    if not rows:
+        raise LabError(f"{context.folder.path}: no prompt gave a pair; lower gap, or sample more answers")
+    context.log(f"{len(rows)} pairs")
+    write_jsonl(path, rows)
+    return path
+
+
+def sample(context: Context, items: Sequence[Any], settings: PairsConfig) -> dict[tuple[str, int], list[Answer]]:
+    """Return {(key, turn): the answers that the run's model sampled}, in the order of the samples."""
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 
     config, task = context.config, context.task
     loaded = load_answering(model_config(config, context.folder, "finetuned"), config.prompt)
-    items = {item.key: item for item in draw(context.splits.train, settings.items, settings.seed)}
-    rng, prompts = random.Random(settings.seed), []
-    for item in items.values():
+    rng, prompts = random.Random(settings.seed), list[Any]()
+    for item in items:
         every = prompts_of(task, [item], loaded.tokenizer)
-        prompts += rng.sample(every, min(settings.asks, len(every)))
-    found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+        prompts += every if task.rewards_whole else rng.sample(every, min(settings.asks, len(every)))
+    found: dict[tuple[str, int], list[Answer]] = {}
     bar = DecodingProgress(context.console, "sampling", settings.samples * len(prompts))
     with merged_for_decoding(loaded.model, config.decoding.exact), bar as advance:
         for number in range(settings.samples):
@@ -66,20 +72,33 @@ def make_pairs(context: Context, settings: PairsConfig, path: Path) -> Path:
             )  # fmt: skip
             for reply in generate_replies(loaded.model, loaded.tokenizer, prompts, how, advance):
                 found.setdefault((reply.key, reply.turn), []).append({"response": reply.response, **reply.facts})
-    rows, lost = list[dict[str, Any]](), Counter[str]()
+    return found
+
+
+def of_prompts(
+    context: Context, items: Mapping[str, Any], found: Mapping[tuple[str, int], list[Answer]], settings: PairsConfig
+) -> list[list[dict[str, Any]] | str]:
+    """Return for each prompt its pair, or why there is none."""
+    made = list[list[dict[str, Any]] | str]()
     for (key, turn), answers in found.items():
-        row = best_and_worst(answers, task.rewards(items[key], answers), settings)
-        if isinstance(row, str):
-            lost[row] += 1
-        else:
-            rows.append({"key": key, "turn": turn, **row})
-    for reason, count in lost.most_common():
-        context.log(f"no pair: {count} of {len(found)} prompts, {reason}")
-    if not rows:
-        raise LabError(f"{context.folder.path}: no prompt gave a pair; lower gap, or sample more answers")
-    context.log(f"{len(rows)} pairs")
-    write_jsonl(path, rows)
-    return path
+        row = best_and_worst(answers, context.task.rewards(items[key], answers), settings)
+        made.append(row if isinstance(row, str) else [{"key": key, "turn": turn, **row}])
+    return made
+
+
+def of_conversations(
+    context: Context, items: Mapping[str, Any], found: Mapping[tuple[str, int], list[Answer]], settings: PairsConfig
+) -> list[list[dict[str, Any]] | str]:
+    """Return for each conversation the pairs of the turns that decide, or why there is none."""
+    made = list[list[dict[str, Any]] | str]()
+    for key, item in items.items():
+        turns = sorted(turn for one, turn in found if one == key)
+        sampled = [[found[key, turn][number] for turn in turns] for number in range(settings.samples)]
+        rows = deciding_pairs(sampled, partial(context.task.reward, item), settings)
+        made.append(
+            rows if isinstance(rows, str) else [{"key": key, **row, "turn": turns[row["turn"]]} for row in rows]
+        )
+    return made
 
 
 def best_and_worst(
@@ -97,10 +116,9 @@ def best_and_worst(
     ranked = [(reward, answer) for reward, answer in ranked if not is_blank(answer["response"])]
     if len(ranked) < 2 or ranked[0][0] - ranked[-1][0] < settings.gap:
         return "the answers are too much alike in reward"
-    (best, chosen), size = ranked[0], len(ranked[0][1]["response"].split())
+    best, chosen = ranked[0]
     for reward, answer in reversed(ranked[1:]):
-        sizes = sorted((size, len(answer["response"].split())))
-        if best - reward >= settings.gap and sizes[1] <= settings.ratio * sizes[0]:
+        if best - reward >= settings.gap and similar(chosen["response"], answer["response"], settings.ratio):
             facts = {name: value for name, value in chosen.items() if name != "response"}
             texts = {"chosen": chosen["response"], "rejected": answer["response"]}
             return {**facts, **texts, "rewards": [round(best, 4), round(reward, 4)]}

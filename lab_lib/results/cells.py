@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 import numbers
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lab_lib.errors import one_line, visible
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
     from rich.table import Table
     from rich.text import Text
 
@@ -86,12 +87,35 @@ def terminal_table(
         padding=0,
         show_edge=False,
     )
-    table.add_column(corner, overflow="fold")
+    table.add_column(corner, overflow="fold", min_width=min(19, max((len(name) for name, _ in lines), default=1)))
     for heading in headings:
         table.add_column(Text(one_line(heading)), justify="right", no_wrap=True)
     for name, cells in lines:
         table.add_row(Text(one_line(name)), *(_terminal_cell(cell) for cell in cells))
     return table
+
+
+class Fitting:
+    """A table for a terminal; where names would have to be broken, its intervals are written without decimals."""
+
+    def __init__(self, headings: Sequence[str], lines: Sequence[Line], notes: Sequence[str], title: str, corner: str):
+        self.whole = terminal_table(headings, lines, notes, title, corner)
+        short = [(name, [replace(cell, interval=rounded(cell.interval)) for cell in cells]) for name, cells in lines]
+        self.short = terminal_table(headings, short, notes, title, corner)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        """Yield the table that fits."""
+        fits = self.whole.__rich_measure__(console, options.update(max_width=1000)).maximum <= options.max_width
+        yield self.whole if fits else self.short
+
+
+def rounded(interval: str) -> str:
+    """Return an interval of numbers with one decimal without it.
+
+    >>> rounded("119.0–132.7"), rounded("0.031–0.052")
+    ('119–133', '0.031–0.052')
+    """
+    return re.sub(r"(?<![\d.])(\d+\.\d)(?!\d)", lambda found: f"{float(found[1]):.0f}", interval)
 
 
 def _terminal_cell(cell: Cell) -> Text:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lab_lib.evaluation.scores import Metric
 from lab_lib.results.assets import render
-from lab_lib.results.cells import ABOVE, Cell, escape, markdown_table, number, span, terminal_table
+from lab_lib.results.cells import ABOVE, Cell, Fitting, escape, markdown_table, number, span, terminal_table
 from lab_lib.results.rows import AnyRow, TableRow, ordered
 from lab_lib.tasks.base import Words
 
@@ -154,7 +154,7 @@ def to_terminal(rows: Sequence[AnyRow], metrics: Sequence[Metric], title: str = 
     for one in tables(rows, metrics, words):
         head = ": ".join(filter(None, (title, one.title[:1].lower() + one.title[1:] if title else one.title)))
         lines = [(name, cells) for name, _, cells in one.lines]
-        found.append(terminal_table(one.headings, lines, one.notes, head, one.corner))
+        found.append(Fitting(one.headings, lines, one.notes, head, one.corner))
     return Group(*found)
 
 

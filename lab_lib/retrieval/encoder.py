@@ -9,12 +9,13 @@ import numpy as np
 
 from lab_lib.models.embedders import MINILM, load_embedder, minilm_folder, weights_digest
 
+KEPT = 200_000  # vectors that are kept at most: a server is asked for new texts for ever
 CHUNK = 256  # texts between two reports of progress
 Progress = Callable[[int], None]
 
 
 class Encoder:
-    """An embedding model with the prompt of its queries. What was encoded once is kept for as long as this lives."""
+    """An embedding model with the prompt of its queries. What was encoded once is kept, up to KEPT texts."""
 
     def __init__(self, name: str, query_prompt: str = "", model: Any = None) -> None:
         self.name, self.query_prompt, self._model = name, query_prompt, model
@@ -26,6 +27,11 @@ class Encoder:
         if self._model is None:
             self._model = load_embedder(str(minilm_folder()) if self.name == MINILM else self.name)
         return self._model
+
+    @property
+    def width(self) -> int:
+        """The length of a vector."""
+        return int(self.model.get_embedding_dimension())
 
     @property
     def prompt(self) -> str:
@@ -50,6 +56,10 @@ class Encoder:
         """Return vectors of utterances that are compared with utterances: both sides alike, without a prompt."""
         return self._encode(texts, "plain", progress)
 
+    def keep(self, side: str, texts: Sequence[str], vectors: np.ndarray) -> None:
+        """Take vectors of texts that were encoded before; `side` is document or plain."""
+        self._kept |= {(side, text): vector for text, vector in zip(texts, vectors, strict=True)}
+
     def _encode(self, texts: Sequence[str], side: str, progress: Progress) -> np.ndarray:
         """Return unit vectors (texts, width), float32; each different text is encoded once."""
         new = sorted({text for text in texts if (side, text) not in self._kept}, key=len)  # like lengths: no padding
@@ -59,8 +69,11 @@ class Encoder:
                 self._kept[side, text] = vector
             progress(len(chunk))
         if not texts:
-            return np.zeros((0, self.model.get_embedding_dimension()), dtype=np.float32)
-        return np.stack([self._kept[side, text] for text in texts])
+            return np.zeros((0, self.width), dtype=np.float32)
+        found = np.stack([self._kept[side, text] for text in texts])
+        if len(self._kept) > KEPT:
+            self._kept.clear()
+        return found
 
     def _run(self, texts: list[str], side: str) -> np.ndarray:
         settings = {"normalize_embeddings": True, "show_progress_bar": False, "convert_to_numpy": True}

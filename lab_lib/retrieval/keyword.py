@@ -62,6 +62,11 @@ class KeywordRanker:
                 rows[place] = [int(one) for one, score in zip(best, scores, strict=True) if score > 0]
         return padded(rows, k)
 
+    def scores(self, query: str, places: np.ndarray) -> np.ndarray:
+        """Return the BM25 scores of some texts; they have no upper bound."""
+        tokens = [word for word in words(query) if word in self.index.vocab_dict]
+        return self.index.get_scores(tokens)[places] if tokens else np.zeros(len(places))
+
 
 class TfidfRanker:
     """Cosine of tf-idf vectors over words and word pairs."""
@@ -84,6 +89,16 @@ class TfidfRanker:
             cosines = (self.counts.transform(queries[start : start + BLOCK]) @ self.table).toarray()
             rows += [_best(row, k) for row in cosines]
         return padded(rows, k)
+
+    def scores(self, query: str, places: np.ndarray) -> np.ndarray:
+        """Return the cosines of some texts with a query."""
+        return (self.counts.transform([query]) @ self.table[:, places]).toarray()[0]
+
+    def nearest_others(self, places: np.ndarray) -> np.ndarray:
+        """Return for some texts the cosine with the text most like each, itself left out."""
+        cosines = (self.table[:, places].T @ self.table).toarray()
+        cosines[np.arange(len(places)), places] = -1.0
+        return cosines.max(axis=1)
 
 
 def _best(scores: np.ndarray, k: int) -> list[int]:

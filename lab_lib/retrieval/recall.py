@@ -138,6 +138,21 @@ def cheapest(points: Sequence[Point], wanted: float) -> Point:
     return min(enough, key=lambda point: (point.tokens, point.candidates))
 
 
+def require_recall(found: Retrieved, descriptions: int, exemplars: int, wanted: float, split: str) -> float:
+    """Return the recall of prompts with these k. Raises LabError when it is below `wanted`.
+
+    A prompt without the right function cannot be answered: a model that learns from many such learns to guess.
+    """
+    costs = Costs.of([""] * len(found.names), [""] * (int(found.places.max(initial=0)) + 1), len)
+    (point,) = grid(found, costs, [descriptions], [exemplars])
+    if point.recall < wanted:
+        raise LabError(
+            f"{split}: the right function is in {100 * point.recall:.2f} % of the prompts with {descriptions} "
+            f"descriptions and {exemplars} exemplars, expected {100 * wanted:.2f} %; run `lab understand find-k`"
+        )
+    return point.recall
+
+
 def _members(rows: np.ndarray, size: int) -> np.ndarray:
     """Return (queries, functions): is a function among those of a row?"""
     table = np.zeros((len(rows), size + 1), dtype=bool)  # the last column takes NOWHERE

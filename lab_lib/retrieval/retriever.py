@@ -119,10 +119,15 @@ class Retriever:
         """Return places (queries, k) of exemplars, best first, without those that say the query itself."""
         if not self.exemplars:
             return padded([[] for _ in queries], k)
-        own = [self._own.get(words_of(query.utterance), NOWHERE) for query in queries]
-        return without(self._ranked(queries, k + 1), own, k)
+        own = [self.same_words(query) for query in queries]
+        return without(self.every_place(queries, k + 1), own, k)
 
-    def _ranked(self, queries: Sequence[Query], k: int) -> np.ndarray:
+    def same_words(self, query: Query) -> int:
+        """Return the place of the exemplar that says the query itself; NOWHERE where none does."""
+        return self._own.get(words_of(query.utterance), NOWHERE)
+
+    def every_place(self, queries: Sequence[Query], k: int) -> np.ndarray:
+        """Return places (queries, k) of exemplars, best first, those that say the query itself among them."""
         method = self.config.exemplars
         if method in ("keyword", "tfidf"):
             ranker: Ranker = self.keyword if method == "keyword" else self.tfidf

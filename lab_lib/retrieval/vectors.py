@@ -65,6 +65,15 @@ class VectorRanker:
             rows += list(_nearest(cosines, min(k, len(self.vectors))))
         return padded(rows, k)
 
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """Return the vectors (places, width) of some texts, as they are stored."""
+        found = self.graph.get(places) if self.vectors is None else self.vectors[places]
+        return np.asarray(found, dtype=np.float32)
+
+    def __len__(self) -> int:
+        """Return how many vectors there are."""
+        return len(self.graph) if self.vectors is None else len(self.vectors)
+
 
 def _nearest(cosines: np.ndarray, k: int) -> np.ndarray:
     """Return the places of the k highest cosines of each row, in order."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +36,22 @@ class Context:
     splits: Splits[Any]
     folder: RunFolder
     console: Console
+    logged: set[str] = field(default_factory=set)  # lines that are said once in a run, though several stages have them
 
     def log(self, line: str | None) -> None:
         """Print a line, if there is one. Of several processes the first one has a console that shows it."""
         if line:
             self.console.print(line, highlight=False, markup=False)
 
+    def log_once(self, line: str | None) -> None:
+        """Print a line, unless an earlier stage of this command has."""
+        if line and line not in self.logged:
+            self.logged.add(line)
+            self.log(line)
+
     def log_prompts(self, prompts: Sequence[Prompt], what: str = "") -> None:
         """Print what prompts lost, if they did, and that `what` does not decode with vLLM, where that is asked for."""
-        self.log(shortened_line(prompts, "prompts", self.config.prompt))
+        self.log_once(shortened_line(prompts, "prompts", self.config.prompt))
         self.log(backend_line(self.config.decoding, what) if what else None)
 
     @property

@@ -99,6 +99,7 @@ def _check_preferences(config: RunConfig, task: Task[Any]) -> None:
     if has_encoder(config.model):
         raise LabError(f"training.objective=dpo is for decoder-only models, and {config.model.name} has an encoder")
     require_one("training.objective=dpo")
+    task.check_preferences()
 
 
 def require_packages(config: RunConfig, task: Task[Any]) -> None:

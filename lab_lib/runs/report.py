@@ -28,6 +28,7 @@ def report(context: Context) -> bool:
     from lab_lib.results.curve import best_step, draw_curve
     from lab_lib.results.preference_curve import draw_preferences, has_preferences
     from lab_lib.results.report_html import report_html
+    from lab_lib.results.sentence import result_sentence
     from lab_lib.results.row_curves import curve_titles, draw_row_curves
     from lab_lib.results.table import to_terminal
 
@@ -53,6 +54,7 @@ def report(context: Context) -> bool:
     console.print(to_terminal(rows, task.metrics, title, task.words))
     for note in notes:
         console.print(one_line(note), markup=False, highlight=False, soft_wrap=True)
+    context.log(result_sentence(record, task.words.items))
     return True
 
 
@@ -111,22 +113,6 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
         "scored_by": environment(),
         "config": as_dict(config),
     }
-
-
-def result_sentence(record: Mapping[str, Any], items: str) -> str:
-    """Return the result of a whole run in one sentence: its main metric before and after, beside the trivial rows."""
-    metric = next(metric for metric in record["metrics"] if metric["key"] == record["main"])
-    rows, key, name = record["rows"].values(), metric["key"], metric["heading"]
-
-    def best(kind: str) -> dict[str, Any]:
-        return max((row for row in rows if row["kind"] == kind), key=lambda row: row["values"][key])
-
-    before, after, trivial = (best(kind)["values"][key] for kind in ("base", "finetuned", "trivial"))
-    low, high = best("finetuned")["intervals"][key]
-    return (
-        f"With fine-tuning {name} went from {before:.1f} to {after:.1f} (95 % interval {low:.1f}–{high:.1f}) "
-        f"on {record['reported']['items']} test {items}; the best trivial baseline has {trivial:.1f}."
-    )
 
 
 def header(record: Mapping[str, Any], context: Context) -> dict[str, Any]:

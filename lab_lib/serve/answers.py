@@ -47,7 +47,8 @@ class Answer:
     is that of the skill (or of `none`) among all names, `text_probability` that of the text behind the name. Where
     there is no call, `reason` says why in one word ("nothing", "missing", "several", "unfinished", or a key of the
     REASONS in `calls`) and `said` in a sentence; a missing argument is asked for. `options` are all skills, likeliest
-    first. `result` is what the skill said when the call was run.
+    first. `result` is what the skill said when the call was run. `lost` are words beside the request of which nothing
+    was understood.
     """
 
     utterance: str
@@ -62,6 +63,7 @@ class Answer:
     options: list[Option] = field(default_factory=list)
     runner_up: RunnerUp | None = None
     result: str | None = None
+    lost: str = ""
     prompt_tokens: int = 0
     tokens: int = 0
 

@@ -16,7 +16,7 @@ from lab_lib.calls.skills.dispatch import run_call
 from lab_lib.calls.skills.skill import NO_SKILL, Skills
 from lab_lib.errors import LabError, nearest
 from lab_lib.serve.answers import Answer, Option, RunnerUp, Written
-from lab_lib.serve.requests import TWICE, covers, is_named, question, splits, unsaid
+from lab_lib.serve.requests import TWICE, covers, is_named, partly, question, splits, unsaid
 from lab_lib.texts import is_blank
 
 LONGEST = 2000  # characters of what a person says at once
@@ -118,18 +118,21 @@ class Assistant:
         return RunnerUp(written.text, other.probability, written.probability)
 
     def _several(self, whole: Answer, skills: Skills, check: Check) -> list[Answer]:
-        """Return the answers to the requests of a sentence; `whole` where it is one, or its call covers all of them."""
+        """Return the answers to the requests of a sentence; `whole` where it is one, or its call covers all of them.
+
+        Where one part alone is a call, the answer says of which words nothing was understood.
+        """
+        found: list[Answer] = []
         for left, right in splits(whole.utterance):
-            first = self._one(left, skills, "auto", check)
-            if not first.call:
-                continue
-            rest = self._several(self._one(right, skills, "auto", check), skills, check)
-            if not all(answer.call for answer in rest) or covers(whole, first, *rest):
-                continue
-            if any(answer.name == first.name for answer in rest):
-                return [replace(whole, call="", reason="several", said=TWICE.format(first.name))]
-            return [first, *rest]
-        return [whole]
+            first, second = (self._one(part, skills, "auto", check) for part in (left, right))
+            rest = self._several(second, skills, check) if first.call else [second]
+            if not all(answer.call for answer in (first, *rest)):
+                found = found or partly(whole, first, second)
+            elif not covers(whole, first, *rest):
+                if any(answer.name == first.name for answer in rest):
+                    return [replace(whole, call="", reason="several", said=TWICE.format(first.name))]
+                return [first, *rest]
+        return found or [whole]
 
 
 def _check_text(text: str) -> None:

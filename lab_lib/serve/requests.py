@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lab_lib.calls.call import Call, literal
@@ -13,6 +14,7 @@ from lab_lib.calls.skills.skill import Skill
 from lab_lib.serve.answers import Answer
 
 TWICE = "This sounds like two requests to {}; ask for one at a time."
+PERHAPS = 'Did you mean "{}"? Then say that alone.'
 MOST_SPLITS = 3  # places where a sentence is tried to be two requests; each costs two more requests
 LETTERS = 4  # of a word that have to agree: `lights` says `light`
 # Where a sentence may fall into two requests, in the languages of the bundled examples.
@@ -74,6 +76,25 @@ def covers(whole: Answer, *parts: Answer) -> bool:
     if not whole.call or any(part.name != whole.name for part in parts):
         return False
     return all(value in _values(whole) for part in parts for value in _values(part))
+
+
+def partly(whole: Answer, first: Answer, second: Answer) -> list[Answer]:
+    """Return the answers to a sentence of which one part alone is a call; none where the whole has more of it to say.
+
+    A part in which an argument is missing, or whose call was refused, is answered for itself. Of other words the answer
+    says that nothing was understood; a single one (`thanks`) is let be. Where the whole asks for nothing, nothing is
+    called: the part is named.
+    """
+    part, other = (first, second) if first.call else (second, first)
+    if not part.call or other.call:
+        return []
+    if whole.reason == "nothing":
+        return [replace(whole, said=f"{whole.said} {PERHAPS.format(part.utterance)}")]
+    if whole.call != part.call:
+        return []
+    if other.reason != "nothing":
+        return [first, second]
+    return [replace(whole, lost=other.utterance)] if len(_words(other.utterance)) > 1 else []
 
 
 def _values(answer: Answer) -> list[Any]:

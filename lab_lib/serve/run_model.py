@@ -117,8 +117,8 @@ class RunModel:
             return Written(call_text(NONE), 1.0, prompt_tokens=len(prompt.ids))
         constraint: Any = Beginning(tuple(spellings[0]))
         if has_grammar():
-            alone = Skills([skills[name]])
-            constraint = grammar_of(alone, self._written, self.tokenizer, none=False).constraint()
+            alone, said = Skills([skills[name]]), self.task.source_of_texts(self._item(utterance, skills))
+            constraint = grammar_of(alone, self._written, self.tokenizer, none=False, said=said).constraint()
         ids = self._writer.write(replace(prompt, constraint=constraint), lambda ids: check())
         found = self._log_probs(prompt, {"name": spellings, "call": [ids]})
         probability = min(1.0, math.exp(found["call"] - found["name"]))
@@ -132,7 +132,10 @@ class RunModel:
                 if own.get(name) != skill.function:
                     raise LabError(f"the skill '{name}' is none of this run's, which knows its skills by heart; others "
                                    "need a run with task.describe=signatures or texts")  # fmt: skip
-        return self.task.question(SkillItem("request", (Said("user", utterance),), NONE, skills), self.tokenizer)
+        return self.task.question(self._item(utterance, skills), self.tokenizer)
+
+    def _item(self, utterance: str, skills: Skills) -> SkillItem:
+        return SkillItem("request", (Said("user", utterance),), NONE, skills)
 
     def _written(self, call: Call) -> tuple[int, ...]:
         return self.task.written(call, self.tokenizer)

@@ -38,7 +38,8 @@ def about(answer: Answer) -> list[str]:
         lines = [f"{answer.name} {percent(answer.probability)}, its arguments {percent(answer.text_probability)}"]
         if answer.runner_up:
             lines[0] += f"; otherwise {answer.runner_up.text} ({percent(answer.runner_up.probability)})"
-        return [*lines, *([answer.said] if answer.said else [])]
+        lost = [f"nothing was understood for: {answer.lost}"] if answer.lost else []
+        return [*lines, *([answer.said] if answer.said else []), *lost]
     lines = [f"{answer.said} ({percent(answer.probability)})" if answer.reason == "nothing" else answer.said]
     if answer.written and answer.reason not in ("nothing", "missing"):
         lines.append(f"the model wrote: {answer.written}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +67,11 @@ def write_summary(found: Sequence[Measured], task: Task[Any], folder: Path, out:
 def drop_line(found: Sequence[Measured], one: Measured, main: str) -> str:
     """Return what a condition costs against typed requests, with its interval over requests; "" without these."""
     typed = next((other for other in found if other.condition == TYPED), None)
-    here = one.row.scores
-    if typed is None or typed.row.scores is None or here is None:
+    if typed is None or typed.row.scores is None or one.row.scores is None:
         return ""
-    alone = replace(here, of_counts=lambda sums: {main: here.of_counts(sums).get(main, 0.0)})
-    drop = compare(alone, typed.row.scores)[main]  # a resample may lack what other metrics are about
+    drop = compare(one.row.scores, typed.row.scores).get(main)
+    if drop is None:  # no request for a skill
+        return ""
     return f"{one.row.name}: {drop.difference:+.1f} against typed requests ({drop.low:+.1f} to {drop.high:+.1f})"
 
 

@@ -53,19 +53,20 @@ def _of_run(record: Mapping[str, Any]) -> list[str]:
 
 def _of_sweep(summary: Mapping[str, Any]) -> list[str]:
     runs, asked = summary["runs"], summary.get("runs_asked_for", 0)
-    if len(runs) < asked:
-        raise LabError(f"{summary['recipe']}: {len(runs)} of {asked} runs finished")
+    if (finished := len({run["name"] for run in runs})) < asked:
+        raise LabError(f"{summary['recipe']}: {finished} of {asked} runs finished")
     measures = read_measures(summary, summary["recipe"])
     metric, items = measures.find(summary["metric"]), measures.words.items
     points = merge_seeds(map(to_row, runs), measures)
     seconds = sum(sum(run["stage_seconds"].values()) for run in runs)
     jobs = f", {summary['jobs'].split(' ')[0]} at once" if "jobs" in summary else ""
+    split = summary.get("scored", {}).get("split", "dev")
     most = max(len(point.seeds) for point in points)
     kind = f"mean (95 % interval) of {most} seeds" if most > 1 else f"one seed (95 % interval over {items})"
     return [
-        f"# cost: {len(runs)} runs{jobs}, {_minutes(seconds)} in all, up to {summary['peak_memory_gb']:.1f} GB",
+        f"# cost: {finished} runs{jobs}, {_minutes(seconds)} in all, up to {summary['peak_memory_gb']:.1f} GB",
         f"# on: {short_machine(summary['machine'])}",
-        f"# measured: {metric.label}, {runs[0]['scores']['items']} dev {items}, {kind}:",
+        f"# measured: {metric.label}, {runs[0]['scores']['items']} {split} {items}, {kind}:",
         *(f"#   {point.name}: {_score(point, metric, most, items)}" for point in points),
     ]
 

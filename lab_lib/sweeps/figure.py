@@ -48,6 +48,7 @@ class FigureSpec:
     under: str | None = None  # the name of a value ("trainable") written under each name below; without series
     series: str | None = None  # a key of the settings: a line for each of its values
     metric: str | None = None  # what is drawn upwards, by its key; null: the task's main metric
+    also: str | None = None  # a second metric of the same unit, drawn where a setting has it; without series
     y_label: str | None = None  # with its unit; that of the metric when left out
     names: dict = field(default_factory=dict)  # {a value as the table shows it: what the figure calls it}
 
@@ -125,18 +126,28 @@ def _figure(rows: Sequence[SweepRow], measures: Measures, spec: FigureSpec, titl
     axes = figure.subplots()
     _head(axes, title, caption(rows, measures, metric.key), around.question)
     below = Below(points, spec)
-    groups = _series(points, spec)
-    for number, (label, members) in enumerate(groups.items()):
+    lines = _lines(points, spec, metric, measures)
+    for number, (label, members, key) in enumerate(lines):
         # Series stand 2 % of the width apart, so that no interval hides another.
-        aside = 0.02 * (number - (len(groups) - 1) / 2)
-        _draw_series(axes, members, below, metric.key, aside, label, LINES[number % len(LINES)])
+        aside = 0.02 * (number - (len(lines) - 1) / 2)
+        _draw_series(axes, members, below, key, aside, label, LINES[number % len(LINES)])
     for floor, value in around.floors.items():
         _floor(axes, floor, value, least=value == min(around.floors.values()))
     axes.set_ylabel(spec.y_label or (metric.label if metric.unit else metric.heading), parse_math=False)
     below.label(axes)
-    if spec.series is not None:
-        figure.legend(loc="outside lower center", ncols=len(groups), fontsize="small", frameon=False)
+    if len(lines) > 1 or spec.series is not None:
+        figure.legend(loc="outside lower center", ncols=len(lines), fontsize="small", frameon=False)
     return figure
+
+
+def _lines(
+    points: Sequence[SweepPoint], spec: FigureSpec, metric: Metric, measures: Measures
+) -> list[tuple[str, list[SweepPoint], str]]:
+    """Return (label, points, metric) of every line: the series, or the figure's two metrics."""
+    if spec.also is None:
+        return [(label, members, metric.key) for label, members in _series(points, spec).items()]
+    both = (metric, measures.find(spec.also))
+    return [(one.heading, [point for point in points if one.key in point.estimates], one.key) for one in both]
 
 
 def _head(axes: Axes, title: str, small: str, question: str | None) -> None:
@@ -169,9 +180,12 @@ def _check(points: Sequence[SweepPoint], spec: FigureSpec, metric: Metric) -> No
     settings = set(points[0].settings)
     values = set.intersection(*(set(point.estimates) for point in points))
     known_names = ((spec.x, settings | values), (spec.series, settings), (metric.key, values), (spec.under, values))
-    for name, known in known_names:
+    some = set.union(*(set(point.estimates) for point in points))
+    for name, known in (*known_names, (spec.also, some)):
         if name is not None and name not in known:
             raise LabError(f"sweep figure: the runs have no '{name}'{nearest(name, known)}")
+    if spec.also and spec.series:
+        raise LabError("sweep figure: 'also' is a line of its own; leave out 'series'")
     if spec.under and spec.series:
         raise LabError("sweep figure: 'under' has room for one value a name; leave out 'series'")
 

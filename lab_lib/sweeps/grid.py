@@ -7,16 +7,16 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from lab_lib.config import build
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, nearest
 from lab_lib.runs.config import RunConfig, idle_settings, read_recipe, recipe_values
 from lab_lib.runs.no_effect import refuse_without_effect, wishes
 from lab_lib.sweeps.figure import FigureSpec
-from lab_lib.sweeps.table import show
+from lab_lib.sweeps.table import setting_name, show
 from lab_lib.yaml_values import read_yaml
 
 # What a sweep sets itself: the seed of a run, and that it is scored on dev.
@@ -38,6 +38,12 @@ class SweepConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     # The figure; left out, the first key of the grid stands below and the second one makes the series.
     figure: FigureSpec | None = None
+    # dev, to choose by. test: an experiment, of which no setting is kept, may be scored on what nothing was chosen by.
+    report: Literal["dev", "test"] = "dev"
+    # True: the variants of the task (free beside constrained decoding) are rows too, told apart by the setting `row`.
+    variants: bool = False
+    # A setting, as the table calls it, that the others are compared with, item by item and seed by seed.
+    against: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,9 @@ class Sweep:
     recipe: str
     members: tuple[Member, ...]
     figure: FigureSpec
+    report: str = "dev"
+    variants: bool = False
+    against: str | None = None
 
     @property
     def settings(self) -> list[Mapping[str, Any]]:
@@ -108,13 +117,17 @@ def load_sweep(
         [a for a in assignments if not a.startswith("sweep.")], [value for axis in axes for value in axis]
     )
     members = [
-        _member(recipe, assignments, chosen, seed) for seed in config.seeds for chosen in itertools.product(*axes)
+        _member(recipe, assignments, chosen, seed, config.report)
+        for seed in config.seeds
+        for chosen in itertools.product(*axes)
     ]
     _refuse_same_names(members)
     varied = {_key(assignment) for axis in axes for value in axis for assignment in value.assignments}
     given = wishes(members[0].config, list(map(_key, assignments)))
     refuse_without_effect([*given, *sorted(varied)], *(idle_settings(member.config) for member in members))
-    return Sweep(members[0].config.recipe, tuple(members), _figure(config.figure, list(config.grid), bool(grid)))
+    figure = _figure(config.figure, list(config.grid), bool(grid))
+    against = _against(config.against, members, bool(grid))
+    return Sweep(members[0].config.recipe, tuple(members), figure, config.report, config.variants, against)
 
 
 def parse_grid(given: Sequence[str]) -> dict[str, list[Any]]:
@@ -185,14 +198,14 @@ def _refuse_twice_set(given: Sequence[str], values: Sequence[GridValue]) -> None
             raise LabError(f"{key}: set by the sweep itself; {OURS[key]}")
 
 
-def _member(recipe: str, given: Sequence[str], chosen: Sequence[GridValue], seed: int) -> Member:
-    """Return one run: the recipe, what the user gave, what the grid chose, the seed, and dev as what is scored.
+def _member(recipe: str, given: Sequence[str], chosen: Sequence[GridValue], seed: int, report: str) -> Member:
+    """Return one run: the recipe, what the user gave, what the grid chose, the seed, and the split that is scored.
 
     A strategy that the grid chose comes first: it sets many keys, and those that are named beside it win.
     """
     varied = [assignment for value in chosen for assignment in value.assignments]
     first = [assignment for assignment in varied if _key(assignment) == "decoding.strategy"]
-    ours = [f"training.seed={seed}", f"model.seed={seed}", "data.report=dev"]
+    ours = [f"training.seed={seed}", f"model.seed={seed}", f"data.report={report}"]
     config = read_recipe(recipe, [*first, *given, *(a for a in varied if a not in first), *ours])
     settings = {value.key: value.label or _held(config, value) for value in chosen}
     parts = [f"{key.rsplit('.', 1)[-1]}={_file_name(show(value))}" for key, value in settings.items()]
@@ -225,6 +238,16 @@ def _refuse_same_names(members: Sequence[Member]) -> None:
             one, two = (", ".join(map(show, m.settings.values())) for m in (seen[member.name], member))
             raise LabError(f"sweep: '{one}' and '{two}' would both be run in the folder {member.name}")
         seen[member.name] = member
+
+
+def _against(wanted: str | None, members: Sequence[Member], replaced: bool) -> str | None:
+    """Return the setting to compare with; None when --grid took it away. Raises LabError for one that is none."""
+    names = dict.fromkeys(setting_name(member.settings) for member in members)
+    if wanted is None or wanted in names:
+        return wanted
+    if replaced:
+        return None
+    raise LabError(f"sweep: against: no setting '{wanted}'{nearest(wanted, names)}")
 
 
 def _figure(given: FigureSpec | None, keys: Sequence[str], replaced: bool) -> FigureSpec:

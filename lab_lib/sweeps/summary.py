@@ -19,6 +19,7 @@ from lab_lib.runs.config import recipe_names, recipe_title, recipe_values
 from lab_lib.runs.record import environment, without_folder
 from lab_lib.sweeps.figure import FigureSpec, Surroundings, caption, draw_sweep
 from lab_lib.sweeps.grid import Sweep
+from lab_lib.sweeps.paired import MAIN, difference_lines, paired
 from lab_lib.sweeps.processes import Workers, finished
 from lab_lib.sweeps.table import Measures, SweepRow, corner, cost, merge_seeds, to_markdown, to_terminal
 from lab_lib.tasks.base import Words
@@ -28,6 +29,7 @@ from lab_lib.training.log import LOG, read_rows
 COSTS = (cost("trainable", "Trained"), cost("seconds", "Train s"), cost("tokens_per_second", "Tokens/s"))
 # Of a run, beside its scores.
 FIGURES = ("trainable", "total", "steps", "tokens", "seconds", "tokens_per_second")
+ROW = "row"  # the setting that tells the variants of a run apart
 
 
 def summarise(sweep: Sweep, path: Path, workers: Workers, failed: Mapping[str, str], console: Console) -> None:
@@ -41,16 +43,17 @@ def summarise(sweep: Sweep, path: Path, workers: Workers, failed: Mapping[str, s
     runs = []
     for member in done:
         with reading(path / member.name / "record.json", "the record of a run that trained"):
-            runs.append(run_entry(path / member.name, member.settings, member.seed))
+            runs += run_entries(path / member.name, member.settings, member.seed, sweep.variants)
     first = path / done[0].name / "record.json"
     recorded = read_recorded(read_json(first), first)
     measures = Measures(recorded.metrics, recorded.main.key, recorded.words, COSTS)
+    differences = paired(sweep, path, done, measures, console)
     whole = summary(sweep, runs, measures, workers, failed, read_json(first))
-    write_json(path / "summary.json", whole)
-    title = f"{sweep.recipe}: dev {measures.words.items} of {Path(sweep.members[0].config.data.corpus).name}"
+    write_json(path / "summary.json", {**whole, "differences": [one.as_json() for one in differences]})
+    title = f"{sweep.recipe}: {sweep.report} {measures.words.items} of {Path(sweep.members[0].config.data.corpus).name}"
     around = Surroundings(question(sweep.recipe, runs[0]["settings"]), floors_of(recorded.rows, whole["metric"]))
-    facts = sentences(sweep, recorded, read_json(first)["items"]["train"], failed)
-    facts += read_json(first).get("left_out", [])
+    facts = sentences(sweep, recorded, sorted({run["items"]["train"] for run in runs}), failed)
+    facts += [*difference_lines(differences, measures), *read_json(first).get("left_out", [])]
     write_pictures(path, [to_row(run) for run in runs], measures, sweep.figure, title, around, facts, console)
 
 
@@ -84,12 +87,36 @@ def question(recipe: str, settings: Collection[str]) -> str | None:
     if recipe not in recipe_names():
         return None
     section = recipe_values(recipe).get("sweep") or {}
-    return recipe_title(recipe) if set(section.get("grid", ())) == set(settings) else None
+    return recipe_title(recipe) if set(section.get("grid", ())) == set(settings) - {ROW} else None
 
 
 def floors_of(rows: Iterable[TableRow], metric: str) -> dict[str, float]:
     """Return what the trivial baselines score in a metric; nothing for what is no score (seconds, weights)."""
     return {row.name: row.values[metric] for row in rows if row.kind == "trivial" and metric in row.values}
+
+
+def run_entries(folder: Path, settings: Mapping[str, Any], seed: int, variants: bool) -> list[dict[str, Any]]:
+    """Return the figures of one finished run, from its own record: of its last row, or with `variants` of each row."""
+    main = run_entry(folder, settings, seed)
+    if not variants:
+        return [main]
+    record = read_json(folder / "record.json")
+    rows = {name: row for name, row in record["rows"].items() if row["kind"] == "finetuned"}
+    sums = record["predictions_sha256"]
+    return [
+        {**main, "settings": {**settings, ROW: name}, "scores": row, "predictions_sha256": sums[_file_of(name)],
+         "stage_seconds": main["stage_seconds"] if name == MAIN else {}}
+        for name, row in rows.items()
+    ]  # fmt: skip
+
+
+def _file_of(row: str) -> str:
+    """Return what the file of the answers of a fine-tuned row is called.
+
+    >>> _file_of("fine-tuned"), _file_of("fine-tuned, gold states")
+    ('finetuned', 'finetuned-gold-states')
+    """
+    return "-".join(row.replace("fine-tuned", "finetuned").replace(",", "").split())
 
 
 def run_entry(folder: Path, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -136,12 +163,17 @@ def to_row(run: Mapping[str, Any]) -> SweepRow:
     return SweepRow(run["settings"], run["seed"], values, scores.intervals, scores.items)
 
 
-def sentences(sweep: Sweep, recorded: Recorded, count: int, failed: Mapping[str, str]) -> list[str]:
-    """Return what stands under the table: which items, what is fixed, the baselines, and the runs that failed."""
+def sentences(sweep: Sweep, recorded: Recorded, counts: Sequence[int], failed: Mapping[str, str]) -> list[str]:
+    """Return what stands under the table: which items, what is fixed, the baselines, and the runs that failed.
+
+    `counts` are the different numbers of items that runs learned from.
+    """
     config, words = sweep.members[0].config, recorded.words
-    found = [f"Scored on dev {words.items}, because a sweep is there to choose; no test {words.item} was decoded."]
-    if all(member.config.data == config.data for member in sweep.members):
-        found.append(f"Every run learns from the same {count} {words.items} (data.seed={config.data.seed}).")
+    dev = f"Scored on dev {words.items}, because a sweep is there to choose; no test {words.item} was decoded."
+    test = f"Scored on test {words.items}: no setting is chosen by this experiment."
+    found = [dev if sweep.report == "dev" else test]
+    if len(counts) == 1 and all(member.config.data == config.data for member in sweep.members):
+        found.append(f"Every run learns from the same {counts[0]} {words.items} (data.seed={config.data.seed}).")
     found.append(baseline_line(recorded.baselines, recorded.main, words))
     if config.training.evaluate_every:
         found.append(f"Checkpoints were chosen on {words.items} that are scored here too (training.evaluate_every).")
@@ -176,7 +208,7 @@ def summary(
         "jobs": str(workers.jobs),
         "threads": str(workers.threads),
         "seeds": list(sweep.seeds),
-        "runs_finished": len(runs),
+        "runs_finished": len({run["name"] for run in runs}),
         "runs_asked_for": len(sweep.members),
         "failed": dict(failed),
         "metrics": record["metrics"],

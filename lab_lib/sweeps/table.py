@@ -103,7 +103,12 @@ class SweepPoint:
     @property
     def name(self) -> str:
         """The setting's values as the table's first column shows them."""
-        return ", ".join(map(show, self.settings.values()))
+        return setting_name(self.settings)
+
+
+def setting_name(settings: Mapping[str, Any]) -> str:
+    """Return the values of a setting as the table's first column shows them."""
+    return ", ".join(map(show, settings.values()))
 
 
 def show(value: Any) -> str:

@@ -23,6 +23,7 @@ TASKS = {
     "skills": "lab_lib.tasks.skills:SkillsTask",
     "questions": "lab_lib.tasks.questions:QuestionsTask",
     "understanding": "lab_lib.tasks.understanding:UnderstandingTask",
+    "schema_guided": "lab_lib.tasks.schema_guided:SchemaGuidedTask",
     "emotion": "lab_lib.tasks.emotion:EmotionTask",
 }
 OWN = "LAB_TASKS"

@@ -169,6 +169,10 @@ class EmotionTask(Conversing, Task[Talk]):
             raise LabError("training.objective=dpo: task.pairs names no file; make one with `lab pairs RUN`")
         return read_pairs(expanded(self.config.pairs))
 
+    def check_preferences(self) -> None:
+        """Raise LabError where there is no file of pairs, or a damaged one."""
+        _ = self._pairs  # read here for the first time
+
     def preferences(self, item: Talk, tokenizer: Any) -> list[Preference]:
         """Return the pairs of an item: its history with a request, and two replies of the model that began."""
         where, template = layout(tokenizer, self.prompt, self.config.template), self.config.template

@@ -15,6 +15,7 @@ from lab_lib.evaluation.judges.card import even
 from lab_lib.evaluation.judges.store import Found
 from lab_lib.prompts.conversation import Conversation, converse
 from lab_lib.tasks.emotion_text import history, layout, messages
+from lab_lib.tasks.talking import Fact
 
 
 class Conversing:
@@ -63,22 +64,23 @@ class Conversing:
         room = self.decoding.max_new_tokens
         return converse(said, item.key, tokenizer, self.prompt, room, layout=layout(tokenizer, self.prompt, where))
 
-    def chat_remarks(self, item: Talk, reply: str) -> Sequence[str]:
+    def chat_facts(self, item: Talk, reply: str) -> Sequence[Fact]:
         """Return what was heard and asked for, and what the judges find in the reply."""
-        found = ", by the judge ".join(_verdict(one, item, reply) for one in self.judges)
         heard, asked = history(item)[-1].emotion, item.turns[-1][1].emotion
-        return [f"you: {heard}; asked for: {asked}; the reply is, by the judge {found}"]
+        verdicts = [_verdict(one, item, reply, asked) for one in self.judges]
+        return [Fact("you", heard), Fact("asked for", asked), *verdicts]
 
     def answered(self, item: Talk) -> None:
         """Keep what the replies were asked for."""
         self.given = [reply.emotion for _, reply in item.turns]
 
 
-def _verdict(found: Found, item: Talk, reply: str) -> str:
+def _verdict(found: Found, item: Talk, reply: str, asked: str) -> Fact:
     context = found.judge.context
     before = [" ".join(said.text for said in history(item)[-context:])] if context else []
     row = even(found.judge.probabilities([reply], before), found.card["priors"])[0]
-    return f"{found.card['judge']}: {EMOTIONS[int(row.argmax())]} ({row.max():.0%})"
+    said = EMOTIONS[int(row.argmax())]
+    return Fact(f"judge {found.card['judge']}", f"{said} ({row.max():.0%})", said == asked)
 
 
 def _said(text: str, emotion: str) -> Utterance:

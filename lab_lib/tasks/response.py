@@ -36,6 +36,7 @@ from lab_lib.tasks.response_chat import chat_notes, dialogue_from
 from lab_lib.tasks.response_config import ResponseConfig, idle_settings, response_files
 from lab_lib.tasks.response_examples import draw_examples, read_examples
 from lab_lib.tasks.response_grammar import state_grammar
+from lab_lib.tasks.response_pairs import Preferred
 from lab_lib.tasks.response_published import MULTIWOZ, mwzeval
 from lab_lib.tasks.response_scores import all_have, both, check_combined, score_replies_and_states
 from lab_lib.tasks.response_tables import (
@@ -53,7 +54,7 @@ GOLD_STATE = "gold-state"  # the variant of a run that predicts states: decoded 
 END = "end"  # in decoding.plan_bias, what ends a plan
 
 
-class ResponseTask(Task[Dialogue]):
+class ResponseTask(Preferred, Task[Dialogue]):
     """One item is a dialogue; its answers are the delexicalised replies of its system turns."""
 
     name = "response"
@@ -109,8 +110,8 @@ class ResponseTask(Task[Dialogue]):
         return drop_lines(self.corpus)
 
     def files(self) -> Mapping[str, Path]:
-        """Return the files of the corpus, and those of an embedding model in a folder."""
-        return response_files(self.data.corpus, self.config.embedding_model)
+        """Return the files of the corpus, of an embedding model in a folder, and of preference pairs."""
+        return response_files(self.data.corpus, self.config)
 
     def text(self, item: Dialogue) -> str:
         """Return what both sides say."""

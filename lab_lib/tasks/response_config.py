@@ -36,6 +36,7 @@ class ResponseConfig(DialogueConfig, TaskConfig):
     metrics: tuple[Literal["mwz", "states", "text", "embedding"], ...] = ("mwz",)
     stemmer: bool = False  # ROUGE with Porter stemming; figures with and without it cannot be compared
     embedding_model: str | None = None  # for metric embedding: folder or hub name of a sentence-transformers model
+    pairs: str | None = None  # with training.objective=dpo: the file that `lab pairs RUN` wrote
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other, and tables that nothing is in."""
@@ -58,7 +59,8 @@ def idle_settings(tables: Collection[str]) -> dict[str, str]:
     return found if "text" in tables else {**found, "task.stemmer": "without 'text' in task.metrics"}
 
 
-def response_files(corpus: str, embedding_model: str | None) -> dict[str, Path]:
-    """Return {name: path} of the files of a corpus, and of an embedding model in a folder."""
-    more = files_below(expanded(embedding_model)) if embedding_model else {}
-    return {**corpus_files(corpus), **{f"embedding_model/{name}": path for name, path in more.items()}}
+def response_files(corpus: str, config: ResponseConfig) -> dict[str, Path]:
+    """Return {name: path} of the files of a corpus, of an embedding model in a folder, and of preference pairs."""
+    more = files_below(expanded(config.embedding_model)) if config.embedding_model else {}
+    found = {**corpus_files(corpus), **{f"embedding_model/{name}": path for name, path in more.items()}}
+    return {**found, "pairs": expanded(config.pairs)} if config.pairs else found

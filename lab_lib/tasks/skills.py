@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from lab_lib.calls.call import Call
 from lab_lib.calls.skills.check import NONE, call_text
-from lab_lib.calls.skills.gbnf import gbnf
-from lab_lib.calls.skills.lark import call_grammar, longest_call
+from lab_lib.calls.skills.gbnf import grammar_files
+from lab_lib.calls.skills.lark import longest_call
 from lab_lib.calls.skills.load import load_skills, skill_path
 from lab_lib.calls.skills.skill import Skills
 from lab_lib.corpora.chats.types import Said
@@ -29,14 +29,15 @@ from lab_lib.prompts.messages import Message
 from lab_lib.prompts.templates import layout_for
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Public, Task, TurnView, Words, files_below
-from lab_lib.tasks.skills_answers import grammar_of, name_spellings
+from lab_lib.tasks.skills_answers import grammar_of, name_spellings, not_said
 from lab_lib.tasks.skills_baselines import baseline_rows
 from lab_lib.tasks.skills_data import Corpus, SkillItem, corpus_path, read_corpus
-from lab_lib.tasks.skills_spoken import HEARD, SPOKEN, as_heard, as_learned
+from lab_lib.tasks.skills_renamed import as_renamed, check_renaming, with_own_names
+from lab_lib.tasks.skills_rows import FREE, in_row, variants_of
+from lab_lib.tasks.skills_spoken import as_learned
+from lab_lib.tasks.skills_subset import Subset, check_subset, subset_of
 from lab_lib.tasks.skills_text import Describe, skill_messages
 from lab_lib.tasks.skills_variants import Pool, copies, known_values
-
-FREE = "free"  # the variant without a grammar
 
 
 @dataclass(frozen=True)
@@ -52,20 +53,42 @@ class SkillsConfig(TaskConfig):
     # free: the model writes what it likes. constrained: a grammar of the skills leaves only tokens that make a call
     # which they accept (extra `constrained`). both: one row of each; the row `fine-tuned` is the constrained one.
     answers: Literal["free", "constrained", "both"] = "free"
-    # Copies of each training request with other values (those of other training requests), casing and punctuation.
+    # any: a text is what the model writes. said: under the grammar, a text that is neither chosen among options nor
+    # follows a pattern is a run of words of the request, which a small model would not copy letter by letter.
+    texts: Literal["any", "said"] = "any"
+    # Copies of each training request with other values (those or words of other training requests), casing and marks;
+    # where there are not that many, it is learned several times.
     copies: int = 0
     # The share of the training requests, and of copies, that are learned as a recogniser might write them: without
     # marks, with fillers and words that sound alike (speech/noise.py). Above 0 for a model that listens.
     spoken: float = 0.0
     # True: one row more, on the test requests as a recogniser might write them. `lab calls speech` takes a real one.
     spoken_test: bool = False
+    # The share of the training requests whose prompts have made-up names of skills and another order of parameters:
+    # above 0 the model has to read what a prompt says.
+    renamed: float = 0.0
+    # True: two rows more, with made-up names, and with another order of parameters, in the prompts of test.
+    renamed_test: bool = False
+    # Skills that are not on offer, as if nobody had written them; to who asks for one the right answer is none().
+    leave_out: tuple[str, ...] = ()
+    # {skill: how many of its training requests are learned}; 0: all that the model knows of it is in the prompt.
+    examples_of: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse fewer copies than none, and a share that is none."""
+        """Refuse fewer copies or examples than none, a share that is none, and names that no prompt would say."""
         if self.copies < 0:
             raise LabError(f"task.copies={self.copies}: expected 0 or more")
+        if self.texts == "said" and self.answers == "free":
+            raise LabError("task.texts=said needs a grammar: task.answers=constrained, or both")
         if not 0 <= self.spoken <= 1:
             raise LabError(f"task.spoken={self.spoken}: a share of the training requests, between 0 and 1")
+        check_renaming(self.renamed, self.renamed_test, self.describe, self.answers)
+        check_subset(self.subset)
+
+    @property
+    def subset(self) -> Subset:
+        """Which skills and training requests there are not."""
+        return Subset(self.leave_out, self.examples_of)
 
 
 class SkillsTask(Task[SkillItem]):
@@ -85,27 +108,33 @@ class SkillsTask(Task[SkillItem]):
         super().__init__(*settings)
         if self.config.describe == "tools" and self.prompt.template != "chat":
             raise LabError("task.describe=tools needs prompt.template=chat: it is a section of chat templates")
-        free, heard = self.config.answers == "both", self.config.spoken_test
-        self.variants = (*([FREE] if free else []), *([SPOKEN] if heard else []))
+        both, heard, renamed = self.config.answers == "both", self.config.spoken_test, self.config.renamed_test
+        self.variants = variants_of(free=both, spoken=heard, renamed=renamed)
         self.threshold: float | None = None  # probability of none from which on nothing is called; chosen on dev
         self._grammars: dict[Any, Grammar] = {}
         self._names: dict[Any, Candidates] = {}
 
     # ---- data --------------------------------------------------------------------------------------------------
     @cached_property
-    def skills(self) -> Skills:
-        """The skills on offer, read once."""
+    def known(self) -> Skills:
+        """All skills, read once, those that are not on offer too."""
         return load_skills(self.config.skills)
+
+    @cached_property
+    def skills(self) -> Skills:
+        """The skills on offer."""
+        return self.config.subset.offered(self.known)
 
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]  # known once the skills are
         """The metrics of all skills together, then of each."""
-        return skill_metrics(list(self.skills))
+        return skill_metrics(list(self.known), self.config.subset.names)
 
     @cached_property
     def corpus(self) -> Corpus:
         """The corpus, read once."""
-        return read_corpus(self.data.corpus, self.skills, self.data.seed)
+        whole = read_corpus(self.data.corpus, self.known, self.data.seed)
+        return subset_of(whole, self.config.subset, self.known, self.data.seed)
 
     def load(self) -> Mapping[str, Sequence[SkillItem]]:
         """Return the items by split."""
@@ -114,10 +143,11 @@ class SkillsTask(Task[SkillItem]):
     def dropped(self) -> Sequence[str]:
         """Return the sizes of the splits, and how long a call may be where the grammar does not end it in time."""
         room = self.decoding.max_new_tokens
+        lines = [*self.corpus.lines, *(not_said(self.load()) if self.config.texts == "said" else ())]
         if self.config.answers == "free" or room > (longest := longest_call(self.skills)):
-            return self.corpus.lines
+            return lines
         line = f"the grammar has calls of up to {longest} bytes; one of more than {room} tokens is cut: unfinished"
-        return [*self.corpus.lines, f"{line} (decoding.max_new_tokens)"]
+        return [*lines, f"{line} (decoding.max_new_tokens)"]
 
     def files(self) -> Mapping[str, Path]:
         """Return the files of the skills and of the corpus."""
@@ -153,18 +183,18 @@ class SkillsTask(Task[SkillItem]):
         """Return the example of an item, what was said and its call; of a training item those of its copies too."""
         count, seed = self.config.copies if item.learned else 0, self.data.seed
         every = [item, *(copies(item, self.pool, count, seed) if count else ())]
+        every += [item] * (count + 1 - len(every))  # a request without values is learned as often as others are
         learned = [as_learned(one, self.config.spoken, seed + place) for place, one in enumerate(every)]
+        learned = [as_renamed(one, self.config.renamed, seed + place) for place, one in enumerate(learned)]
         made = [training_examples(self.messages(one), one.key, tokenizer, self.layout) for one in learned]
         return [example for examples in made for example in examples]
 
     def converse(self, item: SkillItem, tokenizer: Any, variant: str = "") -> Conversation:
         """Yield the one prompt of an item: the beginning of its example."""
         constrained = self.config.answers != "free" and variant != FREE
-        if variant == SPOKEN:
-            heard = as_heard(item, self.data.seed)
-            yield replace(self.question(heard, tokenizer, constrained), facts={HEARD: heard.utterance})
-        else:
-            yield self.question(item, tokenizer, constrained)
+        given, facts = in_row(item, variant, self.data.seed)
+        prompt = self.question(given, tokenizer, constrained)
+        yield prompt if variant in ("", FREE) else replace(prompt, facts=facts)
 
     def question(self, item: SkillItem, tokenizer: Any, constrained: bool = False) -> Prompt:
         """Return the prompt of an item; `constrained` by the grammar of the skills.
@@ -174,7 +204,7 @@ class SkillsTask(Task[SkillItem]):
         *said, asked = self.messages(item)
         room = min(self.decoding.max_new_tokens, self.prompt.max_tokens // 2)  # a call may be longer than prompts are
         prompt = question(said, asked, item.key, layout_for(tokenizer, self.layout), room)
-        constraint = self.grammar(tokenizer).constraint() if constrained else None
+        constraint = self.grammar(tokenizer, self.source_of_texts(item)).constraint() if constrained else None
         return replace(prompt, turn=0, facts=self._measured(item.key), constraint=constraint)
 
     def _measured(self, key: str) -> dict[str, Any]:
@@ -184,8 +214,8 @@ class SkillsTask(Task[SkillItem]):
         return names if self.threshold is None else {**names, THRESHOLD: self.threshold}
 
     def interactive(self, variant: str = "") -> bool:
-        """Whether prompts are of another kind than those of the main row: without the grammar, or as they are heard."""
-        return variant in (FREE, SPOKEN)
+        """Whether prompts are of another kind than those of the main row: without the grammar, or with other words."""
+        return variant != ""
 
     def written(self, call: Call, tokenizer: Any) -> tuple[int, ...]:
         """Return the ids that the model learns to write for a call, EOS last."""
@@ -193,10 +223,17 @@ class SkillsTask(Task[SkillItem]):
         (example,) = training_examples(messages, "a call", tokenizer, self.layout)
         return tuple(id for id, counts in zip(example.ids, example.loss_mask, strict=True) if counts)
 
-    def grammar(self, tokenizer: Any) -> Grammar:
-        """Return the grammar of the skills for a tokenizer, compiled once."""
+    def source_of_texts(self, item: SkillItem) -> str | None:
+        """Return the words of which texts of a call are runs; None: they may be any."""
+        return item.asked if self.config.texts == "said" else None
+
+    def grammar(self, tokenizer: Any, said: str | None = None) -> Grammar:
+        """Return the grammar of the skills for a tokenizer, compiled once, or anew for the words that were said."""
+        written = lambda call: self.written(call, tokenizer)  # noqa: E731
+        if said is not None:
+            return grammar_of(self.skills, written, tokenizer, said=said)
         if tokenizer not in self._grammars:
-            self._grammars[tokenizer] = grammar_of(self.skills, lambda call: self.written(call, tokenizer), tokenizer)
+            self._grammars[tokenizer] = grammar_of(self.skills, written, tokenizer)
         return self._grammars[tokenizer]
 
     def candidates(self, item: SkillItem, tokenizer: Any) -> Candidates:
@@ -235,16 +272,14 @@ class SkillsTask(Task[SkillItem]):
 
     def beside_model(self) -> Mapping[str, str]:
         """Return the grammar of the calls, as llguidance and as llama.cpp read it."""
-        try:
-            for_llama = gbnf(self.skills)
-        except LabError as error:
-            for_llama = f"# no grammar in GBNF: {error}\n"
-        return {"skills.lark": call_grammar(self.skills), "skills.gbnf": for_llama}
+        return grammar_files(self.skills)
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     def score(self, items: Sequence[SkillItem], predictions: Predictions, settings: EvaluateConfig) -> Scores:
         """Judge the calls, see `score_skills`."""
-        return score_skills({item.key: item.call for item in items}, predictions, self.skills, settings)
+        gold, apart = {item.key: item.call for item in items}, self.config.subset.names
+        own = {key: [with_own_names(answer) for answer in answers] for key, answers in predictions.items()}
+        return score_skills(gold, own, self.skills, settings, list(self.known), apart)
 
     def baselines(self, items: Sequence[SkillItem], source: Sequence[SkillItem], seed: int) -> list[Row]:
         """Return the gold calls, always none, keywords and the call of the nearest example."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lab_lib.calls.call import Call
@@ -10,22 +10,39 @@ from lab_lib.calls.schema import Function
 from lab_lib.calls.skills.check import NONE, call_text
 from lab_lib.calls.skills.lark import call_grammar
 from lab_lib.calls.skills.skill import NO_SKILL, Skills
+from lab_lib.calls.skills.text_regex import is_said
 from lab_lib.decoding.grammar import Grammar, token_bytes
 from lab_lib.errors import LabError
+from lab_lib.tasks.skills_data import SkillItem
 
 # A call -> the ids that a model learns to write for it, EOS last.
 Written = Callable[[Call], Sequence[int]]
 
 
-def grammar_of(skills: Skills, written: Written, tokenizer: Any, none: bool = True) -> Grammar:
+def grammar_of(skills: Skills, written: Written, tokenizer: Any, none: bool = True, said: str | None = None) -> Grammar:
     """Return the grammar of the calls of some skills as a model writes them; without `none`, a skill has to be called.
 
-    What stands around a call (the space behind `bot>`) belongs to it.
+    With `said`, texts are runs of its words. What stands around a call (the space behind `bot>`) belongs to it.
     """
     before, middle, after = token_bytes(written(NONE)[:-1], tokenizer).partition(call_text(NONE).encode())
     if not middle:
         raise LabError(f"this tokenizer cannot write {call_text(NONE)}")
-    return Grammar(call_grammar(skills, before.decode(), after.decode(), none), tokenizer)
+    return Grammar(call_grammar(skills, before.decode(), after.decode(), none, said), tokenizer)
+
+
+def not_said(splits: Mapping[str, Sequence[SkillItem]]) -> list[str]:
+    """Return how many calls have a text that is no run of words of the request, as a line; none where all are."""
+    items = [item for some in splits.values() for item in some]
+    count = sum(not all(is_said(text, item.asked) for text in _free_texts(item)) for item in items)
+    line = f"task.texts=said: {count} of {len(items)} calls have a text that is not in the request word for word"
+    return [f"{line}; it cannot be written"] if count else []
+
+
+def _free_texts(item: SkillItem) -> Iterator[str]:
+    """Yield the texts of a call that are neither options nor follow a pattern."""
+    for name in item.skills[item.call.name].free_texts if item.call != NONE else ():
+        value = item.call.arguments.get(name, [])
+        yield from value if isinstance(value, list) else [value]
 
 
 def name_spellings(skills: Skills, written: Written, tokenizer: Any) -> dict[str, list[list[int]]]:

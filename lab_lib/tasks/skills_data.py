@@ -46,6 +46,11 @@ class SkillItem:
         return self.said[-1].text
 
     @property
+    def asked(self) -> str:
+        """All that the user said."""
+        return "\n".join(one.text for one in self.said if one.role == "user")
+
+    @property
     def text(self) -> str:
         """All that was said."""
         return "\n".join(one.text for one in self.said if one.role != "system")

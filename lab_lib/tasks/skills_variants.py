@@ -1,7 +1,9 @@
 """More examples out of training examples: the same wording with other values, and small differences in its form.
 
 Values are swapped where a request has the words of its call, among the values that training requests have for the same
-parameter: `rain in Oslo` becomes `rain in San Diego`, in the call too. Nothing is taken from anywhere else.
+parameter: `rain in Oslo` becomes `rain in San Diego`, in the call too. Half of the free texts become any words of other
+training requests instead: `rain in ships every`, so that a model learns to copy what stands there, not which values
+there are. Nothing is taken from anywhere else.
 """
 
 from __future__ import annotations
@@ -15,20 +17,32 @@ from typing import Any
 from lab_lib.calls.call import Call
 from lab_lib.calls.skills.check import CallRefused, check_call
 from lab_lib.calls.skills.skill import NO_SKILL
+from lab_lib.speech.number_words import digits_to_words
 from lab_lib.tasks.skills_data import SkillItem
 
 SWAPPED, RESHAPED = 0.8, 0.5  # shares of the copies in which a value is another one, and the form is
+ANY_WORDS = 0.5  # share of the free texts that are swapped for any words
+WORDS = ("", "words")  # in the pool: all words of the requests
+NUMBER = re.compile(r"(?<![\d.])\d+(?![\d.])")
 Pool = Mapping[tuple[str, str], Sequence[Any]]  # (skill, parameter) -> the values that requests have word for word
 
 
 def known_values(items: Sequence[SkillItem]) -> Pool:
-    """Return the values of the calls of some items that stand in their requests word for word."""
+    """Return the values of the calls of some items that stand in their requests word for word.
+
+    Of texts that do not, such as 12*(3+4), the numbers that do: under `numbers of` the parameter.
+    """
     found: dict[tuple[str, str], dict[Any, None]] = {}
+    found[WORDS] = {word: None for item in items for word in re.findall(r"\w[\w'’-]*", item.utterance)}
     for item in items:
         for name, value in item.call.arguments.items():
             for part in value if isinstance(value, list) else [value]:
                 if _place(part, item.utterance):
                     found.setdefault((item.call.name, str(name)), {})[part] = None
+                elif isinstance(part, str):
+                    numbers = (int(number) for number in NUMBER.findall(part))
+                    said = {number: None for number in numbers if _place(number, item.utterance)}
+                    found.setdefault((item.call.name, f"numbers of {name}"), {}).update(said)
     return {key: list(values) for key, values in found.items()}
 
 
@@ -47,8 +61,13 @@ def _copy(item: SkillItem, pool: Pool, rng: random.Random) -> SkillItem:
     text, arguments = item.utterance, dict(item.call.arguments)
     for name, value in item.call.arguments.items():
         known = pool.get((item.call.name, str(name)), ())
+        if name in item.skills[item.call.name].free_texts and pool[WORDS] and rng.random() < ANY_WORDS:
+            known = [" ".join(rng.choices(pool[WORDS], k=rng.choice((1, 1, 2, 2, 3)))) for _ in range(8)]
         if known and rng.random() < SWAPPED:
             text, arguments[name] = _swapped(text, value, known, rng)
+        numbers = pool.get((item.call.name, f"numbers of {name}"), ())
+        if numbers and arguments[name] == value and rng.random() < SWAPPED:
+            text, arguments[name] = _numbers_swapped(text, value, numbers, rng)
     if rng.random() < RESHAPED:
         text = _reshaped(text, arguments, rng)
     said = (*item.said[:-1], replace(item.said[-1], text=text))
@@ -61,30 +80,54 @@ def _copy(item: SkillItem, pool: Pool, rng: random.Random) -> SkillItem:
 
 
 def _swapped(text: str, value: Any, known: Sequence[Any], rng: random.Random) -> tuple[str, Any]:
-    """Return a request and a value (or list), each part that is said word for word replaced by another one."""
+    """Return a request and a value (or list), each part that is said word for word replaced by another one.
+
+    A number that is said in words is replaced by another one in words.
+    """
     parts = value if isinstance(value, list) else [value]
     found = []
     for part in parts:
-        place, other = _place(part, text), rng.choice(known)
-        if place is None or other in found or other in parts:
+        said, other = _place(part, text), rng.choice(known)
+        if said is None or other in found or other in parts:
             found.append(part)
             continue
-        text = f"{text[: place.start()]}{_said(other)}{text[place.end() :]}"
+        place, words = said
+        text = f"{text[: place.start()]}{_said(other, words)}{text[place.end() :]}"
         found.append(other)
     return text, found if isinstance(value, list) else found[0]
 
 
-def _place(value: Any, text: str) -> re.Match[str] | None:
-    """Return where a value is said, the only place of these words; None for truth values and what is said otherwise."""
+def _numbers_swapped(text: str, value: str, known: Sequence[int], rng: random.Random) -> tuple[str, str]:
+    """Return a request and a text such as 12*(3+4), each number that both have once exchanged for a known one."""
+    for number in NUMBER.findall(value):
+        said, other = _place(int(number), text), rng.choice(known)
+        if said is None or NUMBER.findall(value).count(number) > 1 or str(other) in NUMBER.findall(value):
+            continue
+        place, words = said
+        text = f"{text[: place.start()]}{_said(other, words)}{text[place.end() :]}"
+        value = re.sub(rf"(?<![\d.]){number}(?![\d.])", str(other), value)
+    return text, value
+
+
+def _place(value: Any, text: str) -> tuple[re.Match[str], bool] | None:
+    """Return where a value is said, the only place of it, and whether a number is said in words.
+
+    None for truth values and for what is said otherwise.
+    """
     if isinstance(value, bool):
         return None
-    found = list(re.finditer(rf"(?<![\w.]){re.escape(_said(value))}(?![\w.]\w)(?!\w)", text))
-    return found[0] if len(found) == 1 else None
+    for words in (False, True) if isinstance(value, int | float) else (False,):
+        said = re.escape(_said(value, words))
+        found = list(re.finditer(rf"(?<![\w.-]){said}(?![\w.-]\w)(?!\w)", text))
+        if len(found) == 1:
+            return found[0], words
+    return None
 
 
-def _said(value: Any) -> str:
-    """Return the words of a value; 18.0 is said as 18."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _said(value: Any, words: bool) -> str:
+    """Return a value as it is said; 18.0 is said as 18, or in words."""
+    said = f"{value:g}" if isinstance(value, float) else str(value)
+    return digits_to_words(said) if words else said
 
 
 def _reshaped(text: str, arguments: Mapping[Any, Any], rng: random.Random) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lab_lib.calls.skills.skill import Skills, prompt_text
+from lab_lib.calls.skills.skill import Skills
 from lab_lib.config import as_dict
 from lab_lib.errors import LabError
 from lab_lib.exemplars.corpus import ExemplarCorpus
@@ -16,6 +16,7 @@ from lab_lib.files import write_json
 from lab_lib.retrieval.encoder import Encoder
 from lab_lib.retrieval.recall import Costs, Point, Retrieved, cheapest, grid, recall_at, retrieve
 from lab_lib.retrieval.retriever import Retriever
+from lab_lib.tasks.schema_guided_text import Style, exemplar_text, function_line
 from lab_lib.understand.data import Asked, IndexConfig
 
 CURVE = (1, 2, 4, 8, 16)  # k at which recall is printed for descriptions and for exemplars alone
@@ -84,32 +85,9 @@ def curves(found: Retrieved) -> dict[str, dict[int, float]]:
 def prompt_costs(
     names: Sequence[str], functions: dict[str, Any], exemplars: Sequence[AnnotatedExemplar], count: Callable[[str], int]
 ) -> Costs:
-    """Return the tokens of each function and each exemplar as they stand in a prompt."""
-    return Costs.of([prompt_text(functions[name]) for name in names], [exemplar_line(one) for one in exemplars], count)
-
-
-def exemplar_line(one: AnnotatedExemplar) -> str:
-    """Return an exemplar as a prompt shows it.
-
-    >>> exemplar_line(AnnotatedExemplar("a", "two to Rome", "two to <city>", "buy_ticket"))
-    '"two to Rome" means buy_ticket'
-    """
-    return f'"{one.utterance}" means {one.target_name}'
-
-
-def require_recall(found: Retrieved, descriptions: int, exemplars: int, wanted: float, split: str) -> float:
-    """Return the recall of prompts with these k. Raises LabError when it is below `wanted`.
-
-    A prompt without the right function cannot be answered: a model that learns from many such learns to guess.
-    """
-    costs = Costs.of([""] * len(found.names), [""] * (int(found.places.max(initial=0)) + 1), len)
-    (point,) = grid(found, costs, [descriptions], [exemplars])
-    if point.recall < wanted:
-        raise LabError(
-            f"{split}: the right function is in {100 * point.recall:.2f} % of the prompts with {descriptions} "
-            f"descriptions and {exemplars} exemplars, expected {100 * wanted:.2f} %; run `lab understand find-k`"
-        )
-    return point.recall
+    """Return the tokens of each function and each exemplar as they stand in the prompts of the task schema_guided."""
+    lines = [function_line(name, functions[name]) for name in names]
+    return Costs.of(lines, [exemplar_text(one, Style()) for one in exemplars], count)
 
 
 def functions_of(corpus: ExemplarCorpus, config: IndexConfig) -> Skills:

@@ -13,6 +13,7 @@ from typing import Any
 
 from lab_lib.calls.call import literal
 from lab_lib.calls.skills.grammar import grammar_schema
+from lab_lib.calls.skills.lark import call_grammar
 from lab_lib.calls.skills.number_regex import float_regex, int_regex
 from lab_lib.calls.skills.skill import Skills
 from lab_lib.calls.skills.text_regex import EVERY, pattern_regex, python_parser, quoted
@@ -28,6 +29,15 @@ ENDLESS = re.compile(r"\)(?:\+|\*|\{(\d+),\})")  # a bracket that closes is no s
 IN_TEXT = re.compile(r"\\\\(?:u[0-9a-f]{4}|\\\\|.)")  # one character, escaped as in JSON
 CODE = re.compile(r"\\x\{([0-9a-f]+)\}")
 ESCAPED = {'"': r"\"", "\\": r"\\", "\n": r"\n", "\t": r"\t", "\r": r"\r"}
+
+
+def grammar_files(skills: Skills) -> dict[str, str]:
+    """Return {file name: grammar} for whoever serves a model: as llguidance reads it, and as llama.cpp does."""
+    try:
+        for_llama = gbnf(skills)
+    except LabError as error:
+        for_llama = f"# no grammar in GBNF: {error}\n"
+    return {"skills.lark": call_grammar(skills), "skills.gbnf": for_llama}
 
 
 def gbnf(skills: Skills) -> str:

@@ -15,19 +15,20 @@ from lab_lib.calls.call import literal
 from lab_lib.calls.skills.grammar import value_schema
 from lab_lib.calls.skills.number_regex import float_regex, int_regex
 from lab_lib.calls.skills.skill import NO_SKILL, Skill, Skills
-from lab_lib.calls.skills.text_regex import pattern_regex, text_regex
+from lab_lib.calls.skills.text_regex import pattern_regex, said_regex, text_regex
 from lab_lib.calls.skills.values import inner
 from lab_lib.errors import LabError
 
 CHARACTER = 6  # bytes that a character has at most: \u0000; one of the largest code points has 4
 
 
-def call_grammar(skills: Skills, before: str = "", after: str = "", none: bool = True) -> str:
+def call_grammar(skills: Skills, before: str = "", after: str = "", none: bool = True, said: str | None = None) -> str:
     """Return the grammar of the calls of some skills, between two texts; with `none`, of `none()` too.
 
+    With `said`, a text that is neither chosen among options nor follows a pattern is a run of the words of `said`.
     Raises LabError, naming skill and parameter, for a pattern or bounds that no grammar can say.
     """
-    terminals = Terminals()
+    terminals = Terminals(said)
     rules = {f"s{number}": _skill(skill, terminals) for number, skill in enumerate(skills.values())}
     calls = [*rules, *([_literal(f"{NO_SKILL}()")] if none else [])]
     around = [_literal(text) for text in (before, after)]
@@ -37,10 +38,11 @@ def call_grammar(skills: Skills, before: str = "", after: str = "", none: bool =
 
 
 class Terminals:
-    """The terminals of a grammar by their expressions: equal parameters share one."""
+    """The terminals of a grammar by their expressions: equal parameters share one. `said`: where texts are from."""
 
-    def __init__(self) -> None:
+    def __init__(self, said: str | None = None) -> None:
         self.names: dict[str, str] = {}
+        self.said = "" if said is None else f" & {self.name(said_regex(said))}"
 
     def name(self, expression: str) -> str:
         """Return the name of the terminal of an expression."""
@@ -93,6 +95,8 @@ def _value(schema: Mapping[str, Any], default: Any, terminals: Terminals) -> str
         empty = _literal("[]")
         return f"({full} | {empty})" if low == 0 and high else full if high else empty
     expression = _expression(schema, kind)
+    if kind == "string" and "pattern" not in schema:
+        expression += terminals.said
     if default is not None:
         expression = f"({expression}) & ~{_literal(literal(default))}"
     return terminals.name(expression)

@@ -39,6 +39,13 @@ class Skill:
         """{parameter: its default}, in the order of the signature; required parameters are not there."""
         return {one.name: one.raw["default"] for one in self.function.parameters if "default" in one.raw}
 
+    @property
+    def free_texts(self) -> frozenset[str]:
+        """The parameters whose texts, or lists of texts, are neither chosen among options nor follow a pattern."""
+        each = {one.name: one.raw.get("items", one.raw) for one in self.function.parameters}
+        texts = {name for name, raw in each.items() if "string" in raw["type"]}
+        return frozenset(name for name in texts if not {"enum", "pattern"} & each[name].keys())
+
 
 class Skills(Mapping[str, Skill]):
     """Skills by name, in their order. Raises LabError for two with one name, and for one called `none`."""

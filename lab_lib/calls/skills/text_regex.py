@@ -33,6 +33,35 @@ def text_regex(low: int, high: int) -> str:
     return f'"(?:{quoted(EVERY)}){{{low},{high}}}"'
 
 
+def chunks(text: str) -> list[str]:
+    """Return the words of a text, and each sign between them."""
+    return re.findall(r"\w+|\W", text)
+
+
+def is_said(text: str, said: str) -> bool:
+    """Return whether a text is a run of words of another, as `said_regex` has it.
+
+    >>> is_said("new york", "to new york!"), is_said("york", "to newyork")
+    (True, False)
+    """
+    run, every = chunks(text), chunks(said)
+    places = (place for place, chunk in enumerate(every) if chunk == run[0]) if run and text == text.strip(" ") else ()
+    return any(every[place : place + len(run)] == run for place in places)
+
+
+def said_regex(said: str) -> str:
+    """Return the expression, in Lark syntax, of the runs of words of a text, quotes included.
+
+    A run begins and ends at the edge of a word or beside a mark, never with a space, and is written as it stands there.
+
+    >>> print(said_regex("in Rome"))
+    "\\"" (%regex {"substring_chunks": ["in", " ", "Rome"]} & /[^ ](.*[^ ])?/) "\\""
+    """
+    escaped = [json.dumps(chunk, ensure_ascii=False)[1:-1] for chunk in chunks(said)]
+    runs = json.dumps({"substring_chunks": escaped}, ensure_ascii=False)
+    return rf'"\"" (%regex {runs} & /[^ ](.*[^ ])?/) "\""'
+
+
 def pattern_regex(pattern: str) -> str:
     """Return the expression of the texts that match a pattern as a whole, quotes included.
 

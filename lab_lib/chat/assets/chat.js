@@ -47,6 +47,7 @@ function follow() {
 function finish(said, answer) {
   said.textContent = answer.filled || "(an empty answer)";
   if (answer.filled !== answer.reply) said.after(make("span", "as", `as written: ${answer.reply}`));
+  if (answer.facts.length) said.parentNode.append(facts(answer.facts));
   for (const note of answer.notes) said.parentNode.append(make("span", "as", note));
   if (!$("side").hidden) believe(answer);
   follow();
@@ -77,17 +78,18 @@ function status(text, bad = false) {
 function setBusy(controller) {
   busy = controller;
   $("stop").hidden = !busy;
-  $("send").disabled = $("reset").disabled = Boolean(busy);
+  for (const id of ["send", "reset", "each", "choices"]) $(id).disabled = Boolean(busy);
 }
 
 /** Show a conversation from its beginning. */
-function show({ name, notes, turns, state }) {
+function show({ name, notes, turns, state, choices, chosen }) {
   $("name").textContent = name;
   document.title = `Chat with ${name}`;
   $("notes").replaceChildren(...notes.map((note) => make("li", "", note)));
   $("log").replaceChildren();
   $("side").hidden = state === null;
   if (state) believe({ state });
+  offer(choices, chosen);
   for (const { user, answer } of turns) {
     add("You", user);
     finish(add("Model", ""), answer);
@@ -150,5 +152,11 @@ $("reset").addEventListener("click", async () => {
     status(error.message, true);
   }
   $("text").focus();
+});
+$("choices").addEventListener("change", ({ target }) => choose(target.value));
+$("each").addEventListener("click", () => {
+  const text = $("text").value.trim();
+  if (text && !busy) showEach(text);
+  if (!text) status("Write a message first.", true);
 });
 const opened = ask("history").then((response) => response.json()).then(show, (error) => status(error.message, true));

@@ -7,6 +7,7 @@ print a student's answer. Checks are deterministic and offline, and hold no answ
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import re
 from collections import Counter
@@ -14,6 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab_lib.course.checks.core import UNWRITTEN, Wrong, WrongAnswer, described, judge
+from lab_lib.course.points import tick
+from lab_lib.course.progress import reward
 from lab_lib.errors import LabError, nearest
 
 FAILURES: Counter[str] = Counter()  # of this kernel, by exercise
@@ -26,7 +29,7 @@ def labs() -> list[str]:
 
 
 def check(exercise: str, *answer: Any) -> None:
-    """Check a student's answer, a function or values, and print one line when it is right.
+    """Check a student's answer, a function or values; print one line with the points so far when it is right.
 
     Raises WrongAnswer, shown without a traceback, with the input that failed, both values and, from the second failure
     on, a hint; LabError for an exercise that does not exist.
@@ -39,7 +42,8 @@ def check(exercise: str, *answer: Any) -> None:
         hint = asked.hint if FAILURES[exercise] >= HINT_FROM else None
         raise WrongAnswer(exercise, asked.title, str(wrong), hint) from None
     FAILURES.pop(exercise, None)
-    print(f"✓ {exercise} {asked.title}")
+    borrowed = any(getattr(one, "borrowed", "") == exercise for one in answer if inspect.isfunction(one))
+    print(f"{tick()} {exercise} {asked.title}{reward(exercise, borrowed)}")
 
 
 def show(exercise: str, *answer: Any) -> None:
@@ -60,6 +64,7 @@ def show(exercise: str, *answer: Any) -> None:
 
 
 def _entry(exercise: str, table: str) -> Any:
+    exercise = exercise if isinstance(exercise, str) else repr(exercise)  # check(double) for check("04.1", double)
     number = exercise.partition(".")[0]
     if number not in labs():
         raise LabError(f"exercise {exercise!r}: there is no lab {number!r}{nearest(number, labs())}")

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from lab_lib.course.points import cross
 from lab_lib.errors import apart
 
 UNWRITTEN = "not written yet: your code goes where `raise NotImplementedError()` stands"
@@ -30,7 +31,7 @@ class WrongAnswer(AssertionError):
     """What `check` raises. A notebook shows its lines instead of a traceback, and stops there as at any error."""
 
     def __init__(self, exercise: str, title: str, message: str, hint: str | None):
-        self.lines = [f"✗ {exercise} {title}", f"  {message}"] + ([f"  Hint: {hint}"] if hint else [])
+        self.lines = [f"{cross()} {exercise} {title}", f"  {message}"] + ([f"  Hint: {hint}"] if hint else [])
         super().__init__("\n".join(self.lines))
 
     def _render_traceback_(self) -> list[str]:

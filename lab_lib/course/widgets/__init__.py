@@ -1,4 +1,4 @@
-"""Four widgets of the course. Each call shows its widget below the cell and returns nothing.
+"""Five widgets of the course. Each call shows its widget below the cell and returns nothing.
 
     from lab_lib.course import widgets
 
@@ -6,6 +6,7 @@
     widgets.playground(loaded, dialogues)       decode one turn in two ways, side by side, with token probabilities
     widgets.watch(run_folder)                   the training curve and sample replies, live or replayed
     widgets.errors(run_folder)                  the dialogues of a cause of failure, gold and system side by side
+    widgets.emotions(session)                   a reply with each emotion, and what the judges find in it
 
 In full, with everything that may be given by name:
 
@@ -14,6 +15,7 @@ In full, with everything that may be given by name:
                        shown=DialogueConfig())
     widgets.watch(run_folder, every=2.0, static=None)
     widgets.errors(run_folder, system="fine-tuned", cause=None, static=None)
+    widgets.emotions(session, text="I lost my ring!", static=None)
 
 `prompt`, `shown` (what of a dialogue its prompts show) and `database` of the playground must be those the adapter was
 trained with: for the bundled town adapter `PromptConfig()`, `DialogueConfig(state=True, database=True)` and
@@ -32,7 +34,8 @@ Everything that people or models wrote is shown as text, never as HTML.
 
 from lab_lib.course.widgets.decoding import playground
 from lab_lib.course.widgets.dialogues import browse
+from lab_lib.course.widgets.emotions import emotions
 from lab_lib.course.widgets.failures import errors
 from lab_lib.course.widgets.training import watch
 
-__all__ = ["browse", "errors", "playground", "watch"]
+__all__ = ["browse", "emotions", "errors", "playground", "watch"]

@@ -1,4 +1,4 @@
-"""What the four widgets share of ipywidgets: whether to use it at all, and a pager."""
+"""What the widgets share of ipywidgets: whether to use it at all, and a pager."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ from lab_lib.corpora.dailydialog.types import Talk
 from lab_lib.corpora.load import cache_folder
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.judges.card import MOST, Judge, figures, last_replies
-from lab_lib.evaluation.judges.encoder import EncoderConfig, fit_encoder, read_encoder
+from lab_lib.evaluation.judges.encoder import EncoderConfig, read_encoder
+from lab_lib.evaluation.judges.encoder_training import fit_encoder
 from lab_lib.evaluation.judges.labelled import HALVES, Half, balanced, half_of, labelled, priors_of
 from lab_lib.evaluation.judges.tfidf import fit_tfidf, read_tfidf
 from lab_lib.files import read_json, sha256, write_json, writing
@@ -74,13 +75,14 @@ def train_judge(
 ) -> Path:
     """Train a judge on a half of a corpus, write it with its card, and return its folder.
 
-    Raises LabError for an unknown kind or half, and when a package or the corpus is missing.
+    An encoder's training that was killed is resumed. Raises LabError for an unknown kind or half, and when a package or
+    the corpus is missing.
     """
     for name, known in ((kind, KINDS), (half, HALVES)):
         if name not in known:
             raise LabError(f"judge: no '{name}'{nearest(name, known)}")
     folder, splits = judge_folder(kind, corpus, half), read_talks(corpus).splits
-    settings = config or EncoderConfig()
+    settings, unfinished = config or EncoderConfig(), folder.with_name(f"{folder.name}.training")
     context = settings.context if kind == "encoder" else 0
     learned = labelled(half_of(splits["train"], half), context)
     log(f"judge {kind}: {len(learned)} utterances of {corpus}, half {half}")
@@ -88,7 +90,7 @@ def train_judge(
     if kind == "tfidf":
         judge = fit_tfidf(learned)
     else:
-        judge = fit_encoder(learned, labelled(splits["dev"], context), settings, log)
+        judge = fit_encoder(learned, labelled(splits["dev"], context), settings, unfinished, log)
     priors = priors_of(learned)
     about = {"judge": kind, "corpus": corpus, "half": half, "learned": len(learned), "priors": priors}
     card = about | make_card(judge, splits, half, priors)
@@ -102,6 +104,7 @@ def train_judge(
         sync(temporary)
         remove(folder)
         temporary.rename(folder)
+    remove(unfinished)
     return folder
 
 

@@ -17,9 +17,10 @@ from starlette.exceptions import HTTPException
 
 from lab_lib.errors import LabError, one_line, shown
 from lab_lib.serve.assistant import LIMIT, Assistant, Busy
-from lab_lib.serve.http import ask, completions, page, speech
+from lab_lib.serve.http import ask, completions, page, speech, understand
 from lab_lib.serve.http.guard import Guard
 from lab_lib.serve.http.problems import Refusal, problem
+from lab_lib.serve.understanding import Understanding
 
 LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -42,17 +43,28 @@ def assistant_routers(assistant: Assistant, key: str | None) -> list[APIRouter]:
     return [page.router(), ask.router(assistant, key), completions.router(assistant), speech.router()]
 
 
-def serve(assistant: Assistant, host: str, port: int, run: bool, console: Console) -> None:
-    """Serve until Ctrl-C. Raises LabError for an address that cannot be listened on."""
+def serve(
+    assistant: Assistant | None, understanding: Understanding | None, host: str, port: int, run: bool, console: Console
+) -> None:
+    """Serve an assistant, modules to understand, or both, until Ctrl-C.
+
+    Raises LabError for an address that cannot be listened on.
+    """
     listening = listen_on(host, port)
-    assistant.limit = LIMIT
     port = listening.getsockname()[1]
-    key = secrets.token_urlsafe(24) if run else None
-    known = [f"{name}:{port}" for name in LOOPBACK] if host in LOOPBACK else []
-    app = make_app(assistant_routers(assistant, key), known)
     address = f"http://{host if host in LOOPBACK else socket.gethostname()}:{port}"
-    console.print(f"page: {address}/{f'#{key}' if key else ''}   API: {address}/v1   Ctrl-C ends", soft_wrap=True,
-                  highlight=False)  # fmt: skip
+    routers, shown_at = list[APIRouter](), []
+    if assistant is not None:
+        assistant.limit = LIMIT
+        key = secrets.token_urlsafe(24) if run else None
+        routers += assistant_routers(assistant, key)
+        shown_at.append(f"page: {address}/{f'#{key}' if key else ''}   API: {address}/v1")
+    if understanding is not None:
+        routers.append(understand.router(understanding))
+        shown_at.append(f"understand: {address}/understand   retrieve: {address}/retrieve")
+    known = [f"{name}:{port}" for name in LOOPBACK] if host in LOOPBACK else []
+    app = make_app(routers, known)
+    console.print(f"{'   '.join(shown_at)}   Ctrl-C ends", soft_wrap=True, highlight=False)
     if not known:
         console.print(f"note: everybody who reaches {host}:{port} can use this model", highlight=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

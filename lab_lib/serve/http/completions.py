@@ -83,6 +83,7 @@ def completion(asked: ChatRequest, assistant: Assistant) -> Completion:
     calls, notes = [_tool_call(answer, tools) for answer in answers if answer.call], _unread(asked)
     if asked.parallel_tool_calls is False and len(calls) > 1:
         calls, notes = calls[:1], [*notes, f"{len(calls) - 1} more calls were left out: parallel_tool_calls is false"]
+    notes += [f"nothing was understood for: {answer.lost}" for answer in answers if answer.lost]
     words = " ".join(answer.said for answer in answers if answer.said)
     message = AnswerMessage(content=words or None, tool_calls=calls or None)
     finish = "tool_calls" if calls else "length" if answers[0].reason == "unfinished" else "stop"

@@ -52,6 +52,7 @@ function show(answer) {
     `checked; ${answer.name} ${percent(answer.probability)}, its arguments ${percent(answer.text_probability)}`)];
   if (answer.result !== null) lines.push(make("span", "result", answer.result));
   if (answer.said) lines.push(make("span", "check", answer.said));
+  if (answer.lost) lines.push(make("span", "check", `Nothing was understood for: ${answer.lost}`));
   if (answer.runner_up) {
     lines.push(make("span", "as", `otherwise: ${answer.runner_up.text} (${percent(answer.runner_up.probability)})`));
   }

@@ -1,0 +1,230 @@
+"""QLoRA of SmolLM2-135M: ours beside a plain PEFT loop and TRL's SFTTrainer: python benchmarks/chat_model.py
+
+Needs the model (`lab models fetch smollm2-135m`) and a quiet machine. All ways train the same rows of the bundled town,
+of 400 to 600 tokens, with the same adapter, in batches of 8 and the same optimiser:
+
+    ours      `lab train`: the number format that is measured when a run begins, one row at once, logits at supervised
+              positions only
+    plain     a loop as tutorials write it: peft, a padded batch of 8, `model(**batch).loss`; in fp32 and in bf16
+    trl       SFTTrainer with the same rows and labels, batches of 8; in fp32 and in bf16
+
+Each is measured in a process of its own, all in turn, several times; the first step, which compiles kernels, does not
+count. Compared are tokens (padding not counted) a second, the best of the repeats, and the peak memory of a process.
+`--write` puts the table into README.md beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import as_lab  # before torch is imported
+
+from lab_lib.files import read_text, write_text
+from lab_lib.models.fast_cpu.fastest import fastest_dtype
+from lab_lib.models.hardware import autocast, find_machine
+from lab_lib.models.hub import find_source
+from lab_lib.runs.config import RunConfig, load_recipe, make_task
+from lab_lib.runs.fit import build_model
+from lab_lib.runs.record import commit, machine, peak_memory, versions
+from lab_lib.runs.splits import load_splits
+from lab_lib.runs.steps import train_examples
+from lab_lib.training.batches import to_rows
+
+README = Path(__file__).resolve().parent / "README.md"
+START, END = "<!-- table: chat_model.py --write -->", "<!-- end of table -->"
+MODEL, BATCH, STEPS = "smollm2-135m", 8, 4  # steps that are timed, behind one that is not
+SHORTEST, LONGEST = 400, 600
+RATE = 1e-3
+OVERRIDES = (
+    f"model.name={MODEL}", "model.quantisation=4bit", "model.attention=sdpa", "lora.modules=linear", "lora.rank=16",
+    "lora.alpha=32", "lora.dropout=0.0", "prompt.max_tokens=1280", f"training.batch_size={BATCH}",
+    "training.micro_batch_size=1", f"training.learning_rate={RATE}", f"training.steps={STEPS + 1}",
+)  # fmt: skip
+Rows = list[dict[str, list[int]]]
+Clock = list[float]  # the times at which the steps ended
+
+
+def recipe(dtype: str) -> RunConfig:
+    """Return the config that `ours` trains with."""
+    return load_recipe("town-end-to-end-cpu", [*OVERRIDES, f"model.dtype={dtype}"])
+
+
+def some_examples(config: RunConfig, tokenizer: Any) -> list[Any]:
+    """Return the first examples of the wanted length, as many as the steps read."""
+    task = make_task(config)
+    every = train_examples(task, load_splits(task).train, tokenizer)
+    return [one for one in every if SHORTEST <= len(one.ids) <= LONGEST][: BATCH * (STEPS + 1)]
+
+
+def ours(dtype: str) -> tuple[Clock, Any]:
+    """Train as `lab train` does, with the format that is the fastest here."""
+    from transformers import TrainerCallback
+
+    from lab_lib.models.weights import read_shape
+    from lab_lib.training.trainer import train
+
+    if dtype == "fastest":
+        config = recipe("auto")
+        dtype = fastest_dtype(read_shape(find_source(MODEL), config.model), find_machine()).value
+    config = recipe(dtype)
+    built, clock = build_model(config), list[float]()
+    examples = some_examples(config, built.tokenizer)
+
+    class Ticking(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+            clock.append(time.perf_counter())
+
+    pad, eos = built.tokenizer.pad_token_id, built.tokenizer.eos_token_id
+    with tempfile.TemporaryDirectory() as folder:
+        train(built.model, examples, config.training, Path(folder), pad=pad, eos=eos, precision=built.dtype,
+              callbacks=[Ticking()])  # fmt: skip
+    return clock, examples
+
+
+def quantised(dtype: str) -> tuple[Any, Any]:
+    """Return the model and tokenizer as a tutorial loads them: NF4 twice over, an adapter on all linear layers."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+    source = find_source(MODEL).folder
+    compute = torch.bfloat16 if dtype == "bf16" else torch.float32
+    nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+                             bnb_4bit_compute_dtype=compute)  # fmt: skip
+    model = AutoModelForCausalLM.from_pretrained(source, quantization_config=nf4, dtype=torch.float32)
+    wanted = LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
+    return get_peft_model(model, wanted), AutoTokenizer.from_pretrained(source)
+
+
+def same_rows(tokenizer: Any) -> tuple[Rows, list[Any]]:
+    """Return the rows that ours trains on, {"input_ids", "labels"}, and their examples."""
+    config = recipe("fp32")
+    examples = some_examples(config, tokenizer)
+    return to_rows(examples, tokenizer.eos_token_id), examples
+
+
+def padded(rows: Rows, pad: int) -> dict[str, Any]:
+    """Return a batch as a data collator makes it."""
+    import torch
+
+    width = max(len(row["input_ids"]) for row in rows)
+    return {
+        "input_ids": torch.tensor([row["input_ids"] + [pad] * (width - len(row["input_ids"])) for row in rows]),
+        "attention_mask": torch.tensor([[int(n < len(row["input_ids"])) for n in range(width)] for row in rows]),
+        "labels": torch.tensor([row["labels"] + [-100] * (width - len(row["labels"])) for row in rows]),
+    }
+
+
+def plain(dtype: str) -> tuple[Clock, Any]:
+    """Train in a loop: forward, backward, step."""
+    import torch
+
+    model, tokenizer = quantised(dtype)
+    rows, examples = same_rows(tokenizer)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser, clock = torch.optim.AdamW(trained, lr=RATE), list[float]()
+    model.train()
+    for start in range(0, len(rows), BATCH):
+        with autocast("cpu", dtype):
+            loss = model(**padded(rows[start : start + BATCH], tokenizer.eos_token_id)).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+        clock.append(time.perf_counter())
+    return clock, examples
+
+
+def trl(dtype: str) -> tuple[Clock, Any]:
+    """Train with TRL's SFTTrainer and the same labels."""
+    from datasets import Dataset
+    from transformers import TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    model, tokenizer = quantised(dtype)
+    rows, examples = same_rows(tokenizer)
+    clock = list[float]()
+
+    class Ticking(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+            clock.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = SFTConfig(folder, per_device_train_batch_size=BATCH, max_steps=STEPS + 1, learning_rate=RATE,
+                             bf16=dtype == "bf16", use_cpu=True, max_length=None, gradient_checkpointing=False,
+                             report_to=[], save_strategy="no", logging_steps=100, disable_tqdm=True)  # fmt: skip
+        SFTTrainer(model, settings, train_dataset=Dataset.from_list(rows), processing_class=tokenizer,
+                   callbacks=[Ticking()]).train()  # fmt: skip
+    return clock, examples
+
+
+WAYS: dict[str, Callable[[str], tuple[Clock, Any]]] = {"ours": ours, "plain": plain, "trl": trl}
+MEASURED = (("ours", "fastest"), ("plain", "fp32"), ("plain", "bf16"), ("trl", "fp32"), ("trl", "bf16"))
+
+
+def one(way: str, dtype: str) -> dict[str, float]:
+    """Return tokens a second and peak memory in GB of one way, in this process."""
+    clock, examples = WAYS[way](dtype)
+    tokens = sum(len(example.ids) for example in examples) / len(examples) * BATCH * STEPS
+    return {"tokens": tokens / (clock[-1] - clock[0]), "memory": peak_memory() / 1e9}
+
+
+def measure(repeats: int) -> dict[tuple[str, str], dict[str, float]]:
+    """Return the best speed and the highest memory of every way, each from processes of its own."""
+    found: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in MEASURED}
+    for _ in range(repeats):
+        for way, dtype in MEASURED:
+            command = [sys.executable, __file__, "--one", way, dtype]
+            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            found[way, dtype].append(json.loads(output.splitlines()[-1]))
+            print(way, dtype, found[way, dtype][-1], flush=True)
+    return {
+        key: {"tokens": max(one["tokens"] for one in each), "memory": max(one["memory"] for one in each)}
+        for key, each in found.items()
+    }
+
+
+def table(found: dict[tuple[str, str], dict[str, float]], repeats: int) -> str:
+    """Return the table with the ratios of ours to every other way."""
+    best = found["ours", "fastest"]["tokens"]
+    lines = [
+        f"{machine()}; commit {commit()}; torch {versions()['torch']}; best of {repeats} processes of {STEPS} steps.",
+        "",
+        "| way | tokens a second | ours is faster by | peak memory, GB |",
+        "| --- | ---: | ---: | ---: |",
+        *(
+            f"| {way}, {dtype} | {each['tokens']:.0f} | {best / each['tokens']:.2f} | {each['memory']:.1f} |"
+            for (way, dtype), each in found.items()
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure and print; with --write into the README too."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--one", nargs=2, metavar=("WAY", "DTYPE"), help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    if chosen.one:
+        with as_lab.denormals_as_zero():
+            print(json.dumps(one(*chosen.one)))
+        return
+    text = table(measure(chosen.repeats), chosen.repeats)
+    print(text)
+    if chosen.write:
+        before, rest = read_text(README).split(START)
+        write_text(README, f"{before}{START}\n{text}\n{END}{rest.split(END, 1)[1]}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

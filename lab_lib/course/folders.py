@@ -1,0 +1,56 @@
+"""Where a lab keeps what it makes: a folder for its number and its settings, so that no two cells share one by accident.
+
+    folder = lab_folder("04", config)                              # runs/lab04-1f3c9a2e: made again for other settings
+    folder = lab_folder("04", config, name="rate-0.0003")          # runs/lab04-rate-0.0003-1f3c9a2e
+    whole = lab_folder("21", STEPS, name="whole", fresh=True)      # a demonstration: it begins with an empty place
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from lab_lib.config import as_dict
+from lab_lib.errors import LabError, shown
+from lab_lib.folders import remove
+
+ROOT = Path("runs")  # below the folder of the notebooks
+
+
+def lab_folder(lab: str, *settings: Any, name: str = "", fresh: bool = False) -> Path:
+    """Return the folder of a lab (`"04"`) for some settings: the same settings, the same folder, others another one.
+
+    `settings` are configs, or values that JSON can hold; without any, the folder is the lab's for good. `name` tells
+    several folders of one lab apart. With `fresh` it is emptied first, for a demonstration that must begin anew. The
+    folder is not made. Raises LabError for a setting or a name that cannot be part of it.
+    """
+    if not re.fullmatch(r"\d\d", str(lab)) or not re.fullmatch(r"[\w.=,+-]*", name) or name.startswith("."):
+        raise LabError(f"lab_folder: expected a lab such as '04' and a plain name, got {shown(lab)} and {shown(name)}")
+    parts = [f"lab{lab}", *([name] if name else []), *([_mark(settings)] if settings else [])]
+    folder = ROOT / "-".join(parts)
+    if fresh and (folder.exists() or folder.is_symlink()):
+        remove(folder)
+        if folder.exists():
+            raise LabError(f"{folder}: cannot be emptied; close what holds its files, or delete it by hand")
+    return folder
+
+
+def _mark(settings: tuple[Any, ...]) -> str:
+    """Return eight characters that are others for other settings."""
+    try:
+        text = json.dumps(settings, sort_keys=True, default=_plain)
+    except TypeError as error:
+        raise LabError(f"lab_folder: a setting that cannot be written down: {error}") from None
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return as_dict(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{shown(value)} ({type(value).__name__})")

@@ -1,0 +1,104 @@
+"""Points of the exercises: one for each 🍇 in a heading of a lab's source, kept in a file of the package.
+
+Where only the package is installed (Colab) there are no sources to count in; `lab course build` writes the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+from lab_lib.course.source import lab_sources
+from lab_lib.errors import LabError, nearest
+from lab_lib.files import read_json, read_text, write_text
+
+STORED = Path("lab_lib", "data", "course", "points.json")  # below a checkout
+FILE = Path(__file__).resolve().parents[2] / STORED
+GRAPE = "🍇"
+HEADING = re.compile(rf"^# #+ Exercise (\d\d\.\d+)\b.*?({GRAPE}+)", re.MULTILINE)
+
+
+@cache
+def points() -> dict[str, dict[str, int]]:
+    """Return the points of every exercise by lab: `{"04": {"04.1": 2, ...}, ...}`."""
+    found: dict[str, dict[str, int]] = read_json(FILE)
+    return found
+
+
+def counted(root: Path) -> str:
+    """Return the text of the file, counted in the sources of a checkout: one line for each lab."""
+    labs = {
+        number: {name: len(grapes) for name, grapes in HEADING.findall(read_text(path))}
+        for number, path in lab_sources(root).items()
+    }
+    return "{\n" + ",\n".join(f'"{number}": {json.dumps(found)}' for number, found in labs.items()) + "\n}\n"
+
+
+def points_fault(root: Path) -> str | None:
+    """Return what is wrong with the stored points of a checkout, None when they are those of its sources."""
+    path = root / STORED
+    if not path.parent.is_dir() or (path.exists() and read_text(path) == counted(root)):
+        return None
+    return f"{path}: differs from the headings in solutions/; run 'make notebooks'"
+
+
+def write_points(root: Path) -> None:
+    """Bring the stored points in line with the sources of a checkout."""
+    if points_fault(root):
+        write_text(root / STORED, counted(root))
+        points.cache_clear()
+
+
+def exercise_id(name: str) -> str:
+    """Return the id of an exercise as the course writes it: `4.2` is `04.2`. Raises LabError for an unknown one.
+
+    >>> exercise_id("4.2")
+    '04.2'
+    """
+    lab, dot, number = name.strip().partition(".")
+    found = f"{lab.zfill(2)}{dot}{number}"
+    known = [exercise for exercises in points().values() for exercise in exercises]
+    if found not in known:
+        raise LabError(f"exercise {name!r}: there is no such exercise{nearest(found, known)}")
+    return found
+
+
+def grapes(count: int) -> str:
+    """Return points as the course shows them: `🍇🍇`, or `(2 points)` where emojis are unwelcome or cannot be written.
+
+    LAB_EMOJI=0 asks for words, for machines without an emoji font.
+    """
+    if os.environ.get("LAB_EMOJI") != "0" and _writes(GRAPE):
+        return GRAPE * count
+    return f"({count} point{'' if count == 1 else 's'})"
+
+
+def in_words(text: str) -> str:
+    """Return a text with every row of grapes in words.
+
+    >>> in_words("### Exercise 04.2 · Room 🍇🍇🍇")
+    '### Exercise 04.2 · Room (3 points)'
+    """
+    return re.sub(f"{GRAPE}+", lambda row: f"({len(row[0])} point{'' if len(row[0]) == 1 else 's'})", text)
+
+
+def tick() -> str:
+    """Return the mark of a right answer: `✓`, or `ok` where it cannot be written."""
+    return "✓" if _writes("✓") else "ok"
+
+
+def cross() -> str:
+    """Return the mark of a wrong answer: `✗`, or `wrong:` where it cannot be written."""
+    return "✗" if _writes("✗") else "wrong:"
+
+
+def _writes(sign: str) -> bool:
+    try:
+        sign.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -1,0 +1,77 @@
+"""Which exercises are solved: `check` counts their points, and a notebook keeps them in the folder it works in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from lab_lib.course.points import grapes, points
+from lab_lib.errors import LabError
+from lab_lib.files import read_json_or, write_json
+
+FILE = Path("progress.json")  # in the folder of the notebooks: {exercise: points earned}
+EARNED: dict[str, int] = {}  # by this process
+
+
+def reward(exercise: str, borrowed: bool = False) -> str:
+    """Count an exercise that is solved (a borrowed solution for 0 points), and return what `check` says of it.
+
+    Points that were earned stay. Outside notebooks they are not written to a file. Returns "" for an exercise without
+    points. What cannot be written is said in the line: an answer is right all the same.
+    """
+    lab = points().get(exercise.partition(".")[0], {})
+    if exercise not in lab:
+        return ""
+    EARNED[exercise] = max(0 if borrowed else lab[exercise], EARNED.get(exercise, 0))
+    known, note = EARNED, ""
+    if in_notebook():
+        try:
+            known = _keep()
+        except LabError as error:
+            note = f" (not kept: {error})"
+    what = grapes(lab[exercise]) if known[exercise] else "(borrowed, 0 points)"
+    return f" {what} · {sum(known.get(name, 0) for name in lab)} of {sum(lab.values())} in this lab{note}"
+
+
+def earned(folder: Path) -> dict[str, int]:
+    """Return the points of the solved exercises of a folder of notebooks. Raises LabError where nothing was checked."""
+    found = _read(folder)
+    if not found:
+        raise LabError(f"{folder / FILE}: no exercise was checked in a notebook of this folder yet")
+    return found
+
+
+def table(known: Mapping[str, int]) -> list[str]:
+    """Return one line for each lab: a bar, points earned of all, exercises solved, and which were borrowed."""
+    lines = []
+    for lab, exercises in points().items():
+        have, all_ = sum(known.get(name, 0) for name in exercises), sum(exercises.values())
+        solved = [name for name in exercises if known.get(name)]
+        lent = [name for name in exercises if known.get(name) == 0]
+        bar = "#" * round(20 * have / all_)
+        borrowed = f"  borrowed: {', '.join(lent)}" if lent else ""
+        lines.append(f"{lab}  [{bar:<20}] {have:2} of {all_:2} points, {len(solved)} of {len(exercises)}{borrowed}")
+    have, all_ = sum(known.values()), sum(sum(exercises.values()) for exercises in points().values())
+    return [*lines, f"{have} of {all_} points of exercises; questions are graded by a person"]
+
+
+def in_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook."""
+    return "ipykernel.zmqshell" in sys.modules and sys.modules["ipykernel.zmqshell"].ZMQInteractiveShell.initialized()
+
+
+def _keep() -> dict[str, int]:
+    """Write the points of this process beside those that are written down already, and return all."""
+    stored = _read(Path())
+    known = stored | {name: max(got, stored.get(name, 0)) for name, got in EARNED.items()}
+    if known != stored:
+        write_json(FILE, dict(sorted(known.items())))
+    return known
+
+
+def _read(folder: Path) -> dict[str, int]:
+    """Return what the file of a folder says of exercises that exist. Raises LabError for a damaged file."""
+    found = read_json_or({}, folder / FILE)
+    known = {name: most for exercises in points().values() for name, most in exercises.items()}
+    return {name: got for name, got in found.items() if name in known and type(got) is int and 0 <= got <= known[name]}

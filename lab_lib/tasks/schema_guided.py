@@ -1,0 +1,272 @@
+"""Which function is meant, and with which arguments: answered from retrieved descriptions and exemplars.
+
+An item is one utterance. The model is asked which function it means, then what it says of each slot; what it answers
+becomes a call. Beside it stand rows that choose functions without a generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from lab_lib.calls.examples.bundled import HELD_OUT, TRAIN
+from lab_lib.calls.skills.check import call_text
+from lab_lib.calls.skills.skill import Skills
+from lab_lib.decoding.grammar import require_llguidance
+from lab_lib.errors import LabError, cut, nearest
+from lab_lib.evaluation.config import EvaluateConfig
+from lab_lib.evaluation.scores import Predictions, Row, Scores
+from lab_lib.exemplars.corpus import corpus_folder
+from lab_lib.exemplars.recognise import pattern_recognisers, recognise
+from lab_lib.prompts.conversation import Conversation
+from lab_lib.prompts.encode import Example
+from lab_lib.retrieval.config import RetrievalConfig
+from lab_lib.tasks import TaskConfig
+from lab_lib.tasks.base import ItemView, Log, Splits, Task, TurnView, Words, files_below
+from lab_lib.tasks.schema_guided_data import GuidedCorpus, GuidedItem
+from lab_lib.tasks.schema_guided_learn import Case, Learned, cases, gold_answer
+from lab_lib.tasks.schema_guided_prepare import Prepared, Wanted, make_prepared, read_prepared
+from lab_lib.tasks.schema_guided_prompts import Prompter
+from lab_lib.tasks.schema_guided_retrieval import Choice, require_retrieval
+from lab_lib.tasks.schema_guided_rows import baseline_rows, gold_call
+from lab_lib.tasks.schema_guided_scores import METRICS, score_guided
+from lab_lib.tasks.schema_guided_text import (
+    Question,
+    Recognised,
+    Said,
+    Shown,
+    Style,
+    function_question,
+    questions,
+    said_text,
+)
+
+
+@dataclass(frozen=True)
+class SchemaGuidedConfig(Style, TaskConfig):
+    """What is retrieved for a prompt, what of it is shown, and what is learned."""
+
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
+    # Both k, as `lab understand find-k` chose them: descriptions and exemplars in a prompt.
+    descriptions: int = 4
+    exemplars: int = 4
+    # The share of dev prompts that must have the right function; a run whose prompts miss it is refused.
+    wanted: float = 0.95
+    # nearest: the exemplars that are retrieved. random: drawn with the seed, what they are worth by themselves.
+    choice: Choice = "nearest"
+    per_function: int = 40  # exemplars of a function in the index
+    learn_per_function: int = 100  # exemplars of a function that are learned
+    nones: int = 200  # utterances that mean no function: so many of each kind are learned, and asked
+    # Families (the service without its number: Restaurants) of which nothing is learned and no exemplar is indexed;
+    # their descriptions are on offer.
+    unseen: tuple[str, ...] = ()
+    # Families that are not on offer at all: of what is said to them, none is the right answer.
+    away: tuple[str, ...] = ()
+    # False: the most relevant stands last, in training as in decoding. True: in training, any order.
+    shuffle: bool = False
+    # Of so many training utterances the right function is also taken away, and none is the answer.
+    without_right: float = 0.3
+    absent: int = 2  # slots of which nothing is said, in questions for each training utterance
+    # So many questions of each answer, true and false, whether an utterance means what a template or a description
+    # says; 0: none. They are learned beside the others, and never asked.
+    pairs: int = 0
+    # constrained: answers are options or words of the utterance (extra `constrained`). free: what the model likes.
+    answers: Literal["constrained", "free"] = "constrained"
+
+    def __post_init__(self) -> None:
+        """Refuse numbers and shares that are none."""
+        for name in ("descriptions", "per_function", "learn_per_function"):
+            if getattr(self, name) < 1:
+                raise LabError(f"task.{name}={getattr(self, name)}: expected at least 1")
+        for name in ("exemplars", "slot_exemplars", "nones", "absent", "pairs"):
+            if getattr(self, name) < 0:
+                raise LabError(f"task.{name}={getattr(self, name)}: expected 0 or more")
+        for name in ("wanted", "without_right"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise LabError(f"task.{name}={getattr(self, name)}: a share between 0 and 1")
+
+
+class SchemaGuidedTask(Task[GuidedItem]):
+    """One item is an utterance; its one answer is the text of a call."""
+
+    name = "schema_guided"
+    Config = SchemaGuidedConfig
+    metrics = METRICS
+    main = "exact"
+    submitted = ("response", "stopped")
+    words = Words("utterance", "utterances", "call", "calls", facts="function")
+    with_effect = ("data.seed",)  # it draws what is indexed and learned
+    instead_of_chat = "ask it with 'lab understand ask'"
+
+    def __init__(self, *settings: Any) -> None:
+        """Keep the settings. Raises LabError for a dev set out of the training split."""
+        super().__init__(*settings)
+        if self.data.hold_out:
+            raise LabError("data.hold_out: task schema_guided has what it learns and indexes in one split; set it to 0")
+        self._prompters: dict[Any, Prompter] = {}
+
+    # ---- data --------------------------------------------------------------------------------------------------
+    @cached_property
+    def corpus(self) -> GuidedCorpus:
+        """The corpus, read once."""
+        return GuidedCorpus(self.data.corpus, self.config, self.data.train, self.data.seed)
+
+    def load(self) -> Mapping[str, Sequence[GuidedItem]]:
+        """Return the items by split."""
+        return self.corpus.items()
+
+    def dropped(self) -> Sequence[str]:
+        """Return the sizes of the splits, what was left out of them and why, and the size of the index."""
+        index = self.corpus.indexed
+        names = {one.target_name for one in index}
+        return [*self.corpus.corpus.report(), f"index: {len(index)} exemplars of {len(names)} functions"]
+
+    def files(self) -> Mapping[str, Path]:
+        """Return the files of the corpus."""
+        if self.data.corpus == "skills":
+            return {f"{p.name}/{name}": file for p in (TRAIN, HELD_OUT) for name, file in files_below(p).items()}
+        folder = corpus_folder(self.data.corpus)
+        splits = (self.data.train, self.data.dev, self.data.test)
+        return {name: path for name, path in files_below(folder).items() if _is_read(name, splits)}
+
+    def text(self, item: GuidedItem) -> str:
+        """Return what was said."""
+        return item.exemplar.utterance
+
+    def check(self) -> None:
+        """Raise LabError for a family that the corpus does not have."""
+        for name in (*self.config.unseen, *self.config.away):
+            if name not in self.corpus.families:
+                raise LabError(f"task.unseen, task.away: no family '{cut(name)}'{nearest(name, self.corpus.families)}")
+
+    def check_packages(self) -> None:
+        """Raise LabError where a package of the grammar, of retrieval or of the embedder is not installed."""
+        if self.config.answers == "constrained":
+            require_llguidance("task.answers=constrained")
+        require_retrieval(self.config.retrieval)
+
+    def without_effect(self) -> Mapping[str, str]:
+        """Each question is an example, no answer stands before it, and no plan is written."""
+        alone = "for task schema_guided: each question is an example"
+        found = {"decoding.history": alone, "decoding.plan_bias": alone}
+        return found if self.prompt.format == "pairs" else {**found, "prompt.format": alone}
+
+    # ---- retrieval ---------------------------------------------------------------------------------------------
+    def prepare(self, splits: Splits[GuidedItem], path: Path, log: Log) -> None:
+        """Retrieve for every item; refuse prompts that miss the wanted recall on dev."""
+        items: dict[str, dict[str, GuidedItem]] = {}
+        for item in (*splits.dev, *splits.train, *splits.reported):
+            items.setdefault(item.split, {})[item.key] = item
+        wanted = Wanted(self.config.descriptions, self.config.exemplars, self.config.choice, self.config.wanted)
+        every = {split: list(own.values()) for split, own in items.items()}
+        make_prepared(self.corpus, every, self.config.retrieval, wanted, self.data.dev, path, log)
+        log(self._learned(splits.train, read_prepared(path, self.corpus)).line)
+
+    def _learned(self, items: Sequence[GuidedItem], prepared: Prepared) -> Learned:
+        """Return what of some items is learned, counted."""
+        return Learned.of(case for item in items for case in self._cases(item, prepared.shown[item.key]))
+
+    @cached_property
+    def retrieved(self) -> Prepared:
+        """What `prepare` made. Raises LabError where there is no run to prepare it."""
+        if self.prepared is None:
+            raise LabError("task schema_guided: a run ('lab run') retrieves what its prompts show, and this is none")
+        return read_prepared(self.prepared, self.corpus)
+
+    def shown(self, item: GuidedItem) -> Shown:
+        """Return what the prompts of an item show."""
+        if item.key not in self.retrieved.shown:
+            raise LabError(f"{item.key}: the run did not retrieve for it")
+        return self.retrieved.shown[item.key]
+
+    @cached_property
+    def _functions(self) -> Mapping[str, Skills]:
+        return {split: self.corpus.functions(split) for split in self.corpus.corpus.parts}
+
+    def functions(self, split: str) -> Skills:
+        """Return the functions on offer to a split."""
+        return self._functions[split]
+
+    def recognised(self, item: GuidedItem) -> Recognised:
+        """Return what the patterns of the schema find in an utterance: {slot: values}."""
+        skill = self.functions(item.split).get(item.exemplar.target_name)
+        return recognise(item.exemplar.utterance, pattern_recognisers(skill)) if skill else {}
+
+    # ---- model -------------------------------------------------------------------------------------------------
+    def prompter(self, tokenizer: Any) -> Prompter:
+        """Return what writes questions for a tokenizer."""
+        if tokenizer not in self._prompters:
+            room = min(self.decoding.max_new_tokens, self.prompt.max_tokens // 2)
+            constrained = self.config.answers == "constrained"
+            self._prompters[tokenizer] = Prompter(tokenizer, self.prompt, room, constrained)
+        return self._prompters[tokenizer]
+
+    def _cases(self, item: GuidedItem, shown: Shown) -> Iterator[Case]:
+        functions = self.functions(item.split)
+        return cases(item, shown, functions, self.config, self.recognised(item), self.data.seed)
+
+    def examples(self, item: GuidedItem, tokenizer: Any) -> list[Example]:
+        """Return the examples of an item: the function with and without it, slots that are said and some others."""
+        prompter = self.prompter(tokenizer)
+        made = self._cases(item, self.shown(item))
+        return [prompter.example(one.question, one.answer, item.key) for one in made if one.answer is not None]
+
+    def converse(self, item: GuidedItem, tokenizer: Any, variant: str = "") -> Conversation:
+        """Yield the question for the function, those for its slots, and last the call that came of the answers."""
+        prompter, said, shown = self.prompter(tokenizer), Said.of(item.exemplar), self.shown(item)
+        functions, found = self.functions(item.split), self.recognised(item)
+        talk = questions(said, shown, functions, self.config, found)
+        question = first = next(talk)
+        while True:
+            ids = yield prompter.prompt(question, item.key, "slot" if question.function else "function")
+            text = self._gold(item, question, functions, found) if ids is None else prompter.text(ids)
+            try:
+                question = talk.send(text)
+            except StopIteration as end:
+                yield prompter.forced(first, call_text(end.value), item.key)
+                return
+
+    def gold_conversation(self, item: GuidedItem, tokenizer: Any) -> Conversation:
+        """Yield the one prompt that goes into the predictions, with the gold call."""
+        asked = function_question(Said.of(item.exemplar), self.shown(item), self.functions(item.split), self.config)
+        yield self.prompter(tokenizer).forced(asked, call_text(gold_call(item)), item.key)
+
+    def _gold(self, item: GuidedItem, question: Question, functions: Skills, found: Recognised) -> str:
+        return gold_answer(item.exemplar, item.target, question, self.shown(item), functions, self.config, found)
+
+    def interactive(self, variant: str = "") -> bool:
+        """Which slots are asked for depends on the function that the model named."""
+        return True
+
+    def check_tokenizer(self, tokenizer: Any) -> None:
+        """Raise LabError where the grammar of the answers cannot be compiled for the tokenizer."""
+        if self.config.answers == "constrained":
+            functions = self.functions(self.data.train)
+            asked = function_question(Said("hello"), Shown(tuple(functions)), functions, self.config)
+            self.prompter(tokenizer).constraint(asked.answers)
+
+    # ---- judgement ---------------------------------------------------------------------------------------------
+    def score(self, items: Sequence[GuidedItem], predictions: Predictions, settings: EvaluateConfig) -> Scores:
+        """Judge the calls, see `score_guided`."""
+        return score_guided(items, predictions, settings)
+
+    def baselines(self, items: Sequence[GuidedItem], source: Sequence[GuidedItem], seed: int) -> list[Row]:
+        """Return the gold calls, always none, and what retrieval alone chooses, where a run has retrieved."""
+        chosen = self.retrieved.chosen if self.prepared is not None else {}
+        return baseline_rows(items, source, chosen, self.functions)
+
+    def view(self, item: GuidedItem, rows: Sequence[Row]) -> ItemView:
+        """Return the utterance with the right call and every system's; the fact is the function."""
+        systems = [row for row in rows if row.kind not in ("oracle", "trivial") and item.key in row.predictions]
+        answers = {row.name: row.predictions[item.key][0]["response"] for row in systems}
+        asked = said_text(Said.of(item.exemplar), {}, self.config)
+        return ItemView(item.key, (TurnView(asked, call_text(gold_call(item)), answers),), {item.target: {}})
+
+
+def _is_read(name: str, splits: Sequence[str]) -> bool:
+    """Whether a file of a corpus belongs to a split of the run, or stands beside all of them."""
+    first, _, rest = name.partition("/")
+    return not rest or first in splits

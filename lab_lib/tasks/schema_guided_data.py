@@ -1,0 +1,129 @@
+"""Items of the schema-guided task: which utterances are learned, asked and indexed, which functions are on offer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+from lab_lib.calls.skills.skill import Skills
+from lab_lib.exemplars.corpus import ExemplarCorpus, load_exemplars
+from lab_lib.exemplars.part import Part
+from lab_lib.exemplars.schema_functions import Document
+from lab_lib.exemplars.select import at_most, distinct
+from lab_lib.exemplars.types import EASY, HARD, NONE, AnnotatedExemplar
+
+AWAY = "away"  # the kind of none whose function is not on offer
+KINDS = (EASY, HARD, AWAY)
+
+
+class Drawn(Protocol):
+    """The settings that say what is drawn; see `SchemaGuidedConfig`."""
+
+    @property
+    def per_function(self) -> int: ...
+    @property
+    def learn_per_function(self) -> int: ...
+    @property
+    def nones(self) -> int: ...
+    @property
+    def unseen(self) -> tuple[str, ...]: ...
+    @property
+    def away(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True)
+class GuidedItem:
+    """An utterance. `kind` says why no function is meant ("": one is), `known` whether exemplars of it are indexed."""
+
+    exemplar: AnnotatedExemplar
+    kind: str = ""
+    known: bool = True
+    split: str = field(default="", compare=False)
+
+    @property
+    def key(self) -> str:
+        """The key of the exemplar."""
+        return self.exemplar.key
+
+    @property
+    def target(self) -> str:
+        """The function that is meant, NONE where none is."""
+        return NONE if self.kind else self.exemplar.target_name
+
+
+class GuidedCorpus:
+    """A corpus with what the settings leave of it. Everything that is drawn is drawn with `seed`."""
+
+    def __init__(self, name: str, settings: Drawn, train: str, seed: int) -> None:
+        self.settings, self.train, self.seed = settings, train, seed
+        self.corpus: ExemplarCorpus = load_exemplars(name)
+
+    # ---- families ------------------------------------------------------------------------------------------------
+    @cached_property
+    def families(self) -> Mapping[str, frozenset[str]]:
+        """{family: its functions}, by what the exemplars of all splits say."""
+        found: dict[str, set[str]] = {}
+        for part in self.corpus.parts.values():
+            for one in part.exemplars:
+                found.setdefault(one.provenance.family, set()).add(one.target_name)
+        return {family: frozenset(names) for family, names in found.items()}
+
+    def of_families(self, families: Iterable[str]) -> frozenset[str]:
+        """Return the functions of some families."""
+        return frozenset(name for family in families for name in self.families.get(family, ()))
+
+    @cached_property
+    def away(self) -> frozenset[str]:
+        """Functions that are on offer nowhere."""
+        return self.of_families(self.settings.away)
+
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """Functions of which nothing is learned and no exemplar is indexed."""
+        return self.away | self.of_families(self.settings.unseen)
+
+    # ---- what is on offer ----------------------------------------------------------------------------------------
+    def functions(self, split: str) -> Skills:
+        """Return the functions of a split, and after them those that only the training split has."""
+        own, known = self.corpus.part(split).functions, self.corpus.part(self.train).functions
+        every = [*own.values(), *(skill for name, skill in known.items() if name not in own)]
+        return Skills([skill for skill in every if skill.name not in self.away])
+
+    def documents(self, split: str) -> tuple[Document, ...]:
+        """Return the descriptions of these functions."""
+        every = dict.fromkeys((*self.corpus.part(split).documents, *self.corpus.part(self.train).documents))
+        return tuple(one for one in every if one.function not in self.away)
+
+    @cached_property
+    def indexed(self) -> tuple[AnnotatedExemplar, ...]:
+        """The exemplars of the index: of each function of the training split at most some."""
+        return tuple(at_most(self._learned, self.settings.per_function, self.seed))
+
+    # ---- items ---------------------------------------------------------------------------------------------------
+    def items(self) -> dict[str, tuple[GuidedItem, ...]]:
+        """Return the items by split; of the training split those that are learned, of the others all."""
+        return {split: self._items(split, part) for split, part in self.corpus.parts.items()}
+
+    def _items(self, split: str, part: Part) -> tuple[GuidedItem, ...]:
+        nones = [one for one in distinct(part.nones)[0] if one.provenance.kind in (EASY, HARD)]
+        drawn = [one for kind in (EASY, HARD) for one in self._some(nones, kind)]
+        without = [GuidedItem(one, one.provenance.kind, split=split) for one in drawn]
+        if split == self.train:
+            learned = at_most(self._learned, self.settings.learn_per_function, self.seed + 1)
+            return (*(GuidedItem(one, split=split) for one in learned), *without)
+        names = {one.target_name for one in self.indexed}
+        asking = [
+            GuidedItem(one, AWAY if one.target_name in self.away else "", one.target_name in names, split)
+            for one in distinct(part.exemplars)[0]
+        ]
+        return (*asking, *without)
+
+    @cached_property
+    def _learned(self) -> list[AnnotatedExemplar]:
+        exemplars = distinct(self.corpus.part(self.train).exemplars)[0]
+        return [one for one in exemplars if one.target_name not in self.hidden]
+
+    def _some(self, nones: Sequence[AnnotatedExemplar], kind: str) -> list[AnnotatedExemplar]:
+        return at_most([one for one in nones if one.provenance.kind == kind], self.settings.nones, self.seed)

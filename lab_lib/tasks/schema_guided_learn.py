@@ -1,0 +1,147 @@
+"""What is learned from an utterance: its function with and without the right one on offer, its slots."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from lab_lib.calls.schema import Parameter
+from lab_lib.calls.skills.skill import Skill, Skills
+from lab_lib.exemplars.negatives import choices, description_pairs, template_pairs
+from lab_lib.exemplars.types import NONE, AnnotatedExemplar
+from lab_lib.prompts.messages import Message, clean
+from lab_lib.tasks.schema_guided_answers import NULL, Answers
+from lab_lib.tasks.schema_guided_data import GuidedItem
+from lab_lib.tasks.schema_guided_text import (
+    Question,
+    Recognised,
+    Said,
+    Shown,
+    Style,
+    function_labels,
+    function_question,
+    gold_slots,
+    one_said,
+    said_text,
+    shuffled,
+    slot_questions,
+)
+
+TRUE, FALSE = "true", "false"
+
+
+class Learning(Protocol):
+    """The settings that say what is learned; see `SchemaGuidedConfig`."""
+
+    @property
+    def shuffle(self) -> bool: ...
+    @property
+    def without_right(self) -> float: ...
+    @property
+    def absent(self) -> int: ...
+    @property
+    def pairs(self) -> int: ...
+
+
+class LearningStyle(Style, Learning):
+    """Both what is shown and what is learned."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A question with its right answer; None where neither options nor utterance hold it: nothing is learned then."""
+
+    question: Question
+    answer: str | None
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How many questions are learned, and how many have no answer that could be given."""
+
+    functions: int
+    slots: int
+    unsaid: int
+
+    @classmethod
+    def of(cls, found: Iterable[Case]) -> Learned:
+        """Count cases."""
+        every = list(found)
+        slots = [case for case in every if case.question.function]
+        return cls(len(every) - len(slots), len(slots), sum(case.answer is None for case in slots))
+
+    @property
+    def line(self) -> str:
+        """The counts in words."""
+        return (
+            f"learned: {self.functions} questions about functions, {self.slots - self.unsaid} about slots; "
+            f"{self.unsaid} more ask for a value that is not said in these words, and are left out"
+        )
+
+
+def cases(
+    item: GuidedItem, shown: Shown, functions: Skills, settings: LearningStyle, recognised: Recognised, seed: int
+) -> Iterator[Case]:
+    """Yield what is learned from one utterance; everything that is drawn is drawn with the seed and its key."""
+    one, chance = item.exemplar, random.Random(f"{seed} {item.key}")
+    with_right, *without = choices(one, shown.functions, seed)
+    for choice in (with_right, *(without if chance.random() < settings.without_right else ())):
+        offer = replace(shown, functions=tuple(name for name in choice.offered if name in functions))
+        offer = shuffled(offer, f"{seed} {item.key} {choice.answer}") if settings.shuffle else offer
+        asked = function_question(Said.of(one), offer, functions, settings)
+        yield Case(asked, function_labels(offer.functions, settings).get(choice.answer, NONE))
+    if one.target_name in functions:
+        yield from _slots(one, shown, functions[one.target_name], settings, recognised, chance)
+    if settings.pairs:
+        yield from _pairs(one, shown, functions, settings, seed)
+
+
+def _slots(
+    one: AnnotatedExemplar,
+    shown: Shown,
+    skill: Skill,
+    settings: LearningStyle,
+    recognised: Recognised,
+    chance: random.Random,
+) -> Iterator[Case]:
+    """Yield the questions about slots: all that are said, and some that are not; or the one for all."""
+    asked = slot_questions(Said.of(one), shown, skill, settings, recognised)
+    silent = [q for q in asked if q.slot and not one_said(one, _parameters(q, skill)[0])]
+    kept = {q.slot for q in chance.sample(silent, min(settings.absent, len(silent)))}
+    for question in asked:
+        if question not in silent or question.slot in kept:
+            yield Case(question, gold_slots(one, skill, _parameters(question, skill), settings, recognised))
+
+
+def _parameters(question: Question, skill: Skill) -> list[Parameter]:
+    return [one for one in skill.function.parameters if question.slot in ("", one.name)]
+
+
+def _pairs(
+    one: AnnotatedExemplar, shown: Shown, functions: Skills, settings: LearningStyle, seed: int
+) -> Iterator[Case]:
+    """Yield whether an utterance means what a template, or a description, says."""
+    found = template_pairs(one, shown.pool, settings.pairs, seed)
+    found += description_pairs(one, functions, shown.functions, settings.pairs, seed)
+    for pair in found:
+        told = Message("system", clean(f"Is it meant? {pair.other}"), 0)
+        said = Message("user", said_text(Said.of(one), {}, settings), 0)
+        yield Case(Question((told, said), Answers((TRUE, FALSE))), TRUE if pair.answer else FALSE)
+
+
+def gold_answer(
+    one: AnnotatedExemplar,
+    target: str,
+    question: Question,
+    shown: Shown,
+    functions: Skills,
+    style: Style,
+    recognised: Recognised,
+) -> str:
+    """Return the right answer to a question about an utterance; of a value that cannot be said, that none is said."""
+    if not question.function:
+        return function_labels(shown.functions, style).get(target, NONE)
+    skill = functions[question.function]
+    return gold_slots(one, skill, _parameters(question, skill), style, recognised) or NULL

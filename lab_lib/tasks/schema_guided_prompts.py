@@ -1,0 +1,102 @@
+"""Questions as token ids: examples to learn from, prompts with the grammar of their answers, and asking a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from lab_lib.decoding.config import DecodeConfig
+from lab_lib.decoding.generate import generate_answers
+from lab_lib.decoding.grammar import Grammar, token_bytes
+from lab_lib.errors import LabError
+from lab_lib.prompts.config import PromptConfig
+from lab_lib.prompts.conversation import question as prompt_before
+from lab_lib.prompts.encode import Constraint, Example, Prompt, answer_text, training_examples
+from lab_lib.prompts.layout import Layout
+from lab_lib.prompts.messages import Message
+from lab_lib.prompts.templates import layout_for
+from lab_lib.tasks.schema_guided_answers import NULL, Answers
+from lab_lib.tasks.schema_guided_text import Question
+
+GRAMMARS = 4096  # compiled ones that are kept: those of functions and options come again, those of utterances do not
+
+
+class Prompter:
+    """Writes questions for one tokenizer with the settings of a run."""
+
+    def __init__(self, tokenizer: Any, config: PromptConfig, room: int, constrained: bool = True) -> None:
+        self.tokenizer, self.room, self.constrained = tokenizer, room, constrained
+        self.config = config if config.format == "pairs" else replace(config, format="turns")
+        self.layout: Layout = layout_for(tokenizer, self.config)
+        self._grammar = lru_cache(maxsize=GRAMMARS)(self._compiled)
+        self._around: tuple[str, str] | None = None
+
+    def example(self, question: Question, answer: str, key: str) -> Example:
+        """Return the example of a question with its answer, which alone is supervised."""
+        messages = [*self._told(question), Message("assistant", answer, 0)]
+        (made,) = training_examples(messages, key, self.tokenizer, self.config, layout=self.layout)
+        return made
+
+    def prompt(self, question: Question, key: str, asks: str) -> Prompt:
+        """Return the prompt of a question; `asks` says what for, see `Prompt`."""
+        asked = Message("assistant", "", 0, name="" if asks == "reply" else asks)
+        made = prompt_before(self._told(question), replace(asked, name=""), key, self.layout, self.room)
+        constraint = self.constraint(question.answers) if self.constrained else None
+        return replace(made, turn=0, asks=asks, constraint=constraint)
+
+    def forced(self, question: Question, text: str, key: str) -> Prompt:
+        """Return a prompt whose one answer is a text: what came of the questions before it goes into the predictions.
+
+        Nothing is chosen: the model writes the only text that is allowed.
+        """
+        written = self.example(question, text, key)
+        ids = [id for id, counts in zip(written.ids, written.loss_mask, strict=True) if counts]
+        return replace(self.prompt(question, key, "reply"), constraint=OneText(tuple(ids)))
+
+    def constraint(self, answers: Answers) -> Constraint:
+        """Return the constraint of one prompt: the grammar of its answers, compiled once."""
+        return self._grammar(answers).constraint()
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Return what a model wrote."""
+        return answer_text(ids, self.tokenizer)
+
+    def _told(self, question: Question) -> list[Message]:
+        instruction = self.config.instruction
+        return [*([Message("system", instruction, 0)] if instruction else []), *question.messages]
+
+    def _compiled(self, answers: Answers) -> Grammar:
+        if self._around is None:  # what stands around an answer (the space behind `bot>`) belongs to the grammar
+            hello = Question((Message("user", "hello", 0),), answers)
+            made = self.example(hello, NULL, "an answer")
+            ids = [id for id, counts in zip(made.ids, made.loss_mask, strict=True) if counts][:-1]
+            before, middle, after = token_bytes(ids, self.tokenizer).partition(NULL.encode())
+            if not middle:
+                raise LabError(f"this tokenizer cannot write {NULL}")
+            self._around = before.decode(), after.decode()
+        return Grammar(answers.lark(*self._around), self.tokenizer)
+
+
+class OneText:
+    """A constraint with one answer, the token ids of a text with EOS last."""
+
+    def __init__(self, ids: tuple[int, ...]) -> None:
+        self.ids = ids
+
+    def allowed(self, answer: Sequence[int]) -> frozenset[int]:
+        """Return the next id of the text, EOS behind it."""
+        return frozenset((self.ids[min(len(answer), len(self.ids) - 1)],))
+
+
+def answer_questions(
+    questions: Sequence[Question], keys: Sequence[str], model: Any, prompter: Prompter, decoding: DecodeConfig
+) -> list[str]:
+    """Return a loaded model's answers to some questions, read together; `keys` name them in errors."""
+    asked = [prompter.prompt(one, key, "slot") for one, key in zip(questions, keys, strict=True)]
+    found: list[str] = []
+    for start in range(0, len(asked), decoding.prompts_at_once):
+        batch = asked[start : start + decoding.prompts_at_once]
+        found += [prompter.text(ids) for ids in generate_answers(model, prompter.tokenizer, batch, decoding)]
+    return found

@@ -1,0 +1,28 @@
+"""The rows that a run of the task `skills` may have: one trained model, asked in several ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab_lib.tasks.skills_data import SkillItem
+from lab_lib.tasks.skills_renamed import CALLED, RENAMED, SHUFFLED, with_new_names, with_other_order
+from lab_lib.tasks.skills_spoken import HEARD, SPOKEN, as_heard
+
+FREE = "free"  # the variant without a grammar
+
+
+def variants_of(free: bool, spoken: bool, renamed: bool) -> tuple[str, ...]:
+    """Return the ways to ask the trained model that stand beside the main one."""
+    more = {FREE: free, SPOKEN: spoken, RENAMED: renamed, SHUFFLED: renamed}
+    return tuple(variant for variant, wanted in more.items() if wanted)
+
+
+def in_row(item: SkillItem, variant: str, seed: int) -> tuple[SkillItem, dict[str, Any]]:
+    """Return (an item as it is asked in a row, what its predictions say of that); the main row's stays what it is."""
+    if variant == SPOKEN:
+        heard = as_heard(item, seed)
+        return heard, {HEARD: heard.utterance}
+    if variant == RENAMED:
+        given, called = with_new_names(item, str(seed))
+        return given, {CALLED: called}
+    return (with_other_order(item, str(seed)) if variant == SHUFFLED else item), {}

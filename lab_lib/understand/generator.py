@@ -1,0 +1,151 @@
+"""A run of the task schema_guided answers: which function, with a probability for each on offer, then slot by slot."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from lab_lib.calls.skills.skill import NO_SKILL, Skills
+from lab_lib.decoding.candidates import candidate_log_probs
+from lab_lib.errors import LabError
+from lab_lib.evaluation.none_scores import shares
+from lab_lib.exemplars.recognisers import Recognisers
+from lab_lib.exemplars.types import NONE, Context
+from lab_lib.files import expanded
+from lab_lib.retrieval.index import INDEX
+from lab_lib.runs.config import load_run_config, make_task
+from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.inputs import require_unchanged
+from lab_lib.runs.steps import load_answering, model_config
+from lab_lib.tasks.schema_guided import SchemaGuidedConfig, SchemaGuidedTask
+from lab_lib.tasks.schema_guided_answers import said_in
+from lab_lib.tasks.schema_guided_prompts import Prompter, answer_questions
+from lab_lib.tasks.schema_guided_retrieval import POOL
+from lab_lib.tasks.schema_guided_text import Question, Said, Shown, offered, questions, read_function, read_slots
+from lab_lib.understand.converter import Found
+from lab_lib.understand.understood import Likely, Reading
+
+KEY = "request"  # of an utterance that is in no corpus
+
+
+class Generator:
+    """A model that was trained for the questions of a task; it is loaded when it is first asked."""
+
+    def __init__(self, name: str, task: SchemaGuidedTask, load: Callable[[], Any]) -> None:
+        self.name, self.task, self._load = name, task, load
+        self.descriptions, self.exemplars = task.config.descriptions, max(task.config.exemplars, POOL)
+        self._loaded: Any = None
+
+    def understand(
+        self, utterance: str, context: Context, found: Found, functions: Skills, recognisers: Mapping[str, Recognisers]
+    ) -> tuple[str, list[Likely], list[Reading]]:
+        """Return (the function that is meant, how likely each on offer is, what is said of its slots)."""
+        style, said, shown = self.task.config, Said(utterance, context, KEY), self.shown(found)
+        recognised: dict[str, tuple[str, ...]] = {}
+        talk = questions(said, shown, functions, style, recognised)
+        question = next(talk)
+        label, likely = self._choose(question)
+        options = [Likely(read_function(name, shown, style), share) for name, share in likely.items()]
+        name = read_function(label, shown, style)
+        if name == NONE:
+            return NONE, options, []
+        recognised |= recognisers[name].values(functions[name], utterance)
+        readings: list[Reading] = []
+        try:
+            question = talk.send(label)
+            while True:
+                text, sure = self._write(question)
+                values = read_slots(text, question, functions[name], style, recognised)
+                readings += [
+                    _reading(slot, given, utterance, sure, slot in recognised) for slot, given in values.items()
+                ]
+                question = talk.send(text)
+        except StopIteration:
+            return name, options, readings
+
+    def shown(self, found: Found) -> Shown:
+        """Return what the prompts show of what was retrieved, as in training: exemplars of functions alone."""
+        like = [one.exemplar for _, one in found.exemplars if one.exemplar.target_name != NO_SKILL]
+        named = [one.document.function for _, one in found.documents]
+        count = self.task.config.exemplars
+        return Shown(offered(named, like[:count]), tuple(like[:count]), tuple(like) if count else ())
+
+    def _choose(self, question: Question) -> tuple[str, dict[str, float]]:
+        """Return (the likeliest answer, the probability of each), of a question with options alone."""
+        prompter, loaded = self._ready()
+        candidates = {option: [_answer_ids(prompter, question, option)] for option in question.answers.options}
+        prompt = prompter.prompt(question, KEY, "function")
+        found = shares(candidate_log_probs([(prompt.ids, candidates)], loaded, 1)[0])
+        return max(found, key=lambda option: found[option]), found
+
+    def _write(self, question: Question) -> tuple[str, float]:
+        """Return (the answer to a question, its probability)."""
+        prompter, loaded = self._ready()
+        (text,) = answer_questions([question], [KEY], loaded.model, prompter, self.task.decoding)
+        ids = _answer_ids(prompter, question, text)
+        prompt = prompter.prompt(question, KEY, "slot")
+        return text, math.exp(candidate_log_probs([(prompt.ids, {"text": [ids]})], loaded, 1)[0]["text"])
+
+    def _ready(self) -> tuple[Prompter, Any]:
+        if self._loaded is None:
+            from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
+
+            self._loaded = self._load()
+            merged = ExitStack()
+            merged.enter_context(merged_for_decoding(self._loaded.model))
+            weakref.finalize(self, merged.close)
+        return self.task.prompter(self._loaded.tokenizer), self._loaded
+
+
+def open_generator(name: str, log: Callable[[str], None]) -> Generator:
+    """Return the model of a run. Loads no weights.
+
+    Raises LabError for a run of another task, one without an adapter, and one whose inputs changed.
+    """
+    folder = expanded(name)
+    config = load_run_config(folder)
+    task = make_task(config)
+    if not isinstance(task, SchemaGuidedTask):
+        raise LabError(f"{folder}: a run of task {task.name}; only runs of the task schema_guided answer here")
+    model = model_config(config, RunFolder(folder), "finetuned")
+    require_unchanged(config, folder, log)
+    return Generator(str(folder), task, lambda: load_answering(model, config.prompt))
+
+
+def is_generator(name: str) -> bool:
+    """Return whether a folder is a run of the task schema_guided. Raises LabError for a folder that is no run."""
+    return isinstance(load_run_config(expanded(name)).task, SchemaGuidedConfig)
+
+
+def run_index(name: str) -> str:
+    """Return the index that a run was trained with. Raises LabError for a run that has none yet."""
+    load_run_config(expanded(name))  # says what is wrong with a folder that is no run
+    path = RunFolder(expanded(name)).prepared / "index"
+    if not (path / INDEX).exists():
+        raise LabError(f"{name}: the run has prepared no index; train it first, or name one with --schema")
+    return str(path)
+
+
+def is_of_a_run(folder: Path) -> bool:
+    """Return whether an index is what a run was trained with."""
+    place = folder.resolve()
+    return place.parent.name == "prepared" and (place.parent.parent / "config.yaml").exists()
+
+
+def _answer_ids(prompter: Prompter, question: Question, text: str) -> list[int]:
+    """Return an answer as the model writes it, its end included."""
+    made = prompter.example(question, text, KEY)
+    return [id for id, counts in zip(made.ids, made.loss_mask, strict=True) if counts]
+
+
+def _reading(slot: str, given: Sequence[Any], utterance: str, sure: float, recognised: bool) -> Reading:
+    """Return a value that the model gave, with its place where it is said in these words."""
+    value = given[0] if len(given) == 1 else list(given)
+    words = said_in(str(given[0]), utterance) or ""
+    start = utterance.find(words) if words else -1
+    source = "model, of what was recognised" if recognised else "model"
+    return Reading(slot, value, words, start, start + len(words) if words else -1, source, sure)

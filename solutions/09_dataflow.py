@@ -17,12 +17,10 @@ FULL = False  # True: the whole recipe; otherwise a short training
 STEPS = None if FULL else 28  # optimiser steps; None: the epochs of the recipe
 
 # %%
-from pathlib import Path
-
 import numpy as np
 
 from lab_lib.corpora.questions import read_questions
-from lab_lib.course import check, corridor, show
+from lab_lib.course import check, corridor, lab_folder, show
 
 questions = read_questions("questions", ("question", "answer"))
 for one in questions[:3]:
@@ -177,7 +175,7 @@ from lab_lib.runs.config import load_recipe
 
 settings = [] if STEPS is None else [f"training.steps={STEPS}", "training.evaluate_every=14"]
 inputs = inputs_of(load_recipe(RECIPE, settings))
-place = Place(Path("flow"), log=print)
+place = Place(lab_folder("09", STEPS), log=print)  # other settings, another folder
 results = run_flow(OUTPUTS, inputs, place)
 
 # %%
@@ -306,6 +304,6 @@ show("09.5", attention, looks_of(model, table.question.iloc[0], table.prediction
 # ## What to try next
 #
 # * `lab dataflow run --set data_path=my.json --set output_text_key=reply`: your own questions.
-# * `lab dataflow run --start presaved --saved flow/artefacts/...`: the same digits without training.
+# * `lab dataflow run --start presaved --saved runs/lab09-.../artefacts/...`: the same digits without training.
 # * `lab run questions-t5-vs-decoder-cpu`: is an encoder worth its weights?
 # * Change the code of one step in a copy of `seq2seq.py` and ask `--dry-run` what it means.

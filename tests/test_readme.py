@@ -1,4 +1,4 @@
-"""Every command and number of the README: executed here, or read from a recorded run."""
+"""Every command and number of the README and its first pages: executed here, or read from a recorded run."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ from lab_lib.results.table import to_markdown
 from lab_lib.runs.config import load_recipe
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = commands(README)
+README = ROOT / "README.md"
+PAGES = (README, *(ROOT / "docs" / f"{name}.md" for name in ("pipeline", "real-data", "experiments", "architecture")))
+TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
+SHOWN = [words for text in TEXTS.values() for words in commands(text)]
+COMMANDS = [words for place, words in enumerate(SHOWN) if words not in SHOWN[:place]]
+TABLES = [(page, recipe) for page, text in TEXTS.items() for recipe in re.findall(r"<!-- table (\S+) -->", text)]
 SMALL = [
     "data.max_train=4", "data.max_test=2", "training.steps=2", "training.batch_size=4", "training.micro_batch_size=4",
     "training.evaluate_every=2", "training.evaluate_dialogues=1", "decoding.max_new_tokens=8",
@@ -51,7 +55,7 @@ def marks(words: list[str]) -> Any:
 RUN = [pytest.param(words, marks=marks(words), id=" ".join(words)) for words in COMMANDS]
 
 
-def test_the_readme_has_the_commands_this_file_runs():
+def test_the_pages_have_the_commands_this_file_runs():
     assert ["run", "town-qlora-cpu", "--dry-run"] in COMMANDS
 
 
@@ -92,14 +96,14 @@ def with_files(words: list[str], data: Path) -> list[str]:
 @pytest.mark.parametrize(("target", "runs"), [("demo", "lab demo"), ("test", "pytest")])
 def test_make_targets_exist_and_say_what_they_run(target, runs):
     """The two commands themselves are what `.ci/run` and the demo's own test go through."""
-    assert [target] in commands(README, "make")
+    assert [target] in commands(TEXTS[README], "make")
     done = shell(["make", "--dry-run", target], ROOT)
     assert done.returncode == 0, done.stderr
     assert runs in done.stdout
 
 
 def test_the_python_example_prints_what_it_promises(tmp_path):
-    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    code = re.search(r"```python\n(.*?)```", TEXTS[ROOT / "docs" / "pipeline.md"], re.DOTALL)
     assert code is not None
     done = shell([sys.executable, "-c", code.group(1)], tmp_path)
     assert done.returncode == 0, done.stderr
@@ -114,9 +118,9 @@ def recorded_table(recipe: str) -> str:
     return to_markdown(rows, [metric for metric in found.metrics if not metric.group])
 
 
-@pytest.mark.parametrize("recipe", re.findall(r"<!-- table (\S+) -->", README))
-def test_tables_are_those_of_the_recorded_runs(recipe):
-    shown = re.search(rf"<!-- table {recipe} -->\n(.*?)<!-- end -->", README, re.DOTALL)
+@pytest.mark.parametrize(("page", "recipe"), TABLES, ids=lambda value: getattr(value, "stem", value))
+def test_tables_are_those_of_the_recorded_runs(page, recipe):
+    shown = re.search(rf"<!-- table {recipe} -->\n(.*?)<!-- end -->", TEXTS[page], re.DOTALL)
     assert shown is not None and shown.group(1).strip() == recorded_table(recipe).strip()
 
 
@@ -124,16 +128,21 @@ def test_the_three_seeds_are_those_of_the_records():
     folder = ROOT / "results" / "multiwoz22-plan-cpu"
     records = [read_json(folder / name) for name in ("record.json", "seed-1.json", "seed-2.json")]
     assert [record["seed"] for record in records] == [0, 1, 2]
-    words = " ".join(README.split())
+    words = " ".join(TEXTS[ROOT / "docs" / "real-data.md"].split())
     for metric, heading in (("combined", "Combined"), ("bleu", "BLEU")):
         a, b, c = (f"{record['rows']['fine-tuned']['values'][metric]:.1f}" for record in records)
         assert f"{heading} {a}, {b} and {c}" in words
 
 
-def test_every_file_and_folder_the_readme_names_is_there():
-    links = re.findall(r"\]\(([^)#:]+)\)", README)
-    assert links and all((ROOT / link).exists() for link in links), links
-    tree = README.split("## What is where")[1].split("## ")[0]
-    rooms = re.findall(r"^      (\w+)/ ", tree, re.MULTILINE)
+@pytest.mark.parametrize("page", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.stem)
+def test_every_file_and_folder_that_a_page_links_is_there(page):
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert all((page.parent / link).exists() for link in links), [x for x in links if not (page.parent / x).exists()]
+
+
+def test_every_page_can_be_reached_from_the_readme_and_every_package_stands_in_the_architecture():
+    listed = set(re.findall(r"\]\(docs/([\w-]+\.md)\)", TEXTS[README]))
+    assert listed == {page.name for page in (ROOT / "docs").glob("*.md")}
+    rooms = re.findall(r"^      (\w+)/ ", TEXTS[ROOT / "docs" / "architecture.md"], re.MULTILINE)
     real = {path.name for path in (ROOT / "lab_lib").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert set(rooms) == real

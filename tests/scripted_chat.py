@@ -33,7 +33,9 @@ class ScriptedSession:
     state: Any = field(default_factory=dict)
     turns: list[Any] = field(default_factory=list)
     partner: Any = field(default_factory=lambda: SimpleNamespace(name="runs/town", notes=("note: of the run",)))
-    task: Any = field(default_factory=lambda: SimpleNamespace(decoding=DecodeConfig(), choices=(), chosen=""))
+    task: Any = field(
+        default_factory=lambda: SimpleNamespace(name="scripted", decoding=DecodeConfig(), choices=(), chosen="")
+    )
 
     def answer(self, text: str, show: Any = nobody) -> Answer:
         if text == "error":

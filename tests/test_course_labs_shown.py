@@ -140,6 +140,12 @@ def test_lab_06_draws_false_triggers_against_misses(drawn):
     drawn("06.6", [0.9, 0.4, 0.1], [True, True, False], 0.3)
 
 
+def test_lab_08_prints_what_is_in_the_loss_and_draws_guidance(shown, drawn):
+    printed = shown("08.2", [("user", ["hi"]), ("assistant", ["yes", "</s>", "\n"])])
+    assert "user       hi\n" in printed and "assistant  _yes_ _</s>_ \\n" in printed
+    drawn("08.6", ["oh", "no"], [0.6, 0.4], [0.2, 0.8])
+
+
 def test_lab_22_prints_neighbours_once_a_text(shown, town):
     from lab_lib.structure.utterances import utterances
 

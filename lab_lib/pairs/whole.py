@@ -37,4 +37,4 @@ def deciding_pairs(
         without = reward([*best[:turn], bad, *best[turn + 1 :]])
         if high - without >= settings.gap:
             found.append({"turn": turn, "chosen": texts[0], "rejected": texts[1], "rewards": [high, without]})
-    return found or "no turn decides alone"
+    return found or "no turn decides alone, with replies of similar length"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from gbnf_reader import read_gbnf, written
@@ -156,3 +157,24 @@ def test_what_a_skill_cannot_express_is_refused_by_name(said):
     with pytest.raises(LabError) as error:
         skills_of_tools([REFUSED[said]])
     assert said in str(error.value) and len(str(error.value)) < 300
+
+
+def test_another_reader_of_gbnf_takes_every_gold_call_and_no_planted_one():
+    """llguidance's converter knows llama.cpp's syntax; it drops the zeros of code points that its expressions need."""
+    llguidance = pytest.importorskip("llguidance", reason="the second reader is that of the extra `constrained`")
+    from llguidance.gbnf_to_lark import any_to_lark
+
+    lark = re.sub(r"\\U([0-9A-F]{2,6})", r"\\x{\1}", any_to_lark(gbnf(HOME)))
+    bytewise = llguidance.LLTokenizer("byte")
+    start = llguidance.LLMatcher(bytewise, llguidance.LLMatcher.grammar_from_lark(lark))
+    assert not start.is_error(), start.get_error()
+
+    def accepts(text: str) -> bool:
+        state, ids = start.deep_copy(), bytewise.tokenize_str(text)
+        return bool(state.try_consume_tokens(ids) == len(ids) and state.is_accepting())
+
+    files = [read_examples(path) for path in example_files([TRAIN, HELD_OUT])]
+    gold = {one.call for file in files for one in file.prompt_examples + file.examples}
+    assert [call for call in gold if not accepts(call)] == []
+    planted = ["weather()", 'weather(location="a"b")', 'weather(location="")', 'set_alarm(time="24:00")', "none()x"]
+    assert [call for call in (*planted, "set_timer(minutes=1441)", "open(path=1)") if accepts(call)] == []

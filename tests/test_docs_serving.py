@@ -1,4 +1,4 @@
-"""docs/serving.md: lab takes every command, the example runs, and the table has every route."""
+"""docs/serving.md: the example runs, and the table has every route; lab takes every command of it and its sister."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ import pytest
 from command_line import commands, parse
 from scripted_skills import scripted
 
+from lab_lib.runs.config import recipe_names
 from lab_lib.serve.assistant import LONGEST
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "serving.md").read_text("utf-8")
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE, SISTER = ((DOCS / f"{name}.md").read_text("utf-8") for name in ("serving", "function-calling"))
 
 
-@pytest.mark.parametrize("words", commands(PAGE), ids=" ".join)
+@pytest.mark.parametrize("words", commands(PAGE) + commands(SISTER), ids=" ".join)
 def test_the_commands_are_ones_that_lab_takes(words):
     parse(words)
+
+
+def test_the_experiments_of_the_page_are_the_recipes_that_there_are():
+    named = re.findall(r"^\| `(calls-[\w-]+)` \|", SISTER, re.MULTILINE)
+    assert len(named) == 5 and set(named) <= set(recipe_names()) and "bfcl-tiny-zero-shot" in recipe_names()
 
 
 def test_the_example_prints_a_call_and_the_table_has_every_route():

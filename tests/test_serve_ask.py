@@ -28,7 +28,7 @@ from lab_lib.runs.steps import load_answering
 from lab_lib.serve import run_model
 from lab_lib.serve.answers import Written
 from lab_lib.serve.assistant import LONGEST, Assistant
-from lab_lib.serve.requests import splits
+from lab_lib.serve.requests import MOST_PARTS, splits
 from lab_lib.serve.run_model import RunModel, chosen_threshold, open_assistant
 from lab_lib.serve.show import about
 
@@ -79,6 +79,13 @@ def test_of_a_sentence_that_is_understood_in_part_nothing_is_lost_in_silence(tex
     assert [(one.call, one.lost, one.said) for one in answers] == found
     lines = [line for one in answers for line in about(one)]
     assert ("nothing was understood for: feed my little cat" in lines) == ("cat" in text)
+
+
+def test_a_text_of_a_hundred_sentences_does_not_keep_the_model():
+    """Each beginning is a call and the end is none: every way to cut it would have to be tried."""
+    model = ScriptedModel()
+    answers = scripted(model=model).ask("play jazz. " * 100 + "dear me")
+    assert len(model.asked) <= MOST_PARTS + 2 and answers
 
 
 def test_an_answer_says_how_sure_it_is_and_what_else_was_likely():

@@ -46,6 +46,6 @@ def test_decoding_alone_is_refused_under_a_name_too(tmp_path):
 def test_the_same_dialogues_are_claimed_only_where_they_are(tmp_path, choices, same):
     sweep = with_choices(tmp_path, choices)
     recorded = Recorded("response", METRICS, COMBINED, (TableRow("gold replies", "oracle", {"combined": 1.0}),))
-    found = sentences(sweep, recorded, 10, {})
+    found = sentences(sweep, recorded, [10], {})
     assert any("same 10 dialogues" in line for line in found) is same
     assert "Combined on the same dialogues: gold replies 1.0." in found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from corridor_tasks.calls import OFFERED, FerryTask, function, question
@@ -15,6 +17,7 @@ from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import compare
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
+from lab_lib.runs.splits import load_splits
 from lab_lib.tasks.calls import CallsConfig, CallsTask
 from lab_lib.tasks.calls_scores import metrics_of
 from lab_lib.tasks.calls_text import gold_text, question_messages
@@ -53,6 +56,31 @@ def test_functions_and_instruction_stand_in_one_system_message():
     system, user = question_messages(item, "Call a function.")
     assert system.is_instruction and system.text.startswith('Call a function. Functions: [{"name": "find_ferry"')
     assert '"required": ["port"]' in system.text and user.text == "0 people want a ferry to the north"
+
+
+def test_the_leaderboards_files_are_a_test_set_that_scores_models_as_they_are(tmp_path, cli, monkeypatch):
+    monkeypatch.delenv("LAB_DATA", raising=False)
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path))
+    code, _, error = cli("run", "bfcl-tiny-zero-shot", "--out", tmp_path / "run")
+    assert code == 2 and "no 'bfcl' here" in error and "in LAB_DATA" in " ".join(error.split())
+    (tmp_path / "bfcl" / "possible_answer").mkdir(parents=True)
+    asked = [{"role": "user", "content": "a ferry to the north"}]
+    offered = {"type": "dict", "properties": {"port": {"type": "string", "description": ""}}, "required": ["port"]}
+    functions = [{"name": "find_ferry", "description": "Finds one.", "parameters": offered}]
+    row = {"id": "multiple_0", "question": [asked], "function": functions}
+    (tmp_path / "bfcl" / "BFCL_v4_multiple.json").write_text(json.dumps(row))
+    answer = {"id": "multiple_0", "ground_truth": [{"find_ferry": {"port": ["north"]}}]}
+    (tmp_path / "bfcl" / "possible_answer" / "BFCL_v4_multiple.json").write_text(json.dumps(answer))
+    for name in ("bfcl", str(tmp_path / "bfcl")):
+        task = CallsTask(CallsConfig("calls"), DataConfig(name), PromptConfig(), DecodeConfig())
+        splits = load_splits(task)
+        assert [item.key for item in splits.reported] == ["multiple_0"] and splits.train == splits.dev == ()
+        assert [row.name for row in task.baselines(splits.reported, (), 0)] == ["gold calls", "no call"]
+        assert {"BFCL_v4_multiple.json", "possible_answer/BFCL_v4_multiple.json"} == set(task.files())
+    assert task.only_tests and not ferry().only_tests
+    code, _, error = cli("run", "bfcl-tiny-zero-shot", "training.steps=3", "--out", tmp_path / "run")
+    assert code == 2 and "data.corpus=bfcl is a test set alone" in " ".join(error.split())
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_prompt_is_the_beginning_of_its_example(tokenizer):

@@ -59,6 +59,14 @@ def _multiwoz_folders() -> tuple[Path, Path]:
     raise LabError(f"MultiWOZ 2.2 is not here (looked in {looked}): run `lab data fetch multiwoz22`")
 
 
+def data_folder(name: str, way_out: str) -> Path:
+    """Return the folder of that name in LAB_DATA, else in the cache. Raises LabError, with a way out, without one."""
+    places = [Path(place) for place in (os.environ.get("LAB_DATA"), cache_folder()) if place]
+    if (found := next((place / name for place in places if (place / name).is_dir()), None)) is not None:
+        return found
+    raise LabError(f"no '{name}' here (looked in {' and '.join(map(str, places))}): {way_out}")
+
+
 def cache_folder() -> Path:
     """Return the folder for downloaded corpora: LAB_CACHE, else the user's cache folder."""
     base = os.environ.get("LAB_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "lab_lib")

@@ -13,7 +13,7 @@ from lab_lib.tasks.base import Item, Splits, Task
 
 def load_splits(task: Task[Any]) -> Splits[Any]:
     """Read a task's items and draw the sets of its run; see `draw_splits`."""
-    return draw_splits(task.load(), task.text, task.data)
+    return draw_splits(task.load(), task.text, task.data, task.only_tests)
 
 
 def left_out(task: Task[Any], splits: Splits[Any]) -> list[str]:
@@ -23,12 +23,15 @@ def left_out(task: Task[Any], splits: Splits[Any]) -> list[str]:
     return [*([line.format(copies[0].key)] if copies else []), *task.dropped()]
 
 
-def draw_splits(splits: Mapping[str, Sequence[Item]], text: Callable[[Item], str], config: DataConfig) -> Splits[Item]:
+def draw_splits(
+    splits: Mapping[str, Sequence[Item]], text: Callable[[Item], str], config: DataConfig, only_tests: bool = False
+) -> Splits[Item]:
     """Draw the sets of a run: whole items, at random with the seed, never the first N.
 
     No item is in two of training, dev and test, by key or by text: of an item that is, the copy in test stays before
     the one in dev, and that before the one in training; the others are `leaked`. Raises LabError for an unknown split,
-    for `hold_out` not below the training split's size, and for a split that is asked to play two parts.
+    for `hold_out` not below the size of the training split, for nothing left to learn from (unless `only_tests`), and
+    for a split that is asked to play two parts.
     """
     _refuse_same_split(config)
     test = _split(splits, config.test, config.corpus)
@@ -42,7 +45,7 @@ def draw_splits(splits: Mapping[str, Sequence[Item]], text: Callable[[Item], str
         dev, more = tested.without(_split(splits, config.dev, config.corpus))
         leaked += more
     learn, copies = Seen(dev, text).without(learn)
-    if not learn:
+    if not learn and not only_tests:
         out = f"data.hold_out={config.hold_out}, copies of dev or test items {len(leaked) + len(copies)}"
         raise LabError(f"split '{config.train}' has nothing left to learn from ({out})")
     return Splits(

@@ -16,7 +16,7 @@ from lab_lib.calls.skills.dispatch import run_call
 from lab_lib.calls.skills.skill import NO_SKILL, Skills
 from lab_lib.errors import LabError, nearest
 from lab_lib.serve.answers import Answer, Option, RunnerUp, Written
-from lab_lib.serve.requests import TWICE, covers, is_named, partly, question, splits, unsaid
+from lab_lib.serve.requests import MOST_PARTS, TWICE, covers, is_named, partly, question, splits, unsaid
 from lab_lib.texts import is_blank
 
 LONGEST = 2000  # characters of what a person says at once
@@ -67,7 +67,7 @@ class Assistant:
             raise LabError(f"no skill '{choose[:80]}'{nearest(choose, skills)}")
         with self._alone() as check:
             whole = self._one(text, skills, choose, check)
-            answers = self._several(whole, skills, check) if choose == "auto" else [whole]
+            answers = self._several(whole, skills, check, {}) if choose == "auto" else [whole]
         return [_run(answer, skills) for answer in answers] if run else answers
 
     @contextmanager
@@ -117,15 +117,20 @@ class Assistant:
         written = self._model.write(text, skills, other.name, check)
         return RunnerUp(written.text, other.probability, written.probability)
 
-    def _several(self, whole: Answer, skills: Skills, check: Check) -> list[Answer]:
+    def _several(self, whole: Answer, skills: Skills, check: Check, known: dict[str, Answer]) -> list[Answer]:
         """Return the answers to the requests of a sentence; `whole` where it is one, or its call covers all of them.
 
-        Where one part alone is a call, the answer says of which words nothing was understood.
+        Where one part alone is a call, the answer says of which words nothing was understood. `known` are the parts
+        that the model has read; when there are MOST_PARTS, no more are tried.
         """
         found: list[Answer] = []
         for left, right in splits(whole.utterance):
-            first, second = (self._one(part, skills, "auto", check) for part in (left, right))
-            rest = self._several(second, skills, check) if first.call else [second]
+            if len(known) >= MOST_PARTS:
+                break
+            for part in (left, right):
+                known[part] = known.get(part) or self._one(part, skills, "auto", check)
+            first, second = known[left], known[right]
+            rest = self._several(second, skills, check, known) if first.call else [second]
             if not all(answer.call for answer in (first, *rest)):
                 found = found or partly(whole, first, second)
             elif not covers(whole, first, *rest):

@@ -16,6 +16,7 @@ from lab_lib.serve.answers import Answer
 TWICE = "This sounds like two requests to {}; ask for one at a time."
 PERHAPS = 'Did you mean "{}"? Then say that alone.'
 MOST_SPLITS = 3  # places where a sentence is tried to be two requests; each costs two more requests
+MOST_PARTS = 24  # of a sentence that a model reads: a text of a hundred sentences would keep it for minutes
 LETTERS = 4  # of a word that have to agree: `lights` says `light`
 # Where a sentence may fall into two requests, in the languages of the bundled examples.
 BETWEEN = re.compile(r"[,;.!?]*\s+(?:and then|and also|and|then|und dann|und|dann)\s+|[;.!?]+\s+", re.IGNORECASE)

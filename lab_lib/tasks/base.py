@@ -195,6 +195,11 @@ class Task(Preferring, Talking, ABC, Generic[Item]):
         """Make in the new folder `path` what examples or prompts need: an index, an embedder, preference pairs."""
 
     @property
+    def only_tests(self) -> bool:
+        """Whether the corpus is a benchmark without training items, with which models are scored as they are."""
+        return False
+
+    @property
     def checks_tokenizer(self) -> bool:
         """Whether `check_tokenizer` looks at anything."""
         return type(self).check_tokenizer is not Task.check_tokenizer

@@ -17,6 +17,7 @@ from typing import Any
 
 from lab_lib.calls.bfcl import NAMES, CallItem, categories, read_bfcl, unread_files
 from lab_lib.corpora.drops import grouped
+from lab_lib.corpora.load import data_folder
 from lab_lib.corpora.types import Dropped
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, cut
@@ -34,6 +35,7 @@ from lab_lib.tasks.calls_scores import metrics_of, of_calls
 from lab_lib.tasks.calls_text import gold_text, question_messages, user_text
 
 NO_CALL = "[]"
+BFCL = "bfcl"  # the corpus in LAB_DATA
 SPLITS = ("train", "dev", "test")
 
 
@@ -47,6 +49,12 @@ class CallsConfig(TaskConfig):
     strict_bfcl: bool = True
     underscore_to_dot: bool = False  # expected names have "_" where the functions on offer have "."
     categories: tuple[str, ...] | None = None  # null: all that the corpus has
+
+
+def bfcl_folder() -> Path:
+    """Return the folder of the leaderboard's files. Raises LabError where they are not in LAB_DATA."""
+    where = "the single-turn Python files of the leaderboard (BFCL_v4_*.json and possible_answer/, from its repository)"
+    return data_folder(BFCL, f"put {where} into a folder '{BFCL}' in LAB_DATA")
 
 
 class CallsTask(Task[CallItem]):
@@ -69,13 +77,25 @@ class CallsTask(Task[CallItem]):
         return self.load()
 
     def load(self) -> Mapping[str, Sequence[CallItem]]:
-        """Return the items by split."""
-        return {split: self._read(folder) for split, folder in self._folders.items()}
+        """Return the items by split; of a benchmark, which is a test set alone, the others are empty."""
+        found: dict[str, list[CallItem]] = {split: [] for split in SPLITS}
+        return found | {split: self._read(folder) for split, folder in self._folders.items()}
+
+    @property
+    def only_tests(self) -> bool:
+        """Whether the corpus has no training items: the leaderboard's own files, with which models are scored."""
+        return not self.items.get("train")
+
+    def check_training(self) -> None:
+        """Raise LabError for a corpus that nothing can be learned from."""
+        if self.only_tests:
+            why = "is a test set alone: nothing can be learned from it"
+            raise LabError(f"data.corpus={cut(self.data.corpus)} {why}; training.steps=0 scores a model as it is")
 
     @property
     def _folders(self) -> Mapping[str, Path]:
         """{split: its folder}."""
-        folder = expanded(self.data.corpus)
+        folder = bfcl_folder() if self.data.corpus == BFCL else expanded(self.data.corpus)
         if not os.path.isdir(folder):
             corpus = cut(self.data.corpus)
             raise LabError(f"data.corpus={corpus}: task {self.name} needs the folder of the official files")
@@ -84,7 +104,7 @@ class CallsTask(Task[CallItem]):
 
     def files(self) -> Mapping[str, Path]:
         """Return the files of the corpus, answers included."""
-        folder = expanded(self.data.corpus)
+        folder = bfcl_folder() if self.data.corpus == BFCL else expanded(self.data.corpus)
         places = [folder / start / inner for start in ("", *SPLITS) for inner in ("", "possible_answer")]
         found = [path for place in places for path in listed(place, NAMES)]
         return {str(path.relative_to(folder)): path for path in sorted(found)}

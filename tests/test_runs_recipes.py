@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ SWEEPS = [name for name in recipe_names() if load_sweep(name)]
 EXPERIMENTS = ("lora-modules-cpu", "lora-rank-cpu", "learning-rate-cpu", "formats-cpu", "methods-cpu", "model-size-cpu")
 
 
+@cache
 def runs(name: str) -> list[RunConfig]:
     sweep = load_sweep(name)
     return [member.config for member in sweep.members] if sweep else [load_recipe(name)]

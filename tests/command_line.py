@@ -6,11 +6,15 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import cache
 
 import typer
 
 from lab_lib.cli import app, main
 from lab_lib.runs.config import load_recipe
+
+# To build the tree of all commands takes longer than most of what tests ask of them.
+typer.main.get_command = cache(typer.main.get_command)
 
 
 def lab(*arguments: object) -> int:

@@ -66,6 +66,26 @@ def no_real_data(tmp_path_factory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def town_is_read_once() -> Iterator[None]:
+    """Parse the bundled corpus once in this process, half a second, and not for every test that loads it."""
+    from lab_lib.corpora import load
+    from lab_lib.corpora.types import Corpus
+
+    read, town, kept = load.read_multiwoz, load.TOWN, dict[str, Corpus]()
+
+    def read_once(dialogues: Path, goals: Path | None, name: str) -> Corpus:
+        if dialogues != town:
+            return read(dialogues, goals, name)
+        if name not in kept:
+            kept[name] = read(dialogues, goals, name)
+        return kept[name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "read_multiwoz", read_once)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def real_data_for_real_tests(request, monkeypatch) -> Iterator[None]:
     """Set LAB_DATA for a `real` test; fail another test that took the folder while it ran."""

@@ -53,19 +53,19 @@ def textbook(model, row: list[int], alpha: float, k: int, steps: int, eos: int) 
 def test_it_follows_the_textbook_step_by_step(loaded, alpha):
     model, tokenizer = loaded
     config = replace(CONTRASTIVE, penalty_alpha=alpha)
-    for row in prompt_ids(3):
+    for row in prompt_ids(2):
         wanted = textbook(model, row, alpha, 5, 14, tokenizer.eos_token_id)
         assert generate_batch(model, tokenizer, [row], config) == [wanted]
 
 
-def test_it_follows_the_textbook_on_fifty_random_prompts(loaded):
+def test_it_follows_the_textbook_on_many_random_prompts(loaded):
     """In one batch, against one text at a time."""
     model, tokenizer = loaded
     draw = random.Random(0)
-    rows = [[1, *(draw.randrange(3, 320) for _ in range(draw.randrange(2, 40)))] for _ in range(50)]
+    rows = [[1, *(draw.randrange(3, 320) for _ in range(draw.randrange(2, 40)))] for _ in range(12)]
     found = generate_batch(model, tokenizer, rows, replace(CONTRASTIVE, max_new_tokens=6))
     assert found == [textbook(model, row, 0.6, 5, 6, tokenizer.eos_token_id) for row in rows]
-    assert len({tuple(reply) for reply in found}) > 30  # the prompts matter
+    assert len({tuple(reply) for reply in found}) > 6  # the prompts matter
 
 
 def test_alpha_zero_is_greedy_search_and_alpha_matters(loaded):

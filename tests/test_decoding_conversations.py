@@ -64,7 +64,7 @@ def test_replies_are_those_of_generate_for_each_prompt_alone(loaded, config):
     model, tokenizer = loaded
     prompts = dialogues()
     wanted = one_by_one(model, tokenizer, prompts, config)
-    for size in (1, 4, 32):
+    for size in (1, 4):
         replies = list(generate_replies(model, tokenizer, prompts, replace(config, batch_size=size)))
         assert {(r.key, r.turn): r.response for r in replies} == wanted
     assert len(set(wanted.values())) > 5  # the prompts matter
@@ -73,7 +73,7 @@ def test_replies_are_those_of_generate_for_each_prompt_alone(loaded, config):
 def test_rows_that_end_early_leave_and_the_others_go_on_unchanged(loaded):
     """A token that the sampled replies reach at many different places is declared to be EOS."""
     model, tokenizer = loaded
-    config, prompts = DecodeConfig(max_new_tokens=25, sample=True, top_k=12), dialogues(8)
+    config, prompts = DecodeConfig(max_new_tokens=20, sample=True, top_k=12), dialogues(6)
     talks = [from_prompts(chain) for chain in chains(prompts)]
     free = [
         ids

@@ -37,16 +37,16 @@ def prompts(constrained: bool) -> list[Prompt]:
     return made
 
 
-@pytest.mark.parametrize("constrained", [False, True], ids=["free", "constrained"])
 @pytest.mark.parametrize(
-    "config",
+    ("config", "constrained"),
     [
-        DecodeConfig(max_new_tokens=9),
-        DecodeConfig(max_new_tokens=9, sample=True, seed=5),
-        DecodeConfig(max_new_tokens=9, sample=True, temperature=0.8, top_k=40, top_p=0.95, min_p=0.01),
-        DecodeConfig(max_new_tokens=9, sample=True, typical_p=0.9),
+        (DecodeConfig(max_new_tokens=9), False),
+        (DecodeConfig(max_new_tokens=9), True),
+        (DecodeConfig(max_new_tokens=9, sample=True, seed=5), False),
+        (DecodeConfig(max_new_tokens=9, sample=True, temperature=0.8, top_k=40, top_p=0.95, min_p=0.01), True),
+        (DecodeConfig(max_new_tokens=9, sample=True, typical_p=0.9), False),
     ],
-    ids=["greedy", "sampling", "top-k, top-p, min-p", "typical"],
+    ids=["greedy", "greedy, constrained", "sampling", "top-k, top-p, min-p, constrained", "typical"],
 )
 def test_every_decoder_says_what_the_textbook_loop_says(loaded, config, constrained):
     """By cache (models that can) and by transformers' generate()."""

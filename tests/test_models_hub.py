@@ -21,11 +21,13 @@ FIND = """
 import json, sys
 from lab_lib.errors import LabError
 from lab_lib.models.hub import find_source
-try:
-    source = find_source(*sys.argv[1:])
-    print(json.dumps([source.name, str(source.folder), source.revision]))
-except LabError as error:
-    print(json.dumps(str(error)))
+def find(words):
+    try:
+        source = find_source(*words)
+    except LabError as error:
+        return str(error)
+    return [source.name, str(source.folder), source.revision]
+print(json.dumps([find(words.split("@")) for words in sys.argv[1:]]))
 """
 LOAD = """
 import json, sys
@@ -44,7 +46,10 @@ def tiny(tmp_path_factory) -> Path:
 
 
 def client(script: str, *arguments: str, cache: Path, endpoint: str, offline: bool = False):
-    """Run a script in a new process that sees one hub and one cache, and return the JSON of its last line."""
+    """Run a script in a new process that sees one hub and one cache, and return the JSON of its last line.
+
+    FIND takes names of models, each with its revision after an @, and returns what was found, or why nothing.
+    """
     hidden = ("HF_HUB_OFFLINE", "HF_TOKEN", "HF_HUB_CACHE", "TRANSFORMERS_OFFLINE")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
@@ -58,12 +63,12 @@ def client(script: str, *arguments: str, cache: Path, endpoint: str, offline: bo
 def test_download_cache_and_offline_reuse(tiny, tmp_path):
     (tiny / "pytorch_model.bin").write_bytes(b"a pickle")
     with HubServer({"lab/tiny": HubRepo({"main": tiny})}) as server:
-        first = client(FIND, "lab/tiny", cache=tmp_path, endpoint=server.url)
+        (first,) = client(FIND, "lab/tiny", cache=tmp_path, endpoint=server.url)
         asked = list(server.requests)
-        again = client(FIND, "lab/tiny", cache=tmp_path, endpoint=server.url)
+        (again,) = client(FIND, "lab/tiny", cache=tmp_path, endpoint=server.url)
         fetched_again = [path for path in server.requests[len(asked) :] if path.startswith("GET") and "resolve" in path]
         before = len(server.requests)
-        offline = client(FIND, "lab/tiny", cache=tmp_path, endpoint=server.url, offline=True)
+        (offline,) = client(FIND, "lab/tiny", cache=tmp_path, endpoint=server.url, offline=True)
         assert len(server.requests) == before
     (tiny / "pytorch_model.bin").unlink()
     assert first[0] == "lab/tiny" and first[2] == commit_of(tiny)
@@ -79,11 +84,9 @@ def test_download_cache_and_offline_reuse(tiny, tmp_path):
 def test_a_revision_is_what_was_asked_for(tiny, tmp_path):
     old = tiny_llama(tmp_path / "old", seed=5)
     with HubServer({"lab/tiny": HubRepo({"main": tiny, "v1": old})}) as server:
-        cache = tmp_path / "cache"
-        tagged = client(FIND, "lab/tiny", "v1", cache=cache, endpoint=server.url)
-        pinned = client(FIND, "lab/tiny", commit_of(old), cache=cache, endpoint=server.url)
-        newest = client(FIND, "lab/tiny", cache=cache, endpoint=server.url)
-        missing = client(FIND, "lab/tiny", "v9", cache=cache, endpoint=server.url)
+        asked = ("lab/tiny@v1", f"lab/tiny@{commit_of(old)}", "lab/tiny", "lab/tiny@v9")
+        found = client(FIND, *asked, cache=tmp_path / "cache", endpoint=server.url)
+        tagged, pinned, newest, missing = found
     assert tagged[2] == pinned[2] == commit_of(old)
     assert newest[2] == commit_of(tiny)
     assert missing == "lab/tiny: the repository has no revision 'v9'"
@@ -92,10 +95,8 @@ def test_a_revision_is_what_was_asked_for(tiny, tmp_path):
 def test_not_there_and_gated(tiny, tmp_path):
     repos = {"lab/gated": HubRepo({"main": tiny}, gated=True), "lab/broken": HubRepo({"main": tiny}, broken=True)}
     with HubServer(repos) as server:
-        absent = client(FIND, "lab/tny", cache=tmp_path, endpoint=server.url)
-        typo = client(FIND, "lab-tinny", cache=tmp_path, endpoint=server.url)
-        gated = client(FIND, "lab/gated", cache=tmp_path, endpoint=server.url)
-        broken = client(FIND, "lab/broken", cache=tmp_path, endpoint=server.url)
+        asked = ("lab/tny", "lab-tinny", "lab/gated", "lab/broken")
+        absent, typo, gated, broken = client(FIND, *asked, cache=tmp_path, endpoint=server.url)
     assert absent == "lab/tny: no such folder here and no such public repository on the hub"
     assert typo.endswith("; did you mean 'lab-tiny'?")
     assert broken == f"lab/broken: the hub ({server.url}) answered with status 418, and it is not in the cache"
@@ -106,8 +107,8 @@ def test_offline_and_unreachable_without_a_cached_copy(tmp_path):
     with socket.socket() as unused:  # bound, not listening: connections are refused
         unused.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        offline = client(FIND, "lab/tiny", cache=tmp_path, endpoint=endpoint, offline=True)
-        refused = client(FIND, "lab/tiny", cache=tmp_path, endpoint=endpoint)
+        (offline,) = client(FIND, "lab/tiny", cache=tmp_path, endpoint=endpoint, offline=True)
+        (refused,) = client(FIND, "lab/tiny", cache=tmp_path, endpoint=endpoint)
     assert offline == "lab/tiny: the hub is switched off (HF_HUB_OFFLINE=1), and it is not in the cache"
     assert refused == f"lab/tiny: the hub ({endpoint}) cannot be reached, and it is not in the cache"
 

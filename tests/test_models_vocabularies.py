@@ -1,4 +1,4 @@
-"""Vocabularies in the shapes of well-known models: each is loaded, trained, saved, loaded again, merged and decoded.
+"""Vocabularies in the shapes of well-known models: each is loaded, and one of each kind trained, merged and decoded.
 
 What differs is the padding token: declared, spare, or none, so that EOS pads.
 """
@@ -76,12 +76,19 @@ def examples_of(tokenizer):
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_a_vocabulary_has_a_token_that_pads(name, tmp_path):
+    config = ModelConfig(str(base_folder(name, tmp_path / "base")), quantisation="none", dtype="fp32")
+    loaded = load_model(config, for_training=True)
+    assert loaded.choices["pad token"].value == MODELS[name][1], loaded.choices["pad token"].reason
+    assert len(loaded.tokenizer) <= loaded.model.get_input_embeddings().weight.shape[0]
+
+
+# One for each kind of token that pads: declared, an added one to spare, <unk>, an ordinary one, EOS; and an encoder.
+@pytest.mark.parametrize("name", ["gemma", "llama3", "llama2", "gpt2", "no token to spare", "t5"])
 def test_a_vocabulary_is_trained_saved_merged_and_decoded(name, tmp_path):
     base, adapter = base_folder(name, tmp_path / "base"), tmp_path / "run" / "adapter"
     config = ModelConfig(str(base), quantisation="none", dtype="fp32")
     loaded = load_model(config, for_training=True)
-    assert loaded.choices["pad token"].value == MODELS[name][1], loaded.choices["pad token"].reason
-    assert len(loaded.tokenizer) <= loaded.model.get_input_embeddings().weight.shape[0]
     model, _ = attach_lora(loaded.model, LoraConfig(rank=4, dropout=0.0))
     training_mode(model, gradient_checkpointing=False)
     ids = {"pad": loaded.tokenizer.pad_token_id, "eos": loaded.tokenizer.eos_token_id}

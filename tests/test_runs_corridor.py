@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import re
 import resource
 import shutil
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
+from command_line import lab
 from talking import talk
 from tiny_corpus import change, write_tiny_corpus
 from tiny_models import tiny_llama
@@ -40,10 +40,9 @@ def settings(places: tuple[Path, Path]) -> list[str]:
 def finished(places, tmp_path_factory) -> Path:
     """A finished run."""
     out = tmp_path_factory.mktemp("runs") / "run"
-    command = [sys.executable, "-m", "lab_lib", "run", "town-qlora-cpu", *settings(places), "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{out}\n"  # the run folder is the only thing on stdout
+    with redirect_stdout(io.StringIO()) as printed:
+        assert lab("run", "town-qlora-cpu", *settings(places), "--out", out) == 0
+    assert printed.getvalue() == f"{out}\n"  # the run folder is the only thing on stdout
     return out
 
 
@@ -257,18 +256,14 @@ def test_a_folder_that_cannot_be_written_stops_the_run_in_one_line(places, cli):
     assert code == 2 and "/proc/lab-run" in err and "cannot write" in err
 
 
-def test_a_full_disk_stops_the_run_in_one_line_and_leaves_no_half_adapter(places, tmp_path):
-    """Files may grow to 40 kB in this process: the adapter and its checkpoint do not fit."""
-    out = tmp_path / "run"
-    command = [sys.executable, "-m", "lab_lib", "train", "town-qlora-cpu", *settings(places), "--out", str(out)]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)),
-    )
-    assert done.returncode == 2, done.stderr
-    assert "cannot write" in done.stderr and "Traceback" not in done.stderr
+def test_a_full_disk_stops_the_run_in_one_line_and_leaves_no_half_adapter(places, tmp_path, cli):
+    """Files may grow to 40 kB in this process for a while: the adapter and its checkpoint do not fit."""
+    out, (soft, hard) = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))
+    try:
+        code, _, error = cli("train", "town-qlora-cpu", *settings(places), "--out", out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 2 and "cannot write" in error and "Traceback" not in error
     assert not (out / "adapter").exists()
     assert read_json(out / "status.json")["state"] == "failed"

@@ -85,6 +85,7 @@ def test_an_adapter_that_is_saved_empty_is_not_left_behind(trained, tmp_path):
     assert not (tmp_path / "run" / "adapter").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns(trained, tmp_path):
     """batch_size is that of all processes together, and the mean is over the supervised tokens of all of them."""
     from safetensors.torch import load_file

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from command_line import lab
-from hub_server import HubRepo, HubServer, commit_of
+from hub_server import commit_of
 from safetensors.torch import load_file, save_file
 from tiny_corpus import write_tiny_corpus
 from tiny_models import tiny_llama
@@ -253,24 +253,33 @@ def test_a_big_file_is_read_once_until_its_inode_changes(tmp_path, monkeypatch):
     assert hash_of(file, first)["sha256"] == sha256(file) != first["sha256"]
 
 
+MOVED = """
+import os, sys
+from pathlib import Path
+from hub_server import HubRepo, HubServer
+old, new, run, *common = map(str, sys.argv[1:])
+with HubServer({"lab/tiny": HubRepo({"main": Path(old)})}) as hub:
+    os.environ["HF_ENDPOINT"] = hub.url
+    from command_line import lab
+    train = ("train", "town-qlora-cpu", *common, "--out", run)
+    assert lab(*train) == 0
+    hub.repos["lab/tiny"] = HubRepo({"main": Path(new), "old": Path(old)})
+    sys.exit(lab(*train) or lab("decode", run) or lab("evaluate", run))
+"""
+
+
 def test_a_hub_model_stays_at_the_commit_it_had(made, tmp_path):
-    """The branch moves between two commands on one run; the second one still decodes with the first commit."""
-    new = tiny_llama(tmp_path / "new", seed=1)
-    environment = {**os.environ, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "0"}
-    common = [f"data.corpus={made / 'corpus'}", "model.name=lab/tiny", *QUICK]
+    """The branch moves between two commands on one run; the second one still decodes with the first commit.
 
-    def call(hub: HubServer, *arguments: object) -> None:
-        command = [sys.executable, "-m", "lab_lib", *map(str, arguments)]
-        done = subprocess.run(command, env={**environment, "HF_ENDPOINT": hub.url}, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-
-    out, train = tmp_path / "run", ("train", "town-qlora-cpu", *common, "--out", tmp_path / "run")
-    with HubServer({"lab/tiny": HubRepo({"main": made / "model"})}) as hub:
-        call(hub, *train)
+    One process of its own for all commands: where the hub is, is read when its library is imported.
+    """
+    new, out = tiny_llama(tmp_path / "new", seed=1), tmp_path / "run"
+    words = [made / "model", new, out, f"data.corpus={made / 'corpus'}", "model.name=lab/tiny", *QUICK]
+    places = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "0", "PYTHONPATH": places}
+    command = [sys.executable, "-c", MOVED, *map(str, words)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     first = commit_of(made / "model")
     assert read_json(out / "inputs.json")["model"]["revision"] == first
-    with HubServer({"lab/tiny": HubRepo({"main": new, "old": made / "model"})}) as hub:
-        call(hub, *train)
-        call(hub, "decode", out)
-        call(hub, "evaluate", out)
     assert read_json(out / "record.json")["config"]["model"]["revision"] == first

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ ON_TEST = {f"calls-{name}-cpu" for name in ("add-skill", "learning-curve", "rena
 EXPERIMENTS = ("lora-modules-cpu", "lora-rank-cpu", "learning-rate-cpu", "formats-cpu", "methods-cpu", "model-size-cpu")
 
 
+@cache
 def runs(name: str) -> list[RunConfig]:
     return [member.config for member in SWEEPS[name].members] if name in SWEEPS else [load_recipe(name)]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import io
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import pytest
+from command_line import lab
 from talking import talk
 from test_runs_corridor import QUICK
 from tiny_corpus import write_tiny_corpus
@@ -36,11 +37,9 @@ def settings(corpus: Path, model: Path) -> list[str]:
 def finished(corpus, base, tmp_path_factory) -> tuple[Path, str]:
     """A finished QLoRA run of a recipe made for decoders, with nothing changed but the model; and what it said."""
     out = tmp_path_factory.mktemp("runs") / "run"
-    command = [sys.executable, "-m", "lab_lib", "run", "town-qlora-cpu", *settings(corpus, base), "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{out}\n"
-    return out, done.stderr
+    with redirect_stderr(io.StringIO()) as said:
+        assert lab("run", "town-qlora-cpu", *settings(corpus, base), "--out", out) == 0
+    return out, said.getvalue()
 
 
 def test_a_decoders_recipe_runs_with_an_encoder_decoder_and_says_what_it_changed(finished):
@@ -144,6 +143,7 @@ def test_a_small_model_learns_the_replies_by_heart_and_when_to_stop(corpus, tmp_
     assert all(reply[-1] == 2 for reply in replies)
 
 
+@pytest.mark.slow
 def test_a_sweep_over_both_kinds_of_model_keeps_each_ones_format(corpus, tmp_path, cli):
     recipe, out = tmp_path / "both.yaml", tmp_path / "sweep"
     models = (

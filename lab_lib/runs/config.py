@@ -109,7 +109,8 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> RunConfig:
     alone = recipe_values(name)
     if not alone.keys() >= {knob.name for knob in fields(RunConfig)} and "sweep" not in alone:
         # A recipe that contradicts itself; the config of a run names every setting, and an assignment may mend it.
-        given += [key for key in keys_of(alone) if key in idle_settings(read_recipe(name))]
+        idle = idle_settings(read_recipe(name))
+        given += [key for key in keys_of(alone) if key in idle]
     refuse_without_effect(wishes(config, given), idle_settings(config))
     return config
 

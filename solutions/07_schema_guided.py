@@ -37,7 +37,7 @@ retriever = Retriever(train.documents, train.exemplars, RetrievalConfig(exemplar
 say = Console(force_terminal=False, force_jupyter=False, width=96)  # plain lines below a cell
 
 # %%
-for one in retriever.found(Query("May I keep that book until Friday?"), 3):
+for one in retriever.found(Query("My bin was not emptied today"), 3):
     print(f"{one.rank}. {one.exemplar.utterance!r} means {one.exemplar.target_name}")
 
 # %% [markdown]

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from lab_lib.cli.console import console, print_line, safe_console
+from lab_lib.cli.understand_states import states
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(states)
 Corpus = Annotated[
     str, typer.Argument(help="desk, skills, town, multiwoz22, sgd, or a folder of exemplars or in the layout of SGD.")
 ]

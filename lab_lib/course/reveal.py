@@ -18,6 +18,7 @@ NAMES = {
     "04": "04_qlora",
     "05": "05_state_and_calls",
     "06": "06_function_calling",
+    "07": "07_schema_guided",
     "20": "20_bigger_models",
     "21": "21_clusters",
     "22": "22_structure",

@@ -10,8 +10,10 @@ from module_files import CITIES, EXEMPLARS, FUNCTIONS, write_module
 
 from lab_lib.errors import LabError
 from lab_lib.exemplars.corpus import load_exemplars
+from lab_lib.exemplars.lint import lint
 from lab_lib.exemplars.recognise import Recogniser
 from lab_lib.exemplars.recognisers import Entry, read_recognisers, write_recognisers
+from lab_lib.understand.convert import write_corpus
 
 SHAPES = {one["name"]: {"description": one["description"], **one["parameters"]} for one in FUNCTIONS}
 FORMS = {
@@ -88,6 +90,9 @@ def test_exemplars_and_recognisers_are_read_and_what_is_not_is_counted(tmp_path:
         "origin": ("York", "New York"),
         "destination": ("York", "New York"),
     }
+    written = load_exemplars(str(write_corpus(corpus, tmp_path / "written", None, None, 0)))
+    assert written.recognisers == corpus.recognisers and written.part("train").exemplars == part.exemplars
+    assert [one.message for one in lint({"train": part}).findings] == []
     assert load_exemplars(str(write_module(tmp_path / "sgd", SCHEMA, None, None))).part("train").functions
 
 

@@ -68,7 +68,7 @@ def test_convert_and_index_a_corpus(tmp_path: Path, capsys):
     settings = (f"corpus={tmp_path / 'town'}", "retrieval.exemplars=keyword", "retrieval.descriptions=tfidf")
     assert lab("understand", "index", *settings, "--out", tmp_path / "index") == 0
     retriever, functions = load_index(tmp_path / "index")
-    assert len(retriever.exemplars) == 40 and len(functions) == 8
+    assert len(retriever.exemplars) == 40 + 3 and len(functions) == 8  # with those that ask for nothing
 
 
 def test_prompts_that_miss_the_function_are_refused():

@@ -64,6 +64,7 @@ def test_a_folder_that_is_no_trained_run_is_refused(tmp_path: Path, capsys):
     for run, words, message in (
         (tmp_path / "none", (), "config.yaml: no such file"),
         (skills, (), "has prepared no index; train it first"),
+        (skills, ("--schema", "desk", "--none-below", "0.5"), "a run chooses none itself"),
         (skills, ("--schema", "desk"), "only runs of the task schema_guided answer here"),
     ):
         assert lab("understand", "ask", run, "hi", *words) == 2

@@ -10,9 +10,10 @@ import typer
 
 from lab_lib.cli.console import console, print_line, safe_console
 from lab_lib.cli.understand_ask import add, ask
+from lab_lib.cli.understand_states import states
 
 app = typer.Typer(no_args_is_help=True)
-for verb in (ask, add):
+for verb in (ask, add, states):
     app.command()(verb)
 Corpus = Annotated[
     str, typer.Argument(help="desk, skills, town, multiwoz22, sgd, or a folder of exemplars or in the layout of SGD.")

@@ -55,6 +55,8 @@ def ask(
     if len(runs) > 1:
         raise LabError(f"{len(words)} words: put what is said in quotes, after the run folder")
     run = runs[0] if runs else None
+    if run is not None and none_below is not None:
+        raise LabError("--none-below: a run chooses none itself; leave it out")
     converter = open_converter(run, schemas_of(run, schema), sets, none_below)
     found = converter.understand(text, Context(frame, slot))
     out = safe_console(highlight=False, soft_wrap=True)

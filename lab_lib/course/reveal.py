@@ -20,6 +20,7 @@ NAMES = {
     "04": "04_qlora",
     "05": "05_state_and_calls",
     "06": "06_function_calling",
+    "07": "07_schema_guided",
     "08": "08_emotion",
     "09": "09_dataflow",
     "20": "20_bigger_models",

@@ -68,7 +68,7 @@ def user_turns(dialogue: Mapping[str, Any], where: str, called: Names) -> Iterat
         )
         if len(active) == 1:
             before = states.get(active[0]["service"], {})
-            made = _with_frame(made, active[0], names[0], Context(next(reversed(seen), ""), _asked(system)), before)
+            made = _with_frame(made, active[0], names[0], Context(next(reversed(seen), ""), asked_slot(system)), before)
         yield made
         for name in names:
             seen.pop(name, None)  # so that the last one is the one that is open
@@ -119,7 +119,7 @@ def _said(frame: Frame, before: Mapping[str, Any]) -> dict[str, tuple[str, ...]]
     return {slot_name(service, slot): found for slot, found in told.items() if found}
 
 
-def _asked(system: Mapping[str, Any] | None) -> str:
+def asked_slot(system: Mapping[str, Any] | None) -> str:
     """Return the slot that the system asked for; "" where it asked for none or for several."""
     asked = list(dict.fromkeys(act["slot"] for _, act in _acts(system, "REQUEST")))
     return asked[0] if len(asked) == 1 else ""

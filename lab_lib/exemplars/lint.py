@@ -83,7 +83,7 @@ def exemplar_faults(one: AnnotatedExemplar, functions: Skills) -> Iterator[str]:
         if slot not in known:
             has = nearest(slot, known) if known else "; it has none"
             yield f"{one.target_name} has no slot '{slot}'{has}"
-        elif slot not in one.target_arguments:
+        elif slot not in one.target_arguments and slot not in one.spoken:  # a template alone has words, and no values
             yield f"the template has <{slot}>, the arguments have none"
     for slot, values in one.target_arguments.items():
         if slot in known:

@@ -96,9 +96,12 @@ class TfidfRanker:
 
     def nearest_others(self, places: np.ndarray) -> np.ndarray:
         """Return for some texts the cosine with the text most like each, itself left out."""
-        cosines = (self.table[:, places].T @ self.table).toarray()
-        cosines[np.arange(len(places)), places] = -1.0
-        return cosines.max(axis=1)
+        found = []
+        for place in places:
+            cosines = (self.table[:, [place]].T @ self.table).toarray()[0]
+            cosines[place] = -1.0
+            found.append(cosines.max())
+        return np.array(found)
 
 
 def _best(scores: np.ndarray, k: int) -> list[int]:

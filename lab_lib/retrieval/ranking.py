@@ -50,7 +50,7 @@ def fuse(rankings: Sequence[np.ndarray], k: int, constant: int) -> np.ndarray:
     return padded(fused, k)
 
 
-def without(ranking: np.ndarray, own: Sequence[int], k: int) -> np.ndarray:
+def without(ranking: np.ndarray, own: Sequence[int] | np.ndarray, k: int) -> np.ndarray:
     """Return k places of each row with one place of its own left out: an item is no neighbour of itself.
 
     >>> without(np.array([[4, 1, 2], [3, 0, 1]]), [1, -1], 2)

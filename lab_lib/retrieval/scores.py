@@ -12,7 +12,7 @@ import numpy as np
 
 from lab_lib.exemplars.schema_functions import Document
 from lab_lib.exemplars.types import AnnotatedExemplar
-from lab_lib.retrieval.ranking import NOWHERE
+from lab_lib.retrieval.ranking import NOWHERE, without
 from lab_lib.retrieval.retriever import Query, Retriever
 
 SAMPLE = 1000  # exemplars from which the usual likeness is taken
@@ -75,11 +75,10 @@ def usual_likeness(retriever: Retriever) -> float:
     places = np.sort(np.random.default_rng(0).permutation(count)[:SAMPLE])
     if retriever.config.exemplars == "tfidf":
         return float(np.quantile(retriever.tfidf.nearest_others(places), SELDOM))
+    vectors = retriever.vectors.at(places)
+    others = without(retriever.vectors.rank_vectors(vectors, 2), places, 1)[:, 0]
     width = retriever.encoder.width
-    every = retriever.vectors.at(np.arange(count))[:, :width]
-    cosines = every[places] @ every.T
-    cosines[np.arange(len(places)), places] = -1.0
-    return float(np.quantile(cosines.max(axis=1), SELDOM))
+    return float(np.quantile((vectors * retriever.vectors.at(others))[:, :width].sum(axis=1), SELDOM))
 
 
 def _exemplar_scores(retriever: Retriever, query: Query, places: np.ndarray) -> np.ndarray:

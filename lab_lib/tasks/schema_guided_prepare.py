@@ -88,10 +88,13 @@ def make_prepared(
 
 
 def _recall(retriever: Retriever, items: Sequence[GuidedItem], wanted: Wanted, split: str, least: float) -> str:
-    """Return a line on how many prompts have the right function; raise LabError for fewer than are wanted."""
-    asking = [item.exemplar for item in items if not item.kind]
+    """Return a line on how many prompts have the right function; raise LabError for fewer than are wanted.
+
+    As in find-k, functions that have no exemplar in the index are left aside.
+    """
+    asking = [item.exemplar for item in items if item.known and not item.kind]
     if not asking:
-        return f"{split}: no utterance that means a function"
+        return f"{split}: no utterance that means a function with exemplars"
     near = wanted.exemplars if wanted.choice == "nearest" else 0
     found = retrieve(retriever, asking, wanted.descriptions, near)
     recall = require_recall(found, wanted.descriptions, near, least, split)

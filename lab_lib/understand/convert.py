@@ -7,6 +7,7 @@ from pathlib import Path
 from lab_lib.errors import LabError
 from lab_lib.exemplars.corpus import ExemplarCorpus
 from lab_lib.exemplars.files import EXEMPLARS, FUNCTIONS, write_exemplars, write_functions
+from lab_lib.exemplars.recognisers import RECOGNISERS, write_recognisers
 from lab_lib.exemplars.select import at_most
 
 
@@ -23,4 +24,6 @@ def write_corpus(corpus: ExemplarCorpus, out: Path, per_function: int | None, no
         without = list(part.nones) if nones is None else at_most(part.nones, nones, seed)
         write_exemplars(out / split / EXEMPLARS, [*kept, *without])
         write_functions(out / split / FUNCTIONS, part.functions)
+    if corpus.recognisers.by_name:
+        write_recognisers(out / RECOGNISERS, corpus.recognisers)
     return out

@@ -23,12 +23,11 @@ from lab_lib.retrieval.retriever import Query
 from lab_lib.retrieval.scores import ScoredDocument, ScoredExemplar, scored_documents, scored_exemplars
 from lab_lib.texts import is_blank
 from lab_lib.understand.module import Module, require_apart
-from lab_lib.understand.readings import fitting, read_slots, same_words
+from lab_lib.understand.readings import NEAR, fitting, read_slots, same_words
 from lab_lib.understand.understood import Evidence, Likely, Reading, SeenDescription, SeenExemplar, Understood
 
 LONGEST = 2000  # characters of an utterance
 SCALE = EmbedderConfig.scale  # cosines are multiplied by it before they become probabilities, as when embedders learn
-NEAR = 64  # exemplars that are ranked for their templates; others come behind them as they stand in the index
 BY_RETRIEVAL = "retrieval"
 NOTHING = "Nothing was asked for that these functions do."
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lab_lib.calls.skills.skill import Skills
 from lab_lib.config import as_dict
 from lab_lib.errors import LabError
 from lab_lib.exemplars.corpus import ExemplarCorpus
@@ -88,12 +87,6 @@ def prompt_costs(
     """Return the tokens of each function and each exemplar as they stand in the prompts of the task schema_guided."""
     lines = [function_line(name, functions[name]) for name in names]
     return Costs.of(lines, [exemplar_text(one, Style()) for one in exemplars], count)
-
-
-def functions_of(corpus: ExemplarCorpus, config: IndexConfig) -> Skills:
-    """Return the functions of the index split and those that only the queries' split has."""
-    known = corpus.part(config.index).functions
-    return Skills([*known.values(), *(s for n, s in corpus.part(config.queries).functions.items() if n not in known)])
 
 
 def write_found(found: KFound, out: Path) -> Path:

@@ -26,6 +26,7 @@ from lab_lib.understand.align import align
 from lab_lib.understand.understood import Reading
 
 COUNTED = 100  # whole numbers below it are read as words
+NEAR = 64  # exemplars whose templates are looked at; of all of them the values are known
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def read_slots(
     """Return what an utterance says of the slots of a function. `near` are exemplars of it, the nearest first."""
     parameters = {one.name: one for one in skill.function.parameters}
     readers = {name: reader_of(skill, one, near, recognisers) for name, one in parameters.items()}
-    spans = template_spans(utterance, near, parameters)
+    spans = template_spans(utterance, near[:NEAR], parameters)
     found = [one for name, where in spans.items() for one in _placed(utterance, parameters[name], where, readers[name])]
     taken = [(one.start, one.end) for one in found]
     open_slots = {name: readers[name] for name in parameters if name not in {one.slot for one in found}}

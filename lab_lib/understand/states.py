@@ -1,0 +1,160 @@
+"""Dialogue states from one utterance at a time: the function that is open, and its slots as they are said.
+
+The services of a dialogue are given, as in the official task. A turn that means no function goes on with the one that
+is open. What a service was told stays. Requested slots are not predicted, and what a user accepts without saying it
+("yes, that one") is not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab_lib.calls.skills.skill import Skills
+from lab_lib.evaluation.sgd_dialogues import frames_of
+from lab_lib.exemplars.dialogues import asked_slot
+from lab_lib.exemplars.schema_functions import slot_name
+from lab_lib.exemplars.types import NONE, Context
+from lab_lib.retrieval.retriever import Retriever
+from lab_lib.tasks.schema_guided_retrieval import shown_for
+from lab_lib.tasks.schema_guided_text import (
+    Question,
+    Said,
+    Shown,
+    Style,
+    function_question,
+    offered,
+    read_function,
+    read_slots,
+    slot_questions,
+)
+from lab_lib.understand.apis import Api, offered_functions
+
+Ask = Callable[[Sequence[Question]], Sequence[str]]  # questions -> the model's answers
+Dialogue = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What answers: exemplars, both k, what prompts show, and the model."""
+
+    retriever: Retriever
+    exemplars: int
+    style: Style
+    ask: Ask
+
+
+@dataclass
+class _Tracker:
+    """What is known of one dialogue after some of its turns."""
+
+    dialogue: Dialogue
+    apis: Mapping[str, Api]
+    functions: Skills
+    open: str = ""
+    intents: dict[str, str] = field(default_factory=dict)
+    values: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    frames: list[list[dict[str, Any]]] = field(default_factory=list)
+
+    def said(self, turn: Mapping[str, Any], system: Mapping[str, Any] | None) -> Said:
+        """Return a user turn with the function that is open and the slot that was asked for."""
+        slot = asked_slot(system)
+        if slot and self.open:
+            api = self.apis[self.open]
+            slot = api.parameters.get(slot_name(api.service, slot), "")
+        return Said(turn["utterance"], Context(self.open, slot if self.open else ""), str(self.dialogue["dialogue_id"]))
+
+    def add(self, found: Mapping[str, tuple[Any, ...]]) -> None:
+        """Take what a turn says of the slots of the open function."""
+        api = self.apis[self.open]
+        self.intents[api.service] = api.intent
+        state = self.values.setdefault(api.service, {})
+        state.update({api.slots[slot]: [str(value) for value in values] for slot, values in found.items()})
+
+    def close_turn(self, turn: Mapping[str, Any], where: str) -> None:
+        """Write the frames of a turn: the services that the reference has there."""
+        self.frames.append([
+            {"service": name, "state": {"active_intent": self.intents.get(name, "NONE"), "requested_slots": [],
+             "slot_values": {slot: list(texts) for slot, texts in self.values.get(name, {}).items()}}}
+            for name in (frame["service"] for frame in frames_of(turn, where))
+        ])  # fmt: skip
+
+    def predicted(self) -> dict[str, Any]:
+        """Return the dialogue in the official format."""
+        given = iter(self.frames)
+        turns = [
+            {"speaker": turn["speaker"], "utterance": turn["utterance"]}
+            | ({"frames": next(given)} if turn["speaker"] == "USER" else {})
+            for turn in self.dialogue["turns"]
+        ]
+        return {**{name: self.dialogue[name] for name in ("dialogue_id", "services")}, "turns": turns}
+
+
+def predict_states(
+    dialogues: Mapping[str, Dialogue], apis: Mapping[str, tuple[Api, ...]], asking: Asking
+) -> dict[str, dict[str, Any]]:
+    """Return {id: the dialogue with the states that are understood}; all dialogues are asked about turn by turn."""
+    trackers = {}
+    for key, dialogue in dialogues.items():
+        here = [api for name in dialogue["services"] for api in apis[name]]
+        trackers[key] = _Tracker(dialogue, {api.skill.name: api for api in reversed(here)}, offered_functions(here))
+    rounds = {key: list(_user_turns(dialogue)) for key, dialogue in dialogues.items()}
+    for number in range(max(map(len, rounds.values()), default=0)):
+        live = [(trackers[key], *turns[number]) for key, turns in rounds.items() if number < len(turns)]
+        _ask_round(live, asking)
+        for tracker, turn, _ in live:
+            tracker.close_turn(turn, f"dialogue {tracker.dialogue['dialogue_id']}")
+    return {key: tracker.predicted() for key, tracker in trackers.items()}
+
+
+def _user_turns(dialogue: Dialogue) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
+    """Yield (user turn, system turn before it)."""
+    before = None
+    for turn in dialogue["turns"]:
+        if turn["speaker"] == "USER":
+            yield turn, before
+        else:
+            before = turn
+
+
+def _ask_round(live: Sequence[tuple[_Tracker, Mapping[str, Any], Mapping[str, Any] | None]], asking: Asking) -> None:
+    """Ask about one user turn of each dialogue: the function of all, then the slots of all."""
+    said = [tracker.said(turn, system) for tracker, turn, system in live]
+    found = shown_for(
+        asking.retriever, [_known(one, t) for one, (t, *_) in zip(said, live, strict=True)], 1, asking.exemplars
+    )
+    shown = [_worded(one, tracker) for one, (tracker, *_) in zip(found, live, strict=True)]
+    asked = [
+        function_question(one, offer, tracker.functions, asking.style)
+        for one, offer, (tracker, *_) in zip(said, shown, live, strict=True)
+    ]
+    for text, offer, (tracker, *_) in zip(asking.ask(asked), shown, live, strict=True):
+        name = read_function(text, offer, asking.style)
+        tracker.open = tracker.open if name == NONE else name
+    rows: list[tuple[_Tracker, Question]] = []
+    for one, offer, (tracker, *_) in zip(said, shown, live, strict=True):
+        if tracker.open:
+            skill = tracker.functions[tracker.open]
+            rows += [(tracker, question) for question in slot_questions(one, offer, skill, asking.style)]
+    texts = asking.ask([question for _, question in rows]) if rows else []
+    for text, (tracker, question) in zip(texts, rows, strict=True):
+        skill = tracker.functions[tracker.open]
+        tracker.add(read_slots(text, question, skill, asking.style))
+
+
+def _known(said: Said, tracker: _Tracker) -> Said:
+    """Return what was said with the open function as the index calls it."""
+    frame = tracker.apis[tracker.open].known if tracker.open else ""
+    return Said(said.utterance, Context(frame, ""), said.key)
+
+
+def _worded(found: Shown, tracker: _Tracker) -> Shown:
+    """Return what is shown of a dialogue: all its functions, and the exemplars of these in their wording."""
+    by_known = {api.known: api for api in tracker.apis.values()}
+
+    def own(exemplars: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(by_known[one.target_name].worded(one) for one in exemplars if one.target_name in by_known)
+
+    exemplars = own(found.exemplars)
+    return Shown(offered(list(tracker.functions), exemplars), exemplars, own(found.pool))

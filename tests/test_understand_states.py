@@ -1,0 +1,85 @@
+"""Dialogue states from single utterances: what is carried over, and other wordings of a schema."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from command_line import lab
+from exemplar_dialogues import SCHEMA, frame, user
+
+from lab_lib.config import to_yaml
+from lab_lib.evaluation.sgd import SgdScorer
+from lab_lib.exemplars.make import make_exemplar
+from lab_lib.exemplars.schema_functions import Names
+from lab_lib.exemplars.types import UNKNOWN
+from lab_lib.retrieval.config import RetrievalConfig
+from lab_lib.retrieval.retriever import Retriever
+from lab_lib.runs.config import load_recipe
+from lab_lib.tasks.schema_guided_text import Style
+from lab_lib.understand.apis import apis_of
+from lab_lib.understand.measure_states import Measured, StatesConfig, as_json, table_rows
+from lab_lib.understand.states import Asking, predict_states
+
+NAMES = Names.of([SCHEMA], "here")
+WORDED = copy.deepcopy(SCHEMA)
+for service in WORDED:
+    for one in (*service["slots"], *service["intents"]):
+        one["name"] = f"Other{one['name']}"
+KNOWN = [
+    make_exemplar("a", "a bed in Rome", "find_inn", {"town": ("Rome",)}, UNKNOWN),
+    make_exemplar("b", "book it", "book_inn", {}, UNKNOWN),
+]
+DIALOGUE = {
+    "dialogue_id": "1_00000",
+    "services": ["Inns_1"],
+    "turns": [
+        user("a bed in Ulm", frame("Inns_1", "FindInn", [("INFORM", "town", "Ulm")])),
+        {"speaker": "SYSTEM", "utterance": "With a garden?",
+         "frames": [{"service": "Inns_1", "slots": [],
+                     "actions": [{"act": "REQUEST", "slot": "has_garden", "values": []}]}]},
+        user("yes", frame("Inns_1", "FindInn", state={"town": ["Ulm"], "has_garden": ["True"]})),
+        {"speaker": "SYSTEM", "utterance": "There is one.", "frames": []},
+        user("book it", frame("Inns_1", "BookInn", state={"town": ["Ulm"], "has_garden": ["True"]})),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wording", [None, WORDED])
+def test_states_hold_what_was_said_and_what_still_holds(wording):
+    seen = []
+
+    def ask(questions):
+        """Answer as a perfect model would."""
+        texts = []
+        for question in questions:
+            said = question.messages[-1].text
+            seen.append(said)
+            if not question.function:
+                wanted = "book_inn" if "book it" in said else "find_inn" if "bed" in said else "none"
+                texts.append(next((one for one in question.answers.options if one.endswith(wanted)), "none"))
+            elif question.slot.endswith("town"):
+                texts.append("Ulm" if "Ulm" in said else "null")
+            else:
+                garden = question.slot.endswith("has_garden")
+                texts.append(("affirmed" if "yes" in said else "irrelevant") if garden else "null")
+        return texts
+
+    apis = apis_of(SCHEMA, "here", NAMES, wording)
+    retriever = Retriever((), KNOWN, RetrievalConfig(exemplars="tfidf", descriptions="tfidf"))
+    found = predict_states({"1_00000": DIALOGUE}, apis, Asking(retriever, 2, Style(), ask))
+    scores = SgdScorer({"1_00000": DIALOGUE}, SCHEMA, ["Inns_1"]).score(found, resamples=0)
+    assert scores.metrics["#ALL_SERVICES"]["joint_goal_accuracy"] == 1
+    assert scores.metrics["#ALL_SERVICES"]["active_intent_accuracy"] == 1
+    assert any(text.endswith("yes") and "has_garden" in text for text in seen)
+    measured = Measured(("1_00000",), {"original": (scores, scores)})
+    assert table_rows(measured)[0][:3] == ("original", "all services", "100.0")
+    assert as_json(measured, StatesConfig())["scores"]["original"]["exact"]["metrics"]
+
+
+def test_a_run_of_another_task_is_refused(tmp_path, capsys):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(to_yaml(load_recipe("town-qlora-cpu")))
+    assert lab("understand", "states", folder, "--out", tmp_path / "s.json") == 2
+    assert "expected one of task schema_guided" in " ".join(capsys.readouterr().err.split())

@@ -176,3 +176,18 @@ def test_the_notebooks_of_a_class_lead_to_no_solution(tmp_path, cli, monkeypatch
     write_json(given / "class.json", {"seed": "x"})
     with pytest.raises(LabError, match="expected a whole number 'seed'"):
         reveal("03.1")
+
+
+DRAWN = ("02.7", "02.8", "03.1", "03.2", "04.6", "04.7", "20.8", "22.1", "22.2", "22.3", "22.6", "22.7")
+
+
+@pytest.mark.parametrize("exercise", DRAWN)
+def test_a_class_has_other_inputs_and_the_same_right_answers(exercise, folder, capsys):
+    from lab_lib.course.checks.core import drawn
+
+    usual = drawn(1).random()
+    for seed in (0, 7):
+        write_json(folder / "class.json", {"seed": seed})
+        assert drawn(1).random() != usual
+        check(exercise, right_answers(exercise[:2])[exercise])
+    assert capsys.readouterr().out.count(f"✓ {exercise}") == 2

@@ -159,4 +159,9 @@ def as_dict(config: Any) -> dict[str, Any]:
 
 def to_yaml(config: Any) -> str:
     """Return the resolved config as YAML, keys in the order of the dataclass."""
-    return yaml.safe_dump(as_dict(config), sort_keys=False, allow_unicode=True)
+    return plain_yaml(as_dict(config))
+
+
+def plain_yaml(values: Mapping[str, Any]) -> str:
+    """Return nested values as YAML, keys in their order."""
+    return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))

@@ -233,9 +233,11 @@ check("20.4", training_bytes)
 # %% [markdown]
 # ### Activations
 #
-# What the picture leaves out depends on the batch: for the way back the forward pass keeps the inputs of almost every
-# operation. Korthikanti et al. (2022) count 34 × width values of 2 bytes a token and layer; `lab run RECIPE --dry-run`
-# uses that and adds the logits. PyTorch lets us look: its hooks see every tensor that is kept.
+# What the picture leaves out depends on the batch: for the backward pass the forward pass keeps the inputs of almost every
+# operation. Of each token a Llama layer keeps about 8 rows of its width (inputs, norms, queries, mixed values, residuals),
+# the keys and values, and 4 rows of the feed-forward width, in 2 bytes per value in bf16; the logits add 8 bytes per entry
+# of the vocabulary (the value in fp32, and its gradient). `lab run RECIPE --dry-run` uses this. PyTorch lets us look: its
+# hooks see every tensor that is kept.
 
 # %%
 import time
@@ -244,9 +246,15 @@ from dataclasses import replace
 import torch
 
 from lab_lib.runs.config import load_recipe
-from lab_lib.runs.dry_run import memory_estimate
 from lab_lib.models.hardware import autocast
 from lab_lib.training.lora import LoraConfig, attach_lora
+from lab_lib.training.memory import memory_estimate
+
+
+def layer_bytes(sizes):
+    """Return the bytes that one layer keeps of a token in bf16."""
+    pairs = 2 * sizes["num_key_value_heads"] * sizes["head_dim"]  # a key and a value
+    return 2 * (8 * sizes["hidden_size"] + pairs + 4 * sizes["intermediate_size"])
 
 
 def kept_bytes(model, ids, dtype):
@@ -278,13 +286,13 @@ for name in OURS:
         with autocast("cpu", one.dtype):
             model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
     speed = STEPS * ids.numel() / (time.perf_counter() - start)
-    width, layers = SHAPES[name]["hidden_size"], SHAPES[name]["num_hidden_layers"]
-    formula = 34 * 2 * width * layers + 8 * SHAPES[name]["vocab_size"]
+    sizes = SHAPES[name]
+    formula = layer_bytes(sizes) * sizes["num_hidden_layers"] + 8 * sizes["vocab_size"]
     print(f"{name:10} {summary.total:10,}  {grown / half.numel():10,.0f} B  {formula:12,} B  {speed:13,.0f}")
 
 # %% [markdown]
-# The line of the dry run, for the model and batch of a recipe. Its rule of thumb is 30 to 60 % above what the table shows;
-# it is meant to say whether to try at all.
+# The line of the dry run, for the model and batch of a recipe. On a CPU the sums are the smaller part of what the process
+# takes: Python and its libraries, gradients on the way back, and scratch memory of kernels, as measured on recorded runs.
 
 # %%
 recipe = load_recipe("town-qlora-cpu")
@@ -292,7 +300,7 @@ base = load_model(replace(recipe.model, adapter=None), for_training=True)
 adapted, summary = attach_lora(base.model, recipe.lora)
 print(summary)
 tokens = recipe.training.micro_batch_size * recipe.prompt.max_tokens
-print(memory_estimate(adapted, summary.trainable, tokens, tokens))
+print(memory_estimate(adapted, summary.trainable, tokens, tokens, dtype=base.dtype))
 
 # %% [markdown]
 # For a hub's models the dry run has to fetch them (`lab run llama-7b-gpu --dry-run`). The arithmetic needs their shape only.
@@ -302,15 +310,15 @@ print(memory_estimate(adapted, summary.trainable, tokens, tokens))
 for name, model in (("llama-3.2-1b-gpu", "Llama 3.2 1B"), ("llama-7b-gpu", "LLaMA 7B (2023)")):
     config, sizes = load_recipe(name), SHAPES[model]
     tokens = config.training.micro_batch_size * config.prompt.max_tokens
-    width, layers = sizes["hidden_size"], sizes["num_hidden_layers"]
-    everything, inputs = 34 * 2 * width * layers, 2 * width * layers + 34 * 2 * width
+    width, layers, layer = sizes["hidden_size"], sizes["num_hidden_layers"], layer_bytes(sizes)
+    everything, inputs = layer * layers, 2 * width * layers + layer
     stays = needed(sizes, "QLoRA", config.lora.rank) / 1e9
     for way, kept in (("every activation", everything), ("checkpointing", inputs)):
         moves = tokens * (kept + 8 * sizes["vocab_size"]) / 1e9
         print(f"{name:17} {way:17} {stays:5.1f} GB stay, {moves:5.1f} GB of {tokens:,} tokens")
 
 # %% [markdown]
-# Of the 10.1 GB that the smaller model still moves, 8.4 are logits: 8,192 tokens × 128,256 entries of its vocabulary × 8
+# Of the 9.8 GB that the smaller model still moves, 8.4 are logits: 8,192 tokens × 128,256 entries of its vocabulary × 8
 # bytes. Our trainer computes them at supervised positions only, about a third of the tokens.
 
 # %% [markdown]

@@ -95,3 +95,26 @@ def odd_functions() -> dict[str, Callable[..., Any]]:
         "assertion": fails(AssertionError("mine")), "recursion": fails(RecursionError()), "str": str, "bool": bool,
         "first": lambda first=None, *_, **__: first, "all": lambda *all_, **__: all_,
     }  # fmt: skip
+
+
+def twisted(function: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """Return {name: function}: a right answer, changed in form as students change it."""
+    import torch
+
+    def tensor(got: Any) -> Any:
+        return torch.tensor(got, dtype=torch.float64, requires_grad=True) if _numeric(got) else got
+
+    twists: dict[str, Callable[[Any], Any]] = {
+        "in a list": lambda got: [got], "in a tuple": lambda got: (got, None), "as text": str, "as an array": np.array,
+        "as objects": lambda got: np.array([got], dtype=object), "that requires grad": tensor,
+        "as a generator": lambda got: (one for one in got), "one short": lambda got: got[:-1],
+        "doubled": lambda got: [*got, *got], "with None": lambda got: [None, *got][: len(got)], "as a set": set,
+        "as an iterator": iter, "with a key": lambda got: {"answer": got}, "reversed": lambda got: got[::-1],
+    }  # fmt: skip
+    return {
+        name: (lambda *given, _twist=twist, **more: _twist(function(*given, **more))) for name, twist in twists.items()
+    }
+
+
+def _numeric(got: Any) -> bool:
+    return isinstance(got, (int, float)) or (isinstance(got, (list, np.ndarray)) and np.asarray(got).dtype.kind in "if")

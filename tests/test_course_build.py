@@ -92,9 +92,9 @@ def test_student_and_solution_differ_by_the_marked_parts_only(root):
     student, full = student_notebook(path), solution_notebook(path)
     differing = [(a, b) for a, b in zip(student["cells"], full["cells"], strict=True) if a["source"] != b["source"]]
     assert [a["cell_type"] for a, _ in differing] == ["markdown", "markdown", "code", "markdown"]  # badge, link, stubs
-    assert 'return 2 x."""\n    # YOUR CODE HERE (roughly 1 line)\n    raise NotImplementedError()' in differing[2][0]["source"].replace(
-        "Return", "return"
-    )
+    assert 'return 2 x."""\n    # YOUR CODE HERE (roughly 1 line)\n    raise NotImplementedError()' in differing[2][0][
+        "source"
+    ].replace("Return", "return")
     assert differing[3][0]["source"] == "*Your answer here.*" and "Because of 12." in differing[3][1]["source"]
     assert "return 2 * x" not in json.dumps(student) and "Because" not in json.dumps(student)
     nbformat.validate(nbformat.from_dict(student))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import warnings
 
 import numpy as np
 import pytest
 
-from lab_lib.course import check
+from lab_lib.course import check, show
 from lab_lib.course.checks import labs
+from lab_lib.course.checks.core import WrongAnswer
+from lab_lib.errors import LabError
 from tests.course_answers import complaint, right_answers, wrong_answers
-from tests.odd_answers import odd_functions, odd_values
+from tests.odd_answers import odd_functions, odd_values, twisted
 
 WRONG: dict[str, list[tuple]] = {}
 for lab in labs():
@@ -70,3 +73,38 @@ def test_an_odd_answer_is_refused_in_one_line(exercise):
     for name, answer in (odd_values() | odd_functions()).items():
         title, message = told(exercise, answer).split("\n")  # a second failure would add a hint
         assert title.startswith(f"✗ {exercise} ") and message.startswith("  ") and len(message) < 1000, name
+
+
+# Building models for each of many answers takes a while.
+LONG = {"20.1", "20.8"}
+
+
+@pytest.mark.parametrize("exercise", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in WRONG])
+def test_a_right_answer_in_another_form_is_judged_in_one_line(exercise, capsys):
+    """Right or wrong, but told so: lists for arrays, tensors that require grad, generators, one value too few."""
+    for name, answer in twisted(right_answers(exercise[:2])[exercise]).items():
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+                check(exercise, answer)
+        except WrongAnswer as wrong:
+            title, *message = str(wrong).split("\n")
+            assert title.startswith(f"✗ {exercise} ") and len(message) <= 2 and len(str(wrong)) < 1500, name
+        else:
+            assert capsys.readouterr().out.startswith(f"✓ {exercise} "), name
+
+
+@pytest.mark.parametrize("exercise", [name for lab in labs() for name in getattr(module(lab), "SHOWS", {})])
+def test_what_cannot_be_shown_is_told_in_one_line(exercise):
+    """`show` draws what it can; an answer of a wrong kind ends in no traceback."""
+    needed = len(inspect.signature(module(exercise[:2]).SHOWS[exercise]).parameters)
+    values = odd_values()
+    for name in ("None", "x", "3", "generator", "ragged", "dict", "grad", "hostile", "cyclic", "object"):
+        answer = values[name]
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+                show(exercise, *[answer] * needed)
+        except WrongAnswer as wrong:
+            title, message = str(wrong).split("\n")
+            assert title == f"✗ {exercise} cannot be shown" and len(message) < 1000, name
+        except LabError as error:
+            assert len(str(error)) < 1000, name

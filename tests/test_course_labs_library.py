@@ -143,12 +143,12 @@ def test_the_selectors_are_those_of_the_library():
 
 
 def test_accumulation_and_memory_are_those_of_the_library(tmp_path: Path):
-    from lab_lib.runs.dry_run import memory_estimate
     from lab_lib.training.arguments import training_arguments
     from lab_lib.training.config import TrainConfig
+    from lab_lib.training.memory import ADAM
 
     config = TrainConfig(batch_size=16, micro_batch_size=4)
     for processes in (1, 2, 4):
         arguments = training_arguments(config, tmp_path, 3, "fp32", world=processes)
         assert right_answers("21")["21.3"](16, 4, processes) == arguments.gradient_accumulation_steps
-    assert "16 bytes" in (memory_estimate.__doc__ or "") and right_answers("21")["21.5"](0, 0, 10**9) == 16
+    assert right_answers("21")["21.5"](0, 0, 10**9) == ADAM + 4  # with the fp32 weight

@@ -36,6 +36,17 @@ def test_every_lab_command_is_one_that_lab_takes(words: list[str]) -> None:
     parse(words)
 
 
+def test_every_question_has_a_rubric_line_with_its_points() -> None:
+    page = read_text(ROOT / "docs" / "rubrics.md")
+    parts = re.split(r"^## Lab ", page, flags=re.MULTILINE)[1:]
+    sources = lab_sources(ROOT)
+    assert {"00", "04", "22"} <= {part[:2] for part in parts} <= set(sources)
+    for part in parts:
+        asked = re.findall(r"^# #+ Question (🍇+)", read_text(sources[part[:2]]), re.MULTILINE)
+        assert [int(row) for row in re.findall(r"^\| [^|]+ \| (\d) \|", part, re.MULTILINE)] == list(map(len, asked))
+        assert "Reading:" in part
+
+
 def test_labs_are_listed_and_a_solution_is_revealed(cli) -> None:
     listed, revealed = (cli(*words) for words in commands(TEACHING)[:2])
     assert listed[0] == revealed[0] == 0 and "00_setup" in listed[1] and "def delexicalise" in revealed[1]

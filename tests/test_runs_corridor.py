@@ -17,6 +17,7 @@ from tiny_corpus import change, write_tiny_corpus
 from tiny_models import tiny_llama
 
 from lab_lib.files import read_json, read_jsonl, write_json
+from lab_lib.runs.config import recipe_names
 
 QUICK = [
     "training.steps=4", "training.batch_size=2", "training.micro_batch_size=1", "training.evaluate_every=2",
@@ -160,8 +161,9 @@ def test_chat_answers_in_a_terminal(finished):
 
 def test_recipes_can_be_listed_printed_copied_and_checked(tmp_path, cli):
     listed = cli("recipes", "ls")[1]
-    assert "town-qlora-cpu" in listed and "How wide should an adapter be" in listed
+    assert "lab run town-qlora-cpu" in listed.split("\n")[0] and "How wide should an adapter be" in listed
     assert "cost: 18 runs, 1 at once, 38 minutes" in listed and "cost: not measured" in listed
+    assert max(map(len, listed.splitlines())) <= 80 and all(f"  {name} " in listed for name in recipe_names())
     assert "corpus: town" in cli("recipes", "cat", "town-qlora-cpu")[1]
     assert cli("recipes", "cp", "town-qlora-cpu", tmp_path / "mine.yaml")[0] == 0
     assert cli("recipes", "validate", tmp_path / "mine.yaml", "training.epochs=2")[0] == 0
@@ -175,9 +177,16 @@ def test_recipes_can_be_listed_printed_copied_and_checked(tmp_path, cli):
         (["run", "town-qlora-cp"], "did you mean 'town-qlora-cpu'"),
         (["run", "town-qlora-cpu", "training.lerning_rate=1"], "did you mean 'learning_rate'"),
         (["run", "town-qlora-cpu", "training.steps=many"], "expected int, found 'many'"),
-        (["run", "town-qlora-cpu", "seed=1"], "error: seed=1: unknown key 'seed'"),
+        (["run", "town-qlora-cpu", "seed=1"], "error: seed=1: settings stand in a section; write data.seed=1"),
         (["run", "town-qlora-cpu", "lora.rank=4", "lora.rnak=4"], "error: lora.rnak=4: lora: unknown key 'rnak'"),
-        (["run", "town-qlora-cpu", "--steps=3"], "No such option"),
+        (
+            ["run", "town-qlora-cpu", "--steps=3"],
+            "settings have no dashes; write training.steps=3",
+        ),
+        (["run", "town-qlora-cpu", "--batch-size", "4"], "write training.batch_size=4 or decoding.batch_size=4"),
+        (["run", "town-qlora-cpu", "--nonsense=3"], "No such option"),
+        (["run"], "the first one to try: lab run town-qlora-cpu"),
+        (["run", "town-qlora-cpu", "colour=red"], "error: colour=red: unknown key 'colour'"),
         (["run", "town-qlora-cpu", "prompt.format=turn"], "did you mean 'turns'"),
         (["run", "town-qlora-cpu", "data.corpus=twon"], "did you mean 'town'"),
         (["run", "town-qlora-cpu", "prompt.state=true"], "prompt.state is called task.state now"),

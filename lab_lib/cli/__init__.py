@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from lab_lib import __version__
 from lab_lib.cli import (
     ask,
     calls,
@@ -30,6 +32,7 @@ from lab_lib.cli import (
     sweeps,
     understand,
 )
+from lab_lib.cli.arguments import understood
 from lab_lib.cli.console import console
 from lab_lib.errors import LabError
 from lab_lib.machine.process import prepare_process
@@ -40,29 +43,61 @@ from lab_lib.training.stopping import stopping_cleanly
 app = typer.Typer(
     name="lab",
     help="Fine-tune language models for dialogue and score them so that the numbers can be trusted.",
+    epilog="To begin: lab doctor, then lab demo. Every command has --help.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-VERBS: tuple[Callable[..., None], ...] = (
-    *(runs.demo, runs.run, sweeps.sweep, runs.train, decoding.decode, scoring.evaluate, scoring.leaderboard),
-    *(models.merge, models.chat, models.speed, models.doctor, free.generate, structure.structure),
-    *(publish.export, publish.push, ask.serve, pairs.pairs),
-)
-for verb in VERBS:
-    app.command()(verb)
-app.add_typer(calls.app, name="calls", help="Skills of an assistant and the examples to learn them from.")
-app.add_typer(understand.app, name="understand", help="Exemplars of functions, how many a prompt needs, an embedder.")
-app.add_typer(data.app, name="data", help="Look at, audit, make and fetch corpora.")
-app.add_typer(judge.app, name="judge", help="Judges of emotions: train one, and see how far it can be trusted.")
-app.add_typer(dataflow.app, name="dataflow", help="A fine-tuning as a graph of steps: run what changed, draw it.")
-app.add_typer(models.app, name="models", help="Models on this machine: list, fetch, show, remove.")
-app.add_typer(recipes.app, name="recipes", help="List, print, copy and check recipes.")
-app.add_typer(results.app, name="results", help="Rows of the result tables: submit, check, render.")
-app.add_typer(jobs.app, name="jobs", help="Submit runs to Slurm, see how they ended, submit them again.")
-app.add_typer(course.app, name="course", help="The labs: list them, print one solution, make the notebooks.")
-app.add_typer(predictions.app, name="predictions", help="Convert prediction files.")
+# Panels of `lab --help`, in the order in which somebody needs them: single commands, then groups of commands.
+VERBS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Start here": (runs.demo, runs.run, models.chat, models.doctor),
+    "One stage of a run, or many runs": (runs.train, decoding.decode, scoring.evaluate, sweeps.sweep),
+    "Use a trained model": (ask.serve, models.merge, publish.export, publish.push),
+    "Look, measure, compare": (scoring.leaderboard, models.speed, structure.structure, free.generate, pairs.pairs),
+}
+GROUPS: dict[str, tuple[tuple[str, typer.Typer, str], ...]] = {
+    "Start here": (
+        ("recipes", recipes.app, "List, print, copy and check recipes."),
+        ("course", course.app, "The labs: copy them to work in, see your points, print one solution."),
+    ),
+    "Data and models": (
+        ("data", data.app, "Look at, audit, make and fetch corpora."),
+        ("models", models.app, "Models on this machine: list, fetch, show, remove."),
+        ("predictions", predictions.app, "Convert prediction files."),
+    ),
+    "Function calls, retrieval, emotions, dataflow": (
+        ("calls", calls.app, "Skills of an assistant and the examples to learn them from."),
+        ("understand", understand.app, "Exemplars of functions, how many a prompt needs, an embedder."),
+        ("judge", judge.app, "Judges of emotions: train one, and see how far it can be trusted."),
+        ("dataflow", dataflow.app, "A fine-tuning as a graph of steps: run what changed, draw it."),
+    ),
+    "Clusters and result tables": (
+        ("jobs", jobs.app, "Submit runs to Slurm, see how they ended, submit them again."),
+        ("results", results.app, "Rows of the result tables: submit, check, render."),
+    ),
+}
+for panel, verbs in VERBS.items():
+    for verb in verbs:
+        app.command(rich_help_panel=panel)(verb)
+for panel, groups in GROUPS.items():
+    for name, group, text in groups:
+        app.add_typer(group, name=name, help=text, rich_help_panel=panel)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"lab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def everything(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Fine-tune language models for dialogue and score them so that the numbers can be trusted."""
 
 
 def main() -> None:
@@ -71,6 +106,7 @@ def main() -> None:
     try:
         for note in check_environment():
             console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        sys.argv[1:] = understood(sys.argv[1:], typer.main.get_command(app))
         with stopping_cleanly(), denormals_as_zero():
             app()
     except LabError as error:

@@ -21,6 +21,46 @@ def parsed(verb: Any, given: list[str]) -> dict[str, Any]:
     return dict(typer.main.get_command(own).make_context(verb.__name__, list(given)).params)
 
 
+WITH_RECIPE = ("run", "train", "sweep", "speed")  # verbs that take a recipe and its settings
+FIRST_RECIPE = "town-qlora-cpu"
+
+
+def understood(words: list[str], commands: Any) -> list[str]:
+    """Return the words after `lab`, `help` as `--help`. Raises LabError for what would only be called unknown.
+
+    That is a setting given as an option (`--steps 5`), and a command that needs a recipe without one. `commands` is the
+    command line.
+    """
+    if words[:1] == ["help"]:
+        return [*words[1:], "--help"]
+    verb, rest = words[0] if words else "", words[1:]
+    if verb in WITH_RECIPE:
+        _refuse_settings_as_options(verb, rest, commands)
+    if verb in ("run", "train", "sweep") and not rest:
+        raise LabError(f"lab {verb} needs a recipe; the first one to try: lab {verb} {FIRST_RECIPE} (lab recipes ls)")
+    return words
+
+
+def _refuse_settings_as_options(verb: str, words: list[str], commands: Any) -> None:
+    """Raise LabError for an option that is no option, but a setting of recipes."""
+    from lab_lib.runs.config import settings_called
+
+    known = {name for option in commands.commands[verb].params for name in (*option.opts, *option.secondary_opts)}
+    for place, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if not option.startswith("--") or option in known or option in ("--", "--help"):
+            continue
+        following = words[place + 1] if place + 1 < len(words) else ""
+        value = value if equals else ("VALUE" if not following or following.startswith("-") else following)
+        found = settings_called(option[2:].replace("-", "_"))
+        if found:
+            raise LabError(f"{option} is no option: settings have no dashes; write {_written(found, value)}")
+
+
+def _written(settings: list[str], value: str) -> str:
+    return " or ".join(f"{setting}={value}" for setting in settings)
+
+
 def require_recipe(values: Mapping[str, Any]) -> Sweep | None:
     """Return the sweep of the recipe that these arguments of `run` or `train` name; None when it is a single run.
 

@@ -3,25 +3,68 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lab_lib.cli.arguments import FIRST_RECIPE
 from lab_lib.cli.console import console, print_line
 from lab_lib.errors import visible
 
 app = typer.Typer(no_args_is_help=True)
+PURPOSES = {  # of the bundled recipes, in the order of the list, and what each kind needs
+    "OFFLINE": "data and model are bundled: minutes on a laptop",
+    "CHAT MODEL": "a real one of 135 M; first: lab models fetch smollm2-135m",
+    "REAL DATA": "a real corpus; first: lab data fetch NAME, or LAB_DATA",
+    "QUESTIONS": "a question of the course, answered by a sweep of many runs",
+    "GPU": "models from a hub; not run here, see the header of each",
+}
+REAL = ("multiwoz", "dailydialog", "sgd")  # in the names of corpora that are not bundled
 Name = Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YAML file.")]
 
 
 @app.command()
 def ls() -> None:
-    """List the bundled recipes: the question of each, and below it what running it cost."""
-    from lab_lib.runs.config import recipe_cost, recipe_names, recipe_title
+    """List the bundled recipes by purpose: the question of each, and below it what running it cost."""
+    from lab_lib.runs.config import recipe_names
 
-    for name in recipe_names():
-        print(f"{name:28} {recipe_title(name)}\n{'':28} cost: {recipe_cost(name)}")
+    print(f"The first one to try: lab run {FIRST_RECIPE}  (lab demo is the same)")
+    kinds = {name: _purpose(name) for name in recipe_names()}
+    for purpose, needs in PURPOSES.items():
+        print(f"\n{purpose}  {needs}")
+        for name in sorted((n for n in kinds if kinds[n] == purpose), key=lambda name: (name != FIRST_RECIPE, name)):
+            _list(name)
+
+
+def _purpose(name: str) -> str:
+    """Return the kind of a recipe, one of PURPOSES: by its name, its model and its corpus."""
+    from lab_lib.corpora.config import DataConfig
+    from lab_lib.models.config import ModelConfig
+    from lab_lib.runs.config import recipe_values
+
+    values = recipe_values(name)
+    model = (values.get("model") or {}).get("name", ModelConfig.name)
+    corpus = (values.get("data") or {}).get("corpus", DataConfig.corpus)
+    if name.endswith("-gpu") or "/" in model:
+        return "GPU"
+    if "smollm2" in model:
+        return "CHAT MODEL"
+    if "sweep" in values:
+        return "QUESTIONS"
+    return "REAL DATA" if any(word in corpus for word in REAL) else "OFFLINE"
+
+
+def _list(name: str) -> None:
+    """Print a recipe's name and cost, and its question, in lines of 80 characters."""
+    from lab_lib.runs.config import recipe_cost, recipe_title
+
+    for text, indent in ((f"{name:29}cost: {recipe_cost(name)}", 2), (recipe_title(name), 6)):
+        for line in textwrap.wrap(
+            text, 80, initial_indent=" " * indent, subsequent_indent=" " * (31 if indent == 2 else 6)
+        ):
+            print(line)
 
 
 @app.command()

@@ -49,7 +49,7 @@ def _solved(exercise: str) -> str:
 def _imports(text: str, used: str) -> list[str]:
     """Return the imports of a lab's source that bind a name which the code of `used` reads."""
     names = {node.id for node in ast.walk(ast.parse(used)) if isinstance(node, ast.Name)}
-    wanted = {}
+    wanted: dict[str, None] = {}
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             for alias in node.names:

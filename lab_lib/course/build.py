@@ -121,7 +121,7 @@ def _dressed(text: str, place: int, path: Path, folder: str, stuck: bool) -> str
     if name is None or not stuck:
         return text
     return (
-        f'{text}\n\n<sub>Stuck? `solve("{name[1]}")`, from `lab_lib.course`, is a solution for 0 points, so that you can go on; '
+        f'{text}\n\n<sub>Stuck? `solve("{name[1]}")` of `lab_lib.course` lends a solution for 0 points; '
         f"`lab course reveal {name[1]}` prints it; "
         f"[all solutions]({address}/blob/main/solutions/{path.stem}.ipynb).</sub>"
     )

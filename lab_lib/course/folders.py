@@ -1,8 +1,8 @@
-"""Where a lab keeps what it makes: a folder for its number and its settings, so that no two cells share one by accident.
+"""Where a lab keeps what it makes: a folder for its number and its settings, so that no two cells share one.
 
-    folder = lab_folder("04", config)                              # runs/lab04-1f3c9a2e: made again for other settings
-    folder = lab_folder("04", config, name="rate-0.0003")          # runs/lab04-rate-0.0003-1f3c9a2e
-    whole = lab_folder("21", STEPS, name="whole", fresh=True)      # a demonstration: it begins with an empty place
+folder = lab_folder("04", config)                              # runs/lab04-1f3c9a2e: made again for other settings
+folder = lab_folder("04", config, name="rate-0.0003")          # runs/lab04-rate-0.0003-1f3c9a2e
+whole = lab_folder("21", STEPS, name="whole", fresh=True)      # a demonstration: it begins with an empty place
 """
 
 from __future__ import annotations

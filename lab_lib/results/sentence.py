@@ -42,7 +42,7 @@ def _said(row: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
     key, decimals = metric["key"], metric["decimals"]
     value = number(row["values"][key], decimals)
     interval = row["intervals"].get(key)
-    return f"{value} (95 % interval {span(*interval, decimals)})" if interval else value
+    return f"{value} (95 % interval {span(interval[0], interval[1], decimals)})" if interval else value
 
 
 def _beside(rows: Sequence[Mapping[str, Any]], metric: Mapping[str, Any]) -> str:

@@ -115,8 +115,30 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> RunConfig:
     return config
 
 
+def settings_called(name: str) -> list[str]:
+    """Return the settings of recipes with this name, or this section and name, as they are written.
+
+    >>> settings_called("steps"), settings_called("training.steps"), settings_called("batch_size")
+    (['training.steps'], ['training.steps'], ['training.batch_size', 'decoding.batch_size'])
+    """
+    sections = {knob.name: getattr(RunConfig(), knob.name) for knob in fields(RunConfig) if knob.name != "recipe"}
+    known = [f"{section}.{knob.name}" for section, values in sections.items() for knob in fields(values)]
+    return [setting for setting in known if setting == name or setting.partition(".")[2] == name]
+
+
+def _refuse_bare(assignments: Sequence[str]) -> None:
+    """Raise LabError for `steps=5`, naming the setting that it means."""
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        bare = equals and "." not in key and key not in {knob.name for knob in fields(RunConfig)}
+        if bare and (found := settings_called(key)):
+            meant = " or ".join(f"{setting}={cut(value)}" for setting in found)
+            raise LabError(f"{cut(assignment)}: settings stand in a section; write {meant}")
+
+
 def read_recipe(name: str, assignments: Sequence[str] = ()) -> RunConfig:
     """Read a recipe as `load_recipe` does, but leave settings without effect in it."""
+    _refuse_bare(assignments)
     return _checked(partial(recipe_values, name), assignments, recipe_path(name).name)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from lab_lib.config import to_yaml
+from lab_lib.config import as_dict, plain_yaml
 from lab_lib.errors import one_line
+from lab_lib.models.hardware import print_choices
 from lab_lib.prompts.encode import Example
 from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.config import RunConfig
@@ -20,73 +22,95 @@ from lab_lib.runs.steps import load_ready, token_line, train_examples
 
 
 def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
-    """Print the resolved config, hardware choices, trainable weights, steps, a memory estimate and three examples.
+    """Print in a few lines what would be done and what it takes, then the settings that are no defaults, then examples.
 
     The model is loaded (a hub model is downloaded), since only it can say what would be trained.
     """
-    from lab_lib.models.hardware import print_choices
-    from lab_lib.training.arguments import step_count, untrained_line
-    from lab_lib.training.lora import attach_lora
-    from lab_lib.training.loss import SHORT, choose_positions
-
     stages = without_training(config, STAGES)
     config, task, splits = plan_run(config, stages, console)
-    console.print(to_yaml(config), markup=False, highlight=False)
+    counts = f"{len(splits.train)} training, {len(splits.dev)} dev and {len(splits.test)} test {task.words.items}"
+    _line(console, f"{config.recipe}: {', '.join(stages)}; {counts}")
     for line in left_out(task, splits):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    if "train" not in stages:
+        _line(console, line)
+    shown: list[Text] = []
+    if "train" in stages:
+        shown = _training(config, task, splits, console, examples)
+    else:
         print_choices(load_ready(config.model, config.prompt).choices, console)
-        console.print(
-            f"nothing is trained: {len(splits.reported)} {task.words.items} are answered by the model as it is"
-        )
-        return
+        _line(console, f"nothing is trained: the model answers {len(splits.reported)} {task.words.items} as it is")
+    console.print("\nsettings that are not the defaults ('lab recipes validate' prints all):")
+    console.print(changed_settings(config), markup=False, highlight=False)
+    for text in shown:
+        console.print(text)
+        console.print()
+
+
+def _training(config: RunConfig, task: Any, splits: Any, console: Console, examples: int) -> list[Text]:
+    """Print what would be trained, in how many steps, and in how much memory; return some examples as texts."""
+    from lab_lib.training.arguments import step_count, untrained_line
+    from lab_lib.training.lora import attach_lora
+
     loaded = load_ready(config.model, config.prompt, for_training=True, full=config.lora.method == "full")
     print_choices(loaded.choices, console)
     model, summary = attach_lora(loaded.model, config.lora)
     console.print(str(summary))
     if task.prepares:
         console.print(f"task {task.name} prepares what its examples need first: they are not shown here")
-        return
+        return []
     encoded = train_examples(task, splits.train, loaded.tokenizer)
     steps = step_count(config.training, len(encoded))
-    console.print(f"{token_line(encoded)}; {steps} steps of {config.training.batch_size}")
+    _line(console, f"{token_line(encoded)}; {steps} steps of {config.training.batch_size}")
     shortened, split = shortened_line(encoded, "examples", config.prompt), split_line(encoded, config.prompt)
-    for about in (untrained_line(config.training, steps), shortened, split):
+    for about in (
+        untrained_line(config.training, steps),
+        shortened,
+        split,
+        _memory(config, model, summary, encoded, loaded.dtype),
+    ):
         if about:
-            console.print(about, highlight=False)
+            _line(console, about)
+    return [render_tokens(example, loaded.tokenizer) for example in encoded[:examples]]
+
+
+def _memory(config: RunConfig, model: Any, summary: Any, encoded: list[Example], dtype: str) -> str:
+    """Return the estimate for the longest examples, as many as one micro batch has."""
+    from lab_lib.training.loss import SHORT, choose_positions
+    from lab_lib.training.memory import memory_estimate
+
     longest, micro = max(len(e.ids) for e in encoded), config.training.micro_batch_size
     few = model.config.is_encoder_decoder or choose_positions(model).value == SHORT
     most = max(sum(e.loss_mask) for e in encoded) if few else longest
     again = config.training.gradient_checkpointing
-    console.print(memory_estimate(model, summary.trainable, micro * longest, micro * most, again))
-    for example in encoded[:examples]:
-        console.print()
-        console.print(render_tokens(example, loaded.tokenizer))
+    return memory_estimate(model, summary.trainable, micro * longest, micro * most, again, dtype)
 
 
-def memory_estimate(
-    model: object, trainable: int, tokens: int, predicted: int, gradient_checkpointing: bool = False
-) -> str:
-    """Return an estimate of training's memory in one line: weights + optimiser + activations of the largest batch.
+def _line(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    Trainable weights cost 16 bytes each (fp32 weight, gradient, two Adam moments). Activations of a Llama-like
-    layer are about 34 x hidden values a token in 2 bytes (Korthikanti et al. 2022, without attention scores),
-    logits and their gradient 2 x 4 bytes a vocabulary entry of each of the `predicted` tokens. With gradient
-    checkpointing every layer keeps its input alone, hidden values in 2 bytes, and one layer at a time the rest. With an
-    encoder the tokens of the source pass through its layers, those of the reply through the decoder's.
+
+def different(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings whose value is not the default, in their sections.
+
+    >>> different({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 1, "c": 0}, "d": 3})
+    {'a': {'c': 2}}
     """
-    from lab_lib.models.quantised import weight_bytes
+    found = {}
+    for key, value in values.items():
+        default = defaults.get(key)
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
+            value = different(value, default)
+            if value:
+                found[key] = value
+        elif value != default:
+            found[key] = value
+    return found
 
-    shape = model.config  # type: ignore[attr-defined]
-    weights = weight_bytes(model)
-    optimiser = 12 * trainable  # the fp32 weights themselves are among `weights`
-    inputs, whole = 2 * shape.hidden_size, 34 * 2 * shape.hidden_size  # bytes a token and layer
-    layers = shape.num_hidden_layers
-    kept = inputs * layers + whole if gradient_checkpointing else whole * layers
-    activations = tokens * kept + predicted * 8 * shape.vocab_size
-    parts = {"weights": weights, "gradients and optimiser": optimiser, "activations": activations}
-    text = ", ".join(f"{name} {size / 1e9:.2f} GB" for name, size in parts.items())
-    return f"memory estimate: {sum(parts.values()) / 1e9:.2f} GB ({text})"
+
+def changed_settings(config: RunConfig) -> str:
+    """Return, as YAML, the settings of a config that are not the defaults of its sections."""
+    values = as_dict(config)
+    defaults = as_dict(RunConfig(task=type(config.task)(name=config.task.name)))
+    return plain_yaml(different(values, defaults))
 
 
 def render_tokens(example: Example, tokenizer: Any) -> Text:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from lab_lib.course.classroom import class_seed
 from lab_lib.course.points import cross
 from lab_lib.errors import apart
 
@@ -46,6 +47,12 @@ class Exercise:
     title: str
     check: Callable[..., None]
     hint: str
+
+
+def drawn(number: int) -> np.random.Generator:
+    """Return a generator for inputs that are drawn: the same everywhere, but others in the folder of a class."""
+    seed = class_seed()
+    return np.random.default_rng(number if seed is None else [number, seed + 1])  # [n, 0] draws as n does
 
 
 def judge(exercise: Exercise, *answer: Any) -> None:

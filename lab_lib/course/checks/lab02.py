@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, near
+from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, drawn, equal, near
 from lab_lib.course.checks.lab02_shows import SHOWS as SHOWS
 from lab_lib.course.reading import Reading
 
@@ -145,7 +145,7 @@ def _ratio(sums: Any) -> float:
 def interval(answer: Any) -> None:
     one = np.array([[1, 1], [0, 1], [1, 1], [1, 2]])
     everything = np.array(list(product(range(4), repeat=4)))
-    rng = np.random.default_rng(5)
+    rng = drawn(5)
     long = np.stack([rng.integers(0, 9, 12), rng.integers(9, 40, 12)], axis=1)
     for counts, draws, name in (
         (one, np.array([[0, 0, 0, 0]] * 3), "three draws that all take dialogue 0 four times"),
@@ -168,7 +168,7 @@ def interval(answer: Any) -> None:
 
 
 def paired(answer: Any) -> None:
-    rng = np.random.default_rng(7)
+    rng = drawn(7)
     hits = rng.integers(0, 9, 20)
     size = hits + rng.integers(1, 9, 20)
     first, second = np.stack([hits, size], axis=1), np.stack([np.maximum(hits - 1, 0), size], axis=1)

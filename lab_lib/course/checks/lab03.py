@@ -7,7 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, floats, near, plain, refuses, same
+from lab_lib.course.checks.core import (
+    Exercise,
+    Wrong,
+    brief,
+    call,
+    close,
+    drawn,
+    equal,
+    floats,
+    near,
+    plain,
+    refuses,
+    same,
+)
 from lab_lib.course.checks.lab03_shows import SHOWS as SHOWS
 
 LOGITS = np.array([2.0, -1.0, 0.5, 3.0, 0.0])
@@ -45,6 +58,10 @@ def softmax(answer: Any) -> None:
         raise Wrong(f"for [1000, 999, -inf]: got {brief(huge)}: exp(1000) overflows; a number subtracted from every "
                     "logit leaves the ratios as they are")  # fmt: skip
     close(huge, [1 / (1 + math.exp(-1)), 1 / (1 + math.e), 0], given="[1000, 999, -inf]", tolerance=1e-9)
+    more = drawn(1).normal(size=7).round(2)
+    odds = np.exp(more / 0.8 - (more / 0.8).max())
+    given = f"{brief(more)} at temperature 0.8"
+    close(call(answer, more, 0.8, given=given), odds / odds.sum(), given=given, tolerance=1e-9)
     refuses(answer, LOGITS, 0.0, given="temperature 0")
     refuses(answer, LOGITS, -1.0, given="temperature -1")
 
@@ -57,6 +74,8 @@ def top_k(answer: Any) -> None:
         ([1, 2], 50, [1, 2], "k above the size of the vocabulary keeps all"),
         ([2, -INF, -INF], 2, [2, -INF, -INF], "what was removed before stays removed"),
     ]  # fmt: skip
+    more = drawn(2).permutation(9)
+    cases.append((more.tolist(), 4, [float(one) if one > 4 else -INF for one in more], ""))
     for values, k, expected, why in cases:
         given = f"{values} and k={k}"
         got = _unharmed(answer, np.array(values, dtype=float), k, given=given)

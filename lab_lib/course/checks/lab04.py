@@ -14,6 +14,7 @@ from lab_lib.course.checks.core import (
     brief,
     call,
     close,
+    drawn,
     equal,
     floats,
     near,
@@ -152,7 +153,7 @@ def bits_a_weight(answer: Any) -> None:
 
 def _adapter(rank: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return x (3, 4), w (5, 4), a (rank, 4), b (5, rank): every size another, so that a wrong order cannot fit."""
-    random = np.random.default_rng(4)
+    random = drawn(4)
     return tuple(random.integers(-3, 4, shape).astype(float) for shape in ((3, 4), (5, 4), (rank, 4), (5, rank)))  # type: ignore[return-value]
 
 

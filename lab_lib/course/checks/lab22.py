@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lab_lib.corpora.types import Speaker
-from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, plain, same
+from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, drawn, equal, plain, same
 from lab_lib.course.checks.lab22_shows import SHOWS as SHOWS
 from lab_lib.structure.cluster import with_history as right_with_history
 from lab_lib.structure.quality import v_measure
@@ -31,6 +31,11 @@ def nearest(answer: Any) -> None:
         if isinstance(rows, list) and rows and all(isinstance(row, float) for row in rows):
             raise Wrong(f"for {given}: got {brief([round(x, 2) for x in rows])}, similarities; expected row numbers")
         equal(rows, expected, given=given, why=why)
+    vectors = drawn(2).normal(size=(9, 4))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    likest = [int(row) for row in np.argsort(-(vectors @ vectors[4])) if row != 4][:3]
+    given = "9 drawn vectors of width 4, i=4, count=3"
+    equal(call(answer, vectors, 4, 3, given=given), likest, given=given)
 
 
 def _said(turns: list[int]) -> list[Utterance]:
@@ -43,7 +48,7 @@ def _said(turns: list[int]) -> list[Utterance]:
 
 
 def with_history(answer: Any) -> None:
-    rng = np.random.default_rng(1)
+    rng = drawn(1)
     some = rng.normal(size=(5, 3))
     some /= np.linalg.norm(some, axis=1, keepdims=True)
     cases: list[tuple[np.ndarray, list[int], str, str]] = [
@@ -81,6 +86,10 @@ def assign(answer: Any) -> None:
         expected = np.array([row.index(min(row)) for row in squares])
         got = call(answer, ours, theirs, given=given)
         equal(got, expected, given=given, why=why)
+    points_, centres_ = drawn(3).normal(size=(12, 3)), drawn(4).normal(size=(4, 3))
+    nearest_ = [int(((centres_ - point) ** 2).sum(axis=1).argmin()) for point in points_]
+    given = "12 drawn points and 4 drawn centres of width 3"
+    equal(call(answer, points_, centres_, given=given), np.array(nearest_), given=given)
 
 
 def update(answer: Any) -> None:
@@ -125,6 +134,7 @@ def transitions(answer: Any) -> None:
         ([[0, 0, 0, 1]], 4, "The array has k + 1 rows and columns, also for clusters that never come"),
         ([[1], [1], [0]], 2, "A dialogue of one utterance has a start and an end"),
         ([[0], []], 2, "A dialogue without utterances counts nothing, not even from start to end"),
+        ([row.tolist() for row in drawn(5).integers(0, 4, (6, 5))], 4, ""),
     ]
     for walks, k, why in cases:
         given = f"walks={walks}, k={k}"
@@ -157,6 +167,7 @@ def homogeneity(answer: Any) -> None:
         ([[90, 5], [0, 5]], "A large cluster and a small pure one",
          "Weigh each cluster by its size, not each alike"),
         ([[4, 6]], "One act only", "H(act) is 0 then: do not divide by it"),
+        (drawn(6).integers(1, 9, (3, 4)).tolist(), "A drawn table", ""),
     ]  # fmt: skip
     for table, name, why in cases:
         counts = np.array(table)

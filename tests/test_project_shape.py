@@ -20,7 +20,7 @@ import lab_lib
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = sorted((ROOT / "lab_lib").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-ALONE = {"liger", "trackio", "vllm", "teach"}  # extras for an environment of their own
+ALONE = {"liger", "trackio", "vllm", "teach", "site"}  # extras for an environment of their own
 HEAVY = ("torch", "transformers", "bitsandbytes", "peft", "trl", "datasets", "matplotlib", "sacrebleu", "numpy", "rich")
 
 # Rooms that may say what a metric of one task is called: the scorers, the tasks, and what is about dialogue acts.

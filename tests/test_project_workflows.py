@@ -14,6 +14,10 @@ import yaml
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 FILES_BY_NAME = {path.stem: path for path in FILES}
+WRITES = (
+    ("results", "comment", {"pull-requests": "write"}),
+    ("site", "publish", {"pages": "write", "id-token": "write"}),
+)
 EVENT_TEXT = re.compile(r"\$\{\{[^}]*github\.(?:event|head_ref|base_ref)[^}]*\}\}")
 
 
@@ -38,7 +42,7 @@ def test_tokens_can_read_and_nothing_else_unless_a_job_says_why(path):
     for name, job in workflow["jobs"].items():
         assert job.get("timeout-minutes", 999) <= 90
         writes = {key: value for key, value in job.get("permissions", {}).items() if value != "read"}
-        assert not writes or (path.stem, name, writes) == ("results", "comment", {"pull-requests": "write"})
+        assert not writes or (path.stem, name, writes) in WRITES
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -183,6 +187,14 @@ def test_the_job_that_refuses_is_not_skipped_when_the_check_breaks():
     job = read(FILES_BY_NAME["results"])["jobs"]["comment"]
     assert job["needs"] == "check" and job["if"] == "always()"
     assert job["steps"][-1]["run"] == 'exit "$STATUS"'
+
+
+def test_the_site_is_published_from_main_alone_and_by_a_job_that_runs_no_script():
+    workflow = read(FILES_BY_NAME["site"])
+    assert workflow["on"] == {"push": {"branches": ["main"]}}
+    assert workflow["jobs"]["publish"]["needs"] == "build"
+    assert not any("run" in step for step in workflow["jobs"]["publish"]["steps"])
+    assert "python scripts/docs_site.py" in [step.get("run") for step in workflow["jobs"]["build"]["steps"]]
 
 
 def test_nothing_is_run_where_the_pull_request_lies():

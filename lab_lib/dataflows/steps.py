@@ -120,8 +120,13 @@ def train(
     """Fine-tune on a tokenised set; return the artefact of the trained adapter (or model) and the course of its scores.
 
     A training that was killed is resumed from its newest checkpoint; its folder is named after all that it reads.
+    Raises LabError for a training of no steps.
     """
     config = config_for(using, **sections)
+    if config.training.steps == 0:
+        raise LabError(
+            "training.steps=0: a dataflow trains its model; lab run RECIPE training.steps=0 scores it as it is"
+        )
     preflight(config, make_task(config), ("train",))
     read = [as_dict(config), using, tokenised_set, validation, environment]
     work = here().work / hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()[:16]

@@ -17,6 +17,7 @@ from lab_lib.exemplars.corpus import load_exemplars
 from lab_lib.exemplars.recognisers import NO_RECOGNISERS
 from lab_lib.exemplars.types import Context
 from lab_lib.retrieval import index as index_room
+from lab_lib.retrieval import vectors as vectors_room
 from lab_lib.retrieval.config import RetrievalConfig
 from lab_lib.retrieval.index import save_index
 from lab_lib.understand.add import NewExemplar, add_entry, add_exemplar
@@ -131,8 +132,11 @@ def test_what_is_like_nothing_is_none(office, tmp_path: Path):
 NEW = NewExemplar("get me over to Rome twice", 'buy_ticket(quantity=2, destination="Rome")')
 
 
-@pytest.mark.parametrize("method", ["tfidf", "keyword", "fused", "embedding"])
-def test_an_exemplar_that_is_added_counts_at_once(tmp_path: Path, method):
+@pytest.mark.parametrize("method", ["tfidf", "keyword", "fused", "embedding", "graph"])
+def test_an_exemplar_that_is_added_counts_at_once(tmp_path: Path, method, monkeypatch):
+    if method == "graph":  # what very many vectors are searched by
+        monkeypatch.setattr(vectors_room, "MANY", 2)
+        method = "embedding"
     texts = [one["template"] for many in EXEMPLARS.values() for one in many]
     model = str(static_embedder(tmp_path / "model", texts))
     described = "embedding" if method == "embedding" else "tfidf"

@@ -62,7 +62,7 @@ def test_values_are_words_of_the_utterance_or_what_was_recognised(converter, gen
 def test_a_folder_that_is_no_trained_run_is_refused(tmp_path: Path, capsys):
     skills = open_folder(load_recipe("calls-tiny-cpu", []), tmp_path / "skills").path
     for run, words, message in (
-        (tmp_path / "none", (), "config.yaml: no such file"),
+        (tmp_path / "none", (), "not a run folder (it has no config.yaml)"),
         (skills, (), "has prepared no index; train it first"),
         (skills, ("--schema", "desk", "--none-below", "0.5"), "a run chooses none itself"),
         (skills, ("--schema", "desk"), "only runs of the task schema_guided answer here"),

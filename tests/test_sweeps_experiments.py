@@ -103,6 +103,7 @@ def test_made_up_names_and_other_orders_say_the_same_calls(place):
         assert read_call(with_own_names(answer)["response"], item.skills) == check_call(item.call, item.skills)
         for wrong in ('rain(place="Rome", day="tomorrow")', "timer(minutes=5)", "lamp"):
             assert with_own_names({**answer, "response": wrong})["response"].split("(")[0].endswith("_unknown")
+    assert len({tuple(with_new_names(item, str(seed))[1].values()) for seed in range(20)}) > 3
     orders = {tuple(with_other_order(item, str(seed)).skills["rain"].function.parameters) for seed in range(9)}
     assert len(orders) == 2
 

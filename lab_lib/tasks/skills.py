@@ -64,8 +64,8 @@ class SkillsConfig(TaskConfig):
     spoken: float = 0.0
     # True: one row more, on the test requests as a recogniser might write them. `lab calls speech` takes a real one.
     spoken_test: bool = False
-    # The share of the training requests whose prompts have made-up names of skills and another order of parameters:
-    # above 0 the model has to read what a prompt says.
+    # The share of the training requests whose prompts have made-up names of skills, and other orders of them and of
+    # their parameters: above 0 the model has to read what a prompt says.
     renamed: float = 0.0
     # True: two rows more, with made-up names, and with another order of parameters, in the prompts of test.
     renamed_test: bool = False

@@ -31,15 +31,18 @@ def check_renaming(share: float, on_test: bool, describe: str, answers: str) -> 
 
 
 def with_new_names(item: SkillItem, seed: str) -> tuple[SkillItem, dict[str, str]]:
-    """Return an item whose skills have made-up names, drawn by the seed, and {made-up name: skill}."""
+    """Return an item whose skills have made-up names, drawn by the seed, and {made-up name: skill}.
+
+    They stand in another order too: a model could learn by heart which place of the prompt to copy a name from.
+    """
     draw = random.Random(f"{seed}, names")
     called: dict[str, str] = {}
-    for name in item.skills:
+    for name in draw.sample(list(item.skills), len(item.skills)):
         while (made := _made_up(draw)) in (*called, *item.skills, NO_SKILL):
             pass
         called[made] = name
     own = {name: made for made, name in called.items()}
-    skills = [_changed(skill, name=own[name]) for name, skill in item.skills.items()]
+    skills = [_changed(item.skills[name], name=made) for made, name in called.items()]
     call = item.call if item.call.name == NO_SKILL else Call(own[item.call.name], dict(item.call.arguments))
     return replace(item, skills=Skills(skills), call=call), called
 

@@ -49,6 +49,7 @@ def test_evaluate_and_leaderboard(cli: Any, corpus: Path, predictions: Path, tmp
 
 def test_every_stage_of_a_run(cli: Any, corpus: Path, tmp_path: Path) -> None:
     settings = [f"data.corpus={corpus}", "training.steps=3", "training.evaluate_every=0", "decoding.max_new_tokens=4"]
+    settings += ["training.batch_size=2", "training.micro_batch_size=2", "evaluation.resamples=20"]
     for command in (["run", "town-qlora-cpu", *settings, "--dry-run"],
                     ["train", "town-qlora-cpu", *settings, "--out", tmp_path / "run"],
                     ["decode", tmp_path / "run"], ["evaluate", tmp_path / "run"]):  # fmt: skip

@@ -27,6 +27,8 @@ def on_a_tiny_model(words: list[str], model: Path) -> list[str]:
     """Change what a command would take minutes with: the model it trains, the seeds of the whole sweep."""
     if words[0] == "train":
         return [*words, *QUICK, f"model.name={model}"]
+    if words[0] == "run":  # each is a dry run
+        return [*words, "data.max_train=4", "data.max_test=2"]
     return [*words, "--seeds", "0"] if words[-1] == "--sweep" else words
 
 

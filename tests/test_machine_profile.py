@@ -59,9 +59,8 @@ def test_parts_add_up_to_all_that_was_spent():
 def test_a_real_run_is_profiled_and_nothing_of_it_is_kept(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = tiny_llama(tmp_path / "model", vocab_size=4096)
-    config = load_recipe(
-        "town-qlora-cpu", [f"model.name={model}", "training.batch_size=4", "training.micro_batch_size=2", "lora.rank=6"]
-    )
+    small = ["training.batch_size=2", "training.micro_batch_size=1", "lora.rank=6", "data.max_train=8"]
+    config = load_recipe("town-qlora-cpu", [f"model.name={model}", *small])
     table = profile(config, Console(stderr=True), trace=tmp_path / "trace.json")
     rows = dict(re.findall(r"^\| ([a-z4][^|]+?) \| (\d+) \| \d+ \|$", table, flags=re.MULTILINE))
     parts = {"attention", "matrix products", "adapter's products", "4-bit weights", "output layer and loss"}

@@ -43,7 +43,7 @@ print(found, float(sys.float_info.min) / 2 > 0)
 """
 
 
-def test_denormals_are_zero_in_every_thread_of_a_command(tmp_path, monkeypatch):
+def test_denormals_are_zero_in_every_thread(tmp_path, monkeypatch):
     """In a process of its own: threads have the state that their starter had, and here they may run already."""
     monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{Path(__file__).parent.parent}")
     command = [sys.executable, "-c", COMMAND, str(tiny_llama(tmp_path))]

@@ -33,7 +33,8 @@ def run(tmp_path_factory):
     from command_line import lab
 
     out = tmp_path_factory.mktemp("runs") / "one"
-    quick = ["training.steps=2", "training.evaluate_every=0", "data.max_train=8", "data.max_test=2"]
+    quick = ["training.steps=2", "training.evaluate_every=0", "data.max_train=4", "data.max_test=1"]
+    quick += ["training.batch_size=2", "training.micro_batch_size=2", "model.dtype=fp32", "evaluation.resamples=10"]
     assert lab("run", "town-qlora-cpu", *quick, "decoding.max_new_tokens=4", "--no-base", "--out", out) == 0
     return out
 

@@ -15,7 +15,7 @@ from lab_lib.runs.config import load_recipe, load_run_config
 
 QUICK = [
     "model.dtype=fastest", "model.attention=fastest", "training.steps=2", "training.evaluate_every=0",
-    "data.max_train=8", "data.max_test=2",
+    "training.batch_size=2", "training.micro_batch_size=2", "data.max_train=4", "data.max_test=2",
 ]  # fmt: skip
 T4 = Machine("T4", (7, 5))
 

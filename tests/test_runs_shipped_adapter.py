@@ -25,7 +25,7 @@ from lab_lib.runs.config import load_recipe
 
 def test_the_bundled_adapter_replies_as_in_the_town():
     town = load_corpus("town")
-    dialogues = town.splits["test"][:5]
+    dialogues = town.splits["test"][:3]
     loaded = load_model(ModelConfig(name="lab-tiny", adapter="town-adapter"))
     generation_mode(loaded.model)
     shown, database = DialogueConfig(state=True, database=True), Database(town.database)

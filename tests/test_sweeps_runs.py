@@ -37,6 +37,7 @@ sweep:
   seeds: [0]
 """
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+LINUX = sys.platform.startswith("linux")  # has /proc and prctl
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +53,47 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "lab_lib", *map(str, arguments)]
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(condition, seconds: float = 240) -> None:
+    """Wait until something is so; a machine that others use is given long."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 @pytest.fixture(scope="module")
-def swept(recipe, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
-    """The sweep's folder and how its process ended; two runs at once."""
+def killed(recipe, tmp_path_factory) -> tuple[Path, list[int]]:
+    """The folder of a sweep of two runs at once that was killed when the first began; which runs it had started."""
     out = tmp_path_factory.mktemp("sweep") / "out"
     run = command("sweep", recipe, "--jobs", 2, "--out", out)
+    process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+    wait_for(lambda: list(out.glob("*/status.json")))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return out, [read_json(status)["pid"] for status in out.glob("*/status.json")]
+
+
+@pytest.fixture(scope="module")
+def swept(recipe, request, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """The same command again to its end, where it could be killed: the sweep's folder and how its process ended."""
+    out, runs = request.getfixturevalue("killed") if LINUX else (tmp_path_factory.mktemp("sweep") / "out", [])
+    wait_for(lambda: not any(map(alive, runs)))
+    run = command("sweep", recipe, "--jobs", 2, "--out", out)
     return out, subprocess.run(run, capture_output=True, text=True, env=ENVIRONMENT)
+
+
+@pytest.mark.skipif(not LINUX, reason="needs /proc and prctl")
+def test_a_killed_sweep_takes_its_runs_with_it(killed):
+    wait_for(lambda: not any(map(alive, killed[1])))
+    assert killed[1] and not (killed[0] / "summary.json").exists()
 
 
 def test_a_failing_run_is_reported_in_one_line_and_loses_no_other(swept):
@@ -104,39 +140,10 @@ def test_the_table_is_printed_and_written_and_the_figure_has_its_labels(swept):
     assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_for(condition, seconds: float = 240) -> None:
-    """Wait until something is so; a machine that others use is given long."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and prctl")
-def test_a_killed_sweep_takes_its_runs_with_it_and_goes_on_to_the_same_replies(swept, recipe, tmp_path):
-    """One run at a time here, two there: the replies are the same."""
-    out = tmp_path / "out"
-    run = command("sweep", recipe, "--grid", "lora.rank=2", "--jobs", 1, "--out", out)
-    process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
-    status = out / "rank=2,seed=0" / "status.json"
-    wait_for(status.exists)
-    child = read_json(status)["pid"]
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    wait_for(lambda: not alive(child))
-    assert not (out / "summary.json").exists()
-    done = subprocess.run(run, capture_output=True, text=True, env=ENVIRONMENT)
-    assert done.returncode == 0, done.stderr
-    mine = out / "rank=2,seed=0" / "predictions" / "finetuned.jsonl"
-    theirs = swept[0] / "rank=2,modules=linear,seed=0" / "predictions" / "finetuned.jsonl"
+def test_a_killed_sweep_goes_on_to_the_replies_of_a_run_alone(swept, tmp_path, cli):
+    member = swept[0] / "rank=2,modules=linear,seed=0"
+    assert cli("run", member / "config.yaml", "--no-base", "--out", tmp_path / "alone")[0] == 0
+    mine, theirs = (folder / "predictions" / "finetuned.jsonl" for folder in (member, tmp_path / "alone"))
     assert mine.read_text() == theirs.read_text()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -17,11 +18,13 @@ Name = Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YA
 
 @app.command()
 def ls() -> None:
-    """List the bundled recipes: the question of each, and below it what running it cost."""
-    from lab_lib.runs.config import recipe_cost, recipe_names, recipe_title
+    """List the bundled recipes: the question of each, what running it cost, and what its record says."""
+    from lab_lib.runs.config import recipe_cost, recipe_found, recipe_names, recipe_title
 
     for name in recipe_names():
-        print(f"{name:28} {recipe_title(name)}\n{'':28} cost: {recipe_cost(name)}")
+        print(name)
+        for text in (recipe_title(name), f"cost: {recipe_cost(name)}", f"found: {recipe_found(name)}"):
+            print(textwrap.fill(text, 80, initial_indent="    ", subsequent_indent="      "))
 
 
 @app.command()

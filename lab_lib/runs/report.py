@@ -28,8 +28,8 @@ def report(context: Context) -> bool:
     from lab_lib.results.curve import best_step, draw_curve
     from lab_lib.results.preference_curve import draw_preferences, has_preferences
     from lab_lib.results.report_html import report_html
-    from lab_lib.results.sentence import result_sentence
     from lab_lib.results.row_curves import curve_titles, draw_row_curves
+    from lab_lib.results.sentence import result_sentence
     from lab_lib.results.table import to_terminal
 
     config, folder, task, console = context.config, context.folder, context.task, context.console

@@ -24,7 +24,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = "notebooks/*.ipynb"
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/*.md", "results/*.md", "results/*/summary.md", NOTEBOOKS)
-PICTURES = ("docs/images/*", "results/figures/*.svg", "results/*/*.png")
+PICTURES = ("docs/images/*", "docs/*.css", "results/figures/*.svg", "results/*/*.png")
 # Code (fences, indented lines, spans) is matched first and kept; what is left is a link's target, or a comment.
 CODE, TARGET, COMMENT = (
     r"^```.*?^```|^ {4,}[^\n]*|`[^`\n]+`",
@@ -84,6 +84,12 @@ def markdown(path: Path) -> str:
     return "\n\n".join(text if kind == "markdown" else f"```python\n{text}\n```" for kind, text in parts) + "\n"
 
 
+def heading(text: str, path: str) -> str:
+    """Return the first heading of a page, or its path where there is none."""
+    found = re.search(r"^# (.+)$", text, re.MULTILINE)
+    return found[1] if found else path
+
+
 def assemble(root: Path, out: Path) -> None:
     """Write the source folder of the site to `out`: pages with their links rewritten, pictures, mkdocs.yml."""
     pages, pictures = files(root, PAGES), files(root, PICTURES)
@@ -102,13 +108,11 @@ def assemble(root: Path, out: Path) -> None:
 def settings(root: Path) -> dict[str, Any]:
     """Return mkdocs.yml with the notebooks in the place of its entry for all of them."""
     found: dict[str, Any] = yaml.safe_load((root / "mkdocs.yml").read_text("utf-8"))
-    labs = [page_name(path) for path in files(root, [NOTEBOOKS])]
-    for group in found["nav"]:
-        for title, entries in group.items():
-            if isinstance(entries, list):
-                group[title] = [
-                    one for entry in entries for one in (labs if entry == page_name(NOTEBOOKS) else [entry])
-                ]
+    labs = [{heading(markdown(root / path), path): page_name(path)} for path in files(root, [NOTEBOOKS])]
+    for entries in (entries for group in found["nav"] for entries in group.values()):
+        if page_name(NOTEBOOKS) in entries:
+            place = entries.index(page_name(NOTEBOOKS))
+            entries[place : place + 1] = labs
     return found
 
 

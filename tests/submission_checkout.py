@@ -16,7 +16,7 @@ from lab_lib.corpora.load import load_corpus
 from lab_lib.evaluation.baselines import random_replies
 from lab_lib.files import read_json, sha256, write_json
 from lab_lib.submissions.form import packed_path, row_name
-from lab_lib.submissions.render import write
+from lab_lib.submissions.render import BOUNDS, RECORDS, write
 from lab_lib.submissions.submit import submit_run, submit_speed
 from lab_lib.submissions.tables import TABLES
 
@@ -34,7 +34,8 @@ def root(good, tmp_path) -> Path:
 
 
 Spoil = Callable[[Path], Any]
-PAGE = "# Results\n" + "".join(f"\n<!-- rows {table} -->\n<!-- end rows -->\n" for table in TABLES)
+PLACES = (*TABLES, BOUNDS, RECORDS)
+PAGE = "# Results\n" + "".join(f"\n<!-- rows {place} -->\n<!-- end rows -->\n" for place in PLACES)
 RECORD: dict[str, Any] = {
     "recipe": "town-qlora-cpu",
     "command": "lab run town-qlora-cpu training.epochs=1",

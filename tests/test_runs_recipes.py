@@ -19,9 +19,10 @@ from lab_lib.files import read_json, write_json
 from lab_lib.models.hub import BUNDLED, SHAPES
 from lab_lib.models.model import check_config
 from lab_lib.results.rows import read_row
-from lab_lib.runs.config import RunConfig, load_recipe, recipe_names, recipe_path
-from lab_lib.submissions.recipe_header import NOT_MEASURED, header_lines, keep
+from lab_lib.runs.config import NOT_MEASURED, RunConfig, load_recipe, recipe_names, recipe_path
+from lab_lib.submissions.recipe_header import header_lines, keep
 from lab_lib.sweeps.grid import load_sweep
+from lab_lib.sweeps.outcome import outcome
 from lab_lib.sweeps.redraw import redraw
 from lab_lib.sweeps.summary import floors_of, question
 
@@ -109,6 +110,34 @@ def test_a_folder_that_is_no_sweep_of_a_recipe_cannot_be_drawn_again(tmp_path):
         redraw(shutil.copytree(ROOT / "results" / "lora-rank-cpu", tmp_path / "mine"))
 
 
+FLOOR = {"values": {"combined": 50.0}, "intervals": {}, "items": 99, "answers": 700}
+PAIR = {"combined": {"difference": 3.0, "low": 1.0, "high": 5.0}}
+
+
+@pytest.mark.parametrize(
+    ("scores", "more", "found"),
+    [
+        ([(60, 62), (61, 62), (40, 41)], {}, "its interval overlaps 4"),
+        ([(60, 60.1), (70, 70.1), (40, 41)], {}, "no other interval overlaps its own"),
+        ([(60, 60.1), (70, 70.1), (40, 41)], {"baselines": {"majority": {**FLOOR, "kind": "trivial"}}},
+         "no other interval overlaps its own; no better than majority (50.0): 16"),
+        ([(60, 62), (61, 62), (40, 41)],
+         {"differences": [{"of": "8", "against": "4", "differences": PAIR}, {"of": "16", "against": "4",
+          "differences": {"combined": {"difference": 1.0, "low": -1.0, "high": 3.0}}}]},
+         "paired with 4, above: 8, no clear difference: 16"),
+    ],
+)  # fmt: skip
+def test_a_sweep_says_what_it_found_and_no_more(scores, more, found):
+    """The best of three settings; where differences are paired they are said, not which intervals overlap."""
+    runs = [
+        {**SUMMARY["runs"][0], "settings": {"lora.rank": rank}, "seed": seed,
+         "scores": {**SUMMARY["runs"][0]["scores"], "values": {"combined": float(value)}}}
+        for rank, values in zip((4, 8, 16), scores, strict=True) for seed, value in enumerate(values)
+    ]  # fmt: skip
+    line = outcome({**SUMMARY, "runs": runs, **more}, "here")
+    assert line.startswith("Combined is highest with rank = 8: ") and line.partition("); ")[2] == found
+
+
 def test_a_question_is_that_of_the_grid_that_was_run():
     assert question("lora-rank-cpu", ["lora.rslora", "lora.rank"]).startswith("How wide should an adapter be")
     assert question("lora-rank-cpu", ["lora.alpha"]) is None and question("mine", ["lora.rank"]) is None
@@ -127,6 +156,7 @@ def test_the_record_of_a_sweep_is_kept_and_gives_the_lines_of_the_header(tmp_pat
         "# on: AMD EPYC, 2 cores",
         "# measured: Combined (points), 99 dev dialogues, mean (95 % interval) of 3 seeds:",
         "#   4: 62.0 (57.0–67.0)",
+        "# found: Combined is highest with rank = 4: 62.0 (57.0–67.0)",
     ], done.stderr
     kept = tmp_path / "results" / "x-cpu"
     assert {path.name for path in kept.iterdir()} == {"summary.json", "summary.md", "figure.png"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import submission_checkout
@@ -61,12 +63,35 @@ def test_tables_show_rows_beside_ceiling_and_floor(root):
     text = (root / "README.md").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     assert lines[0].startswith("| GPU | CUDA |") and "| Tesla T4 | 12.4 | 2.50 | - |" in text
-    order = [line.split(" | ")[0].removeprefix("| ") for line in lines[4:]]
-    assert order == ["---", "gold replies", "random reply", "most frequent reply", "random replies"]
+    order = [line.split(" | ")[0].removeprefix("| ") for line in lines[3:]]
+    assert order == [
+        "System",
+        "---",
+        "random replies",
+        "System",
+        "---",
+        "gold replies",
+        "random reply",
+        "most frequent reply",
+    ]
     assert "[ann, " in text and "figures/training-town.svg" in text
     figure = (root / "figures" / "training-town.svg").read_text(encoding="utf-8")
     assert "random replies (ann)" in figure and figure.count("<circle") == 1
     assert "on the bundled town: Combined" in figure and "higher is better" in figure
+
+
+def test_the_page_says_what_each_record_answers(root):
+    recorded = Path(__file__).parent.parent / "results"
+    for recipe in ("lora-rank-cpu", "town-qlora-cpu"):
+        shutil.copytree(recorded / recipe, root / recipe)
+    assert write(root) == [root / "README.md"]
+    rank, town = [line for line in (root / "README.md").read_text("utf-8").splitlines() if "-cpu](" in line][-2:]
+    assert rank.startswith("| How wide should an adapter be") and "; no better than random reply (35.2): 4 of 6" in rank
+    assert rank.endswith("[lora-rank-cpu](lora-rank-cpu/summary.md) |")
+    assert "| Combined 126.1 (119.0–132.7) on 60 dialogues; random reply 39.4 |" in town
+    write_json(root / "lora-rank-cpu" / "summary.json", {"metric": "combined"})
+    with pytest.raises(LabError, match=r"lora-rank-cpu/summary\.json: not the summary of a sweep"):
+        write(root)
 
 
 def test_long_names_in_a_figure_are_cut_where_they_do_not_differ():

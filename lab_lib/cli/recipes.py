@@ -13,6 +13,7 @@ from lab_lib.cli.arguments import FIRST_RECIPE
 from lab_lib.cli.console import console, print_line
 from lab_lib.errors import visible
 
+
 app = typer.Typer(no_args_is_help=True)
 PURPOSES = {  # of the bundled recipes, in the order of the list, and what each kind needs
     "OFFLINE": "data and model are bundled: minutes on a laptop",
@@ -27,7 +28,7 @@ Name = Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YA
 
 @app.command()
 def ls() -> None:
-    """List the bundled recipes by purpose: the question of each, and below it what running it cost."""
+    """List the bundled recipes by purpose: the question of each, what running it cost, and what its record says."""
     from lab_lib.runs.config import recipe_names
 
     print(f"The first one to try: lab run {FIRST_RECIPE}  (lab demo is the same)")
@@ -57,14 +58,13 @@ def _purpose(name: str) -> str:
 
 
 def _list(name: str) -> None:
-    """Print a recipe's name and cost, and its question, in lines of 80 characters."""
-    from lab_lib.runs.config import recipe_cost, recipe_title
+    """Print a recipe's name and cost, its question and what its record says, in lines of 80 characters."""
+    from lab_lib.runs.config import NOT_MEASURED, recipe_cost, recipe_found, recipe_title
 
-    for text, indent in ((f"{name:29}cost: {recipe_cost(name)}", 2), (recipe_title(name), 6)):
-        for line in textwrap.wrap(
-            text, 80, initial_indent=" " * indent, subsequent_indent=" " * (31 if indent == 2 else 6)
-        ):
-            print(line)
+    found = recipe_found(name)
+    lines = [(f"  {name:29}cost: {recipe_cost(name)}", 31), (f"      {recipe_title(name)}", 6)]
+    for text, indent in (*lines, *([(f"      found: {found}", 8)] if found != NOT_MEASURED else [])):
+        print(textwrap.fill(text, 80, subsequent_indent=" " * indent))
 
 
 @app.command()

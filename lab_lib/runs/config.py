@@ -29,6 +29,8 @@ from lab_lib.yaml_values import null_sections
 if TYPE_CHECKING:
     from lab_lib.tasks.base import Task
 
+NOT_MEASURED = "not measured here"  # what the header of a recipe says that has no record
+FOUND = "# found: "  # the line of a recipe's header with what its sweep found
 RECIPES = Path(__file__).parent.parent / "recipes"
 RECIPE_NAME = re.compile(r"\w[\w.-]{0,79}")  # part of the names of folders: no path, and none of the dots that are one
 MEASURED = "measured.json"  # in a run folder: what `fastest` was on the machine that it began on
@@ -96,6 +98,16 @@ def recipe_cost(name: str) -> str:
     """Return what running a recipe cost where it was measured, from the line of its header; else `not measured`."""
     lines = read_text(recipe_path(name)).split("\n")
     return next((line.removeprefix("# cost: ") for line in lines if line.startswith("# cost: ")), "not measured")
+
+
+def recipe_found(name: str) -> str:
+    """Return what a recipe's sweep found, its run reached or where its report is: one line of its header.
+
+    `not measured here` where none of them is recorded.
+    """
+    lines = read_text(recipe_path(name)).split("\n")
+    kinds = (FOUND, "# measured: ", "# recorded: ")
+    return next((line.removeprefix(kind) for kind in kinds for line in lines if line.startswith(kind)), NOT_MEASURED)
 
 
 def load_recipe(name: str, assignments: Sequence[str] = ()) -> RunConfig:

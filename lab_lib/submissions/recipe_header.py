@@ -17,12 +17,12 @@ from lab_lib.evaluation.scores import Metric
 from lab_lib.files import read_json_object, reading, write_json
 from lab_lib.results.cells import number, span
 from lab_lib.results.rows import read_recorded, subject
-from lab_lib.runs.config import check_recipe_name
+from lab_lib.runs.config import FOUND, check_recipe_name
 from lab_lib.runs.record import without_folder
+from lab_lib.sweeps.outcome import outcome
 from lab_lib.sweeps.summary import read_measures, to_row
 from lab_lib.sweeps.table import SweepPoint, merge_seeds
 
-NOT_MEASURED = "not measured here"  # what the header of an experiment says that has no record
 SWEEP, RUN = "summary.json", "record.json"
 PICTURES = ("summary.md", "figure.png", "curve.png")
 
@@ -68,6 +68,7 @@ def _of_sweep(summary: Mapping[str, Any]) -> list[str]:
         f"# on: {short_machine(summary['machine'])}",
         f"# measured: {metric.label}, {runs[0]['scores']['items']} {split} {items}, {kind}:",
         *(f"#   {point.name}: {_score(point, metric, most, items)}" for point in points),
+        f"{FOUND}{outcome(summary, summary['recipe'])}",
     ]
 
 

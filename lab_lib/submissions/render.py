@@ -11,9 +11,10 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric
 from lab_lib.files import write_text
 from lab_lib.runs.context import start_name
-from lab_lib.submissions.benchmark import benchmark_of, find_benchmark
+from lab_lib.submissions.benchmark import Benchmark, benchmark_of, find_benchmark
 from lab_lib.submissions.figure import draw
 from lab_lib.submissions.form import read_rows
+from lab_lib.submissions.records import answers
 from lab_lib.submissions.references import oracle, references
 from lab_lib.submissions.safe import read_page
 from lab_lib.submissions.size_figure import NAME as SIZE
@@ -24,6 +25,9 @@ ABOVE = "↑"  # better than the oracle
 # A table ends where another begins at the latest, so that a page of many beginnings is read once, not once for each.
 MARKERS = re.compile(r"(<!-- rows (\S+) -->\n)(?:(?!<!-- rows ).)*?(<!-- end rows -->)", re.DOTALL)
 SETTINGS = 120  # characters of a cell; the row has them all
+ANSWER = 400  # characters of what a record answers
+# Tables made of other things than the rows of one table: what bounds the scores, and the records of the recipes.
+BOUNDS, RECORDS = "bounds", "records"
 PLAIN = re.compile(r"[^A-Za-z0-9 .,:;/()%+=-]")
 
 
@@ -64,8 +68,9 @@ def stale(root: Path) -> list[str]:
     """
     wanted, page = render(root), root / "README.md"
     placed = {match[2] for match in MARKERS.finditer(wanted[page])}
+    due = [*TABLES, BOUNDS, RECORDS]
     return [
-        *(f"{page}: no '<!-- rows {table} -->' with an '<!-- end rows -->'" for table in TABLES if table not in placed),
+        *(f"{page}: no '<!-- rows {table} -->' with an '<!-- end rows -->'" for table in due if table not in placed),
         *(
             f"{path}: not what the rows give; run 'lab results render'"
             for path in [*_changed(wanted), *_left_over(root, wanted)]
@@ -100,9 +105,15 @@ def fill(text: str, rows: Mapping[str, Mapping[str, Any]], root: Path, page: Pat
     below = "" if page.parent == root else f"{root.name}/"
 
     def part(match: re.Match[str]) -> str:
-        if match[2] not in TABLES:
+        boards = by_board(rows)
+        if match[2] == RECORDS:
+            parts = [_records(root, below)]
+        elif match[2] == BOUNDS:
+            parts = [_bounds(*pair) for pair in dict.fromkeys((b.task, b.corpus) for b in boards if b.corpus)]
+        elif match[2] in TABLES:
+            parts = [table(board, found, below) for board, found in boards.items() if board.table == match[2]]
+        else:
             raise LabError(f"{page}: marker for unknown table {match[2]!r}")
-        parts = [table(board, found, below) for board, found in by_board(rows).items() if board.table == match[2]]
         return match[1] + ("\n".join(parts) or "No rows yet: yours can be the first.\n") + match[3]
 
     return MARKERS.sub(part, text)
@@ -138,18 +149,47 @@ def table(board: Board, rows: Mapping[str, Mapping[str, Any]], below: str | None
 
 
 def _scored_table(board: Board, rows: Mapping[str, Mapping[str, Any]], below: str | None) -> str:
+    """Return the rows of a board; where it stands alone (`below` is None), with the oracle and trivial rows."""
     benchmark, fixed = find_benchmark(board.task, board.corpus), references(board.task, board.corpus)
     columns, (name, gold) = benchmark.columns, oracle(fixed)
     head = ["System", "Model", "Settings", *(metric.heading for metric in columns), "By"]
-    lines = [[fixed_name, "", "", *_figures(row, columns, None), ""] for fixed_name, row in fixed.items()]
+    alone = fixed.items() if below is None else ()
+    lines = [[fixed_name, "", "", *_figures(row, columns, None), ""] for fixed_name, row in alone]
     lines += [_scored(row, columns, _by(row, below, path), gold) for path, row in rows.items()]
-    items = benchmark.task.words.items
-    title = f"{benchmark.public.heading}, {gold['dialogues']} test {items}:\n\n"
     better = "above" if all(metric.higher_is_better for metric in benchmark.metrics.values()) else "better than"
-    notes = f"\nRanges: 95 % intervals (bootstrap over {items}). {ABOVE} {better} the {name}.\n"
+    notes = f"\n{_ranges(benchmark)} {ABOVE} {better} the {name}.\n"
     shown = f"![{TABLES[board.table].title}: {benchmark.main.heading} with intervals](figures/{board.figure})"
     figure = f"\n{shown}\n" if below == "" else ""
-    return title + _grid(head, lines, numbers=range(3, 3 + len(columns))) + notes + figure
+    return _heading(benchmark, gold) + _grid(head, lines, numbers=range(3, 3 + len(columns))) + notes + figure
+
+
+def _bounds(task: str, corpus: str) -> str:
+    """Return the oracle and the trivial rows of a lab task and a corpus, which all its tables are compared with."""
+    benchmark, fixed = find_benchmark(task, corpus), references(task, corpus)
+    columns, (_, gold) = benchmark.columns, oracle(fixed)
+    lines = [[name, *_figures(row, columns, None)] for name, row in fixed.items()]
+    head = ["System", *(metric.heading for metric in columns)]
+    return (
+        f"{_heading(benchmark, gold)}{_grid(head, lines, numbers=range(1, 1 + len(columns)))}\n{_ranges(benchmark)}\n"
+    )
+
+
+def _heading(benchmark: Benchmark, gold: Mapping[str, Any]) -> str:
+    return f"{benchmark.public.heading}, {gold['dialogues']} test {benchmark.task.words.items}:\n\n"
+
+
+def _ranges(benchmark: Benchmark) -> str:
+    return f"Small: 95 % intervals (bootstrap over {benchmark.task.words.items})."
+
+
+def _records(root: Path, below: str) -> str:
+    """Return the question and the answer of every recipe with a record."""
+    lines = [
+        [one.question.replace("|", "\\|"), plain(one.answer[:ANSWER]).replace(plain("–"), "–"),
+         f"[{one.recipe}]({below}{one.recipe}/{one.page})"]
+        for one in answers(root)
+    ]  # fmt: skip
+    return _grid(["Question or recipe", "What was found", "Record"], lines, numbers=()) if lines else ""
 
 
 def _grid(head: Sequence[str], lines: Sequence[Sequence[str]], numbers: Any) -> str:
@@ -192,7 +232,7 @@ def _cell(value: float | None, bounds: Sequence[float] | None, metric: Metric, b
     if value is None:
         return "-"
     mark = ABOVE if better else ""
-    low_high = f" ({bounds[0]:.{metric.decimals}f}–{bounds[1]:.{metric.decimals}f})" if bounds else ""
+    low_high = f"<br><sub>{bounds[0]:.{metric.decimals}f}–{bounds[1]:.{metric.decimals}f}</sub>" if bounds else ""
     return f"{value:.{metric.decimals}f}{mark}{low_high}"
 
 

@@ -1,0 +1,89 @@
+"""What a recorded sweep found, in one line: the best setting, what cannot be told from it, what a baseline reaches too.
+
+Made from summary.json, for the header of the recipe, `lab recipes ls` and results/README.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lab_lib.evaluation.scores import Metric
+from lab_lib.results.cells import number, span
+from lab_lib.results.rows import read_row
+from lab_lib.sweeps.figure import points_of
+from lab_lib.sweeps.summary import floors_of, read_measures, to_row
+from lab_lib.sweeps.table import SweepPoint, corner
+
+MOST = 3  # names in a list; more are counted
+
+
+def outcome(summary: Mapping[str, Any], where: object) -> str:
+    """Return the line of a sweep's summary. Raises LabError, naming `where`, for a summary of another shape.
+
+    Overlapping intervals are said to overlap, no more: whether two settings differ is what paired differences say,
+    which are there where the recipe names a setting to compare with.
+    """
+    measures = read_measures(summary, where)
+    metric = measures.find(summary["metric"])
+    points = points_of([to_row(run) for run in summary["runs"]], measures, metric.key)
+    best = (max if metric.higher_is_better else min)(points, key=lambda point: point.estimates[metric.key].mean)
+    highest = "highest" if metric.higher_is_better else "lowest"
+    parts = [f"{metric.heading} is {highest} with {corner(points)} = {best.name}: {_score(best, metric)}"]
+    parts += _paired(summary.get("differences", ()), metric) or _overlapping(best, points, metric)
+    return "; ".join(parts + _free(summary, points, metric))
+
+
+def _score(point: SweepPoint, metric: Metric) -> str:
+    estimate = point.estimates[metric.key]
+    interval = f" ({span(*estimate.interval, metric.decimals)})" if estimate.interval else ""
+    return number(float(estimate.mean), metric.decimals) + interval
+
+
+def _overlapping(best: SweepPoint, points: Sequence[SweepPoint], metric: Metric) -> list[str]:
+    """Say which settings have an interval that overlaps the best one's."""
+    low, high = best.estimates[metric.key].interval or (0.0, 0.0)
+    ranges = {point.name: point.estimates[metric.key].interval for point in points if point is not best}
+    near = [name for name, found in ranges.items() if found and found[0] <= high and low <= found[1]]
+    if best.estimates[metric.key].interval is None or not ranges:
+        return []
+    return [
+        f"its interval overlaps {_names(near, len(ranges), 'others')}" if near else "no other interval overlaps its own"
+    ]
+
+
+def _paired(differences: Sequence[Mapping[str, Any]], metric: Metric) -> list[str]:
+    """Say which settings differ from the one they are compared with, by their paired differences."""
+    said = []
+    for against in dict.fromkeys(one["against"] for one in differences):
+        found = {one["of"]: one["differences"].get(metric.key) for one in differences if one["against"] == against}
+        signs = {name: (d["low"] > 0) - (d["high"] < 0) for name, d in found.items() if d}
+        groups = {
+            word: [n for n, sign in signs.items() if sign == value]
+            for word, value in {"above": 1, "below": -1, "no clear difference": 0}.items()
+        }
+        shown = ", ".join(f"{word}: {_names(names, len(signs))}" for word, names in groups.items() if names)
+        said += [f"paired with {against}, {shown}"] if shown else []
+    return said
+
+
+def _free(summary: Mapping[str, Any], points: Sequence[SweepPoint], metric: Metric) -> list[str]:
+    """Say which settings are not better than the best trivial baseline."""
+    floors = floors_of((read_row(name, row) for name, row in summary.get("baselines", {}).items()), metric.key)
+    if not floors:
+        return []
+    name, floor = (max if metric.higher_is_better else min)(floors.items(), key=lambda item: item[1])
+    low = [point.name for point in points if not metric.better(point.estimates[metric.key].mean, floor)]
+    return [f"no better than {name} ({number(floor, metric.decimals)}): {_names(low, len(points))}"] if low else []
+
+
+def _names(names: Sequence[str], of: int, word: str = "settings") -> str:
+    """Return a short list of settings, or how many of how many there are.
+
+    >>> _names(["4, no", "8"], 5), _names(["a", "b", "c"], 5), _names(list("abcd"), 8), _names(list("abcd"), 4)
+    ("'4, no' and 8", 'a, b and c', '4 of 8 settings', 'all 4 settings')
+    """
+    if len(names) > MOST:
+        return f"all {of} {word}" if len(names) == of else f"{len(names)} of {of} {word}"
+    *first, last = [repr(name) if "," in name else name for name in names]
+    return f"{', '.join(first)} and {last}" if first else last

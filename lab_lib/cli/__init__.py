@@ -1,4 +1,4 @@
-"""The command `lab`: one verb a stage of the corridor. Imports nothing heavy, so that `lab --help` is quick."""
+"""The command `lab`: one verb per stage of a run. Imports nothing heavy, so that `lab --help` is quick."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from lab_lib.training.stopping import stopping_cleanly
 
 app = typer.Typer(
     name="lab",
-    help="Fine-tune language models for dialogue and score them so that the numbers can be trusted.",
+    help="Fine-tune language models for dialogue, and score them with the official metrics.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -52,16 +52,18 @@ VERBS: tuple[Callable[..., None], ...] = (
 )
 for verb in VERBS:
     app.command()(verb)
-app.add_typer(calls.app, name="calls", help="Skills of an assistant and the examples to learn them from.")
+app.add_typer(calls.app, name="calls", help="Skills of an assistant, and examples for training.")
 app.add_typer(understand.app, name="understand", help="Exemplars of functions, how many a prompt needs, an embedder.")
-app.add_typer(data.app, name="data", help="Look at, audit, make and fetch corpora.")
-app.add_typer(judge.app, name="judge", help="Judges of emotions: train one, and see how far it can be trusted.")
-app.add_typer(dataflow.app, name="dataflow", help="A fine-tuning as a graph of steps: run what changed, draw it.")
+app.add_typer(data.app, name="data", help="Show, audit, generate and fetch corpora.")
+app.add_typer(judge.app, name="judge", help="Judges of emotions: train one, and measure how reliable it is.")
+app.add_typer(
+    dataflow.app, name="dataflow", help="Fine-tuning as a graph of steps: run the changed steps, draw the graph."
+)
 app.add_typer(models.app, name="models", help="Models on this machine: list, fetch, show, remove.")
 app.add_typer(recipes.app, name="recipes", help="List, print, copy and check recipes.")
 app.add_typer(results.app, name="results", help="Rows of the result tables: submit, check, render.")
-app.add_typer(jobs.app, name="jobs", help="Submit runs to Slurm, see how they ended, submit them again.")
-app.add_typer(course.app, name="course", help="The labs: list them, print one solution, make the notebooks.")
+app.add_typer(jobs.app, name="jobs", help="Slurm jobs: submit runs, list their states, resubmit them.")
+app.add_typer(course.app, name="course", help="The labs: list them, print one solution, build the notebooks.")
 app.add_typer(predictions.app, name="predictions", help="Convert prediction files.")
 
 

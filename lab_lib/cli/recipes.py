@@ -17,7 +17,7 @@ Name = Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YA
 
 @app.command()
 def ls() -> None:
-    """List the bundled recipes: the question of each, and below it what running it cost."""
+    """List the bundled recipes: the question of each, and its measured cost."""
     from lab_lib.runs.config import recipe_cost, recipe_names, recipe_title
 
     for name in recipe_names():

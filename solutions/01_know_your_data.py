@@ -4,14 +4,13 @@
 # **What you will learn**
 #
 # * how a dialogue is stored: turns, spans, belief states, goals, bookings;
-# * what *delexicalised* means, and how to do it without spoiling the text;
-# * what a state change says about the domain a turn is about;
-# * how to find out whether the test set leaks into training, before you believe a score;
-# * what exactly a model is shown, and which tokens are supervised.
+# * what *delexicalised* means, and how to delexicalise a text without damaging it; * how a state change tells you the
+#   domain of a turn; * how to find out whether the test set leaks into training, before you trust a score; * what
+#   exactly a model sees, and which tokens are supervised.
 #
 # **Time** 60 minutes. **Needs** no GPU, no network.
 #
-# We stand at the beginning of the corridor: files become dialogues, dialogues become examples.
+# This lab covers the first stages of the pipeline: files become dialogues, and dialogues become examples.
 
 # %% tags=["parameters"]
 FULL = False  # True: the real MultiWOZ 2.2, after `lab data fetch multiwoz22` or with LAB_DATA set
@@ -32,17 +31,17 @@ corridor("corpus", "dialogue", "example")
 # %% [markdown]
 # ## A dialogue
 #
-# A user has a **goal**: constraints to meet (`area=station`) and facts to be told (`PHONE?`). The system sees only what
-# the user says. After each user turn the **belief state** notes what the user wants so far. Marked words are **spans**:
-# values that somebody marked in the text.
+# A user has a **goal**: constraints to meet (`area=station`) and facts to ask for (`PHONE?`). The system sees only what
+# the user says. After each user turn, the **belief state** records what the user wants so far. Marked words are
+# **spans**: values that somebody marked in the text.
 #
-# Walk through some dialogues with the browser, and look for one with two domains. (In a terminal: `lab data show town`.)
+# Look at some dialogues with the browser, and find one with two domains. (In a terminal: `lab data show town`.)
 
 # %%
 widgets.browse(corpus, split="test")
 
 # %% [markdown]
-# In Python a dialogue is a frozen data class: you can look at it, and nothing can change it by accident.
+# In Python a dialogue is a frozen data class: you can read it, and nothing can change it by accident.
 
 # %%
 turn = test[0].turns[0]
@@ -71,8 +70,8 @@ def words_of(turn, span):
 check("01.1", words_of)
 
 # %% [markdown]
-# Words and value are not always the same. Here are spans of the test set whose words differ from their value by more
-# than upper and lower case:
+# Words and values are not always equal. Here are spans of the test set whose words differ from their value in more than
+# upper and lower case:
 
 # %%
 different = Counter(
@@ -90,22 +89,23 @@ for line, count in different.most_common(6):
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The state is used to search the database, which knows one spelling a value. In the test split of the town 22 of 1,084
-# spans (row *words differ from value* of the audit below) have other words than their value, most of them numbers
-# that are written out. A search for `people=two` would find no table, and a joint goal accuracy that compares words
+# The state is used to search the database, which knows one spelling per value. In the test split of the town, 22 of
+# 1,084 spans (row *words differ from value* of the audit below) have other words than their value; most of these are
+# numbers that are written out. A search for `people=two` would find no table. A joint goal accuracy that compares words
 # would count right states as wrong.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## What changes in a turn
 #
-# The state is written out in full after every user turn. What the turn *said* is the difference to the state before.
+# The data contain the full state after every user turn. The content of a turn is the difference from the previous
+# state.
 #
 # ### Exercise 01.2 · What changed 🍇🍇
 #
 # `before` and `after` are states of the form `{domain: {slot: value}}`. Return, in the same form, the slots of `after`
-# that are new or have another value. Leave out domains in which nothing changed. A slot that is gone is no change. Do
-# not alter your arguments.
+# that are new or have another value. Leave out domains in which nothing changed. Ignore slots that disappeared. Do not
+# change your arguments.
 #
 # Example: from `{"hotel": {"area": "north"}}` to `{"hotel": {"area": "east", "stars": "4"}, "taxi": {}}` the change is
 # `{"hotel": {"area": "east", "stars": "4"}}`.
@@ -134,11 +134,11 @@ check("01.2", changes)
 # %% [markdown]
 # ### Exercise 01.3 · What is a turn about? 🍇🍇
 #
-# The scorers of the next lab have to know which domain a reply is about. Nobody annotated it, so it is guessed from the
-# state: a turn is about the domains **that the user's turn changed**; if it changed nothing, about those of the turn
-# before; before any change, about none.
+# The scorers of the next lab have to know the domain of a reply. The corpus has no annotation for it, so it is guessed
+# from the state. The domains of a turn are those **that the user's turn changed**. If it changed nothing, they are the
+# domains of the previous turn. Before the first change, there are none.
 #
-# `states` holds one state a user turn. Return one list of domains a turn, each in the order of its state.
+# `states` holds one state per user turn. Return one list of domains per turn, each in the order of its state.
 #
 # Example: the states `{}`, `{"hotel": {"area": "north"}}` and again `{"hotel": {"area": "north"}}` give
 # `[[], ["hotel"], ["hotel"]]`.
@@ -166,9 +166,9 @@ check("01.3", active_domains)
 # %% [markdown]
 # ## Delexicalisation
 #
-# *The Gannet Arms is a 4 star hotel* can be said of one hotel only. *[name] is a [stars] star [type]* can be said of
-# every hotel: a small model learns it from few dialogues, and a program puts the values in. The scorers compare
-# delexicalised replies too, so a mistake made here is a mistake in every number of the course.
+# *The Gannet Arms is a 4 star hotel* is true of one hotel only. *[name] is a [stars] star [type]* fits every hotel: a
+# small model learns it from few dialogues, and a program inserts the values. The scorers also compare delexicalised
+# replies, so a mistake in this step affects every number of the course.
 
 # %%
 write(render(test[0], delexicalised=True))
@@ -177,8 +177,9 @@ write(render(test[0], delexicalised=True))
 # ### Exercise 01.4 · Delexicalise by hand 🍇🍇🍇
 #
 # `text` is a reply, `spans` a list of `(start, end, slot)` **in any order**. Return the text in which every span is
-# replaced by `[slot]`; nothing else changes. Two spans may overlap: going from left to right, the one that starts
-# before an earlier one has ended stays text. A span that is not inside the text is a `ValueError`.
+# replaced by `[slot]`; nothing else changes. If spans overlap, go from left to right and keep a span only if it starts
+# at or after the end of the last kept span; leave the others as plain text. Raise `ValueError` for a span that is not
+# inside the text.
 #
 # Example: `"Try Nandos, in the north."` with `[(19, 24, "area"), (4, 10, "name")]` gives
 # `"Try [name], in the [area]."`
@@ -211,17 +212,17 @@ check("01.4", delexicalise)
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# A value is not a place. `replace` hits the value wherever it stands, inside other words too ("4" in a phone number,
-# "east" in "at least"), and misses it where the words differ from the value (22 spans of the
-# town's test split, and every name that is capitalised). Two slots with the same value (`people=2`, `stay=2`) both become the
-# first slot. In the official MultiWOZ 2.2 files 50 spans of the test split overlap another one (`lab data audit
-# multiwoz22`); which of them is left as text is part of the published scorer's rule.
+# A value does not identify a place in the text. `replace` replaces the value everywhere, even inside other words ("4"
+# in a phone number, "east" in "at least"). It misses the value if the words differ from it (22 spans of the town's test
+# split, and every capitalised name). Two slots with the same value (`people=2`, `stay=2`) both become the first slot.
+# In the official MultiWOZ 2.2 files, 50 spans of the test split overlap another one (`lab data audit multiwoz22`). The
+# rule of the published scorer decides which of them stays plain text.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## How long, how many, about what?
 #
-# ### Exercise 01.5 · Words a turn 🍇
+# ### Exercise 01.5 · Words per turn 🍇
 #
 # Return the number of words (separated by white space) of every turn that `speaker` said in `dialogues`, in order.
 

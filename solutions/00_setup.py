@@ -3,10 +3,11 @@
 #
 # **What you will learn**
 #
-# * how to check that your machine is ready, and how to fix it if not; * the six stages of a run, from a file of
-#   dialogues to a report, and the file format of each stage; * how to measure speed correctly, and how to fill in your
-#   row of the speed table (Task 0); * what a seed fixes and what it does not; * how to read the record of a run, and
-#   how to decide which numbers can be compared.
+# * how to check that your machine is ready, and how to fix it if not;
+# * the six stages of a run, from a file of dialogues to a report, and the file format of each stage;
+# * how to measure speed correctly, and how to fill in your row of the speed table (Task 0);
+# * what a seed fixes and what it does not;
+# * how to read the record of a run, and how to decide which numbers can be compared.
 #
 # **Time** 45 to 60 minutes. **Needs** no GPU, no network, no account.
 

@@ -4,9 +4,10 @@
 # **What you will learn**
 #
 # * how a dialogue is stored: turns, spans, belief states, goals, bookings;
-# * what *delexicalised* means, and how to delexicalise a text without damaging it; * how a state change tells you the
-#   domain of a turn; * how to find out whether the test set leaks into training, before you trust a score; * what
-#   exactly a model sees, and which tokens are supervised.
+# * what *delexicalised* means, and how to delexicalise a text without damaging it;
+# * how a state change tells you the domain of a turn;
+# * how to find out whether the test set leaks into training, before you trust a score;
+# * what exactly a model sees, and which tokens are supervised.
 #
 # **Time** 60 minutes. **Needs** no GPU, no network.
 #
@@ -253,20 +254,21 @@ print("domains a dialogue:", dict(sorted(Counter(len(dialogue.services) for dial
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # Of the town's 60 test dialogues 10 are about a taxi (the cell above). A share p of n dialogues has a standard error of
-# sqrt(p (1 - p) / n) = sqrt(0.8 x 0.2 / 10) = 0.126, and a 95 % interval reaches about 25 points to either side: the
-# number says little. Over all 60 dialogues it is 10 points. Scores by domain are for finding errors, not for
+# sqrt(p (1 - p) / n) = sqrt(0.8 x 0.2 / 10) = 0.126, so a 95 % interval is about 25 points wide on each side: the
+# number is very uncertain. Over all 60 dialogues it is 10 points. Scores by domain are for finding errors, not for
 # comparing systems.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Does the test set leak?
 #
-# A test dialogue that was in the training data measures memory. It happens in real corpora, under another id.
+# A test dialogue that is also in the training data measures memory, not ability. This happens in real corpora, where
+# the copy has another id.
 #
 # ### Exercise 01.6 · Find the leaks 🍇🍇
 #
-# Return the ids of the `test` dialogues whose words, turn by turn, are those of a `train` dialogue. Upper and lower
-# case and extra spaces make no difference; the order of turns does. Ids mean nothing: copies often have a new one.
+# Return the ids of the `test` dialogues whose words, turn by turn, equal those of a `train` dialogue. Ignore upper and
+# lower case and extra spaces, but not the order of turns. Do not compare ids: copies often have a new one.
 
 
 # %%
@@ -308,9 +310,9 @@ write(terminal_table(header[1:], lines, report.notes(), "Audit", header[0]))
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # No. In the town 40.7 % of the test replies (audit, row *replies*) are replies of an earlier split: "You are welcome.
-# Have a nice day!" is what one says there. The model still has to choose the moment from a history it has not seen. It
-# does tell that the corpus is easy: in the official MultiWOZ 2.2 the share is 7.6 % (`lab data audit multiwoz22`).
-# A leak is a whole dialogue: history, state and answer together.
+# Have a nice day!" is what one says there. The model still has to choose the moment from a history it has not seen. But
+# it shows that the corpus is easy: in the official MultiWOZ 2.2 the share is 7.6 % (`lab data audit multiwoz22`). A
+# leak is a whole dialogue: history, state and answer together.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -319,17 +321,17 @@ write(terminal_table(header[1:], lines, report.notes(), "Audit", header[0]))
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # Yes. `lab data audit multiwoz22` names PMUL1978 and PMUL3596: two of the 1,000 test dialogues are in dev under other
-# ids (PMUL4686 and PMUL1831). Two dialogues move Inform and Success by 0.2 points at most, below any interval in the
-# tables; but a rule is easier kept than an exception explained, so every run here leaves such dialogues out of training
-# and says so (`left_out_as_copies` in its record.json).
+# ids (PMUL4686 and PMUL1831). Two dialogues change Inform and Success by at most 0.2 points, which is less than any
+# interval in the tables. Still, it is easier to keep a rule than to explain an exception. Every run here therefore
+# leaves such dialogues out of training and records this (`left_out_as_copies` in its record.json).
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## What the model sees
 #
-# A model reads token ids. A dialogue becomes one **example**: all its tokens and, for each, whether it is *supervised*,
-# that is, counted in the loss: the **loss mask**. Between « and » stand the supervised tokens (`lab data show town
-# --tokens` prints the same).
+# A model reads token ids. A dialogue becomes one **example**: all its tokens and a **loss mask**. The mask says for
+# each token whether it is *supervised*, that is, whether it counts in the loss. Below, the supervised tokens are
+# between « and » (`lab data show town --tokens` prints the same).
 
 # %%
 from lab_lib.corpora.database import Database
@@ -347,13 +349,13 @@ prompt, shown = PromptConfig(), DialogueConfig(state=True, database=True)
 write(render_tokens(example, tokenizer))
 
 # %% [markdown]
-# The line before each reply is the belief state of the active domains and what the database answers to it; lab 05 makes
-# the model write it. Here it is given, not supervised.
+# The line before each reply holds the belief state of the active domains and the answer of the database. In lab 05 the
+# model writes the state itself. Here it is given and not supervised.
 #
 # ### Exercise 01.7 · The supervised stretches 🍇🍇
 #
-# `ids` are token ids and `loss_mask` as many booleans. Return the stretches of neighbouring supervised ids as a list of
-# lists.
+# `ids` is a list of token ids, and `loss_mask` is a list of booleans of the same length. Return a list of lists: each
+# inner list holds neighbouring supervised ids.
 #
 # Example: `[5, 6, 7, 8, 9]` with `[False, True, True, False, True]` gives `[[6, 7], [9]]`.
 
@@ -380,7 +382,7 @@ show("01.7", supervised_stretches, example, tokenizer)
 check("01.7", supervised_stretches)
 
 # %% [markdown]
-# One example a dialogue is not the only way. The 2023 lab made one example a *reply*, each with its whole history:
+# One example per dialogue is not the only way. The 2023 lab made one example per *reply*, each with its whole history:
 
 # %%
 from dataclasses import replace
@@ -402,8 +404,9 @@ for form in ("dialogues", "turns"):
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # It never stops: after the reply it writes the user's next turn, and so on until the length limit. `</s>` stands behind
-# every reply and is one of the supervised tokens. It is lost easily, by masking every token that equals the padding token
-# when `</s>` is used for padding (docs/pitfalls.md, number 1), or by cutting long examples on the right.
+# every reply and is one of the supervised tokens. It is easily lost in two ways: `</s>` is also used for padding, and
+# every token that equals the padding token is masked (docs/pitfalls.md, number 1); or long examples are cut on the
+# right.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -411,11 +414,12 @@ for form in ("dialogues", "turns"):
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# One a dialogue. Both supervise the same 68,217 tokens of the town, but one example a reply reads every history again and
-# again: 853,318 tokens an epoch against 227,347, 3.8 times as many (the cell above); on MultiWOZ dev, without states,
-# it is 1,668,918 against 351,644 (docs/lab-log.md). A reply never sees what comes after it, so the gradient is the same,
-# and a test of the library compares the two. What it costs: an example is as long as the dialogue. 400 dialogues make 450
-# examples here because those longer than 768 tokens are continued in a second one.
+# One example per dialogue. Both formats supervise the same 68,217 tokens of the town, but with one example per reply
+# the model reads every history again and again: 853,318 tokens per epoch against 227,347, 3.8 times as many (the cell
+# above). On MultiWOZ dev, without states, it is 1,668,918 against 351,644 (docs/lab-log.md). A reply never sees what
+# comes after it, so the gradient is the same, and a test of the library compares the two. What it costs: an example is
+# as long as the dialogue. 400 dialogues make 450 examples here because those longer than 768 tokens are continued in a
+# second one.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -423,7 +427,7 @@ for form in ("dialogues", "turns"):
 #
 # * `lab data fetch multiwoz22`, set `FULL = True`, and run the notebook again: overlapping spans, two leaks, ten times
 #   the words.
-# * `lab data make --dialogues 400 --seed 1` writes another town. Which figures of the audit change, which do not?
-# * Delexicalise with the domain (`[hotel_name]`). What becomes easier to score, what harder to learn?
+# * `lab data make --dialogues 400 --seed 1` writes another town. Which numbers of the audit change, and which do not?
+# * Delexicalise with the domain (`[hotel_name]`). What becomes easier to score, and what becomes harder to learn?
 # * The user's turns have spans too. Could a model mark them?
-# * Lab 02 scores replies, and needs everything you have just looked at.
+# * Lab 02 scores replies. It uses everything from this lab.

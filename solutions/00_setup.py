@@ -3,11 +3,11 @@
 #
 # **What you will learn**
 #
-# * to ask a machine whether it can do the course, and to mend what it cannot;
-# * the six doors of the corridor, from a file of dialogues to a report, each with a file you can open;
-# * to measure speed so that the number means something, and to fill in your row of the speed table (Task 0);
+# * how to check that your machine is ready, and how to fix it if not;
+# * the six stages of a run, from a file of dialogues to a report, and the file format of each stage;
+# * how to measure speed correctly, and how to fill in your row of the speed table (Task 0);
 # * what a seed fixes and what it does not;
-# * to read the record of a run, and to say which numbers may stand in one table.
+# * how to read the record of a run, and how to decide which numbers can be compared.
 #
 # **Time** 45 to 60 minutes. **Needs** no GPU, no network, no account.
 
@@ -34,8 +34,9 @@ corridor("corpus", "dialogue", "example", "model", "prediction", "report")
 # %% [markdown]
 # ## 1. The doctor
 #
-# Before minutes are spent, ask. `lab doctor` does in a terminal what the next cell does: numbered checks, each `ok`,
-# `warning` (something is missing that you may not need) or `failure` (the course stops here), each problem with its fix.
+# Check before you spend minutes on a run. The next cell does the same as `lab doctor` in a terminal. It prints numbered
+# checks: `ok`, `warning` (something is missing that you may not need) or `failure` (the course cannot run). Each
+# problem comes with its fix.
 
 # %%
 from lab_lib.machine.doctor import checkup
@@ -48,8 +49,8 @@ for item in checks:
 # ### Exercise 00.1 · What stops the course? 🍇
 #
 # `checks` is a list of checks as above, each with `number`, `name`, `state`, `detail` and `fix`. Return the names of
-# those that stop the course, in their order. A warning does not: without a model hub, for example, everything that is
-# bundled still works.
+# the checks that stop the course, in their order. A warning does not stop the course: without a model hub, for example,
+# everything that is bundled still works.
 
 
 # %%
@@ -72,19 +73,20 @@ for item in checks:
 # %% [markdown]
 # ## 2. The corridor
 #
-# Every lab walks the same way. Each door is a file format, so you can stop anywhere, look, and continue later:
+# All labs share one pipeline, which we call the corridor. Each stage reads and writes a file format, so you can stop
+# anywhere, inspect the files, and resume later:
 #
-# | Door | What it is | Where it lies |
+# | Stage | What it is | Where it is stored |
 # |---|---|---|
 # | corpus | files, as somebody published them | `load_corpus("town")` |
 # | Dialogue | turns, spans, belief states; cannot be changed by accident | in memory |
-# | Example | token ids, and which of them are supervised | in memory |
-# | model | weights, and an adapter that was trained | `adapter/` of a run folder |
-# | Prediction | one row a reply | `predictions/*.jsonl` |
+# | Example | token ids and the loss mask (which tokens are supervised) | in memory |
+# | model | weights, and a trained adapter | `adapter/` of a run folder |
+# | Prediction | one row per reply | `predictions/*.jsonl` |
 # | Report | scores with intervals, and a page to read | `report.json`, `report.html`, `record.json` |
 #
-# **Corpus** and **Dialogue.** The town is a fictional place; its dialogues were written by a program, so they may be
-# given away. The real MultiWOZ has the same shape.
+# **Corpus** and **Dialogue.** The town is a fictional place. A program wrote its dialogues, so we can publish them. The
+# real MultiWOZ has the same format.
 
 # %%
 from lab_lib.corpora.load import load_corpus
@@ -95,7 +97,8 @@ print({name: len(dialogues) for name, dialogues in town.splits.items()})
 write(render(town.splits["test"][1]))
 
 # %% [markdown]
-# **Example.** What the model sees of a dialogue, here its last 60 tokens. Between « and » stand the supervised tokens, which it learns to write.
+# **Example.** This is what the model sees of a dialogue, here the last 60 tokens. The tokens between « and » are
+# supervised: the model learns to write them.
 
 # %%
 from lab_lib.runs.config import load_recipe, make_task
@@ -111,9 +114,9 @@ text = str(render_tokens(example, tokenizer))
 print(text[: text.index("\n")], "\n…", text[-400:])
 
 # %% [markdown]
-# **Model, Prediction, Report.** One call runs the rest: it trains an adapter, generates the replies of the test dialogues
-# and scores them. In a terminal it is `lab run town-qlora-cpu`. What is in the run folder already is not made again, so
-# here, unless `FULL`, we put the bundled adapter there first: it is what this very recipe leaves after four minutes.
+# **Model, Prediction, Report.** One call runs the rest: it trains an adapter, generates the replies of the test
+# dialogues and scores them. In a terminal the command is `lab run town-qlora-cpu`. Existing results are reused. Unless
+# `FULL` is set, we therefore copy in the bundled adapter, which is what this recipe produces in four minutes.
 
 # %%
 from lab_lib.runs.run import run
@@ -131,16 +134,16 @@ for row in read_jsonl(folder / "predictions" / "finetuned.jsonl")[:3]:
     print(json.dumps(row))
 
 # %% [markdown]
-# Words in brackets are placeholders: a program puts the names and numbers in later (lab 01).
+# Words in brackets are placeholders: a program replaces them by names and numbers later (lab 01).
 #
-# Open `report.html` of the folder in a browser: every dialogue, with the reply of a person and of the model side by
-# side.
+# Open `report.html` of the folder in a browser. It shows every dialogue, with the reply of a person and the reply of
+# the model side by side.
 #
 # ## 3. How fast is this machine? (Task 0)
 #
-# Speed is given in **iterations a second**. A training iteration is forward and backward of one micro batch (here 4
-# dialogues); a decoding iteration is one new token for every prompt of a batch (here 32). First we measure something
-# small by hand: a matrix product.
+# We measure speed in **iterations per second**. A training iteration is one forward and backward pass of a micro batch
+# (here 4 dialogues). A decoding iteration is one new token for every prompt of a batch (here 32). First we measure
+# something small by hand: a matrix product.
 
 # %%
 import time
@@ -154,13 +157,14 @@ for _ in range(12):
 print(" ".join(f"{1000 * seconds:.1f}" for seconds in durations), "ms")
 
 # %% [markdown]
-# The first one is often slow: memory is allocated, kernels are chosen or compiled. Others are slow because another
-# program was busy. Neither says how fast this machine multiplies.
+# The first iteration is often slow, because memory is allocated and kernels are chosen or compiled. Other iterations
+# are slow because another program was busy. Neither kind tells you how fast this machine multiplies.
 #
 # ### Exercise 00.2 · Iterations a second 🍇🍇
 #
-# `durations` are the seconds of repeated iterations. Leave out the first (warm-up) and return how many iterations the
-# **median** of the others makes in a second. With fewer than two durations there is nothing to measure: `ValueError`.
+# `durations` is a list of seconds, one per iteration. Leave out the first one (warm-up), take the **median** of the
+# others, and return the number of iterations per second. With fewer than two durations there is nothing to measure:
+# raise `ValueError`.
 #
 # Example: `[3.0, 0.5, 0.4, 0.5, 2.0]` gives `2.0`.
 
@@ -182,8 +186,8 @@ show("00.2", iterations_per_second, durations)
 check("00.2", iterations_per_second)
 
 # %% [markdown]
-# Now the real thing, with the recipe's own model and batch sizes (in a terminal: `lab speed`). On a GPU the clock has
-# to wait for it: a GPU is given work and answers at once, long before the work is done.
+# Now we measure the recipe's own model and batch sizes (in a terminal: `lab speed`). On a GPU, the measurement has to
+# wait until the GPU is finished: a call returns at once, long before the work is done.
 
 # %%
 from lab_lib.machine.speed import measure, table
@@ -194,10 +198,11 @@ print(table(measured))
 # %% [markdown]
 # ### Exercise 00.3 · A row of the table 🍇
 #
-# Write the row for the table of all machines: GPU, CUDA version, training and inference speed with two decimals.
-# Whoever does not know a value writes `-`. (In 2023 a student's row was `| Tesla T4 | 12.0 | - | - |`.)
+# Write the row for the table of all machines: GPU, CUDA version, training and inference speed with two decimals. Write
+# `-` for unknown values. (In 2023 a student's row was `| Tesla T4 | 12.0 | - | - |`.)
 #
-# Example: `speed_row("Tesla T4", None, 2.434, None)` gives `"| Tesla T4 | - | 2.43 | - |"`. A speed of 0 is known.
+# Example: `speed_row("Tesla T4", None, 2.434, None)` gives `"| Tesla T4 | - | 2.43 | - |"`. A speed of 0 is a known
+# value.
 
 
 # %%
@@ -223,10 +228,10 @@ print(speed_row(measured["gpu"], measured["cuda"], measured["train_its"], measur
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The row above says it for the machine that ran this notebook, which did other work at the same time; left alone it makes
-# 2.05 training iterations a second (`results/speed`). The recorded run of the same recipe
-# (results/town-qlora-cpu/record.json: AMD EPYC, 2 cores, bf16, no GPU) made 87 steps of 16 dialogues, which is
-# 87 x 16 / 4 = 348 micro batches, in 212.9 s with three dev evaluations between them: 1.63 it/s.
+# The row above shows the speed of the machine that ran this notebook. It did other work at the same time; without other
+# work it makes 2.05 training iterations per second (`results/speed`). The recorded run of the same recipe
+# (results/town-qlora-cpu/record.json: AMD EPYC, 2 cores, bf16, no GPU) made 87 steps of 16 dialogues, which is 87 x 16
+# / 4 = 348 micro batches, in 212.9 s, including three dev evaluations: 1.63 it/s.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -234,17 +239,16 @@ print(speed_row(measured["gpu"], measured["cuda"], measured["train_its"], measur
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# See the row above: new tokens a second for each of 32 replies at once; 6.72 when the machine does nothing else
-# (`results/speed`). The recorded run
-# (results/town-qlora-cpu/record.json, `stage_seconds`) wrote the 403 replies of the test dialogues in 32.4 s, loading
-# the model included: 12 replies a second.
+# See the row above: it shows new tokens per second for each of 32 parallel replies. Without other work the machine
+# reaches 6.72 (`results/speed`). The recorded run (results/town-qlora-cpu/record.json, `stage_seconds`) wrote the 403
+# replies of the test dialogues in 32.4 s, including loading the model: 12 replies per second.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ### Question 🍇🍇: What machine and CUDA version do you have?
 #
-# In Colab: write down which GPU you were given and how much of its memory is free (the set-up cell says it). Fill in
-# what you know, and `-` for the rest.
+# In Colab: write down the type of your GPU and how much of its memory is free (the set-up cell prints both). Write `-`
+# for unknown values.
 #
 # | GPU model | CUDA | train [it/s] | infer [it/s] |
 # |---|---|---|---|
@@ -253,19 +257,19 @@ print(speed_row(measured["gpu"], measured["cuda"], measured["train_its"], measur
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # The recorded runs were made on `AMD EPYC, 2 cores, 24 GiB, no GPU` (`machine` in results/town-qlora-cpu/record.json):
-# no GPU, so the CUDA version is `-`. `nvidia-smi` shows the version that the *driver* can do; what counts here is the
-# one torch was built with, `torch.version.cuda`, and `lab doctor` prints it in the line *PyTorch*.
+# no GPU, so the CUDA version is `-`. `nvidia-smi` shows the version that the *driver* supports. The version that
+# matters here is the one torch was built with, `torch.version.cuda`. `lab doctor` prints it in the line *PyTorch*.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ### Exercise 00.4 · How long will it take? 🍇🍇
 #
-# You know the speed; how long is the training? An **optimiser step** learns from `batch_size` examples, in
-# `batch_size / micro_batch_size` iterations. An epoch has as many steps as it takes to see all examples, the last one
-# perhaps not full. Return the **hours**.
+# You know the speed. How long does the training take? An **optimiser step** learns from `batch_size` examples, in
+# `batch_size / micro_batch_size` iterations. An epoch has as many steps as are needed to see all examples; the last
+# step may have fewer examples. Return the number of **hours**.
 #
-# Example: 450 examples, 3 epochs, batches of 16 in micro batches of 4 at 1.63 iterations a second: 29 steps an epoch,
-# 87 steps, 348 iterations, 213 seconds, `0.0593` hours.
+# Example: 450 examples, 3 epochs, batches of 16 in micro batches of 4 at 1.63 iterations per second: 29 steps per
+# epoch, 87 steps, 348 iterations, 213 seconds, `0.0593` hours.
 
 
 # %%
@@ -288,7 +292,7 @@ print(f"MultiWOZ 2.2, 8,437 training dialogues, 3 epochs: {training_hours(8437, 
 # %% [markdown]
 # ## 4. What does a seed fix?
 #
-# A seed fixes the numbers a generator draws. It does not fix who else draws from the same generator.
+# A seed fixes the numbers that a generator draws. It does not fix which other code draws from the same generator.
 
 # %%
 torch.manual_seed(0)
@@ -299,14 +303,15 @@ second = torch.rand(3)
 print(first, second, sep="\n")
 
 # %% [markdown]
-# This happened here: `lab run` and `lab train` gave different adapters with one seed, because `run` had drawn random
-# numbers before (docs/lab-log.md). The cure is a generator of one's own, or a seed set right before the draw.
+# This happened here: `lab run` and `lab train` produced different adapters with the same seed, because `run` had
+# already drawn random numbers (docs/lab-log.md). The solution is a separate generator, or to set the seed immediately
+# before the draw.
 #
 # ### Exercise 00.5 · Draw dialogues 🍇🍇
 #
-# Return `n` different items of a sequence, drawn at random. The same seed draws the same items, another seed others.
-# Nobody else may notice: the items stay in their order, and the global generator (`random`) is left as it was. More
-# items than there are: `ValueError`.
+# Return `n` different items of a sequence, drawn at random. The same seed draws the same items, and another seed draws
+# other items. Your function must have no side effects: leave the input sequence and the global random state (`random`)
+# unchanged. If `n` is larger than the number of items, raise `ValueError`.
 
 
 # %%
@@ -324,8 +329,8 @@ show("00.5", draw)
 check("00.5", draw)
 
 # %% [markdown]
-# The second thing a seed does not fix is arithmetic. A sum of floating-point numbers depends on its order, and the order
-# depends on the number of threads, on the batch, on the GPU:
+# A seed also does not fix arithmetic. A sum of floating-point numbers depends on its order, and the order depends on
+# the number of threads, on the batch, on the GPU:
 
 # %%
 print((0.1 + 0.2) + 0.3 == 0.1 + (0.2 + 0.3), (0.1 + 0.2) + 0.3, 0.1 + (0.2 + 0.3))
@@ -337,17 +342,18 @@ print(f"{numbers.sum().item():.6f} forwards, {numbers.flip(0).cumsum(0)[-1].item
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The same: `config.yaml`, and the dialogues that were drawn (they come from a generator with a seed of its own). May
-# differ: the weights, since sums are taken in another order, and with them some replies. How little it takes: when the
-# 4-bit weights are unpacked once instead of at every product, which is the same arithmetic on paper, 395 of 403 replies
-# stay the same (docs/lab-log.md, *Decoding 403 replies*). So a difference of a few tenths between two machines is not a
-# discovery. On one machine, with one number of threads, a run can be repeated to the bit; tests of the library do it.
+# The same: `config.yaml`, and the drawn dialogues (they come from a generator with its own seed). Possibly different:
+# the weights, since sums are computed in another order, and therefore some replies. A very small change is enough: if
+# the 4-bit weights are unpacked once instead of at every product, which is mathematically the same, 395 of 403 replies
+# stay the same (docs/lab-log.md, *Decoding 403 replies*). A difference of a few tenths between two machines is
+# therefore no result. On one machine, with the same number of threads, a run can be repeated to the bit; tests of the
+# library do this.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## 5. Read a record
 #
-# Every run leaves `record.json`: what is needed to believe a number and to make it again.
+# Every run writes `record.json`. It contains everything that is needed to check a number and to reproduce it.
 
 # %%
 record = read_json(folder / "record.json")
@@ -360,14 +366,14 @@ for system, row in record["rows"].items():
     print(f"{system:20} Combined {combined:6.1f}  ({low:.1f} to {high:.1f}), {row['items']} dialogues")
 
 # %% [markdown]
-# Six dialogues give an interval as wide as a barn door. The recorded run on all 60 says 126.1 (119.0 to 132.7).
+# Six dialogues give a very wide interval. The recorded run on all 60 dialogues has 126.1 (119.0 to 132.7).
 #
 # ### Exercise 00.6 · May they stand in one table? 🍇🍇
 #
-# Two numbers may be compared when they were taken on the same dialogues by the same scorer. Return, sorted, those of the
-# keys `corpus`, `reported` and `scorer` in which two records differ; an empty list means *yes*. A key may be missing
-# (older records do not have all): it counts as different from one that is there. Machine, date, commit and seed may
-# differ: that is what one wants to compare.
+# Two numbers can be compared if they were measured on the same dialogues with the same scorer. Return a sorted list of
+# the keys, among `corpus`, `reported` and `scorer`, in which two records differ. An empty list means *yes*. A key may
+# be missing, because older records do not have all keys; a missing key counts as different from an existing one.
+# Machine, date, commit and seed may differ: these are what we want to compare.
 
 
 # %%
@@ -396,6 +402,7 @@ check("00.6", differences)
 # ## What to try next
 #
 # * `lab run town-qlora-cpu --dry-run` in a terminal: everything that would be done, without doing it.
-# * Give your row away: `lab speed --out speed.json`, then `lab results submit speed.json --who YOU`. From Colab too.
+# * Submit your row: `lab speed --out speed.json`, then `lab results submit speed.json --who YOU`. This works in Colab
+#   too.
 # * Run this notebook twice and compare the two `record.json`. What differs?
-# * Lab 01 opens the first doors; lab 21 takes the same commands to a cluster.
+# * Lab 01 looks at the first stages; lab 21 runs the same commands on a cluster.

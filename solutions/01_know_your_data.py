@@ -4,14 +4,14 @@
 # **What you will learn**
 #
 # * how a dialogue is stored: turns, spans, belief states, goals, bookings;
-# * what *delexicalised* means, and how to do it without spoiling the text;
-# * what a state change says about the domain a turn is about;
-# * how to find out whether the test set leaks into training, before you believe a score;
-# * what exactly a model is shown, and which tokens are supervised.
+# * what *delexicalised* means, and how to delexicalise a text without damaging it;
+# * how a state change tells you the domain of a turn;
+# * how to find out whether the test set leaks into training, before you trust a score;
+# * what exactly a model sees, and which tokens are supervised.
 #
 # **Time** 60 minutes. **Needs** no GPU, no network.
 #
-# We stand at the beginning of the corridor: files become dialogues, dialogues become examples.
+# This lab covers the first stages of the pipeline: files become dialogues, and dialogues become examples.
 
 # %% tags=["parameters"]
 FULL = False  # True: the real MultiWOZ 2.2, after `lab data fetch multiwoz22` or with LAB_DATA set
@@ -32,17 +32,17 @@ corridor("corpus", "dialogue", "example")
 # %% [markdown]
 # ## A dialogue
 #
-# A user has a **goal**: constraints to meet (`area=station`) and facts to be told (`PHONE?`). The system sees only what
-# the user says. After each user turn the **belief state** notes what the user wants so far. Marked words are **spans**:
-# values that somebody marked in the text.
+# A user has a **goal**: constraints to meet (`area=station`) and facts to ask for (`PHONE?`). The system sees only what
+# the user says. After each user turn, the **belief state** records what the user wants so far. Marked words are
+# **spans**: values that somebody marked in the text.
 #
-# Walk through some dialogues with the browser, and look for one with two domains. (In a terminal: `lab data show town`.)
+# Look at some dialogues with the browser, and find one with two domains. (In a terminal: `lab data show town`.)
 
 # %%
 widgets.browse(corpus, split="test")
 
 # %% [markdown]
-# In Python a dialogue is a frozen data class: you can look at it, and nothing can change it by accident.
+# In Python a dialogue is a frozen data class: you can read it, and nothing can change it by accident.
 
 # %%
 turn = test[0].turns[0]
@@ -71,8 +71,8 @@ def words_of(turn, span):
 check("01.1", words_of)
 
 # %% [markdown]
-# Words and value are not always the same. Here are spans of the test set whose words differ from their value by more
-# than upper and lower case:
+# Words and values are not always equal. Here are spans of the test set whose words differ from their value in more than
+# upper and lower case:
 
 # %%
 different = Counter(
@@ -90,22 +90,23 @@ for line, count in different.most_common(6):
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The state is used to search the database, which knows one spelling a value. In the test split of the town 22 of 1,084
-# spans (row *words differ from value* of the audit below) have other words than their value, most of them numbers
-# that are written out. A search for `people=two` would find no table, and a joint goal accuracy that compares words
+# The state is used to search the database, which knows one spelling per value. In the test split of the town, 22 of
+# 1,084 spans (row *words differ from value* of the audit below) have other words than their value; most of these are
+# numbers that are written out. A search for `people=two` would find no table. A joint goal accuracy that compares words
 # would count right states as wrong.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## What changes in a turn
 #
-# The state is written out in full after every user turn. What the turn *said* is the difference to the state before.
+# The data contain the full state after every user turn. The content of a turn is the difference from the previous
+# state.
 #
 # ### Exercise 01.2 · What changed 🍇🍇
 #
 # `before` and `after` are states of the form `{domain: {slot: value}}`. Return, in the same form, the slots of `after`
-# that are new or have another value. Leave out domains in which nothing changed. A slot that is gone is no change. Do
-# not alter your arguments.
+# that are new or have another value. Leave out domains in which nothing changed. Ignore slots that disappeared. Do not
+# change your arguments.
 #
 # Example: from `{"hotel": {"area": "north"}}` to `{"hotel": {"area": "east", "stars": "4"}, "taxi": {}}` the change is
 # `{"hotel": {"area": "east", "stars": "4"}}`.
@@ -134,11 +135,11 @@ check("01.2", changes)
 # %% [markdown]
 # ### Exercise 01.3 · What is a turn about? 🍇🍇
 #
-# The scorers of the next lab have to know which domain a reply is about. Nobody annotated it, so it is guessed from the
-# state: a turn is about the domains **that the user's turn changed**; if it changed nothing, about those of the turn
-# before; before any change, about none.
+# The scorers of the next lab have to know the domain of a reply. The corpus has no annotation for it, so it is guessed
+# from the state. The domains of a turn are those **that the user's turn changed**. If it changed nothing, they are the
+# domains of the previous turn. Before the first change, there are none.
 #
-# `states` holds one state a user turn. Return one list of domains a turn, each in the order of its state.
+# `states` holds one state per user turn. Return one list of domains per turn, each in the order of its state.
 #
 # Example: the states `{}`, `{"hotel": {"area": "north"}}` and again `{"hotel": {"area": "north"}}` give
 # `[[], ["hotel"], ["hotel"]]`.
@@ -166,9 +167,9 @@ check("01.3", active_domains)
 # %% [markdown]
 # ## Delexicalisation
 #
-# *The Gannet Arms is a 4 star hotel* can be said of one hotel only. *[name] is a [stars] star [type]* can be said of
-# every hotel: a small model learns it from few dialogues, and a program puts the values in. The scorers compare
-# delexicalised replies too, so a mistake made here is a mistake in every number of the course.
+# *The Gannet Arms is a 4 star hotel* is true of one hotel only. *[name] is a [stars] star [type]* fits every hotel: a
+# small model learns it from few dialogues, and a program inserts the values. The scorers also compare delexicalised
+# replies, so a mistake in this step affects every number of the course.
 
 # %%
 write(render(test[0], delexicalised=True))
@@ -177,8 +178,9 @@ write(render(test[0], delexicalised=True))
 # ### Exercise 01.4 · Delexicalise by hand 🍇🍇🍇
 #
 # `text` is a reply, `spans` a list of `(start, end, slot)` **in any order**. Return the text in which every span is
-# replaced by `[slot]`; nothing else changes. Two spans may overlap: going from left to right, the one that starts
-# before an earlier one has ended stays text. A span that is not inside the text is a `ValueError`.
+# replaced by `[slot]`; nothing else changes. If spans overlap, go from left to right and keep a span only if it starts
+# at or after the end of the last kept span; leave the others as plain text. Raise `ValueError` for a span that is not
+# inside the text.
 #
 # Example: `"Try Nandos, in the north."` with `[(19, 24, "area"), (4, 10, "name")]` gives
 # `"Try [name], in the [area]."`
@@ -211,17 +213,17 @@ check("01.4", delexicalise)
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# A value is not a place. `replace` hits the value wherever it stands, inside other words too ("4" in a phone number,
-# "east" in "at least"), and misses it where the words differ from the value (22 spans of the
-# town's test split, and every name that is capitalised). Two slots with the same value (`people=2`, `stay=2`) both become the
-# first slot. In the official MultiWOZ 2.2 files 50 spans of the test split overlap another one (`lab data audit
-# multiwoz22`); which of them is left as text is part of the published scorer's rule.
+# A value does not identify a place in the text. `replace` replaces the value everywhere, even inside other words ("4"
+# in a phone number, "east" in "at least"). It misses the value if the words differ from it (22 spans of the town's test
+# split, and every capitalised name). Two slots with the same value (`people=2`, `stay=2`) both become the first slot.
+# In the official MultiWOZ 2.2 files, 50 spans of the test split overlap another one (`lab data audit multiwoz22`). The
+# rule of the published scorer decides which of them stays plain text.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## How long, how many, about what?
 #
-# ### Exercise 01.5 · Words a turn 🍇
+# ### Exercise 01.5 · Words per turn 🍇
 #
 # Return the number of words (separated by white space) of every turn that `speaker` said in `dialogues`, in order.
 
@@ -252,20 +254,21 @@ print("domains a dialogue:", dict(sorted(Counter(len(dialogue.services) for dial
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # Of the town's 60 test dialogues 10 are about a taxi (the cell above). A share p of n dialogues has a standard error of
-# sqrt(p (1 - p) / n) = sqrt(0.8 x 0.2 / 10) = 0.126, and a 95 % interval reaches about 25 points to either side: the
-# number says little. Over all 60 dialogues it is 10 points. Scores by domain are for finding errors, not for
+# sqrt(p (1 - p) / n) = sqrt(0.8 x 0.2 / 10) = 0.126, so a 95 % interval is about 25 points wide on each side: the
+# number is very uncertain. Over all 60 dialogues it is 10 points. Scores by domain are for finding errors, not for
 # comparing systems.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Does the test set leak?
 #
-# A test dialogue that was in the training data measures memory. It happens in real corpora, under another id.
+# A test dialogue that is also in the training data measures memory, not ability. This happens in real corpora, where
+# the copy has another id.
 #
 # ### Exercise 01.6 · Find the leaks 🍇🍇
 #
-# Return the ids of the `test` dialogues whose words, turn by turn, are those of a `train` dialogue. Upper and lower
-# case and extra spaces make no difference; the order of turns does. Ids mean nothing: copies often have a new one.
+# Return the ids of the `test` dialogues whose words, turn by turn, equal those of a `train` dialogue. Ignore upper and
+# lower case and extra spaces, but not the order of turns. Do not compare ids: copies often have a new one.
 
 
 # %%
@@ -307,9 +310,9 @@ write(terminal_table(header[1:], lines, report.notes(), "Audit", header[0]))
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # No. In the town 40.7 % of the test replies (audit, row *replies*) are replies of an earlier split: "You are welcome.
-# Have a nice day!" is what one says there. The model still has to choose the moment from a history it has not seen. It
-# does tell that the corpus is easy: in the official MultiWOZ 2.2 the share is 7.6 % (`lab data audit multiwoz22`).
-# A leak is a whole dialogue: history, state and answer together.
+# Have a nice day!" is what one says there. The model still has to choose the moment from a history it has not seen. But
+# it shows that the corpus is easy: in the official MultiWOZ 2.2 the share is 7.6 % (`lab data audit multiwoz22`). A
+# leak is a whole dialogue: history, state and answer together.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -318,17 +321,17 @@ write(terminal_table(header[1:], lines, report.notes(), "Audit", header[0]))
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # Yes. `lab data audit multiwoz22` names PMUL1978 and PMUL3596: two of the 1,000 test dialogues are in dev under other
-# ids (PMUL4686 and PMUL1831). Two dialogues move Inform and Success by 0.2 points at most, below any interval in the
-# tables; but a rule is easier kept than an exception explained, so every run here leaves such dialogues out of training
-# and says so (`left_out_as_copies` in its record.json).
+# ids (PMUL4686 and PMUL1831). Two dialogues change Inform and Success by at most 0.2 points, which is less than any
+# interval in the tables. Still, it is easier to keep a rule than to explain an exception. Every run here therefore
+# leaves such dialogues out of training and records this (`left_out_as_copies` in its record.json).
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## What the model sees
 #
-# A model reads token ids. A dialogue becomes one **example**: all its tokens and, for each, whether it is *supervised*,
-# that is, counted in the loss: the **loss mask**. Between « and » stand the supervised tokens (`lab data show town
-# --tokens` prints the same).
+# A model reads token ids. A dialogue becomes one **example**: all its tokens and a **loss mask**. The mask says for
+# each token whether it is *supervised*, that is, whether it counts in the loss. Below, the supervised tokens are
+# between « and » (`lab data show town --tokens` prints the same).
 
 # %%
 from lab_lib.corpora.database import Database
@@ -346,13 +349,13 @@ prompt, shown = PromptConfig(), DialogueConfig(state=True, database=True)
 write(render_tokens(example, tokenizer))
 
 # %% [markdown]
-# The line before each reply is the belief state of the active domains and what the database answers to it; lab 05 makes
-# the model write it. Here it is given, not supervised.
+# The line before each reply holds the belief state of the active domains and the answer of the database. In lab 05 the
+# model writes the state itself. Here it is given and not supervised.
 #
 # ### Exercise 01.7 · The supervised stretches 🍇🍇
 #
-# `ids` are token ids and `loss_mask` as many booleans. Return the stretches of neighbouring supervised ids as a list of
-# lists.
+# `ids` is a list of token ids, and `loss_mask` is a list of booleans of the same length. Return a list of lists: each
+# inner list holds neighbouring supervised ids.
 #
 # Example: `[5, 6, 7, 8, 9]` with `[False, True, True, False, True]` gives `[[6, 7], [9]]`.
 
@@ -379,7 +382,7 @@ show("01.7", supervised_stretches, example, tokenizer)
 check("01.7", supervised_stretches)
 
 # %% [markdown]
-# One example a dialogue is not the only way. The 2023 lab made one example a *reply*, each with its whole history:
+# One example per dialogue is not the only way. The 2023 lab made one example per *reply*, each with its whole history:
 
 # %%
 from dataclasses import replace
@@ -401,8 +404,9 @@ for form in ("dialogues", "turns"):
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # It never stops: after the reply it writes the user's next turn, and so on until the length limit. `</s>` stands behind
-# every reply and is one of the supervised tokens. It is lost easily, by masking every token that equals the padding token
-# when `</s>` is used for padding (docs/pitfalls.md, number 1), or by cutting long examples on the right.
+# every reply and is one of the supervised tokens. It is easily lost in two ways: `</s>` is also used for padding, and
+# every token that equals the padding token is masked (docs/pitfalls.md, number 1); or long examples are cut on the
+# right.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -410,11 +414,12 @@ for form in ("dialogues", "turns"):
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# One a dialogue. Both supervise the same 68,217 tokens of the town, but one example a reply reads every history again and
-# again: 853,318 tokens an epoch against 227,347, 3.8 times as many (the cell above); on MultiWOZ dev, without states,
-# it is 1,668,918 against 351,644 (docs/lab-log.md). A reply never sees what comes after it, so the gradient is the same,
-# and a test of the library compares the two. What it costs: an example is as long as the dialogue. 400 dialogues make 450
-# examples here because those longer than 768 tokens are continued in a second one.
+# One example per dialogue. Both formats supervise the same 68,217 tokens of the town, but with one example per reply
+# the model reads every history again and again: 853,318 tokens per epoch against 227,347, 3.8 times as many (the cell
+# above). On MultiWOZ dev, without states, it is 1,668,918 against 351,644 (docs/lab-log.md). A reply never sees what
+# comes after it, so the gradient is the same, and a test of the library compares the two. What it costs: an example is
+# as long as the dialogue. 400 dialogues make 450 examples here because those longer than 768 tokens are continued in a
+# second one.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -422,7 +427,7 @@ for form in ("dialogues", "turns"):
 #
 # * `lab data fetch multiwoz22`, set `FULL = True`, and run the notebook again: overlapping spans, two leaks, ten times
 #   the words.
-# * `lab data make --dialogues 400 --seed 1` writes another town. Which figures of the audit change, which do not?
-# * Delexicalise with the domain (`[hotel_name]`). What becomes easier to score, what harder to learn?
+# * `lab data make --dialogues 400 --seed 1` writes another town. Which numbers of the audit change, and which do not?
+# * Delexicalise with the domain (`[hotel_name]`). What becomes easier to score, and what becomes harder to learn?
 # * The user's turns have spans too. Could a model mark them?
-# * Lab 02 scores replies, and needs everything you have just looked at.
+# * Lab 02 scores replies. It uses everything from this lab.

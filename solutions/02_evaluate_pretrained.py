@@ -10,7 +10,7 @@
 #
 # **Time** 75 minutes. **Needs** lab 01; no GPU, no network.
 #
-# We stand at the end of the corridor: replies are there, and become a report.
+# This lab covers the last stage of the pipeline: replies become a report.
 
 # %% tags=["parameters"]
 FULL = False  # True: all 60 test dialogues of the town, some minutes on a CPU
@@ -31,11 +31,11 @@ corridor("prediction", "report")
 # ## BLEU: how much of the reference is in the reply?
 #
 # BLEU (Papineni et al. 2002) counts **n-grams**, n neighbouring words, for n = 1 to 4. An n-gram of the reply *matches*
-# if the reference has it too, at most as often as the reference has it: that is called *clipped*.
+# if the reference has it too. It matches at most as often as it occurs in the reference: the count is *clipped*.
 #
 # ### Exercise 02.1 · Clipped matches 🍇🍇
 #
-# `reply` and `reference` are texts; words are what `split()` gives. Return `(matched, total)`: how many of the reply's
+# `reply` and `reference` are texts; use `split()` to get the words. Return `(matched, total)`: how many of the reply's
 # n-grams match, and how many n-grams the reply has.
 #
 # Example: the reply `the the cat` against `the cat sat` has for n = 1 `(2, 3)`: the second *the* finds no partner. For
@@ -67,8 +67,8 @@ show("02.1", matched, *pair)
 check("02.1", matched)
 
 # %% [markdown]
-# A reply of one safe word would have perfect precision, so replies that are too short are punished: with c words in the
-# replies and r words in the references, the **brevity penalty** is 1 for c ≥ r and exp(1 − r/c) below.
+# A reply of one safe word would have perfect precision, so BLEU penalises replies that are too short. With c words in
+# the replies and r words in the references, the **brevity penalty** is 1 if c ≥ r, and exp(1 − r/c) otherwise.
 #
 # ### Exercise 02.2 · Brevity penalty 🍇
 
@@ -92,7 +92,8 @@ check("02.2", brevity_penalty)
 # %% [markdown]
 # ### Exercise 02.3 · BLEU of a corpus 🍇🍇🍇
 #
-# `pairs` is a list of `(reply, reference)`. Sum matched and total n-grams **over all pairs**, and the lengths too; then
+# `pairs` is a list of `(reply, reference)`. Sum the matched and the total n-grams **over all pairs**, and the lengths
+# too. Then
 #
 # BLEU = 100 · BP · (p₁ · p₂ · p₃ · p₄)^(1/4), with pₙ = matchedₙ / totalₙ.
 #
@@ -118,8 +119,8 @@ def bleu(pairs):
 check("02.3", bleu)
 
 # %% [markdown]
-# The tables are made with sacrebleu (Post 2018), the same formula behind a tokeniser and a smoothing of zeros. Without
-# these two it must agree with yours:
+# The tables use sacrebleu (Post 2018). It has the same formula, and in addition a tokeniser and a smoothing of zeros.
+# Without these two, it must agree with your function:
 
 # %%
 import sacrebleu
@@ -147,18 +148,18 @@ print(f"replies with BLEU 0: {np.mean(np.array(alone) == 0):.0%}")
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The mean of single replies: 2.4 against 5.4. 92 % of the random replies share no 4-gram with their reference, so their own
-# BLEU is 0 although many of their words and pairs of words match; in the corpus these still count. A mean of single
-# scores mostly counts how often a 4-gram is hit at all. (The table below has 6.9 for the same replies, because
-# sacrebleu's tokeniser parts punctuation from words.)
+# The mean of single replies: 2.4 against 5.4. 92 % of the random replies share no 4-gram with their reference. The BLEU
+# of such a reply is 0, although many of its words and pairs of words match. In the BLEU of the corpus these matches
+# still count. A mean of single scores mostly measures how often a 4-gram matches at all. (The table below has 6.9 for
+# the same replies, because sacrebleu's tokeniser separates punctuation from words.)
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Inform: did the system offer the right venue?
 #
-# BLEU compares words; a task-oriented system has to *do* something. **Inform** asks, for every domain of the user's goal,
-# whether the venues that the system offered last are all ones that the user wants. It never reads a venue's name: a reply
-# with the placeholder `NAME` offers whatever the belief state finds in the database at that moment.
+# BLEU compares words; a task-oriented system has to *do* something. **Inform** checks every domain of the user's goal:
+# do all venues that the system offered last fit the goal? It never reads the name of a venue. A reply with the
+# placeholder `NAME` offers all venues that the belief state of this turn finds in the database.
 #
 # The scorer reads a dialogue as rows: the domain of the turn, the reply, the venues found, and whether the domain is
 # booked. Here are the gold replies of the first test dialogue:
@@ -183,13 +184,13 @@ for row in readings:
 # %% [markdown]
 # ### Exercise 02.4 · What is on offer at the end? 🍇🍇🍇
 #
-# Return the set of venue ids on offer after the last row, for one domain. Go through the rows of this domain; those of
-# others change nothing. A row whose reply has the word `NAME` in it makes an offer:
+# Return the set of venue ids on offer after the last row, for one domain. Use only the rows of this domain. A row makes
+# an offer if its reply contains the word `NAME`:
 #
-# * if nothing is on offer yet, what it `found` is;
-# * if all venues on offer are still among those it `found`, they stay on offer: the user has only become more precise or
-#   less so;
-# * otherwise the old offer is replaced by what it `found`.
+# * if nothing is on offer yet, the venues that it `found` are now on offer;
+# * if all venues on offer are still among those it `found`, they stay on offer: the user has only become more precise
+#   or less precise;
+# * otherwise the venues that it `found` replace the old offer.
 #
 # (Trains are offered by `TRAINID`; the scorer does the same there.)
 
@@ -212,8 +213,8 @@ check("02.4", on_offer)
 # %% [markdown]
 # ### Exercise 02.5 · Inform 🍇
 #
-# `offered` and `wanted` are sets of venue ids; `wanted` is what the user's goal finds. The domain informs if something
-# is on offer and everything on offer is wanted.
+# `offered` and `wanted` are sets of venue ids; `wanted` holds the venues that fit the user's goal. Inform is true for a
+# domain if at least one venue is on offer and every venue on offer is wanted.
 
 
 # %%
@@ -236,13 +237,14 @@ for domain in ("hotel", "restaurant"):
 # %% [markdown]
 # ## Success: did the user get the facts?
 #
-# The goal names facts that the user asks for: PHONE, ADDRESS, POST (the postcode), REFERENCE, TRAINID. **Success** needs
-# Inform in every domain of the dialogue, and then every requested fact of every domain.
+# The goal names facts that the user asks for: PHONE, ADDRESS, POST (the postcode), REFERENCE, TRAINID. **Success**
+# requires Inform in every domain of the dialogue, and every requested fact of every domain.
 #
 # ### Exercise 02.6 · Facts told 🍇🍇
 #
-# Return the set of facts that were told in one domain: those of `FACTS` that stand in a reply of this domain. There is
-# one trap: a REFERENCE counts only in a row that is `booked`. A number for a booking that nobody made is a lie.
+# Return the set of facts that the system told in one domain: the elements of `FACTS` that occur in a reply of this
+# domain. There is one trap: a REFERENCE counts only in a row that is `booked`. A reference number without a booking is
+# false.
 
 
 # %%
@@ -266,7 +268,7 @@ def told(readings, domain):
 check("02.6", told)
 
 # %% [markdown]
-# Your functions against the library's scorer, on random replies, which make all kinds of mistakes:
+# We compare your functions with the library's scorer, on random replies, which contain all kinds of mistakes:
 
 # %%
 from lab_lib.evaluation.mwz import MwzScorer
@@ -295,7 +297,7 @@ print(f"the same verdict in {sum(same)} of {len(same)} goals")
 # *majority baseline*).
 #
 # * **Combined** = (Inform + Success) / 2 + BLEU.
-# * **Richness** counts what BLEU does not see: words a reply, different words, different 3-grams.
+# * **Richness** measures lexical diversity, which BLEU does not: words per reply, different words, different 3-grams.
 
 # %%
 from lab_lib.evaluation.config import EvaluateConfig
@@ -327,9 +329,9 @@ for key, verdict in scores["most frequent reply"].per_item.items():
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# From goals in which nothing has to be offered: 7 of the 60 dialogues, 11.7. In four of them the user wants a taxi only,
-# for which there is no table of venues; in three the user names the venue at once. On the real MultiWOZ it is 22.1
-# (results/multiwoz22-qlora-cpu/record.json). Read every Inform from there upwards.
+# From goals that need no offer: 7 of the 60 dialogues, 11.7. In four of them the user wants only a taxi, for which
+# there is no table of venues. In three the user names the venue at once. On the real MultiWOZ the value is 22.1
+# (results/multiwoz22-qlora-cpu/record.json). Compare every Inform with this baseline, not with 0.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -337,25 +339,25 @@ for key, verdict in scores["most frequent reply"].per_item.items():
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The replies are those of people who did their job; what fails is the reading of them. The scorer's causes
-# (`scorer.score(gold).per_dialogue`, with MultiWOZ's test split) say where. 60 of the 1,000 dialogues do not inform: in 24
-# goals no venue was offered, since no reply of that domain has a name or train number in it; in 38 the wrong one, 20 of
-# them trains, since the state at the last offer finds other venues than the goal does. Another 28 inform and do not
-# succeed, for want of 33 facts: 11 phone numbers, 11 postcodes, 7 references, 4 addresses. A fact that is told in a turn
-# which is taken to be about another domain does not count. The town has 100 and 100 because a program wrote dialogue and
-# annotation together. The gold row is the upper bound of the *measure*.
+# The human replies are good; the automatic scorer misreads some of them. The scorer's causes
+# (`scorer.score(gold).per_dialogue`, with MultiWOZ's test split) show where. 60 of the 1,000 dialogues fail Inform. In
+# 24 goals no venue was offered, since no reply of that domain contains a name or train number. In 38 goals the wrong
+# venue was offered (20 of these are trains), since the state at the last offer finds other venues than the goal does.
+# Another 28 dialogues pass Inform but fail Success, because 33 facts are missing: 11 phone numbers, 11 postcodes, 7
+# references, 4 addresses. A fact does not count if the scorer assigns its turn to another domain. The town has 100 and
+# 100 because a program wrote dialogue and annotation together. The gold row is the upper bound of the *metric*.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## How sure is a number?
 #
-# The test set is a sample of dialogues. Had we drawn others, the score would be another one. The **bootstrap** (Efron and
-# Tibshirani 1993) plays this through: draw as many dialogues as there are, with replacement, score the draw, and repeat.
-# The middle 95 % of these scores is the interval. Dialogues are drawn and not turns, since the turns of one dialogue
-# hang together.
+# The test set is a sample of dialogues. Another sample would give another score. The **bootstrap** (Efron and
+# Tibshirani 1993) simulates this: draw as many dialogues as there are, with replacement, score the draw, and repeat.
+# The middle 95 % of these scores is the interval. We draw dialogues, not turns, because the turns of one dialogue are
+# not independent.
 #
-# All our scores are made of sums: `counts` has one row a dialogue, and `score` turns the sum of some rows into a number.
-# So a draw needs no new scoring.
+# All our scores are computed from sums: `counts` has one row per dialogue, and `score` computes a number from the sum
+# of some rows. A draw therefore needs no new scoring.
 #
 # ### Exercise 02.7 · An interval by bootstrap 🍇🍇🍇
 #
@@ -396,9 +398,10 @@ check("02.7", interval)
 # %% [markdown]
 # ## Without fine-tuning, and with
 #
-# Now models. `lab-tiny` has 5.6 million weights and has read dialogues (of SGD), but never a placeholder. `town-adapter` is
-# what the recipe `town-qlora-cpu` learns on top of it; lab 04 makes one. A **run folder** holds everything: replies,
-# scores, report. We put the adapter where training would have left it, and run the other stages.
+# Now we score models. `lab-tiny` has 5.6 million weights. It was pretrained on dialogues (SGD), but it has never seen a
+# placeholder. `town-adapter` is the adapter that the recipe `town-qlora-cpu` trains on top of it; you train one in lab
+# 04. A **run folder** holds everything: replies, scores, report. We copy the adapter to the place where training would
+# save it, and run the other stages.
 
 # %%
 import shutil
@@ -427,7 +430,7 @@ decoded = [by_key[key] for key in keys]
 scores = table([*baselines, base, tuned], decoded, f"town, {DIALOGUES} test dialogues")
 
 # %% [markdown]
-# What the base model says, and what it should have said:
+# The replies of the base model, and the gold replies:
 
 # %%
 first = keys[0]
@@ -436,7 +439,7 @@ for turn, reply in list(zip(by_key[first].system_turns, replies, strict=True))[:
     print(f"gold  {delexicalise(turn)}\nbase  {reply}\n")
 
 # %% [markdown]
-# The failures of the fine-tuned system, cause by cause:
+# The failures of the fine-tuned system, by cause:
 
 # %%
 widgets.errors(folder.path)
@@ -460,19 +463,20 @@ widgets.errors(folder.path)
 # | lab-tiny | penalty_alpha=0.6 top_k=5 | **0.9** (0.3-1.4) | 0.0 | 5.0 | 1,208 |
 # | lab-tiny | slot_bias=6 | 0.5 (0.1-1.1) | 0.0 | 5.0 | 464 |
 #
-# Made by `lab decode RUN data.max_test=20 --base --sweep` with these settings as grid: 20 dev dialogues, one seed, the
-# prompt of `town-qlora-cpu`. No decoding strategy helps. The model has never seen a placeholder, so it offers and tells
-# nothing that the scorer can see: Success is 0, Inform is what goals without an offer give. Its replies are those of
-# another corpus, and often not bad ("how many people are going?"). The differences of BLEU are within the intervals, and
-# even the most frequent reply beats them all. On the 60 test dialogues, greedy: BLEU 0.6, Inform 11.7, Success 0.0
-# (results/town-qlora-cpu/record.json). Fine-tuning makes of it 32.7, 95.0 and 91.7.
+# The table was made with `lab decode RUN data.max_test=20 --base --sweep` and these settings as grid: 20 dev dialogues,
+# one seed, the prompt of `town-qlora-cpu`. No decoding strategy helps. The model has never seen a placeholder, so the
+# scorer finds no offers and no facts in its replies: Success is 0, and Inform comes only from goals that need no offer.
+# The replies are in the style of another corpus, and often not bad ("how many people are going?"). The differences of
+# BLEU are within the intervals, and even the most frequent reply beats them all. On the 60 test dialogues, greedy: BLEU
+# 0.6, Inform 11.7, Success 0.0 (results/town-qlora-cpu/record.json). After fine-tuning the scores are 32.7, 95.0 and
+# 91.7.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Two systems on the same dialogues
 #
-# Until now each prompt had the *gold* replies as the system's earlier turns. In a real conversation the system sees what it
-# said **itself**. Does this change the scores? The same model answers again:
+# Until now each prompt had the *gold* replies as the system's earlier turns. In a real conversation the system sees its
+# **own** replies. Does this change the scores? The same model answers again:
 
 # %%
 own = load_recipe(
@@ -484,15 +488,15 @@ alone = Row("own history", "finetuned", read_predictions(other.predictions("base
 scores = table([*baselines, base, tuned, alone], decoded, f"town, {DIALOGUES} test dialogues")
 
 # %% [markdown]
-# The intervals of the last two rows overlap. That does **not** mean that the systems are alike: both met the same
-# dialogues, easy ones and hard ones, and what is common to both cancels out. So draw dialogues once, for both, and look at
-# the *difference* (Koehn 2004).
+# The intervals of the last two rows overlap. That does **not** mean that the systems are equally good. Both answered
+# the same dialogues, easy ones and hard ones, so this common variation cancels out. Draw the same dialogues for both
+# systems and look at the *difference* (Koehn 2004).
 #
 # ### Exercise 02.8 · A paired comparison 🍇🍇
 #
-# `first` and `second` are counts of two systems, the same dialogues in the same rows; `score` and `draws` as before.
-# Return `(difference, low, high)`: `score` of first minus second on all dialogues, and the middle 95 % of this difference
-# over the resamples.
+# `first` and `second` are counts of two systems, with the same dialogues in the same rows; `score` and `draws` are as
+# before. Return `(difference, low, high)`: the difference is `score` of first minus `score` of second on all dialogues;
+# low and high bound the middle 95 % of this difference over the resamples.
 
 
 # %%
@@ -520,12 +524,13 @@ show("02.8", paired, one.counts, two.counts, one.of_counts, draws)
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # In the run stored here the gold history has Combined 123.9 (105.2-135.5), the own history 111.1 (90.4-130.1): the two
-# intervals share most of their width. The difference is 12.8 (-2.4 to 34.2): it may be 0, and so may those of Inform and
-# Success, whose intervals begin there; that of BLEU is -0.5 (-3.6 to 2.2). So: perhaps better, which these dialogues do
-# not show; the 13.3 points of Success are 2 dialogues of 15. An interval shrinks with the square root of the number of
-# dialogues: half of it is 18 points for 15 dialogues, so 3 points would take (18 / 3)² x 15 = 540. The town has 60, the
-# real MultiWOZ 1,000. There, with another adapter, it was the other way round on the 99 held-out dialogues: the own
-# history gained 6 points (docs/lab-log.md).
+# intervals share most of their width. The difference is 12.8 (-2.4 to 34.2), so it may be 0. The differences of Inform
+# and Success may also be 0, because their intervals begin there. The difference of BLEU is -0.5 (-3.6 to 2.2). The gold
+# history is perhaps better, but these dialogues do not show it: the 13.3 points of Success are 2 dialogues of 15. An
+# interval shrinks with the square root of the number of dialogues. Half of it is 18 points for 15 dialogues, so 3
+# points would need (18 / 3)² x 15 = 540 dialogues. The town has 60, the real MultiWOZ 1,000. On the 99 held-out
+# dialogues of MultiWOZ, with another adapter, the result was the opposite: the own history gained 6 points
+# (docs/lab-log.md).
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -536,11 +541,11 @@ show("02.8", paired, one.counts, two.counts, one.of_counts, draws)
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # No. Inform asks whether the venue named last fits the goal. With the gold state in the prompt, a system that names a
-# venue in every domain nearly always passes: random replies reach 54.0 on the same dialogues. This model was made to name
-# venues more often by one number chosen on dev (`plan_bias`), which took Inform from 69 to 93 there, for 1 point of BLEU
-# (docs/lab-log.md, 2026-11-20). People lose their 6 points to annotation and to bookings without a name. A row above the
-# oracle is a reason to look for a leak or a trick, and the table marks it with an arrow. Look at Success (79.3 against
-# 91.2) and BLEU beside it, which are harder to please.
+# venue in every domain nearly always passes: random replies reach 54.0 on the same dialogues. One number, chosen on dev
+# (`plan_bias`), makes this model name venues more often. It raised Inform there from 69 to 93, at a cost of 1 point of
+# BLEU (docs/lab-log.md, 2026-11-20). People lose 6 points because of the annotation and because of bookings without a
+# name. A row above the oracle is a reason to look for a leak or a trick, and the table marks it with an arrow. Look
+# also at Success (79.3 against 91.2) and BLEU, which are harder to satisfy.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -548,12 +553,12 @@ show("02.8", paired, one.counts, two.counts, one.of_counts, draws)
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# Whether the two numbers measure the same thing. Which references: 2.0, 2.1 and 2.2 are delexicalised differently, and a
-# tokeniser moves BLEU by points. Gold states or the system's own: published rows of both kinds stand in separate tables.
-# Which dialogues, and all of them? Which scorer: only numbers of one scorer can be compared, so `lab evaluate` takes the
-# published prediction files too and scores them beside yours. And how many seeds: three runs of `multiwoz22-plan-cpu`
-# that differ in nothing but the seed have BLEU 17.7, 18.2 and 18.2 and Combined 105.4, 106.6 and 105.8 (README); a
-# difference of half a point of BLEU from one run each says nothing.
+# Whether the two numbers measure the same thing. Which references? Versions 2.0, 2.1 and 2.2 are delexicalised
+# differently, and a tokeniser changes BLEU by points. Gold states or the system's own? Published rows of the two kinds
+# are in separate tables. Which dialogues, and all of them? Which scorer? Only numbers of the same scorer can be
+# compared, so `lab evaluate` also scores the published prediction files. And how many seeds: three runs of
+# `multiwoz22-plan-cpu` that differ in nothing but the seed have BLEU 17.7, 18.2 and 18.2 and Combined 105.4, 106.6 and
+# 105.8 (README); a difference of half a point of BLEU from one run each says nothing.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -563,8 +568,9 @@ show("02.8", paired, one.counts, two.counts, one.of_counts, draws)
 # <!-- BEGIN SOLUTION -->
 # The base model: 455 different words and 1,606 different 3-grams on the 60 test dialogues, against 228 and 1,078 of the
 # gold replies and 165 and 657 of the fine-tuned model (results/town-qlora-cpu/record.json). It is rich because it talks
-# about things nobody asked for. Richness is read beside the other scores and against the gold row: far below, a system is
-# dull (the fine-tuned one is); far above, it wanders.
+# about things that nobody asked for. Read Richness together with the other scores, and compare it with the gold row. A
+# value far below means that a system is dull (the fine-tuned one is). A value far above means that it drifts off the
+# topic.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -574,4 +580,4 @@ show("02.8", paired, one.counts, two.counts, one.of_counts, draws)
 # * Find a reply that has high BLEU and fails, and one that succeeds with BLEU 0.
 # * Write a system of ten lines, without a model, that beats the random reply in Combined. How far do you get?
 # * How would you score with embeddings (`--metrics embedding`)? Which rows of the table would change places?
-# * Lab 03 changes how the model writes; lab 04 changes the model.
+# * Lab 03 changes the decoding; lab 04 changes the model.

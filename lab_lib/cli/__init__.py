@@ -1,4 +1,4 @@
-"""The command `lab`: one verb a stage of the corridor. Imports nothing heavy, so that `lab --help` is quick."""
+"""The command `lab`: one verb per stage of a run. Imports nothing heavy, so that `lab --help` is quick."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ from lab_lib.training.stopping import stopping_cleanly
 
 app = typer.Typer(
     name="lab",
-    help="Fine-tune language models for dialogue and score them so that the numbers can be trusted.",
+    help="Fine-tune language models for dialogue, and score them with the official metrics.",
     epilog="To begin: lab doctor, then lab demo. Every command has --help.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-# Panels of `lab --help`, in the order in which somebody needs them: single commands, then groups of commands.
+# Panels of `lab --help`, in the order in which people need them: single commands, then groups of commands.
 VERBS: dict[str, tuple[Callable[..., None], ...]] = {
     "Start here": (runs.demo, runs.run, models.chat, models.doctor),
     "One stage of a run, or many runs": (runs.train, decoding.decode, scoring.evaluate, sweeps.sweep),
@@ -62,18 +62,18 @@ GROUPS: dict[str, tuple[tuple[str, typer.Typer, str], ...]] = {
         ("course", course.app, "The labs: copy them to work in, see your points, print one solution."),
     ),
     "Data and models": (
-        ("data", data.app, "Look at, audit, make and fetch corpora."),
+        ("data", data.app, "Show, audit, generate and fetch corpora."),
         ("models", models.app, "Models on this machine: list, fetch, show, remove."),
         ("predictions", predictions.app, "Convert prediction files."),
     ),
     "Function calls, retrieval, emotions, dataflow": (
-        ("calls", calls.app, "Skills of an assistant and the examples to learn them from."),
+        ("calls", calls.app, "Skills of an assistant, and examples for training."),
         ("understand", understand.app, "Exemplars of functions, how many a prompt needs, an embedder."),
-        ("judge", judge.app, "Judges of emotions: train one, and see how far it can be trusted."),
-        ("dataflow", dataflow.app, "A fine-tuning as a graph of steps: run what changed, draw it."),
+        ("judge", judge.app, "Judges of emotions: train one, and measure how reliable it is."),
+        ("dataflow", dataflow.app, "Fine-tuning as a graph: run the changed steps, draw it."),
     ),
     "Clusters and result tables": (
-        ("jobs", jobs.app, "Submit runs to Slurm, see how they ended, submit them again."),
+        ("jobs", jobs.app, "Slurm jobs: submit runs, list their states, resubmit them."),
         ("results", results.app, "Rows of the result tables: submit, check, render."),
     ),
 }
@@ -97,7 +97,7 @@ def everything(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Fine-tune language models for dialogue and score them so that the numbers can be trusted."""
+    """Fine-tune language models for dialogue, and score them with the official metrics."""
 
 
 def main() -> None:

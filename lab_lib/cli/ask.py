@@ -14,19 +14,19 @@ from lab_lib.cli.understand_ask import Schemas, Sets, open_converter, schemas_of
 from lab_lib.errors import LabError
 
 SILENCE = "Nothing was said."
-Run = Annotated[bool, typer.Option("--run", help="Run the call: a process of its own with a time limit.")]
+Run = Annotated[bool, typer.Option("--run", help="Execute the call, in a separate process with a time limit.")]
 
 
 def ask(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN] TEXT", help="A run folder (default: the newest in runs/), and what you say."),
+        typer.Argument(metavar="[RUN] TEXT", help="A run folder (default: the newest in runs/), and your request."),
     ] = None,
-    audio: Annotated[Path | None, typer.Option(help="A recording instead of TEXT (extra `speech`).")] = None,
+    audio: Annotated[Path | None, typer.Option(help="Use this recording instead of TEXT (extra `speech`).")] = None,
     run: Run = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all about the answer as JSON.")] = False,
 ) -> None:
-    """Print the call that a model makes of a request, how sure it is, and what else was likely.
+    """Print the call that a model makes for a request, its probability, and the next most probable call.
 
     `none()`: nothing was asked. Exit code 1: no call; why not is said on stderr.
     """
@@ -71,10 +71,15 @@ def serve(
         str | None, typer.Argument(metavar="[RUN]", help="A run of the task skills, or of schema_guided.")
     ] = None,
     host: Annotated[
-        str, typer.Option(help="The address to listen on; others than this machine's are for everybody.")
+        str,
+        typer.Option(
+            help="The address to listen on. Any other one than this machine's own opens the server to the network."
+        ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8000,
-    run: Annotated[bool, typer.Option("--run", help="Let the page run calls: whoever has its address.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 chooses a free one.")] = 8000,
+    run: Annotated[
+        bool, typer.Option("--run", help="Allow everybody who has the page's address to execute calls.")
+    ] = False,
     schema: Schemas = None,
     sets: Sets = None,
 ) -> None:

@@ -17,16 +17,17 @@ app = typer.Typer(no_args_is_help=True)
 for verb in (candidates.collect, candidates.review, candidates.dataset, train, ask, speech.speech):
     app.command()(verb)
 SkillFiles = Annotated[
-    list[str] | None, typer.Option("--skills", help="A .py or .yaml file of skills, may be repeated. Default: home.")
+    list[str] | None, typer.Option("--skills", help="A .py or .yaml file of skills. May be repeated. Default: home.")
 ]
 
 
 @app.command()
 def skills(
     files: Annotated[
-        list[str] | None, typer.Argument(help=".py files (they are imported: your own code) or .yaml. Default: home.")
+        list[str] | None,
+        typer.Argument(help="Files of skills: .py (imported, so use only your own code) or .yaml. Default: home."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the tools of OpenAI's interface as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the skills as JSON in OpenAI's tools format.")] = False,
 ) -> None:
     """Print how a prompt describes each skill, or their JSON schemas."""
     from lab_lib.calls.skills.load import load_skills
@@ -46,14 +47,14 @@ def skills(
 def lint(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="Example files, or folders of them, to learn from. Default: the bundled."),
+        typer.Argument(help="Example files, or folders of them, for training. Default: the bundled ones."),
     ] = None,
     held_out: Annotated[
-        list[Path] | None, typer.Option("--held-out", help="Files or folders to test on, may be repeated.")
+        list[Path] | None, typer.Option("--held-out", help="Files or folders for testing. May be repeated.")
     ] = None,
     skill_files: SkillFiles = None,
 ) -> None:
-    """Check example files against their skills and each other; exit code 1 when something was found."""
+    """Check example files against their skills and against each other. Exit code 1 if there is a finding."""
     from lab_lib.calls.examples.bundled import HELD_OUT, TRAIN, example_files
     from lab_lib.calls.examples.lint import lint as check
     from lab_lib.calls.skills.load import load_skills

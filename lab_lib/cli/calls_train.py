@@ -18,10 +18,10 @@ def train(
     overrides: Overrides = None,
     out: Out = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Decode and score it too, merge the adapter, write a GGUF file.")
+        bool, typer.Option("--all", help="Also decode, score, merge the adapter, and write a GGUF file.")
     ] = False,
 ) -> None:
-    """Fine-tune a model on the examples of the skills. What is done in the folder --out already is not done again."""
+    """Fine-tune a model on the examples of the skills. Stages that are finished in the folder --out are skipped."""
     from lab_lib.publish.export import export_gguf
     from lab_lib.runs.config import load_recipe
     from lab_lib.tasks.skills import SkillsConfig

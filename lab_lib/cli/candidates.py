@@ -14,15 +14,15 @@ from lab_lib.errors import LabError, nearest
 KEY = "OPENAI_API_KEY"
 LOCAL = "smollm2-135m"
 SkillFiles = Annotated[
-    list[str] | None, typer.Option("--skills", help="A .py or .yaml file of skills, may be repeated. Default: home.")
+    list[str] | None, typer.Option("--skills", help="A .py or .yaml file of skills. May be repeated. Default: home.")
 ]
 Files = Annotated[
     list[Path] | None,
-    typer.Option("--examples", help="Example files or folders that the model is shown. Default: the bundled."),
+    typer.Option("--examples", help="Example files or folders shown to the model. Default: the bundled ones."),
 ]
 HeldOut = Annotated[
     list[Path] | None,
-    typer.Option("--held-out", help="Files to test on: near copies are refused. Default: the bundled."),
+    typer.Option("--held-out", help="Test files: near copies of them are refused. Default: the bundled ones."),
 ]
 
 
@@ -41,11 +41,13 @@ def _known(skill_files: list[str] | None, files: list[Path] | None, held_out: li
 
 
 def collect(
-    out: Annotated[Path, typer.Option(help="The file of candidates; what it holds is kept and counted.")] = Path(
+    out: Annotated[Path, typer.Option(help="The file of candidates. Existing candidates are kept and counted.")] = Path(
         "candidates.jsonl"
     ),
-    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many candidates of each skill it shall hold.")] = 5,
-    skill: Annotated[list[str] | None, typer.Option(help="A skill, may be repeated. Default: all, and none.")] = None,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="The number of candidates per skill in the file.")] = 5,
+    skill: Annotated[
+        list[str] | None, typer.Option(help="A skill. May be repeated. Default: all skills, and none.")
+    ] = None,
     base_url: Annotated[
         str | None, typer.Option(help="An OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1.")
     ] = None,
@@ -53,16 +55,18 @@ def collect(
         str | None, typer.Option(help="A model of the endpoint, or a chat model here (default: smollm2-135m).")
     ] = None,
     key_variable: Annotated[str, typer.Option(help="The environment variable that holds the key.")] = KEY,
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="How long to wait for the endpoint.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first request; each further one has the next.")] = 0,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Seconds to wait for the endpoint.")] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the first request; each following request uses the next one.")
+    ] = 0,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the first request of each skill; ask nobody.")
+        bool, typer.Option("--dry-run", help="Print the first request of each skill; send nothing.")
     ] = False,
     files: Files = None,
     held_out: HeldOut = None,
     skill_files: SkillFiles = None,
 ) -> None:
-    """Let a model write examples: each is checked and waits for `lab calls review`. Exit code 1: not enough came."""
+    """Let a model write examples. Each is checked; review them with `lab calls review`. Exit code 1: too few."""
     from lab_lib.calls.candidates.collect import Order
     from lab_lib.calls.candidates.collect import collect as gather
     from lab_lib.calls.skills.skill import NO_SKILL
@@ -109,13 +113,13 @@ def _writer(base_url: str | None, model: str | None, key_variable: str, seconds:
 
 
 def review(
-    file: Annotated[Path, typer.Argument(help="A file of candidates, of `lab calls collect` or `dataset`.")],
+    file: Annotated[Path, typer.Argument(help="A file of candidates from `lab calls collect` or `lab calls dataset`.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the accepted as example files. Default: the file's name.")
+        Path | None, typer.Option(help="Folder for the accepted candidates as example files. Default: the file's name.")
     ] = None,
     skill_files: SkillFiles = None,
 ) -> None:
-    """Accept, edit or reject candidates; write those accepted as example files. Ctrl-D ends and keeps all decisions."""
+    """Accept, edit or reject candidates; write the accepted ones as example files. Ctrl-D ends; decisions are kept."""
     from lab_lib.calls.candidates.review import review as ask
     from lab_lib.calls.candidates.review import write_accepted
     from lab_lib.calls.skills.load import load_skills
@@ -133,20 +137,24 @@ def review(
 
 def dataset(
     corpus: Annotated[
-        str, typer.Argument(help="'home', a folder of example files (perhaps train and held-out), JSONL.")
+        str, typer.Argument(help="'home', a folder of example files (optionally train and held-out), or JSONL.")
     ] = "home",
-    out: Annotated[Path | None, typer.Option(help="Folder of the data set; with --from-transcript: a file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the data set; with --from-transcript: a file.")] = None,
     layout: Annotated[
-        str, typer.Option(help="messages, signatures, texts (of the skills, too), tools, origin, or pairs.")
+        str,
+        typer.Option(help="messages, signatures or texts (these two describe the skills), tools, origin, or pairs."),
     ] = "messages",
-    seed: Annotated[int, typer.Option(min=0, help="Draws the parts that have no files of their own.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for the splits that have no files of their own.")] = 0,
     from_transcript: Annotated[
-        list[Path] | None, typer.Option(help="Lines become candidates of no skill: text, .srt, .vtt, Whisper's .json.")
+        list[Path] | None,
+        typer.Option(
+            help="A transcript whose lines become candidates for no skill: text, .srt, .vtt, Whisper's .json."
+        ),
     ] = None,
     skill_files: SkillFiles = None,
     held_out: HeldOut = None,
 ) -> None:
-    """Write train, dev and test as JSONL, near copies kept together; or candidates from transcripts."""
+    """Write train, dev and test as JSONL (near copies stay in one split), or candidates from transcripts."""
     if from_transcript:
         _from_transcripts(from_transcript, out or Path("candidates.jsonl"), _known(skill_files, None, held_out))
         return

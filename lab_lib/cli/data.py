@@ -19,14 +19,14 @@ Corpus = Annotated[str, typer.Argument(help="'town', 'multiwoz22', or a folder i
 @app.command()
 def show(
     corpus: Corpus = "town",
-    split: Annotated[str, typer.Option(help="Which split to show dialogues of.")] = "test",
-    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many dialogues, from the first on.")] = 1,
-    id: Annotated[str | None, typer.Option(help="Show this dialogue, of any split, instead.")] = None,
-    delexicalised: Annotated[bool, typer.Option("--delexicalised", help="Replies with placeholders.")] = False,
+    split: Annotated[str, typer.Option(help="The split of the dialogues.")] = "test",
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="The number of dialogues, beginning with the first.")] = 1,
+    id: Annotated[str | None, typer.Option(help="Show only the dialogue with this id, from any split.")] = None,
+    delexicalised: Annotated[bool, typer.Option("--delexicalised", help="Show replies with placeholders.")] = False,
     tokens: Annotated[
-        bool, typer.Option("--tokens", help="What a model sees, with the supervised tokens marked.")
+        bool, typer.Option("--tokens", help="Show what a model sees, with the supervised tokens marked.")
     ] = False,
-    recipe: Annotated[str, typer.Option(help="With --tokens: the recipe whose model and prompt to use.")] = RECIPE,
+    recipe: Annotated[str, typer.Option(help="With --tokens: the recipe that sets model and prompt.")] = RECIPE,
 ) -> None:
     """Print dialogues with speakers, goal, spans, states and bookings (in a pipe: without colour)."""
     from lab_lib.corpora.drops import drop_lines
@@ -62,10 +62,12 @@ def _as_tokens(corpus: str, dialogues: Sequence[Any], recipe: str) -> list[Any]:
 @app.command()
 def audit(
     corpus: Corpus = "town",
-    tokenizer: Annotated[str | None, typer.Option(help="Model folder or hub name: count its tokens too.")] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Model folder or hub name: count tokens with its tokenizer too.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Count dialogues, turns, tokens, odd spans, duplicates and train/test overlap; say what was dropped and why."""
+    """Count dialogues, turns, tokens, odd spans, duplicates and train/test overlap; list what was dropped and why."""
     from dataclasses import asdict
 
     from lab_lib.corpora.audit import audit as count
@@ -108,13 +110,13 @@ def _print_table(rows: list[tuple[str, ...]], notes: list[str]) -> None:
 
 @app.command()
 def make(
-    dialogues: Annotated[int, typer.Option(min=1, help="Dialogues of the train split.")] = 400,
-    dev: Annotated[int | None, typer.Option(min=1, help="Dialogues of dev; 15 % of train unless given.")] = None,
-    test: Annotated[int | None, typer.Option(min=1, help="Dialogues of test; 15 % of train unless given.")] = None,
+    dialogues: Annotated[int, typer.Option(min=1, help="Number of train dialogues.")] = 400,
+    dev: Annotated[int | None, typer.Option(min=1, help="Number of dev dialogues. Default: 15 % of train.")] = None,
+    test: Annotated[int | None, typer.Option(min=1, help="Number of test dialogues. Default: 15 % of train.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed gives other dialogues.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="The folder to write; town-N-seedS unless given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder to write. Default: town-N-seedS.")] = None,
 ) -> None:
-    """Make a corpus of the bundled kind: a fictional town, its database, users with goals and a rule-based system."""
+    """Generate a corpus like the bundled town: a database, users with goals and a rule-based system."""
     from lab_lib.corpora.town import make_town
 
     part = max(1, round(0.15 * dialogues))
@@ -127,11 +129,11 @@ def make(
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="Which corpus: 'multiwoz22', 'sgd' or 'dailydialog'.")] = "multiwoz22",
-    folder: Annotated[Path | None, typer.Option(help="Where to put it; the lab's cache folder unless given.")] = None,
+    name: Annotated[str, typer.Argument(help="The corpus: 'multiwoz22', 'sgd' or 'dailydialog'.")] = "multiwoz22",
+    folder: Annotated[Path | None, typer.Option(help="The folder to write. Default: the lab's cache folder.")] = None,
     mirror: Annotated[str | None, typer.Option(help="Take the files from this URL instead.")] = None,
 ) -> None:
-    """Download a corpus from its official place, verify every file, and resume what was interrupted."""
+    """Download a corpus from its official source and verify every file. Resumes an interrupted download."""
     from lab_lib.corpora.fetch import fetch as download
     from lab_lib.corpora.fetch import read_manifest
     from lab_lib.corpora.load import cache_folder

@@ -14,13 +14,13 @@ from lab_lib.errors import LabError, nearest
 
 app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 FOLDER = Path("runs/dataflow")
-Outputs = Annotated[str | None, typer.Option(help="Nodes whose results are wanted, joined by commas.")]
+Outputs = Annotated[str | None, typer.Option(help="Nodes to compute, joined by commas.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="key=value, as in a recipe, or data_path=..., model_id_tokenizer=...")
 ]
-Start = Annotated[str, typer.Option(help="base: fine-tune; presaved: take the model in the folder --saved.")]
-Saved = Annotated[Path | None, typer.Option(help="Folder of a saved model: of an artefact, a run, or an adapter.")]
-Out = Annotated[Path, typer.Option(help="Folder of the cache and of what nodes make.")]
+Start = Annotated[str, typer.Option(help="base: fine-tune; presaved: use the model in the folder --saved.")]
+Saved = Annotated[Path | None, typer.Option(help="Folder of a saved model: an artefact, a run, or an adapter.")]
+Out = Annotated[Path, typer.Option(help="Folder for the cache and the results of the nodes.")]
 
 
 @app.command()
@@ -30,9 +30,11 @@ def run(
     start: Start = "base",
     saved: Saved = None,
     out: Out = FOLDER,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say for each node if it would run, and why.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print for each node whether it would run, and why.")
+    ] = False,
 ) -> None:
-    """Run the dataflow: a line for each node; what did not change since the last run comes from the cache."""
+    """Run the dataflow and print a line per node. Unchanged nodes come from the cache."""
     package()
     from lab_lib.dataflows import run as flow
     from lab_lib.dataflows.place import Place
@@ -54,9 +56,9 @@ def draw(
     outputs: Outputs = None,
     start: Start = "base",
     out: Out = FOLDER,
-    to: Annotated[Path | None, typer.Option(help="The picture, *.svg or *.dot; OUT/dataflow.svg unless given.")] = None,
+    to: Annotated[Path | None, typer.Option(help="The picture, *.svg or *.dot. Default: OUT/dataflow.svg.")] = None,
 ) -> None:
-    """Draw the graph as SVG (Graphviz is not needed), and as .dot beside it, with what the last run did."""
+    """Draw the graph as .svg and .dot, with what the last run did at each node (Graphviz is not needed)."""
     package()
     from lab_lib.dataflows import seq2seq
     from lab_lib.dataflows.graph import EVERYWHERE, graph_of, to_dot

@@ -18,34 +18,36 @@ if TYPE_CHECKING:
 def decode(
     folder: Annotated[Path | None, typer.Argument(help="A run folder.")] = None,
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="With --sweep, for every setting: decoding.key=value, data.max_test=N")
+        list[str] | None, typer.Argument(help="With --sweep: decoding.key=value or data.max_test=N, for every setting.")
     ] = None,
     base: Annotated[bool, typer.Option("--base", help="Decode the base model instead of the adapter.")] = False,
     strategies: Annotated[
-        bool, typer.Option("--strategies", help="List the strategies and what each is made of (for RUN's model).")
+        bool, typer.Option("--strategies", help="List the decoding strategies and their settings (for RUN's model).")
     ] = False,
     sweep: Annotated[
-        bool, typer.Option("--sweep", help="Decode the dev items with several strategies; table and figure.")
+        bool, typer.Option("--sweep", help="Decode the dev items with several strategies; write a table and a figure.")
     ] = False,
     grid: Annotated[
         list[str] | None,
-        typer.Option(help="With --sweep: decoding.key=v1,v2,...; again for more keys. Default: the strategies."),
+        typer.Option(help="With --sweep: decoding.key=v1,v2,...; may be repeated. Default: the strategies."),
     ] = None,
-    seeds: Annotated[str | None, typer.Option(help="With --sweep: seeds of sampling, for example 0,1,2.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="With --sweep: sampling seeds, for example 0,1,2.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="With --sweep: its folder. Default: RUN/sweeps/KEYS, or base-KEYS with --base")
+        Path | None,
+        typer.Option(help="With --sweep: the folder. Default: RUN/sweeps/KEYS; with --base: RUN/sweeps/base-KEYS."),
     ] = None,
     member: Annotated[
-        int | None, typer.Option(help="With --sweep: only this setting, counted from 0; a task of an array of jobs.")
+        int | None,
+        typer.Option(help="With --sweep: decode only this setting, counted from 0 (one task of a job array)."),
     ] = None,
     gather: Annotated[
-        bool, typer.Option("--gather", help="With --sweep: decode nothing, write the table of what is decoded.")
+        bool, typer.Option("--gather", help="With --sweep: do not decode; tabulate the finished settings.")
     ] = False,
     find_batch_size: Annotated[
         bool, typer.Option("--find-batch-size", help="Find the largest decoding.batch_size that fits in memory.")
     ] = False,
 ) -> None:
-    """Generate the test replies of a run's adapter (or its base model). Several processes share them: see torchrun."""
+    """Generate the test replies of a run's adapter (or its base model). torchrun splits them across processes."""
     if strategies:
         _list_strategies(folder)
         return

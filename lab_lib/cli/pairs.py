@@ -11,11 +11,11 @@ from lab_lib.cli.console import console
 
 
 def pairs(
-    folder: Annotated[Path, typer.Argument(help="The folder of a run that is trained.")],
+    folder: Annotated[Path, typer.Argument(help="The folder of a trained run.")],
     settings: Annotated[
         list[str] | None, typer.Argument(help="items=100, asks=2, samples=6, temperature, top_p, gap, ratio, seed")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The file to write; RUN/pairs.jsonl unless given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write. Default: RUN/pairs.jsonl.")] = None,
 ) -> None:
     """Sample answers to training items, and keep the best and the worst of each as a preference pair."""
     from lab_lib.config import build, override

@@ -21,7 +21,7 @@ def export(
     target: Annotated[Path, typer.Argument(help="The file to write.")],
     format: Annotated[Literal["mwzeval", "jsonl"], typer.Option(help="Layout of the target.")] = "mwzeval",
 ) -> None:
-    """Convert a prediction file: one JSON row a turn <-> {dialogue: [turn, ...]}."""
+    """Convert a prediction file: one JSON row per turn <-> {dialogue: [turn, ...]}."""
     from lab_lib.decoding.predictions import export_mwzeval, read_predictions, write_predictions
 
     write = export_mwzeval if format == "mwzeval" else write_predictions

@@ -16,8 +16,12 @@ Folder = Annotated[Path, typer.Argument(help="A finished run folder.")]
 def export(
     folder: Folder,
     out: Annotated[Path, typer.Argument(help="Folder for model.gguf and Modelfile.")],
-    gguf: Annotated[bool, typer.Option("--gguf", help="As GGUF, for llama.cpp and Ollama (the only format).")] = True,
-    stored: Annotated[str, typer.Option(help="f32 (exact), bf16 or f16: half the size.")] = "f32",
+    gguf: Annotated[
+        bool, typer.Option("--gguf", help="Write GGUF, for llama.cpp and Ollama (the only format).")
+    ] = True,
+    stored: Annotated[
+        str, typer.Option(help="Format of the weights: f32 (exact), or bf16 or f16 (half the size).")
+    ] = "f32",
 ) -> None:
     """Export a run's model as a GGUF file with a Modelfile for Ollama, and check it by reading it back."""
     from typing import get_args
@@ -36,10 +40,12 @@ def export(
 def push(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The repository on the hub: owner/name.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Publish; without it the card and the files are shown.")] = False,
-    public: Annotated[bool, typer.Option("--public", help="For everybody to see; private otherwise.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Publish. Without this option, only show the card and the files.")
+    ] = False,
+    public: Annotated[bool, typer.Option("--public", help="Make the repository public. Default: private.")] = False,
 ) -> None:
-    """Publish a run's adapter on the hub with a card made of its record; a dry run unless --yes is given."""
+    """Publish a run's adapter on the hub, with a card made from its record. Without --yes this is a dry run."""
     from lab_lib.publish.push import plan_push
     from lab_lib.publish.push import push as publish
 

@@ -13,7 +13,6 @@ from lab_lib.cli.arguments import FIRST_RECIPE
 from lab_lib.cli.console import console, print_line
 from lab_lib.errors import visible
 
-
 app = typer.Typer(no_args_is_help=True)
 PURPOSES = {  # of the bundled recipes, in the order of the list, and what each kind needs
     "OFFLINE": "data and model are bundled: minutes on a laptop",

@@ -26,7 +26,9 @@ def submit(
         ),
     ] = None,
     system: Annotated[str, typer.Option(help="base or finetuned.")] = "finetuned",
-    name: Annotated[str | None, typer.Option(help="What the table calls it. Default: base model, fine-tuned.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the row in the table. Default: base model or fine-tuned.")
+    ] = None,
     note: Annotated[str | None, typer.Option(help="One sentence for readers of the row.")] = None,
     results: Results = HERE,
 ) -> None:
@@ -44,11 +46,13 @@ def submit(
 
 @app.command()
 def check(
-    base: Annotated[str | None, typer.Option(help="Score again only what is new since this commit.")] = None,
-    author: Annotated[str | None, typer.Option(help="With --base: who asks; rows of others are remarked on.")] = None,
+    base: Annotated[str | None, typer.Option(help="Score only the rows that are new since this commit.")] = None,
+    author: Annotated[
+        str | None, typer.Option(help="With --base: the author of the pull request; rows of others get a remark.")
+    ] = None,
     results: Results = HERE,
 ) -> None:
-    """Check rows and tables; score predictions again. Exit code 1 when anything is wrong."""
+    """Check rows and tables, and score their predictions again. Exit code 1 if anything is wrong."""
     from lab_lib.submissions.changes import Changes, find_changes, merged_since
     from lab_lib.submissions.check import Findings, check_all, of_merged, of_others
     from lab_lib.submissions.copies import Copies
@@ -80,7 +84,7 @@ def render(results: Results = HERE) -> None:
 
 @app.command()
 def comment(base: Annotated[str, typer.Option(help="The target branch.")], results: Results = HERE) -> None:
-    """Print, as Markdown, each row that is new since BASE between its neighbours."""
+    """Print, as Markdown, each row that is new since BASE, with its neighbours in the table."""
     from lab_lib.submissions.changes import find_changes
     from lab_lib.submissions.comment import comment as text
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Recipe = Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YAML file.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="section.key=value, for example training.steps=100")]
-Out = Annotated[Path | None, typer.Option(help="Run folder; one that exists is resumed. Default: runs/RECIPE-TIME")]
+Out = Annotated[Path | None, typer.Option(help="Run folder. An existing one is resumed. Default: runs/RECIPE-TIME.")]
 Folder = Annotated[Path, typer.Argument(help="A run folder.")]
 AFTER_BASE = ("train", "finetuned", "report")
 
@@ -34,10 +34,10 @@ def run(
     recipe: Recipe,
     overrides: Overrides = None,
     out: Out = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, without doing it.")] = False,
     base: Annotated[bool, typer.Option("--base/--no-base", help="Decode and score the base model too.")] = True,
 ) -> None:
-    """Walk the whole corridor: score the base model, fine-tune, score the adapter, write the report.
+    """Run all stages: score the base model, fine-tune, score the adapter, write the report.
 
     A recipe with a section `sweep` is a grid of runs: it is run as `lab sweep` would.
     """
@@ -68,7 +68,7 @@ def _show_plan(recipe: str, overrides: list[str], found: Sweep | None) -> None:
 
 
 def train(recipe: Recipe, overrides: Overrides = None, out: Out = None) -> None:
-    """Fine-tune only: leave the adapter in a run folder."""
+    """Fine-tune only: write the adapter to a run folder."""
     from lab_lib.sweeps.grid import load_sweep
 
     if found := load_sweep(recipe, overrides or []):
@@ -77,12 +77,12 @@ def train(recipe: Recipe, overrides: Overrides = None, out: Out = None) -> None:
 
 
 def evaluate(folder: Folder) -> None:
-    """Score what a run decoded, beside reference and trivial rows, and write its report."""
+    """Score the replies of a run against oracle and trivial baselines, and write its report."""
     _again(folder, ("report",))
 
 
 def walk_stages(recipe: str, overrides: list[str], out: Path | None, stages: tuple[str, ...]) -> Path:
-    """Walk some stages; of several processes the first one speaks."""
+    """Run some stages; of several processes only the first one prints."""
     from lab_lib.processes import slurm
     from lab_lib.processes.rank import this_process
     from lab_lib.runs.config import load_recipe

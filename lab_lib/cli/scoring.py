@@ -44,18 +44,21 @@ def evaluate(
     rules: Rules = "2022",
     active: Annotated[
         Literal["given", "estimated", "slot_names"],
-        typer.Option(help="Where the domain of a turn comes from (task.active)."),
+        typer.Option(help="The source of a turn's domain (task.active)."),
     ] = "given",
     resamples: Resamples = 1000,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap and of random baselines.")] = 0,
-    stemmer: Annotated[bool, typer.Option("--stemmer", help="ROUGE with Porter stemming (task.stemmer).")] = False,
+    seed: Annotated[int, typer.Option(help="Seed for the bootstrap and the random-reply baseline.")] = 0,
+    stemmer: Annotated[bool, typer.Option("--stemmer", help="Use Porter stemming for ROUGE (task.stemmer).")] = False,
     embedding_model: Annotated[
-        str | None, typer.Option(help="Folder or hub name, for metric embedding (task.embedding_model).")
+        str | None,
+        typer.Option(help="Folder or hub name of the model for the metric embedding (task.embedding_model)."),
     ] = None,
     cross_check: Annotated[str | None, typer.Option(help="mwzeval: run the published scorer too.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The JSON report; default: NAME.report.json, here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The JSON report. Default: NAME.report.json in the current folder.")
+    ] = None,
 ) -> None:
-    """Score a run or a prediction file beside oracle and trivial rows; write JSON and HTML reports."""
+    """Score a run or a prediction file against oracle and trivial baselines; write JSON and HTML reports."""
     options = _given(context)
     if target.is_dir() and ("task" not in options or (target / "config.yaml").exists()):
         _refuse_options(options, target)
@@ -120,12 +123,12 @@ def leaderboard(
     published: Annotated[Path | None, typer.Option(help="A published table (JSON) to compare with.")] = None,
     rules: Rules = "2022",
     resamples: Resamples = 1000,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap and of random baselines.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for the bootstrap and the random-reply baseline.")] = 0,
     out: Annotated[Path, typer.Option(help="The JSON file; the table is written beside it as .md.")] = Path(
         "leaderboard.json"
     ),
 ) -> None:
-    """Score every prediction file of a folder alike; print and save one table, the best by the main metric first."""
+    """Score all prediction files of a folder in the same way; print and save one table, sorted by the main metric."""
     from lab_lib.config import as_dict
     from lab_lib.scoring import leaderboard as boards
     from lab_lib.scoring.leaderboard_table import to_terminal

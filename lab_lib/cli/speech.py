@@ -11,16 +11,18 @@ from lab_lib.cli.console import console, print_line
 
 
 def speech(
-    folder: Annotated[Path | None, typer.Argument(help="A run folder; without one the recogniser alone.")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="A run folder. Default: test only the recogniser.")] = None,
     voice: Annotated[
-        list[str] | None, typer.Option(help="A voice of espeak-ng, may be repeated. Default: en-gb, en-us.")
+        list[str] | None, typer.Option(help="A voice of espeak-ng. May be repeated. Default: en-gb, en-us.")
     ] = None,
     speed: Annotated[
-        list[int] | None, typer.Option(help="Words a minute, may be repeated. Default: 140, 175, 220.")
+        list[int] | None, typer.Option(help="Words per minute. May be repeated. Default: 140, 175, 220.")
     ] = None,
-    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many requests, about equally many of a skill.")] = 55,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the requests and the noise.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder of what is made. Default: RUN/spoken, or spoken.")] = None,
+    n: Annotated[
+        int, typer.Option("--n", "-n", min=1, help="Number of requests, about the same number per skill.")
+    ] = 55,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for the requests and the noise.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results. Default: RUN/spoken, or spoken.")] = None,
 ) -> None:
     """Speak test requests and recognise them: word error rate and call accuracy, per voice and speed (English)."""
     from lab_lib.spoken.heard import conditions

@@ -1,4 +1,4 @@
-"""`lab structure`: what shape the dialogues of a corpus have."""
+"""`lab structure`: the structure of the dialogues of a corpus."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from lab_lib.cli.console import console
 def structure(
     corpus: Annotated[str, typer.Argument(help="'town', 'multiwoz22', or a folder in MultiWOZ 2.2 layout.")] = "town",
     split: Annotated[str, typer.Option(help="Split, or several joined by commas.")] = "train",
-    domain: Annotated[str | None, typer.Option(help="Only dialogues of this domain (and perhaps others too).")] = None,
-    k: Annotated[int | None, typer.Option("--k", "-k", help="Clusters; 12 unless given.")] = None,
-    history: Annotated[int | None, typer.Option(help="0: utterances alone; 1 (default): with the one before.")] = None,
+    domain: Annotated[
+        str | None, typer.Option(help="Use only dialogues with this domain (they may have others too).")
+    ] = None,
+    k: Annotated[int | None, typer.Option("--k", "-k", help="Number of clusters. Default: 12.")] = None,
+    history: Annotated[
+        int | None, typer.Option(help="0: each utterance alone; 1 (default): with the previous one.")
+    ] = None,
     embeddings: Annotated[
         str | None, typer.Option(help="minilm (default; extra 'embeddings'), tfidf, or a model folder or hub name.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the k-means run that is drawn; 0 unless given.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="K-means runs behind the figures; 3 unless given.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write; structure-CORPUS unless given.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the k-means run in the graph. Default: 0.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of k-means runs behind the scores. Default: 3.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write. Default: structure-CORPUS.")] = None,
 ) -> None:
     """Cluster utterances, draw which cluster follows which, and compare the clusters with the gold acts."""
     from lab_lib.config import build

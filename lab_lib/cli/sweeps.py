@@ -1,4 +1,4 @@
-"""`lab sweep`: a grid of runs; `lab run` comes here too when a recipe carries a grid of its own."""
+"""`lab sweep`: a grid of runs. `lab run` uses it too if a recipe has a grid."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def sweep(
     recipe: Annotated[str, typer.Argument(help="A name from 'lab recipes ls', or a YAML file.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="section.key=value, for every run")] = None,
     grid: Annotated[
-        list[str] | None, typer.Option(help="key=v1,v2,... (YAML values); again for more keys. Default: the recipe's.")
+        list[str] | None, typer.Option(help="key=v1,v2,... (YAML values); may be repeated. Default: the recipe's grid.")
     ] = None,
-    seeds: Annotated[str | None, typer.Option(help="Of training, for example 0,1,2. Default: the recipe's.")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Runs at once. Default: one a core, or one on a GPU.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the sweep. Default: runs/RECIPE-sweep")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Training seeds, for example 0,1,2. Default: the recipe's.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Number of parallel runs. Default: one per core, or one on a GPU.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the sweep. Default: runs/RECIPE-sweep.")] = None,
     member: Annotated[
-        int | None, typer.Option(help="Make only this run of the grid, counted from 0: a task of an array of jobs.")
+        int | None, typer.Option(help="Make only this run of the grid, counted from 0 (one task of a job array).")
     ] = None,
-    gather: Annotated[
-        bool, typer.Option("--gather", help="Make no run: the table of those that are finished.")
-    ] = False,
+    gather: Annotated[bool, typer.Option("--gather", help="Do not train; only tabulate finished runs.")] = False,
 ) -> None:
     """Run a grid of settings and seeds, score them on dev, and show a table and a figure with intervals."""
     from lab_lib.sweeps.grid import load_sweep

@@ -22,11 +22,9 @@ STEPS = None if FULL else 24  # optimiser steps of our training; None: as the re
 ASKED = None if FULL else 20  # test utterances that the model is asked; None: all
 
 # %%
-from pathlib import Path
-
 from rich.console import Console
 
-from lab_lib.course import check, corridor, show
+from lab_lib.course import check, corridor, lab_folder, show
 from lab_lib.exemplars.corpus import load_exemplars
 from lab_lib.retrieval.config import RetrievalConfig
 from lab_lib.retrieval.retriever import Query, Retriever
@@ -333,7 +331,8 @@ from lab_lib.runs.run import run
 changes = ["task.retrieval.exemplars=tfidf", "task.retrieval.descriptions=tfidf", "task.descriptions=2"]
 changes += ["model.dtype=auto", "model.attention=auto", "training.evaluate_every=0"]
 try:
-    run(load_recipe(RECIPE, [*changes, "task.exemplars=1"]), Path("runs/understand-refused"), say, ("train",))
+    refused = load_recipe(RECIPE, [*changes, "task.exemplars=1"])
+    run(refused, lab_folder("07", name="refused", fresh=True), say, ("train",))
 except LabError as error:
     print("refused:", error)
 
@@ -341,8 +340,8 @@ except LabError as error:
 changes += ["task.exemplars=4", "task.wanted=0.8"]
 changes += [] if STEPS is None else [f"training.steps={STEPS}"]
 changes += [] if ASKED is None else [f"data.max_test={ASKED}"]
-place = Path(f"runs/understand-{STEPS or 'whole'}-{ASKED or 'all'}")
-own = run(load_recipe(RECIPE, changes), place, say, ("train", "finetuned", "report"))
+config = load_recipe(RECIPE, changes)
+own = run(config, lab_folder("07", config), say, ("train", "finetuned", "report"))  # other settings, another folder
 
 # %% [markdown]
 # ### Question 🍇🍇: which row has to be beaten, and by how much?
@@ -392,7 +391,7 @@ from lab_lib.tasks.schema_guided_prompts import Prompter, answer_questions
 from lab_lib.tasks.schema_guided_retrieval import shown_for
 from lab_lib.tasks.schema_guided_text import Said, questions
 
-folder = Path("runs/own-schema")
+folder = lab_folder("07", SCHEMA, name="own-schema")
 folder.mkdir(parents=True, exist_ok=True)
 (folder / "functions.yaml").write_text(SCHEMA, encoding="utf-8")
 functions = read_functions([folder / "functions.yaml"])  # refuses a schema that is none

@@ -22,13 +22,11 @@ DIALOGUES = None if FULL else 10  # test conversations, each asked for seven emo
 STRENGTHS = (1.0, 1.5, 2.0, 3.0, 5.0) if FULL else (1.0, 2.0, 4.0)
 
 # %%
-from pathlib import Path
-
 from rich.console import Console
 
 from lab_lib.corpora.dailydialog.read import read_talks
 from lab_lib.corpora.dailydialog.types import EMOTIONS
-from lab_lib.course import check, corridor, show, widgets
+from lab_lib.course import check, corridor, lab_folder, show, widgets
 
 say = Console(force_terminal=False, force_jupyter=False, width=96)  # plain lines below a cell
 LAST = dict(neutral=717, happiness=240, sadness=18, anger=9, surprise=9, disgust=6, fear=1)
@@ -328,8 +326,8 @@ from lab_lib.runs.run import run
 changes = ["task.embedder=null", "model.dtype=fp32", "model.attention=auto"]  # relevance: needs the extra `embeddings`
 changes += [] if STEPS is None else [f"training.steps={STEPS}", "training.batch_size=8", "model.quantisation=none"]
 changes += [] if DIALOGUES is None else [f"data.max_test={DIALOGUES}"]
-own = run(load_recipe(RECIPE, changes), Path(f"runs/emotion-{STEPS or 'whole'}-{DIALOGUES or 'all'}"), say,
-          ("train", "finetuned", "report"))  # fmt: skip
+config = load_recipe(RECIPE, changes)
+own = run(config, lab_folder("08", config), say, ("train", "finetuned", "report"))  # other settings, another folder
 
 # %% [markdown]
 # ### Question 🍇🍇: read the table

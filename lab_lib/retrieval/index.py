@@ -27,8 +27,8 @@ from lab_lib.exemplars.files import (
     EXEMPLARS,
     FUNCTIONS,
     exemplar_row,
-    read_exemplars,
     read_functions,
+    read_own_exemplars,
     write_exemplars,
     write_functions,
 )
@@ -124,7 +124,7 @@ def load_index(folder: Path, encoder: Encoder | None = None) -> tuple[Retriever,
         if sha256(place / name) != digest:
             raise LabError(f"{place / name}: not the file that the index was written with; build the index again")
     documents = [_document(row, place) for row in read_jsonl(place / DOCUMENTS)]
-    exemplars = read_exemplars(place / EXEMPLARS)
+    exemplars = read_own_exemplars(place / EXEMPLARS)
     encoder = encoder or Encoder(config.embeddings, config.query_prompt)
     require_fresh(folder, hashes, index_hashes(documents, exemplars, config, encoder))
     retriever = Retriever(

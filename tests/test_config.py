@@ -168,7 +168,7 @@ def test_values_of_yaml_have_bounds(value, reason):
         assert reason in str(refused.value) and len(str(refused.value)) < 400 and "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("value", ["x" * 100_000, "[" + "1, " * 90_000 + "1]", "{" + "x" * 9_000 + ": 1}"])
+@pytest.mark.parametrize("value", ["x" * 100_000, "[" + "1, " * 2_000 + "1]", "{" + "x" * 9_000 + ": 1}"])
 def test_a_long_value_is_cut_in_messages(value):
     for key in ("training.steps", "training.schedule", "training"):
         with pytest.raises(LabError) as refused:

@@ -2,18 +2,18 @@
 # # 03 · Decoding: from probabilities to a reply
 #
 # A language model gives a probability to every token that could come next. *Decoding* is the rule that turns these
-# numbers into a reply. The weights stay as they are; the reply, its score and its cost do not.
+# numbers into a reply. The weights do not change, but the reply, its score and its cost do.
 #
 # **You will learn**
 #
 # - to write the usual filters by hand (temperature, top-k, top-p, min-p) and to know where each goes wrong;
-# - why a batch is padded on the left, and how to get the same reply whatever else is in the batch;
-# - what stops a reply, how long it can get, and how large a batch can be;
+# - why a batch is padded on the left, and how to get the same reply regardless of the other prompts in the batch;
+# - what ends a reply, how long it can get, and how large a batch can be;
 # - contrastive search, one step by hand;
-# - to choose a setting by a measurement on dev, with its interval.
+# - to choose a setting by measuring it on dev, with an interval.
 #
-# **Where we are**: corpus → Dialogue → Example → **model → Prediction** → Report. The model is trained already (you
-# train it in lab 04); we change only how it answers.
+# **Where we are**: corpus → Dialogue → Example → **model → Prediction** → Report. The model is already trained (you
+# train it in lab 04); this lab changes only the decoding.
 #
 # **Time**: about 75 minutes. **You need**: lab 01, and numpy.
 
@@ -42,8 +42,8 @@ say = Console(force_terminal=False, force_jupyter=False, width=96)  # plain line
 corridor("model", "prediction")
 
 # %% [markdown]
-# The model is lab-tiny (5.6 million weights) in 4 bits, with the adapter that the recipe `town-qlora-cpu` learns.
-# A *prompt* is everything up to `bot>`: what was said, the belief state, and what the database found.
+# The model is lab-tiny (5.6 million weights) in 4 bits, with the adapter that the recipe `town-qlora-cpu` learns. A
+# *prompt* is everything up to `bot>`: the history, the belief state, and the answer of the database.
 
 # %%
 config = load_recipe("town-qlora-cpu", ["model.adapter=town-adapter"])
@@ -67,9 +67,9 @@ for token in np.argsort(-logits)[:8]:
 # %% [markdown]
 # ## 1. Filters by hand
 #
-# A logit is any number; larger means likelier. What removes a token gives it the logit `-inf`: its probability is then
-# exactly 0, and the softmax at the end shares its probability out among the tokens that stay. Every filter below takes
-# logits and returns logits, so that they can be put in a row.
+# A logit can be any number; a larger logit means a more probable token. To remove a token, set its logit to `-inf`. Its
+# probability is then exactly 0, and the softmax at the end distributes its probability among the other tokens. Every
+# filter below takes logits and returns logits, so filters can be chained.
 #
 # ### Exercise 03.1 · Softmax with a temperature 🍇
 #
@@ -77,8 +77,8 @@ for token in np.argsort(-logits)[:8]:
 #
 # $$p_i = \frac{e^{l_i / T}}{\sum_j e^{l_j / T}}$$
 #
-# - logits may be as large as 1,000 (exp(1000) is not a number a computer has) or `-inf` (probability 0);
-# - a temperature of 0 or below is a `ValueError`.
+# - logits may be as large as 1,000 (exp(1000) overflows) or `-inf` (probability 0);
+# - raise `ValueError` for a temperature of 0 or below.
 #
 # `softmax(np.array([0.0, 0.0]))` is `[0.5, 0.5]`.
 
@@ -105,9 +105,9 @@ check("03.1", softmax)
 #
 # Write `keep_top_k(logits, k)`: a new array in which all but the k largest logits are `-inf`.
 #
-# - a token that ties with the k-th stays too (there is no reason to prefer one of the two);
-# - k may be larger than the vocabulary: then all stay; k below 1 is a `ValueError`;
-# - the array that was given is left as it is.
+# - keep every token whose logit equals the k-th largest one (there is no reason to prefer one of them);
+# - if k is larger than the vocabulary, keep all tokens; if k is below 1, raise `ValueError`;
+# - do not change the given array.
 #
 # `keep_top_k(np.array([3.0, 1.0, 2.0]), 2)` is `[3, -inf, 2]`.
 
@@ -129,10 +129,11 @@ check("03.2", keep_top_k)
 # ### Exercise 03.3 · Top-p, the nucleus 🍇🍇
 #
 # k is the same everywhere, but some positions have one sensible token and others fifty. Top-p (Holtzman et al. 2020)
-# keeps the likeliest tokens **until their total probability reaches p**: the token that crosses p stays, so at least
-# one token always does. Write `keep_top_p(logits, p)`, with 0 < p ≤ 1 (else a `ValueError`).
+# keeps the most probable tokens **until their total probability reaches p**. The token that crosses p stays, so at
+# least one token always stays. Write `keep_top_p(logits, p)`, with 0 < p ≤ 1 (otherwise raise `ValueError`).
 #
-# Probabilities `[0.5, 0.3, 0.2]` and p = 0.7: the first alone has 0.5, the first two have 0.8 ≥ 0.7; two stay.
+# Probabilities `[0.5, 0.3, 0.2]` and p = 0.7: the first token has 0.5, and the first two together have 0.8 ≥ 0.7, so
+# two tokens stay.
 
 # %%
 def keep_top_p(logits, p):
@@ -159,9 +160,9 @@ check("03.3", keep_top_p)
 # %% [markdown]
 # ### Exercise 03.4 · Min-p 🍇
 #
-# Min-p (Nguyen et al. 2024) keeps a token if its probability is at least `share` times that of the likeliest one. Write
-# `keep_min_p(logits, share)` for 0 < share ≤ 1. It fits in one line, and needs no softmax: a ratio of probabilities is
-# a difference of logits.
+# Min-p (Nguyen et al. 2024) keeps a token if its probability is at least `share` times that of the most probable one.
+# Write `keep_min_p(logits, share)` for 0 < share ≤ 1. One line is enough, and no softmax is needed: a ratio of
+# probabilities is a difference of logits.
 
 # %%
 def keep_min_p(logits, share):
@@ -178,8 +179,8 @@ check("03.4", keep_min_p)
 # %% [markdown]
 # ### Exercise 03.5 · The chain 🍇🍇
 #
-# Put them in a row, in the order transformers has: temperature, top-k, top-p, min-p, and the softmax last. Each filter
-# sees what the one before left over: top-p measures probabilities **after** top-k removed its tokens and the rest was
+# Chain the filters in the order of transformers: temperature, top-k, top-p, min-p, and the softmax last. Each filter
+# gets the output of the previous one: top-p measures probabilities **after** top-k has removed tokens and the rest was
 # renormalised. Neutral values (temperature 1, k 0, p 1, share 0) skip their filter. Return probabilities.
 
 # %%
@@ -220,9 +221,9 @@ from lab_lib.decoding import plain
 print(inspect.getsource(plain.decode))
 
 # %% [markdown]
-# The loop reads the whole text again for every token. The decoder that `lab decode` uses keeps the keys and values of
-# what it has read (a *KV cache*), so that it reads each token once, and it decodes many prompts at once. It is tested
-# against this loop, token for token:
+# The loop reads the whole text again for every token. The decoder of `lab decode` stores the keys and values of all
+# previous tokens (a *KV cache*), so it reads each token only once. It also decodes many prompts at once. Tests compare
+# it with this loop, token by token:
 
 # %%
 for decoding in (config.decoding, replace(config.decoding, sample=True, top_p=0.9)):
@@ -235,8 +236,8 @@ for decoding in (config.decoding, replace(config.decoding, sample=True, top_p=0.
 # %% [markdown]
 # ## 2. Strategies by name
 #
-# `lab decode --strategies` prints this list. A name is a short form: it stands for values of `decoding.*` keys, and any
-# of them can be set after it. The last three are not available, each with its reason.
+# `lab decode --strategies` prints this list. A name is an abbreviation for values of `decoding.*` keys. You can set any
+# of these keys after the name. The last three are not available, each with its reason.
 
 # %%
 from lab_lib.decoding.strategies import availability, strategy_values
@@ -261,18 +262,19 @@ for name in ("greedy", "multinomial", "temperature", "top-p", "min-p", "beam", "
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# A likely first token can lead to unlikely ones: the probability of a reply is the product over its tokens, and greedy
-# search never takes a step back. Beam search keeps several beginnings and compares their products, so it finds a reply
-# at least as likely in most cases (not always: what falls out of the beam is lost). It pays with as many rows as beams.
-# For open-ended text the likeliest reply is dull; for a reply that must name the right facts it is what one wants: on real
-# MultiWOZ beams have a Combined of 105.2, greedy search 80.5 (`results/decoding-strategies`, 50 dev dialogues).
+# A probable first token can be followed by improbable ones: the probability of a reply is the product over its tokens,
+# and greedy search never goes back. Beam search keeps several beginnings and compares their products, so in most cases
+# it finds a reply that is at least as probable (not always: a beginning that falls out of the beam is lost). Its cost
+# is one row per beam. For open-ended text the most probable reply is dull. For a reply that must name the right facts
+# it is useful: on real MultiWOZ beams have a Combined of 105.2, greedy search 80.5 (`results/decoding-strategies`, 50
+# dev dialogues).
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## 3. Many prompts at once
 #
-# A batch is a rectangle of token ids, and prompts have different lengths. The new tokens are written behind the last
-# column. So the prompts must *end* there: the padding goes to the left.
+# A batch is a rectangle of token ids, and prompts have different lengths. New tokens are appended after the last
+# column. The prompts must therefore *end* there, so the padding goes to the left.
 
 # %%
 few = sorted(prompts[:9], key=lambda prompt: len(prompt.ids))[::3]
@@ -290,14 +292,14 @@ for ids in generate_batch(model, tokenizer, rows, replace(config.decoding, max_n
     print(f"padded left:          {tokenizer.decode(ids, skip_special_tokens=True)!r}")
 
 # %% [markdown]
-# ### Question 🍇: The mask was right both times. What did the model see wrongly when the padding stood on the right?
+# ### Question 🍇: The mask was right both times. What was wrong when the padding was on the right?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The next token is read off the logits of the *last column*. In a row padded on the right that column is padding, so
-# the reply begins with what would follow a padding token; the mask keeps other positions from looking at padding, but
-# the padding itself still predicts something. Only the longest row, which has no padding, comes out the same in both
-# lists above. transformers warns about it; a loop of your own would not.
+# The next token is chosen from the logits of the *last column*. In a row that is padded on the right, this column is
+# padding, so the reply begins with a token that would follow padding. The mask prevents other positions from attending
+# to padding, but the padding itself still predicts something. Only the longest row, which has no padding, is the same
+# in both lists above. transformers prints a warning; your own loop would not.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -306,10 +308,10 @@ for ids in generate_batch(model, tokenizer, rows, replace(config.decoding, max_n
 # Write `left_pad(rows, pad)`: lists of token ids in, three integer arrays of shape (rows, longest row) out:
 #
 # - `ids`: the rows, padded on the left with the id `pad`;
-# - `mask`: 1 where a token of the row stands, 0 where padding does. **Told by position**: a row may contain the id
-#   `pad` as a real token (many models have pad = eos);
-# - `positions`: 0, 1, 2, ... counted from the row's first real token, 0 on padding. A model that knows positions must
-#   not see a prompt move because its neighbour is longer.
+# - `mask`: 1 for a token of the row, 0 for padding. **Decide by position**: a row may contain the id `pad` as a real
+#   token (many models have pad = eos);
+# - `positions`: 0, 1, 2, ... counted from the row's first real token, 0 on padding. The positions of a prompt must not
+#   depend on the length of its neighbours.
 
 # %%
 def left_pad(rows, pad):
@@ -334,8 +336,8 @@ check("03.6", left_pad)
 # ## 4. The same reply again
 #
 # Drawing from softmax(l) is the same as taking the largest of l + g, where g is noise from Gumbel's distribution, one
-# number a token. So sampling is greedy search on noisy logits, and the question is only: whose noise? With one random
-# generator for the whole batch, a reply depends on its neighbours:
+# number per token. Sampling is therefore greedy search on noisy logits. The question is which generator draws the
+# noise. With one random generator for the whole batch, a reply depends on its neighbours:
 
 # %%
 def one_generator(rows):
@@ -355,12 +357,12 @@ print("alone, same seed:    ", one_generator(rows[-1:])[-1])
 # %% [markdown]
 # ### Exercise 03.7 · The seed of a reply 🍇🍇
 #
-# Give every reply a generator of its own. Write `reply_seed(seed, dialogue, turn)`: an integer from 0 to 2⁶³ − 1 that
-# depends on the run's seed, the dialogue's id (a string) and the turn, on nothing else, and is the same in every
-# process and on every machine.
+# Give every reply its own generator. Write `reply_seed(seed, dialogue, turn)`. It returns an integer from 0 to 2⁶³ − 1
+# that depends only on the run's seed, the dialogue's id (a string) and the turn. It must be the same in every process
+# and on every machine.
 #
 # - `reply_seed(0, "town1", 12)` and `reply_seed(0, "town11", 2)` must differ;
-# - Python's `hash("...")` is salted: it differs from process to process. `hashlib` does not.
+# - Python's `hash("...")` is salted, so it differs from process to process. The functions of `hashlib` do not.
 
 # %%
 def reply_seed(seed, dialogue, turn):
@@ -377,8 +379,8 @@ def reply_seed(seed, dialogue, turn):
 check("03.7", reply_seed)
 
 # %% [markdown]
-# `lab_lib.decoding.sampling` does it so: a generator a row, seeded by run, dialogue and turn. What a batch is made of
-# then no longer matters:
+# `lab_lib.decoding.sampling` works in this way: one generator per row, seeded by run, dialogue and turn. The
+# composition of a batch then no longer matters:
 
 # %%
 def all_replies(batch_size, **settings):
@@ -405,15 +407,15 @@ print("greedy, batches of 1 and of 2: ", same(all_replies(batch_size=1), all_rep
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# Three things make a reply depend on more than history and seed, and each has its remedy.
+# Three things make a reply depend on more than history and seed. Each has a remedy.
 #
-# 1. *The random generator.* One generator for the batch gives a row the numbers its neighbours left over. Here each
-#    reply has its own, seeded by run seed, dialogue and turn (03.7); the cell above shows all replies equal in batches
-#    of 1 and of 2, and different ones with another seed.
+# 1. *The random generator.* With one generator for the batch, the numbers of a row depend on its neighbours. Here each
+#    reply has its own generator, seeded by run seed, dialogue and turn (03.7). In the cell above, all replies are equal
+#    in batches of 1 and of 2, and different with another seed.
 # 2. *Padding and position.* Left padding, a mask by position, and positions counted from the first real token (03.6).
-# 3. *Rounding.* A sum in floating point depends on its order, and the order on the shape of the batch. Two tokens whose
-#    logits agree to seven digits can swap. `decoding.exact=true` computes in float64, which has nine digits more. On
-#    GPUs add `torch.use_deterministic_algorithms(True)`.
+# 3. *Rounding.* A floating-point sum depends on the order of its terms, and the order depends on the shape of the
+#    batch. Two tokens whose logits agree to seven digits can change places. `decoding.exact=true` computes in float64,
+#    which has nine digits more. On GPUs add `torch.use_deterministic_algorithms(True)`.
 #
 # Without sampling only 2 and 3 remain. How rare a swap is: `docs/lab-log.md` compares the 403 greedy replies of the
 # town test set with transformers' generate() on sorted batches; 399 are the same.
@@ -422,8 +424,8 @@ print("greedy, batches of 1 and of 2: ", same(all_replies(batch_size=1), all_rep
 # %% [markdown]
 # ## 5. Where a reply ends
 #
-# Nothing but one token ends a reply: EOS, which is supervised behind the reply in every training example. Its probability along a
-# reply says when the model thinks it is done.
+# Only one token ends a reply: EOS. In every training example it follows the reply and is supervised. Its probability at
+# each position of a reply shows where the model expects the reply to end.
 
 # %%
 written = generate_batch(model, tokenizer, [prompt.ids], config.decoding)[0]
@@ -449,15 +451,15 @@ print(longest_reply([len(prompt.ids) for prompt in prompts], config))
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# Left to itself the model ends every reply: EOS gets most of the probability behind the last sentence. To force it,
-# forbid EOS with `decoding.min_new_tokens`; then the only limits are `max_new_tokens` and memory, since each token adds
-# a column to the cache of keys and values. The batch size does not limit the length itself: memory is rows × columns,
-# so half the rows have room for twice the columns.
+# Without intervention the model ends every reply: after the last sentence EOS gets most of the probability. To force a
+# longer reply, forbid EOS with `decoding.min_new_tokens`. Then the only limits are `max_new_tokens` and memory, since
+# each token adds a column to the cache of keys and values. The batch size does not limit the length itself: memory is
+# rows × columns, so half the rows have room for twice the columns.
 #
 # Two limits come earlier than memory. The history: `prompt.max_tokens` is 768, and the cell above says how many tokens
-# are left when every history stays whole; beyond that the oldest turns are dropped. And sense: forced on, the reply
-# above asks one question after another, begins to repeat itself, and starts a new line `bot`. lab-tiny has seen 768
-# positions; what lies beyond is extrapolation.
+# are left when every history stays whole; beyond that the oldest turns are dropped. The second limit is meaning: when
+# it is forced to continue, the reply above asks one question after another, begins to repeat itself, and starts a new
+# line `bot`. lab-tiny was trained on 768 positions; beyond that it extrapolates.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -466,11 +468,12 @@ print(longest_reply([len(prompt.ids) for prompt in prompts], config))
 # ### Exercise 03.8 · The largest batch 🍇🍇
 #
 # Larger batches are faster until memory runs out. Write `largest_batch(fits, most)`: `fits(n)` tries a batch of n and
-# says whether it fitted (if n fits, every smaller batch does). Return the largest n ≤ `most` that fits, 0 if 1 does not.
+# returns whether it fits (if n fits, every smaller batch fits too). Return the largest n ≤ `most` that fits, or 0 if 1
+# does not fit.
 #
-# - a try costs seconds: 1,000 must be found in about 20 tries, not in 1,000;
-# - never try more than twice the largest size that has fitted (1 at first): where there is no GPU a batch that is much
-#   too large does not raise an error, the system kills your kernel.
+# - a try takes seconds: find 1,000 in about 20 tries, not in 1,000;
+# - never try more than twice the largest size that has fitted so far (1 at first): without a GPU, a batch that is much
+#   too large does not raise an error; instead the system kills your kernel.
 
 # %%
 def largest_batch(fits, most):
@@ -491,7 +494,8 @@ def largest_batch(fits, most):
 check("03.8", largest_batch)
 
 # %% [markdown]
-# `lab decode RUN --find-batch-size` does this with the longest dialogues, as if each reply were as long as it may get:
+# `lab decode RUN --find-batch-size` does this with the longest dialogues, and assumes that each reply has the maximum
+# length:
 
 # %%
 with merged_for_decoding(model):
@@ -503,24 +507,25 @@ with merged_for_decoding(model):
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # It is a property of model, dialogues and machine, so measure it: `lab decode RUN --find-batch-size`. For lab-tiny the
-# answer on any laptop is "all dialogues at once" (the cell above). By arithmetic: a cached token needs a key and a value
-# in each of 6 layers, 256 numbers of 4 bytes each: 2 × 6 × 256 × 4 = 12,288 bytes. A row of 768 + 60 tokens has
-# 10.2 MB, so 16 GB would hold about 1,500 rows, if nothing else were in memory.
+# answer on any laptop is "all dialogues at once" (the cell above). By arithmetic: a cached token needs a key and a
+# value in each of 6 layers, 256 numbers of 4 bytes each: 2 × 6 × 256 × 4 = 12,288 bytes. A row of 768 + 60 tokens takes
+# 10.2 MB, so 16 GB hold about 1,500 rows if nothing else is in memory.
 #
-# For a 7B Llama in 16 bits it is 2 × 32 layers × 4,096 × 2 bytes = 0.52 MB a token, 0.43 GB a row of 828: beside the
-# 3.9 GB of 4-bit weights a T4 with 15 GB holds about 25 rows. Beam search and contrastive search need a row a beam or
-# candidate: divide by 4 or 5.
+# For a 7B Llama in 16 bits it is 2 × 32 layers × 4,096 × 2 bytes = 0.52 MB per token, 0.43 GB per row of 828 tokens. In
+# addition to the 3.9 GB of 4-bit weights, a T4 with 15 GB holds about 25 rows. Beam search and contrastive search need
+# one row per beam or candidate: divide by 4 or 5.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## 7. Contrastive search, one step by hand
 #
-# Contrastive search (Su et al. 2022) looks at the k likeliest tokens and asks of each: would the model's *state* be new?
+# Contrastive search (Su et al. 2022) looks at the k most probable tokens and checks for each of them whether the
+# model's *state* would be new:
 #
 # $$\text{score}(v) = (1 - \alpha)\, p(v) - \alpha \max_j \cos(h_v, h_j)$$
 #
 # $h_v$ is the last layer's hidden state when $v$ is appended, $h_j$ those of all tokens before, the prompt's too. The
-# second term is the *degeneration penalty*: a token that brings the model back to where it has been is likely the
+# second term is the *degeneration penalty*: a token that brings the model back to an earlier state is probably the
 # beginning of a loop.
 #
 # ### Exercise 03.9 · One step 🍇🍇🍇
@@ -574,25 +579,25 @@ print("contrastive, 0     ", reply(prompt, "contrastive", penalty_alpha=0.0))
 print("contrastive, 0.6   ", reply(prompt, "contrastive"))
 
 # %% [markdown]
-# ### Question 🍇🍇: Contrastive search was made for long texts. What does it do to a reply that must repeat what the prompt says?
+# ### Question 🍇🍇: Contrastive search was designed for long texts. What does it do to a reply that must repeat what the prompt says?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The penalty looks at the prompt too, and a reply of a dialogue system *should* be close to it: the placeholders and
-# phrases of earlier replies are what it needs again. With alpha 0 the reply is that of greedy search. With 0.6 it begins
-# with another word, and the placeholders that stand in the prompt already are the very tokens that are penalised: it has
-# lost `[name]` and `[area]` and says something senseless in their place. It also costs k rows a reply.
+# The penalty also covers the prompt, but a reply of a dialogue system *should* be close to the prompt: it needs the
+# placeholders and phrases of earlier replies again. With alpha 0 the reply is that of greedy search. With 0.6 it begins
+# with another word, and exactly the placeholders that are already in the prompt are penalised: the reply has lost
+# `[name]` and `[area]` and has meaningless words in their place. Contrastive search also needs k rows per reply.
 #
 # Measured on real MultiWOZ with the adapter of `multiwoz22-qlora-cpu`, on 50 dev dialogues
-# (`results/decoding-strategies`): Combined 60.9 (47.4–74.9) with contrastive search, 80.5 (69.0–91.4) with
-# greedy search; Inform falls from 74 to 54 and Success from 52 to 40, since the facts are what is penalised.
+# (`results/decoding-strategies`): Combined 60.9 (47.4–74.9) with contrastive search, 80.5 (69.0–91.4) with greedy
+# search; Inform falls from 74 to 54 and Success from 52 to 40, because the penalty hits the facts.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## 8. A score for each setting
 #
-# Which temperature? Not by looking at three replies. `lab decode RUN --sweep` generates the dev replies once for
-# each setting and scores them; never the test split, since this is a choice.
+# Which temperature is best? Three replies cannot answer this. `lab decode RUN --sweep` generates the dev replies once
+# per setting and scores them. It never uses the test split, because this is a choice of a setting.
 
 # %%
 
@@ -610,9 +615,9 @@ Image(filename=out / "figure.png", width=640)
 # %% [markdown]
 # (The system is called `base` because no training happened in this folder; its model has the adapter.)
 #
-# Look at replies of the highest temperature, too: a number says that something is wrong, a reply says what. And count
-# what breaks: a placeholder is several tokens, and if one of them is drawn wrongly, a bracket is left that no known
-# placeholder takes along. Beside it, why dialogues fail.
+# Look at replies of the highest temperature, too: a number shows that something is wrong, and a reply shows what. Also
+# count broken placeholders: a placeholder has several tokens, and if one of its tokens is mis-sampled, a stray bracket
+# remains. The cell also lists why dialogues fail.
 
 # %%
 import re
@@ -634,7 +639,7 @@ for path in sorted(out.glob("temperature=*"), key=lambda path: float(path.name.s
 print(*replies[:4], sep="\n")  # of the highest
 
 # %% [markdown]
-# Then the distribution itself, at temperature 1, token by token along the reply of section 5:
+# Now look at the distribution itself, at temperature 1, for each token of the reply of section 5:
 
 # %%
 for place, token in enumerate(written[: written.index(tokenizer.convert_tokens_to_ids("]")) + 1]):
@@ -647,33 +652,36 @@ for place, token in enumerate(written[: written.index(tokenizer.convert_tokens_t
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# In the sweep above (10 dialogues, one seed) Combined is 136.8 (130.8–143.4) at temperature 0.05, which is nearly greedy
-# search, 118.8 at 0.5, 107.0 (84.3–125.8) at 1 and 62.4 at 1.5. BLEU pays for every draw off the likeliest token: 36.8,
-# 33.9, 26.9, 12.4. Placeholders hold out longer. The beginning of a sentence is spread over several tokens ("The" 0.60,
-# "Its" 0.32), but once a placeholder is begun, each of its tokens has a probability near 1 (last list). At temperature 1
-# only 2 of 68 replies have a broken one, and yet 3 of 10 dialogues fail: a venue is not offered, a postcode not told. The
-# replies are whole, and say something else than what was asked for. At 1.5 25 of 68 are broken, and 8 dialogues fail.
+# In the sweep above (10 dialogues, one seed) Combined is 136.8 (130.8–143.4) at temperature 0.05, which is nearly
+# greedy search, 118.8 at 0.5, 107.0 (84.3–125.8) at 1 and 62.4 at 1.5. BLEU falls with every draw of a less probable
+# token: 36.8, 33.9, 26.9, 12.4. Placeholders are more robust. The beginning of a sentence is spread over several tokens
+# ("The" 0.60, "Its" 0.32), but once a placeholder is begun, each of its tokens has a probability near 1 (last list). At
+# temperature 1 only 2 of 68 replies have a broken placeholder, but 3 of 10 dialogues fail: a venue is not offered, or a
+# postcode is missing. These replies are well formed, but they do not say what the user asked for. At temperature 1.5,
+# 25 of 68 replies are broken, and 8 dialogues fail.
 #
 # What it buys is variety: 329 different 3-grams at 0.05 and 446 at 1; the gold replies of the same dialogues have 441
-# (table in lab 04, section 5). Its 764 at 1.5 are noise: richness counts words, not sense.
+# (table in lab 04, section 5). The 764 at 1.5 are noise: Richness counts words, not meaning.
 #
 # Ten dialogues and one seed decide nothing. On real MultiWOZ (`results/decoding-strategies`: adapter of
 # `multiwoz22-qlora-cpu`, 50 dev dialogues, three seeds) greedy has Combined 80.5 (69.0–91.4), min-p 79.5, top-p 78.9,
-# temperature 0.7 76.9, typical 74.1, top-k 72.2. What is lost there is BLEU, 17.5 against 9.2 to 12.5; Inform (72.7 to 76.0
-# beside 74.0) and Success (51.3 to 60.0 beside 52.0) are not, and there are 1,637 to 2,472 different 3-grams for 655.
+# temperature 0.7 76.9, typical 74.1, top-k 72.2. Sampling lowers BLEU there, from 17.5 to between 9.2 and 12.5. It does
+# not lower Inform (72.7 to 76.0, compared with 74.0) or Success (51.3 to 60.0, compared with 52.0), and there are 1,637
+# to 2,472 different 3-grams instead of 655.
 #
-# To ship: beam search, 105.2 (95.7–113.1), with Inform 90 and Success 82, if four rows a reply are not too dear and dull
-# replies are no harm: they are as long as greedy ones (12.9 and 13.2 words) and the most alike of all (500 3-grams). Where
-# they are, min-p. And measure it for your model, since the order is not that of the strategies alone. With an adapter
-# without `lora.embeddings` (lab 04) beams stood below greedy search (61.0 and 81.8), and all that sample between 22.9 and
-# 28.2, about the most frequent reply (24.8): it gave the closing `]` of a placeholder a probability of 1 %. On the town it
-# had 12.9 at temperature 1, where the sweep above has 107.0 (`docs/lab-log.md`).
+# I would ship beam search, 105.2 (95.7–113.1), with Inform 90 and Success 82, if four rows per reply are affordable and
+# dull replies are acceptable. Its replies are as long as greedy ones (12.9 and 13.2 words) and the least diverse of all
+# (500 3-grams). Otherwise I would ship min-p. But measure it for your model, since the order also depends on the model.
+# With an adapter without `lora.embeddings` (lab 04), beam search was below greedy search (61.0 and 81.8), and all
+# sampling strategies were between 22.9 and 28.2, close to the most frequent reply (24.8): the adapter gave the closing
+# `]` of a placeholder a probability of 1 %. On the town it had 12.9 at temperature 1, where the sweep above has 107.0
+# (`docs/lab-log.md`).
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## 9. Play
 #
-# Two settings side by side, with the probability of every token that was written.
+# Compare two settings side by side. Every generated token is shown with its probability.
 
 # %%
 from lab_lib.course import widgets
@@ -690,8 +698,8 @@ widgets.playground(
 # %% [markdown]
 # ## What to try next
 #
-# - `docs/decoding.md` has the whole story; `lab decode RUN --sweep` without a grid compares ten strategies.
+# - `docs/decoding.md` has the details; `lab decode RUN --sweep` without a grid compares ten strategies.
 # - `decoding.repetition_penalty=1.2` on this corpus: predict what happens to `[name]`, then measure.
-# - `decoding.history=own` lets the model read its own earlier replies, as in a real conversation. Which of 03.6 and 03.7
-#   still hold then?
-# - Lab 04 trains the adapter that you have decoded with here.
+# - `decoding.history=own` lets the model read its own earlier replies, as in a real conversation. Which of 03.6 and
+#   03.7 still hold then?
+# - Lab 04 trains the adapter that this lab used.

@@ -1,17 +1,17 @@
 # %% [markdown]
 # # 04 · QLoRA: a large model learns on a small machine
 #
-# The centre of the course. A model whose weights are stored in 4 bits is frozen, and two thin matrices beside each layer
-# are trained: LoRA on quantised weights, QLoRA (Dettmers et al. 2023). You build every part by hand, train the whole, and
-# then ask which of its settings matter.
+# This is the central lab of the course. QLoRA (Dettmers et al. 2023) is LoRA on quantised weights: the model's weights
+# are stored in 4 bits and frozen, and two thin matrices are trained beside each layer. You build every part by hand,
+# train the whole, and then find out which settings matter.
 #
 # **You will learn**
 #
-# - what the loss is computed on, and how a long history is cut without harm;
+# - which tokens the loss is computed on, and how to cut a long history without harm;
 # - how a weight becomes 4 bits, what NF4 and double quantisation are, and what they cost;
-# - LoRA: forward, merged, counted, and on which layers;
-# - to train with evaluations in between, and to read the curve;
-# - to compare learning rates, methods and prompts, and to say how sure you are.
+# - LoRA: the forward pass, merging, counting its weights, and choosing its layers;
+# - to train with regular evaluations, and to read the curve;
+# - to compare learning rates, methods and prompts, and to state how certain the result is.
 #
 # **Where we are**: corpus → Dialogue → **Example → model** → Prediction → Report.
 #
@@ -60,8 +60,8 @@ print(f"{len(examples)} examples from {len(splits.train)} dialogues")
 # %% [markdown]
 # ## 1. What is supervised
 #
-# An example is a row of token ids, and for each of them whether it is *supervised* (the loss mask). A dialogue system must
-# learn to speak as the system does; what users say, states and database answers are there to be read.
+# An example is a row of token ids and a *loss mask*, which says for each token whether it is supervised. A dialogue
+# system must learn to write the system's turns. It only reads the users' turns, the states and the database answers.
 
 # %%
 from lab_lib.runs.dry_run import render_tokens
@@ -76,7 +76,7 @@ say.print(render_tokens(min(examples, key=lambda example: len(example.ids)), tok
 # - `logits`: (n, vocabulary), numpy; row t holds the scores of the token at position **t + 1**;
 # - `ids`: n token ids; `loss_mask`: n booleans;
 # - the mean, over the supervised positions, of $-\log p(\text{token})$. The token at position 0 has no prediction;
-# - what is not supervised does not count at all, in the denominator neither.
+# - masked tokens count neither in the sum nor in the denominator.
 
 # %%
 def masked_loss(logits, ids, loss_mask):
@@ -101,16 +101,16 @@ print(f"a uniform guess:    {math.log(model.config.vocab_size):.2f} nats, the lo
 # %% [markdown]
 # ### Exercise 04.2 · An instruction, and room for it 🍇🍇🍇
 #
-# A prompt may begin with an *instruction*: one sentence that says what the task is. It must survive when a long dialogue
-# is cut to the model's window. Write `fit(instruction, turns, room)`:
+# A prompt may begin with an *instruction*: one sentence that describes the task. It must not be lost when a long
+# dialogue is cut to the model's window. Write `fit(instruction, turns, room)`:
 #
 # - `instruction`: a list of ids; `turns`: a list of lists of ids, oldest first, the last one is to be answered;
-# - return one list of at most `room` ids: the instruction, then as many of the **newest** turns as fit, each whole, in
-#   their order and without gaps between them;
-# - a `ValueError` when the instruction and the last turn alone do not fit.
+# - return one list of at most `room` ids: the instruction, then as many of the **newest** turns as fit; keep turns
+#   whole, in their order, and without gaps between them;
+# - raise `ValueError` if the instruction and the last turn alone do not fit.
 #
-# `fit([1], [[2, 2, 2], [3, 3], [4]], 4)` is `[1, 3, 3, 4]`. (The 2023 lab cut on the right: of a long dialogue the reply
-# and its EOS were lost, which was all there was to learn.)
+# `fit([1], [[2, 2, 2], [3, 3], [4]], 4)` is `[1, 3, 3, 4]`. (The 2023 lab cut on the right, so a long dialogue lost its
+# reply and its EOS, the only tokens to learn.)
 
 # %%
 def fit(instruction, turns, room):
@@ -144,16 +144,18 @@ print(f"{len(told.ids) - len(untold.ids)} tokens more, {supervised} of them supe
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# It is there: `prompt.instruction`, written as `task> ...` before the first turn, counted in the window, never cut, never
-# supervised (04.2 is how). It tells a model that has not been trained for the task what to do. A fine-tuned model sees the
-# same sentence before every dialogue, so it carries no information. `formats-cpu`, 100 dialogues of real MultiWOZ, three
-# seeds, 99 dev dialogues: Combined 54.6 (32.4–76.8) without and 48.8 (16.7–80.8) with it. No difference that could be told
-# from the seeds. What the other formats gave: history alone 46.6 (36.9–56.4), with the state 47.4 (39.3–55.4).
+# The setting is `prompt.instruction`. It is written as `task> ...` before the first turn, counted in the window, never
+# cut and never supervised (as in 04.2). It tells a model that was not trained for the task what to do. A fine-tuned
+# model sees the same sentence before every dialogue, so the sentence carries no information. `formats-cpu`, 100
+# dialogues of real MultiWOZ, three seeds, 99 dev dialogues: Combined 54.6 (32.4–76.8) without and 48.8 (16.7–80.8) with
+# it. The difference is smaller than the variation between seeds. The other formats: history alone 46.6 (36.9–56.4),
+# history with the state 47.4 (39.3–55.4).
 # <!-- END SOLUTION -->
 
 # %% [markdown]
-# Two formats give the same gradients. `turns` makes an example of every reply, with the history before it; `dialogues`
-# makes one of the whole dialogue and supervises all its replies at once, since each token sees only what is left of it.
+# Two formats give the same gradients. `turns` makes one example per reply, with the history before it. `dialogues`
+# makes one example per dialogue and supervises all its replies at once. This works because each token sees only the
+# tokens to its left.
 
 # %%
 for name in ("turns", "dialogues"):
@@ -167,17 +169,18 @@ for name in ("turns", "dialogues"):
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# Every token passes through the model, supervised or not: the table above is the factor in time (on 200 dialogues of real
-# MultiWOZ `docs/lab-log.md` has 643,863 tokens against 140,449, 4.6 times as many). The 2023 target was history plus
-# reply, so most of the supervised tokens were a copy of the prompt: the model was trained to restart the dialogue, not to answer,
-# and with 32 new tokens at decoding it seldom reached the reply.
+# Every token passes through the model, supervised or not, so the ratio in the table above is also the ratio in time (on
+# 200 dialogues of real MultiWOZ `docs/lab-log.md` has 643,863 tokens against 140,449, 4.6 times as many). The 2023
+# target was history plus reply, so most of the supervised tokens were a copy of the prompt: the model was trained to
+# restart the dialogue, not to answer, and with 32 new tokens at decoding it seldom reached the reply.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## 2. A weight in 4 bits
 #
-# 4 bits say one of 16 numbers. Weights are cut into blocks of 64; each block keeps its largest absolute value (its
-# *scale*), and each weight becomes the number of the nearest of 16 *levels* between −1 and 1, times the scale.
+# 4 bits can represent 16 numbers. The weights are divided into blocks of 64. Each block stores its largest absolute
+# value (its *scale*). Each weight is divided by the scale and stored as the index of the nearest of 16 *levels* between
+# −1 and 1.
 #
 # ### Exercise 04.3 · Quantise a row 🍇🍇
 #
@@ -185,7 +188,7 @@ for name in ("turns", "dialogues"):
 #
 # - `row`: n floats, n a multiple of `block` (else a `ValueError`); `levels`: sorted floats in [−1, 1];
 # - return `(codes, scales)`: n integers, the index of the level nearest to weight / scale, and n / block floats;
-# - a block of zeros has scale 0: give it the codes of the level nearest to 0, and divide nothing by 0.
+# - a block of zeros has scale 0: return the code of the level nearest to 0, and do not divide by 0.
 #
 # With levels `[-1, 0, 1]`: `quantise([0.1, -4.0, 3.0, 0.0], levels, 4)` is `([1, 0, 2, 1], [4.0])`.
 
@@ -211,7 +214,8 @@ show("04.3", quantise)
 check("04.3", quantise)
 
 # %% [markdown]
-# The picture shows why blocks are small: one large weight makes the steps of its whole block coarse. The way back:
+# The picture shows why blocks are small: one large weight makes the steps of its whole block coarse. Dequantising is
+# the inverse operation:
 
 # %%
 def dequantise(codes, scales, levels, block):
@@ -223,8 +227,8 @@ def dequantise(codes, scales, levels, block):
 # ### Exercise 04.4 · NF4: levels where the weights are 🍇🍇
 #
 # Weights are distributed like a normal distribution: many near 0, few far out. NF4 puts the levels at its quantiles, so
-# that each is used about equally often (the picture below shows how well that holds once a block is divided by its
-# largest weight). Write `nf4_levels()`, 16 sorted floats:
+# that each level is used about equally often (the picture below shows how well this holds when a block is divided by
+# its largest weight). Write `nf4_levels()`, 16 sorted floats:
 #
 # - 8 positive levels: the quantiles of the standard normal at 9 evenly spaced probabilities from `OFFSET` down to 0.5,
 #   without the last (the quantile at 0.5 is 0);
@@ -258,7 +262,7 @@ show("04.4", nf4_levels, weights)
 check("04.4", nf4_levels)
 
 # %% [markdown]
-# Ours against bitsandbytes, and NF4 against two other sets of levels on a layer of lab-tiny:
+# We compare our NF4 with bitsandbytes, and NF4 with two other sets of levels on a layer of lab-tiny:
 
 # %%
 import bitsandbytes.functional as bnb
@@ -275,7 +279,7 @@ for name, levels in {"NF4": nf4, "int4": np.arange(-7, 8) / 7, "FP4": fp4}.items
     print(f"{name:5} mean error {np.sqrt((error**2).mean()) / row.std():.1%} of a weight's deviation")
 
 # %% [markdown]
-# ### Exercise 04.5 · Bits a weight 🍇
+# ### Exercise 04.5 · Bits per weight 🍇
 #
 # A code has 4 bits, but scales cost too. Write `bits_a_weight(bits, block, scale_bits, second_block=None)`:
 #
@@ -319,15 +323,15 @@ for name, each in {"as it is": plain.model, "4 bits": loaded.model}.items():
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # 16 bits: 7 × 2 = 14 GB. NF4: 7 × 4.127 / 8 = 3.6 GB (embeddings and output layer stay in 16 bits, so a little more).
-# Full fine-tuning: 16 bytes a weight (weight, gradient and two moments in 32 bits) = 112 GB, without activations. The
-# adapter's weights have those 16 bytes as well, but there are few of them. What 4 bits cost in quality before training
-# is in the cell above; training the adapter takes the rounding into account, since it sees the quantised model.
+# Full fine-tuning: 16 bytes per weight (weight, gradient and two moments in 32 bits) = 112 GB, without activations. The
+# adapter's weights take 16 bytes each as well, but there are few of them. The cell above shows the loss of quality by 4
+# bits before training. Training compensates for the rounding, since the adapter is trained on the quantised model.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## 3. LoRA
 #
-# A layer computes $y = x W^T$. LoRA (Hu et al. 2021) leaves $W$ as it is and adds a product of two thin matrices:
+# A layer computes $y = x W^T$. LoRA (Hu et al. 2021) freezes $W$ and adds a product of two thin matrices:
 #
 # $$y = x W^T + \frac{\alpha}{r}\, (x A^T) B^T$$
 #
@@ -335,8 +339,8 @@ for name, each in {"as it is": plain.model, "4 bits": loaded.model}.items():
 #
 # ### Exercise 04.6 · Forward 🍇🍇
 #
-# Write `lora_forward(x, w, a, b, alpha)`: `x` (n, in), `w` (out, in), `a` (r, in), `b` (out, r); return (n, out). The rank
-# is in the shapes. Do not form the matrix $BA$: for large layers that is the very thing one wants to avoid.
+# Write `lora_forward(x, w, a, b, alpha)`: `x` (n, in), `w` (out, in), `a` (r, in), `b` (out, r); return (n, out). The
+# shapes determine the rank. Do not compute the matrix $BA$: for large layers LoRA exists to avoid it.
 
 # %%
 def lora_forward(x, w, a, b, alpha):
@@ -354,16 +358,17 @@ check("04.6", lora_forward)
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# With B = 0 the adapted model is the base model, to the bit: training starts from what is known. The gradient of B is a
-# product with A x, which is not zero, so B moves in the first step, and from then on A has a gradient too (it is a
-# product with B). If both were zero, both gradients would be zero, and nothing would ever move.
-# `require_adapter_effect` stops a run whose adapter is still zero: it would be scored as the base model under another name.
+# With B = 0 the adapted model equals the base model, to the bit, so training starts from the pretrained model. The
+# gradient of B is a product with A x, which is not zero, so B changes in the first step. From then on A has a gradient
+# too (it is a product with B). If both were zero, both gradients would be zero, and nothing would ever change.
+# `require_adapter_effect` stops a run whose adapter is still zero: it would be scored as the base model under another
+# name.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ### Exercise 04.7 · Merged 🍇
 #
-# For serving, the adapter can be added into the weight once. Write `merge(w, a, b, alpha)`, a new matrix (out, in) with
+# For serving, the adapter can be added to the weight once. Write `merge(w, a, b, alpha)`, a new matrix (out, in) with
 # `lora_forward(x, w, a, b, alpha) == x @ merge(w, a, b, alpha).T`, up to rounding.
 
 # %%
@@ -378,9 +383,9 @@ def merge(w, a, b, alpha):
 check("04.7", merge)
 
 # %% [markdown]
-# A merged weight that is quantised again loses some of what the adapter changed: changes smaller than the distance of two
-# levels are rounded away. That is why `lab merge` merges into the unquantised base. In the first layer of the bundled
-# adapter:
+# A merged weight that is quantised again loses some of what the adapter changed: changes smaller than the distance
+# between two levels are rounded away. `lab merge` therefore merges into the unquantised base. The next cell shows the
+# first layer of the bundled adapter:
 
 # %%
 from safetensors.numpy import load_file
@@ -417,8 +422,8 @@ check("04.8", trainable_weights)
 #
 # ### Exercise 04.9 · The selector 🍇🍇
 #
-# This is the 2023 lab's function, in short. Whatever one asked for, every layer got an adapter, and the question worth most
-# grapes could not be answered:
+# This is a short version of the 2023 lab's function. It gave every layer an adapter, whatever the selector was, so the
+# question worth most grapes could not be answered:
 #
 # ```python
 # def choose(names, selector):
@@ -435,9 +440,9 @@ check("04.8", trainable_weights)
 #
 # - `attention`: a part of the dotted name contains `attn` or `attention`;
 # - `ffn`: a part contains `mlp` or `ffn`, and the name is not attention;
-# - `linear`: all; `regexp:PATTERN`: `re.search(PATTERN, name)` finds something, letters as they are written;
-# - never the output layer: a name whose last part is `lm_head` or `embed_out`;
-# - a `ValueError` for an unknown selector, and for one that chooses nothing.
+# - `linear`: all names; `regexp:PATTERN`: `re.search(PATTERN, name)` finds a match (case-sensitive);
+# - never choose the output layer: a name whose last part is `lm_head` or `embed_out`;
+# - raise `ValueError` for an unknown selector, and for one that chooses nothing.
 
 # %%
 def choose_modules(names, selector):
@@ -478,16 +483,16 @@ adapted, summary = attach_lora(load_model(config.model, for_training=True).model
 say.print(f"\ncounted in the model: {summary}", highlight=False)
 
 # %% [markdown]
-# The model has more trained weights than the row `linear`: the recipe sets `lora.embeddings: true`. Beside the adapters
-# it then trains the tokens' *vectors*, the matrix (vocabulary, width) from which the model reads a token, and saves it
-# with the adapter. Not an adapter of it: the matrix itself.
+# The model has more trained weights than the row `linear`, because the recipe sets `lora.embeddings: true`. This also
+# trains the *token embeddings*, the matrix (vocabulary, width) with one vector per token, and saves it with the
+# adapter. The matrix itself is trained, not an adapter for it.
 #
 # ### Exercise 04.10 · Adapters and vectors 🍇
 #
-# Write `trained_with_vectors(shapes, rank, vocabulary, width, tied)`: what 04.8 counts, and the vectors.
+# Write `trained_with_vectors(shapes, rank, vocabulary, width, tied)`: the weights counted in 04.8, plus the embeddings.
 #
-# - where they are `tied` (lab-tiny, most small models), the output layer is the same matrix: one matrix is trained;
-# - where they are not, the output layer is a second matrix of that size, and is trained as well.
+# - if they are `tied` (lab-tiny, most small models), the output layer is the same matrix: one matrix is trained;
+# - otherwise the output layer is a second matrix of the same size, and it is trained as well.
 
 # %%
 def trained_with_vectors(shapes, rank, vocabulary, width, tied):
@@ -507,9 +512,9 @@ for name, given in {"Llama 3.2 1B": (128_256, 2048, True), "Llama 2 7B": (32_000
     print(f"{name}, the vectors alone: {trained_with_vectors([], 32, *given) / 1e6:.0f} million")
 
 # %% [markdown]
-# What are they for? lab-tiny was pretrained on text without placeholders. How like each other are the vectors of two
-# tokens? The cosine of a symbol with the token that is most like it, and how many are nearly the same, before training and
-# in the bundled adapter:
+# Why train them? lab-tiny was pretrained on text without placeholders. How similar are its token embeddings? The next
+# cell shows, for each symbol, the highest cosine with any other token and the number of nearly equal tokens, before
+# training and in the bundled adapter:
 
 # %%
 def cosines(vectors, symbol):
@@ -531,17 +536,18 @@ for symbol in ("[", "]", "?", "."):
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# When the task has tokens that are new to the base, in its vocabulary or in fact: a pretraining that never met them has
-# moved their vectors all the same way. In lab-tiny 347 tokens have nearly the vector of `]` (list above), and since the
-# vectors are the output layer, nearly its logit: an adapter of the layers can hardly tell them apart. A base that has read
-# brackets often can do without, and its matrices may be dear: 262 million weights in Llama 2 7B, with 16 bytes each.
+# When the task has tokens that the base model has never or hardly seen. Pretraining without them moves all their
+# embeddings in the same direction. In lab-tiny, 347 tokens have nearly the same embedding as `]` (list above). The
+# embeddings are also the output layer, so these tokens have nearly the same logit, and an adapter of the layers can
+# hardly distinguish them. A base model that has often read brackets does not need trained embeddings, and the matrices
+# may be expensive: 262 million weights in Llama 2 7B, with 16 bytes each.
 #
-# How to notice: not by a greedy reply, which only asks what is largest. Before this recipe had `lora.embeddings`, the
-# closing `]` had a probability of 1 % and was still the likeliest token. Ten dev dialogues (`docs/lab-log.md`): Combined
-# 134.4 at temperature 0.05 and 12.9 at 1. With it 136.8 and 107.0 (lab 03, section 8). So look at the probabilities, or
-# sample. The greedy score on test hardly changed: Combined 126.0 before, 126.1 (119.0–132.7) now. The loss would have told
-# as well: on the gold replies of twelve test dialogues it fell from 0.627 to 0.175 nats a token (the new one is in the
-# table of lab 20), since a probability of 1 % costs 4.6 nats at every `]`.
+# You do not notice it in a greedy reply, which only needs the largest probability. Before this recipe had
+# `lora.embeddings`, the closing `]` had a probability of 1 % and was still the most probable token. Ten dev dialogues
+# (`docs/lab-log.md`): Combined 134.4 at temperature 0.05 and 12.9 at 1. With it 136.8 and 107.0 (lab 03, section 8). So
+# look at the probabilities, or sample. The greedy score on test hardly changed: Combined 126.0 before, 126.1
+# (119.0–132.7) now. The loss shows it as well: on the gold replies of twelve test dialogues it fell from 0.627 to 0.175
+# nats per token (the new value is in the table of lab 20), since a probability of 1 % costs 4.6 nats at every `]`.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -549,9 +555,10 @@ for symbol in ("[", "]", "?", "."):
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# At one rank the selectors train different numbers of weights (table above), so look at both. `lora-modules-cpu` trains
-# four selectors, without the tokens' vectors, with three seeds each on 200 dialogues of real MultiWOZ and scores 99 others
-# of dev (`results/lora-modules-cpu/summary.md`; mean of three seeds, 95 % interval):
+# At the same rank the selectors train different numbers of weights (table above), so compare both the scores and the
+# numbers. `lora-modules-cpu` trains four selectors, without token embeddings, with three seeds each on 200 dialogues of
+# real MultiWOZ, and scores 99 other dev dialogues (`results/lora-modules-cpu/summary.md`; mean of three seeds, 95 %
+# interval):
 #
 # | modules | trained | BLEU | Combined |
 # |---|---:|---:|---:|
@@ -560,16 +567,16 @@ for symbol in ("[", "]", "?", "."):
 # | linear | 909,312 | 13.1 (12.2–14.0) | 59.4 (50.5–68.4) |
 # | regexp:(q\|v)_proj$ | 196,608 | 4.9 (4.4–5.4) | 19.5 (19.0–20.1) |
 #
-# By BLEU: linear and ffn, then attention, then q and v alone, which is below a random reply in Combined (35.2). Between
-# linear and ffn nothing is decided: their intervals overlap in both columns. ffn does with 57 % of the weights what linear
-# does. The LoRA paper adapted q and v alone, in models of billions of weights; in this small one that is far too little.
+# By BLEU, linear and ffn are best, then attention, then q and v alone, which is below a random reply in Combined
+# (35.2). The data do not decide between linear and ffn: their intervals overlap in both columns. ffn reaches the same
+# scores with 57 % of the weights. The LoRA paper adapted only q and v, in models of billions of weights; in this small
+# model that is far too little.
 #
-# Its sister `lora-rank-cpu` asks for the rank, with α = 16 and 100 dialogues (`results/lora-rank-cpu/summary.md`). Scaled by
-# α / rank (4, 0.5, 0.06), the ranks 4, 32 and 256 have a Combined of 19.0, 19.8 and 19.7: 64 times as many weights and no
-# gain. Scaled by α / √rank (rsLoRA: 8, 2.8, 1) they have 25.0
-# (3.2–46.8), 52.0 (36.4–67.6) and 63.8 (38.0–89.7). The scale alone does not explain it: scale 1 at rank 256 does better than
-# scales 4 and 8 at rank 4. At one α and one learning rate rank and scale move together, and this table cannot part them; a
-# grid over α for each rank could.
+# The recipe `lora-rank-cpu` compares ranks, with α = 16 and 100 dialogues (`results/lora-rank-cpu/summary.md`). Scaled
+# by α / rank (4, 0.5, 0.06), the ranks 4, 32 and 256 have a Combined of 19.0, 19.8 and 19.7: 64 times as many weights
+# and no gain. Scaled by α / √rank (rsLoRA: 8, 2.8, 1) they have 25.0 (3.2–46.8), 52.0 (36.4–67.6) and 63.8 (38.0–89.7).
+# The scale alone does not explain it: scale 1 at rank 256 does better than scales 4 and 8 at rank 4. With one α and one
+# learning rate, rank and scale change together, and this table cannot separate them; a grid over α for each rank could.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -580,9 +587,9 @@ for symbol in ("[", "]", "?", "."):
 # An evaluation in the middle of training must not change the training. Write `evaluate_quietly(model, score)`:
 #
 # - call `score(model)` with dropout switched off (`model.eval()`) and without gradients, and return what it returns;
-# - afterwards the model is in the mode it was in before: training continues **with** dropout;
-# - and torch's random state is what it was before: else the run with evaluations learns from other random numbers than
-#   the run without, and they cannot be compared (`torch.random.fork_rng()` is a context for that).
+# - afterwards restore the model's previous mode: training continues **with** dropout;
+# - restore torch's random state too: otherwise the runs with and without evaluations use different random numbers and
+#   cannot be compared (`torch.random.fork_rng()` is a context manager for this).
 
 # %%
 def evaluate_quietly(model, score):
@@ -601,8 +608,9 @@ def evaluate_quietly(model, score):
 check("04.11", evaluate_quietly)
 
 # %% [markdown]
-# Now the whole: base model scored, adapter trained with three evaluations on dev, best checkpoint kept, scored again. It is
-# what `lab run town-qlora-cpu` does, here with fewer steps, and scored on dev: test is for the end.
+# Now we run the whole: score the base model, train an adapter with three evaluations on dev, keep the best checkpoint,
+# and score it. `lab run town-qlora-cpu` does the same. Here the run has fewer steps and is scored on dev, because the
+# test split is for the end.
 
 # %%
 from lab_lib.runs.run import run
@@ -616,9 +624,9 @@ config = load_recipe("town-qlora-cpu", settings)
 folder = run(config, lab_folder("04", config), say)
 
 # %% [markdown]
-# The lines before the first step are choices that the program has made for this machine, each with its reason. The line
-# to look at twice is "the saved adapter changes the logits": it says that what is scored is not the base model.
-# The same run as a curve, with a reply of a dev dialogue at each evaluation:
+# The lines before the first step are the choices that the program has made for this machine, each with its reason. The
+# most important line is "the saved adapter changes the logits": it shows that the scored model is not the base model.
+# The next cell shows the run as a curve, with a reply of a dev dialogue at each evaluation:
 
 # %%
 from lab_lib.course import widgets
@@ -630,16 +638,16 @@ widgets.watch(folder.path)
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# `training.evaluate_every` does it: `LabTrainer.evaluate` decodes whole dev dialogues, scores them, logs BLEU,
-# Inform, Success, Richness and a sample dialogue, and a checkpoint falls on the same step, so that the best is on disk.
-# Its core is 04.11. In our run with FULL=False (the curve above) the loss falls, from 5.0 to 0.68 in the first 30
-# steps, then to 0.44 and 0.37. The scores do not follow it. From step 30 to 60 BLEU goes from 18.6 to 29.7 and Inform from
-# 60 to 80, while Success falls from 40 to 20; from 60 to 90 BLEU falls back to 26.2 and Inform to 60, and Success is 40
-# again. Whether a dialogue succeeds hangs on a few tokens, a `[name]` where one is due, a `[phone]` that was asked for; the
-# loss is a mean over all of them and does not know which decide. So the checkpoint is chosen by score, here by Combined,
-# that of step 60. With five dialogues Inform and Success move in steps of 20 points, which is a trend and no more; on
-# another processor the last bits differ, and so do such scores. And a score on the
-# dialogues that chose the checkpoint is a little too good.
+# `training.evaluate_every` does this: `LabTrainer.evaluate` decodes whole dev dialogues, scores them, and logs BLEU,
+# Inform, Success, Richness and a sample dialogue. A checkpoint is written at the same step, so that the best one is on
+# disk. The core of the callback is exercise 04.11. In our run with FULL=False (the curve above) the loss falls, from
+# 5.0 to 0.68 in the first 30 steps, then to 0.44 and 0.37. The scores do not follow it. From step 30 to 60 BLEU goes
+# from 18.6 to 29.7 and Inform from 60 to 80, while Success falls from 40 to 20; from 60 to 90 BLEU falls back to 26.2
+# and Inform to 60, and Success is 40 again. Whether a dialogue succeeds depends on a few tokens, such as a required
+# `[name]` or a `[phone]` that the user asked for. The loss is a mean over all tokens and does not know which ones
+# decide. The checkpoint is therefore chosen by a score, here by Combined: step 60. With five dialogues, Inform and
+# Success change in steps of 20 points, so they show only a trend. On another processor the last bits differ, and such
+# scores differ too. Also, a score on the dialogues that chose the checkpoint is slightly too high.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -648,19 +656,19 @@ widgets.watch(folder.path)
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # For the town recipe with its defaults the best checkpoint is the last one, step 87 of 87 (`best_step` in
-# `results/town-qlora-cpu/record.json`): with a cosine schedule the last steps are the smallest, and three passes over 400
-# dialogues do not yet learn them by heart. Full fine-tuning does: on real MultiWOZ the held-out loss after 113, 226 and 339
-# steps of a run of 8 epochs was 1.20, 1.19 and 1.25 (`docs/lab-log.md`), so that recipe stops after four epochs.
-# Fewer are too few on real MultiWOZ: at learning rate 0.003 and 200 dialogues, 10 steps of 8 reach a Combined of 17.9
-# (17.1–18.7), 40 steps 41.6 (36.8–46.4) (`results/learning-rate-cpu/summary.md`), and three epochs with the same settings
-# 59.4 (50.5–68.4) (the row linear of `lora-modules-cpu`).
+# `results/town-qlora-cpu/record.json`): with a cosine schedule the last steps are the smallest, and three passes over
+# 400 dialogues do not lead to overfitting yet. Full fine-tuning does overfit: on real MultiWOZ the held-out loss after
+# 113, 226 and 339 steps of a run of 8 epochs was 1.20, 1.19 and 1.25 (`docs/lab-log.md`), so that recipe stops after
+# four epochs. On real MultiWOZ, fewer steps are too few: at learning rate 0.003 and 200 dialogues, 10 steps of 8 reach
+# a Combined of 17.9 (17.1–18.7), 40 steps 41.6 (36.8–46.4) (`results/learning-rate-cpu/summary.md`), and three epochs
+# with the same settings 59.4 (50.5–68.4) (the row linear of `lora-modules-cpu`).
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## 6. Learning rate and method
 #
-# Small comparisons: the same short dialogues in the same order, a few steps, one thing changed. They show the loss only;
-# an answer needs scores and seeds, which the recipes have.
+# These are small comparisons: the same short dialogues in the same order, a few steps, and one changed setting. They
+# show only the loss. A real answer needs scores and several seeds, which the recipes have.
 
 # %%
 from IPython.utils.capture import capture_output
@@ -713,9 +721,10 @@ draw({f"learning rate {rate}": points for rate, points in rates.items()})
 # | 0.003 | 3.3 (2.5–4.1) | 17.9 (17.1–18.7) | 7.0 (6.6–7.3) | **41.6** (36.8–46.4) |
 # | 0.01 | 3.6 (0.1–7.1) | 18.2 (14.8–21.7) | 2.9 (0.0–9.0) | 17.5 (11.4–23.6) |
 #
-# The best is 0.003 with 40 steps, the only cell above the most frequent reply (Combined 22.8). Ten steps teach no system at
-# any rate, and cannot tell the upper three rates apart; at 0.01 the seeds disagree, the sign of a rate that is too high.
-# A rate is tuned for a length and a model: 7B models take 2e-4 in the QLoRA paper, and alpha / rank multiplies the update.
+# The best is 0.003 with 40 steps, the only cell above the most frequent reply (Combined 22.8). Ten steps are not enough
+# at any rate, and they cannot distinguish the upper three rates. At 0.01 the seeds disagree, which is a sign of a rate
+# that is too high. A rate is tuned for a number of steps and a model: the QLoRA paper uses 2e-4 for 7B models, and
+# alpha / rank multiplies the update.
 # <!-- END SOLUTION -->
 
 # %%
@@ -731,10 +740,11 @@ draw({
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# `model.from_scratch=true lora.method=full model.quantisation=none`: random weights cannot learn once they are quantised,
-# and the lab refuses it. The learning rate is a third of the adapters', since all weights move and none starts at zero. In
-# the picture the run from scratch begins near ln 4096 = 8.3 nats, a uniform guess, where the pretrained ones begin lower.
-# With scores, three seeds each (`results/methods-cpu/summary.md`: 200 dialogues of real MultiWOZ, 99 others of dev):
+# `model.from_scratch=true lora.method=full model.quantisation=none`: random weights cannot learn once they are
+# quantised, and the lab refuses it. The learning rate is a third of the adapters', since all weights change and none
+# starts at zero. In the picture the run from scratch begins near ln 4096 = 8.3 nats, which is a uniform guess; the
+# pretrained models begin lower. With scores, three seeds each (`results/methods-cpu/summary.md`: 200 dialogues of real
+# MultiWOZ, 99 others of dev):
 #
 # | method | trained | BLEU | Combined |
 # |---|---:|---:|---:|
@@ -743,9 +753,9 @@ draw({
 # | full fine-tuning | 5,573,888 | 14.7 (13.7–15.7) | 61.8 (54.6–69.0) |
 # | from scratch | 5,573,888 | 2.5 (2.0–3.0) | 32.1 (2.4–61.8) |
 #
-# Pretraining is worth more than 10 points of BLEU; without it the model stands about where random replies stand (Combined
-# 35.2). The 4 bits cost nothing that three seeds could show. Full fine-tuning seems a little ahead in BLEU; in Combined
-# the three cannot be told apart.
+# Pretraining is worth more than 10 points of BLEU; without it the model is about as good as random replies (Combined
+# 35.2). Three seeds show no loss by the 4 bits. Full fine-tuning seems slightly better in BLEU; in Combined the three
+# methods cannot be distinguished.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -753,10 +763,10 @@ draw({
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The 2023 lab was one script of 970 lines; its selector bug (04.9) was two lines that stood outside their `if`, which no
-# test looked at. Here a file has at most 300 lines and a function at most 60, and `tests/test_project_shape.py` holds it.
-# A good pull request says which tests cover the function, shows that one of them fails when the function is broken on
-# purpose, and is shorter.
+# The 2023 lab was one script of 970 lines; its selector bug (04.9) was two lines outside their `if`, and no test
+# covered them. Here a file has at most 300 lines and a function at most 60, and `tests/test_project_shape.py` enforces
+# it. A good pull request says which tests cover the function, shows that one of them fails when the function is broken
+# on purpose, and is shorter.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -771,16 +781,17 @@ draw({
 # | lab-tiny, MultiWOZ 2.2 | `multiwoz22-qlora-cpu` | 16.9 | 62.2 | 79.9 | 278, 2,199 |
 # | lab-tiny, MultiWOZ 2.2 | `multiwoz22-plan-cpu`, seed 0 | 17.7 | 79.3 | 96.0 | 256, 2,000 |
 #
-# All on the test split, from the records in `results/`. Gold replies have 100, 100, 100 on town and 100, 91.2, 94.0 (BLEU,
-# Success, Inform) on MultiWOZ. A fine-tuned model has fewer words than the gold replies everywhere: it says the usual thing.
+# All on the test split, from the records in `results/`. Gold replies have 100, 100, 100 on town and 100, 91.2, 94.0
+# (BLEU, Success, Inform) on MultiWOZ. All fine-tuned models use fewer words than the gold replies: they prefer common
+# phrases.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## What to try next
 #
 # - `FULL = True`, and then once, at the very end, `data.report=test`.
-# - `lab run lora-modules-cpu --dry-run` shows a whole sweep before it costs an hour; `LAB_DATA` or
-#   `lab data fetch multiwoz22` gives it the real corpus.
+# - `lab run lora-modules-cpu --dry-run` shows a whole sweep before you spend an hour; `LAB_DATA` or `lab data fetch
+#   multiwoz22` gives it the real corpus.
 # - `lora.rslora=true lora.rank=256`: predict the update's scale with α = 16 by hand, then compare.
 # - `widgets.errors(folder.path)`: what goes wrong in the dialogues that fail?
 # - Lab 05 lets the model write the belief state itself, as function calls.

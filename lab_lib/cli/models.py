@@ -97,7 +97,7 @@ def chat(
     web: Annotated[bool, typer.Option("--web", help="Talk in a page of the browser, on this machine alone.")] = False,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="With --web; a free one when left out.")] = None,
 ) -> None:
-    """Talk to a model. In the terminal an empty line ends; /help lists the commands."""
+    """Talk to a model. In the terminal an empty line or Ctrl-D ends; /help lists the commands."""
     from lab_lib.chat.chat import chat as talk
     from lab_lib.chat.partner import find_partner
     from lab_lib.chat.session import Session

@@ -18,7 +18,7 @@ COMMANDS = {
     "/emotion": "NAME: reply with this emotion from now on (runs of the task emotion)",
     "/each": "TEXT: what the model would reply to it with each emotion",
     "/help": "this list",
-    "/quit": "end (an empty line ends too)",
+    "/quit": "end (an empty line and Ctrl-D end too)",
 }
 
 
@@ -45,7 +45,7 @@ def chat(session: Session, console: Console, read: Callable[[], str] | None = No
 def opening(session: Session) -> list[str]:
     """Return the lines before the first answer."""
     backend = backend_line(session.task.decoding, "the chat decodes")
-    asked = "Write to the model; an empty line ends, /help lists the commands."
+    asked = "Write to the model; an empty line or Ctrl-D ends, /help lists the commands."
     return [*([backend] if backend else []), *session.partner.notes, asked]
 
 

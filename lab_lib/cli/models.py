@@ -101,7 +101,7 @@ def chat(
         int | None, typer.Option(min=0, max=65535, help="With --web: the port. Default: a free one.")
     ] = None,
 ) -> None:
-    """Chat with a model. In the terminal an empty line ends the chat; /help lists the commands."""
+    """Chat with a model. In the terminal an empty line or Ctrl-D ends the chat; /help lists the commands."""
     from lab_lib.chat.chat import chat as talk
     from lab_lib.chat.partner import find_partner
     from lab_lib.chat.session import Session

@@ -85,7 +85,8 @@ SUMMARY = {
     "recipe": "x-cpu", "task": "response", "command": "lab run x-cpu --out /somewhere/else --jobs 2",
     "machine": "AMD EPYC 7B13, 2 cores", "jobs": "2 (asked for)", "peak_memory_gb": 2.21, "runs_asked_for": 3,
     "metrics": [Metric("combined", "Combined", high=200.0).as_json()], "main": "combined", "metric": "combined",
-    "runs": [{"settings": {"lora.rank": 4}, "seed": seed, "stage_seconds": {"train": 60, "report": 20},
+    "runs": [{"name": f"run {seed}", "settings": {"lora.rank": 4}, "seed": seed,
+              "stage_seconds": {"train": 60, "report": 20},
               "scores": {"kind": "finetuned", "values": {"combined": combined}, "intervals": {}, "items": 99,
                          "answers": 700}}
              for seed, combined in enumerate((60.0, 62.0, 64.0))],

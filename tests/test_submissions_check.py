@@ -84,7 +84,7 @@ def test_the_page_says_what_each_record_answers(root):
     recorded = Path(__file__).parent.parent / "results"
     for recipe in ("lora-rank-cpu", "town-qlora-cpu"):
         shutil.copytree(recorded / recipe, root / recipe)
-    assert write(root) == [root / "README.md"]
+    assert root / "README.md" in write(root)
     rank, town = [line for line in (root / "README.md").read_text("utf-8").splitlines() if "-cpu](" in line][-2:]
     assert rank.startswith("| How wide should an adapter be") and "; no better than random reply (35.2): 4 of 6" in rank
     assert rank.endswith("[lora-rank-cpu](lora-rank-cpu/summary.md) |")

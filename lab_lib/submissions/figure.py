@@ -28,7 +28,8 @@ def draw(rows: Rows, fixed: Rows, title: str, corpus: str, metric: Metric) -> st
     body += "".join(_line(TOP + LINE * place, *line, metric, ticks) for place, line in enumerate(lines))
     heading = escape(f"{title} on {corpus.replace('The ', 'the ', 1)}: {metric.heading}, 95 % intervals")
     better = f"{'higher' if metric.higher_is_better else 'lower'} is better"
-    below = escape(f"{metric.explanation.rstrip('.') or metric.heading} [{metric.unit}]; {better}")
+    bounds = f", {metric.low:g} to {metric.high:g}" if metric.low is not None and metric.high is not None else ""
+    below = escape(f"{metric.explanation.rstrip('.') or metric.heading} [{metric.unit}{bounds}]; {better}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif"'
         f' font-size="13"><rect width="100%" height="100%" fill="#fff"/><text x="12" y="22" font-size="15">{heading}'
@@ -90,11 +91,11 @@ def _line(y: int, name: str, row: Mapping[str, Any], colour: str, metric: Metric
     value, low, high = _span(row, metric)
     x = _x(value, ticks)
     mark = (
-        f'<circle cx="{x}" cy="{y}" r="5" fill="{colour}"/>'
+        f'<circle cx="{x}" cy="{y}" r="6" fill="{colour}"/>'
         if colour == ROW
         else f'<rect x="{float(x) - 4.5:.1f}" y="{y - 4.5}" width="9" height="9" fill="{colour}"/>'
     )
     return (
         f'<text x="{LEFT - 12}" y="{y + 4}" text-anchor="end">{escape(_short(name))}</text>'
-        f'<path d="M{_x(low, ticks)} {y}H{_x(high, ticks)}" stroke="{colour}" stroke-width="2"/>{mark}'
+        f'<path d="M{_x(low, ticks)} {y}H{_x(high, ticks)}" stroke="{colour}" stroke-width="1.2"/>{mark}'
     )

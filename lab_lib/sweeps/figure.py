@@ -133,11 +133,19 @@ def _figure(rows: Sequence[SweepRow], measures: Measures, spec: FigureSpec, titl
         _draw_series(axes, members, below, key, aside, label, LINES[number % len(LINES)])
     for floor, value in around.floors.items():
         _floor(axes, floor, value, least=value == min(around.floors.values()))
-    axes.set_ylabel(spec.y_label or (metric.label if metric.unit else metric.heading), parse_math=False)
+    axes.set_ylabel(spec.y_label or _scale(metric), parse_math=False)
     below.label(axes)
     if len(lines) > 1 or spec.series is not None:
         figure.legend(loc="outside lower center", ncols=len(lines), fontsize="small", frameon=False)
     return figure
+
+
+def _scale(metric: Metric) -> str:
+    """Return what stands beside the axis: the metric, its unit, its range and which way is better."""
+    if not metric.unit:
+        return metric.heading
+    bounds = f"{metric.low:g} to {metric.high:g}; " if metric.low is not None and metric.high is not None else ""
+    return f"{metric.label}\n{bounds}{'higher' if metric.higher_is_better else 'lower'} is better"
 
 
 def _lines(
@@ -269,12 +277,12 @@ def _draw_series(
     upper = [max(0.0, high - mean) for mean, (_, high) in zip(means, low_high, strict=True)]
     axes.errorbar(
         [below.place(point, aside) for point in points], means, yerr=[lower, upper], color=colour, marker=marker,
-        markersize=7, capsize=4, linewidth=1.6, linestyle=dash if below.numeric else "none", label=label or None,
+        markersize=9, capsize=3, elinewidth=1, linewidth=1.6, linestyle=dash if below.numeric else "none", label=label or None,
     )  # fmt: skip
     for point, estimate in zip(points, estimates, strict=True):
         if len(estimate.values) > 1:  # 1 % further, or the interval would hide the dots
             xs = [below.place(point, aside + 0.01)] * len(estimate.values)
-            axes.plot(xs, estimate.values, ".", color=colour, markersize=4)
+            axes.plot(xs, estimate.values, ".", color=colour, markersize=6)
 
 
 def _wrapped(names: Sequence[str], under: Mapping[str, str], spec: FigureSpec) -> list[str]:

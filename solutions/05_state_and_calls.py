@@ -3,16 +3,16 @@
 #
 # **What you will learn**
 #
-# * how a model says what the user wants: a belief state, written as function calls;
-# * to write calls, to read them back without running anything, and to ask a database with them;
-# * joint goal accuracy and slot F1 by hand, and the traps in both; when two calls are the same;
+# * how a model writes what the user wants: a belief state as function calls;
+# * how to write calls, how to parse them without running anything, and how to query a database with them;
+# * joint goal accuracy and slot F1 by hand, and the traps in both; when two calls are equal;
 # * how errors in the state spread: the gold-state setting against the end-to-end setting, on the same dialogues;
-# * to score text, state and calls of one run together, and to find out where its calls go wrong.
+# * how to score text, state and calls of one run together, and how to find the errors in its calls.
 #
 # **Time** 90 minutes. **Needs** labs 01 to 04; no GPU, no network.
 #
-# So far every prompt held the gold belief state. A real system has to find it out. In this lab the model writes it
-# itself, so prompts, predictions and the report change; corpus and model stay.
+# So far every prompt contained the gold belief state. A real system has to predict it. In this lab the model writes the
+# state itself, so prompts, predictions and the report change; the corpus and the model do not.
 
 # %% tags=["parameters"]
 FULL = False  # True: train to the end instead of a few steps (up to half an hour on 2 cores)
@@ -40,8 +40,8 @@ corridor("example", "prediction", "report")
 # %% [markdown]
 # ## A state as function calls
 #
-# Every service of the corpus has two functions. `find_hotel` takes what a venue should be like, `book_hotel` the details of
-# a booking (`day` is the slot `bookday`).
+# Every service of the corpus has two functions. The arguments of `find_hotel` describe a venue; the arguments of
+# `book_hotel` are the details of a booking (`day` is the slot `bookday`).
 
 # %%
 functions = state_functions(corpus.schema)
@@ -49,9 +49,9 @@ for function in functions:
     print(f"{function.name}({', '.join(parameter.name for parameter in function.parameters)})")
 
 # %% [markdown]
-# Before each reply the model calls the functions whose slots the user's turn has changed. A call carries **all** arguments
-# that its function has by then, so it can be sent to the database as it is; an argument that a call omits is removed from
-# the state. `[]` says that nothing changed.
+# Before each reply the model calls the functions whose slots the user's turn has changed. A call contains **all**
+# current arguments of its function, so it can be sent directly to the database. An argument that a call omits is
+# removed from the state. `[]` means no change.
 
 # %%
 from lab_lib.prompts.dialogue import dialogue_messages
@@ -63,14 +63,14 @@ for message in dialogue_messages(test[0], recipe.prompt, recipe.task, task.datab
     print(f"{PLAIN.before(message.kind):>7} {message.text}")
 
 # %% [markdown]
-# The lines `call>` and `bot>` are supervised: the model writes them. It is given the lines `user>`, `found>` (what the database answers to its
-# calls) and `named>` (which venues stand behind the placeholders of the reply). At decoding time there are two answers a
-# turn: first the calls, then, with what they found, the reply.
+# The lines `call>` and `bot>` are supervised: the model writes them. The lines `user>`, `found>` (the answer of the
+# database to the calls) and `named>` (the venues behind the placeholders of the reply) are given. At decoding time the
+# model generates two answers per turn: first the calls, and then the reply, which can use the result of the calls.
 #
 # ### Exercise 05.1 · Write a call 🍇
 #
-# Return the text of a call. Arguments stand in the order of the alphabet, separated by a comma and a space; values stand in
-# double quotes and are escaped as in JSON, but letters like `é` stay as they are.
+# Return the text of a call. Sort the arguments alphabetically and separate them by a comma and a space. Put values in
+# double quotes and escape them as in JSON, but do not escape letters like `é`.
 #
 # Example: `write_call("find_hotel", {"stars": "4", "area": "north"})` is `find_hotel(area="north", stars="4")`.
 
@@ -97,18 +97,19 @@ check("05.1", write_call)
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The loss compares token by token. If the same state were written in any of n! orders, the model would be punished for
-# every right call in another order than the one that happens to stand there, and would spend its capacity on guessing
-# orders. Scoring does not care (exercise 05.7). What a call costs is tokens: on MultiWOZ dev a dialogue has 607 tokens with
-# the calls of this lab, 726 when the active services are called before every reply, and 569 when calls hold new arguments
-# only, which could take nothing back (docstring of `lab_lib/prompts/belief.py`).
+# The loss compares token by token. If the same state could be written in n! orders, the loss would penalise every right
+# call in another order than that of the example, and the model would spend its capacity on guessing orders. Scoring
+# ignores the order (exercise 05.7). The cost of a call is its tokens: on MultiWOZ dev a dialogue has 607 tokens with
+# the calls of this lab, 726 if the active services are called before every reply, and 569 if calls contain only new
+# arguments, which could not remove a slot (docstring of `lab_lib/prompts/belief.py`).
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Reading calls: never `eval`
 #
-# What a model wrote looks like Python. `eval` would run it, with all your rights. `ast.parse` only builds a tree and runs
-# nothing; we then accept the few kinds of nodes that a call may be made of, and refuse everything else.
+# The output of the model looks like Python. `eval` would execute it with all your permissions. `ast.parse` only builds
+# a tree and executes nothing. We then accept the few kinds of nodes that a call may contain, and refuse everything
+# else.
 
 # %%
 import ast
@@ -118,13 +119,12 @@ print(ast.dump(ast.parse('find_hotel(area="north")', mode="eval").body, indent=1
 # %% [markdown]
 # ### Exercise 05.2 · Read a call 🍇🍇🍇
 #
-# Return `(function, arguments)` of a text that is **one** call: of a plain name, with keyword arguments only, whose values
-# are texts in quotes. White space around it is allowed. Raise `ValueError` for every other text; say in the message what
-# was wrong.
+# The text must be **one** call of a plain name, with keyword arguments only, whose values are texts in quotes. White
+# space around the call is allowed. Return `(function, arguments)`. Raise `ValueError` for every other text; the message
+# should say what is wrong.
 #
-# Refused are, for example: `find_hotel(area=north)`, `find_hotel("north")`, `find_hotel(stars=4)`,
-# `Sure! find_hotel(area="north")`, `find_hotel(area="north", area="south")`, `hotel.find(area="north")` and a call that was
-# cut short.
+# Refused are, for example: `find_hotel(area=north)`, `find_hotel("north")`, `find_hotel(stars=4)`, `Sure!
+# find_hotel(area="north")`, `find_hotel(area="north", area="south")`, `hotel.find(area="north")` and a truncated call.
 
 
 # %%
@@ -166,7 +166,8 @@ show("05.2", read_call, TEXTS)
 check("05.2", read_call)
 
 # %% [markdown]
-# The package's reader says why it refuses a text in words that a report can count, and reads lists of calls:
+# The package's reader also reads lists of calls. When it refuses a text, it gives one of a few fixed reasons, so that a
+# report can count them:
 
 # %%
 from lab_lib.prompts.belief import read_calls
@@ -183,10 +184,11 @@ for text in [*TEXTS, *MORE]:
 #
 # `state` is `{service: {slot: value}}`, `calls` a list of `(function, arguments)`. Return the state after them:
 #
-# * `find_hotel(...)` replaces all slots of `hotel` that do not begin with `book`; its arguments are the new ones;
-# * `book_hotel(...)` replaces those that do; its argument `day` is the slot `bookday`;
+# * the arguments of `find_hotel(...)` replace all slots of `hotel` that do not begin with `book`;
+# * the arguments of `book_hotel(...)` replace all slots that begin with `book`; its argument `day` is the slot
+#   `bookday`;
 # * all other slots and services stay; a service without slots is not in the state;
-# * calls count in their order; what you were given stays as it is.
+# * apply the calls in their order; do not change your arguments.
 #
 # Example: after `find_hotel(stars="4")` the state `{"hotel": {"area": "north", "bookday": "friday"}}` is
 # `{"hotel": {"stars": "4", "bookday": "friday"}}`.
@@ -210,7 +212,7 @@ def after(state, calls):
 check("05.3", after)
 
 # %% [markdown]
-# With this a dialogue can be followed from its calls alone:
+# With this function the states of a dialogue can be computed from its calls alone:
 
 # %%
 state = {}
@@ -226,10 +228,10 @@ state
 #
 # `rows` are dicts, `constraints` is `{slot: value}`. Return the rows that meet all constraints, in their order:
 #
-# * a slot that is no column of the rows (`bookday`), and the value `dontcare`, constrain nothing;
+# * ignore a slot that is not a column of the rows (`bookday`), and the value `dontcare`;
 # * `leaveat` is the earliest time: at or after it fits. `arriveby` is the latest: at or before it fits. Times are texts
 #   like `09:05`, which compare as they should;
-# * every other column has to have the value itself.
+# * every other column must equal the value.
 
 
 # %%
@@ -263,20 +265,20 @@ show("05.4", find, ROWS, test[1])
 check("05.4", find)
 
 # %% [markdown]
-# The number in the line `found>` is all that the model is told. A wrong constraint shows there: `restaurant 0` makes the
-# model apologise, and a constraint that was lost makes it offer too many.
+# The model sees only the number in the line `found>`. A wrong constraint changes this number: after `restaurant 0` the
+# model apologises, and after a lost constraint it offers too many venues.
 #
 # ## How good is a state?
 #
 # ### Exercise 05.5 · Joint goal accuracy 🍇🍇
 #
-# `predicted` and `gold` hold one state a turn. Return the share of turns, between 0 and 1, whose **whole** state is right.
-# Before you compare:
+# `predicted` and `gold` hold one state per turn. Return the share of turns, between 0 and 1, whose **whole** state is
+# right. Before you compare:
 #
-# * a slot with the value `dontcare`, `none`, `not mentioned` or the empty text says nothing; nor does a service without
-#   slots. Two states that say nothing are the same;
-# * values are compared in lower case, without spaces around them, and after `variants`, which maps a spelling to the one
-#   that counts (`{"two": "2"}`).
+# * remove slots with the value `dontcare`, `none`, `not mentioned` or the empty text, and services without slots. Two
+#   empty states are equal;
+# * compare values in lower case, without spaces around them, and after `variants`, which maps a spelling to the
+#   standard one (`{"two": "2"}`).
 #
 # Raise `ValueError` when the lists differ in length, or are empty: a turn without a prediction must not vanish.
 
@@ -308,9 +310,9 @@ def joint_accuracy(predicted, gold, variants):
 check("05.5", joint_accuracy)
 
 # %% [markdown]
-# Each of these rules moves the number, and published scripts differ in them: ours (`lab evaluate --metrics states`) leaves
-# out `dontcare`, normalises values as the MultiWOZ scorer does, and takes two values as the same when their `partial_ratio`
-# is above 95. Numbers made by different scripts cannot stand in one table.
+# Each of these rules changes the number, and published scripts use different rules. Ours (`lab evaluate --metrics
+# states`) omits `dontcare`, normalises values as the MultiWOZ scorer does, and treats two values as equal if their
+# `partial_ratio` is above 95. Do not put numbers from different scripts in one table.
 
 # %%
 spelt = [{"restaurant": {"bookpeople": "Two", "area": "dontcare"}}, {"hotel": {"type": "guest house"}}]
@@ -321,12 +323,12 @@ for variants in ({}, {"two": "2"}, {"two": "2", "guest house": "guesthouse"}):
 # %% [markdown]
 # ### Exercise 05.6 · Slot precision, recall and F1 🍇🍇
 #
-# Joint accuracy gives nothing for a state that is almost right. Count slots instead, **over all turns together**: a
-# predicted (service, slot, value) that stands in the gold state of its turn is a hit. Return
-# `(precision, recall, F1)`: hits among what was predicted, hits among what is gold, and 2PR / (P + R). Where nothing can be
-# divided, the value is 0.
+# Joint accuracy gives no credit for a state that is almost right. Count slots instead, **over all turns together**: a
+# predicted (service, slot, value) is a hit if the gold state of its turn contains it. Return `(precision, recall, F1)`:
+# precision P is hits / predicted slots, recall R is hits / gold slots, and F1 is 2PR / (P + R). If a denominator is 0,
+# the value is 0.
 #
-# The states are clean already.
+# The states are already cleaned.
 
 
 # %%
@@ -349,14 +351,14 @@ check("05.6", slot_scores)
 # %% [markdown]
 # ## When is a call right?
 #
-# Texts can differ and mean the same: another order of arguments, another order of calls, another accepted spelling. The
-# Berkeley Function-Calling Leaderboard compares the trees (*AST match*); so do we.
+# Different texts can mean the same: the order of arguments, the order of calls or the spelling may differ. The Berkeley
+# Function-Calling Leaderboard compares the syntax trees (*AST match*), and so do we.
 #
 # ### Exercise 05.7 · Match calls 🍇🍇🍇
 #
-# `calls` are `(function, {argument: value})`, `expected` are `(function, {argument: [every accepted value]})`. A call fits an
-# expected one if the function and the names of the arguments are the same and each value is accepted. Return whether the
-# calls can be paired with the expected ones so that each has exactly one partner that fits.
+# `calls` are `(function, {argument: value})`, `expected` are `(function, {argument: [every accepted value]})`. A call
+# matches an expected call if the function and the names of the arguments are equal and each value is accepted. Return
+# True if calls and expected calls can be matched one to one.
 #
 # Example: expected `find_hotel(area=north or south)` and `find_hotel(area=north)`; the calls `area="north"`, `area="south"`
 # match, in either order.
@@ -389,9 +391,9 @@ check("05.7", match)
 # %% [markdown]
 # ## How errors spread
 #
-# A state is built up turn by turn. Before we look at a model, an experiment without one: take the gold calls, spoil some
-# of them by chance (an argument gets lost), follow the states with your `after`, and score them **with the gold replies**.
-# Whatever is lost then, is lost by the states alone.
+# A state is built turn by turn. We begin with an experiment without a model: take the gold calls, remove an argument
+# from some of them at random, compute the states with your `after`, and score them **with the gold replies**. Every
+# loss in the scores then comes from the states alone.
 
 # %%
 import random
@@ -432,19 +434,20 @@ show("05.3", curves, RATES)
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# Joint goal accuracy suffers most: with an argument lost in 10 % of the calls it is 80.6, with 40 % it is 42.2. A state is
-# right as a whole or not at all, and a lost slot stays lost until the same function is called again. Slot F1 hardly moves
-# (98.1 and 92.6): one slot among many. Inform (91.7 and 61.7) and Success (86.7 and 60.0) lie between: they ask once a
-# dialogue, whether the venues behind the last `[name]` fit the goal, so an argument of a booking may get lost unnoticed,
-# but one lost constraint on a venue fails the dialogue. Success needs Inform, and is never above it.
+# Joint goal accuracy suffers most: with an argument lost in 10 % of the calls it is 80.6, with 40 % it is 42.2. A state
+# counts only if it is completely right, and a lost slot stays lost until the same function is called again. Slot F1
+# hardly changes (98.1 and 92.6), because one slot among many is lost. Inform (91.7 and 61.7) and Success (86.7 and
+# 60.0) lie between. They check only once per dialogue whether the venues behind the last `[name]` fit the goal. A lost
+# argument of a booking therefore has no effect, but one lost constraint on a venue fails the dialogue. Success requires
+# Inform, so it is never higher.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## A model that calls
 #
-# Our own training first. A few steps are enough to see what is learned first. As in lab 04 the adapter has the tokens'
-# vectors beside it (`lora.embeddings`): symbols like `=` and `[` were hardly ever seen in lab-tiny's pretraining. Without
-# them joint goal accuracy stays at 1.7 (`docs/lab-log.md`).
+# We first train a model ourselves. A few steps show what the model learns first. As in lab 04, the token embeddings are
+# trained too (`lora.embeddings`), because lab-tiny's pretraining had hardly any symbols like `=` and `[`. Without them
+# joint goal accuracy stays at 1.7 (`docs/lab-log.md`).
 
 # %%
 from lab_lib.runs.run import run
@@ -469,17 +472,20 @@ for turn, gold in zip(found[key][:6], gold_turns(shown), strict=False):
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# That there are calls: a function's name, brackets, arguments, quotes. Which function, and where a call ends, it does not
-# know: it repeats the likeliest pieces. The loss was about 4.1 nats a token on average over the first ten steps (output above); at
-# the end of the recipe it is 0.04 (`log.jsonl` of the recorded run). The form of the calls comes first; when to call, which
-# slots and last of all which values stand in them takes all the rest.
+# It has learned the form of a call: a function's name, brackets, arguments, quotes. It does not know which function to
+# call, or where a call ends: it repeats the most probable pieces. The loss was about 4.1 nats per token on average over
+# the first ten steps (output above). At the end of the recipe it is 0.04 (`log.jsonl` of the recorded run). The model
+# learns the form of the calls first. It needs the rest of the training to learn when to call, then which slots to use,
+# and last which values.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ### The same recipe, trained to the end
 #
-# That took 27 minutes on a machine that did other work, so what the recipe's model wrote in the 60 test dialogues is in the package, twice:
-# **end to end**, with its own calls, and in the **gold-state setting**, where the same model is given the gold calls. `lab evaluate` scores a run's text, states and calls together; here is the same from Python.
+# This training took 27 minutes on a machine that did other work, so the package contains the model's answers for the 60
+# test dialogues, twice: **end to end**, with its own calls, and in the **gold-state setting**, where the same model
+# gets the gold calls. `lab evaluate` scores text, states and calls of a run together. The next cell does the same in
+# Python.
 
 # %%
 import shutil
@@ -492,8 +498,8 @@ if not FULL:
 folder = run(load_recipe(RECIPE, changes if FULL else []), whole, say, ("report",))
 
 # %% [markdown]
-# The error explorer says why dialogues fail, and shows the calls above each reply. The `report.html` of the folder has the
-# gold calls too; filter it by *belief state wrong*.
+# The error explorer shows why dialogues fail, with the calls above each reply. The `report.html` of the folder also has
+# the gold calls; filter it by *belief state wrong*.
 
 # %%
 widgets.errors(folder.path)
@@ -501,26 +507,28 @@ widgets.errors(folder.path)
 # %% [markdown]
 # ### Question 🍇🍇: what does the model lose by writing its own state?
 #
-# Compare the two rows *fine-tuned*. Is it the texts that get worse? What of the loss is due to venues, what to words?
+# Compare the two rows *fine-tuned*. Do the texts get worse? Which part of the loss comes from venues, and which from
+# words?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# With the gold calls the model has BLEU 40.3, Inform 100.0, Success 96.7, Combined 138.7 (134.6–142.1); with its own calls
-# 32.1, 61.7, 55.0 and 90.4 (76.4–103.8), on the same 60 dialogues with the same weights. Of the 48 points of Combined 8 are
-# words (BLEU) and 40 are venues (half of what Inform and Success lose together). Success loses hardly more than Inform: where
-# the right venue was offered, the user was mostly told what was asked for too. The words get worse because prompts do:
-# `found>` names other numbers, so the model apologises or offers where it should ask.
+# With the gold calls the model has BLEU 40.3, Inform 100.0, Success 96.7, Combined 138.7 (134.6–142.1); with its own
+# calls 32.1, 61.7, 55.0 and 90.4 (76.4–103.8), on the same 60 dialogues with the same weights. Of the 48 points of
+# Combined 8 are words (BLEU) and 40 are venues (half of what Inform and Success lose together). Success loses hardly
+# more than Inform: if the right venue was offered, the reply mostly contains the requested facts too. The words get
+# worse because the prompts get worse: `found>` has other numbers, so the model apologises, or makes an offer when it
+# should ask.
 #
-# Inform with its own calls is that of random replies with the gold state (58.3): knowing what the user wants is worth as much
-# as all that the model has learned. Rows of the two settings must never be compared.
+# Inform with its own calls is that of random replies with the gold state (58.3): knowing what the user wants is worth
+# as much as everything that the model has learned. Never compare rows of the two settings.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ### Exercise 05.8 · New errors and old ones 🍇🍇
 #
-# A (service, slot) is **wrong** at a turn if its value in the predicted state is not the one in the gold state; being absent
-# is a value too. Return for each turn a pair: how many slots are wrong that were not wrong at the turn before, and how many
-# were wrong there already (with whatever value).
+# A (service, slot) is **wrong** at a turn if its predicted value differs from its gold value. A slot that is missing in
+# only one of the two states is wrong too. Return a pair for each turn: the number of wrong slots that were not wrong at
+# the previous turn, and the number of wrong slots that were already wrong there (with any value).
 
 
 # %%
@@ -554,7 +562,7 @@ show("05.5", joint_accuracy, {"fine-tuned": own_states, "no calls": empty}, gold
 # %% [markdown]
 # ### Where do the calls go wrong?
 #
-# The verdict of the AST match has a cause for every turn, and slots can be counted.
+# The AST match gives a cause for every turn, and we can count the slots.
 
 # %%
 from lab_lib.evaluation.calls import judge_item
@@ -601,25 +609,29 @@ for text, calls in examples[:4]:
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# It knows the form of a call and when to call: all 403 texts can be read, and in only 4 turns it called for nothing or kept
-# silent. 144 turns have a call with something else in it: values. Of the gold slots `area`, with its five values, is right in
-# 91 %, `name` in 66 %, `departure` in 61 % and `food` in 69 %, `people` of a booking in 71 % (table above). The wrong values
-# are of the right kind, another hour or another number: the model has learned what may stand there, and does not always copy
-# it from the user's words or from the line `named>`. Some calls are too long: a price range that nobody asked for.
+# It knows the form of a call and when to call: all 403 texts can be parsed, and in only 4 turns it made an unnecessary
+# call or missed a call. In 144 turns the content of a call is wrong: the values. Of the gold slots `area`, with
+# its five values, is right in 91 %, `name` in 66 %, `departure` in 61 % and `food` in 69 %, `people` of a booking in 71
+# % (table above). The wrong values are of the right kind, such as another hour or another number: the model has learned
+# which kind of value belongs there, but it does not always copy the value from the user's words or from the line
+# `named>`. Some calls are too long: they contain a price range that nobody asked for.
 #
-# So neither a more forgiving parser nor a rule for when to call would help: together they concern 4 of 403 turns. More
-# dialogues would, or a model that copies well already, or decoding that allows only values which were said in the dialogue or
-# stand in the database. How much each brings is an experiment: change one, run it, and read the same table.
+# So neither a more tolerant parser nor a rule for when to call would help: together they concern 4 of 403 turns. More
+# dialogues would help, or a base model that copies well, or constrained decoding that allows only values from the
+# dialogue or the database. Only an experiment shows how much each of them helps: change one, run it, and read the same
+# table.
 #
-# What did help: an earlier recipe trained every weight for 5 epochs, at a third of the learning rate; `food` was right in
-# 22 % and joint goal accuracy was 14.1 (`docs/lab-log.md`). This one has an adapter, the tokens' vectors and 8 epochs: 35.0.
+# One change did help. An earlier recipe trained every weight for 5 epochs, at a third of the learning rate; `food` was
+# right in 22 % and joint goal accuracy was 14.1 (`docs/lab-log.md`). The current recipe trains an adapter and the token
+# embeddings for 8 epochs: 35.0.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## What to try next
 #
-# * `lab chat RUN` on an end-to-end run: say what you want, and watch the calls.
-# * `lab run town-end-to-end-cpu task.database=false`: the model is not told what its calls found. Which score falls?
+# * `lab chat RUN` on an end-to-end run: ask for something, and watch the calls.
+# * `lab run town-end-to-end-cpu task.database=false`: the model does not see the results of its calls. Which score
+#   falls?
 # * `decoding.history=own`: the model then sees the names that its own replies offered. Do states get better or worse?
-# * With `lab data fetch multiwoz22`: `lab run multiwoz22-end-to-end-cpu`. Count how many names in the gold state were never
-#   said by the user, before you blame the model.
+# * With `lab data fetch multiwoz22`: `lab run multiwoz22-end-to-end-cpu`. Count how many names in the gold state were
+#   never said by the user, before you blame the model.

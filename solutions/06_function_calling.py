@@ -3,16 +3,17 @@
 #
 # **What you will learn**
 #
-# * how a Python function becomes a *skill*: prompt, schema, grammar, checks and dispatch out of one signature;
-# * to read example files so that nothing is lost, and to check arguments so that nothing odd runs;
-# * constrained decoding: the mask that leaves only tokens of a call, by hand and with a real vocabulary;
-# * to train a small model that calls, and to measure the field's open wound: calls that nobody asked for;
-# * to add a skill of your own, and to talk to it.
+# * how a Python function becomes a *skill*: prompt, schema, grammar, checks and dispatch come from one signature;
+# * how to read example files so that nothing is lost, and how to check arguments so that nothing unexpected runs;
+# * constrained decoding: the logits mask that allows only tokens of a call, by hand and with a real vocabulary;
+# * how to train a small model that calls functions, and how to measure a common problem: calls that nobody asked for;
+# * how to add your own skill, and how to talk to it.
 #
 # **Time** 90 minutes. **Needs** labs 01, 04 and 05; no GPU, no network.
 #
-# "What is the weather in Berlin?" should become `weather(location="Berlin")`, and "I was in Berlin once" nothing at all. In
-# lab 05 the functions were the slots of a belief state. Here they are skills of an assistant, and calls run.
+# "What is the weather in Berlin?" should become `weather(location="Berlin")`, and "I was in Berlin once" should call
+# nothing. In lab 05 the calls described a belief state. Here the functions are skills of an assistant, and the calls
+# are executed.
 
 # %% tags=["parameters"]
 FULL = False  # True: train to the end, and test on all requests (some minutes on 2 cores)
@@ -38,8 +39,8 @@ call = read_call('set_timer(minutes=5, name="tea")', skills)
 print(run_call(call, skills))
 
 # %% [markdown]
-# That was the whole way behind the model: a text was read as a call, checked against its skill, and run in a process of its
-# own. What is missing is the model that writes such texts. First the skills.
+# This was the whole path after the model: a text was parsed as a call, checked against its skill, and executed in a
+# separate process. The model that writes such texts is still missing. We begin with the skills.
 
 # %%
 corridor("example", "model", "prediction")
@@ -47,8 +48,8 @@ corridor("example", "model", "prediction")
 # %% [markdown]
 # ## A skill is a function
 #
-# Its signature and docstring say everything, once. From them come what a prompt shows, the JSON schema that other programs
-# read, and the checks:
+# Its signature and docstring contain everything, once. The description in the prompt, the JSON schema for other
+# programs, and the checks are derived from them:
 
 # %%
 import json
@@ -63,12 +64,12 @@ print(json.dumps(tool(skills["set_timer"])["function"]["parameters"], indent=1))
 #
 # Write the skill `heat`, which sets the heating of a room:
 #
-# * `room` is one of `"kitchen"`, `"bedroom"` and `"living room"`, and has to be said (`Literal`);
-# * `degrees` is a whole number from 5 to 30, 20 if nobody says one (`Annotated[int, Range(5, 30)]`);
+# * `room` is one of `"kitchen"`, `"bedroom"` and `"living room"`, and is required (`Literal`);
+# * `degrees` is a whole number from 5 to 30 with the default 20 (`Annotated[int, Range(5, 30)]`);
 # * `until` is a time of the day such as `"22:00"`, or `None`, which is its default. A time matches
 #   `([01][0-9]|2[0-3]):[0-5][0-9]` (`Annotated[str, Pattern("...")]`, and `| None` behind it);
-# * it has a docstring, and returns the sentence that the assistant speaks: `The heating in the kitchen is set to 20 degrees.`,
-#   with a time `The heating in the kitchen is set to 20 degrees until 22:00.`
+# * it has a docstring, and returns the sentence that the assistant speaks: `The heating in the kitchen is set to 20
+#   degrees.`, with a time `The heating in the kitchen is set to 20 degrees until 22:00.`
 
 # %%
 from typing import Annotated, Literal
@@ -96,20 +97,21 @@ check("06.1", heat)
 # %% [markdown]
 # ## Examples, and a parser that refuses
 #
-# A model learns a skill from examples: what people say, and the call. In otto, the project that this lab grew out of,
-# they stood in text files like ours. Its parser skipped every line that it did not expect. The examples of one
-# skill had lost their `###`; so that skill was never learned, and nobody noticed.
+# A model learns a skill from examples: utterances and their calls. In otto, the predecessor of this lab, the examples
+# were in text files like ours. Its parser skipped every line that it did not expect. The examples of one skill had lost
+# their `###`, so the model never learned that skill, and nobody noticed.
 #
 # ### Exercise 06.2 · Read an example file 🍇🍇🍇
 #
-# Return the pairs `(what was said, call)` of a text, in order:
+# Return the pairs `(utterance, call)` of a text, in order:
 #
-# * `### User: TEXT` and then `### Assistant: CALL` make a pair; white space around TEXT and CALL does not count, and TEXT
-#   may hold further colons;
+# * `### User: TEXT` and then `### Assistant: CALL` make a pair; ignore white space around TEXT and CALL; TEXT may
+#   contain further colons;
 # * lines without any visible character are allowed everywhere; **every other line is an error**.
 #
-# Raise `ValueError` with the number of the line, counted from 1, in its message: for a line of any other kind, for a second
-# user before a call, for a call without a user before it, and for a user at the end who got no call (the number is the user's).
+# Raise `ValueError` with the number of the line, counted from 1, in its message: for a line of any other kind, for a
+# second user line before a call, for a call without a user line before it, and for a user line at the end without a
+# call (report the number of the user line).
 
 # %%
 def read_pairs(text):
@@ -194,7 +196,7 @@ def fits(value, schema):
 check("06.3", fits)
 
 # %% [markdown]
-# The package does the same, and says why it refuses. Nothing of these texts is run, whatever they say:
+# The package does the same, and gives the reason when it refuses. None of these texts is executed:
 
 # %%
 for text in (
@@ -213,34 +215,36 @@ for text in (
 # %% [markdown]
 # ### Question 🍇🍇: why is a call checked twice?
 #
-# `run_call` checks its arguments again in the new process, although `read_call` has. And the process only guards against
-# skills that hang or crash. What may an attacker still do who can make a model say anything? What may somebody do who can
-# write a file of skills?
+# `run_call` checks its arguments again in the new process, although `read_call` has already checked them. The process
+# only protects against skills that hang or crash. What can an attacker still do who can make a model write anything?
+# What can somebody do who can write a file of skills?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The two checks are done by different processes on different data: what arrives in the worker came through a pipe, and the
-# function is looked up there by name in the file that the registry named. A bug in one of them, or another caller, then does
-# not get past the other. An attacker who controls what the model says can call any skill with any arguments that fit: a
-# thousand timers, a message to the wrong person. Against that help bounds, a confirmation for what cannot be undone, and
-# skills that can do little. Whoever writes a skill file runs code with the user's rights: importing it is enough, so only
-# files that the user names are imported, and a request never names one.
+# The two checks are done by different processes on different data: the worker receives its data through a pipe, and
+# looks the function up by name in the file that the registry named. If one of the checks has a bug, or another program
+# calls the worker, the other check still works. An attacker who controls the model's output can call any skill with any
+# valid arguments: a thousand timers, a message to the wrong person. Bounds, a confirmation for actions that cannot be
+# undone, and skills with few permissions help against this. A person who writes a skill file runs code with the user's
+# permissions, because importing the file is enough. Therefore only files that the user names are imported, and a
+# request never names one.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Only tokens of a call
 #
-# A small model makes mistakes in form: a bracket is missing, a quote, the end. *Constrained decoding* forbids all tokens
-# that cannot lead to a call. Before each step a mask says which tokens are allowed; the others get the probability 0.
+# A small model makes formal mistakes: a bracket, a quote or the end is missing. *Constrained decoding* forbids all
+# tokens that cannot lead to a call. Before each step a logits mask defines the allowed tokens; all others get the
+# probability 0.
 #
 # ### Exercise 06.4 · The mask of a toy grammar 🍇🍇🍇
 #
-# The grammar is a list of all texts that may be written. `vocabulary` is a list of tokens; `""` among them is EOS, the end.
-# Return a list of `True` and `False`, one a token: may it come next, after `written`?
+# The grammar is a list of all allowed texts. `vocabulary` is a list of tokens; the token `""` is EOS, the end. Return a
+# list with one boolean per token: may this token come next, after `written`?
 #
-# * A token may come if the text is then still the beginning of an allowed text, or all of one;
-# * EOS may come exactly where `written` is an allowed text as it is;
-# * where `written` is already wrong, nothing may come.
+# * a token is allowed if the new text is the beginning of an allowed text, or a whole allowed text;
+# * EOS is allowed only if `written` is a whole allowed text;
+# * if `written` is already wrong, no token is allowed.
 
 # %%
 def mask(vocabulary, texts, written):
@@ -262,12 +266,12 @@ show("06.4", mask, VOCABULARY, TEXTS)
 check("06.4", mask)
 
 # %% [markdown]
-# Two things are worth a look above. The same text can be written with different tokens (`()` or `(` and `)`), and all of
-# these ways are allowed: also `l` and `ight`, which no training text was ever cut into. Without `ight` in the vocabulary
-# `l` would lead nowhere. Real vocabularies have every single byte, so there is always a way on.
+# Note two things above. The same text can be written with different tokens (`()` or `(` and `)`), and all of these are
+# allowed, even `l` and `ight`, a split that never occurs in training. Without `ight` in the vocabulary, no token could
+# follow `l`. Real vocabularies contain every single byte, so there is always a possible next token.
 #
-# A real grammar has infinitely many texts (any city), so it is not a list, and llguidance computes the mask from rules, in some 20
-# microseconds a token. How many tokens of lab-tiny's 4,096 does it leave?
+# A real grammar has infinitely many texts (any city), so it is not a list. llguidance computes the mask from rules, in
+# about 20 microseconds per token. How many of lab-tiny's 4,096 tokens does it allow?
 
 # %%
 from lab_lib.models.hub import find_source
@@ -290,19 +294,19 @@ for place, token in enumerate(ids):
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# It makes every call valid, not right. `weather(location="Berlin")` is in the grammar after "play some jazz", and where the
-# model is unsure the mask even hides it: what would have been rubbish without the mask, and could have been refused, becomes a
-# valid call of something else. Nor does a grammar end an answer: without a limit on the length of texts a model may write a
-# city for ever. Ours has one for every text, number and list, and a call that is cut at `max_new_tokens` is an outcome of
-# its own, *unfinished*.
+# It makes every call valid, not right. `weather(location="Berlin")` is allowed after "play some jazz". If the model is
+# unsure, the mask even hides this: an invalid text, which could have been refused, becomes a valid call of the wrong
+# skill. A grammar also does not end an answer: without a limit on the length of texts, a model may write the name of a
+# city for ever. Our grammar limits every text, number and list. A call that is cut at `max_new_tokens` counts
+# separately as *unfinished*.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## A model that calls
 #
-# The recipe trains an adapter on utterances and their calls; only the call and its end are supervised. A share of the
-# examples asks for nothing, and their call is `none()`. We train for some steps, then decode the held-out requests
-# twice: as the model likes, and under the grammar.
+# The recipe trains an adapter on utterances and their calls; only the call and its end are supervised. Some examples
+# ask for nothing, and their call is `none()`. We train for some steps, then decode the held-out requests twice: without
+# constraints, and with the grammar.
 
 # %%
 from lab_lib.runs.run import run
@@ -314,30 +318,30 @@ config = load_recipe(RECIPE, changes)
 own = run(config, lab_folder("06", config), say, ("train", "finetuned", "report"))
 
 # %% [markdown]
-# The table compares the model with rows that need no training. *Always none* never disturbs and never helps; *nearest
-# example* copies the call of the training utterance with the most common words.
+# The table compares the model with baselines that need no training. *Always none* never disturbs and never helps.
+# *Nearest example* copies the call of the training utterance that shares the most words.
 #
-# ### Question 🍇🍇: which figures does the grammar change, which not, and what does the row *always none* teach?
+# ### Question 🍇🍇: which numbers does the grammar change, which not, and what does the row *always none* show?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# *Valid* becomes 100 % but for calls that are cut, since nothing else can be written. *Function* and *Exact* change little:
-# the grammar repairs the form of a call, not what it says, and a call that was malformed was mostly wrong in other ways too.
-# *Always none* has no false trigger at all and an Exact as large as the share of requests for nothing, so that a system must
-# never be judged by one accuracy over all requests: in otto's own data, 78 % of the examples were of the kind `other()`,
-# and answering `other()` always was 78 % right. That is why the main figure is the mean over the skills.
+# *Valid* becomes 100 %, except for calls that are cut, since nothing else can be written. *Function* and *Exact* change
+# little: the grammar repairs the form of a call, not what it says, and a malformed call was mostly wrong in other ways
+# too. *Always none* has no false trigger at all and an Exact as large as the share of requests for nothing, so never
+# judge a system by one accuracy over all requests. In otto's own data, 78 % of the examples were `other()`, so a system
+# that always answers `other()` is right in 78 %. Therefore the main score is the mean over the skills.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## When nothing was asked
 #
-# The wound of the field is not the wrong call, but the call that nobody wanted. Before it writes, we ask the model how
-# likely it finds each *name* as the next words: those of the ten skills, and `none`.
+# The most harmful error is not a wrong call but a call that nobody wanted. Before the model generates a call, we
+# compute its probability for each *name* as the next words: the names of the ten skills, and `none`.
 #
 # ### Exercise 06.5 · From log probabilities to shares 🍇
 #
-# `log_probs` is `{name: log probability}`. Return `{name: share}`: probabilities that sum to 1 over the names, so
-# what the model would rather write than any name does not count. Log probabilities may be as small as -5000, where `exp` is 0.
+# `log_probs` is `{name: log probability}`. Return `{name: share}`: probabilities that sum to 1 over the names, so the
+# probability of all other texts is ignored. Log probabilities may be as small as -5000, where `exp` is 0.
 
 # %%
 import math
@@ -375,14 +379,14 @@ for wanted, title in ((True, "asked for nothing"), (False, "asked for a skill"))
 # %% [markdown]
 # ### Exercise 06.6 · The false-trigger curve 🍇🍇
 #
-# With a threshold t nothing is called where the probability of `none` is **at least** t. `nones` are these probabilities, one a
-# request, `nothing` says of each request whether it asked for nothing. Return for each threshold a pair
-# `(false triggers, misses)`:
+# With a threshold t, nothing is called if the probability of `none` is **at least** t. `nones` holds this probability
+# for each request; `nothing` holds a boolean for each request: True if it asked for nothing. Return for each threshold
+# a pair `(false triggers, misses)`:
 #
-# * false triggers: the share of the requests for nothing where something is called;
-# * misses: the share of the requests for a skill where nothing is called.
+# * false triggers: among the requests for nothing, the share for which something is called;
+# * misses: among the requests for a skill, the share for which nothing is called.
 #
-# Raise `ValueError` where there are no requests of one of the two kinds: a share of nothing is not 0.
+# Raise `ValueError` if there are no requests of one of the two kinds: a share of zero requests is not 0.
 
 # %%
 def trigger_curve(nones, nothing, thresholds):
@@ -410,8 +414,8 @@ check("06.6", trigger_curve)
 # ### Exercise 06.7 · One number for the curve: AUROC 🍇🍇
 #
 # Take a request for nothing and one for a skill at random. Return how often the first has the higher probability of
-# `none`; a tie counts half. 1 is a model that could be perfect with the right threshold, 0.5 is chance. Raise `ValueError`
-# where there are no requests of one of the two kinds.
+# `none`; a tie counts half. 1 is a model that could be perfect with the right threshold, 0.5 is chance. Raise
+# `ValueError` if there are no requests of one of the two kinds.
 
 # %%
 def auroc(nones, nothing):
@@ -437,23 +441,24 @@ print(f"{triggers:.1%} false triggers, {misses:.1%} misses")
 # %% [markdown]
 # ### Question 🍇🍇: where would you put the threshold?
 #
-# For an assistant that listens in a kitchen all day long; and for one that is asked by pressing a button. Why was it chosen
-# on dev and not on the requests above?
+# Answer for an assistant that listens in a kitchen all day, and for one that listens only after a button is pressed.
+# Why was the threshold chosen on dev and not on the requests above?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# Who listens all day hears a thousand sentences that ask for nothing for each one that asks: even 1 % of false triggers is
-# ten a day, so the threshold has to be low (nothing is called as soon as `none` is possible), and a missed request is said again. Who
-# pressed a button has asked for something: there the threshold may be near 1, and the likeliest skill is called. The
-# curve belongs to the model, the point on it to the use. Chosen on the test requests, the point would fit their accidents,
-# and the two rates would look better than they will be.
+# An assistant that listens all day hears a thousand sentences that ask for nothing for each request. Even 1 % of false
+# triggers means ten per day, so the threshold has to be low (nothing is called as soon as `none` is possible); the user
+# can repeat a missed request. A user who pressed a button has asked for something: there the threshold may be near 1,
+# and the most probable skill is called. The model determines the curve; the use determines the point on it. A threshold
+# chosen on the test requests would fit their random properties, and the two rates would look better than they really
+# are.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Talk to it
 #
-# `lab calls ask` puts all of this together: names first, the threshold, then the call of the likeliest skill under its
-# grammar. It asks for what was not said, and takes two requests out of one sentence.
+# `lab calls ask` combines all of this: it scores the names, applies the threshold, and generates the call of the most
+# probable skill with its grammar. It asks for missing arguments, and it can find two requests in one sentence.
 
 # %%
 from lab_lib.serve.run_model import open_assistant
@@ -472,8 +477,8 @@ for text in (
 # %% [markdown]
 # ### Your own skill
 #
-# A skill needs a function and some examples. `heat` goes into a file; the examples are below: **change them and add your
-# own** before you train (the check of the package refuses what does not fit your signature).
+# A skill needs a function and some examples. `heat` goes into a file; the examples are below: **change them and add
+# your own** before you train (the package refuses calls that do not fit your signature).
 
 # %%
 EXAMPLES = """
@@ -522,8 +527,9 @@ write_examples(ExampleFile(folder / "corpus" / "train" / "heat_examples.txt", pr
 print(len(mine), "examples of", prompt_text(more["heat"]).split("\n")[0])
 
 # %% [markdown]
-# Trained on these alone, the model would call `heat` for everything, the light included. So it sees a dozen examples of every
-# old skill beside them, and four dozen requests for nothing. Training begins with the adapter that we have.
+# If it were trained on these examples alone, the model would call `heat` for everything, even for the light. The
+# training set therefore also contains a dozen examples of every old skill, and four dozen requests for nothing.
+# Training starts from the existing adapter.
 
 # %%
 KEEP = 12
@@ -546,21 +552,21 @@ for text in ("heat the bedroom to 19 degrees", "25 degrees in the living room un
     tell(assistant.ask(text, run=True), print, lambda line: print("  ", line))
 
 # %% [markdown]
-# Look at the degrees and the times. A call can be valid, run, and be about another number than the one that was said. The
-# probability of the arguments says more about that than the probability of the skill.
+# Look at the degrees and the times. A call can be valid, run, and still contain another number than the one that was
+# said. The probability of the arguments is a better sign of this than the probability of the skill.
 #
 # ### Question 🍇🍇🍇: what did the new skill cost the old ones?
 #
-# How would you measure that, so that the answer can be believed? Which requests would you write down **before** you train?
+# How would you measure this reliably? Which requests would you write down **before** you train?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# With the same held-out requests before and after: the difference of the exact calls of the ten old skills, request by
-# request, with an interval over the requests (they are paired, so most of the noise cancels), and the false triggers beside
-# it. For the new skill, requests by somebody else who has not seen the training examples, written before training, so that
-# nobody chooses what works; among them requests near its border ("it was so hot in Rome", "turn on the light in the
-# bedroom"), because that is where a new skill takes something away. And several seeds: with a dozen examples another order
-# gives another model.
+# Use the same held-out requests before and after training. Measure the difference in exact calls of the ten old skills,
+# request by request, with an interval over the requests (they are paired, so most of the noise cancels), and the false
+# triggers. For the new skill, use requests by somebody who has not seen the training examples. They must be written
+# before training, so that nobody chooses the ones that work. Include requests near the border of the skill ("it was so
+# hot in Rome", "turn on the light in the bedroom"), because a new skill causes errors there. Also use several seeds:
+# with a dozen examples, another order gives another model.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

@@ -277,7 +277,8 @@ def _draw_series(
     upper = [max(0.0, high - mean) for mean, (_, high) in zip(means, low_high, strict=True)]
     axes.errorbar(
         [below.place(point, aside) for point in points], means, yerr=[lower, upper], color=colour, marker=marker,
-        markersize=9, capsize=3, elinewidth=1, linewidth=1.6, linestyle=dash if below.numeric else "none", label=label or None,
+        markersize=9, capsize=3, elinewidth=1, linewidth=1.6, linestyle=dash if below.numeric else "none",
+        label=label or None,
     )  # fmt: skip
     for point, estimate in zip(points, estimates, strict=True):
         if len(estimate.values) > 1:  # 1 % further, or the interval would hide the dots

@@ -33,7 +33,7 @@ def draw(rows: Rows, fixed: Rows, title: str, corpus: str, metric: Metric) -> st
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif"'
         f' font-size="13"><rect width="100%" height="100%" fill="#fff"/><text x="12" y="22" font-size="15">{heading}'
-        f'</text>{body}<text x="{LEFT + PLOT / 2:.0f}" y="{height - 6}" text-anchor="middle">'
+        f'</text>{body}<text x="{width - 12}" y="{height - 6}" text-anchor="end">'
         f"{below}</text></svg>\n"
     )
 

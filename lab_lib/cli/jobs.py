@@ -1,4 +1,4 @@
-"""`lab jobs`: hand in runs to Slurm, see how they ended, hand in again those that did not finish."""
+"""`lab jobs`: submit runs to Slurm, list how they ended, resubmit those that did not finish."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def resubmit(
             raise LabError(f"--only {name}: no such ending{nearest(name, ENDINGS)}")
     jobs = [job for job in find_jobs(places or [Path("runs")]) if job.state in wanted]
     for job in jobs:
-        origin(job)  # one that cannot be handed in again is an error before any is
+        origin(job)  # if one cannot be resubmitted, none is
         require_ended(job)
     for job in jobs:
         print(hand_in(job, options), job.folder)

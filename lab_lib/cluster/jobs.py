@@ -30,7 +30,7 @@ LAUNCHERS = {  # of a verb of `lab`
 }
 NAMING = ("demo", "run", "train")  # name their folder themselves unless --out does
 ENDINGS = ("oom", "timeout", "failed", "interrupted")
-SUBMITTED = "submitted"  # handed in again, and no stage of it has begun
+SUBMITTED = "submitted"  # resubmitted, and no stage has begun
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from lab_lib.processes import slurm
 
 ROOT = Path(__file__).resolve().parents[2]  # of the checkout: the launchers are not part of an installed package
 ARRAY_LOG = "--output=slurm-%x-%A_%a.log"
-OF_ARRAYS = ("--array", ARRAY_LOG, "--dependency")  # a task that is handed in again is a job of its own
+OF_ARRAYS = ("--array", ARRAY_LOG, "--dependency")  # a resubmitted task is a job of its own
 
 # What sbatch complains of, and what to do about it.
 ADVICE = (

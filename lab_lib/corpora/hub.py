@@ -1,6 +1,6 @@
 """A corpus as a Hugging Face `DatasetDict`, and back: for sharing, for `datasets` tools, for a look in a notebook.
 
-One row a dialogue. Mappings with free keys (state, goal) become lists of rows, because a table needs fixed columns.
+One row per dialogue. Mappings with free keys (state, goal) become lists of rows, because a table needs fixed columns.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class CachedDecoder:
             self.lengths = [self.lengths[row] for row in rows]
 
     def read(self, chunks: Sequence[Sequence[int]]) -> None:
-        """Feed one chunk of new tokens a row. Cheapest when neighbours are about equally long (see `groups`).
+        """Feed one chunk of new tokens per row. Cheapest when neighbours are about equally long (see `groups`).
 
         What all rows begin with is read once.
         """

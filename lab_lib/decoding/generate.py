@@ -50,7 +50,7 @@ def generate_batch(
 ) -> Answers:
     """Generate one answer for each row of token ids; `generate_answers` does so for prompts, with their constraints.
 
-    `seeds` (one a row, used by sampling) default to `config.seed`. Raises the errors of `generate_answers`.
+    `seeds` (one per row, used by sampling) default to `config.seed`. Raises the errors of `generate_answers`.
     """
     rows = [Prompt(tuple(ids), "", number) for number, ids in enumerate(prompts)]
     return _generate(model, tokenizer, rows, config, seeds or [config.seed] * len(prompts))

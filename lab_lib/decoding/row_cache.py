@@ -34,7 +34,7 @@ class Places:
         import torch
 
         self.part, self.end = part, end
-        if columns.shape[1] == 1:  # one token a row: no padding
+        if columns.shape[1] == 1:  # one token per row: no padding
             self.row, self.column, self.kept = (
                 torch.arange(part.start, part.stop, device=columns.device),
                 columns[:, 0],

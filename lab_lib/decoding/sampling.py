@@ -104,7 +104,7 @@ class RowProcessors:
         return scores
 
     def append(self, tokens: Any) -> None:
-        """Add the tokens that were chosen, one a row."""
+        """Add the tokens that were chosen, one per row."""
         import torch
 
         self.history = torch.cat([self.history, tokens[:, None]], dim=-1)

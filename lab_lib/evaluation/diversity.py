@@ -33,7 +33,7 @@ def tokens(reply: str) -> tuple[str, ...]:
 def richness(replies: Sequence[str]) -> dict[str, float]:
     """Return the figures of normalised replies (at least one), n-grams never crossing from reply to reply.
 
-    `avg_lengths` tokens a reply; `num_unigrams`, `num_bigrams`, `num_trigrams` distinct n-grams; `entropy`
+    `avg_lengths` tokens per reply; `num_unigrams`, `num_bigrams`, `num_trigrams` distinct n-grams; `entropy`
     of the unigrams and `cond_entropy` of a token given the one before, in bits; `msttr` the mean type-token
     ratio of whole windows of 50 tokens (of everything if there are fewer than 51).
     """

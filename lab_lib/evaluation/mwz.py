@@ -203,7 +203,7 @@ class MwzScorer:
         return domains, verdicts
 
     def _counts(self, replies: Mapping[str, Sequence[str]], verdicts: Mapping[str, DialogueVerdict]) -> np.ndarray:
-        """Return one row a dialogue: the BLEU counts of its turns, has a goal, informs, succeeds."""
+        """Return one row per dialogue: the BLEU counts of its turns, has a goal, informs, succeeds."""
         rows = [self._first_row[key] + turn for key, turns in replies.items() for turn in range(len(turns))]
         by_turn = self._bleu.counts([reply for turns in replies.values() for reply in turns], rows)
         # Running totals before each dialogue and after the last: differences are sums, also of no turns.

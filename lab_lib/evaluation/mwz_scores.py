@@ -25,7 +25,7 @@ class MwzScores:
     `combined` = (inform + success) / 2 + bleu. `intervals` are 95 % bootstrap intervals by metric, empty when
     no resampling was asked for. `unknown_placeholders` counts names such as `[rating]` that no table knows
     and that were deleted. `notes` are the decisions taken about the input. `replies` are the normalised ones,
-    `counts` what BLEU, Inform and Success are made of, one row a dialogue in the order of `per_dialogue`.
+    `counts` what BLEU, Inform and Success are made of, one row per dialogue in the order of `per_dialogue`.
     """
 
     bleu: float

@@ -1,4 +1,4 @@
-"""Task 0: how many iterations a second this machine makes, in training and in decoding."""
+"""Task 0: how many iterations per second this machine makes, in training and in decoding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REPEATS = 5  # timed iterations of each kind, after one that is not counted
 
 
 def measure(config: RunConfig, console: Console) -> dict[str, Any]:
-    """Return `train_its` and `infer_its` of this machine, iterations a second, with what they were measured on.
+    """Return `train_its` and `infer_its` of this machine, iterations per second, with what they were measured on.
 
     A training iteration is forward and backward of one micro batch with the adapter; a decoding iteration is one
     generated token for a full batch. Medians of five; the first of each is thrown away.

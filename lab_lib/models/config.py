@@ -26,7 +26,7 @@ class ModelConfig:
     quantisation: Quantisation = "4bit"
     # nf4 | fp4: nf4's sixteen levels are the quantiles of a normal distribution, as weights are; fp4 is less exact.
     quant_type: QuantType = "nf4"
-    # True quantises the scales of the 64-weight blocks too: 0.5 -> 0.127 bits a weight, for a little time.
+    # True quantises the scales of the 64-weight blocks too: 0.5 -> 0.127 bits per weight, for a little time.
     double_quant: bool = True
     # auto | fastest | bf16 | fp16 | fp32: the number format of the computations. auto takes what the hardware does
     # natively; fastest measures bf16 against fp32 when a run begins on a CPU, and the run keeps the winner.

@@ -76,7 +76,7 @@ def _check_section(section: Mapping[str, Any], where: str) -> None:
 
 
 def _check_size(value: Any, most: int, where: str) -> None:
-    """Raise LabError unless a size is a whole number from 1 to `most`; some families have a list of one a layer."""
+    """Raise LabError unless a size is a whole number from 1 to `most`; some families have a list of one per layer."""
     for one in value if isinstance(value, list) and value else [value]:
         if type(one) is not int or not 1 <= one <= most:
             raise LabError(f"{where}: expected a whole number from 1 to {most:,}, found {shown(one)}")

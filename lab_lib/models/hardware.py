@@ -135,7 +135,7 @@ def _choose_cpu_dtype(wanted: str, machine: Machine, quantisation: str) -> Choic
         return Choice(wanted, "asked for; this CPU emulates it, slowly" if emulated else "asked for")
     if not machine.native_bf16_cpu:
         return Choice("fp32", "the CPU has neither avx512_bf16 nor amx_bf16")
-    # With avx512_bf16, bf16 against fp32: AMD EPYC, two cores, 15.7 M parameters, tokens a second: LoRA on 4-bit
+    # With avx512_bf16, bf16 against fp32: AMD EPYC, two cores, 15.7 M parameters, tokens per second: LoRA on 4-bit
     # weights 2,677 against 1,605 (x 1.7), all weights trained 2,970 against 1,502 (x 2.0). Intel Xeon, one core,
     # lab-tiny, processor seconds of two micro batches: 3.6 against 2.3 (x 0.6), 3.2 against 2.0 (x 0.6).
     gain = "2.0" if quantisation == "none" else "1.7"

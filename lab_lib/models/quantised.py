@@ -57,7 +57,7 @@ def weight_bytes(model: Any) -> int:
 def _scale_bytes(parameter: Any) -> int:
     """Return the bytes of a 4-bit or 8-bit parameter's scales.
 
-    4-bit: one fp32 scale a block of 64 weights, 32/64 = 0.5 bits a weight; quantised again, one byte a block and
+    4-bit: one fp32 scale a block of 64 weights, 32/64 = 0.5 bits per weight; quantised again, one byte a block and
     one fp32 a 256 blocks, 8/64 + 32/(64 x 256) = 0.127 bits. 8-bit: one fp32 a row (SCB).
     """
     state = getattr(parameter, "quant_state", None)

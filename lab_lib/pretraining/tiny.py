@@ -30,9 +30,9 @@ PAD, BOS, EOS = "<pad>", "<s>", "</s>"
 class PretrainConfig(Steps):
     """Every knob of pretraining, with the values the bundled weights were made with."""
 
-    # 8 rows x 768 tokens = 6,144 tokens a step; 2,600 steps = 16.0 M tokens = 4.5 epochs.
+    # 8 rows x 768 tokens = 6,144 tokens per step; 2,600 steps = 16.0 M tokens = 4.5 epochs.
     vocabulary: int = 4096
-    context: int = 768  # tokens a row; a dialogue of SGD has 293 on average; fine-tuning sees no more positions
+    context: int = 768  # tokens per row; a dialogue of SGD has 293 on average; fine-tuning sees no more positions
 
 
 def dialogue_text(dialogue: Dialogue) -> str:

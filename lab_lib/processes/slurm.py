@@ -22,7 +22,7 @@ from lab_lib.processes.settings import whole
 REQUEUE = "LAB_REQUEUE"  # 1 where the launchers run as a batch job: this process may put the job back
 MAX_RESTARTS = "LAB_MAX_RESTARTS"  # scripts/site.env: so that a job that never gets anywhere does not run for ever
 RESTARTS = 100  # its default
-OPTIONS = "LAB_SBATCH"  # what `lab jobs submit` gave sbatch, for when the run is handed in again
+OPTIONS = "LAB_SBATCH"  # the sbatch options of `lab jobs submit`, for a later resubmission
 OWN = (REQUEUE, "LAB_WORLD_SIZE")  # the launchers set them anew
 
 

@@ -1,10 +1,10 @@
 """The belief state as function calls: written for a model to learn, read back safely, applied turn by turn.
 
 A service has two functions: `find_hotel` takes its slots, `book_hotel` those that begin with `book` (its argument
-`day` is the slot `bookday`). A call carries all arguments its function has by then: it stands alone as a query, and
-what it leaves out is taken back. Called is what the user's turn changed; `[]` says that this is nothing. On MultiWOZ
-2.2 dev (tokenizer of lab-tiny) a dialogue has 607 tokens this way, 726 when the active services are called before
-every reply, and 569 when calls hold the new arguments alone; but those could take nothing back.
+`day` is the slot `bookday`). A call carries all current arguments of its function, so it is a complete query. An
+argument that a call omits is removed from the state. Only functions whose slots changed in this user turn are called;
+`[]` means no change. On MultiWOZ 2.2 dev (tokenizer of lab-tiny) a dialogue has 607 tokens this way, 726 if the active
+services are called before every reply, and 569 if calls contain only new arguments, which could not remove a slot.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ class PromptConfig:
     # plain: lines such as `user> ...` and `bot> ...`, for base models; lab-tiny was pretrained on them.
     # chat: the tokenizer's own chat template, for instruct models, which were trained to answer in it.
     template: Literal["plain", "chat"] = "plain"
-    # dialogues: one example a dialogue, loss on every system turn (7 times fewer tokens, the same gradient).
+    # dialogues: one example per dialogue, loss on every system turn (7 times fewer tokens, the same gradient).
     # turns: one example a system turn, loss on its reply only (the 2023 lab's format, without its bugs).
     # pairs: one example a system turn for an encoder-decoder (T5), which reads the history and learns the reply alone.
     # It is taken by itself for such a model, whichever of the others is asked for.

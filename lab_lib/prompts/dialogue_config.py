@@ -21,7 +21,7 @@ class DialogueConfig:
     # times the supervised tokens (MultiWOZ). Excludes state; the history has the venues that earlier replies named.
     predict_state: bool = False
     # The model first writes what its reply will do, its dialogue acts and their slots, and then the reply:
-    # plan> hotel recommend name area; hotel request stars. Better replies for about 15 more supervised tokens a turn;
+    # plan> hotel recommend name area; hotel request stars. Better replies for about 15 more supervised tokens per turn;
     # needs a corpus with annotated acts, and decoding answers once more a turn.
     plan: bool = False
     # Before each user's turn a line with the number of turns still to come, left> 8, so that lab generate can ask for a

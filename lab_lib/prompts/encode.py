@@ -74,7 +74,7 @@ def training_examples(
     name: str | None = None,
     layout: Layout | None = None,
 ) -> list[Example]:
-    """Return the training examples of some messages: one (format `dialogues`) or one a turn (`turns` and `pairs`).
+    """Return the training examples of some messages: one (format `dialogues`) or one per turn (`turns` and `pairs`).
 
     Messages longer than `config.max_tokens` become several examples; each answer is supervised once. Every example
     ends with the EOS of its last answer, and has at least one supervised token besides EOS. With `learn: all` every

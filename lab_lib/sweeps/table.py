@@ -1,6 +1,6 @@
 """The table of a sweep: one line per setting, averaged over seeds, each score with a 95 % interval.
 
-It takes plain rows, one a run, and does not know where they come from: training runs (`lab sweep`) or one adapter
+It takes plain rows, one per run, and does not know where they come from: training runs (`lab sweep`) or one adapter
 decoded in several ways. `figure.py` draws the same rows.
 
 >>> rows = [SweepRow({"lora.rank": 4}, seed, {"accuracy": a, "seconds": 90}) for seed, a in enumerate((60.0, 62.0))]
@@ -72,7 +72,7 @@ class SweepRow:
     """One run of a sweep.
 
     `settings` are what the sweep varies, without the seed: {"lora.rank": 8}; the keys and their order are the same in
-    all rows. `values` are what came out, by name: scores, and costs (seconds, tokens a second, weights).
+    all rows. `values` are what came out, by name: scores, and costs (seconds, tokens per second, weights).
     `intervals` are 95 % bootstrap intervals over items of some of them, and `items` how many were scored.
     """
 

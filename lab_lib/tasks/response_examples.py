@@ -29,7 +29,7 @@ def read_examples(corpus: Corpus, path: Path | None) -> list[Dialogue]:
     Raises LabError where there is none, and for a key that the corpus lacks.
     """
     if path is None:
-        raise LabError("task.examples: the dialogues are drawn by a run ('lab run'), and this is none")
+        raise LabError("task.examples: only a run ('lab run') draws these dialogues, and this is not a run")
     known = {dialogue.key: dialogue for split in corpus.splits.values() for dialogue in split}
     drawn = read_json(path / FILE)
     with reading(path / FILE, "the dialogues that a run shows as examples"):

@@ -173,7 +173,7 @@ class SchemaGuidedTask(Task[GuidedItem]):
     def retrieved(self) -> Prepared:
         """What `prepare` made. Raises LabError where there is no run to prepare it."""
         if self.prepared is None:
-            raise LabError("task schema_guided: a run ('lab run') retrieves what its prompts show, and this is none")
+            raise LabError("task schema_guided: only a run ('lab run') retrieves for its prompts; this is not a run")
         return read_prepared(self.prepared, self.corpus)
 
     def shown(self, item: GuidedItem) -> Shown:

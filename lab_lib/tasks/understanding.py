@@ -66,7 +66,7 @@ class UnderstandingConfig(TaskConfig):
     """What the model sees of a dialogue, and how values are compared."""
 
     # words: what user and system said; one example a user turn. states: between them the states that the model wrote
-    # before, which needs decoding.history=own; examples are as prompt.format says, with `dialogues` one a dialogue.
+    # before, which needs decoding.history=own; examples are as prompt.format says, with `dialogues` one per dialogue.
     history: Literal["words", "states"] = "words"
     fuzzy: bool = True  # non-categorical values count by their likeness; False: only if equal, as in MultiWOZ
     across_turn: bool = False  # True: joint accuracies are products over the services of a turn, as in MultiWOZ

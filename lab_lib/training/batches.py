@@ -93,7 +93,7 @@ class EpochOrder:
 
     Every optimiser step is a random draw of examples. With `step` above 0, its number of examples, those of one step
     are put in order of length, so that similar ones share a micro batch: less padding, the same gradient. Sorting
-    beyond a step would make steps of one kind: with an example a reply, length is next to the place in the dialogue,
+    beyond a step would make steps of one kind: with an example per reply, length is next to the place in the dialogue,
     and a step would hold greetings or goodbyes only. The step with the longest example comes first, so that a run that
     does not fit in memory says so at once.
 

@@ -26,7 +26,7 @@ class RunLog(TrainerCallback):
     """Append one JSON row a logging step to `log.jsonl`, and pass it to `log` as one line.
 
     After resuming, rows of steps that are repeated are removed first, and their samples. `tokens` is the mean number of
-    tokens of an optimiser step, padding not counted; speeds are tokens a second since the last logging step.
+    tokens of an optimiser step, padding not counted; speeds are tokens per second since the last logging step.
     """
 
     def __init__(self, path: Path, tokens: float, log: Callable[[str], None]):

@@ -33,7 +33,7 @@ class LoraConfig:
     """What is trained. LoRA: Hu et al. 2021; on quantised weights: QLoRA, Dettmers et al. 2023."""
 
     # lora trains two thin matrices beside each chosen layer; full trains every weight (needs quantisation=none,
-    # and memory for weight, gradient and two moments in fp32: 16 bytes a weight).
+    # and memory for weight, gradient and two moments in fp32: 16 bytes per weight).
     method: Method = "lora"
     # attention | ffn | linear (all but the output layer) | regexp:<pattern> on full module names. More layers
     # learn more, at more memory.

@@ -1,4 +1,4 @@
-"""Read a corpus in DailyDialog's layout: a line a dialogue, and as many numbers in two files beside it.
+"""Read a corpus in DailyDialog's layout: a line per dialogue, and as many numbers in two files beside it.
 
     train/dialogues_train.txt          Hi , John . __eou__ Hello ! __eou__
     train/dialogues_emotion_train.txt  0 4

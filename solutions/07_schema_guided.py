@@ -18,7 +18,7 @@
 # %% tags=["parameters"]
 FULL = False  # True: train as the recipe says (some minutes on 2 cores)
 RECIPE = "understand-desk-cpu"
-STEPS = None if FULL else 24  # optimiser steps of our training; None: as the recipe says
+STEPS = None if FULL else 40  # optimiser steps of our training; None: as the recipe says
 ASKED = None if FULL else 20  # test utterances that the model is asked; None: all
 
 # %%
@@ -328,8 +328,8 @@ from lab_lib.errors import LabError
 from lab_lib.runs.config import load_recipe, make_task
 from lab_lib.runs.run import run
 
-changes = ["task.retrieval.exemplars=tfidf", "task.retrieval.descriptions=tfidf", "task.descriptions=2"]
-changes += ["model.dtype=auto", "model.attention=auto", "training.evaluate_every=0"]
+changes = ["task.retrieval.exemplars=tfidf", "task.retrieval.descriptions=tfidf", "task.descriptions=1"]
+changes += ["model.dtype=auto", "model.attention=auto", "task.without_right=0.1", "task.absent=1"]
 try:
     refused = load_recipe(RECIPE, [*changes, "task.exemplars=1"])
     run(refused, lab_folder("07", name="refused", fresh=True), say, ("train",))
@@ -337,7 +337,7 @@ except LabError as error:
     print("refused:", error)
 
 # %%
-changes += ["task.exemplars=4", "task.wanted=0.8"]
+changes += ["task.exemplars=2", "task.wanted=0.8"]
 changes += [] if STEPS is None else [f"training.steps={STEPS}"]
 changes += [] if ASKED is None else [f"data.max_test={ASKED}"]
 config = load_recipe(RECIPE, changes)
@@ -357,7 +357,10 @@ own = run(config, lab_folder("07", config), say, ("train", "finetuned", "report"
 # %% [markdown]
 # ## A schema of your own
 #
-# **Change it**: other functions, other slots, other exemplars, other requests. Nothing is trained on them.
+# **Change it**: other functions, other slots, other exemplars, other requests. Nothing is trained on them. A model that has
+# seen a hundred utterances says none to nearly everything new, so here retrieval decides about none: where no exemplar
+# shares a word with a request, nothing is meant. The model chooses between the functions and looks for the values; after
+# so short a training it is often wrong (`FULL = True` trains longer).
 
 # %%
 SCHEMA = """
@@ -380,13 +383,16 @@ EXEMPLARS = [
 REQUESTS = ["Could you plant a pear tree on Monday?", "The garden needs water for 15 minutes", "What a lovely morning"]
 
 # %%
+from dataclasses import replace
+
+from lab_lib.calls.skills.check import NONE, call_text
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.exemplars.files import read_functions
 from lab_lib.exemplars.make import make_exemplar
 from lab_lib.exemplars.schema_functions import documents_of
 from lab_lib.exemplars.types import UNKNOWN
-from lab_lib.calls.skills.check import call_text
 from lab_lib.runs.steps import load_answering, model_config
+from lab_lib.tasks.schema_guided_answers import Answers
 from lab_lib.tasks.schema_guided_prompts import Prompter, answer_questions
 from lab_lib.tasks.schema_guided_retrieval import shown_for
 from lab_lib.tasks.schema_guided_text import Said, questions
@@ -407,10 +413,13 @@ prompter = Prompter(loaded.tokenizer, recipe.prompt, 40)
 
 
 def understand(text):
-    """Return the call that the model makes of a request, with my schema alone."""
+    """Return the call that is made of a request, with my schema alone."""
     (shown,) = shown_for(finder, [Said(text)], descriptions=2, exemplars=2)
+    if not shown.exemplars:
+        return NONE  # no exemplar shares a word with it
     talk = questions(Said(text), shown, functions, recipe.task)
     question = next(talk)
+    question = replace(question, answers=Answers(tuple(functions)))  # the model does not decide about none here
     try:
         while True:
             (answer,) = answer_questions([question], ["mine"], loaded.model, prompter, DecodeConfig(max_new_tokens=24))

@@ -101,9 +101,10 @@ def test_the_figure_of_a_record_can_be_drawn_again_from_it(name, tmp_path):
     (folder / "figure.png").unlink()
     assert redraw(folder) == folder / "figure.png" and (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "summary.md").read_text() == (ROOT / "results" / name / "summary.md").read_text()
-    baselines = read_json(folder / "summary.json")["baselines"]
-    found = floors_of([read_row(name, row) for name, row in baselines.items()], "combined")
-    assert set(found) == {"random reply", "most frequent reply"} and min(found.values()) > 0
+    record = read_json(folder / "summary.json")
+    found = floors_of([read_row(name, row) for name, row in record["baselines"].items()], record["main"])
+    trivial = {name for name, row in record["baselines"].items() if row["kind"] == "trivial"}
+    assert set(found) == trivial and len(found) == 2 and min(found.values()) > 0
 
 
 def test_a_folder_that_is_no_sweep_of_a_recipe_cannot_be_drawn_again(tmp_path):

@@ -14,7 +14,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help demo test lint notebooks run-notebooks bench install clean
+.PHONY: help demo test lint notebooks run-notebooks site bench install clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r verb text; do \
@@ -32,6 +32,10 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)  ## the main job, offline: base model scored, QLoRA fine-tuning, adapter scored, report.html
 	$(BIN)/lab demo
+
+site: $(READY)  ## the documentation as a web site, in build/site (elsewhere with ARGS=FOLDER)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[site]'
+	$(BIN)/python scripts/docs_site.py $(ARGS)
 
 # One OpenMP thread a worker: two workers on two cores, and sums do not depend on the number of threads.
 test: $(READY)  ## the tests of the default tier (choose others with ARGS="-m slow")

@@ -34,7 +34,8 @@ QUICK = {
     "evaluation": {"resamples": 50},
 }  # fmt: skip
 PAGE = "# Results\n" + "".join(
-    f"\n<!-- rows {table} -->\n<!-- end rows -->\n" for table in ("speed", "off-the-shelf", "decoding", "training")
+    f"\n<!-- rows {table} -->\n<!-- end rows -->\n"
+    for table in ("bounds", "speed", "off-the-shelf", "decoding", "training", "records")
 )
 
 

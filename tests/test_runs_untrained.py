@@ -133,4 +133,4 @@ def test_settings_that_cannot_go_with_examples_are_refused(places, more):
 def test_a_dry_run_says_that_nothing_is_trained(places):
     console = Console(record=True, width=140)
     show_plan(config(places), console)
-    assert "nothing is trained: 1 dialogues are answered by the model as it is" in console.export_text()
+    assert "nothing is trained: the model answers 1 dialogues as it is" in console.export_text()

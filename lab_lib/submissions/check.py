@@ -24,7 +24,7 @@ RICHNESS_POINTS = 0.0005  # half a step of what descriptive metrics are rounded 
 # Bootstrap bounds may move a little with the version of numpy: a tenth of the interval's width, never more than 0.3.
 INTERVAL_SHARE, INTERVAL_POINTS = 0.1, 0.3
 NAME = re.compile(r"[a-z0-9-]+-20\d\d-\d\d-\d\d-[0-9a-f]{8}\.(?:json|predictions\.jsonl\.gz)", re.ASCII)
-OF_NO_RECIPE = ("lab-tiny", "structure-multiwoz22")  # recorded runs of other commands
+OF_NO_RECIPE = ("lab-tiny", "lab-tiny-t5", "structure-multiwoz22")  # recorded runs of other commands
 RECORDS = {".json", ".md", ".png", ".svg"}  # what is kept of a recipe's run
 
 

@@ -131,6 +131,17 @@ def test_tables_are_those_of_the_recorded_runs(page, recipe):
     assert shown is not None and shown.group(1).strip() == recorded_table(recipe).strip()
 
 
+def test_what_a_lab_reached_is_what_its_record_says():
+    reached = re.findall(r"([\d.]+ \([\d.]+–[\d.]+\))[^|]*\(\[record\]\((.*?)\)\) \|", TEXTS[README].replace("\n", " "))
+    rows = [one for one in TEXTS[README].split("\n") if "[record](" in one and one.startswith("| [")]
+    assert len(reached) == len(rows) >= 3
+    for number, link in reached:
+        record = read_json(ROOT / link)
+        row, main = record["rows"]["fine-tuned"], record["main"]
+        low, high = row["intervals"][main]
+        assert number == f"{row['values'][main]:.1f} ({low:.1f}–{high:.1f})"
+
+
 def test_the_three_seeds_are_those_of_the_records():
     folder = ROOT / "results" / "multiwoz22-plan-cpu"
     records = [read_json(folder / name) for name in ("record.json", "seed-1.json", "seed-2.json")]

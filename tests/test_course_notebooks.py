@@ -47,18 +47,18 @@ def test_what_a_lab_imports_is_there(number):
     assert ours and all(pkgutil.resolve_name(name) is not None for name in ours)
 
 
-# Where two thirds of a number would end the lesson: lab 21 kills a run after its checkpoint of step 2.
+# Where a quarter of a number would end the lesson: lab 21 kills a run after its checkpoint of step 2.
 OTHER = {"21": {"STEPS": 3}}
 
 
 def other_parameters(number, notebook):
-    """Return a notebook in which every number of its parameter cell, without FULL, is two thirds of what it was."""
+    """Return a notebook in which every number of its parameter cell, without FULL, is a quarter, and 2 at least."""
     changed = copy.deepcopy(notebook)
     (cell,) = (cell for cell in changed["cells"] if "parameters" in cell["metadata"].get("tags", ()))
     wanted = OTHER.get(number, {})
 
     def other(line):
-        return f"{line[1]}{wanted.get(line[2]) or max(1, int(line[3]) * 2 // 3)}"
+        return f"{line[1]}{wanted.get(line[2]) or max(2, int(line[3]) // 4)}"
 
     cell["source"] = re.sub(
         r"^((\w+) = (?:[^#\n]*? if FULL else )?)(\d+)(?= |$)", other, cell["source"], flags=re.MULTILINE

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import platform
 from pathlib import Path
 
 import lab_lib
+from lab_lib.runs import record
 
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "accelerate", "numpy", "pandas", "rouge-score", "matplotlib")
 SOURCES = Path(lab_lib.__file__).parent
@@ -17,13 +17,7 @@ SEEN = ("dataflows/seq2seq.py",)
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results depend on."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return {"python": platform.python_version(), **record.versions(PACKAGES)}
 
 
 def sources_hash() -> str:

@@ -12,7 +12,7 @@ from lab_lib.exemplars.template import refill
 
 NONE = NO_SKILL  # the target of an utterance that asks for none of the functions
 DONTCARE = "dontcare"  # the value of a slot to which the user is indifferent, as SGD and MultiWOZ write it
-EASY, HARD = "easy", "hard"  # kinds of none: thanks and goodbye; a turn that goes on with what was asked before
+EASY, HARD = "easy", "hard"  # kinds of none: thanks and goodbye; a turn that continues an earlier request
 
 
 @dataclass(frozen=True)

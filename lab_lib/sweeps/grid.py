@@ -241,7 +241,7 @@ def _refuse_same_names(members: Sequence[Member]) -> None:
 
 
 def _against(wanted: str | None, members: Sequence[Member], replaced: bool) -> str | None:
-    """Return the setting to compare with; None when --grid took it away. Raises LabError for one that is none."""
+    """Return the setting to compare with; None when --grid took it away. Raises LabError for an invalid one."""
     names = dict.fromkeys(setting_name(member.settings) for member in members)
     if wanted is None or wanted in names:
         return wanted

@@ -75,7 +75,7 @@ class SkillsConfig(TaskConfig):
     examples_of: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse fewer copies or examples than none, a share that is none, and names that no prompt would say."""
+        """Refuse negative numbers, shares outside 0 to 1, and renaming that no prompt would show."""
         if self.copies < 0:
             raise LabError(f"task.copies={self.copies}: expected 0 or more")
         if self.texts == "said" and self.answers == "free":

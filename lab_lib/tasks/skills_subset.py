@@ -36,7 +36,7 @@ class Subset:
 
 
 def check_subset(subset: Subset) -> None:
-    """Raise LabError for a number of examples that is none, and a skill that both settings name."""
+    """Raise LabError for an invalid number of examples, and for a skill that both settings name."""
     for name, count in (subset.examples_of or {}).items():
         if type(count) is not int or count < 0:
             raise LabError(f"task.examples_of: {shown(name)}: {shown(count)}, expected a number of examples, 0 or more")

@@ -32,7 +32,7 @@ class FindKConfig(IndexConfig):
     tokenizer: str = "lab-tiny"  # the model whose tokens are counted
 
     def __post_init__(self) -> None:
-        """Refuse a recall that is none, and k that are none."""
+        """Refuse a recall outside 0 to 1, and invalid numbers for k."""
         super().__post_init__()
         if not 0 < self.wanted < 1:
             raise LabError(f"wanted={self.wanted}: a recall between 0 and 1; 1 is never certain")

@@ -1,8 +1,8 @@
 """Dialogue states from one utterance at a time: the function that is open, and its slots as they are said.
 
 The services of a dialogue are given, as in the official task. A turn that means no function continues the one that
-is open. Values that were given stay in the state. Requested slots are not predicted, and what a user accepts without saying it
-("yes, that one") is not seen.
+is open. Values that were given stay in the state. Requested slots are not predicted, and what a user accepts without
+saying it ("yes, that one") is not seen.
 """
 
 from __future__ import annotations

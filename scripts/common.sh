@@ -92,6 +92,12 @@ lab_alone() {
   lab "$@"
 }
 
+# The first machine of the job. `sed` reads to the end: `head` would close the pipe while scontrol still writes, and the
+# broken pipe would end the script without a word.
+first_machine() {
+  scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p
+}
+
 # `lab` by one process for each GPU of the job, or as many a machine as LAB_PROCESSES says, on all machines of the job.
 # LAB_WORLD_SIZE is how many there must be in the end: with fewer, training refuses to start.
 lab_together() {
@@ -110,7 +116,7 @@ lab_together() {
   [ "$1" != run ] || require_one_run "${@:2}"
   [ "$machines" -gt 1 ] || launch_python -m torch.distributed.run --standalone --nproc-per-node "$processes" -m lab_lib "$@"
   find_python
-  first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+  first=$(first_machine)
   exec srun --ntasks="$machines" --ntasks-per-node=1 "$python" -m torch.distributed.run --nnodes "$machines" \
     --nproc-per-node "$processes" --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" \
     --rdzv-endpoint "$first:$((20000 + SLURM_JOB_ID % 20000))" -m lab_lib "$@"
@@ -132,7 +138,7 @@ lab_accelerated() {
   if [ "$1" -eq 1 ]; then
     exec "$python" -m accelerate.commands.launch "${launch[@]}" --machine_rank 0 --main_process_port 0 -m lab_lib "${@:3}"
   fi
-  first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+  first=$(first_machine)
   launch+=(--main_process_ip "$first" --main_process_port "$((20000 + SLURM_JOB_ID % 20000))")
   # Only srun's task knows which machine it is on.
   # shellcheck disable=SC2016

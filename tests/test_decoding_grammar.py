@@ -15,7 +15,7 @@ from tiny_models import tiny_llama, tiny_neox, tiny_tokenizer
 
 from lab_lib.calls.call import Call
 from lab_lib.calls.skills.check import call_text, check_call, read_call
-from lab_lib.calls.skills.lark import call_grammar, longest_call
+from lab_lib.calls.skills.lark import Request, call_grammar, longest_call
 from lab_lib.calls.skills.load import load_skills
 from lab_lib.calls.skills.text_regex import is_said
 from lab_lib.corpora.config import DataConfig
@@ -132,13 +132,25 @@ WORDS = 'Tell "Zoë O\'Hare" in 東京, São Paulo: back\\slash 😀!'
 
 @pytest.mark.parametrize(("text", "in_it"), [
     ('"Zoë O\'Hare"', True), ("東京", True), ("São Paulo", True), ("back\\slash 😀!", True), (WORDS, True),
-    ("O'Hare", True), ("Paul", False), (" in", False), ("São  Paulo", False), ("Osaka", False), ("", False),
+    ("O'Hare", True), ("tell", True), ("Paul", False), (" in", False), ("São  Paulo", False), ("Osaka", False),
+    ("", False),
 ])  # fmt: skip
 def test_texts_that_have_to_be_said_are_runs_of_words(text, in_it, tokenizer):
-    grammar = room.Grammar(call_grammar(HOME, said=WORDS), tokenizer)
+    grammar = room.Grammar(call_grammar(HOME, said=Request(WORDS)), tokenizer)
     assert accepts(grammar, call_text(Call("play_music", {"title": text})), tokenizer) is is_said(text, WORDS) is in_it
     assert not in_it or accepts(grammar, call_text(Call("add_to_list", {"items": ["in", text]})), tokenizer)
     assert accepts(grammar, 'set_alarm(time="07:30")', tokenizer), "a text with a pattern is not said"
+
+
+@pytest.mark.parametrize(("call", "in_it"), [
+    ("set_timer(minutes=20)", True), ("set_timer(minutes=3)", False), ("news(count=3)", True), ("news()", True),
+    ("convert(amount=2.5, unit=\"kg\", to=\"pounds\")", True), ("news(count=5)", False), ("news(count=4)", False),
+])  # fmt: skip
+def test_numbers_that_have_to_be_said_are_those_that_a_parameter_accepts(call, in_it, tokenizer):
+    said = {"set_timer": (20.0, 0.0), "news": (3.0, 5.0, 2.5, 20.0), "convert": (2.5,)}[call.partition("(")[0]]
+    assert accepts(room.Grammar(call_grammar(HOME, said=Request("a b", said)), tokenizer), call, tokenizer) is in_it
+    none_fits = room.Grammar(call_grammar(HOME, said=Request("a b", (-7.5,))), tokenizer)
+    assert accepts(none_fits, "set_timer(minutes=3)", tokenizer), "no number that is said fits: any may be written"
 
 
 def test_without_none_a_skill_has_to_be_called(tokenizer):

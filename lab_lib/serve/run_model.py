@@ -117,7 +117,7 @@ class RunModel:
             return Written(call_text(NONE), 1.0, prompt_tokens=len(prompt.ids))
         constraint: Any = Beginning(tuple(spellings[0]))
         if has_grammar():
-            alone, said = Skills([skills[name]]), self.task.source_of_texts(self._item(utterance, skills))
+            alone, said = Skills([skills[name]]), self.task.source_of_values(self._item(utterance, skills))
             constraint = grammar_of(alone, self._written, self.tokenizer, none=False, said=said).constraint()
         ids = self._writer.write(replace(prompt, constraint=constraint), lambda ids: check())
         found = self._log_probs(prompt, {"name": spellings, "call": [ids]})

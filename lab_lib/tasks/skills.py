@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from lab_lib.calls.call import Call
 from lab_lib.calls.skills.check import NONE, call_text
 from lab_lib.calls.skills.gbnf import grammar_files
-from lab_lib.calls.skills.lark import longest_call
+from lab_lib.calls.skills.lark import Request, longest_call
 from lab_lib.calls.skills.load import load_skills, skill_path
 from lab_lib.calls.skills.skill import Skills
 from lab_lib.corpora.chats.types import Said
@@ -27,9 +27,10 @@ from lab_lib.prompts.conversation import Conversation, question
 from lab_lib.prompts.encode import Example, Prompt, training_examples
 from lab_lib.prompts.messages import Message
 from lab_lib.prompts.templates import layout_for
+from lab_lib.speech.said_numbers import require_text2num
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Public, Task, TurnView, Words, files_below
-from lab_lib.tasks.skills_answers import grammar_of, name_spellings, not_said
+from lab_lib.tasks.skills_answers import grammar_of, name_spellings, not_said, request
 from lab_lib.tasks.skills_baselines import baseline_rows
 from lab_lib.tasks.skills_data import Corpus, SkillItem, corpus_path, read_corpus
 from lab_lib.tasks.skills_renamed import as_renamed, check_renaming, with_own_names
@@ -53,9 +54,10 @@ class SkillsConfig(TaskConfig):
     # free: the model writes what it likes. constrained: a grammar of the skills leaves only tokens that make a call
     # which they accept (extra `constrained`). both: one row of each; the row `fine-tuned` is the constrained one.
     answers: Literal["free", "constrained", "both"] = "free"
-    # any: a text is what the model writes. said: under the grammar, a text that is neither chosen among options nor
-    # follows a pattern is a run of words of the request, which a small model would not copy letter by letter.
-    texts: Literal["any", "said"] = "any"
+    # any: texts and numbers are what the model writes. said: under the grammar, a text that is neither chosen among
+    # options nor follows a pattern is a run of words of the request, and a number is one that the request says, if it
+    # says any. A small model copies words and digits badly.
+    values: Literal["any", "said"] = "any"
     # Copies of each training request with other values (those or words of other training requests), casing and marks;
     # where there are not that many, it is learned several times.
     copies: int = 0
@@ -78,8 +80,8 @@ class SkillsConfig(TaskConfig):
         """Refuse negative numbers, shares outside 0 to 1, and renaming that no prompt would show."""
         if self.copies < 0:
             raise LabError(f"task.copies={self.copies}: expected 0 or more")
-        if self.texts == "said" and self.answers == "free":
-            raise LabError("task.texts=said needs a grammar: task.answers=constrained, or both")
+        if self.values == "said" and self.answers == "free":
+            raise LabError("task.values=said needs a grammar: task.answers=constrained, or both")
         if not 0 <= self.spoken <= 1:
             raise LabError(f"task.spoken={self.spoken}: a share of the training requests, between 0 and 1")
         check_renaming(self.renamed, self.renamed_test, self.describe, self.answers)
@@ -143,7 +145,7 @@ class SkillsTask(Task[SkillItem]):
     def dropped(self) -> Sequence[str]:
         """Return the sizes of the splits, and how long a call may be where the grammar does not end it in time."""
         room = self.decoding.max_new_tokens
-        lines = [*self.corpus.lines, *(not_said(self.load()) if self.config.texts == "said" else ())]
+        lines = [*self.corpus.lines, *(not_said(self.load()) if self.config.values == "said" else ())]
         if self.config.answers == "free" or room > (longest := longest_call(self.skills)):
             return lines
         line = f"the grammar has calls of up to {longest} bytes; one of more than {room} tokens is cut: unfinished"
@@ -204,7 +206,7 @@ class SkillsTask(Task[SkillItem]):
         *said, asked = self.messages(item)
         room = min(self.decoding.max_new_tokens, self.prompt.max_tokens // 2)  # a call may be longer than prompts are
         prompt = question(said, asked, item.key, layout_for(tokenizer, self.layout), room)
-        constraint = self.grammar(tokenizer, self.source_of_texts(item)).constraint() if constrained else None
+        constraint = self.grammar(tokenizer, self.source_of_values(item)).constraint() if constrained else None
         return replace(prompt, turn=0, facts=self._measured(item.key), constraint=constraint)
 
     def _measured(self, key: str) -> dict[str, Any]:
@@ -223,11 +225,11 @@ class SkillsTask(Task[SkillItem]):
         (example,) = training_examples(messages, "a call", tokenizer, self.layout)
         return tuple(id for id, counts in zip(example.ids, example.loss_mask, strict=True) if counts)
 
-    def source_of_texts(self, item: SkillItem) -> str | None:
-        """Return the words of which texts of a call are runs; None: they may be any."""
-        return item.asked if self.config.texts == "said" else None
+    def source_of_values(self, item: SkillItem) -> Request | None:
+        """Return where texts and numbers of a call are from; None: they may be any."""
+        return request(item) if self.config.values == "said" else None
 
-    def grammar(self, tokenizer: Any, said: str | None = None) -> Grammar:
+    def grammar(self, tokenizer: Any, said: Request | None = None) -> Grammar:
         """Return the grammar of the skills for a tokenizer, compiled once, or anew for the words that were said."""
         written = lambda call: self.written(call, tokenizer)  # noqa: E731
         if said is not None:
@@ -251,6 +253,8 @@ class SkillsTask(Task[SkillItem]):
         """Raise LabError where the grammar's package is not installed."""
         if self.config.answers != "free":
             require_llguidance(f"task.answers={self.config.answers}")
+        if self.config.values == "said":
+            require_text2num("task.values=said")
 
     def check_tokenizer(self, tokenizer: Any) -> None:
         """Raise LabError where the tokenizer has no place for the tools, or the grammar cannot be compiled for it."""

@@ -8,21 +8,25 @@ from typing import Any
 from lab_lib.calls.call import Call
 from lab_lib.calls.schema import Function
 from lab_lib.calls.skills.check import NONE, call_text
-from lab_lib.calls.skills.lark import call_grammar
+from lab_lib.calls.skills.lark import Request, call_grammar
 from lab_lib.calls.skills.skill import NO_SKILL, Skills
 from lab_lib.calls.skills.text_regex import is_said
 from lab_lib.decoding.grammar import Grammar, token_bytes
 from lab_lib.errors import LabError
+from lab_lib.speech.said_numbers import numbers_said
 from lab_lib.tasks.skills_data import SkillItem
 
 # A call -> the ids that a model learns to write for it, EOS last.
 Written = Callable[[Call], Sequence[int]]
 
 
-def grammar_of(skills: Skills, written: Written, tokenizer: Any, none: bool = True, said: str | None = None) -> Grammar:
+def grammar_of(
+    skills: Skills, written: Written, tokenizer: Any, none: bool = True, said: Request | None = None
+) -> Grammar:
     """Return the grammar of the calls of some skills as a model writes them; without `none`, a skill has to be called.
 
-    With `said`, texts are runs of its words. What stands around a call (the space behind `bot>`) belongs to it.
+    With `said`, texts are runs of its words and numbers are its numbers. What stands around a call (the space behind
+    `bot>`) belongs to it.
     """
     before, middle, after = token_bytes(written(NONE)[:-1], tokenizer).partition(call_text(NONE).encode())
     if not middle:
@@ -30,19 +34,32 @@ def grammar_of(skills: Skills, written: Written, tokenizer: Any, none: bool = Tr
     return Grammar(call_grammar(skills, before.decode(), after.decode(), none, said), tokenizer)
 
 
+def request(item: SkillItem) -> Request:
+    """Return what a user said, and the numbers in it, for the grammar."""
+    return Request(item.asked, tuple(numbers_said(item.asked)))
+
+
 def not_said(splits: Mapping[str, Sequence[SkillItem]]) -> list[str]:
-    """Return how many calls have a text that is no run of words of the request, as a line; none where all are."""
+    """Return how many calls have a value that the grammar of their requests lacks, as a line; none where all have."""
     items = [item for some in splits.values() for item in some]
-    count = sum(not all(is_said(text, item.asked) for text in _free_texts(item)) for item in items)
-    line = f"task.texts=said: {count} of {len(items)} calls have a text that is not in the request word for word"
+    count = sum(not all(_is_said(value, request(item)) for value in _said_values(item)) for item in items)
+    line = f"task.values=said: {count} of {len(items)} calls have a text or number that the request does not say"
     return [f"{line}; it cannot be written"] if count else []
 
 
-def _free_texts(item: SkillItem) -> Iterator[str]:
-    """Yield the texts of a call that are neither options nor follow a pattern."""
-    for name in item.skills[item.call.name].free_texts if item.call != NONE else ():
-        value = item.call.arguments.get(name, [])
-        yield from value if isinstance(value, list) else [value]
+def _is_said(value: Any, said: Request) -> bool:
+    if isinstance(value, str):
+        return is_said(value, said.words)
+    return not said.numbers or value in said.numbers
+
+
+def _said_values(item: SkillItem) -> Iterator[Any]:
+    """Yield the numbers of a call, and its texts that are neither options nor follow a pattern."""
+    skill = item.skills[item.call.name] if item.call != NONE else None
+    for name, value in item.call.arguments.items() if skill else ():
+        for part in value if isinstance(value, list) else [value]:
+            if name in skill.free_texts if isinstance(part, str) else not isinstance(part, bool):
+                yield part
 
 
 def name_spellings(skills: Skills, written: Written, tokenizer: Any) -> dict[str, list[list[int]]]:

@@ -8,7 +8,8 @@ grammar is a call that `read_call` accepts and `call_text` writes the same again
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lab_lib.calls.call import literal
@@ -22,10 +23,21 @@ from lab_lib.errors import LabError
 CHARACTER = 6  # bytes that a character has at most: \u0000; one of the largest code points has 4
 
 
-def call_grammar(skills: Skills, before: str = "", after: str = "", none: bool = True, said: str | None = None) -> str:
+@dataclass(frozen=True)
+class Request:
+    """What a person said, and the numbers that it may mean: where the texts and numbers of a call come from."""
+
+    words: str
+    numbers: tuple[float, ...] = ()
+
+
+def call_grammar(
+    skills: Skills, before: str = "", after: str = "", none: bool = True, said: Request | None = None
+) -> str:
     """Return the grammar of the calls of some skills, between two texts; with `none`, of `none()` too.
 
-    With `said`, a text that is neither chosen among options nor follows a pattern is a run of the words of `said`.
+    With `said`, a text that is neither chosen among options nor follows a pattern is a run of its words, and a number
+    is one of its numbers, where the parameter accepts any of them.
     Raises LabError, naming skill and parameter, for a pattern or bounds that no grammar can say.
     """
     terminals = Terminals(said)
@@ -38,11 +50,12 @@ def call_grammar(skills: Skills, before: str = "", after: str = "", none: bool =
 
 
 class Terminals:
-    """The terminals of a grammar by their expressions: equal parameters share one. `said`: where texts are from."""
+    """The terminals of a grammar by their expressions: equal parameters share one. `said`: where values are from."""
 
-    def __init__(self, said: str | None = None) -> None:
+    def __init__(self, said: Request | None = None) -> None:
         self.names: dict[str, str] = {}
-        self.said = "" if said is None else f" & {self.name(said_regex(said))}"
+        self.said = "" if said is None else f" & {self.name(said_regex(said.words))}"
+        self.numbers = said.numbers if said else ()
 
     def name(self, expression: str) -> str:
         """Return the name of the terminal of an expression."""
@@ -85,9 +98,10 @@ def _arguments(before: str, written: list[tuple[str, str, bool]]) -> str:
 def _value(schema: Mapping[str, Any], default: Any, terminals: Terminals) -> str:
     """Return the rule of a value; "" where it could only be its default."""
     kind = schema["type"]
-    if "enum" in schema or kind == "boolean":
-        options = [one for one in schema.get("enum", (True, False)) if default is None or one != default]
-        return terminals.name(" | ".join(_literal(literal(one)) for one in options)) if options else ""
+    options = _options(schema, kind, terminals.numbers)
+    if options:
+        others = [one for one in options if default is None or one != default]
+        return terminals.name(" | ".join(_literal(literal(one)) for one in others)) if others else ""
     if kind == "array":
         item, low, high = _value(schema["items"], None, terminals), schema.get("minItems", 0), schema["maxItems"]
         more = f"({_literal(', ')} {item}){{{max(low - 1, 0)},{max(high - 1, 0)}}}"
@@ -100,6 +114,18 @@ def _value(schema: Mapping[str, Any], default: Any, terminals: Terminals) -> str
     if default is not None:
         expression = f"({expression}) & ~{_literal(literal(default))}"
     return terminals.name(expression)
+
+
+def _options(schema: Mapping[str, Any], kind: str, numbers: Sequence[float]) -> Sequence[Any]:
+    """Return the values of which one has to be chosen; none where there is no choice among a few."""
+    if "enum" in schema or kind == "boolean":
+        return schema.get("enum", (True, False))
+    if kind not in ("integer", "number"):
+        return ()
+    inside = [number for number in numbers if schema["minimum"] <= number <= schema["maximum"]]
+    if kind == "integer":
+        return [int(number) for number in inside if number.is_integer()]
+    return [number for number in inside if round(number, schema["x-maxDecimals"]) == number]
 
 
 def _expression(schema: Mapping[str, Any], kind: str) -> str:

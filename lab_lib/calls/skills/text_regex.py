@@ -38,28 +38,47 @@ def chunks(text: str) -> list[str]:
     return re.findall(r"\w+|\W", text)
 
 
+def wordings(said: str) -> list[str]:
+    """Return a text, and where it differs, the text with sentences and quotations that begin with a small letter.
+
+    >>> wordings('Play "Yesterday"! Milk, too.'), wordings("play it")
+    (['Play "Yesterday"! Milk, too.', 'play "yesterday"! milk, too.'], ['play it'])
+    """
+    small = re.sub(r"(?:^|[.!?:;]\s+|[\"“„«(]\s*)\w", lambda start: start[0].lower(), said.lstrip())
+    return list(dict.fromkeys([said, small]))
+
+
 def is_said(text: str, said: str) -> bool:
     """Return whether a text is a run of words of another, as `said_regex` has it.
 
-    >>> is_said("new york", "to new york!"), is_said("york", "to newyork")
-    (True, False)
+    >>> is_said("new york", "to new york!"), is_said("york", "to newyork"), is_said("milk", "Milk, please")
+    (True, False, True)
     """
-    run, every = chunks(text), chunks(said)
-    places = (place for place, chunk in enumerate(every) if chunk == run[0]) if run and text == text.strip(" ") else ()
+    return any(_is_run(chunks(text), chunks(wording)) for wording in wordings(said)) and text == text.strip(" ")
+
+
+def _is_run(run: Sequence[str], every: Sequence[str]) -> bool:
+    places = (place for place, chunk in enumerate(every) if chunk == run[0]) if run else ()
     return any(every[place : place + len(run)] == run for place in places)
 
 
 def said_regex(said: str) -> str:
     """Return the expression, in Lark syntax, of the runs of words of a text, quotes included.
 
-    A run begins and ends at the edge of a word or beside a mark, never with a space, and is written as it stands there.
+    A run begins and ends at the edge of a word or beside a mark, never with a space. It is written as it stands there,
+    or with a small letter at the beginning of a sentence.
 
     >>> print(said_regex("in Rome"))
-    "\\"" (%regex {"substring_chunks": ["in", " ", "Rome"]} & /[^ ](.*[^ ])?/) "\\""
+    "\\"" ((%regex {"substring_chunks": ["in", " ", "Rome"]}) & /[^ ](.*[^ ])?/) "\\""
     """
-    escaped = [json.dumps(chunk, ensure_ascii=False)[1:-1] for chunk in chunks(said)]
-    runs = json.dumps({"substring_chunks": escaped}, ensure_ascii=False)
-    return rf'"\"" (%regex {runs} & /[^ ](.*[^ ])?/) "\""'
+    runs = " | ".join(f"%regex {_substrings(wording)}" for wording in wordings(said))
+    return rf'"\"" (({runs}) & /[^ ](.*[^ ])?/) "\""'
+
+
+def _substrings(text: str) -> str:
+    """Return what llguidance calls the runs of some chunks."""
+    escaped = [json.dumps(chunk, ensure_ascii=False)[1:-1] for chunk in chunks(text)]
+    return json.dumps({"substring_chunks": escaped}, ensure_ascii=False)
 
 
 def pattern_regex(pattern: str) -> str:

@@ -1,0 +1,82 @@
+"""Which numbers a person may mean by what they say: `twenty-two`, `1,250`, `two and a half`, `minus one`, `an hour`.
+
+Words are read by text2num, in English and German. A span of hours is also a number of minutes.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+
+from lab_lib.errors import LabError
+
+PACKAGE = "text_to_num"
+LANGUAGES = ("en", "de")
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+NUMBER = r"\d+(?:[.,]\d+)?"
+HALF = r"(?: and a half| and a quarter| und eine halbe)?"
+SAID = re.compile(
+    rf"(?P<sign>minus |negative |-)?(?P<whole>{NUMBER})(?:/(?P<below>\d+)|(?P<part>{HALF}))", re.IGNORECASE
+)
+HOURS = re.compile(
+    rf"(?P<hours>{NUMBER}|\ban?|\beine[rn]?|\banderthalb)(?P<part>{HALF})(?P<colon>:\d\d)?"
+    r"[ -]?(?:hours?|hrs?|h|stunden?)\b(?: (?:and |und )?(?:a |eine )?(?P<more>\d+|half|halbe|quarter))?",
+    re.IGNORECASE,
+)
+PARTS = {"half": 0.5, "halbe": 0.5, "quarter": 0.25}
+# Parts of an hour without a whole one, as minutes.
+SHORT = {r"half an hour|halbe stunde": 30, r"quarters of an hour|dreiviertelstunde": 45,
+         r"quarter of an hour|quarter hour|viertelstunde": 15}  # fmt: skip
+
+
+def require_text2num(setting: str) -> None:
+    """Raise LabError, naming the setting that needs it, where text2num is not installed."""
+    if find_spec(PACKAGE) is None:
+        raise LabError(f"{setting}: the package text2num is not installed: pip install -e '.[constrained]'")
+
+
+def numbers_said(text: str) -> list[float]:
+    """Return the numbers that a text may mean, each once, in the order of the text; spans of time, in minutes, last.
+
+    >>> numbers_said("Minus one or 1,250?"), numbers_said("two and a half hours"), numbers_said("half past")
+    ([-1.0, 1.0, 1250.0], [2.5, 2.0, 150.0], [])
+    """
+    digits = THOUSANDS.sub("", _in_digits(text))
+    found = [number for said in SAID.finditer(digits) for number in _readings(said)]
+    found += [minutes for said in HOURS.finditer(digits) for minutes in _minutes(said)]
+    found += [
+        float(minutes) for words, minutes in SHORT.items() if re.search(rf"\b(?:{words})\b", digits, re.IGNORECASE)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _in_digits(text: str) -> str:
+    from text_to_num import alpha2digit
+
+    for language in LANGUAGES:
+        text = alpha2digit(text, language, 0)
+    return text
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", "."))
+
+
+def _part(words: str | None) -> float:
+    """Return what is added by words such as `and a half`."""
+    return next((value for word, value in PARTS.items() if word in (words or "").lower()), 0.0)
+
+
+def _readings(said: re.Match[str]) -> list[float]:
+    whole, below = _number(said["whole"]), int(said["below"] or 0)
+    numbers = [whole / below, whole] if below else [whole + _part(said["part"]), whole]
+    return [-numbers[0], *numbers] if said["sign"] else numbers
+
+
+def _minutes(said: re.Match[str]) -> list[float]:
+    name = said["hours"].lower()
+    hours = 1.5 if name == "anderthalb" else _number(name) if name[0].isdigit() else 1.0
+    whole = 60 * (hours + _part(said["part"]))
+    more = said["more"] or (said["colon"] or "")[1:]
+    added = 60 * _part(more) if more and not more.isdigit() else float(more or 0)
+    return [whole + added, whole] if added else [whole]

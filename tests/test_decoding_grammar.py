@@ -15,7 +15,8 @@ from tiny_models import tiny_llama, tiny_neox, tiny_tokenizer
 
 from lab_lib.calls.call import Call
 from lab_lib.calls.skills.check import call_text, check_call, read_call
-from lab_lib.calls.skills.lark import Request, call_grammar, longest_call
+from lab_lib.calls.skills.grammar import value_schema
+from lab_lib.calls.skills.lark import Request, call_grammar, is_offered, longest_call
 from lab_lib.calls.skills.load import load_skills
 from lab_lib.calls.skills.text_regex import is_said
 from lab_lib.corpora.config import DataConfig
@@ -139,18 +140,28 @@ def test_texts_that_have_to_be_said_are_runs_of_words(text, in_it, tokenizer):
     grammar = room.Grammar(call_grammar(HOME, said=Request(WORDS)), tokenizer)
     assert accepts(grammar, call_text(Call("play_music", {"title": text})), tokenizer) is is_said(text, WORDS) is in_it
     assert not in_it or accepts(grammar, call_text(Call("add_to_list", {"items": ["in", text]})), tokenizer)
-    assert accepts(grammar, 'set_alarm(time="07:30")', tokenizer), "a text with a pattern is not said"
+    assert accepts(grammar, 'set_alarm(time="07:30")', tokenizer), "no time is said: it may be any"
+
+
+SAID = Request("a b", (2.5, 3.0, 5.0, 20.0), ("07:30", "19:30"))
 
 
 @pytest.mark.parametrize(("call", "in_it"), [
-    ("set_timer(minutes=20)", True), ("set_timer(minutes=3)", False), ("news(count=3)", True), ("news()", True),
-    ("convert(amount=2.5, unit=\"kg\", to=\"pounds\")", True), ("news(count=5)", False), ("news(count=4)", False),
+    ("set_timer(minutes=20)", True), ("set_timer(minutes=7)", False), ("news(count=3)", True), ("news()", True),
+    ("news(count=5)", False), ("convert(amount=2.5, unit=\"kg\", to=\"pounds\")", True), ("news(count=2)", False),
+    ("set_alarm(time=\"19:30\")", True), ("set_alarm(time=\"07:31\")", False), ("calculate(expression=\"7\")", True),
 ])  # fmt: skip
-def test_numbers_that_have_to_be_said_are_those_that_a_parameter_accepts(call, in_it, tokenizer):
-    said = {"set_timer": (20.0, 0.0), "news": (3.0, 5.0, 2.5, 20.0), "convert": (2.5,)}[call.partition("(")[0]]
-    assert accepts(room.Grammar(call_grammar(HOME, said=Request("a b", said)), tokenizer), call, tokenizer) is in_it
-    none_fits = room.Grammar(call_grammar(HOME, said=Request("a b", (-7.5,))), tokenizer)
-    assert accepts(none_fits, "set_timer(minutes=3)", tokenizer), "no number that is said fits: any may be written"
+def test_numbers_and_times_that_have_to_be_said_are_those_that_a_parameter_accepts(call, in_it, tokenizer):
+    assert accepts(room.Grammar(call_grammar(HOME, said=SAID), tokenizer), call, tokenizer) is in_it
+    parsed = read_call(call, HOME)
+    offered = all(
+        is_offered(parsed.arguments[one.name], value_schema(one.raw), SAID)
+        for one in HOME[parsed.name].function.parameters
+        if one.name in parsed.arguments and one.raw.get("default") != parsed.arguments[one.name]
+    )
+    assert offered is in_it or call == "news(count=5)", "5 is the default: it is left out"
+    none_fits = room.Grammar(call_grammar(HOME, said=Request("a b", (2e9,), ("tonight",))), tokenizer)
+    assert call == "news(count=5)" or accepts(none_fits, call, tokenizer), "nothing that is said fits: any value may be"
 
 
 def test_without_none_a_skill_has_to_be_called(tokenizer):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lab_lib.calls.call import Call
 from lab_lib.calls.schema import Function
 from lab_lib.calls.skills.check import NONE, call_text
-from lab_lib.calls.skills.lark import Request, call_grammar
+from lab_lib.calls.skills.grammar import value_schema
+from lab_lib.calls.skills.lark import Request, call_grammar, is_offered
 from lab_lib.calls.skills.skill import NO_SKILL, Skills
-from lab_lib.calls.skills.text_regex import is_said
 from lab_lib.decoding.grammar import Grammar, token_bytes
 from lab_lib.errors import LabError
 from lab_lib.speech.said_numbers import numbers_said
+from lab_lib.speech.said_times import times_said
 from lab_lib.tasks.skills_data import SkillItem
 
 # A call -> the ids that a model learns to write for it, EOS last.
@@ -35,31 +36,25 @@ def grammar_of(
 
 
 def request(item: SkillItem) -> Request:
-    """Return what a user said, and the numbers in it, for the grammar."""
-    return Request(item.asked, tuple(numbers_said(item.asked)))
+    """Return what a user said, and the numbers and times in it, for the grammar."""
+    return Request(item.asked, tuple(numbers_said(item.asked)), tuple(times_said(item.asked)))
 
 
 def not_said(splits: Mapping[str, Sequence[SkillItem]]) -> list[str]:
     """Return how many calls have a value that the grammar of their requests lacks, as a line; none where all have."""
     items = [item for some in splits.values() for item in some]
-    count = sum(not all(_is_said(value, request(item)) for value in _said_values(item)) for item in items)
-    line = f"task.values=said: {count} of {len(items)} calls have a text or number that the request does not say"
+    count = sum(not _is_said(item) for item in items)
+    line = f"task.values=said: {count} of {len(items)} calls have a text, number or time that the request does not say"
     return [f"{line}; it cannot be written"] if count else []
 
 
-def _is_said(value: Any, said: Request) -> bool:
-    if isinstance(value, str):
-        return is_said(value, said.words)
-    return not said.numbers or value in said.numbers
-
-
-def _said_values(item: SkillItem) -> Iterator[Any]:
-    """Yield the numbers of a call, and its texts that are neither options nor follow a pattern."""
-    skill = item.skills[item.call.name] if item.call != NONE else None
-    for name, value in item.call.arguments.items() if skill else ():
-        for part in value if isinstance(value, list) else [value]:
-            if name in skill.free_texts if isinstance(part, str) else not isinstance(part, bool):
-                yield part
+def _is_said(item: SkillItem) -> bool:
+    """Return whether the grammar of a request has its call."""
+    if item.call == NONE:
+        return True
+    parameters, said = item.skills[item.call.name].function.parameters, request(item)
+    given = [(one, item.call.arguments[one.name]) for one in parameters if one.name in item.call.arguments]
+    return all(is_offered(value, value_schema(one.raw), said) for one, value in given)
 
 
 def name_spellings(skills: Skills, written: Written, tokenizer: Any) -> dict[str, list[list[int]]]:

@@ -8,15 +8,16 @@ grammar is a call that `read_call` accepts and `call_text` writes the same again
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lab_lib.calls.call import literal
-from lab_lib.calls.skills.grammar import value_schema
+from lab_lib.calls.skills.grammar import DECIMALS, value_schema
 from lab_lib.calls.skills.number_regex import float_regex, int_regex
 from lab_lib.calls.skills.skill import NO_SKILL, Skill, Skills
-from lab_lib.calls.skills.text_regex import pattern_regex, said_regex, text_regex
+from lab_lib.calls.skills.text_regex import is_said, pattern_regex, said_regex, text_regex
 from lab_lib.calls.skills.values import inner
 from lab_lib.errors import LabError
 
@@ -25,10 +26,11 @@ CHARACTER = 6  # bytes that a character has at most: \u0000; one of the largest 
 
 @dataclass(frozen=True)
 class Request:
-    """What a person said, and the numbers that it may mean: where the texts and numbers of a call come from."""
+    """What a person said, and the numbers and times that it may mean: where the values of a call come from."""
 
-    words: str
+    words: str = ""
     numbers: tuple[float, ...] = ()
+    times: tuple[str, ...] = ()  # as they stand in a call, HH:MM
 
 
 def call_grammar(
@@ -36,8 +38,8 @@ def call_grammar(
 ) -> str:
     """Return the grammar of the calls of some skills, between two texts; with `none`, of `none()` too.
 
-    With `said`, a text that is neither chosen among options nor follows a pattern is a run of its words, and a number
-    is one of its numbers, where the parameter accepts any of them.
+    With `said`, a text that is neither chosen among options nor follows a pattern is a run of its words; where a
+    parameter accepts any of its numbers, or a pattern any of its times, the value is one of these.
     Raises LabError, naming skill and parameter, for a pattern or bounds that no grammar can say.
     """
     terminals = Terminals(said)
@@ -55,7 +57,7 @@ class Terminals:
     def __init__(self, said: Request | None = None) -> None:
         self.names: dict[str, str] = {}
         self.said = "" if said is None else f" & {self.name(said_regex(said.words))}"
-        self.numbers = said.numbers if said else ()
+        self.request = said or Request()
 
     def name(self, expression: str) -> str:
         """Return the name of the terminal of an expression."""
@@ -98,8 +100,7 @@ def _arguments(before: str, written: list[tuple[str, str, bool]]) -> str:
 def _value(schema: Mapping[str, Any], default: Any, terminals: Terminals) -> str:
     """Return the rule of a value; "" where it could only be its default."""
     kind = schema["type"]
-    options = _options(schema, kind, terminals.numbers)
-    if options:
+    if kind != "array" and (options := _options(schema, kind, terminals.request)):
         others = [one for one in options if default is None or one != default]
         return terminals.name(" | ".join(_literal(literal(one)) for one in others)) if others else ""
     if kind == "array":
@@ -116,16 +117,25 @@ def _value(schema: Mapping[str, Any], default: Any, terminals: Terminals) -> str
     return terminals.name(expression)
 
 
-def _options(schema: Mapping[str, Any], kind: str, numbers: Sequence[float]) -> Sequence[Any]:
+def _options(schema: Mapping[str, Any], kind: str, said: Request) -> Sequence[Any]:
     """Return the values of which one has to be chosen; none where there is no choice among a few."""
     if "enum" in schema or kind == "boolean":
         return schema.get("enum", (True, False))
-    if kind not in ("integer", "number"):
-        return ()
-    inside = [number for number in numbers if schema["minimum"] <= number <= schema["maximum"]]
+    if kind == "string":
+        return [time for time in said.times if "pattern" in schema and re.fullmatch(schema["pattern"], time, re.ASCII)]
+    inside = [one for one in said.numbers if schema["minimum"] <= one <= schema["maximum"]]
     if kind == "integer":
         return [int(number) for number in inside if number.is_integer()]
-    return [number for number in inside if round(number, schema["x-maxDecimals"]) == number]
+    return [number for number in inside if round(number, schema[DECIMALS]) == number]
+
+
+def is_offered(value: Any, schema: Mapping[str, Any], said: Request) -> bool:
+    """Return whether the grammar of a request has a value for a parameter that accepts it."""
+    if schema["type"] == "array":
+        return all(is_offered(one, schema["items"], said) for one in value)
+    if options := _options(schema, schema["type"], said):
+        return value in options
+    return schema["type"] != "string" or "pattern" in schema or is_said(value, said.words)
 
 
 def _expression(schema: Mapping[str, Any], kind: str) -> str:
@@ -164,4 +174,4 @@ def _longest(schema: Mapping[str, Any]) -> int:
     if kind == "boolean":
         return len("False")
     whole = max(len(str(int(schema[end]))) for end in ("minimum", "maximum"))
-    return whole if kind == "integer" else whole + len(".") + int(schema["x-maxDecimals"]) + len("-")
+    return whole if kind == "integer" else whole + len(".") + int(schema[DECIMALS]) + len("-")

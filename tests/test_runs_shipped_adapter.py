@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from talking import talk
 
 from lab_lib.corpora.database import Database
@@ -43,10 +42,6 @@ def test_the_bundled_adapter_replies_as_in_the_town():
     assert scores.bleu > 15 and scores.inform >= 60, scores  # the base model has 0.6 and 11.7 on all 60
 
 
-TOWN = pytest.mark.skipif("town-end-to-end" not in ADAPTERS, reason="the adapter is still being trained")
-
-
-@TOWN
 def test_the_bundled_town_answers_from_its_database_and_tracks_what_is_wanted():
     shown = talk("town-end-to-end", "I am looking for a cheap hotel in the harbour area.", "/state", "/reset", "/state")
     assert "note: it knows the services of the corpus town: restaurant, hotel" in shown
@@ -58,7 +53,6 @@ def test_the_bundled_town_answers_from_its_database_and_tracks_what_is_wanted():
     assert "call>" in base
 
 
-@TOWN
 def test_the_bundled_town_is_the_one_that_its_card_describes():
     folder, recipe = ADAPTERS["town-end-to-end"], load_recipe("town-end-to-end-cpu")
     weights, settings = folder / "adapter_model.safetensors", read_json(folder / "adapter_config.json")

@@ -28,6 +28,7 @@ def demo(out: Out = None) -> None:
     folder = walk_stages("town-qlora-cpu", [], out, ("base", *AFTER_BASE))
     print_line(f"Open {folder / 'report.html'} in a browser to read every dialogue side by side.")
     print_line(f"Now talk to the model: {shlex.join([*own_command(), 'chat', str(folder)])}  (add --web for a page)")
+    print_line(f"One that tracks what you want, too: {shlex.join([*own_command(), 'chat', 'town-end-to-end'])}")
 
 
 def run(

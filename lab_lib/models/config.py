@@ -34,7 +34,7 @@ class ModelConfig:
     # auto | fastest | eager | sdpa | chunked | flash_attention_2: eager is the slowest and most readable; all compute
     # the same thing. chunked is for training in bf16 on a CPU; fastest measures it against sdpa when a run begins.
     attention: Attention = "auto"
-    # A LoRA adapter to put on the base: a bundled name (town-adapter, on lab-tiny), a folder or a
+    # A LoRA adapter to put on the base: a bundled name (town-adapter, town-end-to-end: both on lab-tiny), a folder or a
     # hub name; none when left out. Training trains it further, with the `lora` section that it was made with; the base
     # stays as it is.
     adapter: str | None = None

@@ -8,10 +8,11 @@ from lab_lib.files import read_json, sha256
 from lab_lib.models.hub import Source, check_folder, find_source, weight_files
 from lab_lib.models.packaged import ORIGIN, PACKAGED, models_folder
 
-# The bundled models with weights, and what each is.
+# The bundled models with weights and the adapter to talk to, and what each is.
 LISTED = {
     "lab-tiny": "a Llama pretrained on dialogues of SGD, 5.6 million parameters",
     "lab-tiny-t5": "a T5 pretrained on dialogues of SGD, 4.9 million parameters",
+    "town-end-to-end": "an adapter on lab-tiny that serves the town: lab chat town-end-to-end",
 }
 
 

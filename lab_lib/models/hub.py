@@ -16,7 +16,7 @@ from lab_lib.models.packaged import PACKAGED, packaged_folder
 
 DATA = Path(__file__).parent.parent / "data"
 # Adapters on lab-tiny.
-ADAPTERS = {"town-adapter": DATA / "town-adapter"}
+ADAPTERS = {"town-adapter": DATA / "town-adapter", "town-end-to-end": DATA / "town-end-to-end-adapter"}
 BUNDLED = {name: DATA / name for name in ("lab-tiny", "lab-tiny-t5", "t5-tiny", "llama-1m", "llama-20m")} | ADAPTERS
 # Bundled shapes without weights, for model.from_scratch, and the bundled model whose tokens they read and write.
 SHAPES = {"t5-tiny": "lab-tiny", "llama-1m": "lab-tiny", "llama-20m": "lab-tiny"}

@@ -47,5 +47,5 @@ def _missing(config: ResponseConfig) -> tuple[str, ...]:
         if config.state
         else "this run has neither belief state nor database"
     )
-    way_out = "`lab run town-end-to-end-cpu` makes a model that tracks the state itself"
+    way_out = "`lab chat town-end-to-end` talks to a model that tracks the state itself"
     return (f"note: {lacks}; placeholders such as [name] stay; {way_out}", *left_out)

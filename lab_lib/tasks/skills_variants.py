@@ -1,9 +1,9 @@
 """More examples out of training examples: the same wording with other values, and small differences in its form.
 
 Values are swapped where a request has the words of its call, among the values that training requests have for the same
-parameter: `rain in Oslo` becomes `rain in San Diego`, in the call too. Half of the free texts become any words of other
-training requests instead: `rain in ships every`, so that a model learns to copy what stands there, not which values
-there are. Nothing is taken from anywhere else.
+parameter: `rain in Oslo` becomes `rain in San Diego`, in the call too. Half of the free texts become a free text of any
+skill instead: `rain in two loaves of bread`, so that a model learns to copy what stands there, not which values there
+are. Nothing is taken from anywhere else.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from lab_lib.speech.number_words import digits_to_words
 from lab_lib.tasks.skills_data import SkillItem
 
 SWAPPED, RESHAPED = 0.8, 0.5  # shares of the copies in which a value is another one, and the form is
-ANY_WORDS = 0.5  # share of the free texts that are swapped for any words
-WORDS = ("", "words")  # in the pool: all words of the requests
+ANY_TEXT = 0.5  # share of the free texts that are swapped for those of any skill
+TEXTS = ("", "texts")  # in the pool: the free texts of all skills
 NUMBER = re.compile(r"(?<![\d.])\d+(?![\d.])")
 Pool = Mapping[tuple[str, str], Sequence[Any]]  # (skill, parameter) -> the values that requests have word for word
 
@@ -33,12 +33,13 @@ def known_values(items: Sequence[SkillItem]) -> Pool:
     Of texts that do not, such as 12*(3+4), the numbers that do: under `numbers of` the parameter.
     """
     found: dict[tuple[str, str], dict[Any, None]] = {}
-    found[WORDS] = {word: None for item in items for word in re.findall(r"\w[\w'’-]*", item.utterance)}
     for item in items:
         for name, value in item.call.arguments.items():
             for part in value if isinstance(value, list) else [value]:
                 if _place(part, item.utterance):
                     found.setdefault((item.call.name, str(name)), {})[part] = None
+                    if name in item.skills[item.call.name].free_texts:
+                        found.setdefault(TEXTS, {})[part] = None
                 elif isinstance(part, str):
                     numbers = (int(number) for number in NUMBER.findall(part))
                     said = {number: None for number in numbers if _place(number, item.utterance)}
@@ -61,8 +62,8 @@ def _copy(item: SkillItem, pool: Pool, rng: random.Random) -> SkillItem:
     text, arguments = item.utterance, dict(item.call.arguments)
     for name, value in item.call.arguments.items():
         known = pool.get((item.call.name, str(name)), ())
-        if name in item.skills[item.call.name].free_texts and pool[WORDS] and rng.random() < ANY_WORDS:
-            known = [" ".join(rng.choices(pool[WORDS], k=rng.choice((1, 1, 2, 2, 3)))) for _ in range(8)]
+        if name in item.skills[item.call.name].free_texts and rng.random() < ANY_TEXT:
+            known = pool.get(TEXTS, ())
         if known and rng.random() < SWAPPED:
             text, arguments[name] = _swapped(text, value, known, rng)
         numbers = pool.get((item.call.name, f"numbers of {name}"), ())

@@ -1,6 +1,6 @@
-"""Which numbers a person may mean by what they say: `twenty-two`, `1,250`, `two and a half`, `minus one`, `an hour`.
+"""Which numbers a person may mean by what they say: `twenty-two`, `1,250`, `two and a half`, `minus one`.
 
-Words are read by text2num, in English and German. A span of hours is also a number of minutes.
+Spans of time are numbers of minutes, too: `an hour and five minutes`. Words are read by text2num, in English and German.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ SAID = re.compile(
 )
 HOURS = re.compile(
     rf"(?P<hours>{NUMBER}|\ban?|\beine[rn]?|\banderthalb)(?P<part>{HALF})(?P<colon>:\d\d)?"
-    r"[ -]?(?:hours?|hrs?|h|stunden?)\b(?: (?:and |und )?(?:a |eine )?(?P<more>\d+|half|halbe|quarter))?",
+    r"[ -]?(?:hours?|hrs?|h|stunden?)\b(?: (?:and |und )?(?:a |eine )?(?P<more>\d+|half|halbe|quarter))?"
+    r"(?:[ -]?min(?:ute[ns]?)?\b)?",
     re.IGNORECASE,
 )
+MINUTES = re.compile(rf"(?P<minutes>{NUMBER})[ -]?min(?:ute[ns]?)?\b", re.IGNORECASE)
 PARTS = {"half": 0.5, "halbe": 0.5, "quarter": 0.25}
 # Parts of an hour without a whole one, as minutes.
 SHORT = {r"half an hour|halbe stunde": 30, r"quarters of an hour|dreiviertelstunde": 45,
@@ -36,17 +38,24 @@ def require_text2num(setting: str) -> None:
 
 
 def numbers_said(text: str) -> list[float]:
-    """Return the numbers that a text may mean, each once, in the order of the text; spans of time, in minutes, last.
+    """Return the numbers that a text may mean, each once, in the order of the text.
 
-    >>> numbers_said("Minus one or 1,250?"), numbers_said("two and a half hours"), numbers_said("half past")
-    ([-1.0, 1.0, 1250.0], [2.5, 2.0, 150.0], [])
+    >>> numbers_said("Minus one or 1,250?"), numbers_said("two and a half"), numbers_said("half past")
+    ([-1.0, 1.0, 1250.0], [2.5, 2.0], [])
     """
-    digits = THOUSANDS.sub("", _in_digits(text))
-    found = [number for said in SAID.finditer(digits) for number in _readings(said)]
-    found += [minutes for said in HOURS.finditer(digits) for minutes in _minutes(said)]
-    found += [
-        float(minutes) for words, minutes in SHORT.items() if re.search(rf"\b(?:{words})\b", digits, re.IGNORECASE)
-    ]
+    return list(dict.fromkeys(number for said in SAID.finditer(_in_digits(text)) for number in _readings(said)))
+
+
+def minutes_said(text: str) -> list[float]:
+    """Return the minutes of the spans of time that a text may mean, each once.
+
+    >>> minutes_said("two and a half hours"), minutes_said("an hour and five minutes, or 20 min"), minutes_said("at 5")
+    ([150.0], [65.0, 60.0, 20.0], [])
+    """
+    digits = _in_digits(text)
+    found = [minutes for said in HOURS.finditer(digits) for minutes in _minutes(said)]
+    found += [float(size) for words, size in SHORT.items() if re.search(rf"\b(?:{words})\b", digits, re.IGNORECASE)]
+    found += [_number(said["minutes"]) for said in MINUTES.finditer(HOURS.sub("", digits))]
     return list(dict.fromkeys(found))
 
 
@@ -55,7 +64,7 @@ def _in_digits(text: str) -> str:
 
     for language in LANGUAGES:
         text = alpha2digit(text, language, 0)
-    return text
+    return THOUSANDS.sub("", text)
 
 
 def _number(text: str) -> float:

@@ -1,6 +1,6 @@
 """Which times of the day a person may mean by what they say: `7:30`, `ten to seven`, `noon`, `half past three p.m.`.
 
-English. Without a word for the half of the day both are meant, unless the hour is written as 07 or 19.
+English. Without words for the half of the day both are meant, unless the hour is written as 07 or 19.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ import re
 from collections.abc import Callable
 
 NAMED = {"noon": "12 pm", "midday": "12 pm", "midnight": "00"}
-HALF_OF_DAY = r"(?:\s*(?P<half>[ap])\.?m\b)?"
+HALF_OF_DAY = (
+    r"(?: o'?clock)?(?:\s*(?P<letter>[ap])\.?m\b| (?:in the|this|every|tomorrow) (?P<part>morning|afternoon|evening)\b"
+    r"| (?P<tonight>tonight)\b)?"
+)
 HOUR, MINUTE = r"(?P<hour>[01]?\d|2[0-4])", r"(?P<minute>[0-5]?\d)"
 # What is said, and the minutes after the full hour; the first expression that fits a place is the one that counts.
 FORMS: dict[str, Callable[[re.Match[str]], int]] = {
@@ -28,14 +31,14 @@ FORMS: dict[str, Callable[[re.Match[str]], int]] = {
 def times_said(text: str) -> list[str]:
     """Return the times (HH:MM, 24 hours) that a text may mean, each once.
 
-    >>> times_said("ten to seven"), times_said("Daily, 7 p.m.!"), times_said("at 06:05, or a quarter to midnight")
-    (['06:50', '18:50'], ['19:00'], ['06:05', '23:45'])
+    >>> times_said("ten to seven"), times_said("two in the afternoon"), times_said("at 06:05, or a quarter to midnight")
+    (['06:50', '18:50'], ['14:00'], ['06:05', '23:45'])
     """
     from text_to_num import alpha2digit
 
     left, found = alpha2digit(text.lower(), "en", 0), list[int]()
     for word, time in NAMED.items():
-        left = re.sub(rf"\b{word}\b", time, left)
+        left = re.sub(rf"\b(?:12 )?{word}\b", time, left)
     for form, minute in FORMS.items():
         for said in re.finditer(rf"(?<![\w:.]){form}(?!\w|[:.]\d)", left):
             found += [60 * hour + minute(said) for hour in _hours(said)]
@@ -47,6 +50,6 @@ def times_said(text: str) -> list[str]:
 def _hours(said: re.Match[str]) -> list[int]:
     """Return the hours of the day that an hour may be."""
     hour = int(said["hour"])
-    if said["half"]:
-        return [hour % 12 + 12 * (said["half"] == "p")]
+    if hour <= 12 and (said["letter"] or said["part"] or said["tonight"]):
+        return [hour % 12 + 12 * (said["letter"] != "a" and said["part"] != "morning")]
     return [hour] if hour > 12 or said["hour"].startswith("0") else [hour % 12, hour % 12 + 12]

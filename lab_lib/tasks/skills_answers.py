@@ -13,7 +13,7 @@ from lab_lib.calls.skills.lark import Request, call_grammar, is_offered
 from lab_lib.calls.skills.skill import NO_SKILL, Skills
 from lab_lib.decoding.grammar import Grammar, token_bytes
 from lab_lib.errors import LabError
-from lab_lib.speech.said_numbers import numbers_said
+from lab_lib.speech.said_numbers import minutes_said, numbers_said
 from lab_lib.speech.said_times import times_said
 from lab_lib.tasks.skills_data import SkillItem
 
@@ -37,7 +37,8 @@ def grammar_of(
 
 def request(item: SkillItem) -> Request:
     """Return what a user said, and the numbers and times in it, for the grammar."""
-    return Request(item.asked, tuple(numbers_said(item.asked)), tuple(times_said(item.asked)))
+    said = item.asked
+    return Request(said, tuple(numbers_said(said)), tuple(minutes_said(said)), tuple(times_said(said)))
 
 
 def not_said(splits: Mapping[str, Sequence[SkillItem]]) -> list[str]:
@@ -54,7 +55,7 @@ def _is_said(item: SkillItem) -> bool:
         return True
     parameters, said = item.skills[item.call.name].function.parameters, request(item)
     given = [(one, item.call.arguments[one.name]) for one in parameters if one.name in item.call.arguments]
-    return all(is_offered(value, value_schema(one.raw), said) for one, value in given)
+    return all(is_offered(value, one.name, value_schema(one.raw), said) for one, value in given)
 
 
 def name_spellings(skills: Skills, written: Written, tokenizer: Any) -> dict[str, list[list[int]]]:

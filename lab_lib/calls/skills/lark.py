@@ -30,6 +30,7 @@ class Request:
 
     words: str = ""
     numbers: tuple[float, ...] = ()
+    minutes: tuple[float, ...] = ()  # of spans of time
     times: tuple[str, ...] = ()  # as they stand in a call, HH:MM
 
 
@@ -39,7 +40,8 @@ def call_grammar(
     """Return the grammar of the calls of some skills, between two texts; with `none`, of `none()` too.
 
     With `said`, a text that is neither chosen among options nor follows a pattern is a run of its words; where a
-    parameter accepts any of its numbers, or a pattern any of its times, the value is one of these.
+    parameter accepts any of its numbers, or a pattern any of its times, the value is one of these. A parameter called
+    minutes takes spans of time instead of numbers where any is said.
     Raises LabError, naming skill and parameter, for a pattern or bounds that no grammar can say.
     """
     terminals = Terminals(said)
@@ -74,7 +76,7 @@ def _skill(skill: Skill, terminals: Terminals) -> str:
     for parameter in skill.function.parameters:
         required = parameter.name in skill.function.required
         try:
-            value = _value(value_schema(parameter.raw), parameter.raw.get("default"), terminals)
+            value = _value(parameter.name, value_schema(parameter.raw), parameter.raw.get("default"), terminals)
         except LabError as error:
             raise LabError(f"{skill.name}, parameter {parameter.name}: {error}") from None
         if value:
@@ -97,14 +99,14 @@ def _arguments(before: str, written: list[tuple[str, str, bool]]) -> str:
     return " ".join([*parts, _literal(")")])
 
 
-def _value(schema: Mapping[str, Any], default: Any, terminals: Terminals) -> str:
+def _value(name: str, schema: Mapping[str, Any], default: Any, terminals: Terminals) -> str:
     """Return the rule of a value; "" where it could only be its default."""
     kind = schema["type"]
-    if kind != "array" and (options := _options(schema, kind, terminals.request)):
+    if kind != "array" and (options := _options(name, schema, terminals.request)):
         others = [one for one in options if default is None or one != default]
         return terminals.name(" | ".join(_literal(literal(one)) for one in others)) if others else ""
     if kind == "array":
-        item, low, high = _value(schema["items"], None, terminals), schema.get("minItems", 0), schema["maxItems"]
+        item, low, high = _value(name, schema["items"], None, terminals), schema.get("minItems", 0), schema["maxItems"]
         more = f"({_literal(', ')} {item}){{{max(low - 1, 0)},{max(high - 1, 0)}}}"
         full = f"{_literal('[')} {item} {more} {_literal(']')}"
         empty = _literal("[]")
@@ -117,23 +119,25 @@ def _value(schema: Mapping[str, Any], default: Any, terminals: Terminals) -> str
     return terminals.name(expression)
 
 
-def _options(schema: Mapping[str, Any], kind: str, said: Request) -> Sequence[Any]:
+def _options(name: str, schema: Mapping[str, Any], said: Request) -> Sequence[Any]:
     """Return the values of which one has to be chosen; none where there is no choice among a few."""
+    kind = schema["type"]
     if "enum" in schema or kind == "boolean":
         return schema.get("enum", (True, False))
     if kind == "string":
         return [time for time in said.times if "pattern" in schema and re.fullmatch(schema["pattern"], time, re.ASCII)]
-    inside = [one for one in said.numbers if schema["minimum"] <= one <= schema["maximum"]]
+    numbers = said.minutes if said.minutes and "minutes" in name else said.numbers
+    inside = [one for one in numbers if schema["minimum"] <= one <= schema["maximum"]]
     if kind == "integer":
         return [int(number) for number in inside if number.is_integer()]
     return [number for number in inside if round(number, schema[DECIMALS]) == number]
 
 
-def is_offered(value: Any, schema: Mapping[str, Any], said: Request) -> bool:
+def is_offered(value: Any, name: str, schema: Mapping[str, Any], said: Request) -> bool:
     """Return whether the grammar of a request has a value for a parameter that accepts it."""
     if schema["type"] == "array":
-        return all(is_offered(one, schema["items"], said) for one in value)
-    if options := _options(schema, schema["type"], said):
+        return all(is_offered(one, name, schema["items"], said) for one in value)
+    if options := _options(name, schema, said):
         return value in options
     return schema["type"] != "string" or "pattern" in schema or is_said(value, said.words)
 

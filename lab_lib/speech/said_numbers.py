@@ -1,6 +1,6 @@
 """Which numbers a person may mean by what they say: `twenty-two`, `1,250`, `two and a half`, `minus one`.
 
-Spans of time are numbers of minutes, too: `an hour and five minutes`. Words are read by text2num, in English and German.
+Spans of time are numbers of minutes, too: `an hour and five minutes`. text2num reads English and German words.
 """
 
 from __future__ import annotations

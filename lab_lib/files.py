@@ -224,7 +224,7 @@ def read_json_or(default: Any, path: Path) -> Any:
 
 
 def read_jsonl(path: str | Path) -> list[Any]:
-    """Parse one JSON value a line, skipping blank lines. Raises LabError naming the line; see `parse_json`."""
+    """Parse one JSON value per line, skipping blank lines. Raises LabError naming the line; see `parse_json`."""
     return parse_jsonl(read_text(path), path)
 
 
@@ -244,7 +244,7 @@ def parse_jsonl(text: str, path: str | Path) -> list[Any]:
 def listed(folder: str | Path, pattern: str = "*") -> list[Path]:
     """Return what a folder holds that matches `pattern`, by name; empty where there is no folder.
 
-    Names that begin with a dot are passed over: hidden files, and the `._name` that macOS writes beside every file.
+    Names that begin with a dot are skipped: hidden files, and the `._name` that macOS writes beside every file.
     """
     folder = Path(folder)
     found = ((path, path.relative_to(folder).parts) for path in folder.glob(pattern))
@@ -252,7 +252,7 @@ def listed(folder: str | Path, pattern: str = "*") -> list[Path]:
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> Path:
-    """Write one JSON value a line, atomically."""
+    """Write one JSON value per line, atomically."""
     with atomic_open(path) as stream:
         for row in rows:
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -54,7 +54,7 @@ def parse_json(text: str, **hooks: Any) -> Any:
     except _Twice:
         position, path = next((at, path) for at, path, twice in _strings(text) if twice)
         key, where = shown(path[-1]), _place(text, path[:-1])
-        raise JsonError(f"{where}the key {key} is there twice", position) from None
+        raise JsonError(f"{where}the key {key} occurs twice", position) from None
     if (half := _half_pair(text)) is not None:
         *_, (_, path, _) = takewhile(lambda string: string[0] <= half, _strings(text))
         raise JsonError(f"{_place(text, path)}half of a surrogate pair, which is no character", half)

@@ -53,11 +53,11 @@ class _Loader(yaml.SafeLoader):
         return root
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return a mapping. Raises MarkedYAMLError for a key that is there twice: one value would be lost."""
+        """Return a mapping. Raises MarkedYAMLError for a key that occurs twice: one value would be lost."""
         seen = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if (key.tag, key.value) in seen:
-                raise _refused(f"the key {shown(key.value)} is there twice", key.start_mark)
+                raise _refused(f"the key {shown(key.value)} occurs twice", key.start_mark)
             seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
 

@@ -103,7 +103,7 @@ def resubmit(
 ) -> None:
     """Resubmit the runs that ended in one of these states. Each resumes from its last checkpoint.
 
-    Prints the number of the job and the run folder, a line each, on stdout.
+    Prints the number of the job and the run folder, one line each, on stdout.
     """
     from lab_lib.cluster.jobs import ENDINGS, find_jobs, origin, require_ended
     from lab_lib.cluster.jobs import resubmit as hand_in

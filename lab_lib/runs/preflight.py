@@ -180,7 +180,7 @@ def choose_format(wanted: str, encoder: bool, name: str) -> Choice:
     if not encoder and wanted == "pairs":
         raise LabError(f"prompt.format=pairs: {name} has no encoder to read a source; use dialogues or turns")
     if encoder and wanted != "pairs":
-        why = f"{name} is an encoder-decoder: it reads the history and learns one reply an example, not {wanted}"
+        why = f"{name} is an encoder-decoder: it reads the history and learns one reply per example, not {wanted}"
         return Choice("pairs", why)
     return Choice(wanted, "asked for")
 

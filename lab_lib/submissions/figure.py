@@ -1,4 +1,4 @@
-"""One board as a picture: its main metric with intervals, a dot a row. Written as text, the same on every machine."""
+"""A table as an SVG figure: its main metric with intervals, one dot per row; the same text on every machine."""
 
 from __future__ import annotations
 

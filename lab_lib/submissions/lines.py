@@ -1,4 +1,4 @@
-"""Predictions as they are submitted: one JSON line an answer, with what is scored and nothing else."""
+"""Predictions as they are submitted: one JSON line per answer, with what is scored and nothing else."""
 
 from __future__ import annotations
 

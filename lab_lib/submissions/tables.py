@@ -23,7 +23,7 @@ class Table:
 
 
 TABLES = {
-    "speed": Table("Task 0: speed", "How many iterations a second does your machine make?", scored=False),
+    "speed": Table("Task 0: speed", "How many iterations per second does your machine make?", scored=False),
     "off-the-shelf": Table("Models off the shelf", "What does a model score that was not fine-tuned here?"),
     "decoding": Table("Decoding", "What does a decoding strategy score, with the same weights?"),
     "training": Table("Fine-tuning", "What does a fine-tuned model score?"),

@@ -144,7 +144,7 @@ def test_a_section_is_not_thrown_away_by_null(section, tmp_path):
     ],
 )  # fmt: skip
 def test_a_section_is_not_thrown_away_by_another_one(assignments, lost):
-    with pytest.raises(LabError, match=rf"would throw {lost} away; give each setting as {lost.split('.')[0]}\.KEY="):
+    with pytest.raises(LabError, match=rf"discard {lost}; give each setting as {lost.split('.')[0]}\.KEY="):
         load_recipe("town-qlora-cpu", assignments)
 
 

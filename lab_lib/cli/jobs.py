@@ -44,7 +44,7 @@ def submit(
 
 
 def _submit_sweep(given: list[str], options: list[str]) -> tuple[str, str]:
-    """Hand in a sweep: its grid is built here, so that a mistake is found before anything waits in a queue."""
+    """Submit a sweep: its grid is built here, so that a mistake is found before anything waits in a queue."""
     from lab_lib.cli import sweeps
     from lab_lib.cluster.sbatch import submit_array
     from lab_lib.sweeps.grid import load_sweep
@@ -119,4 +119,4 @@ def resubmit(
         require_ended(job)
     for job in jobs:
         print(hand_in(job, options), job.folder)
-    console.print(f"{len(jobs)} handed in again", highlight=False)
+    console.print(f"{len(jobs)} resubmitted", highlight=False)

@@ -180,7 +180,7 @@ def edited(change):
         ("p.json", lambda g: json.dumps(g).encode()[:-9], "line 1, column "),
         ("p.json", lambda g: json.dumps(g).encode()[:-1], "is the file cut short?"),
         ("p.json", lambda g: b"\xff\xfe{}", "not UTF-8 text"),
-        ("p.json.gz", lambda g: gzip.compress(json.dumps(g).encode())[:-20], "the gzip file is cut short"),
+        ("p.json.gz", lambda g: gzip.compress(json.dumps(g).encode())[:-20], "the gzip file is truncated"),
         ("p.json.gz", lambda g: json.dumps(g).encode(), "cannot read"),
         ("p.json", lambda g: b"[" * 100_000, "nested too deeply"),
         ("p.jsonl", lambda g: b"[" * 100_000, "nested too deeply"),

@@ -67,7 +67,7 @@ def test_gold_replies_with_other_words_in_them_are_nobodys(root, how):
     oracle = find_benchmark("response", "town").oracle.predictions
     rescored(root, {key: [{"response": edited(turn["response"], how)} for turn in oracle[key]] for key in oracle})
     (fault,) = check_all(root).faults
-    assert "of the replies are the gold replies, but for some words: these are the gold replies, which" in fault
+    assert "of the replies are the gold replies, except for some words: these are the gold replies, which" in fault
 
 
 def test_many_gold_replies_are_a_remark(root):

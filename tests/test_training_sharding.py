@@ -59,7 +59,7 @@ def test_a_run_on_this_machine_refuses_before_it_loads_a_model(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for name, value in FSDP2.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(LabError, match="only with GPUs"):
+    with pytest.raises(LabError, match="needs GPUs"):
         sharding_choice(TrainConfig(), "none")
 
 

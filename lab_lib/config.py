@@ -62,7 +62,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 
 def _option(options: Sequence[Any], value: Any, where: str) -> Any:
-    """Return the option that `value` is. A whole number stands for an option that is its text (rules: 2023)."""
+    """Return the option equal to `value`. A whole number may stand for an option that is text (rules: 2023)."""
     candidates = (value, str(value)) if type(value) is int else (value,)
     for option in options:
         if any(type(option) is type(candidate) and option == candidate for candidate in candidates):
@@ -71,7 +71,7 @@ def _option(options: Sequence[Any], value: Any, where: str) -> Any:
 
 
 def _scalar(hint: type, value: Any, where: str) -> Any:
-    """Check one scalar. A whole number may stand for a float or a text, and text for the finite float that it is."""
+    """Check one scalar. A whole number is accepted as a float or text, and text as a finite float."""
     if hint is str and type(value) is int:
         return str(value)
     if hint is float and (type(value) in (int, float) or (type(value) is str and re.fullmatch(FLOAT, value))):
@@ -84,7 +84,7 @@ def _scalar(hint: type, value: Any, where: str) -> Any:
 
 
 def _way_out(hint: type, value: Any) -> str:
-    """Return how to write what was probably meant, or nothing.
+    """Return a hint with the probable correct spelling, or nothing.
 
     >>> [_way_out(int, text) for text in ("010", "1_000", "1e3", "1:30")], _way_out(bool, "off"), _way_out(str, True)
     (['; write 10', '; write 1000', '; write 1000', ''], '; write false', '; put it in quotes')
@@ -129,7 +129,7 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
         node = result
         *parents, last = path.split(".")
         for parent in parents:
-            if node.get(parent) is None:  # absent, or a section whose every line is a comment
+            if node.get(parent) is None:  # absent, or a section that has only comments
                 node[parent] = {}
             node = node[parent]
             if not isinstance(node, dict):

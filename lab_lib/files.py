@@ -1,4 +1,4 @@
-"""Reading and writing files so that nothing is ever half-written.
+"""Read files, and write them atomically.
 
 Every write goes to a temporary file in the same folder and is renamed when it is complete: a killed process
 or a full disk leaves the old file as it was.
@@ -22,7 +22,7 @@ from typing import IO, Any, BinaryIO
 from lab_lib.errors import LabError, shown
 from lab_lib.strict_json import JsonError, line_and_column, parse_json
 
-MAX_BYTES = 1 << 28  # of a file that is read whole, unpacked: six times the largest of MultiWOZ
+MAX_BYTES = 1 << 28  # unpacked bytes of a file that is read as a whole: six times the largest of MultiWOZ
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 def _new_file(path: Path) -> int:
-    """Create a file with the permissions that the umask gives any new file; return its number."""
+    """Create a file with the permissions of the umask; return its descriptor."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
 
 
@@ -56,7 +56,7 @@ def _new_file(path: Path) -> int:
 def appending(path: str | Path, mode: str = "a") -> Iterator[IO[Any]]:
     """Open a file to append to it, made if need be; a link is not followed.
 
-    Raises LabError for what is no plain file of one name (writing to it would write to another file too), and when the
+    Raises LabError for anything but a plain file without hard links (writing would change another file too), and if the
     folder is read-only or the disk is full.
     """
     try:
@@ -67,10 +67,10 @@ def appending(path: str | Path, mode: str = "a") -> Iterator[IO[Any]]:
 
 
 def open_plain(path: str | Path, flags: int) -> int:
-    """Open a file, made if need be, to write into it in place; return its number.
+    """Open a file, created if necessary, for writing in place; return its descriptor.
 
-    Raises LabError for a link, a pipe, a device, or a file that has another name elsewhere (a hard link): what is
-    written would reach another file. Raises OSError as os.open does.
+    Raises LabError for a link, a pipe, a device, or a hard link, because writing would change another file. Raises
+    OSError as os.open does.
     """
     with suppress(FileNotFoundError):
         _require_plain(path, os.lstat(path))  # before it is opened: opening a pipe waits for its reader
@@ -89,7 +89,7 @@ def _require_plain(path: str | Path, found: os.stat_result) -> None:
 
 
 def kind_of(found: os.stat_result) -> str:
-    """Say what an entry of a folder is, after `os.lstat`."""
+    """Return the kind of a folder's entry, from `os.lstat`."""
     kinds = ((stat.S_ISLNK, "a link"), (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"))
     named = next((name for test, name in kinds if test(found.st_mode)), None)
     return named or ("a hard link" if stat.S_ISREG(found.st_mode) else "a socket or device")
@@ -101,10 +101,9 @@ def _encoding(mode: str) -> str | None:
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Turn whatever a library raises while it writes `path` into one LabError line.
+    """Turn every exception of a library that writes `path` into a one-line LabError.
 
-    torch.save says RuntimeError and safetensors SafetensorError where Python would say that the disk is full, so
-    the body must do nothing but write.
+    torch.save raises RuntimeError and safetensors SafetensorError if the disk is full, so the body must only write.
     """
     try:
         yield
@@ -116,10 +115,9 @@ def writing(path: str | Path) -> Iterator[None]:
 
 
 def expanded(name: str | Path) -> Path:
-    """Return a path with `~` for the home folder written out; one of nobody's home stays as it is.
+    """Return a path with `~` expanded to the home folder; a path of an unknown user stays unchanged.
 
-    Ask os.path.isdir and os.path.exists about what a user wrote: those of Path raise OSError for a name that is too
-    long.
+    Use os.path.isdir and os.path.exists for paths from users: Path's methods raise OSError for a name that is too long.
     """
     return Path(os.path.expanduser(name))
 
@@ -139,8 +137,8 @@ def write_json(path: str | Path, value: Any) -> Path:
 def read_bytes(path: str | Path) -> bytes:
     """Return a file's bytes, un-gzipped when the name ends in `.gz`.
 
-    Raises LabError, never OSError: also for what is no regular file (a pipe or device may have no end), and for more
-    than MAX_BYTES, before or after unpacking.
+    Raises LabError, never OSError: also for anything but a regular file (a pipe or device may have no end), and for
+    more than MAX_BYTES before or after unpacking.
     """
     path = Path(path)
     try:
@@ -150,7 +148,7 @@ def read_bytes(path: str | Path) -> bytes:
     except FileNotFoundError:
         raise LabError(f"{path}: no such file") from None
     except EOFError:
-        raise LabError(f"{path}: the gzip file is cut short") from None
+        raise LabError(f"{path}: the gzip file is truncated") from None
     except zlib.error as error:
         raise LabError(f"{path}: the gzip file is damaged: {error}") from None
     except (OSError, gzip.BadGzipFile) as error:
@@ -165,7 +163,7 @@ def _check_regular(path: Path) -> None:
 
 
 def _read_bounded(stream: BinaryIO | gzip.GzipFile, path: Path) -> bytes:
-    """Return what is left of a stream, read in pieces, so that no more than MAX_BYTES are ever in memory."""
+    """Return the rest of a stream, read in pieces, so that at most MAX_BYTES are in memory."""
     pieces, size = [], 0
     while piece := stream.read(1 << 20):
         pieces.append(piece)
@@ -200,9 +198,9 @@ def read_json(path: str | Path) -> Any:
 
 @contextmanager
 def reading(path: str | Path, what: str) -> Iterator[None]:
-    """Turn what Python raises where a parsed file is of another shape than expected into one LabError line.
+    """Turn Python's exceptions about an unexpected structure of a parsed file into a one-line LabError.
 
-    `what` says what the file should be. The body must do nothing but take the file's values apart.
+    `what` names the expected content. The body must only access the file's values.
     """
     try:
         yield
@@ -219,12 +217,12 @@ def read_json_object(path: str | Path) -> dict[str, Any]:
 
 
 def read_json_or(default: Any, path: Path) -> Any:
-    """Parse a file that holds a JSON object, see `read_json_object`; return `default` where there is none yet."""
+    """Parse a file that holds a JSON object, see `read_json_object`; return `default` if the file does not exist."""
     return read_json_object(path) if path.exists() else default
 
 
 def read_jsonl(path: str | Path) -> list[Any]:
-    """Parse one JSON value a line, skipping blank lines. Raises LabError naming the line; see `parse_json`."""
+    """Parse one JSON value per line, skipping blank lines. Raises LabError naming the line; see `parse_json`."""
     return parse_jsonl(read_text(path), path)
 
 
@@ -242,9 +240,9 @@ def parse_jsonl(text: str, path: str | Path) -> list[Any]:
 
 
 def listed(folder: str | Path, pattern: str = "*") -> list[Path]:
-    """Return what a folder holds that matches `pattern`, by name; empty where there is no folder.
+    """Return a folder's entries that match `pattern`, sorted by name; empty if the folder does not exist.
 
-    Names that begin with a dot are passed over: hidden files, and the `._name` that macOS writes beside every file.
+    Names that begin with a dot are skipped: hidden files, and the `._name` that macOS writes beside every file.
     """
     folder = Path(folder)
     found = ((path, path.relative_to(folder).parts) for path in folder.glob(pattern))
@@ -252,7 +250,7 @@ def listed(folder: str | Path, pattern: str = "*") -> list[Path]:
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> Path:
-    """Write one JSON value a line, atomically."""
+    """Write one JSON value per line, atomically."""
     with atomic_open(path) as stream:
         for row in rows:
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")

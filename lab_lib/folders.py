@@ -1,4 +1,4 @@
-"""What a folder of ours holds: permissions, links, what killed writes left, and a list of its files with checksums."""
+"""Our folders: permissions, links, files of killed writes, and a list of files with checksums."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any
 from lab_lib.errors import LabError
 from lab_lib.files import kind_of, sha256
 
-TEMPORARY = re.compile(r"\..+\.[0-9a-z_]{8}\.tmp")  # of a write that has not ended, see files.atomic_open
+TEMPORARY = re.compile(r"\..+\.[0-9a-z_]{8}\.tmp")  # names of unfinished writes, see files.atomic_open
 LOGGERS = ("wandb", "trackio", "tensorboard")  # write links of their own into their folders
 
 
 def apply_umask(folder: Path) -> None:
-    """Give every file below `folder` the permissions that new ones have here; folders have them already.
+    """Give every file below `folder` the permissions of new files; folders have them already.
 
-    safetensors, for one, makes files that only their owner can read, whatever the umask says.
+    safetensors, for example, makes files that only their owner can read, regardless of the umask.
     """
     mode = new_file_mode(folder)
     for path in entries(folder):
@@ -31,7 +31,7 @@ def apply_umask(folder: Path) -> None:
 
 
 def new_file_mode(folder: Path) -> int:
-    """Return the permissions of a new file in a folder. The umask alone is not to be read without setting it."""
+    """Return the permissions of a new file in a folder. (The umask cannot be read without setting it.)"""
     probe = folder / f".mode.{secrets.token_hex(4)}.tmp"
     file = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
@@ -43,10 +43,10 @@ def new_file_mode(folder: Path) -> int:
 
 @contextmanager
 def folder_beside(path: Path) -> Iterator[Path]:
-    """Make an empty folder beside `path`, on the same disk, so that renaming it is atomic; remove what is left of it.
+    """Make an empty folder beside `path`, on the same disk, so that renaming it is atomic; remove it at the end.
 
-    What killed calls left for the same `path` is removed too: each folder has a lock, which ends with its process.
-    Raises LabError when the place cannot be written.
+    Folders of killed calls for the same `path` are removed too: each has a lock, which ends with its process. Raises
+    LabError if the parent folder cannot be written.
     """
     folder = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -67,7 +67,7 @@ def folder_beside(path: Path) -> Iterator[Path]:
 
 
 def _hold(folder: Path) -> int | None:
-    """Lock a folder; return the number of the open file that holds the lock, or None where there is none to be had."""
+    """Lock a folder; return the descriptor of the lock file, or None if locks are not available."""
     try:
         import fcntl
 
@@ -83,7 +83,7 @@ def _hold(folder: Path) -> int | None:
 
 
 def is_held(folder: Path) -> bool:
-    """Return whether a process holds a folder of `folder_beside`; where that cannot be known, True."""
+    """Return whether a process holds a folder of `folder_beside`; True if this cannot be determined."""
     file = _hold(folder)
     if file is not None:
         os.close(file)
@@ -97,10 +97,10 @@ def entries(folder: Path) -> Iterator[Path]:
 
 
 def refuse_links(folder: Path) -> None:
-    """Raise LabError for a link that leads out of a folder, and for a pipe, socket or device in it.
+    """Raise LabError for a link to a place outside a folder, and for a pipe, socket or device in it.
 
-    A folder may come from somebody else: through a link a file anywhere would be overwritten, or read as ours. What
-    experiment loggers keep in their folders is theirs: wandb links to its log in the user's cache.
+    A folder may come from somebody else: through a link, any file could be overwritten or read. Folders of experiment
+    loggers are exempt: wandb links to its log in the user's cache.
     """
     home = folder.resolve()
     for path in entries(folder):
@@ -114,9 +114,10 @@ def refuse_links(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed writes left below a folder that this process owns, but for its sweeps, which have own locks.
+    """Remove files of killed writes below a folder that this process owns, except in its sweeps, which have their own
+    locks.
 
-    That is: temporary files, and answers in partial files beside the whole file that was made of them.
+    These are temporary files, and partial files of answers beside the complete file.
     """
     for path in entries(folder):
         whole, partial, _ = path.name.rpartition(".partial")
@@ -126,13 +127,13 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def require_folder(folder: Path) -> None:
-    """Raise LabError when a folder that this command writes is gone: another write would make it anew, half empty."""
+    """Raise LabError if a folder that this command writes is gone: another write would create it again, half empty."""
     if not folder.is_dir():
         raise LabError(f"{folder}: the folder is gone; it was removed or renamed while this command wrote it")
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a whole folder, if it is there; of a link the link. What cannot be removed stays."""
+    """Remove a file or a whole folder if it exists; for a link remove the link. Failures are ignored."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -141,7 +142,7 @@ def remove(path: Path) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Wait until every file below a folder is on the disk, so that what is written after it cannot come before it."""
+    """Wait until every file below a folder is on disk, so that later writes cannot precede it."""
     for path in (*entries(folder), folder):
         if path.is_symlink():
             continue
@@ -153,7 +154,7 @@ def sync(folder: Path) -> None:
 
 
 def list_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return {path below the folder: {"bytes", "sha256"}} of every file; names that begin with a dot are left out."""
+    """Return {path below the folder: {"bytes", "sha256"}} of every file; names that begin with a dot are omitted."""
     paths = (path for path in entries(folder) if not path.is_dir() and not path.name.startswith("."))
     return {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in paths
@@ -161,9 +162,9 @@ def list_files(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def difference(folder: Path, listed: Mapping[str, Any], besides: str) -> str | None:
-    """Say in which file a folder differs from what `list_files` returned once; None where it does not.
+    """Return in which file a folder differs from an earlier result of `list_files`; None if it does not.
 
-    A file called `besides` may be there too, and names that begin with a dot.
+    A file called `besides` is allowed too, and so are names that begin with a dot.
     """
     there = {p.relative_to(folder).as_posix(): p for p in entries(folder) if not p.name.startswith(".")}
     for name, written in listed.items():

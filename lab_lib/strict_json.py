@@ -1,7 +1,7 @@
-"""JSON text to values, where Python's own reader keeps quiet about what is wrong, or stops in the middle.
+"""Parse JSON strictly where Python's own parser accepts errors silently or fails.
 
-Python takes the last of several values with one key, lets half a surrogate pair through, which no file, terminal or
-tokenizer takes later, and breaks off at numbers of thousands of digits and at deep nesting.
+Python keeps the last of several values with one key. It accepts half a surrogate pair, which files, terminals and
+tokenizers refuse later. It fails at numbers of thousands of digits and at deep nesting.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Any
 
 from lab_lib.errors import shown
 
-MAX_DIGITS = 300  # of a number, as in YAML: any such number fits into a float
+MAX_DIGITS = 300  # digits of a number, as in YAML: any such number fits into a float
 LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1}}}")
 # One escape at a time, so that `\\ud800` is a backslash and letters: a pair, half of a pair (the group), any other.
 ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[][{},:]|[^][{},:"\s]+', re.DOTALL)
-# By these keys a record tells which one it is, and by these a turn of a dialogue is known.
+# Keys that identify a record, and keys that identify a turn of a dialogue.
 IDS = {"dialogue_id": "dialogue", "dialogue": "dialogue", "id": "id"}
-STEPS = 6  # of the way to a fault that a message names
+STEPS = 6  # steps of the path in an error message
 TURN = frozenset(("response", "utterance", "speaker", "text"))
 
 
 class JsonError(ValueError):
-    """Text that is not JSON as it is read here: a message of one line, and the place of the fault in characters."""
+    """Text that is not valid JSON here: a one-line message, and the position of the error in characters."""
 
     def __init__(self, message: str, position: int = 0) -> None:
         self.position = position
@@ -38,8 +38,8 @@ class JsonError(ValueError):
 def parse_json(text: str, **hooks: Any) -> Any:
     """Return the value of a JSON text; `hooks` are further ones of `json.loads`.
 
-    Raises JsonError for broken JSON, a key that an object has twice, half of a surrogate pair, a number of more than
-    300 digits, a byte order mark and nesting without end; where it can, it names the dialogue and the turn.
+    Raises JsonError for invalid JSON, a repeated key of an object, half of a surrogate pair, a number of more than 300
+    digits, a byte order mark and too deep nesting; if possible, it names the dialogue and the turn.
     """
     if text.startswith("\ufeff"):
         raise JsonError("the file begins with a byte order mark (BOM); save it as UTF-8 without BOM")
@@ -54,15 +54,15 @@ def parse_json(text: str, **hooks: Any) -> Any:
     except _Twice:
         position, path = next((at, path) for at, path, twice in _strings(text) if twice)
         key, where = shown(path[-1]), _place(text, path[:-1])
-        raise JsonError(f"{where}the key {key} is there twice", position) from None
+        raise JsonError(f"{where}the key {key} occurs twice", position) from None
     if (half := _half_pair(text)) is not None:
         *_, (_, path, _) = takewhile(lambda string: string[0] <= half, _strings(text))
-        raise JsonError(f"{_place(text, path)}half of a surrogate pair, which is no character", half)
+        raise JsonError(f"{_place(text, path)}half of a surrogate pair, which is not a character", half)
     return value
 
 
 def line_and_column(text: str, position: int) -> tuple[int, int]:
-    """Return where a character of a text stands, both counted from 1.
+    """Return line and column of a character of a text, both counted from 1.
 
     >>> line_and_column("ab\\ncd", 4)
     (2, 2)
@@ -82,7 +82,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_numbers(text: str) -> None:
-    """Raise JsonError for a number with too many digits; within texts there may be any."""
+    """Raise JsonError for a number with too many digits; texts may contain any."""
     for token in TOKEN.finditer(text):
         sign = token[0]
         if sign[0] in "-0123456789" and LONG_NUMBER.search(sign):
@@ -92,7 +92,7 @@ def _check_numbers(text: str) -> None:
 
 
 def _half_pair(text: str) -> int | None:
-    """Return where half of a surrogate pair stands, as an escape or as it is; None without one."""
+    """Return the position of half of a surrogate pair, escaped or not; None without one."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -133,14 +133,14 @@ def _strings(text: str) -> Iterator[tuple[int, Path, bool]]:
 
 
 def _place(text: str, path: Path) -> str:
-    """Return what a message says before its fault: the dialogue and turn on the way to a value, then the other steps.
+    """Return the beginning of an error message: the dialogue and turn on the path to a value, then the other steps.
 
     >>> _place('{"mul1": [{"response": "a"}]}', ("mul1", 0, "response"))
     'mul1, turn 0, response: '
     """
     try:
         node = json.loads(text)
-    except (ValueError, RecursionError):  # the text breaks off behind the fault
+    except (ValueError, RecursionError):  # the text ends after the error
         node = None
     parts = _names(node)
     for step in path[:STEPS]:
@@ -151,7 +151,7 @@ def _place(text: str, path: Path) -> str:
 
 
 def _step(step: str | int, node: Any) -> str:
-    """Return a key or place as a message names it; `dialog_acts.json` has turns as keys."""
+    """Return a key or index for a message; `dialog_acts.json` has turns as keys."""
     is_turn = isinstance(node, dict) and not TURN.isdisjoint(node)
     if isinstance(step, int):
         return f"turn {step}" if is_turn else f"entry {step}"
@@ -159,7 +159,7 @@ def _step(step: str | int, node: Any) -> str:
 
 
 def _inside(node: Any, step: str | int) -> Any:
-    """Return what stands at a key or place; None where it is not there."""
+    """Return the value at a key or index; None if it does not exist."""
     try:
         return node[step]
     except (LookupError, TypeError):
@@ -167,7 +167,7 @@ def _inside(node: Any, step: str | int) -> Any:
 
 
 def _names(node: Any) -> list[str]:
-    """Return what a record says of itself."""
+    """Return a record's identification."""
     if not isinstance(node, dict):
         return []
     name = next((f"{what} {shown(node[key])}" for key, what in IDS.items() if isinstance(node.get(key), str)), None)

@@ -1,4 +1,4 @@
-"""What a text shows to a reader."""
+"""The visible content of a text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INVISIBLE = frozenset(("Cc", "Cf", "Zs", "Zl", "Zp"))
 FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 VARIATIONS = frozenset(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
 
-# What is in a text and is not seen. Joiners (U+200C, U+200D) and variations are left out: scripts and emoji need them.
+# Invisible characters of a text. Joiners (U+200C, U+200D) and variations are excluded: scripts and emoji need them.
 HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
     "\ufeff\U000e0000-\U000e007f]"
@@ -19,7 +19,7 @@ HIDDEN = re.compile(
 
 
 def is_blank(text: str) -> bool:
-    """Return whether a text shows nothing: it is empty, or all of it is white space and invisible characters.
+    """Return whether a text has no visible content: it is empty, or only white space and invisible characters.
 
     >>> is_blank(" \\u200b\\n"), is_blank("."), is_blank("e\\u0301")
     (True, False, False)

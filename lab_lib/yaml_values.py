@@ -1,8 +1,8 @@
-"""YAML read by the core rules of YAML 1.2; PyYAML's own are those of YAML 1.1, where `no` is false and `1:30` is 90.
+"""Read YAML by the core rules of YAML 1.2; PyYAML follows YAML 1.1, where `no` is false and `1:30` is 90.
 
-Null, true, false and numbers are recognised, and only numbers that a person cannot misread: `010`, `0x10`, `1_000` and
-`1:30` remain text, as do `yes`, `off` and `2024-01-01`. So does `2e-4` without a point (`12e5678` may be the name of a
-commit). Whoever knows the type of a setting then takes the text as it was written, or refuses it.
+Null, true, false and unambiguous numbers are recognised: `010`, `0x10`, `1_000` and `1:30` remain text, as do `yes`,
+`off` and `2024-01-01`. `2e-4` without a point remains text too (`12e5678` may be the name of a commit). The code that
+knows the type of a setting then accepts or refuses the text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SCALARS = (
 )
 
 
-# Bounds of what is read; recipes stay far below. An alias costs the reader nothing and its users everything it repeats.
+# Bounds of the input; recipes are far below. An alias is cheap to read but expands to everything that it repeats.
 LONGEST, DEEPEST = 1_000_000, 50  # characters, with aliases written out; levels
 
 
@@ -53,16 +53,16 @@ class _Loader(yaml.SafeLoader):
         return root
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return a mapping. Raises MarkedYAMLError for a key that is there twice: one value would be lost."""
+        """Return a mapping. Raises MarkedYAMLError for a key that occurs twice: one value would be lost."""
         seen = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if (key.tag, key.value) in seen:
-                raise _refused(f"the key {shown(key.value)} is there twice", key.start_mark)
+                raise _refused(f"the key {shown(key.value)} occurs twice", key.start_mark)
             seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
 
     def number(self, node: yaml.ScalarNode) -> int | float | str:
-        """Return the number a scalar is. Other text, which only a tag such as `!!int` brings here, remains text."""
+        """Return the number of a scalar. Other text, which only a tag such as `!!int` brings here, remains text."""
         for kind, pattern in ((int, INT), (float, FLOAT)):
             if re.fullmatch(pattern, node.value):
                 return kind(node.value)
@@ -76,7 +76,7 @@ def _refused(problem: str, mark: yaml.Mark | None) -> yaml.MarkedYAMLError:
 def _count(node: yaml.Node, known: dict[int, int]) -> int:
     """Return the characters and values of a node, aliases written out. Raises MarkedYAMLError beyond LONGEST.
 
-    A node that holds itself has no end; it is met again before its own number is known.
+    A node that contains itself is infinite; it is reached again before its own number is known.
     """
     if id(node) not in known:
         known[id(node)] = LONGEST + 1  # while its own values are counted
@@ -113,7 +113,7 @@ def read_yaml(text: str) -> Any:
 
 
 def problem(error: yaml.YAMLError) -> str:
-    """Return in one line what is wrong with a YAML text."""
+    """Return the error of a YAML text in one line."""
     return " ".join(str(getattr(error, "problem", None) or error).split())
 
 

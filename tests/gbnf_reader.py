@@ -18,7 +18,7 @@ ESCAPES = {r"\n": "\n", r"\t": "\t", r"\r": "\r", r"\"": '"', r"\\": "\\"}
 def read_gbnf(grammar: str) -> re.Pattern[str]:
     """Return the expression of the rule `root`. Raises ValueError for what is no GBNF, and for unknown rules."""
     rules = dict(line.split(" ::= ", 1) for line in grammar.splitlines())
-    assert len(rules) == len(grammar.splitlines()), "a rule is there twice"
+    assert len(rules) == len(grammar.splitlines()), "a rule occurs twice"
     return re.compile(_rule("root", rules))
 
 

@@ -78,9 +78,9 @@ FAULTY = {
     "empty": ({"utterance": " ", "arguments": {"location": "Oslo"}}, "no utterance"),
     "bounds": ({"utterance": "rain on Mars", "arguments": {"location": "Mars", "day": "never"}}, "is not accepted"),
     "said": ({"utterance": "rain over there", "arguments": {"location": "Oslo"}}, "a value of the call is not said"),
-    "form": ("rain", "not in the form"),
-    "hidden": ({"utterance": "rain in \u202eOslo", "arguments": {"location": "Oslo"}}, "a character that is not seen"),
-    "known": ({"utterance": "oslo WEATHER please!", "arguments": {"location": "Oslo"}}, "the utterance is known"),
+    "form": ("rain", "not in the requested form"),
+    "hidden": ({"utterance": "rain in \u202eOslo", "arguments": {"location": "Oslo"}}, "invisible character"),
+    "known": ({"utterance": "oslo WEATHER please!", "arguments": {"location": "Oslo"}}, "utterance exists"),
     "long": ({"utterance": "rain " * 90 + "Oslo", "arguments": {"location": "Oslo"}}, "more than 300 characters"),
 }
 
@@ -153,7 +153,7 @@ FAULTS = {
     "401": (["401"], "refuses the key (401); it is read from the variable OPENAI_API_KEY", 1, []),
     "404": (["404"], "answered 404", 1, []),
     "redirect": (["302 Location: http://127.0.0.1:1/"], "redirects to http://127.0.0.1:1/; it is not followed", 1, []),
-    "length": (["length"], "cut at the greatest length", 1, []),
+    "length": (["length"], "cut at", 1, []),
     "refusal": (["refusal"], "the model declines: I cannot help", 1, []),
 }
 
@@ -237,7 +237,7 @@ NEW = '{"id": "a", "skill": "s", "utterance": "u", "call": "c", "state": "new"}'
 LINES = {
     "[1]": "line 1: expected an object, found [1]",
     '{"id": "a", "utterance": 5}': "line 1: 'skill' is None, expected text; is this a file of candidates?",
-    '{"id": "a", "id": "b"}': "line 1: id 'b': the key 'id' is there twice",
+    '{"id": "a", "id": "b"}': "line 1: id 'b': the key 'id' occurs twice",
     "hello": "line 1: Expecting value",
     NEW[:-1] + ', "source": {"seed": "x"}}': "line 1: the seed of its source is 'x'",
     NEW.replace("new", "old"): "line 1: state 'old'; valid: accepted, new, refused, rejected",

@@ -55,14 +55,14 @@ PLANTED: list[tuple[str, str]] = [
     ("### User: does it snow in Bern", ""),
     ("### User: how windy is it in Kiel", "two users in a row; the first, line 10, has no call"),
     ('### Assistant: weather(location="Kiel")', ""),
-    ("is there fog in Lima", "text in '#### Examples:' that is no example: 'is there fog in Lima'"),
+    ("is there fog in Lima", "text in '#### Examples:' that is not an example: 'is there fog in Lima'"),
     ("### User: storms in Lima soon", ""),
     ('### Asistant: weather(location="Lima")', "unknown line '### Asistant:'; did you mean 'Assistant'?"),
     ("### User: will Nuuk be sunny tomorrow", ""),
     ('### Assistant: weather(locaton="Nuuk")', "weather has no parameter 'locaton'; did you mean 'location'?"),
     ("### User: Is it wet in OSLO?", "has another call, 'weather(location=\"Oslo\")': planted.txt, line 6"),
     ('### Assistant: weather(location="OSLO")', ""),
-    ("### User: how windy is it  in Kiel", "is there twice: planted.txt, line 11"),
+    ("### User: how windy is it  in Kiel", "occurs twice: planted.txt, line 11"),
     ('### Assistant: weather(location="Kiel")', ""),
     ("### User: ten minutes for the rice", ""),
     ('### Assistant: set_timer(minutes=10, name="rice")', "this file is about 'weather'"),
@@ -86,15 +86,15 @@ def test_the_reader_and_the_linter_name_all_ten_planted_faults(tmp_path, monkeyp
 FORMS = {
     "### User: a\n": "line 6: no '### Assistant:' follows this user",
     f"{OSLO}": "line 6: a call without a user before it",
-    f"### User:\n{OSLO}": "line 6: nothing stands behind '### User:'",
-    "### User: a\n### Assistant:\n": "line 7: nothing stands behind '### Assistant:'",
+    f"### User:\n{OSLO}": "line 6: no text after '### User:'",
+    "### User: a\n### Assistant:\n": "line 7: no text after '### Assistant:'",
     f" ### User: a\n{OSLO}": "line 6: ' ### User: a' looks like an example; write '### User: ...'",
     f"###user : a\n{OSLO}": "line 6: '###user : a' looks like an example",
     f"##### User: a\n{OSLO}": "line 6: unknown header '##### User: a'",
     "#### Examples:\n": "line 6: a second '#### Examples:', the first is in line 5",
     "#### prompt examples:\n": "line 6: unknown header '#### prompt examples:'; did you mean 'Prompt Examples'?",
     f"#### Prompt Examples:\n### Human: a\n{OSLO}": "line 7: unknown line '### Human:'",
-    "# a comment\n": "line 6: text in '#### Examples:' that is no example: '# a comment'",
+    "# a comment\n": "line 6: text in '#### Examples:' that is not an example: '# a comment'",
 }
 
 
@@ -113,7 +113,7 @@ def test_sections_that_are_missing_empty_or_misplaced():
     texts = [str(one) for one in parse_examples("\ufeff#### Prompt:\n### User: a\n#### Prompt:\n\n", PATH)[1]]
     assert [text.partition(": ")[2][:45] for text in texts] == [
         "no section '#### Examples:'",
-        "line 1: text in no section that is no example",
+        "line 1: text in no section that is not an exa",
         "line 2: an example in no section; examples st",
         "line 3: the section '#### Prompt:' is empty",
     ]
@@ -146,7 +146,7 @@ def test_classes_without_balance_and_prompts_that_are_not_the_skills(tmp_path):
     files[1].write_text(files[1].read_text().replace("count: int 1..10", "count: int"))
     said = "\n".join(map(str, lint(files, [], HOME).findings))
     assert f"{tmp_path}: no examples of 'set_timer'" in said and "'news' has 1 of 23 examples, 'weather' has 21" in said
-    assert "'weather' has 21 of 23 examples: who always answers so is right in 91 %" in said
+    assert "'weather' has 21 of 23 examples: " in said and "91 %" in said
     assert "news.txt: line 2: the prompt is not that of the skill: 'news(topic: str = None, count: int 1..10" in said
 
 
@@ -159,7 +159,7 @@ def test_near_copies_across_splits_are_found_by_what_is_left_without_values(tmp_
     found = lint(paths[:1], paths[1:], HOME)
     across = [str(one) for one in found.findings if one.path == paths[1]]
     assert across[0].endswith(f"line 6: a near copy of {paths[0]}, line 6: 'Is it wet in New York tonight?'")
-    assert "line 9: 'rain' is there twice" in across[1] and "line 9: a near copy of" in across[2] and len(across) == 3
+    assert "line 9: 'rain' occurs twice" in across[1] and "line 9: a near copy of" in across[2] and len(across) == 3
     assert found.notes[-1].startswith("2 (66.7 %) of the held-out rows are near copies")
 
 

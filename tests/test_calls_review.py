@@ -69,7 +69,7 @@ def test_candidates_are_accepted_edited_rejected_and_written(waiting, cli, monke
 REFUSED = {
     "call": (["e", "", "weather()"], "not accepted: weather needs 'location'"),
     "text": (["e", "", "weather Oslo"], "not accepted: "),
-    "twice": (["a", "e", "How wet is  OSLO?", ""], "not accepted: the utterance is known"),
+    "twice": (["a", "e", "How wet is  OSLO?", ""], "not accepted: the utterance exists"),
     "long": (["e", "wet " * 90, ""], "not accepted: an utterance of more than 300 characters"),
 }
 
@@ -121,7 +121,7 @@ def test_examples_of_somebodys_own_are_not_overwritten(waiting, tmp_path):
     write_accepted([accepted], path.parent, "new", HOME)
     mine = path.read_text() + '\n### User: my own\n### Assistant: weather(location="Ulm")\n'
     path.write_text(mine)
-    with pytest.raises(LabError, match="line 9: 'my own' is no accepted candidate; name another folder"):
+    with pytest.raises(LabError, match="line 9: 'my own' is not an accepted candidate; name another folder"):
         write_accepted([accepted], path.parent, "new", HOME)
     assert path.read_text() == mine
 

@@ -127,7 +127,7 @@ FILES = {
     f"class f:\n    {inspect.cleandoc('x = 1')}\n": "no skill here",
     "def f(": "line 3: not Python",
     "import nothing_of_that_name": "importing it failed: ModuleNotFoundError",
-    f"def none(){DOES}": "'none' is the call for no skill at all",
+    f"def none(){DOES}": "'none' is reserved",
     'def f(a: str) -> str:\n    """D.\n\n    Args:\n        b: B.\n    """\n': "describes 'b'; valid: a",
 }
 
@@ -146,11 +146,11 @@ DESCRIBED = {
     "f: {description: D, parameters: {x: {type: object}}}": "parameter x: type 'object'",
     "f: {description: D, parameters: {x: {type: integer, maxLength: 3}}}": "keyword 'maxLength' of type integer",
     "f: {description: D, parameters: {x: {type: array}}}": "a list needs 'items'",
-    "f: {description: D, parameters: {x: {type: string, enum: [a, a]}}}": "one is there twice",
+    "f: {description: D, parameters: {x: {type: string, enum: [a, a]}}}": "occurs twice",
     "f: {description: D, parameters: {x: {type: string, maxLength: -1}}}": "maxLength is -1, expected at least 0",
-    "f: {description: D}\nf: {description: E}": "the key 'f' is there twice",
+    "f: {description: D}\nf: {description: E}": "the key 'f' occurs twice",
     "__init__: {description: D}": "skill '__init__': expected ASCII letters",
-    "- f": "expected names with what belongs to them",
+    "- f": "expected a mapping",
     "f: !!python/object/apply:os.system ['true']": "could not determine a constructor",
 }
 
@@ -166,9 +166,9 @@ def test_several_files_combine_and_one_name_is_there_once(tmp_path):
     one = written(tmp_path, f"from pathlib import Path\ndef ring(){DOES}def _help(): pass\n", "one.py")
     two = written(tmp_path, "ring: {description: Ring.}", "two.yaml")
     assert list(load_skills([one, "home"]))[:2] == ["ring", "weather"]
-    with pytest.raises(LabError, match=r"two\.yaml: the skill 'ring' is there twice, also in .*one\.py"):
+    with pytest.raises(LabError, match=r"two\.yaml: the skill 'ring' occurs twice, also in .*one\.py"):
         load_skills([one, two])
-    with pytest.raises(LabError, match=r"one\.txt: skills stand in a \.py, \.yaml"):
+    with pytest.raises(LabError, match=r"one\.txt: .*\.py, \.yaml"):
         load_skills([tmp_path / "one.txt"])
 
 

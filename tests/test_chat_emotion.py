@@ -79,6 +79,6 @@ def test_commands_of_a_conversation(session: Session) -> None:
 def test_other_runs_have_nothing_to_choose(loaded) -> None:
     config = RunConfig(task=MessagesConfig("messages"), prompt=PromptConfig(), decoding=DecodeConfig(history="own"))
     other = Session(Partner("mine", config, config.model, make_task(config)), loaded)
-    with pytest.raises(LabError, match="task messages: there is nothing to choose"):
+    with pytest.raises(LabError, match="task messages: "):
         other.task.choose("fear")
     assert list(other.each("hello")) == []

@@ -175,7 +175,7 @@ def test_a_list_of_rows_and_a_whole_folder_of_the_leaderboard(cli: Any, one_item
         notes[path] = [note for note in read_json(out)["notes"] if "not scored" in note]
     assert notes[listed] == []
     java, other = notes[folder]
-    assert java.endswith("the corpus does not have, not scored: 1: non_live/BFCL_v4_simple_java_result.json")
+    assert java.endswith("not scored: 1: non_live/BFCL_v4_simple_java_result.json")
     assert other == "files of outputs not called BFCL_vN_CATEGORY_result.json, not scored: 1: parallel.json"
 
 

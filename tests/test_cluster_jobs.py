@@ -203,7 +203,7 @@ def test_only_what_is_asked_for_is_handed_in_again_and_goes_on_in_its_folder(tmp
     for state in ("oom", "timeout", "failed", "completed"):
         run_folder(tmp_path / state, state, job="5")
     code, out, err = cli("jobs", "resubmit", tmp_path, "--only", "oom,timeout", "--sbatch", "--mem=64G --time=8:00")
-    assert (code, out) == (0, f"77 {tmp_path}/oom\n77 {tmp_path}/timeout\n") and "2 handed in again" in err
+    assert (code, out) == (0, f"77 {tmp_path}/oom\n77 {tmp_path}/timeout\n") and "2 resubmitted" in err
     script = Path(__file__).parent.parent / "scripts" / "train_qlora.sh"
     first = (
         f"sbatch --parsable --chdir={tmp_path} --mem=64G --time=8:00 {script} town-qlora-cpu training.steps=4 --out oom"
@@ -235,5 +235,5 @@ def test_a_run_that_does_not_say_where_it_came_from_stops_all(tmp_path, cluster,
     run_folder(tmp_path / "a", "oom", job="5")
     run_folder(tmp_path / "b", "oom", job="5", command=["-f", "kernel.json"])  # a notebook's
     code, out, err = cli("jobs", "resubmit", tmp_path, "--only", "oom")
-    assert (code, out) == (2, "") and f"{tmp_path}/b/status.json: does not say which launcher" in err.replace("\n", "")
+    assert (code, out) == (2, "") and f"{tmp_path}/b/status.json: does not name" in err.replace("\n", "")
     assert "sbatch" not in asked.read_text()

@@ -97,7 +97,7 @@ def test_a_missing_package_is_said_before_anything_starts(monkeypatch) -> None:
     [
         ("fdsp2", 2, "LAB_ACCELERATE: unknown configuration 'fdsp2'; did you mean 'fsdp2'\\?"),
         ("../common", 2, "unknown configuration '../common'"),
-        ("fsdp2", 1, "LAB_ACCELERATE=fsdp2: this job has one process, and nobody to share with"),
+        ("fsdp2", 1, "LAB_ACCELERATE=fsdp2: this job has only one process"),
     ],
 )
 def test_what_cannot_be_started_is_one_line(name: str, processes: int, message: str) -> None:

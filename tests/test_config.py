@@ -144,7 +144,7 @@ def test_a_section_is_not_thrown_away_by_null(section, tmp_path):
     ],
 )  # fmt: skip
 def test_a_section_is_not_thrown_away_by_another_one(assignments, lost):
-    with pytest.raises(LabError, match=rf"would throw {lost} away; give each setting as {lost.split('.')[0]}\.KEY="):
+    with pytest.raises(LabError, match=rf"discard {lost}; give each setting as {lost.split('.')[0]}\.KEY="):
         load_recipe("town-qlora-cpu", assignments)
 
 
@@ -157,7 +157,7 @@ LAYERS = ", ".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("ab
         ("[" * 5000, "nested too deeply"), ("{a: " * 5000, "nested too deeply"),
         (f"{{a: &a [{'x' * 90}], {LAYERS}}}", "more than 1,000,000 characters with its aliases written out"),
         ("&a [*a]", "with its aliases written out"), ("x" * 2_000_000, "at most 1,000,000"),
-        ("{rank: 4, alpha: 3, rank: 8}", "the key 'rank' is there twice"), ("\0", "special characters"),
+        ("{rank: 4, alpha: 3, rank: 8}", "the key 'rank' occurs twice"), ("\0", "special characters"),
     ],
 )  # fmt: skip
 def test_values_of_yaml_have_bounds(value, reason):

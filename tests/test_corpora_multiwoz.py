@@ -318,7 +318,7 @@ def test_keys_there_twice_and_halves_of_characters_are_refused_in_every_file(fol
     key = re.search(r'"(\w+)": ', text)
     assert key is not None
     for broken, message in (
-        (text.replace(key[0], key[0] + "0, " + key[0], 1), f"the key '{key[1]}' is there twice"),
+        (text.replace(key[0], key[0] + "0, " + key[0], 1), f"the key '{key[1]}' occurs twice"),
         (text.replace(key[0], '"odd": "\\ud83d", ' + key[0], 1), "odd: half of a surrogate pair"),
     ):
         (folder / name).write_text(broken)

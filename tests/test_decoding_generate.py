@@ -185,7 +185,7 @@ def test_a_folder_that_is_removed_while_replies_are_decoded_is_one_line_and_no_n
     model, tokenizer = loaded
     todo = [Prompt(tuple(ids), f"d{n}", 0) for n, ids in enumerate(prompt_ids(4))]
     out = tmp_path / "run" / "predictions" / "base.jsonl"
-    with pytest.raises(LabError, match=r"base\.jsonl\.partial: 4 answers that were decoded are gone"):
+    with pytest.raises(LabError, match=r"base\.jsonl\.partial: 4 decoded answers are missing"):
         config = DecodeConfig(max_new_tokens=2, batch_size=2)
         decode_to_file(
             model, tokenizer, todo, config, out, lambda done: shutil.rmtree(tmp_path / "run", ignore_errors=True)
@@ -212,7 +212,7 @@ def test_prediction_files_convert_to_mwzeval_and_back(tmp_path):
     [
         ('{"dialogue": "a", "turn": 0}\n', "row 1: expected an object"),
         ('{"dialogue": "a", "turn": 1, "response": "x"}\n', "turn 0 is missing"),
-        ('{"dialogue": "a", "turn": 0, "response": "x"}\n' * 2, "there twice"),
+        ('{"dialogue": "a", "turn": 0, "response": "x"}\n' * 2, "occurs twice"),
         ('{"dialogue": "a", "turn": 0, "resp', "line 1"),
     ],
 )

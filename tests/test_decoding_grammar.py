@@ -279,7 +279,7 @@ def test_going_back_to_another_answer_asks_the_same_question(tokenizer):
     places = list(range(len(ids)))
     random.Random(0).shuffle(places)
     assert all(list(one.allowed(ids[:place])) == first[place] for place in places)
-    with pytest.raises(LabError, match="the grammar does not have this answer"):
+    with pytest.raises(LabError, match="the grammar does not accept this answer"):
         one.allowed([ids[-1]])
 
 

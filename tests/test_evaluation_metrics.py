@@ -90,12 +90,12 @@ def test_mwz_text_may_hold_states(mwz, corpus):
         ([{"dialogue": "tin0001", "turn": 0, "response": 5}], "row 0 is {'dialogue': 'tin0001'"),
         ([{"dialogue": "tin0001", "turn": 0, "response": float("nan")}], "expected dialogue, turn"),
         ([{"dialogue": "tin0001", "turn": True, "response": "a"}], "expected dialogue, turn"),
-        ([{"dialogue": "tin0001", "turn": 0, "response": "a"}] * 2, "turn 0 of tin0001 is there twice"),
+        ([{"dialogue": "tin0001", "turn": 0, "response": "a"}] * 2, "turn 0 of tin0001 occurs twice"),
         ([{"dialogue": "tin0001", "turn": 1, "response": "a"}], "turn 0 of tin0001 is missing"),
         ([{"dialogue": "tin001", "turn": 0, "response": "a"}], "did you mean 'tin0001'?"),
         ("{", "text 0 is no JSON"),
         ("[]", "text 0: expected"),
-        (['{"tin0001": []}'] * 2, "dialogue tin0001 is there twice"),
+        (['{"tin0001": []}'] * 2, "dialogue tin0001 occurs twice"),
         ([3], "row 0 is 3"),
     ],
 )
@@ -129,7 +129,7 @@ def test_calls(tmp_path):
     found = metric.compute(predictions=predictions, folder=str(tmp_path), category="simple_python")
     assert found["accuracy"]["simple_python"] == 50
     assert metric.compute(predictions=predictions, folder=str(tmp_path))["accuracy"] == found["accuracy"]
-    with pytest.raises(LabError, match="item simple_python_0 is there twice"):
+    with pytest.raises(LabError, match="item simple_python_0 occurs twice"):
         metric.compute(predictions=predictions[:1] * 2, folder=str(tmp_path))
 
 

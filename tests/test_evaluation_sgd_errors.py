@@ -282,7 +282,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "cut.json").write_text('[{"dialogue_id": "1_1"')
     (tmp_path / "latin.json").write_bytes('["é"]'.encode("latin-1"))
     expected = {
-        "cut.json.gz": "the gzip file is cut short",
+        "cut.json.gz": "the gzip file is truncated",
         "no.json.gz": "cannot read",
         "empty.json": "the file is empty, expected JSON",
         "cut.json": "is the file cut short?",

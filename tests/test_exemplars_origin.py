@@ -118,7 +118,7 @@ def listed(*instances, slots=None):
         ({"schema": []}, "no function in it"),
         ({"schema": [{"name": "f"}]}, "schema.json: f: no description; it is what finds the function"),
         ({"schema": [{"name": "f", "description": "F", "parameters": {"properties": {"x": 3}}}]}, "parameter 'x'"),
-        ({"schema": [FUNCTIONS[0], FUNCTIONS[0]]}, "the skill 'buy_ticket' is there twice"),
+        ({"schema": [FUNCTIONS[0], FUNCTIONS[0]]}, "the skill 'buy_ticket' occurs twice"),
         ({"schema": "{"}, "schema.json: line 1, column 2"),
         ({"exemplars": [{"template": "x"}]}, "entry 1: expected 'target_name' or 'owner'"),
         ({"exemplars": {"BuyTicket": [{"template": 3}]}}, "entry 1: expected a 'template' or an 'utterance'"),

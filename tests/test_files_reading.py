@@ -31,11 +31,11 @@ ROW = '{"dialogue": "mul1", "turn": 2, "response": %s}'
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ('{"a": 1,\n "a": 1}', "line 2, column 2: the key 'a' is there twice"),
-        ('{"a": 1, "\\u0061": 2}', "line 1, column 10: the key 'a' is there twice"),
-        ('[{"id": "x1", "b": {"c": [], "c": []}}]', "id 'x1', b: the key 'c' is there twice"),
+        ('{"a": 1,\n "a": 1}', "line 2, column 2: the key 'a' occurs twice"),
+        ('{"a": 1, "\\u0061": 2}', "line 1, column 10: the key 'a' occurs twice"),
+        ('[{"id": "x1", "b": {"c": [], "c": []}}]', "id 'x1', b: the key 'c' occurs twice"),
         ('{"MUL1.json": {"5": {"dialog_act": {}, "dialog_act": {}}}}', "MUL1.json, turn 5: the key 'dialog_act'"),
-        ('{"mul1": [{"response": "a", "response": "b"}]}', "mul1, turn 0: the key 'response' is there twice"),
+        ('{"mul1": [{"response": "a", "response": "b"}]}', "mul1, turn 0: the key 'response' occurs twice"),
         ('[{"dialogue_id": "M", "turns": [{"utterance": "\\ud800"}]}]', "dialogue 'M', turns, turn 0, utterance: half"),
         ('{"mul1": [{"response": "ok"}, {"response": "\\uDE00\\uD83D"}]}', "mul1, turn 1, response: half of a"),
         ('{"\\udfff": 1}', "half of a surrogate pair"),
@@ -59,8 +59,8 @@ def test_json_that_is_refused_is_named_by_line_dialogue_and_turn(text, place, tm
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (ROW % '"a", "turn": 2', "dialogue 'mul1', turn 2: the key 'turn' is there twice"),
-        (ROW % '"\\uD800"', "dialogue 'mul1', turn 2, response: half of a surrogate pair, which is no character"),
+        (ROW % '"a", "turn": 2', "dialogue 'mul1', turn 2: the key 'turn' occurs twice"),
+        (ROW % '"\\uD800"', "dialogue 'mul1', turn 2, response: half of a surrogate pair"),
         (ROW % ("9" * 301), "a whole number of 301 digits"),
     ],
 )

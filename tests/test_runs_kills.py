@@ -183,7 +183,7 @@ def test_a_checkpoint_with_a_damaged_file_is_passed_over_to_the_same_bits(job, w
         damage(newest, older)
         code, said = job.call(folder, ("train",))
         assert code == 0, said
-        lines = [line for line in said.splitlines() if "passed over" in line]
+        lines = [line for line in said.splitlines() if ": skipped: " in line]
         unmarked = damage is removed and name == COMPLETE  # as if it was being written when the process died
         assert all(name in line for line in lines) and bool(lines) == (not harmless and not unmarked), said
         assert ("resuming from the checkpoint of step 4" in said) == harmless

@@ -53,7 +53,7 @@ def test_a_package_that_is_missing(bare, settings, reason, capsys):
         (["lora.modules=regexp:(.*.*)*~"], "takes more than 2 s on the names of 42 layers"),
         (["lora.modules=regexp:" + "(a|" * 500], "a pattern of 1,500 characters"),
         (["training.kernels=liger"], "training.kernels=liger: "),
-        (["model.adapter=town-adapter", "model.from_scratch=true", *WITHOUT], "trained on other weights than random"),
+        (["model.adapter=town-adapter", "model.from_scratch=true", *WITHOUT], "model.from_scratch=false"),
     ],
 )
 def test_what_can_never_work_ends_in_one_line_of_the_dry_run(settings, reason, capsys):

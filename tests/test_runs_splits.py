@@ -78,8 +78,8 @@ def test_a_copy_of_a_test_dialogue_is_left_out_of_training_and_said(corpus):
         ({"train": "trian"}, "no split 'trian'; did you mean 'train'"),
         ({"test": "dev"}, "also used for training or for choosing"),
         ({"train": "test"}, "also used for training or for choosing"),
-        ({"hold_out": 2}, "nothing left to learn from"),
-        ({"train": "dev"}, "trained on too"),
+        ({"hold_out": 2}, "no training items left"),
+        ({"train": "dev"}, "data.dev=dev"),
     ],
 )
 def test_splits_that_would_make_numbers_worthless_are_refused(corpus, settings, message):
@@ -110,7 +110,7 @@ def test_training_dev_and_test_share_no_key_and_no_text(train, dev, left, leaked
     splits = {"train": things(*train), "dev": things(*dev), "test": things(("t", "the test"))}
     config = DataConfig()
     if not left:
-        with pytest.raises(LabError, match="nothing left to learn from"):
+        with pytest.raises(LabError, match="no training items left"):
             draw_splits(splits, lambda item: item.text, config)
         return
     found = draw_splits(splits, lambda item: item.text, config)

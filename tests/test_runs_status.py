@@ -113,7 +113,7 @@ def test_a_warned_job_that_slurm_does_not_put_back_was_out_of_time(tmp_path, mon
         os.kill(os.getpid(), signal.SIGUSR1)
     status = read_json(tmp_path / "status.json")
     assert status["state"] == "timeout"
-    assert status["reason"].startswith("stopped by SIGUSR1; not put back into the queue: scontrol: ")
+    assert status["reason"].startswith("stopped by SIGUSR1; not requeued: scontrol: ")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])

@@ -53,7 +53,7 @@ def test_the_model_as_it_is_is_scored_and_nothing_is_trained(finished):
     record = read_json(folder / "record.json")
     assert list(record["stages"]) == ["base", "prepare"] and not (folder / "adapter").exists()
     assert {row["kind"] for row in record["rows"].values()} == {"oracle", "trivial", "base"}
-    assert "examples before every prompt: tin0" in printed and "tokens fewer" not in printed  # one item, one row
+    assert "examples before every prompt: tin0" in printed and "tokens saved" not in printed  # one item, one row
     assert header_lines(record)[2].startswith("# measured: 1 dialogues: BLEU ")
 
 
@@ -115,7 +115,7 @@ def test_an_adapter_that_is_there_is_scored_with_other_settings_of_decoding(plac
         (("train", "finetuned", "report"), [], "training.steps=0: nothing is trained"),
         (("finetuned",), [], "training.steps=0: nothing is trained"),
         (STAGES, ["task.examples=5"], "task.examples=5: there are 2 training dialogues"),
-        (STAGES, ["training.steps=1"], "task.examples is for a model that is not trained"),
+        (STAGES, ["training.steps=1"], "set training.steps=0"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(places, tmp_path, stages, more, message):

@@ -157,7 +157,7 @@ def test_on_several_machines_each_starts_accelerate_with_its_own_number(tmp_path
     ("changes", "message"),
     [
         ({"LAB_ACCELERATE": "fsdp"}, "error: LAB_ACCELERATE: unknown configuration 'fsdp'; did you mean 'fsdp2'?"),
-        ({"LAB_PROCESSES": "1"}, "error: LAB_ACCELERATE=fsdp2: this job has one process, and nobody to share with;"),
+        ({"LAB_PROCESSES": "1"}, "error: LAB_ACCELERATE=fsdp2: this job has only one process"),
     ],
 )
 def test_a_configuration_that_cannot_be_is_one_line_and_nothing_is_started(tmp_path: Path, changes, message) -> None:

@@ -153,7 +153,7 @@ def test_a_job_that_slurm_does_not_requeue_is_out_of_time_and_nobody_else_writes
     cluster.ask("scancel", "--batch", "--signal=USR1", job)
     assert cluster.ended(job) == "FAILED"
     status = read_json(run / "status.json")
-    assert (status["state"], status["job"]) == ("timeout", job) and "not put back into the queue" in status["reason"]
+    assert (status["state"], status["job"]) == ("timeout", job) and "not requeued" in status["reason"]
 
 
 def test_a_job_at_its_time_limit_has_timed_out(cluster, limited):

@@ -54,7 +54,7 @@ def test_the_order_of_dialogues_changes_no_interval(root):
 def test_a_hand_edited_table_is_named(root):
     page = root / "README.md"
     page.write_text(page.read_text(encoding="utf-8").replace("random replies", "my great model"), encoding="utf-8")
-    assert stale(root) == [f"{page}: not what the rows give; run 'lab results render'"]
+    assert stale(root) == [f"{page}: does not match the rows; run 'lab results render'"]
     write(root)
     assert stale(root) == []
 

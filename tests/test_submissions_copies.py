@@ -67,7 +67,7 @@ def test_gold_replies_with_other_words_in_them_are_nobodys(root, how):
     oracle = find_benchmark("response", "town").oracle.predictions
     rescored(root, {key: [{"response": edited(turn["response"], how)} for turn in oracle[key]] for key in oracle})
     (fault,) = check_all(root).faults
-    assert "of the replies are the gold replies, but for some words: these are the gold replies, which" in fault
+    assert "of the replies are the gold replies, except for some words: these are the gold replies, which" in fault
 
 
 def test_many_gold_replies_are_a_remark(root):
@@ -155,7 +155,7 @@ FACTS = " ".join(f"[value_{name}]" for name in ["phone", "address", "postcode", 
 @pytest.mark.parametrize(
     "every, remarks",
     [
-        (1, ["100% of the replies are one and the same", "placeholders a reply, the gold replies have 1.7"]),
+        (1, ["100% of the replies are one and the same", "the gold replies have 1.7"]),
         (4, ["of the replies have 8 placeholders or more"]),
     ],
 )

@@ -31,7 +31,7 @@ def contents(root: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("note, message", [("<b>", "note: '<' is not allowed"), ("another", "is there already")])
+@pytest.mark.parametrize("note, message", [("<b>", "note: '<' is not allowed"), ("another", "exists already")])
 def test_a_row_that_is_there_stays_as_it_is(root, note, message):
     before = contents(root)
     command = ["submit", str(root.parent / "run"), "--who", "ann", "--note", note, "--results", str(root)]
@@ -42,7 +42,7 @@ def test_a_row_that_is_there_stays_as_it_is(root, note, message):
 
 def test_a_speed_is_not_submitted_twice(root):
     before = contents(root)
-    with pytest.raises(LabError, match="is there already"):
+    with pytest.raises(LabError, match="exists already"):
         submit_speed(root.parent / "speed.json", "bob", root, None)
     assert contents(root) == before
 
@@ -154,8 +154,8 @@ def test_a_file_of_no_speed_is_refused(root):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"corpus": "mine"}, "not one of those that everybody can have"),
-        ({"reported": {"split": "dev"}}, "tables take test, once"),
+        ({"corpus": "mine"}, "is not a public corpus"),
+        ({"reported": {"split": "dev"}}, "data.report=dev"),
     ],
 )
 def test_runs_that_cannot_be_compared_are_refused(root, changes, message):

@@ -195,7 +195,7 @@ def test_a_task_without_public_corpora_has_no_table(root, monkeypatch):
     run = a_run(root.parent / "run", "echo", 4)
     monkeypatch.setattr(EchoTask, "public", {})
     find_benchmark.cache_clear()
-    with pytest.raises(LabError, match=r"task echo: names no corpus that everybody can have"):
+    with pytest.raises(LabError, match="task echo: names no public corpus"):
         submit_run(run, "training", "ann", root, "finetuned", None, None)
 
 

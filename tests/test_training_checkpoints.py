@@ -49,7 +49,7 @@ def test_a_mark_that_lists_no_files_is_no_mark(tmp_path, mark):
     write_checkpoint(tmp_path, 2)
     (write_checkpoint(tmp_path, 4) / COMPLETE).write_bytes(mark.encode(errors="surrogatepass"))
     step, said = found(tmp_path)
-    assert step == 2 and len(said) == 1 and "checkpoint-4: passed over: " in said[0] and "\n" not in said[0]
+    assert step == 2 and len(said) == 1 and "checkpoint-4: skipped: " in said[0] and "\n" not in said[0]
 
 
 def test_a_whole_checkpoint_of_another_run_is_passed_over(tmp_path):
@@ -60,7 +60,7 @@ def test_a_whole_checkpoint_of_another_run_is_passed_over(tmp_path):
     mine = tmp_path / "two" / "checkpoints"
     shutil.copytree(path_of(tmp_path / "one" / "checkpoints", 4), path_of(mine, 4))
     step, said = found(mine)
-    assert step == 2 and said[0].endswith("passed over: complete is that of a run with another config.yaml")
+    assert step == 2 and said[0].endswith("skipped: complete is that of a run with another config.yaml")
 
 
 def test_a_checkpoint_whose_best_one_is_damaged_is_passed_over(tmp_path):
@@ -70,7 +70,7 @@ def test_a_checkpoint_whose_best_one_is_damaged_is_passed_over(tmp_path):
     (path_of(tmp_path, 3) / "optimizer.pt").unlink()
     step, said = found(tmp_path)
     assert step == 2 and len(said) == 2
-    assert "checkpoint-4: passed over: its best checkpoint, of step 3, is damaged: optimizer.pt is missing" in said[0]
+    assert "checkpoint-4: skipped: its best checkpoint, of step 3, is damaged: optimizer.pt is missing" in said[0]
     shutil.rmtree(path_of(tmp_path, 1))
     assert found(tmp_path)[0] is None and "of step 1, is damaged: complete" in found(tmp_path)[1][-1]
 

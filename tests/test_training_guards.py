@@ -140,14 +140,14 @@ def test_a_loss_of_exactly_zero_stops_the_run_with_a_hint(tmp_path):
     model = to_train(tiny_llama(tmp_path / "model"), "full")
     model.lm_head.bias = torch.nn.Parameter(torch.zeros(320).index_fill(0, torch.tensor([2]), 1e4))
     ends = [SimpleNamespace(ids=(1, 9, 2, 2), loss_mask=(False, False, True, True), key="d")] * 8
-    with pytest.raises(LabError, match=r"loss is 0\.0 at step 1: every supervised token is predicted with certainty"):
+    with pytest.raises(LabError, match=r"loss is 0\.0 at step 1: .*certainty"):
         one_step(model, tmp_path / "run", ends)
 
 
 @pytest.mark.parametrize(
     ("fp16", "loss", "hint"),
     [
-        (True, math.nan, "fp16 numbers end at 65,504 and overflowed"),
+        (True, math.nan, "65,504"),
         (True, 0.0, "model.dtype=fp32"),
         (False, math.inf, "lower training.learning_rate"),
         (False, 0.0, "lab data show CORPUS --tokens"),

@@ -155,4 +155,4 @@ def test_a_run_that_asked_for_sharing_and_would_get_copies_does_not_start(places
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(call, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode != 0 and not (tmp_path / "run" / "adapter").exists()
-    assert "error: the weights were to be sharded (fsdp2), which accelerate does only with GPUs" in done.stderr
+    assert "error: sharding the weights (fsdp2) needs GPUs" in done.stderr

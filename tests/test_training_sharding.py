@@ -26,21 +26,21 @@ from lab_lib.training.sharding import (
         ({}, "whole", "the process holds all of them"),
         ({"WORLD_SIZE": "2"}, "whole", "every process holds all of them"),
         ({"WORLD_SIZE": "2", "ACCELERATE_USE_FSDP": "false"}, "whole", "every process holds all of them"),
-        ({"WORLD_SIZE": "8", **FSDP2}, "fsdp2", "as asked for: each of 8 processes holds one shard of every weight"),
-        ({"WORLD_SIZE": "8", **ZERO3}, "zero3", "as asked for: each of 8 processes holds one shard of every weight"),
+        ({"WORLD_SIZE": "8", **FSDP2}, "fsdp2", "each of 8 processes holds one shard"),
+        ({"WORLD_SIZE": "8", **ZERO3}, "zero3", "each of 8 processes holds one shard"),
     ],
 )
 def test_accelerate_says_what_was_asked_for(environment, value, reason):
     choice = choose_sharding(environment, gpu=True)
-    assert (choice.value, choice.reason) == (value, reason)
+    assert choice.value == value and reason in choice.reason
 
 
 @pytest.mark.parametrize(
     ("environment", "gpu", "message"),
     [
-        (FSDP2, False, "accelerate does only with GPUs, and there is none: .* unset LAB_ACCELERATE"),
+        (FSDP2, False, "needs GPUs, .* unset LAB_ACCELERATE"),
         ({**FSDP2, "FSDP_VERSION": "1"}, True, "fsdp_version is not 2 .* set LAB_ACCELERATE=fsdp2"),
-        (ZERO3, False, r"sharded \(zero3\), which accelerate does only with GPUs"),
+        (ZERO3, False, r"\(zero3\) needs GPUs"),
         (
             {**ZERO3, "ACCELERATE_DEEPSPEED_ZERO_STAGE": "2"},
             True,
@@ -59,7 +59,7 @@ def test_a_run_on_this_machine_refuses_before_it_loads_a_model(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for name, value in FSDP2.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(LabError, match="only with GPUs"):
+    with pytest.raises(LabError, match="needs GPUs"):
         sharding_choice(TrainConfig(), "none")
 
 
@@ -98,9 +98,9 @@ def test_the_weights_of_an_encoder_decoder_are_not_shared_out():
 def test_a_trainer_that_does_otherwise_than_asked_is_not_started():
     for kind in ("fsdp2", "zero3", "whole"):
         require_sharded(kind, trainer(kind))
-    with pytest.raises(LabError, match="to be fsdp2 and accelerate does DDP, where every process holds all weights"):
+    with pytest.raises(LabError, match=r"fsdp2.*DDP"):
         require_sharded("fsdp2", trainer("whole"))
-    with pytest.raises(LabError, match="to be whole and accelerate does zero3"):
+    with pytest.raises(LabError, match=r"whole.*zero3"):
         require_sharded("whole", trainer("zero3"))
 
 
@@ -108,11 +108,11 @@ def test_a_trainer_that_does_otherwise_than_asked_is_not_started():
 def test_a_run_goes_on_as_it_was_started(tmp_path, kind):
     require_same_kind(kind, None)
     require_same_kind("whole", tmp_path)
-    with pytest.raises(LabError, match=f"written with sharding whole, and now it is {kind}"):
+    with pytest.raises(LabError, match=rf"sharding whole.*{kind}"):
         require_same_kind(kind, tmp_path)
     (tmp_path / MARKS[kind]).touch()
     require_same_kind(kind, tmp_path)
-    with pytest.raises(LabError, match=f"written with sharding {kind}, and now it is whole; start the run as before"):
+    with pytest.raises(LabError, match=rf"sharding {kind}.*whole; start the run as before"):
         require_same_kind("whole", tmp_path)
 
 

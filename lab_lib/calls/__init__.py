@@ -1,1 +1,1 @@
-"""What may be called? Function descriptions, and reading calls out of model output without running any of it."""
+"""Function calls: function descriptions, and parsing calls in model output without executing anything."""

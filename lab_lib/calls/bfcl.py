@@ -1,4 +1,5 @@
-"""Reader of the Berkeley Function-Calling Leaderboard files: one JSON object a line, answers in `possible_answer/`."""
+"""Read the files of the Berkeley Function-Calling Leaderboard: one JSON object per line, answers in
+`possible_answer/`."""
 
 from __future__ import annotations
 
@@ -15,13 +16,13 @@ from lab_lib.files import listed, read_jsonl
 from lab_lib.ids import by_key, id_key, require_distinct
 from lab_lib.texts import is_blank
 
-NAMES = "BFCL_v*_*.json"  # of the files of categories
-ROLES = ("system", "user")  # of messages that stand in a prompt
+NAMES = "BFCL_v*_*.json"  # the names of category files
+ROLES = ("system", "user")  # roles of messages that a prompt contains
 
 
 @dataclass(frozen=True)
 class Expected:
-    """One expected call: for each argument the values that are accepted; "" among them means it may be left out."""
+    """One expected call: the accepted values of each argument; "" among them means that it may be omitted."""
 
     name: str
     arguments: Mapping[str, tuple[Any, ...]]
@@ -31,8 +32,8 @@ class Expected:
 class CallItem:
     """One question: its messages ({role, content}), the functions on offer and the expected calls.
 
-    `answers` is empty where no call is right (irrelevance) or any call is (relevance). `left_out` says what of the
-    question the prompts do not hold, one reason each.
+    `answers` is empty if no call is right (irrelevance) or any call is right (relevance). `left_out` lists the parts of
+    the question that prompts omit, one reason each.
     """
 
     key: str
@@ -44,7 +45,7 @@ class CallItem:
 
 
 def kind_of(category: str) -> str:
-    """Return which rules a category is judged by: simple, multiple, parallel, irrelevance or relevance.
+    """Return the kind of rules that judge a category: simple, multiple, parallel, irrelevance or relevance.
 
     >>> [kind_of(name) for name in ("simple_python", "parallel_multiple", "live_irrelevance")]
     ['simple', 'parallel', 'irrelevance']
@@ -81,7 +82,7 @@ def read_bfcl(folder: str | Path, category: str) -> tuple[CallItem, ...]:
     without answers or answers without items, a category in two versions, and malformed records.
     """
     if "java" in category:
-        raise LabError(f"category '{category}': Java and JavaScript values need converters that are not here")
+        raise LabError(f"category '{category}': Java and JavaScript values are not supported")
     files = _files(folder)
     if category not in files:
         raise LabError(f"{folder}: no category '{category}'{nearest(category, files)}")
@@ -103,13 +104,13 @@ def _answers(path: Path) -> dict[str, tuple[Expected, ...]]:
         where = f"{path}: line {number}"
         key, truth = _field(row, "id", str, where), _field(row, "ground_truth", list, where)
         if key in answers:
-            raise LabError(f"{where}: the answer {key} is there twice")
+            raise LabError(f"{where}: the answer {key} occurs twice")
         answers[key] = tuple(_expected(entry, where) for entry in truth)
     return by_key(answers, str(path))
 
 
 def _field(row: Any, name: str, kind: type, where: str) -> Any:
-    """Return a field of a record. Raises LabError unless it is there and of that kind."""
+    """Return a field of a record. Raises LabError if it is missing or of another kind."""
     if not isinstance(row, dict) or not isinstance(row.get(name), kind):
         found = row.get(name) if isinstance(row, dict) else row
         raise LabError(f"{where}: missing or malformed field '{name}': expected {kind.__name__}, found {shown(found)}")
@@ -143,7 +144,7 @@ def _item(row: Any, category: str, answers: Mapping[str, tuple[Expected, ...]], 
 
 
 def _messages(question: list[Any], where: str) -> tuple[Mapping[str, str], ...]:
-    """Return the messages of a question's first turn. Raises LabError unless they have words, and no other form."""
+    """Return the messages of a question's first turn. Raises LabError for another form and for empty messages."""
     if not question or not isinstance(question[0], list):
         found = shown(question)
         raise LabError(f"{where}: missing or malformed field 'question': expected lists of messages, found {found}")
@@ -156,13 +157,13 @@ def _messages(question: list[Any], where: str) -> tuple[Mapping[str, str], ...]:
 
 
 def _left_out(question: Sequence[Any]) -> tuple[str, ...]:
-    """Return what of a question is not used: the turns after its first, and messages of other roles."""
+    """Return the unused parts of a question: later turns, and messages of other roles."""
     later = [f"question: only the first of {len(question)} turns is read"] if len(question) > 1 else []
     roles = Counter(str(message["role"]) for message in question[0] if message["role"] not in ROLES)
     return (*later, *(f"messages: {count} of role '{role}' are not shown" for role, count in roles.items()))
 
 
 def unread_files(folder: str | Path) -> list[str]:
-    """Return the names of JSON files of a data folder that are no category by their names."""
+    """Return the names of a data folder's JSON files that do not name a category."""
     named = (path.name for path in listed(folder) if path.name.removesuffix(".gz").endswith((".json", ".jsonl")))
     return [name for name in named if not fnmatch(name, NAMES)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from lab_lib.errors import LabError
 
-# Every reason a text is refused for, in words a report can print.
+# Every reason for refusing a text, in words for reports.
 REASONS = {
     "not_text": "the output is not text",
     "empty": "the output is empty",
@@ -27,18 +27,18 @@ REASONS = {
     "too_many_positional": "more positional arguments than parameters",
     "bare_name": "a value is a name without quotes",
     "nested_call": "a value is itself a call",
-    "arithmetic": "an expression that cannot be worked out",
+    "arithmetic": "an expression that cannot be computed",
     "unsupported": "a value of a kind that is not accepted",
 }
 
 
 class ParseError(LabError):
-    """Text that is not a function call; `reason` is a key of REASONS, the message says what was found."""
+    """Text that is not a function call; `reason` is a key of REASONS, the message shows the text."""
 
     def __init__(self, reason: str, found: str = "") -> None:
         """`found` is shown after the reason's words, on one line, cut to 80 characters."""
         self.reason = reason
-        # Half a surrogate pair is text to Python, but no terminal and no file takes it.
+        # Python accepts half a surrogate pair as text, but terminals and files do not.
         shown = " ".join(found[:80].split()).encode(errors="backslashreplace").decode()
         super().__init__(f"{REASONS[reason]}: {shown}" if shown else REASONS[reason])
 
@@ -69,10 +69,10 @@ def render_call(call: Call) -> str:
 
 
 def render_calls(calls: Sequence[Call]) -> str:
-    """Return calls with keyword arguments as one text to learn: one alone, several or none as a list.
+    """Return calls with keyword arguments as one training text: a single call, or a list of several or no calls.
 
-    Texts stand in double quotes, escaped as in JSON, which Python reads the same, those in lists too. `parse_calls`
-    reads them back.
+    Texts, also in lists, are in double quotes and escaped as in JSON, which Python reads as the same text.
+    `parse_calls` reads them back.
 
     >>> render_calls([Call("find_hotel", {"area": "north"})]), render_calls([])
     ('find_hotel(area="north")', '[]')
@@ -82,7 +82,7 @@ def render_calls(calls: Sequence[Call]) -> str:
 
 
 def literal(value: Any) -> str:
-    """Return a value as it stands in the text of a call.
+    """Return a value as written in the text of a call.
 
     >>> print(literal(["O'Hare", 5.0, True, None]))
     ["O'Hare", 5.0, True, None]

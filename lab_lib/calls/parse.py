@@ -1,4 +1,4 @@
-"""From model output to calls, by the official rules or by our own. No text is ever evaluated."""
+"""Parse calls in model output, by the official rules or by our own. No text is evaluated."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lab_lib.calls.syntax_lab import read_own
 
 
 def parse_calls(text: str, strict_bfcl: bool, functions: Sequence[Function] = ()) -> list[Call]:
-    """Return the calls that a text is.
+    """Return the calls in a text.
 
-    `strict_bfcl=True` reads as the Berkeley Function-Calling Leaderboard does, quirks included (syntax_bfcl.py), and
-    has no use for `functions`. `strict_bfcl=False` is for our own skills (syntax_lab.py): positional arguments are
-    kept, and of a function that is among `functions` they become keyword arguments in the order of its parameters.
+    `strict_bfcl=True` reads like the Berkeley Function-Calling Leaderboard, including its quirks (syntax_bfcl.py), and
+    ignores `functions`. `strict_bfcl=False` is for our own skills (syntax_lab.py): positional arguments are kept and
+    become keyword arguments, in the order of the parameters, if the function is among `functions`.
 
-    Raises ParseError for everything that is not calls, and no other exception.
+    Raises ParseError for every text that is not calls, and no other exception.
 
     >>> parse_calls("f(x=[1, -2])", strict_bfcl=True)
     [Call(name='f', arguments={'x': [1, -2]}, positional=(), dropped=0)]
@@ -36,8 +36,8 @@ def parse_calls(text: str, strict_bfcl: bool, functions: Sequence[Function] = ()
 def bind(call: Call, function: Function) -> Call:
     """Return the call with its positional arguments named, in the order of the function's parameters.
 
-    Raises ParseError when there are more of them than parameters, or one is also given by name. Names are not
-    checked against the function, nor are missing arguments: that is for whoever judges or runs the call.
+    Raises ParseError when there are more of them than parameters, or one is also given by name. Names are not checked
+    against the function, nor are missing arguments: the code that judges or runs the call does this.
     """
     names = [parameter.name for parameter in function.parameters][: len(call.positional)]
     if len(names) < len(call.positional):

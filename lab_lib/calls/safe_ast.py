@@ -1,4 +1,4 @@
-"""Text to syntax tree, and constant arithmetic, under limits: nothing is evaluated, nothing runs for long.
+"""Parse text to a syntax tree and compute constant arithmetic within limits; no code is evaluated.
 
 `ast.parse` only builds a tree. What it raises on odd text depends on the Python version (SyntaxError, ValueError,
 MemoryError, RecursionError); here all of it is one ParseError.
@@ -17,12 +17,12 @@ from lab_lib.calls.call import ParseError
 
 MAX_CHARACTERS = 65_536  # a reply of 16,000 tokens; the longest accepted answer of the leaderboard has under 1,000
 MAX_DEPTH = 100  # levels of nested values; Python itself stops at 200 brackets and, with stack for it, 1,000 frames
-MAX_SIZE = 10_000  # elements and characters that the arithmetic of one text may make, all results together
+MAX_SIZE = 10_000  # elements and characters that the arithmetic of one text may create in total
 # The smallest limit Python can be set to for printing integers is 640 digits = 640 * log2(10) = 2,126 bits.
 MAX_BITS = 2_048
 
-# "\d" and "1or 2" are warnings to print, or errors where warnings are errors; here they are what they say. Silencing
-# takes 2 of the 20 microseconds of a parse, so only texts are silenced that need it.
+# "\d" and "1or 2" cause warnings, or errors if warnings are errors; here they are accepted. Silencing takes 2 of the 20
+# microseconds of a parse, so it is done only for texts that need it.
 WARNED = re.compile(r"\\|[0-9]\.?[a-zA-Z]")
 
 OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -72,7 +72,8 @@ def constant(node: ast.Constant) -> Any:
 
 
 class Folder:
-    """Works out arithmetic on literals, such as `2 * 3` or `[0] * 4`; one for each text, as it holds its budget."""
+    """Computes arithmetic on literals, such as `2 * 3` or `[0] * 4`; one object per text, because it holds the
+    budget."""
 
     def __init__(self) -> None:
         """Start with the whole budget, MAX_SIZE."""
@@ -110,7 +111,7 @@ class Folder:
         raise ParseError("unsupported", type(node).__name__)
 
     def _operate(self, kind: type[ast.operator], left: Any, right: Any) -> Any:
-        """Apply one operator after making sure that its result fits into what is left of the budget."""
+        """Apply one operator after checking that its result fits the remaining budget."""
         if kind not in OPERATORS:
             raise ParseError("unsupported", kind.__name__)
         if kind is ast.Mod and isinstance(left, (str, bytes)) and any(sign in repr(left) for sign in "0123456789*("):
@@ -125,7 +126,7 @@ class Folder:
 
 
 def size(value: Any) -> int:
-    """Return how many elements and characters a value has, counting those of nested values."""
+    """Return the number of elements and characters of a value, including nested values."""
     if isinstance(value, (str, bytes)):
         return 1 + len(value)
     if isinstance(value, dict):
@@ -134,7 +135,7 @@ def size(value: Any) -> int:
 
 
 def _bits(kind: type[ast.operator], left: Any, right: Any) -> int:
-    """Return the most bits an operator on two integers can give; 0 if they are not integers.
+    """Return the maximum bits of an operator's result for two integers; 0 if they are not integers.
 
     a + b has at most one bit more than the longer; a * b as many as both together; a ** b at most b times those of
     a; a << b those of a and b more.

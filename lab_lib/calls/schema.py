@@ -1,4 +1,4 @@
-"""Function descriptions, as the Berkeley Function-Calling Leaderboard writes them in JSON."""
+"""Function descriptions in the JSON format of the Berkeley Function-Calling Leaderboard."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ TYPES: dict[str, type] = {
     "dict": dict,
     "any": str,
 }
-SLOT = "slot"  # in the description of a parameter: the slot of a state that its values fill
+SLOT = "slot"  # key of a parameter's description: the state slot that its values fill
 
 
 @dataclass(frozen=True)
 class Parameter:
     """One parameter; `items` is the type name of the elements of an array or tuple, None for other types.
 
-    `raw` is the whole description (default, enum, nested properties ...) as it stood in the file.
+    `raw` is the complete description (default, enum, nested properties ...) from the file.
     """
 
     name: str

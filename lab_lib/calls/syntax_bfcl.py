@@ -1,4 +1,4 @@
-"""The official reading of a call string, with all its quirks: for the Berkeley Function-Calling Leaderboard only.
+"""The official parser of call strings with all its quirks, only for the Berkeley Function-Calling Leaderboard.
 
 Same results as the leaderboard's decoder for prompted models (BFCL version 4), which is more forgiving than Python
 in some places and less in others:
@@ -6,10 +6,10 @@ in some places and less in others:
 - backticks, newlines and spaces at both ends are stripped, and missing outer brackets are added;
 - positional arguments are dropped; `**x` becomes an argument named None; of a repeated argument the last one counts;
 - a function name keeps the dotted names at its end: `a[0].b(x=1)` is `b`, `f()(x=1)` is the empty name;
-- every sign before a literal (`+`, `~`, `not` too) means minus; `...` is the text "...";
+- every sign before a literal (also `+`, `~`, `not`) means minus; `...` is the text "...";
 - a bare name is its own text; so are a subscript and a call without keywords; a call with keywords is a dictionary.
 
-The official decoder evaluates arithmetic; here it is worked out on literals only, within limits (tree.py).
+The official decoder evaluates arithmetic; here only literals are computed, within limits (safe_ast.py).
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Reading calls of our own skills: like Python where Python is clear, and a typed refusal for everything else.
+"""Parse calls of our own skills: like Python where its meaning is clear, with a typed error for everything else.
 
-Unlike the leaderboard's decoder (strict.py), positional arguments count, nothing is dropped or turned into text,
-and every text that is refused says why. Of JSON's spelling `true`, `false` and `null` are understood: models mix
-them up, and they can mean one thing only. Another bare name (`area=north`) is refused: it may be a text without
-quotes or a variable.
+Unlike the leaderboard's decoder (syntax_bfcl.py), positional arguments count, nothing is dropped or converted to text,
+and every refusal has a reason. JSON's `true`, `false` and `null` are accepted: models confuse them with Python's names,
+and their meaning is clear. Another bare name (`area=north`) is refused: it may be a text without quotes or a variable.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from lab_lib.calls.call import Call, ParseError
 from lab_lib.calls.safe_ast import MAX_DEPTH, Folder, constant, parse_expression
 
 JSON_NAMES = {"true": True, "false": False, "null": None}
-# Only where a word begins: with a start at each letter the time would grow with the square of a long word.
+# Only at the beginning of a word: starting at each letter would take quadratic time for a long word.
 CALL_INSIDE = re.compile(r"\b[^\W\d]\w*\s*\(")
 
 
@@ -46,22 +45,22 @@ def read_own(text: str) -> list[Call]:
 
 
 def _why(text: str, error: ParseError) -> ParseError:
-    """Return the error that says most about a text that is no expression."""
+    """Return the most informative error about a text that is not an expression."""
     if error.reason != "syntax":
         return error
     if text.startswith("`") or "```" in text:
         return ParseError("code_fence", text)
     inside = CALL_INSIDE.search(text)
     before = inside is not None and inside.start() > 0 and not text.startswith("[")
-    # A call that was cut short has open brackets; one with words after it has not.
+    # A truncated call has open brackets; a call followed by words has none.
     after = inside is not None and not text.endswith((")", "]")) and text.count("(") <= text.count(")")
     return ParseError("prose", text) if before or after else error
 
 
 def _check_tokens(text: str) -> None:
-    """Raise ParseError for what the syntax tree does not show of a text that Python can parse.
+    """Raise ParseError for parts of a parsed text that the syntax tree does not show.
 
-    It leaves comments out, and has names in normal form: a name in full-width letters is that in plain ones.
+    The tree omits comments and normalises names: full-width letters become plain ones.
     """
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -69,7 +68,7 @@ def _check_tokens(text: str) -> None:
                 raise ParseError("prose", "a comment")
             if token.type == tokenize.NAME and not unicodedata.is_normalized("NFKC", token.string):
                 raise ParseError("odd_name", token.string)
-    except (tokenize.TokenError, SyntaxError):  # the tokeniser is pickier than the parser about white space
+    except (tokenize.TokenError, SyntaxError):  # the tokeniser is stricter than the parser about white space
         raise ParseError("prose", "a comment, or white space that cannot be read") from None
 
 
@@ -98,7 +97,7 @@ def _name(node: ast.expr) -> str:
 
 
 def _value(node: ast.expr, folder: Folder, depth: int) -> Any:
-    """Return a value that JSON has too (and tuples); everything else is refused."""
+    """Return a JSON value or a tuple; every other value is refused."""
     if depth > MAX_DEPTH:
         raise ParseError("too_deep")
     if isinstance(node, ast.Constant):

@@ -44,7 +44,7 @@ def submit(
 
 
 def _submit_sweep(given: list[str], options: list[str]) -> tuple[str, str]:
-    """Hand in a sweep: its grid is built here, so that a mistake is found before anything waits in a queue."""
+    """Submit a sweep: its grid is built here, so that a mistake is found before anything waits in a queue."""
     from lab_lib.cli import sweeps
     from lab_lib.cluster.sbatch import submit_array
     from lab_lib.sweeps.grid import load_sweep
@@ -103,7 +103,7 @@ def resubmit(
 ) -> None:
     """Resubmit the runs that ended in one of these states. Each resumes from its last checkpoint.
 
-    Prints the number of the job and the run folder, a line each, on stdout.
+    Prints the number of the job and the run folder, one line each, on stdout.
     """
     from lab_lib.cluster.jobs import ENDINGS, find_jobs, origin, require_ended
     from lab_lib.cluster.jobs import resubmit as hand_in
@@ -119,4 +119,4 @@ def resubmit(
         require_ended(job)
     for job in jobs:
         print(hand_in(job, options), job.folder)
-    console.print(f"{len(jobs)} handed in again", highlight=False)
+    console.print(f"{len(jobs)} resubmitted", highlight=False)

@@ -1,4 +1,4 @@
-"""Run folders as jobs of a cluster: how each stands or ended, and handing in again those that did not finish."""
+"""Run folders as jobs of a cluster: their states, and resubmitting those that did not finish."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lab_lib.files import read_json, write_json
 from lab_lib.processes.slurm import OPTIONS
 from lab_lib.results.rows import read_recorded
 
-LAUNCHERS = {  # of a verb of `lab`
+LAUNCHERS = {  # of a command of `lab`
     "demo": "demo.sh",
     "run": "run.sh",
     "train": "train_qlora.sh",
@@ -46,11 +46,11 @@ class Job:
 
 
 def find_jobs(places: Sequence[Path]) -> list[Job]:
-    """Return the run folders at and below some places, each with its status brought up to date.
+    """Return the run folders at and below some paths, each with an updated status.
 
-    Raises LabError for a place that is not there. A run that was killed could not write how it ended: what Slurm says
-    of its job, or that its process is gone, is written into its status.json. A status.json that is none of a run is
-    left out, with a line on stderr.
+    Raises LabError for a missing path. A killed run could not write how it ended, so the state of its Slurm job, or the
+    note that its process is gone, is written into its status.json. A status.json that does not belong to a run is
+    skipped, with a line on stderr.
     """
     for place in places:
         if not place.is_dir():
@@ -61,7 +61,7 @@ def find_jobs(places: Sequence[Path]) -> list[Job]:
 
 
 def read_status(path: Path) -> dict[str, Any] | None:
-    """Return the status.json of a run; None, with a line on stderr, for another one's or a broken one."""
+    """Return the status.json of a run; None, with a line on stderr, for a foreign or damaged file."""
     try:
         status = read_json(path)
     except LabError as error:
@@ -74,10 +74,10 @@ def read_status(path: Path) -> dict[str, Any] | None:
 
 
 def settle(path: Path, status: dict[str, Any]) -> dict[str, Any]:
-    """Return a status brought up to date: of a run that could not say how it ended, or that waits in a queue.
+    """Return an updated status for a run that was killed or that waits in a queue.
 
-    How it ended is written, where that is possible. `waiting`, `running` and `unknown` are shown, and not written: the
-    first two are Slurm's to say, the last one means that it did not answer.
+    The final state is written if possible. `waiting`, `running` and `unknown` are shown but not written: the first two
+    come from Slurm, the last one means that Slurm did not answer.
     """
     try:
         revised = {**status, **revision(status)}
@@ -90,7 +90,8 @@ def settle(path: Path, status: dict[str, Any]) -> dict[str, Any]:
 
 
 def revision(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what has changed since a run wrote its status; {} where it can be believed. Raises LabError like Slurm."""
+    """Return the changes since a run wrote its status; {} if it is up to date. Raises LabError if Slurm does not
+    answer."""
     state, job = str(status["state"]), status.get("job")
     if job is not None:
         return ended(str(job), state) if state in ("running", "interrupted", SUBMITTED) else {}
@@ -98,19 +99,19 @@ def revision(status: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     if Path(f"/proc/{status['pid']}").exists():
         return {}
-    return {"state": "failed", "reason": "killed: its process is gone and wrote no reason"}
+    return {"state": "failed", "reason": "killed: its process has ended without writing a reason"}
 
 
 def origin(job: Job) -> list[str]:
-    """Return the words of the command a run folder came from. Raises LabError when its status does not say."""
+    """Return the words of the command that created a run folder. Raises LabError if its status does not contain it."""
     words = [str(word) for word in job.status.get("command", [])]
     if not words or words[0] not in LAUNCHERS or "folder" not in job.status:
-        raise LabError(f"{job.folder / 'status.json'}: does not say which launcher it came from; start that again")
+        raise LabError(f"{job.folder / 'status.json'}: does not name its launcher; start the launcher again")
     return words
 
 
 def require_ended(job: Job) -> None:
-    """Raise LabError when the job that a run folder names still waits or runs, or when Slurm does not answer."""
+    """Raise LabError if the job of a run folder still waits or runs, or if Slurm does not answer."""
     number = job.status.get("job")
     state = None if number is None else queued(str(number))
     if state is not None:
@@ -120,9 +121,9 @@ def require_ended(job: Job) -> None:
 
 
 def resubmit(job: Job, options: Sequence[str]) -> str:
-    """Hand in again what a run folder came from, and return the number of the job. It goes on from its checkpoint.
+    """Resubmit the job that created a run folder and return the new job number. The job resumes from its checkpoint.
 
-    It is asked for as it was before, with the same LAB_*, but for `options` and for what is set otherwise now.
+    It has the same options and LAB_* as before, except for `options` and for variables that are set now.
     """
     words, folder = origin(job), Path(job.status["folder"])
     noted = job.status.get("set")
@@ -131,7 +132,7 @@ def resubmit(job: Job, options: Sequence[str]) -> str:
         words += ["--out", os.path.relpath(job.folder.resolve(), folder)]
     asked = [*shlex.split(given.pop(OPTIONS, "")), *options]
     number = submit(LAUNCHERS[words[0]], words[1:], asked, folder, given)
-    handed = {"state": SUBMITTED, "job": number, "reason": f"handed in again as job {number}"}
+    handed = {"state": SUBMITTED, "job": number, "reason": f"resubmitted as job {number}"}
     write_json(job.folder / "status.json", {**job.status, **handed})
     return number
 

@@ -1,4 +1,4 @@
-"""Which of accelerate's configurations LAB_ACCELERATE names, checked before anything is started.
+"""Find and check the accelerate configuration in LAB_ACCELERATE before anything is started.
 
 usage: python -m lab_lib.cluster.launching FOLDER NAME PROCESSES      (scripts/common.sh calls it; prints the file)
 """
@@ -22,8 +22,8 @@ def configuration(folder: Path, name: str, processes: int) -> Path:
         raise LabError(f"LAB_ACCELERATE: unknown configuration {name!r}{nearest(name, names)}")
     if processes < 2:
         raise LabError(
-            f"LAB_ACCELERATE={name}: this job has one process, and nobody to share with; ask for more GPUs "
-            "(--gres=gpu:2), set LAB_PROCESSES=2, or unset it"
+            f"LAB_ACCELERATE={name}: this job has only one process, so weights cannot be sharded; request more GPUs "
+            f"(--gres=gpu:2), set LAB_PROCESSES=2, or unset it"
         )
     if name.startswith("deepspeed") and find_spec("deepspeed") is None:
         raise LabError(f"LAB_ACCELERATE={name}: the package deepspeed is not installed; `pip install deepspeed`")

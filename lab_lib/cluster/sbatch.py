@@ -1,4 +1,4 @@
-"""Launchers as jobs of Slurm: one, or an array with a job that gathers; and what to do about what sbatch refuses."""
+"""Submit launchers as Slurm jobs: a single job, or an array with a gathering job; explain sbatch's refusals."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from lab_lib.cluster.time_limit import require_time_to_work
 from lab_lib.errors import LabError, nearest
 from lab_lib.processes import slurm
 
-ROOT = Path(__file__).resolve().parents[2]  # of the checkout: the launchers are not part of an installed package
+ROOT = Path(__file__).resolve().parents[2]  # in the checkout: an installed package does not contain the launchers
 ARRAY_LOG = "--output=slurm-%x-%A_%a.log"
-OF_ARRAYS = ("--array", ARRAY_LOG, "--dependency")  # a resubmitted task is a job of its own
+OF_ARRAYS = ("--array", ARRAY_LOG, "--dependency")  # a resubmitted task is a separate job
 
-# What sbatch complains of, and what to do about it.
+# Errors of sbatch, and what to do about them.
 ADVICE = (
     ("nvalid account", "set SBATCH_ACCOUNT in scripts/site.env; 'sacctmgr show associations user=$USER' lists yours"),
     ("nvalid qos", "set SBATCH_QOS in scripts/site.env; 'sacctmgr show associations user=$USER' lists yours"),
-    ("time limit is invalid", "set SBATCH_TIMELIMIT in scripts/site.env to less; a job at its end goes on in the next"),
+    ("time limit is invalid", "set SBATCH_TIMELIMIT in scripts/site.env to less; the next job resumes"),
     ("array specification", "'scontrol show config' has MaxArraySize; split the grid, or 'sbatch scripts/sweep.sh'"),
     ("artition", "known partitions: "),
     ("generic resource", "no such GPUs here; set SBATCH_GRES in scripts/site.env, to none where there are none"),
@@ -36,10 +36,10 @@ def submit(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> str:
-    """Hand a launcher of scripts/ to sbatch, to run in `folder` (default: this one); return the number of the job.
+    """Submit a launcher of scripts/ with sbatch, to run in `folder` (default: the current one); return the job number.
 
-    `options` are sbatch's and win over SBATCH_* of scripts/site.env, which win over the launcher's own lines. The job
-    is told them, and has the variables of `environment` that are not set here.
+    `options` are sbatch's; they override SBATCH_* of scripts/site.env, which override the launcher's own lines. The job
+    receives them, and the variables of `environment` that are not set here.
     """
     script = require_launcher(launcher)
     require_time_to_work(script, options)
@@ -61,7 +61,7 @@ def require_launcher(name: str) -> Path:
 
 
 def advice(complaint: str) -> str:
-    """Return what to do about a complaint of sbatch, in the same line."""
+    """Return advice about an error of sbatch, on the same line."""
     for words, what in ADVICE:
         if words in complaint:
             return f"; {what}" + (", ".join(partitions()) if what.endswith(": ") else "")
@@ -76,11 +76,11 @@ def partitions() -> list[str]:
 def submit_array(
     launcher: str, arguments: Sequence[str], count: int, options: Sequence[str], gather: Sequence[str] = ()
 ) -> tuple[str, str]:
-    """Hand in an array of `count` tasks and the job that gathers what they found; return both numbers.
+    """Submit an array of `count` tasks and the job that gathers their results; return both numbers.
 
-    The second one runs when every task has ended, however: what finished is shown, and what did not is named. It is
-    the launcher with --gather, unless `gather` is another script with its arguments. When it is refused, the array is
-    cancelled: all or nothing.
+    The second job runs when every task has ended, successfully or not: it shows finished tasks and names the others. It
+    is the launcher with --gather, unless `gather` is another script with its arguments. If it is refused, the array is
+    cancelled.
     """
     array = submit(launcher, arguments, [f"--array=0-{count - 1}", ARRAY_LOG, *options])
     script, *words = gather or (launcher, *arguments, "--gather")
@@ -91,13 +91,13 @@ def submit_array(
 
 
 def submit_runs(launcher: str, arguments: Sequence[str], options: Sequence[str]) -> tuple[str, str]:
-    """Hand in a launcher for each of the run folders among `arguments`, and a job that lists them afterwards."""
+    """Submit a launcher for each run folder in `arguments`, and a job that lists them afterwards."""
     folders = [word for word in arguments if Path(word).is_dir()]
     return submit_array(launcher, arguments, len(folders), options, ("jobs.sh", "ls", *folders))
 
 
 def cancelled(array: str) -> str:
-    """Cancel an array and say so, or why that could not be."""
+    """Cancel an array; return the message that it was cancelled, or why it could not be."""
     try:
         slurm.ask(["scancel", array])
     except LabError as error:
@@ -106,14 +106,14 @@ def cancelled(array: str) -> str:
 
 
 def after(array: str, launcher: str, options: Sequence[str]) -> list[str]:
-    """Return sbatch's options of a job that waits for an array. It is one job, and computes nothing, so no GPU."""
+    """Return sbatch's options of a job that waits for an array. It computes nothing, so it needs no GPU."""
     left_out = ("--array", "--gres", "--gpus", "--job-name", "--output")
     kept = [option for option in options if not option.startswith(left_out)]
     return [*kept, f"--dependency=afterany:{array}", "--gres=none", f"--job-name={Path(launcher).stem}-gather"]
 
 
 def sbatch_options(text: str) -> list[str]:
-    """Read options of sbatch as a user writes them: `--time=8:00:00 --mem=64G`, each one word.
+    """Parse a user's options for sbatch: `--time=8:00:00 --mem=64G`, each one word.
 
     >>> sbatch_options("--time=8:00:00 --comment='two words'")
     ['--time=8:00:00', '--comment=two words']

@@ -1,4 +1,4 @@
-"""What Slurm says of a job: its queue, and its accounting when the queue has forgotten it."""
+"""The state of a Slurm job: from the queue, or from the accounting once the queue has forgotten it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from lab_lib.errors import LabError
 from lab_lib.processes.slurm import ask
 
-# What Slurm calls an end, and what we call it. The rest of its states are failures: FAILED, NODE_FAIL, BOOT_FAIL.
+# Slurm's final states and ours. Its other states are failures: FAILED, NODE_FAIL, BOOT_FAIL.
 ENDED = {
     "TIMEOUT": "timeout",
     "DEADLINE": "timeout",
@@ -18,14 +18,14 @@ ENDED = {
 }
 WAITING = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED"}
 GOING = {"RUNNING", "COMPLETING", "CONFIGURING", "STAGE_OUT", "SIGNALING"}
-# What squeue and sacct complain of when they know nothing of a job. Anything else is no answer.
+# Errors of squeue and sacct for an unknown job. Any other error means that Slurm did not answer.
 FORGOTTEN = ("Invalid job id specified", "accounting storage is disabled", "sacct: not found")
 
 
 def ended(job: str, state: str) -> dict[str, Any]:
-    """Return what Slurm says of a job whose run wrote `state` last: {} when it has nothing to add.
+    """Return Slurm's state of a job whose run last wrote `state`; {} if there is nothing to add.
 
-    Raises LabError when Slurm does not answer: then nothing is known, also not that the job is gone.
+    Raises LabError if Slurm does not answer, because the job may then still exist.
     """
     said = slurm_state(job)
     if said in WAITING:
@@ -36,15 +36,15 @@ def ended(job: str, state: str) -> dict[str, Any]:
         return {}
     how = "killed" if state == "running" else "ended before its first stage"
     if said is None:
-        return {"state": "failed", "reason": f"{how}: job {job} is gone and Slurm no longer knows how it ended"}
-    return {"state": ENDED.get(said, "failed"), "reason": f"{how}: Slurm says {said} of job {job}"}
+        return {"state": "failed", "reason": f"{how}: job {job} has ended, and Slurm no longer knows how"}
+    return {"state": ENDED.get(said, "failed"), "reason": f"{how}: Slurm reports {said} for job {job}"}
 
 
 def slurm_state(job: str) -> str | None:
-    """Return the state of a job in Slurm's words: from the queue or, when it left that, from the accounting.
+    """Return the state of a job in Slurm's words: from the queue or, once it has left that, from the accounting.
 
-    Where a step of a job ran out of memory, as the one that srun starts on several machines, the job may say no more
-    than FAILED; the accounting knows its steps.
+    If a step of a job ran out of memory, for example one started by srun on several machines, the job's state may only
+    be FAILED; the accounting has the states of the steps.
     """
     said = _queue(job)
     if not said or said[0] == "FAILED":
@@ -53,7 +53,7 @@ def slurm_state(job: str) -> str | None:
 
 
 def queued(job: str) -> str | None:
-    """Return in which state a job (any task of an array) waits or runs; None when it has ended."""
+    """Return the state in which a job (any task of an array) waits or runs; None if it has ended."""
     return next((state for state in _queue(job) if state in WAITING | GOING), None)
 
 
@@ -64,7 +64,7 @@ def _queue(job: str) -> list[str]:
 def _states(command: Sequence[str]) -> list[str]:
     """Return the first word of every line a command prints: `CANCELLED by 1000` is CANCELLED.
 
-    None for a job that Slurm has forgotten: squeue does after some minutes, and not every cluster keeps accounts.
+    None for a job that Slurm has forgotten: squeue forgets after some minutes, and not every cluster has accounting.
     """
     try:
         return [line.split()[0] for line in ask(command).splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""The time limit of a job and the warning before it, from where sbatch has them: options, SBATCH_*, the launcher."""
+"""The time limit of a job and the warning before it, from sbatch's sources: options, SBATCH_*, the launcher."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lab_lib.files import read_text
 
 
 def require_time_to_work(script: Path, options: Sequence[str]) -> None:
-    """Raise LabError when a job would be warned of its end as soon as it begins.
+    """Raise LabError if a job would receive the warning as soon as it begins.
 
-    It would make one step, go back into the queue, and make one step again. What cannot be read is left to sbatch.
+    It would make one step, be requeued, and make one step again. Values that cannot be parsed are left to sbatch.
     """
     limit = seconds(setting("time", "SBATCH_TIMELIMIT", script, options))
     warned = re.search(r"@([0-9]{1,9})$", setting("signal", "SBATCH_SIGNAL", script, options))
@@ -26,7 +26,7 @@ def require_time_to_work(script: Path, options: Sequence[str]) -> None:
 
 
 def setting(name: str, variable: str, script: Path, options: Sequence[str]) -> str:
-    """Return what sbatch takes for an option; empty when nobody says."""
+    """Return the value that sbatch uses for an option; empty if it is not set."""
     given = [option.removeprefix(f"--{name}=") for option in options if option.startswith(f"--{name}=")]
     lines = re.findall(rf"^#SBATCH --{name}=(\S+)", read_text(script), re.MULTILINE)
     return next(iter([*given[-1:], *filter(None, [os.environ.get(variable)]), *lines]), "")
@@ -35,7 +35,7 @@ def setting(name: str, variable: str, script: Path, options: Sequence[str]) -> s
 def seconds(text: str) -> int | None:
     """Read a time of Slurm: minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]].
 
-    None for what is no number, as UNLIMITED.
+    None for anything but a number, such as UNLIMITED.
 
     >>> [seconds(text) for text in ("5", "5:30", "1:00:00", "1-0", "1-2:30", "UNLIMITED")]
     [300, 330, 3600, 86400, 95400, None]

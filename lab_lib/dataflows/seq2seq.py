@@ -246,7 +246,7 @@ def losses(
     model_and_prompt: dict,
     environment: dict,
 ) -> dict:
-    """The loss of the fine-tuned model on the reference answers of each set, in nats a token."""
+    """The loss of the fine-tuned model on the reference answers of each set, in nats per token."""
     found = {"training": tokenized_train, "validation": tokenized_validation, "hold-out": tokenized_hold_out}
     return steps.losses(model_and_prompt, save_best_models, found)
 

@@ -1,1 +1,1 @@
-"""How the model answers: one decoding config, batched generation, prediction files."""
+"""Generation: one decoding config, decoding strategies, constraints, batched generation, prediction files."""

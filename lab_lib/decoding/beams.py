@@ -1,10 +1,10 @@
 """Diverse beam search (Vijayakumar et al. 2016) and beam sampling, as a `custom_generate` callable.
 
-Diverse beam search has left transformers' core; its beam sampling draws once for the whole batch, so that an answer
-depends on its neighbours. Both are ordinary beam search with one change in what ranks the candidates of a step:
+transformers no longer contains diverse beam search, and its beam sampling draws once for the whole batch, so that an
+answer depends on the other rows. Both are ordinary beam search with one change in the ranking of a step's candidates:
 
-    diverse:   score(y) - penalty x (how often the groups before this one took token y at this step)
-    sampling:  score(y) + Gumbel noise (drawing without replacement from softmax(score), Kool et al. 2019)
+    diverse:   score(y) - penalty x (how often earlier groups have chosen token y at this step) sampling:  score(y) +
+    Gumbel noise (drawing without replacement from softmax(score), Kool et al. 2019)
 
 where score is a beam's log-probability so far. With one group and no noise it is beam search, token for token.
 """
@@ -20,20 +20,20 @@ from lab_lib.decoding.sampling import GumbelNoise
 
 @dataclass(frozen=True)
 class BeamPlan:
-    """`groups` of `width` beams each; `noise` draws, with one generator a row, or None."""
+    """`groups` of `width` beams each; `noise` draws Gumbel noise with one generator per row, or is None."""
 
     groups: int
     width: int
-    penalty: float  # of a token that an earlier group took at the same step; 0 makes all groups equal
+    penalty: float  # for a token that an earlier group chose at the same step; 0 makes all groups equal
     length_penalty: float
     noise: GumbelNoise | None = None
 
 
 class Search:
-    """The beams of every row: the tokens of each, how likely it is, and the answers that have ended.
+    """The beams of every row: their tokens, their scores, and the answers that have ended.
 
-    Tensors have the shape (rows, groups, width). `rank` holds the scores that the search maximises (with penalties),
-    `likely` the model's log-probability, which chooses among the answers that ended. A beam with nothing to continue
+    Tensors have the shape (rows, groups, width). `rank` holds the scores that the search maximises (with penalties);
+    `likely` holds the model's log-probability, which selects one of the answers that ended. A beam that cannot continue
     (its constraint allows fewer tokens than there are beams) has -inf in both.
     """
 
@@ -49,9 +49,10 @@ class Search:
         self.written: Any = torch.zeros(rows * plan.groups * plan.width, 0, dtype=torch.long, device=device)
 
     def step(self, log_p: Any, eos: int, last: bool) -> Any:
-        """Add one token to each beam; return which beam each one continues, counted over all rows as in `written`.
+        """Add one token to each beam; return the index of the beam that each one continues, over all rows of `written`.
 
-        `log_p` (rows x groups x width, vocabulary) are log-probabilities of the next token. `last` ends every answer.
+        `log_p` (rows x groups x width, vocabulary) are log-probabilities of the next token. With `last` every answer
+        ends.
         """
         import torch
 
@@ -74,10 +75,10 @@ class Search:
         return parent
 
     def _continue(self, group: int, rank: Any, likely: Any, eos: int, last: bool) -> tuple[Any, Any]:
-        """Choose how the beams of a group continue: (beam, token), both (rows, width).
+        """Choose the continuations of a group's beams: (beam, token), both (rows, width).
 
-        `rank` and `likely` are (rows, width, vocabulary). Of twice `width` candidates those among the best `width`
-        that end are kept as answers, and the best `width` that do not end are continued.
+        `rank` and `likely` are (rows, width, vocabulary). Among the best 2 x `width` candidates, those that end and
+        rank among the first `width` are kept as answers; the best `width` that do not end are continued.
         """
         width, vocabulary = self.plan.width, rank.shape[-1]
         flat = rank.flatten(1)
@@ -92,7 +93,7 @@ class Search:
         return beam.gather(1, going), token.gather(1, going)
 
     def _keep(self, row: int, group: int, beam: Any, token: int, score: float) -> None:
-        """Keep an answer that ended, unless its group has as many as beams."""
+        """Keep an answer that ended, unless its group already has as many answers as beams."""
         if score > -float("inf") and not self.full(row, group):
             before = self.written[(row * self.plan.groups + group) * self.plan.width + beam].tolist()
             value = score / (len(before) + 1) ** self.plan.length_penalty
@@ -109,15 +110,15 @@ class Search:
         return all(self.full(row, group) or not alive[row][group] for row, group in groups)
 
     def best(self, row: int) -> list[int]:
-        """Return the likeliest answer of all groups, by log-probability / length ** length_penalty."""
+        """Return the best answer of all groups, by log-probability / length ** length_penalty."""
         return max((answer for group in self.ended[row] for answer in group), key=lambda answer: answer[0])[1]
 
 
 def beam_search(plan: BeamPlan) -> Callable[..., Any]:
     """Return the function for `model.generate(custom_generate=...)`: batched, with KV cache, left padding allowed.
 
-    For decoder-only models, with num_beams left at 1. Logits processors of generate() apply to the log-probabilities,
-    the greatest length is generate()'s; other stopping criteria do not apply.
+    For decoder-only models; num_beams must be 1. The logits processors of generate() apply to the log-probabilities,
+    and its maximum length applies; other stopping criteria do not.
     """
 
     def search(
@@ -159,7 +160,7 @@ def beam_search(plan: BeamPlan) -> Callable[..., Any]:
 
 
 def _repeat_padding(processors: Any, beams: int) -> None:
-    """Tell the penalty of repetition how much padding each beam has; generate() has counted it for each prompt."""
+    """Pass the padding of each beam to the repetition penalty; generate() has counted it for each prompt."""
     import torch
 
     for processor in processors:
@@ -169,7 +170,7 @@ def _repeat_padding(processors: Any, beams: int) -> None:
 
 
 def _with_answers(prompts: Any, answers: list[list[int]], settings: Any) -> Any:
-    """Return prompts (rows, length) with the answers behind them, padded on the right."""
+    """Return prompts (rows, length) followed by the answers, padded on the right."""
     import torch
 
     width = max(map(len, answers))

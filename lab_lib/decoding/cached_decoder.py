@@ -12,9 +12,9 @@ from lab_lib.decoding.sampling import RowProcessors
 from lab_lib.decoding.shared_prefix import shared_prefix
 from lab_lib.prompts.encode import Prompt
 
-Answers = list[list[int]]  # token ids, one list a prompt
-Watch = Callable[[Answers], None]  # is told after every step what the answers are so far
-PIECE = 512  # tokens of a row read at once: bounds the memory of masks and activations
+Answers = list[list[int]]  # token ids, one list per prompt
+Watch = Callable[[Answers], None]  # called after every step with the answers so far
+PIECE = 512  # tokens of a row per pass of the model: bounds the memory of masks and activations
 # How many tokens of padding cost as much as another pass of the model.
 PASS = {"cpu": 64, "cuda": 4096}
 
@@ -25,7 +25,7 @@ def base_model(model: Any) -> Any:
 
 
 class CachedDecoder:
-    """One row an item: a cache in which each row has its own length, and the logits after its last token.
+    """One row per item: a cache in which each row has its own length, and the logits after its last token.
 
     Greedy search and sampling; the answers are those of `plain.decode` and of transformers' generate().
     """
@@ -36,17 +36,17 @@ class CachedDecoder:
         self.model, self.tokenizer = model, tokenizer
         self.pad, self.eos = tokenizer.pad_token_id, tokenizer.eos_token_id
         base = base_model(model)
-        # The logits of one position are needed; those of a whole prompt may be larger than the model.
+        # Only the last position's logits are needed; those of a whole prompt may be larger than the model.
         keep = "logits_to_keep" in inspect.signature(base.forward).parameters
         self.options = {"use_cache": True, **({"logits_to_keep": 1} if keep else {})}
-        # The fused attention is told where to look; the plain one adds a number to each score.
+        # Fused attention takes a boolean mask; plain attention adds a number to each score.
         self.added = base.get_input_embeddings().weight.dtype if base.config._attn_implementation == "eager" else None
         self.device = model.device
         self.cache = RowCache(base.config, rows, config.max_new_tokens)
         self.lengths = [0] * rows
         self.logits: Any = None
         self.config, self.tokenizer = config, tokenizer
-        self.settings: dict[str, tuple[DecodeConfig, Any]] = {}  # by what prompts ask for, with the biases
+        self.settings: dict[str, tuple[DecodeConfig, Any]] = {}  # one config, with its biases, for each kind of prompt
 
     def keep(self, rows: Sequence[int]) -> None:
         """Continue with some of the rows, in the order given."""
@@ -55,9 +55,9 @@ class CachedDecoder:
             self.lengths = [self.lengths[row] for row in rows]
 
     def read(self, chunks: Sequence[Sequence[int]]) -> None:
-        """Feed one chunk of new tokens per row. Cheapest when neighbours are about equally long (see `groups`).
+        """Read new tokens, one list per row. Cheapest if neighbouring rows are about equally long (see `groups`).
 
-        What all rows begin with is read once.
+        A beginning that all rows share is read once.
         """
         import torch
 
@@ -72,7 +72,7 @@ class CachedDecoder:
         self.lengths = [length + len(chunk) for length, chunk in zip(self.lengths, chunks, strict=True)]
 
     def _read_part(self, part: slice, chunks: Sequence[Sequence[int]]) -> Any:
-        """Feed neighbouring rows, padded on the left, in pieces; return the logits after the last tokens."""
+        """Read neighbouring rows, padded on the left, in pieces; return the logits after the last tokens."""
         width = max(map(len, chunks))
         ids = self._tensor([[self.pad] * (width - len(c)) + list(c) for c in chunks])
         # The column each token goes to, -1 for padding.
@@ -89,9 +89,9 @@ class CachedDecoder:
         return logits
 
     def generate(self, asked: Sequence[Prompt], watch: Watch = lambda answers: None) -> Answers:
-        """Generate one answer a row after what was read, and return the token ids. The cache stays as it was read.
+        """Generate one answer per row and return the token ids. The cache itself does not change.
 
-        Rows that ask for the same are decoded together, and `watch` is told of those rows.
+        Rows of the same kind of prompt are decoded together; `watch` is called for those rows.
         """
         answers: Answers = [[] for _ in asked]
         for rows in same_kind(asked):
@@ -101,7 +101,7 @@ class CachedDecoder:
         return answers
 
     def _generate(self, asked: Sequence[Prompt], places: Sequence[int], watch: Watch) -> Answers:
-        """Generate the answers of the rows at `places`, which ask for the same, on a fork of the cache."""
+        """Generate the answers of the rows at `places`, whose prompts are of one kind, on a fork of the cache."""
         asks = asked[0].asks
         if asks not in self.settings:
             writing = self.config.writing(asks)
@@ -124,7 +124,7 @@ class CachedDecoder:
             left = [n for n, row in enumerate(rows) if not ended(answers[row], self.eos)]
             if not left or step == config.max_new_tokens:
                 break
-            # Leaving out ended rows copies the cache, so it waits until half of them have ended.
+            # Removing ended rows copies the cache, so it is done only once half of the rows have ended.
             if 2 * len(left) <= len(rows):
                 kept = self._tensor(left)
                 cache.keep(kept)
@@ -142,7 +142,7 @@ class CachedDecoder:
         return torch.tensor(numbers, dtype=torch.long, device=self.device)
 
     def _forward(self, cache: Any, part: slice, ids: Any, places: Any, end: int) -> Any:
-        """Run the model on `ids` (rows of `part`, tokens) that go to the columns `places`, -1 for padding.
+        """Run the model on `ids` (rows of `part`, tokens) and store them in the columns `places`, -1 for padding.
 
         `end` is the number of columns in use afterwards. Return the logits of the last token of each row.
         """
@@ -150,7 +150,7 @@ class CachedDecoder:
 
         cache.places.set(part, places, end)
         seen = places.clamp(min=0)
-        # A token sees the columns up to its own; padding sees column 0, and nobody sees padding.
+        # A token attends to the columns up to its own; padding attends to column 0, and no token attends to padding.
         mask = torch.arange(end, device=self.device) <= seen[:, None, :, None]
         out = self.model(
             input_ids=ids,
@@ -162,7 +162,7 @@ class CachedDecoder:
         return out.logits[:, -1]
 
     def _as_attention(self, mask: Any) -> Any:
-        """Return the mask as the model's attention takes it: as it is, or as numbers to add to the scores."""
+        """Return the mask in the form that the model's attention needs: boolean, or numbers to add to the scores."""
         import torch
 
         if self.added is None:
@@ -171,7 +171,7 @@ class CachedDecoder:
 
 
 def same_kind(asked: Sequence[Prompt]) -> list[list[int]]:
-    """Return the places of the prompts that ask for the same (replies, calls), one list a kind."""
+    """Return the indices of the prompts of each kind (replies, calls), one list per kind."""
     places: dict[str, list[int]] = {}
     for place, prompt in enumerate(asked):
         places.setdefault(prompt.asks, []).append(place)
@@ -179,9 +179,9 @@ def same_kind(asked: Sequence[Prompt]) -> list[list[int]]:
 
 
 def groups(lengths: Sequence[int], cost: int) -> Iterator[slice]:
-    """Yield the neighbouring rows that are read in one pass, padded to the longest.
+    """Yield ranges of neighbouring rows that are read in one pass, padded to the longest.
 
-    A row joins its neighbours unless the padding this adds is more than `cost` tokens. Lengths go up.
+    A row joins its neighbours unless this adds more than `cost` tokens of padding. Lengths are ascending.
 
     >>> [(part.start, part.stop) for part in groups([10, 10, 12, 100, 110, 300], cost=64)]
     [(0, 3), (3, 5), (5, 6)]

@@ -1,8 +1,8 @@
-"""How likely a model finds some given answers: the names of skills, yes and no, the options of a question.
+"""Compute the log-probabilities of given answers: the names of skills, yes and no, the options of a question.
 
-An answer that a tokenizer may write in several ways has several spellings, whose probabilities add up. The answers to
-a prompt share their beginnings, so they are read as one tree behind the prompt, in one pass of the model; models that
-take no such mask read each answer in a pass of its own.
+An answer that a tokenizer can encode in several ways has several spellings, whose probabilities are added. The answers
+to a prompt share beginnings, so they are read as one tree after the prompt, in one pass of the model. Models that do
+not support the mask of a tree read each answer in a separate pass.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Asked = tuple[Sequence[int], Candidates]  # the ids of a prompt, and the answers
 
 
 def candidate_log_probs(asked: Sequence[Asked], loaded: Any, batch_size: int) -> list[dict[str, float]]:
-    """Return, for each prompt, {answer: log probability in nats} of its candidates right behind it.
+    """Return, for each prompt, {answer: log probability in nats} of its candidates directly after the prompt.
 
-    No spelling may be the beginning of another one of the same answer: it would count twice. Raises LabError for an
-    answer without a token.
+    No spelling may be the beginning of another spelling of the same answer, because it would count twice. Raises
+    LabError for an answer without tokens.
     """
     from lab_lib.decoding.cached_decoder import base_model
     from lab_lib.decoding.row_cache import fits
@@ -32,14 +32,14 @@ def candidate_log_probs(asked: Sequence[Asked], loaded: Any, batch_size: int) ->
 
     for _, candidates in asked:
         if empty := [name for name, spellings in candidates.items() if not spellings or not all(map(len, spellings))]:
-            raise LabError(f"the answer {empty[0]!r} has no token")
+            raise LabError(f"the answer {empty[0]!r} has no tokens")
     model = loaded.model
     trees = not model.config.is_encoder_decoder and fits(base_model(model))
     found: dict[int, dict[str, float]] = {}
     with merged_for_decoding(model, exact=False), autocast(loaded.device, loaded.dtype):
         if not trees:
             return [one_by_one(model, *one) for one in asked]
-        order = sorted(range(len(asked)), key=lambda place: len(asked[place][0]))  # little padding
+        order = sorted(range(len(asked)), key=lambda place: len(asked[place][0]))  # longest first: less padding
         for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
             found |= zip(places, _as_trees(model, [asked[place] for place in places]), strict=True)
@@ -47,7 +47,7 @@ def candidate_log_probs(asked: Sequence[Asked], loaded: Any, batch_size: int) ->
 
 
 def one_by_one(model: Any, prompt: Sequence[int], candidates: Candidates) -> dict[str, float]:
-    """Return {answer: log probability}, with one pass of the model for each spelling: the textbook way."""
+    """Return {answer: log probability} with one pass of the model per spelling: the textbook method."""
     import torch
 
     def log_prob(answer: Sequence[int]) -> float:
@@ -71,7 +71,7 @@ def _added(log_probs: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class Tree:
-    """The tokens of some answers that others follow: node 0 is the end of the prompt, a node's parent stands before it.
+    """The inner tokens of some answers as a tree: node 0 is the end of the prompt, and a node follows its parent.
 
     `steps` has (answer, spelling) -> [(node, the token that follows it)].
     """
@@ -114,7 +114,7 @@ def _as_trees(model: Any, asked: Sequence[Asked]) -> Iterator[dict[str, float]]:
     ids = torch.zeros((len(asked), width), dtype=torch.long)
     places, seen = torch.zeros_like(ids), torch.eye(width, dtype=torch.bool).repeat(len(asked), 1, 1)
     for row, ((prompt, _), tree) in enumerate(zip(asked, trees, strict=True)):
-        first, end = width - nodes + 1 - len(prompt), width - nodes + 1  # the prompt; the nodes but the first follow it
+        first, end = width - nodes + 1 - len(prompt), width - nodes + 1  # all nodes except the first follow it
         ids[row, first:end], places[row, first:end] = torch.tensor(list(prompt)), torch.arange(len(prompt))
         seen[row, first:end, first:end] = torch.ones(len(prompt), len(prompt), dtype=torch.bool).tril()
         for node in range(1, len(tree.tokens)):
@@ -130,7 +130,7 @@ def _as_trees(model: Any, asked: Sequence[Asked]) -> Iterator[dict[str, float]]:
 
 
 def _forward(model: Any, ids: Any, places: Any, seen: Any, nodes: int) -> Any:
-    """Return the log probabilities (rows, nodes, vocabulary) behind the last `nodes` columns."""
+    """Return the log probabilities (rows, nodes, vocabulary) after the last `nodes` columns."""
     import inspect
 
     import torch
@@ -138,7 +138,7 @@ def _forward(model: Any, ids: Any, places: Any, seen: Any, nodes: int) -> Any:
     from lab_lib.decoding.cached_decoder import base_model
 
     base, mask = base_model(model), seen[:, None].to(model.device)
-    if base.config._attn_implementation == "eager":  # the plain attention adds a number to each score
+    if base.config._attn_implementation == "eager":  # plain attention adds a number to each score
         dtype = base.get_input_embeddings().weight.dtype
         mask = torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)
     keep = {"logits_to_keep": nodes} if "logits_to_keep" in inspect.signature(base.forward).parameters else {}

@@ -1,4 +1,4 @@
-"""Every knob of decoding, once."""
+"""Every setting of decoding, once."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ from lab_lib.errors import LabError
 
 @dataclass(frozen=True)
 class DecodeConfig:
-    """How answers are generated. The default is greedy search: deterministic, and what most published rows use."""
+    """How answers are generated. The default is greedy search: it is deterministic, and most published rows use it."""
 
-    sample: bool = False  # draw tokens at random; temperature, top_k, top_p, min_p and typical_p need it
-    temperature: float = 1.0  # below 1 safer and duller, above 1 more varied and more wrong
-    top_k: int = 0  # keep the k likeliest tokens, 0 keeps all; the number of candidates of contrastive search
-    top_p: float = 1.0  # keep the likeliest tokens that together have this probability; 0.9 is usual
-    min_p: float = 0.0  # keep tokens at least this fraction as likely as the likeliest one
+    sample: bool = False  # true draws tokens at random; temperature, top_k, top_p, min_p and typical_p need it
+    temperature: float = 1.0  # below 1: safer and less varied; above 1: more varied, with more errors
+    top_k: int = 0  # keep the k most likely tokens, 0 keeps all; in contrastive search the number of candidates
+    top_p: float = 1.0  # keep the most likely tokens that together have this probability; 0.9 is usual
+    min_p: float = 0.0  # keep tokens with at least this fraction of the highest probability
     typical_p: float = 1.0  # keep tokens of typical information content with this total probability
     # Contrastive search above 0 (published: 0.6 with top_k 5): penalises tokens whose hidden state repeats the context.
     penalty_alpha: float | None = None
-    beams: int = 1  # beam search above 1: time and memory grow in proportion
-    beam_groups: int = 1  # diverse beams above 1: the beams form this many groups, which avoid each other's tokens
-    diversity_penalty: float = 0.0  # with beam_groups: how much they do; the paper's best values are 0.2 to 0.8
-    length_penalty: float = 1.0  # with beams: above 1 favours longer replies
-    # Tokens guessed at a time by copying from the prompt. Greedy search's replies, in fewer steps where they repeat the
-    # prompt; one reply at a time, so slower wherever a batch fits.
+    beams: int = 1  # above 1: beam search; time and memory grow in proportion
+    beam_groups: int = 1  # above 1: diverse beams, in this many groups that avoid each other's tokens
+    diversity_penalty: float = 0.0  # with beam_groups: penalty of repeated tokens; best 0.2 to 0.8 in the paper
+    length_penalty: float = 1.0  # with beams: values above 1 favour longer replies
+    # Number of tokens that are guessed at a time by copying from the prompt. Gives the replies of greedy search, in
+    # fewer steps if they repeat the prompt. It decodes one reply at a time, so it is slower whenever a batch fits.
     prompt_lookup: int = 0
-    # Above 1 says more strongly what the prompt asks for (guidance.py): more control, worse text. Two passes a token.
+    # Values above 1 strengthen the request of the prompt (guidance.py): more control, worse text. Two passes per token.
     guidance: float = 1.0
-    # Above 1 avoids tokens already seen, those of the history too; with an encoder (T5) those of the reply only.
+    # Values above 1 penalise tokens that occurred before, also in the history; with an encoder (T5) only in the reply.
     repetition_penalty: float = 1.0
-    no_repeat_ngram: int = 0  # forbid repeating n-grams of this size; 0 allows all
-    # The system's earlier turns in a prompt. gold: those of the corpus. own: the model's own answers, as in a real
-    # conversation; it then knows whether it has offered a venue already.
+    no_repeat_ngram: int = 0  # n-grams of this size must not repeat; 0 allows all
+    # The system's earlier turns in a prompt. gold: the turns of the corpus. own: the model's own answers, as in a real
+    # conversation, so the prompt shows whether the model has already offered a venue.
     history: Literal["gold", "own"] = "gold"
-    # Added to the logit of the token that opens a placeholder: above 0 the system offers venues and tells facts more
-    # often, but too much spoils the wording; choose it on dev.
+    # Added to the logit of the token that opens a placeholder. With values above 0 the system offers venues and gives
+    # facts more often; large values spoil the wording. Choose it on dev.
     slot_bias: float = 0.0
-    # The same for words of the plan (with task.plan), for example {name: 3, end: -1}: offer venues more often, make
-    # plans longer (`end` is what ends a plan).
+    # Added to the logits of words of the plan (with task.plan): {name: 3, end: -1} offers venues more often and makes
+    # plans longer (`end` is the word that ends a plan).
     plan_bias: dict = field(default_factory=dict)
     max_new_tokens: int = 80  # a reply is cut here; MultiWOZ replies have 17 words on average
     min_new_tokens: int = 0
-    # Rows of the computation at once; halve it when memory runs out, the answers stay the same. A prompt is a row, with
-    # beams or contrastive search as many rows as beams or candidates.
+    # Rows per forward pass; halve it if memory runs out, the answers stay the same. A prompt is one row; with beams or
+    # contrastive search it has one row per beam or candidate.
     batch_size: int = 32
     seed: int = 0
-    # True computes in float64: the same answers whatever the batch, near ties too. Slower, twice the memory.
+    # True computes in float64: the answers do not depend on the batch, even at near ties. Slower, twice the memory.
     exact: bool = False
-    # transformers runs everywhere; vllm (extra `vllm`, GPUs only) is for large models: greedy search and sampling.
+    # transformers runs everywhere; vllm (extra `vllm`, GPUs only) is for large models, with greedy search or sampling.
     backend: Literal["transformers", "vllm"] = "transformers"
 
     def __post_init__(self) -> None:
-        """Refuse settings that would be ignored or mean nothing."""
+        """Refuse settings that would be ignored or are impossible."""
         sampling = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0}
         if self.penalty_alpha is not None:
             _check(not self.sample and self.beams == 1, "penalty_alpha goes with neither sample nor beams")
@@ -98,8 +98,8 @@ class DecodeConfig:
     def writing(self, asked: str) -> DecodeConfig:
         """Return the settings with which a `reply`, a `call` or a `plan` is generated.
 
-        Calls and plans are decoded greedily: strategies are about wording, and a call has one right wording. A penalty
-        of repetition, for example, would keep a call from repeating what the user has said.
+        Calls and plans are decoded greedily: strategies vary the wording, and a call has only one correct wording. A
+        repetition penalty, for example, would keep a call from repeating the user's words.
         """
         if asked == "reply":
             return replace(self, plan_bias={})
@@ -109,12 +109,12 @@ class DecodeConfig:
 
     @property
     def rows_a_prompt(self) -> int:
-        """How many rows of the computation a prompt is: its beams, or the candidates of contrastive search."""
+        """The number of rows per prompt: its beams, or the candidates of contrastive search."""
         return self.beams if self.penalty_alpha is None else self.top_k
 
     @property
     def prompts_at_once(self) -> int:
-        """How many prompts (or dialogues) make a batch."""
+        """The number of prompts (or dialogues) per batch."""
         return max(1, self.batch_size // self.rows_a_prompt)
 
 

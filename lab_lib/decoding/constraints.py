@@ -5,9 +5,9 @@ temperature, top-k, top-p and the noise of sampling: an answer is drawn from the
 the allowed tokens. Beam search looks for the likeliest of the allowed answers, by the model's own log-probabilities,
 which are not renormalised.
 
-EOS is a token like any other: an answer can end only where its constraint allows EOS. Where the penalties forbid all
-that is allowed (`min_new_tokens`, and nothing but EOS may follow), the constraint wins: the allowed tokens count as
-equally likely.
+EOS is a token like any other: an answer can end only where its constraint allows EOS. If the penalties forbid every
+allowed token (with `min_new_tokens`, where only EOS may follow), the constraint has priority: the allowed tokens count
+as equally likely.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from lab_lib.prompts.encode import Prompt
 
 KEPT_SETS = 64
 Answer = tuple[int, ...]
-Allowed = dict[Answer, Collection[int] | None]  # answer so far -> what may follow it; None: everything
+Allowed = dict[Answer, Collection[int] | None]  # answer so far -> the ids that may follow; None: all
 
 
 def constraint_masks(prompts: Sequence[Prompt], start: int, tokenizer: Any, distinct: bool = False) -> list[Any]:
-    """Return the mask of a batch as a list of one logits processor; an empty list where no prompt has a constraint."""
+    """Return the mask of a batch as a list of one logits processor; an empty list if no prompt has a constraint."""
     constrained = any(prompt.constraint is not None for prompt in prompts)
     return [ConstraintMask(prompts, start, tokenizer, distinct)] if constrained else []
 
 
 class ConstraintMask:
-    """A logits processor for a batch of prompts, each with its own constraint or none; one row or its beams a prompt.
+    """A logits processor for a batch of prompts, each with its own constraint or none; a prompt has one row per beam.
 
-    Answers begin at column `start` of the ids. `distinct` says that beams of a prompt with equal answers are copies, of
-    which only the first may be continued: the beam search of transformers begins with copies.
+    Answers begin at column `start` of the ids. `distinct` means that beams with equal answers are copies, of which only
+    the first may continue: the beam search of transformers starts with copies.
     """
 
     def __init__(self, prompts: Sequence[Prompt], start: int, tokenizer: Any, distinct: bool):
         self.prompts, self.start, self.tokenizer, self.distinct = list(prompts), start, tokenizer, distinct
         self.allowed: list[Allowed] = [{} for _ in prompts]  # at the last step
-        self.tensors: dict[frozenset[int], Any] = {}  # a frozenset that is returned again is not converted again
+        self.tensors: dict[frozenset[int], Any] = {}  # caches the conversion of a frozenset that is returned repeatedly
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Return the scores (rows, vocabulary) with -inf for what is not allowed; other rows stay as they are.
+        """Return the scores (rows, vocabulary) with -inf for forbidden tokens; rows without constraint do not change.
 
         Raises LabError when a constraint allows no token of the vocabulary.
         """
@@ -57,12 +57,13 @@ class ConstraintMask:
         return scores
 
     def _mask(self, prompt: Prompt, before: Allowed, answers: Sequence[Answer], scores: Any) -> Allowed:
-        """Mask the rows of one prompt in place; return what may follow each answer. `before` is that of a step ago."""
+        """Mask the rows of one prompt in place; return the allowed ids of each answer. `before` is the previous
+        result."""
         assert prompt.constraint is not None
         allowed: Allowed = {}
         for answer, row in zip(answers, scores, strict=True):
             if self._is_over(answer, before) or (self.distinct and answer in allowed):
-                if len(answers) > 1:  # a beam without future; a single row that ended is not looked at any more
+                if len(answers) > 1:  # a beam that cannot continue; a single row that has ended is ignored
                     row.fill_(-math.inf)
                 continue
             if answer not in allowed:
@@ -72,7 +73,7 @@ class ConstraintMask:
         return allowed
 
     def _keep(self, tokens: Collection[int], row: Any) -> bool:
-        """Mask a row in place; return whether the vocabulary has any of the tokens."""
+        """Mask a row in place; return whether any allowed token is in the vocabulary."""
         if isinstance(tokens, TokenSet):
             return keep_masked(row, tokens.mask())
         ids = self._tensor(tokens, row)
@@ -81,7 +82,7 @@ class ConstraintMask:
         return bool(len(ids))
 
     def _is_over(self, answer: Answer, before: Allowed) -> bool:
-        """Return whether an answer has ended, or is of a beam that had nothing allowed left to take."""
+        """Return whether an answer has ended, or belongs to a beam without allowed tokens."""
         if not answer or self.tokenizer.eos_token_id in answer:
             return bool(answer)
         if answer[:-1] not in before:
@@ -90,7 +91,7 @@ class ConstraintMask:
         return tokens is not None and answer[-1] not in tokens
 
     def _tensor(self, tokens: Collection[int], row: Any) -> Any:
-        """Return the ids that the vocabulary has, each once."""
+        """Return the ids that are in the vocabulary, each once."""
         import torch
 
         if isinstance(tokens, frozenset) and tokens in self.tensors:
@@ -115,14 +116,14 @@ class ConstraintMask:
 
 
 def keep_only(row: Any, ids: Any) -> None:
-    """Set a row of scores to -inf except at `ids`, in place; where these are all -inf, make them equally likely."""
+    """Set a row of scores to -inf except at `ids`, in place; if these are all -inf, make them equally likely."""
     kept = row[ids]
     row.fill_(-math.inf)
     row[ids] = kept if kept.max() > -math.inf else kept.new_full(kept.shape, -math.log(len(ids)))
 
 
 def keep_masked(row: Any, mask: Any) -> bool:
-    """Do as `keep_only` with a boolean array, which is the shorter one where a row has more scores than tokens.
+    """Same as `keep_only` for a boolean array, which may be shorter than the row of scores.
 
     Return whether anything is allowed.
     """
@@ -132,7 +133,7 @@ def keep_masked(row: Any, mask: Any) -> bool:
     forbidden = np.ones(len(row), dtype=bool)  # scores beyond the vocabulary belong to no token
     np.logical_not(mask[: len(row)], out=forbidden[: len(mask)])
     if row.device.type == "cpu" and row.dtype == torch.float32:
-        # The same memory: for one row, torch would wake its threads for every operation.
+        # A view of the same memory: for one row, torch would start its threads for every operation.
         np.copyto(row.numpy(), -math.inf, where=forbidden)
         highest = row.numpy().max()
     else:

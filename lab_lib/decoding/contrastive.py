@@ -1,11 +1,11 @@
-"""Contrastive search (Su et al. 2022, SimCTG), gone from transformers' core, as a `custom_generate` callable.
+"""Contrastive search (Su et al. 2022, SimCTG) as a `custom_generate` callable; transformers has removed it.
 
-Of the k likeliest tokens take the one with the largest
+Among the k most likely tokens, choose the one with the largest
 
     (1 - alpha) x p(v | context)  -  alpha x max_j cos(h_v, h_j)
 
-where h are the last layer's hidden states, j runs over all previous tokens, those of the prompt too. alpha 0 is greedy
-search. Deterministic. The cost of a step is one forward pass of batch x k rows of one token.
+where h are the last layer's hidden states and j runs over all previous tokens, including the prompt. It is
+deterministic; alpha 0 is greedy search. A step costs one forward pass of batch x k rows of one token.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 def contrastive_search(alpha: float, most: int) -> Callable[..., Any]:
     """Return the function for `model.generate(custom_generate=...)`: batched, with KV cache, left padding allowed.
 
-    `alpha` weighs the penalty (0 to 1), `most` is the number of candidates (where there are so many tokens). Logits
-    processors and stopping criteria of generate() apply; beams and sampling do not.
+    `alpha` weighs the penalty (0 to 1), `most` is the maximum number of candidates. Logits processors and stopping
+    criteria of generate() apply; beams and sampling do not.
     """
 
     def search(
@@ -44,7 +44,7 @@ def contrastive_search(alpha: float, most: int) -> Callable[..., Any]:
         while True:
             scores = logits_processor(input_ids, logits.float())
             p, candidates = scores.softmax(-1).topk(k, dim=-1)
-            # Where fewer than k tokens are allowed, the likeliest one stands in for those that are not.
+            # If fewer than k tokens are allowed, the most likely one replaces the forbidden ones.
             allowed = scores.gather(-1, candidates) > -torch.inf
             p, candidates = p.where(allowed, p[:, :1]), candidates.where(allowed, candidates[:, :1])
             cache.batch_repeat_interleave(k)
@@ -78,7 +78,7 @@ def choose(p: Any, states: Any, seen: Any, mask: Any, alpha: float) -> Any:
     """Return the index of the chosen candidate of each row, shape (rows,).
 
     `p` (rows, k): probabilities; `states` (rows, k, width) and `seen` (rows, length, width): hidden states of unit
-    length; `mask` (rows, length): 0 where `seen` is padding, which no candidate is compared with.
+    length; `mask` (rows, length): 0 where `seen` is padding, which is not compared.
     """
     cosine = states @ seen.transpose(1, 2)
     penalty = cosine.masked_fill(mask[:, None] == 0, -1.0).amax(-1)

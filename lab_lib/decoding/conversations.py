@@ -1,8 +1,8 @@
-"""Decoding whole conversations with one cache each: what was read for one answer is not read again for the next.
+"""Decode whole conversations with one cache each, so that no token is read twice.
 
-The prompt for an item's answer n + 1 begins with its prompt for answer n, token for token (see `prompts.encode`). So a
-batch holds items, not prompts: each round reads only what is new (the last answer, the user's words, the state) and
-generates one answer an item (see `cached_decoder.py`).
+The prompt for an item's answer n + 1 begins with its prompt for answer n, token for token (see `prompts.encode`). A
+batch therefore holds items, not prompts: each round reads only the new tokens (the last answer, the user's words, the
+state) and generates one answer per item (see `cached_decoder.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ Chain = list[Prompt]  # prompts of one item, each the beginning of the next
 
 
 def chains(prompts: Sequence[Prompt]) -> list[Chain]:
-    """Group prompts into chains, longest last prompt first; an item whose oldest turns were cut gives several."""
+    """Group prompts into chains, longest last prompt first; an item whose oldest turns were cut gives several
+    chains."""
     found: list[Chain] = []
     for prompt in sorted(prompts, key=lambda prompt: (prompt.key, prompt.turn)):
         last = found[-1][-1] if found else None
@@ -29,18 +30,18 @@ def chains(prompts: Sequence[Prompt]) -> list[Chain]:
 
 
 def _goes_on(prompt: Prompt, last: Prompt) -> bool:
-    """Whether a prompt is another one with something behind it; one that is asked twice has nothing new to read."""
+    """Whether a prompt extends another one; a repeated prompt has no new tokens and does not count."""
     return len(prompt.ids) > len(last.ids) and prompt.ids[: len(last.ids)] == last.ids
 
 
 def from_prompts(chain: Chain) -> Conversation:
-    """Yield the prompts of a chain in turn, whatever the answers: the history is the gold one."""
+    """Yield the prompts of a chain in turn and ignore the answers, because the history is gold."""
     for prompt in chain:  # noqa: UP028 (a list cannot be sent the answers)
         yield prompt
 
 
 class Talk:
-    """A conversation with the prompt that it yielded last (None at its end) and the one before."""
+    """A conversation with its latest prompt (None at its end) and the previous one."""
 
     def __init__(self, conversation: Conversation):
         self.conversation = conversation
@@ -48,9 +49,9 @@ class Talk:
         self.now = next(conversation, None)
 
     def new(self) -> tuple[int, ...] | None:
-        """Return the tokens that follow the previous prompt; None when the new one does not go on from it.
+        """Return the tokens that follow the previous prompt; None if the new one does not extend it.
 
-        That is so once the oldest turns had to be cut, and when the same is asked again.
+        It does not once the oldest turns had to be cut, or if the same prompt is repeated.
         """
         assert self.now is not None
         if self.last is None:
@@ -58,7 +59,7 @@ class Talk:
         return self.now.ids[len(self.last.ids) :] if _goes_on(self.now, self.last) else None
 
     def answer(self, ids: Sequence[int]) -> None:
-        """Send the conversation what the model generated."""
+        """Send the model's answer to the conversation."""
         self.last = self.now
         try:
             self.now = self.conversation.send(ids)
@@ -73,9 +74,9 @@ def decode_conversations(
 ) -> Iterator[tuple[Prompt, list[int]]]:
     """Yield (prompt, new token ids) for every prompt of some conversations, round by round.
 
-    The ids end with EOS unless the answer was cut at the greatest length. A conversation stays in the decoder's cache
-    while each prompt continues its previous one. Once its oldest turns had to be cut, every later prompt has another
-    beginning: from there on, or always without a decoder, `uncached` generates its answers.
+    The ids end with EOS unless the answer was cut at the maximum length. A conversation stays in the decoder's cache
+    while each prompt extends the previous one. Once its oldest turns had to be cut, every later prompt has a different
+    beginning. From then on, or always if there is no decoder, `uncached` generates its answers.
     """
     cached, cut = [Talk(conversation) for conversation in conversations], list[Talk]()
     while True:

@@ -22,7 +22,7 @@ from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Prompt
 from lab_lib.prompts.encode import answer_text as reply_text
 
-Conversations = Mapping[str, Callable[[], Conversation]]  # item key -> how to start its conversation
+Conversations = Mapping[str, Callable[[], Conversation]]  # item key -> function that starts its conversation
 OUT_OF_MEMORY = "out of memory while decoding: lower decoding.batch_size (now {})"
 
 
@@ -30,7 +30,7 @@ OUT_OF_MEMORY = "out of memory while decoding: lower decoding.batch_size (now {}
 class Reply:
     """One generated answer. `stopped` is False when it was cut at max_new_tokens; `tokens` counts EOS too.
 
-    `facts` are those of its prompt: with predicted states the calls before it and the state.
+    `facts` are the facts of its prompt: with predicted states, the earlier calls and the state.
     """
 
     key: str
@@ -59,9 +59,10 @@ def generate_batch(
 def generate_answers(model: Any, tokenizer: Any, prompts: Sequence[Prompt], config: DecodeConfig) -> Answers:
     """Generate one answer for each prompt by transformers' generate(); return the new token ids without padding.
 
-    Each prompt is read from its beginning. What it asks for decides the settings (`config.writing`), its key and turn
-    the seed. An answer that ended keeps its EOS. Raises LabError for an empty prompt, a strategy that the model cannot
-    do, a constraint that allows nothing, or when the device runs out of memory (with what to turn).
+    Each prompt is read from its beginning. Its kind determines the settings (`config.writing`), and its key and turn
+    determine the seed. An answer that ended keeps its EOS. Raises LabError for an empty prompt, a strategy that the
+    model does not support, a constraint that allows nothing, and if the device runs out of memory (naming the setting
+    to change).
     """
     answers: Answers = [[] for _ in prompts]
     for rows in same_kind(prompts):
@@ -77,9 +78,9 @@ def _generate(
 ) -> Answers:
     """Generate one answer for each prompt, all with the same settings.
 
-    Rows are padded on the left, so that every answer starts right after its prompt; the answer is what lies behind the
-    prompt's last position, never the result of a text search. An encoder-decoder reads the prompt as its source, padded
-    on the right, and its answer lies behind the start token; penalties of repetition then see the answer alone.
+    Rows are padded on the left, so that every answer starts directly after its prompt. The answer is cut by position,
+    after the last token of the prompt, never by a text search. An encoder-decoder reads the prompt as its source,
+    padded on the right, and its answer follows the start token; repetition penalties then apply only to the answer.
     """
     import torch
 
@@ -87,10 +88,10 @@ def _generate(
     check_model(config, encoder)
     if not all(prompt.ids for prompt in prompts):
         raise LabError("cannot generate from an empty prompt")
-    if config.prompt_lookup:  # greedy search in fewer steps, which transformers does for one text at a time
+    if config.prompt_lookup:  # greedy search in fewer steps; transformers supports it for one text at a time
         if len(prompts) > 1:
             return [_generate(model, tokenizer, [prompt], config, seeds)[0] for prompt in prompts]
-        if prompts[0].constraint is not None:  # copied tokens may be forbidden ones: the same answer, step by step
+        if prompts[0].constraint is not None:  # copied tokens may be forbidden: decode step by step
             config = replace(config, prompt_lookup=0)
     rows = [prompt.ids for prompt in prompts]
     ids, mask = (tensor.to(model.device) for tensor in pad_rows(rows, tokenizer.pad_token_id, left=not encoder))
@@ -124,7 +125,7 @@ def pad_rows(rows: Sequence[Sequence[int]], pad: int, left: bool) -> tuple[Any, 
 
 
 def _strategy_arguments(config: DecodeConfig, seeds: Sequence[int], masks: list[Any]) -> dict[str, Any]:
-    """Return what generate() needs besides a GenerationConfig: constraints, and the strategies that are ours."""
+    """Return the additional arguments of generate(): constraints, and the strategies that we implement."""
     from transformers import LogitsProcessorList
 
     processors, arguments = masks, dict[str, Any]()
@@ -144,7 +145,7 @@ def _strategy_arguments(config: DecodeConfig, seeds: Sequence[int], masks: list[
 
 
 def _until_eos(ids: list[int], eos: int) -> list[int]:
-    """Cut behind the first EOS: what follows in the row is padding."""
+    """Cut a row after its first EOS; the rest of the row is padding."""
     return ids[: ids.index(eos) + 1] if eos in ids else ids
 
 
@@ -159,16 +160,16 @@ def generate_replies(
 ) -> Iterator[Reply]:
     """Yield the answer to every prompt, longest items first (so that memory runs out at once, or not at all).
 
-    `prompts` have the gold history. Without `converse` they are what the model is asked. Where prompts depend on
-    earlier answers, `converse` starts the conversation about each item and its prompts are asked instead; `prompts`
-    then say which answers to expect, and their lengths order the batches. Answers to prompts for calls and plans go to
-    the conversation alone.
+    `prompts` have the gold history. Without `converse` the model answers exactly these prompts. If prompts depend on
+    earlier answers, `converse` starts the conversation about each item, and the model answers the prompts of the
+    conversation; `prompts` then only define which answers to expect, and their lengths order the batches. Answers to
+    prompts for calls and plans are only sent to the conversation.
 
-    `progress` is told how many more are ready. A batch whose every (key, turn) is in `done` is passed over. A sampled
-    answer depends on `config.seed`, its item and its turn alone, whatever the batches, so an interrupted run that is
-    resumed gives the same answers. Greedy search and sampling read each conversation once (`conversations.py`); other
-    strategies, and models with an encoder, go through transformers' generate(). A `model` of vLLM (`vllm.Engine`) is
-    handed all prompts at once. Raises LabError when `config.history` is own and there is no `converse`.
+    `progress` is called with the number of new answers. A batch is skipped if every (key, turn) of it is in `done`. A
+    sampled answer depends only on `config.seed`, its item and its turn, not on the batches, so a resumed run gives the
+    same answers. Greedy search and sampling read each conversation once (`conversations.py`); other strategies, and
+    models with an encoder, use transformers' generate(). A `model` of vLLM (`vllm.Engine`) receives all prompts at
+    once. Raises LabError if `config.history` is own and `converse` is missing.
     """
     if isinstance(model, Engine):
         for prompt, ids in generate_with_vllm(model, tokenizer, prompts, config, progress, done):
@@ -176,7 +177,7 @@ def generate_replies(
             progress(1)
         return
     if config.history == "own" and converse is None:
-        raise LabError("decoding.history=own needs whole dialogues to converse about, not prompts alone")
+        raise LabError("decoding.history=own needs whole dialogues, not single prompts")
     for batch in _batches(prompts, config, converse is not None, reads_once(model, config)):
         asked = [prompt for chain in batch for prompt in chain]
         if all((prompt.key, prompt.turn) in done for prompt in asked):
@@ -194,9 +195,9 @@ def _reply(prompt: Prompt, ids: Sequence[int], tokenizer: Any) -> Reply:
 
 
 def reads_once(model: Any, config: DecodeConfig) -> bool:
-    """Return whether conversations are decoded with one cache each: greedy search and sampling, by models that can.
+    """Return whether conversations are decoded with one cache each: for greedy search and sampling, if the model can.
 
-    Guidance reads two prompts at once, which goes through transformers' generate().
+    Guidance reads two prompts at once and uses transformers' generate().
     """
     from lab_lib.decoding.row_cache import fits
 
@@ -205,7 +206,7 @@ def reads_once(model: Any, config: DecodeConfig) -> bool:
 
 
 def _batches(prompts: Sequence[Prompt], config: DecodeConfig, conversing: bool, by_item: bool) -> Iterator[list[Chain]]:
-    """Group prompts: whole items for conversations, chains where the cache is used again, else single prompts."""
+    """Group prompts: whole items for conversations, chains if the cache can be reused, else single prompts."""
     if conversing:
         whole: dict[str, Chain] = {}
         for prompt in by_length(prompts):
@@ -240,7 +241,7 @@ def decode_batch(
     generated = decode_conversations(talks, decoder, uncached)
     while True:
         try:
-            with torch.inference_mode():  # around each round only: a generator must not hold it while others run
+            with torch.inference_mode():  # only around each round: a generator must not hold it while its caller runs
                 pair = next(generated)
         except StopIteration:
             return

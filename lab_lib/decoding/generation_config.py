@@ -1,4 +1,4 @@
-"""The settings of transformers' generate() that a DecodeConfig stands for."""
+"""Translate a DecodeConfig to the settings of transformers' generate()."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from lab_lib.decoding.logit_bias import biases
 
 
 def library_beams(config: DecodeConfig) -> bool:
-    """Return whether a config's beam search is that of transformers; diverse beams and beam sampling are ours."""
+    """Return whether transformers runs a config's beam search; we implement diverse beams and beam sampling."""
     return config.beams > 1 and config.beam_groups == 1 and not config.sample
 
 
 def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
-    """Return the complete transformers GenerationConfig: nothing is left to the checkpoint's own defaults.
+    """Return the complete transformers GenerationConfig; no value comes from the checkpoint's defaults.
 
     EOS and pad are always set (the 2023 lab left them out, so that no reply ever stopped early).
     """
@@ -22,7 +22,7 @@ def generation_config(config: DecodeConfig, tokenizer: Any) -> Any:
 
     beams = library_beams(config)
     knobs: dict[str, Any] = {
-        # Sampling is done by the noise of `sampling.py`, which follows the item, not the batch.
+        # `sampling.py` samples with noise that depends on the item, not on the batch.
         "do_sample": False,
         "num_beams": config.beams if beams else 1,
         "repetition_penalty": config.repetition_penalty,

@@ -1,4 +1,4 @@
-"""Constrained decoding by a grammar: which tokens may follow what was written, found by llguidance."""
+"""Constrained decoding by a grammar: llguidance computes which tokens may follow."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ def require_llguidance(asked: str) -> None:
 
 
 class Grammar:
-    """A grammar in Lark syntax, compiled for one tokenizer (some milliseconds); each answer has its own state of it."""
+    """A grammar in Lark syntax, compiled for one tokenizer (takes milliseconds); each answer has its own parser
+    state."""
 
     def __init__(self, lark: str, tokenizer: Any) -> None:
-        """Raise LabError for a grammar that cannot be compiled, and a tokenizer that is not one of the fast ones."""
+        """Raise LabError for a grammar that cannot be compiled, and for a tokenizer that is not a fast one."""
         from llguidance import LLMatcher
 
         self.tokens = _tokens(tokenizer, tokenizer.eos_token_id)
@@ -41,16 +42,16 @@ class Grammar:
 
 
 class GrammarConstraint:
-    """The state of a grammar after an answer; asked about another answer, it goes back to what both have in common."""
+    """The parser state after an answer; for another answer it rolls back to their common beginning."""
 
     def __init__(self, matcher: Any, size: int) -> None:
         self.matcher, self.size = matcher, size
         self.read: list[int] = []
 
     def allowed(self, answer: Sequence[int]) -> TokenSet:
-        """Return the ids that may follow the answer so far; EOS among them, and alone, where the text is complete.
+        """Return the ids that may follow the answer so far; for a complete text EOS is among them or the only one.
 
-        Raises LabError for an answer that is no beginning of a text of the grammar.
+        Raises LabError for an answer that the grammar does not accept as the beginning of a text.
         """
         differs = (place for place, pair in enumerate(zip(self.read, answer, strict=False)) if pair[0] != pair[1])
         common = next(differs, min(len(self.read), len(answer)))
@@ -59,14 +60,14 @@ class GrammarConstraint:
         new = list(answer[common:])
         self.read = list(answer)
         if (new and not self.matcher.consume_tokens(new)) or self.matcher.is_error():
-            raise LabError(f"the grammar does not have this answer: {_first_line(self.matcher.get_error())}")
+            raise LabError(f"the grammar does not accept this answer: {_first_line(self.matcher.get_error())}")
         words = np.frombuffer(self.matcher.compute_bitmask(), dtype=np.uint32)
         return TokenSet(words, self.size)
 
 
 @lru_cache(maxsize=8)
 def _tokens(tokenizer: Any, eos: int) -> Any:
-    """Return a tokenizer as llguidance sees it. `eos` is in the key, since chat templates may choose another one."""
+    """Return llguidance's tokenizer. `eos` is part of the cache key, because chat templates may set another EOS."""
     from llguidance.hf import from_tokenizer
     from transformers import PreTrainedTokenizerFast
 
@@ -77,7 +78,7 @@ def _tokens(tokenizer: Any, eos: int) -> Any:
 
 
 def token_bytes(ids: Sequence[int], tokenizer: Any) -> bytes:
-    """Return the bytes that some tokens stand for, as the grammar reads them."""
+    """Return the bytes of some tokens, as the grammar reads them."""
     return bytes(_tokens(tokenizer, tokenizer.eos_token_id).decode_bytes(list(ids)))
 
 

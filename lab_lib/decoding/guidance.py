@@ -1,12 +1,12 @@
-"""Guidance: say more strongly what one prompt has and another lacks (Ho and Salimans 2022; text: Sanchez et al. 2023).
+"""Guidance: strengthen the request of a prompt (Ho and Salimans 2022; for text: Sanchez et al. 2023).
 
-Two prompts are read at each step, with and without the request. With a the log probabilities behind the first and b
-those behind the second, tokens are chosen by
+Each step reads two prompts, with and without the request. Let a be the log probabilities after the first and b those
+after the second. Tokens are chosen by
 
     b + strength x (a - b)
 
-1 is the prompt with the request alone; above 1 the request counts more, and the text gets worse in the end. Each step
-costs two forward passes.
+Strength 1 is the prompt with the request. Values above 1 give the request more weight; large values make the text
+worse. Each step costs two forward passes.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from lab_lib.prompts.encode import Prompt
 
 
 def require_pairs(prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
-    """Return the prompts without the request. Raises LabError for one that there is none of."""
+    """Return the prompts without the request. Raises LabError for a prompt that has no request."""
     found = [prompt.unguided for prompt in prompts]
     if None in found:
-        raise LabError("decoding.guidance needs prompts with a request, as those of the task emotion")
+        raise LabError("decoding.guidance needs prompts with a request, such as those of the task emotion")
     return [ids for ids in found if ids is not None]
 
 
@@ -38,7 +38,7 @@ class Guidance:
         self.cache: Any = None
 
     def __call__(self, written: Any, scores: Any) -> Any:
-        """Return the guided scores (rows, vocabulary) behind what is written, of which the last tokens are new."""
+        """Return the guided scores (rows, vocabulary) after the answers so far, whose last tokens are new."""
         import torch
 
         if self.cache is not None:

@@ -1,4 +1,4 @@
-"""Which tokens are made likelier, for `decoding.slot_bias` and `decoding.plan_bias`."""
+"""The tokens whose logits `decoding.slot_bias` and `decoding.plan_bias` change."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from lab_lib.prompts.text import text_ids
 
 
 def opening_tokens(tokenizer: Any) -> list[int]:
-    """Return the ids of the tokens that begin a placeholder after a word.
+    """Return the ids of the tokens that can open a placeholder after a word.
 
-    Most tokenizers have tokens for ` [`, alone or with letters (` [name`); one that writes the space as a token of its
-    own before a bracket (lab-tiny) gives that space, which stands before little else.
+    Most tokenizers have tokens for ` [`, alone or with letters (` [name`). For a tokenizer that encodes the space
+    before a bracket as a separate token (lab-tiny), the result is that space, which rarely occurs elsewhere.
     """
     first = text_ids(" [name]", tokenizer)[0]
     if not tokenizer.decode([first]).strip():
@@ -22,9 +22,9 @@ def opening_tokens(tokenizer: Any) -> list[int]:
 
 
 def biases(config: DecodeConfig, tokenizer: Any) -> list[list[Any]]:
-    """Return `slot_bias` and `plan_bias` as transformers' `sequence_bias` wants them: [[[token ids], bias], ...].
+    """Return `slot_bias` and `plan_bias` in the format of transformers' `sequence_bias`: [[[token ids], bias], ...].
 
-    The bias of a word of several tokens is added to the last one, where the others stand before it.
+    For a word of several tokens, the bias is added to the last one if the other tokens precede it.
     """
     found: list[list[Any]] = []
     if config.slot_bias:

@@ -1,7 +1,7 @@
-"""The textbook decoding loop: one prompt, and for every token the whole text through the model. To read, not to run.
+"""The textbook decoding loop, for reading: one prompt, and each new token is one pass over the whole text.
 
 The fast decoders (`cached_decoder.py`, `generate.py`) are tested against it, token for token. It does greedy search and
-sampling, with constraints; no beams, no contrastive search, no penalties of repetition.
+sampling, with constraints; no beams, no contrastive search, no repetition penalties.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from lab_lib.prompts.encode import Prompt
 
 
 def decode(model: Any, tokenizer: Any, prompt: Prompt, config: DecodeConfig) -> list[int]:
-    """Return the token ids of the answer to a prompt; the last one is EOS unless it was cut at max_new_tokens."""
+    """Return the token ids of the answer to a prompt; the last one is EOS unless the answer was cut at
+    max_new_tokens."""
     import torch
 
     generator = torch.Generator().manual_seed(row_seed(config.seed, prompt.key, prompt.turn))

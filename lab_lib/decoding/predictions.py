@@ -1,4 +1,4 @@
-"""Prediction files: JSONL, one row an answer, written as answers come; to and from the mwzeval JSON."""
+"""Prediction files: JSONL, one row per answer, written during decoding; conversion to and from the mwzeval JSON."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from lab_lib.strict_json import JsonError, parse_json
 
 Predictions = dict[str, list[dict[str, Any]]]
 ALONE = Processes()
-PLACE = ("dialogue", "turn")  # of a row: the key of its item, the number of the answer
-BOOKKEEPING = (*PLACE, "tokens")  # what of a row is no part of the prediction; neither is `stopped`, where it is true
+PLACE = ("dialogue", "turn")  # a row's item key and answer number
+BOOKKEEPING = (*PLACE, "tokens")  # not part of the prediction, nor is `stopped: true`
 
 
 def decode_to_file(
@@ -33,23 +33,23 @@ def decode_to_file(
     converse: Conversations | None = None,
     processes: Processes = ALONE,
 ) -> Path:
-    """Generate every answer and write `path`; an interrupted call is resumed where it stopped.
+    """Generate every answer and write `path`; an interrupted call resumes where it stopped.
 
-    Rows are appended to `<path>.partial` as they come; the complete file, in the order of `prompts`, replaces it.
-    A finished `path` is left as it is. The caller must use one path for one model and one config. Several
-    `processes` each write their shard to a partial file of their own, and the first one joins them; a call with
-    another number of processes resumes from what they left. Raises LabError when one of them ends early.
-    `prompts` and `converse` are those of `generate_replies`.
+    Rows are appended to `<path>.partial` during decoding; the complete file, in the order of `prompts`, replaces it. A
+    finished `path` is not changed. The caller must use one path for one model and one config. With several `processes`
+    each one writes its shard to its own partial file, and the first one joins them; a call with a different number of
+    processes resumes from these files. Raises LabError if one of them ends early. `prompts` and `converse` are the
+    arguments of `generate_replies`.
     """
     if path.exists():
         return path
     partial, mine = partial_file(processes, path), shard(processes, prompts)
     processes.connect()
     done = _finished(path)
-    processes.wait()  # until all have read what is there, since each now rewrites its own file
+    processes.wait()  # wait until all have read the partial files, because each process now rewrites its own
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_jsonl(partial, read_partial(partial, _is_own_row))  # without the half line a killed process may have left
+        write_jsonl(partial, read_partial(partial, _is_own_row))  # without the incomplete line of a killed process
         with appending(partial) as stream:
             for reply in generate_replies(model, tokenizer, mine, config, progress, frozenset(done), converse):
                 stream.write(json.dumps(_row(reply), ensure_ascii=False) + "\n")
@@ -60,7 +60,7 @@ def decode_to_file(
     if processes.first:
         done = _finished(path)
         if gone := [prompt for prompt in prompts if (prompt.key, prompt.turn) not in done]:
-            raise LabError(f"{partial}: {len(gone)} answers that were decoded are gone; was the folder removed?")
+            raise LabError(f"{partial}: {len(gone)} decoded answers are missing; was the folder removed?")
         write_jsonl(path, (done[prompt.key, prompt.turn] for prompt in prompts))
         for part in partial_files(path):
             part.unlink()
@@ -82,9 +82,9 @@ def _row(reply: Reply) -> dict[str, Any]:
 
 
 def read_partial(path: Path, is_row: Callable[[Any], bool] = lambda row: isinstance(row, dict)) -> list[dict[str, Any]]:
-    """Return the rows of an interrupted file, up to the first line that is not a row; the rest is to be made again.
+    """Return the rows of an interrupted file up to the first line that is not a row; the rest is decoded again.
 
-    Such a line is the half-written last one, or one that a full disk left. `is_row` tells rows from other JSON.
+    Such a line is incomplete because the process was killed or the disk was full. `is_row` recognises rows.
     """
     if not path.exists():
         return []
@@ -103,9 +103,8 @@ def read_partial(path: Path, is_row: Callable[[Any], bool] = lambda row: isinsta
 def read_predictions(path: str | Path) -> Predictions:
     """Read a prediction file into {item key: [{"response": ...}, ...]}: our JSONL, or mwzeval JSON (`.json[.gz]`).
 
-    A prediction is its row without the bookkeeping: the response, the facts that its task has written beside it, and
-    `stopped: false` where it was cut.
-    Raises LabError naming the line or item when a row is malformed, a turn is missing or is there twice.
+    A prediction is a row without bookkeeping: the response, the facts that its task added, and `stopped: false` if it
+    was cut. Raises LabError naming the line or item if a row is malformed, or if a turn is missing or occurs twice.
     """
     if not str(path).removesuffix(".gz").endswith(".jsonl"):
         return _checked_mwzeval(read_json(path), path)
@@ -116,13 +115,13 @@ def read_predictions(path: str | Path) -> Predictions:
             raise LabError(f"{path}: row {number}: {expected}, found {shown(row)}")
         known = turns.setdefault(row["dialogue"], {})
         if row["turn"] in known:
-            raise LabError(f"{path}: row {number}: turn {row['turn']} of {row['dialogue']} is there twice")
+            raise LabError(f"{path}: row {number}: turn {row['turn']} of {row['dialogue']} occurs twice")
         known[row["turn"]] = answer_of(row)
     return {key: _in_order(key, rows, path) for key, rows in turns.items()}
 
 
 def answer_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row without its bookkeeping; of an answer that was cut at the greatest length `stopped: false` stays."""
+    """Return a row without its bookkeeping; an answer that was cut at the maximum length keeps `stopped: false`."""
     whole = row.get("stopped") is not False
     return {name: row[name] for name in row if name not in BOOKKEEPING and not (name == "stopped" and whole)}
 
@@ -130,11 +129,11 @@ def answer_of(row: Mapping[str, Any]) -> dict[str, Any]:
 def _is_row(row: Any) -> bool:
     """Return whether a parsed line has a dialogue, a turn number and a response."""
     known = isinstance(row, dict) and isinstance(row.get("dialogue"), str) and "response" in row
-    return known and type(row.get("turn")) is int  # true is no turn
+    return known and type(row.get("turn")) is int  # true is not a turn number
 
 
 def _is_own_row(row: Any) -> bool:
-    """Return whether a parsed line is a row as `decode_to_file` writes it."""
+    """Return whether a parsed line is a row in the format of `decode_to_file`."""
     known = _is_row(row) and type(row["turn"]) is int and isinstance(row["response"], str)
     return known and {"tokens", "stopped"} <= row.keys()
 
@@ -158,7 +157,7 @@ def export_mwzeval(predictions: Predictions, path: str | Path) -> Path:
 
 
 def write_predictions(predictions: Predictions, path: str | Path) -> Path:
-    """Write our JSONL from a prediction mapping (the way back from mwzeval)."""
+    """Write our JSONL from a prediction mapping (conversion from mwzeval)."""
     return write_jsonl(path, _rows(predictions))
 
 

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class DecodingProgress:
-    """A progress bar on stderr; entering gives a function to be told how many more answers are done."""
+    """A progress bar on stderr; the `with` returns a function to call with the number of new answers."""
 
     def __init__(self, console: Console, title: str, total: int):
         columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -1,8 +1,8 @@
 """A key-value cache in which every row has its own length.
 
-A cache with one length for all rows holds a gap wherever a row was given fewer tokens than another. Eight turns of 24
-MultiWOZ dialogues took 1,470 columns, of which a third were tokens; every decoding step reads them all. Here the tokens
-of a row stand side by side, whatever the others were given.
+A cache with one length for all rows has gaps in the rows that received fewer tokens than others. Eight turns of 24
+MultiWOZ dialogues took 1,470 columns, of which one third were tokens, and every decoding step reads all columns. In
+this cache the tokens of a row are adjacent, whatever the other rows received.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from typing import Any
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-ATTENTIONS = ("eager", "sdpa", "chunked")  # chunked: that of training on CPUs, which is sdpa while decoding
-ROOM = 128  # columns kept free; a longer growth allocates again
+ATTENTIONS = ("eager", "sdpa", "chunked")  # chunked is for training on CPUs; it is sdpa while decoding
+ROOM = 128  # columns kept free; beyond them memory is allocated again
 
 
 class Places:
-    """Where the tokens of a forward pass go. The layers of a cache share it; it is set before each pass."""
+    """The places of a forward pass's tokens, shared by the layers of a cache; set before each pass."""
 
     def __init__(self, rows: int):
         self.rows = rows  # of the whole cache
-        self.ahead = 0  # columns that stay free for the answer: a fork that grew would hold the whole cache twice
+        self.ahead = 0  # columns that stay free for the answer: a fork that must grow would hold the whole cache twice
         self.part = slice(0, rows)  # the rows of the pass, neighbours
         self.end = 0  # columns in use after the pass
-        self.row: Any = None  # of each token that is kept, counted in the whole cache
+        self.row: Any = None  # of each kept token, counted in the whole cache
         self.column: Any = None
         self.kept: Any = None  # (rows of the pass, tokens): False for padding; None when there is none
 
     def set(self, part: slice, columns: Any, end: int) -> None:
-        """Take the columns (rows of `part`, tokens) of new tokens, -1 for padding, and the columns in use then."""
+        """Set the columns (rows of `part`, tokens) of new tokens, -1 for padding, and the number of columns in use."""
         import torch
 
         self.part, self.end = part, end
@@ -55,7 +55,7 @@ class RowLayer(DynamicLayer):
         self.values: Any = None
 
     def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """Put new states at their places; return the columns in use of this pass's rows."""
+        """Store new states at their places; return the used columns of this pass's rows."""
         self.dtype, self.device, self.is_initialized = key_states.dtype, key_states.device, True
         self.keys = put(self.keys, key_states, self.places)
         self.values = put(self.values, value_states, self.places)
@@ -72,7 +72,7 @@ def put(held: Any, new: Any, places: Places) -> Any:
     """Write `new` (rows of the pass, heads, tokens, width) into `held`, or a larger copy of it, and return that."""
     end = places.end + places.ahead
     if held is None or held.shape[2] < end:
-        # Zeros, not whatever memory holds: a place that is masked out is multiplied by 0, and NaN x 0 is NaN.
+        # Zeros, not uninitialised memory: a masked place is multiplied by 0, and NaN x 0 is NaN.
         larger = new.new_zeros(places.rows, new.shape[1], end + ROOM, new.shape[3])
         if held is not None:
             larger[:, :, : held.shape[2]] = held
@@ -85,7 +85,7 @@ def put(held: Any, new: Any, places: Places) -> Any:
 
 
 class RowCache(DynamicCache):
-    """A cache of RowLayers for a model all of whose layers attend to everything before them (see `fits`).
+    """A cache of RowLayers for a model whose layers all attend to all previous tokens (see `fits`).
 
     Answers of up to `answer` tokens are generated on forks of it.
     """
@@ -97,9 +97,9 @@ class RowCache(DynamicCache):
         self.layers: list[Any] = [RowLayer(self.places) for _ in DynamicCache(config=config).layers]
 
     def fork(self) -> RowCache:
-        """Return a view to generate answers on. Its new tokens are stored after the prompt, invisible to this cache.
+        """Return a view for generating answers. Its new tokens are stored after the prompt, invisible to this cache.
 
-        Both share the storage of what was read, so a fork must not be used any more once this cache has read more.
+        Both share the stored prompt, so a fork must not be used once this cache has read more tokens.
         """
         twin = copy.copy(self)
         twin.places = copy.copy(self.places)
@@ -110,7 +110,7 @@ class RowCache(DynamicCache):
         return twin
 
     def copy_first(self, columns: int) -> None:
-        """Give every row the first columns of row 0: what all of them begin with."""
+        """Copy the first columns of row 0, which all rows share, to every row."""
         for layer in self.layers:
             for held in (layer.keys, layer.values):
                 held[1:, :, :columns] = held[:1, :, :columns]
@@ -124,8 +124,8 @@ class RowCache(DynamicCache):
 def fits(model: Any) -> bool:
     """Return whether a model can use a RowCache.
 
-    It must take positions and a mask of four dimensions: so no ALiBi, whose distances follow from the mask, no flash
-    attention, which takes no such mask, and no sliding windows or recurrent layers.
+    The model must accept positions and a four-dimensional mask. This excludes ALiBi, whose distances follow from the
+    mask, flash attention, which accepts no such mask, sliding windows and recurrent layers.
     """
     import inspect
 

@@ -1,7 +1,7 @@
-"""Sampling that depends on the item and the seed, not on which other items share its batch.
+"""Sampling that depends on the item and the seed, not on the other items of its batch.
 
-Drawing a token from softmax(scores) is the same as taking the largest of scores + Gumbel noise (the Gumbel-max trick,
-Gumbel 1954). So sampling becomes greedy search over noisy scores, and each row gets the noise of its own generator.
+Drawing a token from softmax(scores) is the same as choosing the largest of scores + Gumbel noise (the Gumbel-max trick,
+Gumbel 1954). Sampling thus becomes greedy search over noisy scores, and each row has its own noise generator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lab_lib.prompts.encode import Prompt
 
 
 def row_seed(seed: int, key: str, turn: int) -> int:
-    """Return the seed of one answer: 63 bits of SHA-256 over run seed, item key and turn."""
+    """Return the seed of one answer: 63 bits of the SHA-256 of run seed, item key and turn."""
     digest = hashlib.sha256(f"{seed}/{key}/{turn}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
@@ -45,7 +45,7 @@ def warpers(config: DecodeConfig) -> list[Any]:
 
 
 class GumbelNoise:
-    """A logits processor that adds standard Gumbel noise, drawn on the CPU from a generator of each row."""
+    """A logits processor that adds standard Gumbel noise, drawn on the CPU from one generator per row."""
 
     def __init__(self, seeds: Sequence[int]):
         import torch
@@ -68,7 +68,7 @@ def sampling_processors(config: DecodeConfig, seeds: Sequence[int]) -> list[Any]
 
 
 class RowProcessors:
-    """Everything between the model's logits and the next token, for rows that may leave before the others.
+    """All steps from the model's logits to the next token, for rows that may end at different times.
 
     In transformers' order: logit biases, repetition penalty, no repeated n-gram, least number of new tokens; then the
     constraints, then sampling.
@@ -80,7 +80,7 @@ class RowProcessors:
         import torch
         from transformers.generation import logits_process as processors
 
-        # A row is filled up with its own first token: the penalty of repetition sees no token that the row lacks.
+        # A row is padded with its own first token, so that the repetition penalty sees only tokens of the row.
         width = max(len(prompt.ids) for prompt in prompts)
         rows = [[prompt.ids[0]] * (width - len(prompt.ids)) + list(prompt.ids) for prompt in prompts]
         self.history = torch.tensor(rows, device=device)
@@ -97,7 +97,7 @@ class RowProcessors:
         self.chain += [*self.masks, *([*warpers(config), self.noise] if self.noise else [])]
 
     def __call__(self, logits: Any) -> Any:
-        """Return the scores whose largest is the next token of each row."""
+        """Return the scores; the largest of each row is its next token."""
         scores = logits.float()
         for processor in self.chain:
             scores = processor(self.history, scores)

@@ -1,6 +1,6 @@
-"""Decoding by several processes: each decodes a shard of whole items, and the first one joins what all have written.
+"""Decoding in several processes: each decodes a shard of whole items, and the first one joins the files.
 
-An answer depends on its item, its turn and the seed alone, so it is the same in whichever process it is generated.
+An answer depends only on its item, its turn and the seed, so every process would generate the same one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lab_lib.prompts.encode import Prompt
 
 
 def shard(processes: Processes, prompts: Sequence[Prompt]) -> list[Prompt]:
-    """Return the prompts of this process: those of whole items, dealt from the longest down, one each in turn."""
+    """Return the prompts of this process: whole items are assigned to the processes in turn, longest first."""
     sizes: dict[str, int] = {}
     for prompt in prompts:
         sizes[prompt.key] = sizes.get(prompt.key, 0) + len(prompt.ids)
@@ -28,5 +28,5 @@ def partial_file(processes: Processes, path: Path) -> Path:
 
 
 def partial_files(path: Path) -> list[Path]:
-    """Return the files of answers that any number of processes have left before `path` was complete."""
+    """Return the partial files that processes wrote before `path` was complete, for any number of processes."""
     return sorted(path.parent.glob(f"{path.name}.partial*"))

@@ -1,8 +1,8 @@
-"""Decoding strategies by name: what each is made of, and which are refused and why.
+"""Decoding strategies by name: their settings, and the reasons why some are refused.
 
-A name stands for values of decoding.* keys and is gone once a config is read: `decoding.strategy=top-p` in a recipe or
-on the command line is the same as `decoding.sample=true decoding.top_p=0.9`, with every other key of a strategy put
-back to its neutral value. The saved config has the keys alone.
+A name is replaced by values of decoding.* keys when a config is read: `decoding.strategy=top-p` in a recipe or on the
+command line is the same as `decoding.sample=true decoding.top_p=0.9`, with every other strategy key reset to its
+neutral value. The saved config contains only the keys.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from lab_lib.errors import LabError, nearest
 
 @dataclass(frozen=True)
 class Strategy:
-    """What a name stands for. `settings` are the decoding.* keys that are not neutral; `refused` says why not, if so.
+    """A strategy. `settings` are its decoding.* keys that are not neutral; `refused` is the reason if it is refused.
 
-    `encoder` tells whether models with an encoder (T5) can do it too.
+    `encoder` tells whether models with an encoder (T5) support it too.
     """
 
     what: str
@@ -31,7 +31,7 @@ class Strategy:
 
 WITH_ENCODER = "written for decoder-only models, and this one has an encoder"
 GONE = "left transformers' core, and its replacement downloads and runs code from the hub"
-# The values are those that the papers, or most users, take; any of them can be set after the name.
+# The values are those of the papers or the usual ones; each can be changed by a key after the name.
 STRATEGIES: dict[str, Strategy] = {
     "greedy": Strategy("the likeliest token at each step"),
     "multinomial": Strategy("draw from the model's probabilities as they are", {"sample": True}),
@@ -61,7 +61,7 @@ STRATEGIES: dict[str, Strategy] = {
     "dola": Strategy("contrast of late and early layers (Chuang et al. 2024)", refused=GONE),
     "constrained-beam": Strategy("beams that must contain given words (Hokamp and Liu 2017)", refused=GONE),
 }
-# What a strategy is made of. Penalties of repetition, lengths, batch size and seed go with any strategy.
+# The keys of strategies. Repetition penalties, lengths, batch size and seed can be combined with every strategy.
 KEYS = (
     *("sample", "temperature", "top_k", "top_p", "min_p", "typical_p", "penalty_alpha", "beams", "beam_groups"),
     *("diversity_penalty", "length_penalty", "prompt_lookup"),
@@ -79,7 +79,7 @@ def strategy_values(name: str) -> dict[str, Any]:
 
 
 def expand_section(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe's values with `decoding.strategy` replaced by what it stands for; keys beside it win."""
+    """Return a recipe's values with `decoding.strategy` replaced by its keys; keys beside it have priority."""
     section = values.get("decoding")
     if not isinstance(section, Mapping) or "strategy" not in section:
         return dict(values)
@@ -88,7 +88,7 @@ def expand_section(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def expand_assignments(assignments: Sequence[str]) -> list[str]:
-    """Return `key=value` assignments with `decoding.strategy=NAME` replaced by what it stands for, in its place."""
+    """Return `key=value` assignments with `decoding.strategy=NAME` replaced by its keys, at the same position."""
     expanded: list[str] = []
     for assignment in assignments:
         key, _, name = assignment.partition("=")
@@ -108,13 +108,14 @@ def check_model(config: DecodeConfig, encoder: bool) -> None:
 
 
 def _asks(config: DecodeConfig, name: str) -> bool:
-    """Return whether a config uses a strategy: whether each key the strategy sets is off its neutral value."""
+    """Return whether a config uses a strategy: whether each key that the strategy sets differs from its neutral
+    value."""
     neutral = DecodeConfig()
     return all(getattr(config, key) != getattr(neutral, key) for key in STRATEGIES[name].settings)
 
 
 def availability(encoder: bool) -> list[tuple[str, str, str | None, str]]:
-    """Return (name, what it stands for, why a model cannot do it or None, what it does), a row a strategy."""
+    """Return one row per strategy: (name, its settings, the reason why a model cannot use it or None, what it does)."""
     rows = []
     for name, strategy in STRATEGIES.items():
         settings = " ".join(f"{key}={json.dumps(value)}" for key, value in strategy.settings.items())

@@ -1,4 +1,4 @@
-"""A set of token ids held as bits, as grammars give it: half of a large vocabulary may be in it."""
+"""A set of token ids stored as bits, the format of grammars; it may hold half of a large vocabulary."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Decoding by vLLM on a GPU, behind the same config: `decoding.backend=vllm`, with the extra `vllm` installed.
 
-Run once, in vLLM's build for CPUs (docs/lab-log.md, 2026-11-28), never on a GPU. The tests are of the translation of
-the config, since vLLM wants an environment of its own. vLLM batches by itself and keeps the cache of prompts with the
-same beginning, as the turns of a dialogue have; `decoding.batch_size` is not used. It computes in 16 bits, so near ties
-may be decided differently.
+It was run once, in vLLM's build for CPUs (docs/lab-log.md, 2026-11-28), never on a GPU. The tests cover only the
+translation of the config, because vLLM needs an environment of its own. vLLM forms its own batches and reuses the cache
+of prompts with the same beginning, such as the turns of a dialogue; `decoding.batch_size` is not used. It computes in
+16 bits, so near ties may be decided differently.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from lab_lib.decoding.sampling import row_seeds
 from lab_lib.errors import LabError
 from lab_lib.prompts.encode import Prompt
 
-AT_ONCE = 512  # prompts handed over together: what an interruption loses at most
-RANKS = (8, 16, 32, 64, 128, 256)  # widths of LoRA matrices that vLLM has kernels for
+AT_ONCE = 512  # prompts per call: an interruption loses at most these
+RANKS = (8, 16, 32, 64, 128, 256)  # LoRA ranks for which vLLM has kernels
 
 
 def refuse(config: DecodeConfig, constrained: bool = False) -> None:
@@ -91,7 +91,7 @@ def engine_arguments(model: Path, quantisation: str, adapter: Path | None, rank:
 
 @dataclass(frozen=True)
 class Engine:
-    """vLLM with a model, and the adapter each request is answered with (None: the base model)."""
+    """vLLM with a model and the adapter for every request (None: the base model)."""
 
     llm: Any
     lora: Any

@@ -81,7 +81,7 @@ def compare(first: np.ndarray, second: np.ndarray, score: Score, resamples: int,
 def compare_runs(
     pairs: Sequence[tuple[np.ndarray, np.ndarray]], score: Score, resamples: int, seed: int
 ) -> dict[str, Comparison]:
-    """Return {metric: Comparison} of two systems in the mean over runs that differ in chance only, a pair a run.
+    """Return {metric: Comparison} of two systems in the mean over runs that differ in chance only, one pair per run.
 
     All have the same dialogues in the same rows. Each resample draws as many runs as there are, with replacement, and
     one set of dialogues for all. A metric that a system has no value of is not among them; drawn sets that happen to

@@ -114,7 +114,7 @@ def _is_call(entry: Any) -> bool:
 def _arguments(given: Any, strict_bfcl: bool) -> Any:
     """Return arguments; the leaderboard's files hold them as JSON text where a model has an interface for calls.
 
-    Of a key that is there twice the leaderboard takes the last. Raises ParseError for text that is no JSON.
+    Of a key that occurs twice the leaderboard takes the last. Raises ParseError for text that is no JSON.
     """
     if not isinstance(given, str):
         return given
@@ -196,7 +196,7 @@ def check_outputs(items: Sequence[CallItem], predictions: Mapping[str, Any]) -> 
 
 
 def _counts(items: Sequence[CallItem], columns: Sequence[str], right: Sequence[bool]) -> np.ndarray:
-    """Return one row an item: for each category, whether the item is in it and whether it is right."""
+    """Return one row per item: for each category, whether the item is in it and whether it is right."""
     counts = np.zeros((len(items), 2 * len(columns)))
     where = np.array([columns.index(item.category) for item in items])
     rows = np.arange(len(items))

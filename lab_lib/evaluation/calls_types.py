@@ -1,4 +1,4 @@
-"""What the function-call scorer returns: a verdict an item, and accuracies with their uncertainty."""
+"""What the function-call scorer returns: one verdict per item, and accuracies with their uncertainty."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class CallScores:
     `accuracy` follows the leaderboard (parallel calls assigned greedily), `accuracy_exact` assigns them in the
     best way. Keys are the categories, `overall` (of all items), and `non_live_ast` and `live_ast`. `intervals` are
     95 % bootstrap intervals over items for `accuracy`, empty when no resampling was asked for. `counts` has one
-    row an item (see `columns`): what everything else is made of.
+    row per item (see `columns`): what everything else is made of.
     """
 
     accuracy: Mapping[str, float]

@@ -10,7 +10,7 @@ import numpy as np
 def matched_ngrams(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], orders: int) -> np.ndarray:
     """Return integers (pairs, orders): n-grams of one side that the other has too, each at most as often.
 
-    A text is an array of numbers, one a word (or a character); `ours[i]` is compared with `theirs[i]`.
+    A text is an array of numbers, one per word (or per character); `ours[i]` is compared with `theirs[i]`.
     """
     rows = len(ours)
     both = [*ours, *theirs]

@@ -83,7 +83,7 @@ def choose_threshold(asked: Sequence[tuple[Mapping[str, float], str]]) -> float 
 
 
 def none_counts(answers: Sequence[Answered]) -> np.ndarray:
-    """Return one row an answer: its level among requests for nothing, its level among the others, and the gate's.
+    """Return one row per answer: its level among requests for nothing, its level among the others, and the gate's.
 
     Answers without names have a row of zeros, so has a gate without a threshold. Raises LabError naming the request
     whose names are no log probabilities.

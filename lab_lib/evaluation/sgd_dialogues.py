@@ -21,7 +21,7 @@ def read_dialogues(path: str | Path) -> dict[str, dict[str, Any]]:
     """Read {dialogue id: dialogue} from a file, or from all `.json` and `.json.gz` files of a folder.
 
     A file holds a list of dialogues or {dialogue id: dialogue}. In a folder `schema.json` and
-    `dialogues_and_metrics.json` are passed over. Raises LabError, naming the file, if it cannot be read, holds
+    `dialogues_and_metrics.json` are skipped. Raises LabError, naming the file, if it cannot be read, holds
     something else or gives a dialogue a second time, and for a folder without dialogue files.
     """
     path = Path(path)
@@ -30,7 +30,7 @@ def read_dialogues(path: str | Path) -> dict[str, dict[str, Any]]:
     for file in files:
         for key, dialogue in _pairs(file):
             if key in dialogues:
-                raise LabError(f"{file}: dialogue {key} is there a second time")
+                raise LabError(f"{file}: dialogue {key} occurs a second time")
             dialogues[key] = dialogue
     require_distinct(dialogues, str(path))
     return dialogues
@@ -56,7 +56,7 @@ def services_of(schema: Iterable[Mapping[str, Any]]) -> dict[str, Service]:
         if not isinstance(name, str) or not isinstance(entry.get("slots"), list):
             raise LabError(f"schema, service {number}: expected an object with 'service_name' and a list 'slots'")
         if name in services:
-            raise LabError(f"schema: the service {name} is there a second time")
+            raise LabError(f"schema: the service {name} occurs a second time")
         services[name] = Service(name, _slots(name, entry["slots"]), _possible(entry["slots"]), _intents(entry))
     return services
 
@@ -83,7 +83,7 @@ def _slots(service: str, slots: list[Any]) -> dict[str, bool]:
         if not isinstance(slot.get("is_categorical"), bool):
             raise LabError(f"schema, service {service}, slot {slot['name']}: 'is_categorical' must be true or false")
         if slot["name"] in kinds:
-            raise LabError(f"schema, service {service}: the slot {slot['name']} is there a second time")
+            raise LabError(f"schema, service {service}: the slot {slot['name']} occurs a second time")
         kinds[slot["name"]] = slot["is_categorical"]
     return kinds
 

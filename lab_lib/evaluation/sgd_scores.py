@@ -25,7 +25,7 @@ class SgdScores:
     `intervals` has 95 % bootstrap intervals by the three keys with `#`, empty when no resampling was asked for.
     `backend` is how non-categorical values were compared: difflib, indel or exact. `causes` is {label: frames
     with it}. `notes` are the decisions taken about the input. `counts` are {key with `#`: sums of every metric
-    and numbers of its values, one row a dialogue of `dialogues`}.
+    and numbers of its values, one row per dialogue of `dialogues`}.
     """
 
     metrics: Mapping[str, Mapping[str, float]]
@@ -74,7 +74,7 @@ class FrameTable:
 def count(table: FrameTable, key: str, across_turn: bool) -> np.ndarray:
     """Return (dialogues, 2 * METRICS): sums of the values of each metric, then how many values there are.
 
-    With `across_turn` a joint metric has one value a turn, the product over the key's frames in it.
+    With `across_turn` a joint metric has one value per turn, the product over the key's frames in it.
     """
     rows = np.asarray(table.rows[key])
     values, dialogues = table.values[rows], table.dialogues[rows]

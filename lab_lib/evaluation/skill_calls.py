@@ -37,7 +37,7 @@ class Judged:
 
 
 def judge(answer: Mapping[str, Any], gold: Call, skills: Skills) -> Judged:
-    """Judge one answer; an answer that was cut at the greatest length says `stopped: false`. Never raises."""
+    """Judge one answer; an answer that was cut at the maximum length says `stopped: false`. Never raises."""
     finished = answer.get("stopped") is not False
     text, expected = answer["response"], len(gold.arguments)
     try:

@@ -34,7 +34,7 @@ class StateScores:
 
 
 def score_states(dialogues: Iterable[tuple[States, States]]) -> StateScores:
-    """Score (predicted, gold) states of dialogues, both normalised, a state a turn; the shorter list ends it.
+    """Score (predicted, gold) states of dialogues, both normalised, one state per turn; the shorter list ends it.
 
     A turn is right if both states have the same slots with the same values; two empty states are right. A
     predicted slot counts for precision as right if gold has it with the same value; a gold slot counts as missed

@@ -43,7 +43,7 @@ FEW = 5  # of fewer replies with the same beginning nothing is said
 def stray_notes(texts: Iterable[Any], what: str = "replies") -> list[str]:
     """Return notes on control tokens, roles and invisible characters in texts; `what` the texts are called.
 
-    What is no text is passed over.
+    What is no text is skipped.
 
     >>> stray_notes(["bot> it is. </s>", "fine"])[0]
     'control tokens written out in 1 of 2 replies: </s> 1x; they are scored as text'

@@ -29,12 +29,12 @@ _CHRF = _BLEU + chrf.COLUMNS
 
 @dataclass(frozen=True)
 class TextScores:
-    """Scores of replies in points of 0-100, but for `length` and `reference_length` (words a reply).
+    """Scores of replies in points of 0-100, but for `length` and `reference_length` (words per reply).
 
     `exact_match`: replies equal to their reference but for white space. `distinct1`, `distinct2`: distinct
     n-grams of 100 in all replies (Li et al. 2016), which fall with the amount of text, so compare equal amounts
     only. `intervals`: 95 % bootstrap intervals; none for distinct-n, since drawing a reply twice repeats its words.
-    `notes`: how many replies a metric cannot measure. `counts`: what the other scores are made of, one row a group of
+    `notes`: how many replies a metric cannot measure. `counts`: what the other scores are made of, one row per group of
     `groups`.
     """
 

@@ -116,5 +116,5 @@ def _dialogues(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for file in dialogue_files(folder):
         for name, dialogue in read_dialogues(file).items():
             if (first := seen.setdefault(id_key(name), file.name)) != file.name:
-                raise LabError(f"{file}: dialogue {name} is there a second time, first in {first}")
+                raise LabError(f"{file}: dialogue {name} occurs a second time, first in {first}")
             yield f"{file}: dialogue {name}", dialogue

@@ -32,7 +32,7 @@ def _validator() -> Any:
 
 
 def read_exemplars(path: str | Path) -> tuple[AnnotatedExemplar, ...]:
-    """Read exemplars, one a line. Raises LabError naming the line of one that breaks the schema or has a known key."""
+    """Read exemplars, one per line. Raises LabError naming the line that breaks the schema or repeats a key."""
     found: dict[str, AnnotatedExemplar] = {}
     for number, row in numbered_rows(path):
         one = exemplar_of(row, f"{path}: line {number}")
@@ -43,7 +43,7 @@ def read_exemplars(path: str | Path) -> tuple[AnnotatedExemplar, ...]:
 
 
 def numbered_rows(path: str | Path) -> list[tuple[int, Any]]:
-    """Return (line, its JSON value) of a JSONL file; blank lines are passed over."""
+    """Return (line, its JSON value) of a JSONL file; blank lines are skipped."""
     text = read_text(path)
     numbers = [number for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     return list(zip(numbers, parse_jsonl(text, path), strict=True))
@@ -62,7 +62,7 @@ def exemplar_of(row: Any, where: str) -> AnnotatedExemplar:
 def read_own_exemplars(path: Path) -> tuple[AnnotatedExemplar, ...]:
     """Read exemplars that `write_exemplars` wrote, whose hash is compared: they are not validated one by one.
 
-    The schema costs half a millisecond an exemplar, a minute for 100,000. Raises LabError for rows of another form.
+    The schema costs half a millisecond per exemplar, a minute for 100,000. Raises LabError for rows of another form.
     """
     rows = read_jsonl(path)
     with reading(path, "exemplars of an index"):
@@ -90,7 +90,7 @@ def exemplar_row(one: AnnotatedExemplar) -> dict[str, Any]:
 
 
 def write_exemplars(path: str | Path, exemplars: Iterable[AnnotatedExemplar]) -> Path:
-    """Write exemplars, one a line, atomically."""
+    """Write exemplars, one per line, atomically."""
     return write_jsonl(path, map(exemplar_row, exemplars))
 
 

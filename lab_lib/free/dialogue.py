@@ -59,7 +59,7 @@ class FreeDialogue:
     """One generated dialogue.
 
     `wished` is the number of turns that was asked for (None: any). `ended` is how it ended: `itself` (the model wrote
-    its end), `stopped` (at the wished number of turns) or `cut` (at the greatest length; what was unfinished is not
+    its end), `stopped` (at the wished number of turns) or `cut` (at the maximum length; what was unfinished is not
     among the turns). `stray` are lines of no known kind. `tokens` counts what was written after the beginning.
     `end_share` is how likely the model found the end where it was stopped (0 to 1; None for any other ending).
     """

@@ -19,7 +19,7 @@ NOTES = (
     "can be compared between judges, per token cannot. Ranges: 95 % intervals (bootstrap over dialogues).",
     "Copied: word for word in the training set; real dialogues share much with it too.",
 )
-ENDS = {"itself": "", "stopped": ", stopped at the wish", "cut": ", cut at the greatest length"}
+ENDS = {"itself": "", "stopped": ", stopped at the wish", "cut": ", cut at the maximum length"}
 
 
 def render(dialogue: FreeDialogue) -> Text:

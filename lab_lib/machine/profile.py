@@ -142,7 +142,7 @@ def profile(config: RunConfig, console: Console, trace: Path | None = None) -> s
 
 
 def parts_table(operations: list[Operation], seconds: float, vocabulary: int, rank: int | None) -> list[str]:
-    """Return the table of parts, a step each, and the operators that take longest; `seconds` is all of it by the clock.
+    """Return the table of parts, per step, and the operators that take longest; `seconds` is all of it by the clock.
 
     What is left of the clock between the operations is Python, on a GPU also waiting for the processor.
     """
@@ -159,7 +159,7 @@ def parts_table(operations: list[Operation], seconds: float, vocabulary: int, ra
 def speed_lines(
     model: Any, examples: list[Example], config: TrainConfig, seconds: float, *, pad: int, eos: int
 ) -> list[str]:
-    """Return tokens a second of the steps timed without the profiler, and the share of padding among what they read."""
+    """Return tokens per second of the steps timed without the profiler, and the share of padding in their input."""
     from lab_lib.training.batches import epoch_order
     from lab_lib.training.loss import batching_for
     from lab_lib.training.seq2seq import rows_for
@@ -174,7 +174,7 @@ def speed_lines(
         batch = batching.collate([rows[i] for i in taken[start : start + config.micro_batch_size]])
         read += sum(batch[name].numel() for name in ("input_ids", "decoder_input_ids") if name in batch)
     return [
-        f"without the profiler: {seconds / TIMED:.2f} s a step of {tokens / TIMED:,.0f} tokens, "
-        f"{tokens / seconds:,.0f} tokens a second",
+        f"without the profiler: {seconds / TIMED:.2f} s per step of {tokens / TIMED:,.0f} tokens, "
+        f"{tokens / seconds:,.0f} tokens per second",
         f"padding: {1 - tokens / read:.0%} of the {read / TIMED:,.0f} positions that a step computes",
     ]

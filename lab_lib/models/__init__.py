@@ -1,1 +1,1 @@
-"""Which model? Loading, quantisation, tokenizer, adapters, the hub, and hardware choices with their reasons."""
+"""Base models: loading, quantisation, tokenizer, adapters, the hub, and hardware choices with their reasons."""

@@ -1,4 +1,4 @@
-"""A saved LoRA adapter: reading it, checking that it fits its base, putting it on."""
+"""Read a saved LoRA adapter, check that it fits its base model, and attach it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lab_lib.models.quantised import linear_modules
 
 
 def load_adapter(model: Any, adapter: str, base: Source, trainable: bool) -> tuple[Any, Choice]:
-    """Return (the base with a saved adapter on it, where it came from); `adapter` is a folder or a hub name.
+    """Return (the base with a saved adapter attached, the adapter's source); `adapter` is a folder or a hub name.
 
     With `trainable` the adapter's weights are fp32 and can be trained further; the base stays frozen.
 
-    Raises LabError when there is no adapter, when it is empty or damaged, or when it was trained on another base:
-    by the name its config gives, by the names of its layers, or by their shapes.
+    Raises LabError if there is no adapter, if it is empty or damaged, or if the base in its config, its layer names or
+    its tensor shapes show that it was trained on another base.
     """
     from peft import PeftModel
 
@@ -31,7 +31,7 @@ def load_adapter(model: Any, adapter: str, base: Source, trainable: bool) -> tup
     try:
         with quiet_peft():
             adapted = PeftModel.from_pretrained(model, str(source.folder), is_trainable=trainable, config=config)
-    except Exception as error:  # foreign files raise whatever the library meets in them
+    except Exception as error:  # a foreign file can make the library raise anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise LabError(f"{source.name}: does not fit {base.name}: {reason}") from error
     save_without_lookup(adapted)
@@ -46,7 +46,7 @@ def load_adapter(model: Any, adapter: str, base: Source, trainable: bool) -> tup
 
 
 def check_adapter(adapter: str, base: Source) -> tuple[Source, dict[str, Any]]:
-    """Return (where an adapter lies, its settings) after all that can be checked without its base's weights."""
+    """Return (an adapter's source, its settings) after every check that does not need the weights of its base."""
     source = find_source(adapter)
     settings = read_adapter_config(source)
     _check_base(settings, source, base)
@@ -55,9 +55,9 @@ def check_adapter(adapter: str, base: Source) -> tuple[Source, dict[str, Any]]:
 
 
 def _restore_in_fp32(adapted: Any, folder: Path) -> None:
-    """Hold trainable weights in fp32, with the values of the file.
+    """Convert the trainable weights to fp32, with the values of the file.
 
-    PEFT gives the copy of an embedding matrix the number format of a 16-bit base, so its values were rounded.
+    PEFT holds the trained copy of an embedding matrix in the 16-bit format of the base, which rounds its values.
     """
     from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
@@ -86,8 +86,8 @@ def _check_base(settings: Mapping[str, Any], adapter: Source, base: Source) -> N
 def check_tensors(adapted: Any, folder: Path, weights: Mapping[str, Any] | None = None) -> None:
     """Raise LabError unless the adapter in memory is, tensor for tensor, the one in the file (PEFT only warns).
 
-    Both are compared in the number format in which the model holds them: 16 bits for embeddings on a 16-bit base.
-    `weights` are those in memory by name, where the model itself holds shards of them.
+    Both are compared in the number format in which the model holds them: 16 bits for embeddings of a 16-bit base.
+    `weights` gives the whole tensors by name if the model itself holds only shards of them.
     """
     import torch
     from peft import get_peft_model_state_dict
@@ -127,7 +127,7 @@ def base_linear_modules(adapted: Any) -> list[str]:
 
 
 def set_dropout(adapted: Any, share: float) -> None:
-    """Drop this share of the adapter's inputs while training, whatever the saved adapter was trained with."""
+    """Set the dropout of the adapter's inputs, whatever value the saved adapter was trained with."""
     import torch
     from peft.tuners.lora import LoraLayer
 

@@ -1,7 +1,7 @@
-"""adapter_config.json of an adapter that somebody else may have written: checked, and known settings alone handed on.
+"""Check the adapter_config.json of an adapter from an unknown author; only known settings are passed on.
 
-PEFT reads more than it needs to put an adapter on: patterns over module names (which can take for ever), libraries to
-import, ways to change the base first. None of it is passed on.
+PEFT reads more settings than it needs to attach an adapter: patterns over module names (which may never finish),
+libraries to import, and changes to the base model. None of these is passed on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lab_lib.files import read_json
 from lab_lib.models.hub import Source, check_safetensors
 
 RANK, SCALE = 1 << 16, 1e6  # the largest of each that is believed
-# Say nothing of how the adapter is put on, or are only read together with something that is refused.
+# These settings do not affect how the adapter is attached, or are only read together with a refused setting.
 IGNORED = frozenset(
     {"peft_type", "peft_version", "task_type", "base_model_name_or_path", "revision", "inference_mode", "auto_mapping",
      "megatron_core", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "qalora_group_size",
@@ -28,8 +28,8 @@ NAME = re.compile(r"[\w.-]+")
 def read_adapter_config(source: Source) -> dict[str, Any]:
     """Return the settings of a LoRA adapter that PEFT needs, and `base_model_name_or_path`.
 
-    Raises LabError, naming file and setting, when adapter_config.json is missing, is of another kind of adapter, has a
-    value that cannot be, or a setting with an effect that is not supported here.
+    Raises LabError, naming file and setting, when adapter_config.json is missing, is of another kind of adapter, holds
+    an impossible value, or has a setting whose effect is not supported here.
     """
     path = source.folder / "adapter_config.json"
     if not path.is_file():
@@ -46,15 +46,15 @@ def read_adapter_config(source: Source) -> dict[str, Any]:
             if value is not None and not CHECKS[name][0](value):
                 raise LabError(f"{path}: {name}: expected {CHECKS[name][1]}, found {shown(value)}")
         elif name not in IGNORED and value not in (None, False, [], {}):
-            raise LabError(f"{path}: {shown(name)[1:-1]}={shown(value)}: adapters with this setting are not read here")
+            raise LabError(f"{path}: {shown(name)[1:-1]}={shown(value)}: adapters with this setting are not supported")
     if not settings.get("target_modules"):
-        raise LabError(f"{path}: target_modules: expected the list of the layers that the adapter is on")
+        raise LabError(f"{path}: target_modules: expected the list of the adapted layers")
     known = {name: value for name, value in settings.items() if name in CHECKS and value is not None}
     return {**known, "base_model_name_or_path": base}
 
 
 def check_ranks(source: Source, settings: Mapping[str, Any]) -> None:
-    """Raise LabError where the tensors of an adapter are missing, damaged, or not of the ranks its settings say."""
+    """Raise LabError if an adapter's tensors are missing or damaged, or if their ranks differ from its settings."""
     from safetensors import safe_open
 
     path = source.folder / "adapter_model.safetensors"
@@ -68,7 +68,7 @@ def check_ranks(source: Source, settings: Mapping[str, Any]) -> None:
 
 
 def peft_settings(settings: Mapping[str, Any], encoder: bool) -> Any:
-    """Return PEFT's config of an adapter; what its layers begin with is replaced by the stored weights."""
+    """Return PEFT's config of an adapter; the stored weights replace the initial weights of its layers."""
     from peft import LoraConfig
 
     known = {name: value for name, value in settings.items() if name in CHECKS}
@@ -93,7 +93,7 @@ def _is_share(value: Any) -> bool:
 
 
 def _is_names(value: Any) -> bool:
-    """Return whether a value is a list of plain names: a pattern over the names of layers may take for ever."""
+    """Return whether a value is a list of plain names, not of patterns: matching a pattern may never finish."""
     return isinstance(value, list) and all(isinstance(name, str) and NAME.fullmatch(name) for name in value)
 
 
@@ -119,7 +119,7 @@ CHECKS: dict[str, tuple[Any, str]] = {
     "rank_pattern": (_by_name(_is_rank), "ranks by the names of layers, not by patterns"),
     "alpha_pattern": (_by_name(_is_scale), "numbers above 0 by the names of layers, not by patterns"),
     "bias": (lambda v: v in ("none", "all", "lora_only"), "none, all or lora_only"),
-    # The others change the base's weights first: the base that the adapter was trained on is not the one that is named.
+    # The other values change the weights of the base first, so the adapter was not trained on the base that it names.
     "init_lora_weights": (lambda v: _is_bool(v) or v == "gaussian", "true, false or gaussian"),
     **{
         name: (_is_bool, "true or false")

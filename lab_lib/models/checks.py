@@ -1,4 +1,4 @@
-"""Does the adapter exist, and does it change anything? Asked after every training and before every scoring."""
+"""Check that the adapter exists and changes the model: done after every training and before every scoring."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def _evaluating(model: Any) -> Iterator[None]:
 
 
 def adapter_changes_logits(model: Any, input_ids: Any) -> float:
-    """Return the largest change of a logit that switching the adapter on makes for one text; 0.0 if it does nothing.
+    """Return how much the adapter changes the logits of one text: the largest difference; 0.0 if it does nothing.
 
-    It is NaN if the adapter holds NaN. Says nothing about whether the change is for the better.
+    The result is NaN if the adapter holds NaN. It does not show whether the change is an improvement.
     """
     with_adapter = logits(model, input_ids)
     with model.disable_adapter():
@@ -50,7 +50,7 @@ def adapter_changes_logits(model: Any, input_ids: Any) -> float:
 
 
 def require_numbers(model: Any, input_ids: Sequence[int]) -> None:
-    """Raise LabError when a logit for one text is NaN or infinite: the model would answer all the same."""
+    """Raise LabError if a logit of one text is NaN or infinite; the model would generate answers nevertheless."""
     import torch
 
     found = logits(model, input_ids)
@@ -91,8 +91,8 @@ def require_adapter_effect(model: Any, input_ids: Sequence[int]) -> float:
 def require_saved_adapter(model: Any, folder: str | Path, weights: Mapping[str, Any] | None = None) -> int:
     """Return the bytes of a saved adapter, or raise LabError unless the file holds exactly the model's adapter.
 
-    Guards against adapters that are saved empty: 443-byte files that load without a word. `weights` are the trained
-    ones by name where the model holds shares of them only (`sharding.whole_weights`).
+    Guards against adapters that are saved empty: 443-byte files that load without a warning. `weights` gives the
+    trained weights by name if the model holds only shards of them (`sharding.whole_weights`).
     """
     from lab_lib.models.hub import check_safetensors
 

@@ -1,7 +1,7 @@
-"""config.json of a model that somebody else wrote: sizes have bounds and types before any library builds from them.
+"""Check the sizes in the config.json of a foreign model: types and bounds, before a library builds the model.
 
-transformers takes what it is given: a billion layers are a list of a billion entries, and a width that is a text fails
-somewhere inside the first forward pass.
+transformers checks no sizes: for a billion layers it builds a list of a billion entries, and a width that is a string
+fails somewhere inside the first forward pass.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from lab_lib.errors import LabError, shown
 from lab_lib.files import read_json
 
-# Largest sizes, by the names that families of models have for them. The largest models that exist have some 130 layers,
-# 16,384 values a token and 256,000 tokens; ten and more times that is room for what comes.
+# The largest accepted sizes, under the names that model families use. The largest existing models have about 130
+# layers, a width of 16,384 and 256,000 tokens; ten times these sizes leaves room for future models.
 LAYERS = dict.fromkeys(("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers"), 1000)
 HEADS = dict.fromkeys(
     ("num_attention_heads", "num_key_value_heads", "n_head", "n_heads", "num_heads", "num_kv_heads"), 1 << 14
@@ -25,7 +25,7 @@ WIDTHS = dict.fromkeys(
 )
 OTHERS = {"vocab_size": 1 << 24, "max_position_embeddings": 1 << 26, "n_positions": 1 << 26, "n_ctx": 1 << 26}
 SIZES = {**LAYERS, **HEADS, **WIDTHS, **OTHERS}
-# Real numbers from 0 on; a text or NaN among them would only be met in the first forward pass.
+# Real numbers, 0 or more; a string or NaN among them would only fail in the first forward pass.
 NUMBERS = (
     *("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "rope_theta", "initializer_range", "initializer_factor"),
     *("attention_dropout", "hidden_dropout", "dropout", "dropout_rate", "attn_pdrop", "embd_pdrop", "resid_pdrop"),
@@ -36,10 +36,9 @@ IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 
 
 def check_config_json(path: Path) -> None:
-    """Raise LabError for a config.json with sizes, numbers, switches or token ids that no model has.
+    """Raise LabError for a config.json with impossible sizes, numbers, switches or token ids.
 
-    Other settings are left to transformers. A config inside the config (of an encoder, or of the text model) is checked
-    too.
+    transformers checks the other settings. A nested config (of an encoder, or of the text model) is checked too.
     """
     settings = read_json(path)
     if not isinstance(settings, dict):
@@ -52,7 +51,7 @@ def check_config_json(path: Path) -> None:
 
 
 def check_token_ids(path: Path) -> None:
-    """Raise LabError for a generation_config.json, where there is one, whose token ids are none."""
+    """Raise LabError for a generation_config.json with invalid token ids; the file may be missing."""
     settings = read_json(path) if path.is_file() else {}
     if not isinstance(settings, dict):
         raise LabError(f"{path}: expected an object of settings, found {type(settings).__name__}")
@@ -87,4 +86,4 @@ def _check_ids(section: Mapping[str, Any], where: str) -> None:
         ids = section.get(name)
         for one in ids if isinstance(ids, list) else [] if ids is None else [ids]:
             if type(one) is not int or not -1 <= one < OTHERS["vocab_size"]:
-                raise LabError(f"{where}{name}: expected the number of a token, found {shown(one)}")
+                raise LabError(f"{where}{name}: expected a token id, found {shown(one)}")

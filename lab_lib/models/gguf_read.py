@@ -1,4 +1,4 @@
-"""A Llama-shaped GGUF file as a folder of transformers: config.json, model.safetensors in bf16, tokenizer, template.
+"""Convert a GGUF file of a Llama to a transformers folder: config.json, bf16 weights, tokenizer, chat template.
 
 Packed weights are unpacked by the `gguf` package; transformers reads GGUF too, but keeps them packed and cannot save
 them. Nothing in the file is executed: the chat template is text, run later in transformers' sandbox.
@@ -14,7 +14,7 @@ from typing import Any
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, write_json, write_text, writing
 
-# What llama.cpp calls the parts of a Llama, and what transformers does.
+# The names of a Llama's parts in llama.cpp, and in transformers.
 WHOLE = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
 IN_BLOCK = {
     "attn_norm": "input_layernorm",
@@ -27,11 +27,11 @@ IN_BLOCK = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-CONTROL = 3  # the type of a token that no text becomes
+CONTROL = 3  # the type of a token that no text is encoded to
 
 
 def convert_gguf(path: Path, folder: Path) -> None:
-    """Write the model of a GGUF file into `folder`, which is made.
+    """Create `folder` and write the model of a GGUF file into it.
 
     Raises LabError for a file that is damaged, not of Llama's shape, or whose tokenizer is not SmolLM's.
     """
@@ -55,7 +55,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         reader = GGUFReader(path)
         fields = {name: field.contents() for name, field in reader.fields.items()}
-    except Exception as error:  # a damaged file raises whatever numpy and the reader run into
+    except Exception as error:  # for a damaged file numpy and the reader raise many kinds of exception
         raise LabError(f"{path}: not a readable GGUF file: {str(error).splitlines()[0]}") from error
     return fields, {tensor.name: tensor for tensor in reader.tensors}
 
@@ -97,12 +97,12 @@ def hf_name(name: str) -> str:
     block = re.fullmatch(r"blk\.(\d+)\.(\w+)\.weight", name)
     part = IN_BLOCK.get(block[2]) if block else WHOLE.get(name.removesuffix(".weight"))
     if part is None:
-        raise LabError(f"tensor {name}: no part of a Llama")
+        raise LabError(f"tensor {name}: not a part of a Llama")
     return f"model.layers.{block[1]}.{part}.weight" if block else f"{part}.weight"
 
 
 def _weight(name: str, tensor: Any, heads: int, kv_heads: int) -> Any:
-    """Return a tensor as bf16, q and k in transformers' order of rows."""
+    """Return a tensor as bf16, with the rows of q and k in the order of transformers."""
     import torch
     from gguf.quants import dequantize
 
@@ -153,7 +153,7 @@ def _save_tokenizer(fields: Mapping[str, Any], folder: Path) -> None:
     )
     with writing(folder):
         whole.save_pretrained(folder)
-    # The class has another name in every other version of transformers; this one is known to all of them.
+    # The name of the class changes between versions of transformers; every version knows this one.
     settings = read_json(folder / "tokenizer_config.json")
     write_json(folder / "tokenizer_config.json", {**settings, "tokenizer_class": "PreTrainedTokenizerFast"})
     write_text(folder / "chat_template.jinja", fields["tokenizer.chat_template"])

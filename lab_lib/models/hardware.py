@@ -1,4 +1,4 @@
-"""What the machine can do, and what is chosen because of it: every decision is a value with its reason.
+"""Hardware choices: the machine's abilities, and decisions that are each a value with its reason.
 
 The deciding functions are pure: what the machine has is passed in, so they are tested without a GPU. Only the
 functions named `find_...` ask the machine.
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 NATIVE_BF16 = (8, 0)
 Dtype = Literal["auto", "fastest", "bf16", "fp16", "fp32"]
 Attention = Literal["auto", "fastest", "eager", "sdpa", "chunked", "flash_attention_2"]
-FASTEST = "fastest"  # is measured when a run begins (runs/context.py); where nothing was measured it means auto
+FASTEST = "fastest"  # is measured when a run begins (runs/context.py); without a measurement it means auto
 DTYPES = get_args(Dtype)
-# Families whose feed-forward layers reach beyond 65,504, the largest fp16 number: the loss becomes NaN. T5 and its
-# kin were pretrained in bf16, whose range is that of fp32.
+# Families whose feed-forward values exceed 65,504, the largest fp16 number: the loss becomes NaN. T5 and its variants
+# were pretrained in bf16, which has the range of fp32.
 NOT_FP16 = frozenset({"t5", "mt5", "umt5", "longt5"})
 ATTENTIONS = get_args(Attention)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One decision of the program: what was chosen, and why, in words a user understands."""
+    """One decision of the program: the chosen value and its reason, in words that a user understands."""
 
     value: str
     reason: str
@@ -44,7 +44,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the decisions depend on. `capability` is the GPU's compute capability, None without a GPU."""
+    """The facts that decisions depend on. `capability` is the GPU's compute capability, None without a GPU."""
 
     gpu: str | None = None
     capability: tuple[int, int] | None = None
@@ -58,7 +58,7 @@ class Machine:
 
 
 def find_machine() -> Machine:
-    """Ask torch what this machine has. With several processes, each takes the GPU that LOCAL_RANK numbers."""
+    """Read this machine's hardware from torch. With several processes, each uses the GPU with the number LOCAL_RANK."""
     import torch
 
     cpu = find_cpu()
@@ -102,9 +102,9 @@ def choose_dtype(wanted: str, machine: Machine, quantisation: str = "none", fami
 
     `family` is the model_type of config.json.
 
-    It is not the format weights are stored in: see `weights_dtype`. bf16 is taken only where the hardware has it.
-    A T4 emulates it, at a fraction of the speed, and `torch.cuda.is_bf16_supported()` says True there, so the
-    compute capability decides. Raises LabError for a format this machine has no good use for.
+    It is not the storage format of the weights: see `weights_dtype`. bf16 is chosen only if the hardware supports it
+    natively. A T4 emulates bf16 slowly, but `torch.cuda.is_bf16_supported()` returns True for it, so the compute
+    capability decides. Raises LabError for a format that this machine cannot use well.
     """
     if wanted not in DTYPES:
         raise LabError(f"model.dtype: unknown value {wanted!r}{nearest(wanted, DTYPES)}")
@@ -144,10 +144,10 @@ def _choose_cpu_dtype(wanted: str, machine: Machine, quantisation: str) -> Choic
 
 
 def choose_attention(wanted: str, machine: Machine, supports_sdpa: bool = True) -> Choice:
-    """Return the attention kernel that a model is loaded with: eager, sdpa or flash_attention_2.
+    """Return the attention kernel for loading a model: eager, sdpa or flash_attention_2.
 
-    `supports_sdpa` says what the model's code offers. Chunks, which are for training, are put in later; a model that
-    has them decodes with sdpa.
+    `supports_sdpa` tells whether the model's code supports sdpa. Chunked attention is for training and is set later;
+    such a model decodes with sdpa.
 
     Raises LabError when flash attention is asked for and this machine cannot run it.
     """
@@ -175,9 +175,9 @@ def _refuse_flash_attention(machine: Machine) -> None:
 def weights_dtype(dtype: str, machine: Machine, full_training: bool = False) -> str:
     """Return the format unquantised weights are loaded in.
 
-    fp32 on a CPU (autocast casts what it multiplies) and wherever all weights are trained: between 2^-6 and 2^-5,
-    where a weight of 0.02 lies, bf16 numbers are 2^-13 = 1.2e-4 apart, so an Adam step of 2e-5, less than half of
-    that, would be rounded away. Otherwise the format of the computations.
+    It is fp32 on a CPU (autocast converts the factors of each product) and if all weights are trained. A weight of 0.02
+    lies between 2^-6 and 2^-5, where bf16 numbers are 2^-13 = 1.2e-4 apart, so an Adam step of 2e-5, less than half of
+    that, would be rounded to 0. Otherwise it is the format of the computations.
     """
     return "fp32" if machine.capability is None or full_training else dtype
 
@@ -199,7 +199,7 @@ def autocast(device: str, dtype: str) -> AbstractContextManager[Any]:
 
 
 def print_choices(choices: Mapping[str, Choice], console: Console) -> None:
-    """Print one line a choice: name, value, reason."""
+    """Print one line per choice: name, value, reason."""
     from rich.text import Text
 
     width = max(map(len, choices), default=0)

@@ -1,6 +1,6 @@
-"""From a model's name to a folder on this machine: bundled, fetched before, local, or from a hub and cached.
+"""Resolve a model's name to a folder on this machine: bundled, fetched, local, or downloaded from a hub.
 
-Whatever the name was, everything after this works on a folder, so there is one way to load and one way to fail.
+All later code works on a folder, whatever the name was, so there is one way to load a model and one way to fail.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ DATA = Path(__file__).parent.parent / "data"
 # Adapters on lab-tiny.
 ADAPTERS = {"town-adapter": DATA / "town-adapter", "town-end-to-end": DATA / "town-end-to-end-adapter"}
 BUNDLED = {name: DATA / name for name in ("lab-tiny", "lab-tiny-t5", "t5-tiny", "llama-1m", "llama-20m")} | ADAPTERS
-# Bundled shapes without weights, for model.from_scratch, and the bundled model whose tokens they read and write.
+# Bundled configurations without weights, for model.from_scratch, with the bundled model whose tokenizer they use.
 SHAPES = {"t5-tiny": "lab-tiny", "llama-1m": "lab-tiny", "llama-20m": "lab-tiny"}
-TOKENS = {**SHAPES, "lab-tiny-t5": "lab-tiny"}  # bundled models without a tokenizer of their own, and whose they use
+TOKENS = {**SHAPES, "lab-tiny-t5": "lab-tiny"}  # models that use another one's tokenizer
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 # Weights are fetched as safetensors only: a pickle can run code. Copies of the same weights in sub-folders
 # (`original/`), in other frameworks or precisions are left out.
 WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
-LONGEST = 1000  # letters of a name or path; file systems take 255 for a folder
+LONGEST = 1000  # characters of a name or path; file systems allow 255 for the name of a folder
 UNWANTED = ("*/*", "consolidated*", "*.fp16.safetensors", "*.bf16.safetensors")
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model or adapter lies: `name` is stable across machines, `revision` a commit hash if from a hub.
+    """A model or adapter on disk: `name` is the same on all machines, `revision` is the hub's commit hash, if any.
 
-    `tokens` is the folder of the tokenizer where it is another one.
+    `tokens` is the folder of the tokenizer if it is a different one.
     """
 
     name: str
@@ -50,8 +50,8 @@ class Source:
 def find_source(name: str, revision: str | None = None, code: bool = False) -> Source:
     """Return the folder of a bundled or fetched model, a path or a hub name (downloading it, or from the cache).
 
-    `code` also fetches *.py files (only for trust_remote_code). Does not look inside: see `check_folder`.
-    Raises LabError, one line, when there is no such thing or it cannot be had.
+    `code` also fetches *.py files (only for trust_remote_code). Does not look inside: see `check_folder`. Raises
+    LabError, one line, if it does not exist or cannot be downloaded.
     """
     if not name:
         raise LabError("model.name: empty, expected a bundled or fetched model, a folder or a hub name")
@@ -96,7 +96,7 @@ def adapter_files(source: Source) -> dict[str, Path]:
 
 
 def _parent_hint(path: Path) -> str:
-    """Return the nearest name beside a folder that is not there, or nothing."""
+    """Return a hint with the nearest existing folder, or nothing."""
     siblings = [p.name for p in path.parent.iterdir() if p.is_dir()] if os.path.isdir(path.parent) else []
     return _close(path.name, siblings)
 
@@ -136,7 +136,7 @@ def _download(name: str, revision: str | None, code: bool) -> Source:
 
 
 def _why_not_reached(error: Exception) -> str:
-    """Return why a lookup ended in the cache: the hub is switched off, refused, or did not answer."""
+    """Return why only the cache was searched: the hub is switched off, refused the request, or did not answer."""
     from huggingface_hub import constants, errors
 
     if isinstance(error.__cause__, errors.HfHubHTTPError):
@@ -176,7 +176,8 @@ def weight_files(source: Source) -> list[Path]:
 
 
 def _shards(index: Path) -> list[str]:
-    """Return the names of the shards in an index. Raises LabError for another file, and for other places."""
+    """Return the names of the shards in an index. Raises LabError for another format and for paths outside the
+    folder."""
     content = read_json(index)
     shards = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(shards, dict) or not shards:
@@ -190,7 +191,7 @@ def _shards(index: Path) -> list[str]:
 def check_safetensors(path: Path) -> list[str]:
     """Return the names of the tensors of a safetensors file, or raise LabError.
 
-    The file has to be there, hold at least one tensor and be as long as its header says.
+    The file must exist, hold at least one tensor and have the length that its header states.
     """
     from safetensors import SafetensorError, safe_open
 

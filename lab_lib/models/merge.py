@@ -18,8 +18,8 @@ from lab_lib.models.hardware import Choice, Machine, torch_dtype
 from lab_lib.models.model import Loaded, load_model
 
 Precision = Literal["bf16", "fp16", "fp32"]
-# Two fp32 computations of the same thing differ in the order of their sums. One operation rounds by 2^-24 = 6e-8
-# of its value; some thousand of them one after another, errors mostly cancelling: 1e-4 of the largest logit is ample.
+# Two fp32 computations of the same function differ in the order of their sums. One operation rounds by 2^-24 = 6e-8 of
+# its value. After some thousand operations, whose errors mostly cancel, 1e-4 of the largest logit is ample.
 SAME = 1e-4
 PROBE = "user> hello , i need a cheap place to stay in the north , and a taxi .\nbot>"
 
@@ -28,9 +28,9 @@ PROBE = "user> hello , i need a cheap place to stay in the north , and a taxi .\
 class Merge:
     """A merge that passed its checks; both figures are largest differences of logits on one text.
 
-    `max_difference` is the merged folder against base + adapter: the rounding to 16 bits. `effect` is what the
-    adapter changes, base against base + adapter. `end_token` says where the merged model ends a reply earlier than
-    `lab decode` does; None where both end at the same token.
+    `max_difference` compares the merged folder with base + adapter: the rounding to 16 bits. `effect` compares the base
+    with base + adapter: the change that the adapter makes. `end_token` tells at which token the merged model ends a
+    reply earlier than `lab decode`; None if both end at the same token.
     """
 
     folder: Path
@@ -49,15 +49,14 @@ def merge_adapter(
 ) -> Merge:
     """Merge `adapter` into the unquantised base of `config`, save model and tokenizer in `out`, reload and compare.
 
-    The base is read in fp32 whatever `config.quantisation` says: an update rounded to 4-bit levels is mostly lost.
-    An adapter trained on a 4-bit base was fitted to that base's rounding errors too, so scores may move slightly;
-    the unmerged adapter stays the exact result. Needs 4 bytes of memory a weight, twice while comparing.
+    The base is read in fp32 whatever `config.quantisation` says: an update rounded to 4-bit levels is mostly lost. An
+    adapter trained on a 4-bit base was fitted to that base's rounding errors too, so scores may move slightly; the
+    unmerged adapter stays the exact result. Needs 4 bytes of memory per weight, twice as much while comparing.
 
-    Three checks, with logits of one text (`input_ids`, or a short dialogue of ours) computed in fp32: merged in
-    fp32, the model answers as base + adapter; what is read back from disk is what was saved, weight for weight;
-    and rounding to `dtype` moves no logit by more than half of what the adapter moves at all, or it drowned in the
-    rounding. Raises LabError, leaving nothing at `out`, when one fails, when `out` is there already, and as
-    load_model does.
+    Three checks use the fp32 logits of one text (`input_ids`, or a built-in short dialogue). Merged in fp32, the model
+    has the logits of base + adapter. The weights read back from disk are those that were saved. Rounding to `dtype`
+    changes no logit by more than half of the adapter's effect, which would otherwise be lost. Raises LabError and
+    writes nothing to `out` if a check fails or if `out` exists; raises the errors of load_model too.
     """
     out = Path(out)
     if dtype not in get_args(Precision):
@@ -83,10 +82,10 @@ def merge_adapter(
 
 
 def _merged(adapted: Any) -> Any:
-    """Return the model with the adapter in its weights; vectors that are also the output layer stay one matrix.
+    """Return the model with the adapter merged into its weights; tied embeddings stay one matrix.
 
-    PEFT holds trained vectors once for each of the two, unties the config, and warns. Whether they were one is seen by
-    their values: a Flan-T5 says it in its config and has two.
+    PEFT keeps one copy of the trained embeddings for the input and one for the output layer, unties the config and
+    warns. Equal values show that they were one matrix; the config does not: a Flan-T5's says tied, but it has two.
     """
     import torch
 
@@ -106,7 +105,7 @@ def _require_same(got: Any, wanted: Any) -> None:
     difference, limit = (got - wanted).abs().max().item(), SAME * wanted.abs().max().item()
     if not difference <= limit:
         raise LabError(
-            f"merge: merging changed the model: a logit differs by {difference:.3g}, at most {limit:.3g} is rounding"
+            f"merge: merging changed the model: a logit differs by {difference:.3g}, rounding explains {limit:.3g}"
         )
 
 
@@ -130,7 +129,7 @@ def _require_small(difference: float, effect: float, dtype: str) -> None:
 
 
 def _save(model: Any, loaded: Loaded, folder: Path) -> None:
-    """Write model and tokenizer; the tokenizer is the one of the base, with the padding token we chose."""
+    """Write the model and the base's tokenizer, with the padding token that we chose."""
     model.save_pretrained(folder)
     loaded.tokenizer.save_pretrained(folder)
     apply_umask(folder)

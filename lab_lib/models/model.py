@@ -47,9 +47,9 @@ from lab_lib.models.weights import (
 class Loaded:
     """A model ready to train or to generate.
 
-    `model` is a transformers model, or a PEFT model around it when an adapter was asked for. `device` and `dtype`
-    (bf16, fp16 or fp32) are where and how it runs, inside `hardware.autocast(device, dtype)`. `base_name` is the same
-    on every machine for bundled and hub models; `revision` is the commit hash of a hub model.
+    `model` is a transformers model, or a PEFT model around it if the config names an adapter. It runs on `device` in
+    the format `dtype` (bf16, fp16 or fp32), inside `hardware.autocast(device, dtype)`. `base_name` is the same on every
+    machine for bundled and hub models; `revision` is the commit hash of a hub model.
     """
 
     model: Any
@@ -70,10 +70,10 @@ def load_model(
 ) -> Loaded:
     """Load tokenizer, base model and, if `config.adapter` is set, its adapter; does not print the choices.
 
-    `for_training` prepares the model to be trained (see `prepare_for_training`), `full` loads fp32 weights
-    because all of them will change. Every weight comes from the file: a checkpoint that lacks one is refused.
-    `sharded` says that processes will share the weights out; here they are still whole.
-    Raises LabError, one line, for anything a user can put right.
+    `for_training` prepares the model to be trained (see `prepare_for_training`), `full` loads fp32 weights because all
+    of them will change. Every weight comes from the file: a checkpoint that lacks one is refused. `sharded` says that
+    the processes will shard the weights later; here they are still whole. Raises LabError, one line, for every problem
+    that a user can fix.
     """
     require_versions()
     check_config(config, full)
@@ -103,7 +103,7 @@ def load_model(
     check_vocabulary(model, tokenizer, source)
     if config.added_tokens:
         add_tokens(model, tokenizer, config.added_tokens)
-    model.name_or_path = source.name  # what an adapter trained on it will name as its base
+    model.name_or_path = source.name  # the name of the base that an adapter trained on it will store
     forget_generation_settings(model, tokenizer)
     choices = {
         "device": choose_device(machine),
@@ -124,18 +124,19 @@ def load_model(
 
 
 def _training_attention(model: Any, config: ModelConfig, dtype: str) -> Choice | None:
-    """Return the faster attention a CPU trains with, where the choice was left to us; None where there is none."""
+    """Return the faster attention for training on a CPU if the config leaves the choice to us; None if there is
+    none."""
     from lab_lib.models.fast_cpu.chunked_attention import use_chunks
 
     return use_chunks(model, dtype) if config.attention in ("auto", FASTEST, "chunked") else None
 
 
 def forget_generation_settings(model: Any, tokenizer: Any) -> None:
-    """Keep of a checkpoint's generation settings its special ids only; how to decode is a DecodeConfig's business.
+    """Keep only the special ids of a checkpoint's generation settings; a DecodeConfig decides how to decode.
 
-    transformers fills what a GenerationConfig leaves open from the model's own: a checkpoint's `suppress_tokens` or
-    `min_length` would change the replies without a word. And a `temperature` beside `do_sample: false`, which some
-    checkpoints carry, would be written on into every model that is saved or merged.
+    transformers fills unset values of a GenerationConfig from the model's own: a checkpoint's `suppress_tokens` or
+    `min_length` would change the replies without a warning. And a `temperature` beside `do_sample: false`, which some
+    checkpoints have, would be written into every model that is saved or merged.
     """
     from transformers import GenerationConfig
 
@@ -145,18 +146,18 @@ def forget_generation_settings(model: Any, tokenizer: Any) -> None:
 
 
 def _end_token(model: Any, tokenizer: Any) -> dict[str, Choice]:
-    """Return a choice where a checkpoint names end tokens beside the tokenizer's: training and decoding know one."""
+    """Return a choice if a checkpoint names more end tokens than the tokenizer; training and decoding use only one."""
     named = model.generation_config.eos_token_id
     others = [id for id in (named if isinstance(named, list) else [named]) if id not in (None, tokenizer.eos_token_id)]
     if not others:
         return {}
     listed = ", ".join(tokenizer.convert_ids_to_tokens(others))
-    reason = f"the tokenizer's; the checkpoint also names {listed}: no end here, but kept in a merged model's settings"
+    reason = f"the tokenizer's; the checkpoint's {listed} ends no reply here but stays in a merged model's settings"
     return {"end token": Choice(tokenizer.eos_token, reason)}
 
 
 def check_config(config: ModelConfig, full: bool = False) -> None:
-    """Raise LabError for unknown values and for combinations that make no sense, before anything is loaded."""
+    """Raise LabError for unknown values and impossible combinations, before anything is loaded."""
     for key, value, valid in (
         ("quantisation", config.quantisation, get_args(Quantisation)),
         ("quant_type", config.quant_type, get_args(QuantType)),
@@ -173,7 +174,7 @@ def check_config(config: ModelConfig, full: bool = False) -> None:
 
 
 def describe_weights(model: Any, config: ModelConfig) -> Choice:
-    """Return what the weights are held as, counted on the model itself. Raises LabError if nothing was quantised."""
+    """Return the format of the weights, counted on the model itself. Raises LabError if nothing was quantised."""
     size = f"{count_parameters(model):,} parameters in {weight_bytes(model) / 1e6:.2f} MB"
     if config.from_scratch:
         return Choice("random", f"from_scratch: {size}, seed {config.seed}")
@@ -189,7 +190,7 @@ def describe_weights(model: Any, config: ModelConfig) -> Choice:
 
 
 def prepare_for_training(model: Any) -> None:
-    """Freeze the base and make a quantised one trainable around: all that is not quantised becomes fp32.
+    """Freeze the base; in a quantised model convert every tensor that is not quantised to fp32.
 
     LayerNorm and embeddings in fp32 keep a long sum of small updates exact (QLoRA, Dettmers et al. 2023). The
     adapter added later, or `method: full`, unfreezes what it trains.
@@ -205,13 +206,13 @@ def prepare_for_training(model: Any) -> None:
 def training_mode(model: Any, gradient_checkpointing: bool) -> None:
     """Switch a model to training: no cache of keys and values, and recomputed activations if wanted.
 
-    PyTorch's older, re-entrant checkpoints would learn nothing here: the first layers are frozen, so the inputs of a
-    block require no gradient.
+    PyTorch's older, re-entrant checkpoints would pass on no gradient here: the first layers are frozen, so the inputs
+    of a block require no gradient.
     """
     model.train()
     _use_cache(model, False)
     if gradient_checkpointing:
-        # The name since transformers 5.2x; the older one is deprecated there.
+        # transformers 5.2x introduced this name and deprecated the older one.
         switch = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         switch({"use_reentrant": False})
 

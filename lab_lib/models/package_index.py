@@ -1,7 +1,7 @@
-"""Where a wheel lies on the package index that pip is configured for, and pip itself where that cannot be found out.
+"""Find a wheel on the package index that pip is configured for; where this fails, let pip download it.
 
-pip downloads a wheel as a whole or not at all, and cannot say where it lies without downloading it. So the index is
-asked by its own protocol (https://packaging.python.org/specifications/simple-repository-api), at pip's addresses.
+pip cannot resume the download of a wheel, nor print its address without downloading it. So the index is queried by its
+own protocol (https://packaging.python.org/specifications/simple-repository-api), at pip's addresses.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from lab_lib.errors import LabError, one_line
 
 PYPI = "https://pypi.org/simple"
 SETTING = re.compile(r"^(?:global|install|download|:env:)\.(index-url|extra-index-url)='(.*)'$")
-PAGE_BYTES = 5_000_000  # of the page of a package: one with thousands of files has a million
+PAGE_BYTES = 5_000_000  # bytes of a package's page: the page of a package with thousands of files has a million
 PAGE_SECONDS = 30.0
-PIP_SECONDS = 900  # for a whole wheel; pip's own timeouts are for one wait
+PIP_SECONDS = 900  # for a whole wheel; pip's own timeouts limit a single wait
 
 
 def indexes(listed: str) -> list[str]:
@@ -36,14 +36,14 @@ def indexes(listed: str) -> list[str]:
 
 
 def find_wheel(package: str, wheel: str) -> str | None:
-    """Return the address of a wheel on one of pip's indexes; None where none of them on the web has it."""
+    """Return the address of a wheel on one of pip's indexes; None if no index on the web has it."""
     for index in indexes(pip("config", "list")):
         if not index.startswith(tuple(f"{scheme}://" for scheme in SCHEMES)):
             continue
         page = f"{index}/{package}/"
         try:
             text = read_web(page, PAGE_BYTES, PAGE_SECONDS).decode("utf-8", "replace")
-        except LabError:  # no such package there, a login, a proxy: pip tries again, and says what it is
+        except LabError:  # an unknown package, a login, a proxy: pip tries again and reports the problem
             continue
         links = (html.unescape(link).partition("#")[0] for link in re.findall(r'href="([^"]*)"', text))
         if found := next((link for link in links if link.rpartition("/")[2] == wheel), None):

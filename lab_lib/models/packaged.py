@@ -1,4 +1,4 @@
-"""Models that a package of the Python package index carries: which ones there are, and where they lie once fetched."""
+"""Models inside packages of the Python package index: the list of them, and their folders once fetched."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab_lib.corpora.load import cache_folder
 from lab_lib.errors import LabError
 from lab_lib.files import read_json
 
-ORIGIN = "origin.json"  # in the folder of a fetched model: where its weights are from; written last
+ORIGIN = "origin.json"  # in the folder of a fetched model: the origin of its weights; written last
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ PACKAGED = {
         hub="HuggingFaceTB/SmolLM2-135M-Instruct",
         licence="Apache-2.0",
         about="SmolLM2-135M-Instruct, a chat model of 135 million parameters (English)",
-        stored="4 bits a weight in the package (GGUF, Q4_1), written out as bf16",
+        stored="4 bits per weight in the package (GGUF, Q4_1), converted to bf16",
     )
 }
 
@@ -70,5 +70,5 @@ def packaged_folder(name: str) -> Path:
 
 
 def origin(name: str) -> dict[str, Any]:
-    """Return where the weights of a fetched model are from, as `lab models fetch` wrote it."""
+    """Return the origin of a fetched model's weights, as recorded by `lab models fetch`."""
     return read_json(packaged_folder(name) / ORIGIN)

@@ -12,9 +12,9 @@ from lab_lib.models.hub import Source
 
 # The byte 0xFF, which no UTF-8 text contains, as byte-level vocabularies (GPT-2 and its kin) write it.
 NEVER_IN_TEXT = "ÿ"
-# Spare tokens that vocabularies keep for such uses, the best first: a padding token that was not declared
-# (<|padding|> of Pythia, <|finetune_right_pad_id|> of Llama 3), then reserved and unused ones, then unk, then the
-# end of a pretraining document where turns end with another token (SmolLM2).
+# Spare tokens of vocabularies, the best first: a padding token that was not declared (<|padding|> of Pythia,
+# <|finetune_right_pad_id|> of Llama 3), then reserved and unused ones, then unk, then the end of a pretraining document
+# where turns end with another token (SmolLM2).
 SPARE = (
     *(r"pad", r"reserved|unused|extra_id|extra_\d", r"^(<unk>|\[UNK\]|<\|unk\|>|unk)$"),
     r"^<\|end_?of_?text\|>$",
@@ -44,9 +44,9 @@ def load_tokenizer(source: Source, trust_remote_code: bool = False) -> tuple[Any
 def choose_pad(tokenizer: Any) -> Choice:
     """Make sure that the tokenizer has a padding token; return which it is and why.
 
-    Loss, attention and answers are masked by position, so any token will do. A collator that masks by token would
-    mask the end of every reply where that token is EOS, and the model would never learn to stop: for such code (other
-    people's, on a model that we saved) a token that is not EOS is taken where the vocabulary has one to spare.
+    Loss, attention and answers are masked by position, so any token works here. A collator that masks by token would
+    mask the end of every reply if that token were EOS, and the model would never learn to stop. Other people may train
+    our saved models with such code, so a spare token of the vocabulary is preferred to EOS.
     """
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id != tokenizer.eos_token_id:
         return Choice(tokenizer.pad_token, "the tokenizer's own padding token")
@@ -54,15 +54,15 @@ def choose_pad(tokenizer: Any) -> Choice:
     spare = spare_tokens(tokenizer)
     if not spare:
         tokenizer.pad_token = tokenizer.eos_token
-        return Choice(tokenizer.eos_token, f"{why}, and no token is to spare: EOS pads, masked by position")
+        return Choice(tokenizer.eos_token, f"{why}, and no spare token in the vocabulary: EOS pads, masked by position")
     tokenizer.pad_token = spare[0]
-    return Choice(spare[0], f"{why}; this token of the vocabulary is not used, and no embedding is added")
+    return Choice(spare[0], f"{why}; this token of the vocabulary is unused, so no embedding is added")
 
 
 def add_tokens(model: Any, tokenizer: Any, tokens: Sequence[str]) -> None:
-    """Add special tokens to tokenizer and model; their vectors begin as the mean of the old ones, on every machine.
+    """Add special tokens to tokenizer and model; their vectors start as the mean of the old ones on every machine.
 
-    Raises LabError for one that the vocabulary has.
+    Raises LabError for a token that the vocabulary already has.
     """
     import torch
 
@@ -81,13 +81,13 @@ def add_tokens(model: Any, tokenizer: Any, tokens: Sequence[str]) -> None:
 
 
 def spare_tokens(tokenizer: Any) -> list[str]:
-    """Return the tokens of the vocabulary that can pad, best first: special, neither EOS nor BOS; or an unused byte."""
+    """Return tokens of the vocabulary that can be padding, best first: special, not EOS or BOS; or an unused byte."""
     taken = {tokenizer.eos_token, tokenizer.bos_token}
     special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
     special |= {token for token in (tokenizer.unk_token,) if token}
     vocabulary = tokenizer.get_vocab()
     free = sorted((token for token in special - taken if token in vocabulary), key=vocabulary.__getitem__)
     spare = [token for pattern in SPARE for token in free if re.search(pattern, token, re.IGNORECASE)]
-    # GPT-2 has one special token, its EOS. In a vocabulary that is not byte-level the letter would be just a letter.
+    # GPT-2 has one special token, its EOS. In a vocabulary that is not byte-level this letter would be an ordinary one.
     byte = NEVER_IN_TEXT in vocabulary and tokenizer.convert_tokens_to_string([NEVER_IN_TEXT]) == "\ufffd"
     return spare or ([NEVER_IN_TEXT] if byte else [])

@@ -1,7 +1,7 @@
-"""Are the libraries that training stands on in the versions it was written against?
+"""Check that the libraries that training needs have supported versions.
 
-They move arguments and delete helpers between versions; the error then comes from deep inside and names neither the
-library nor the version. The bounds are those of pyproject.toml, which the installed package carries with it.
+Libraries move arguments and delete helpers between versions; the resulting error comes from deep inside and names
+neither the library nor the version. The bounds are those of pyproject.toml, stored in the installed package.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from lab_lib.errors import LabError
 
 INSTALL = "pip install -c constraints.txt -e '.[train]' in a checkout, or `make install`"
-# What loading and training a model calls directly.
+# The libraries that loading and training call directly.
 LIBRARIES = frozenset({"torch", "transformers", "tokenizers", "safetensors", "accelerate", "peft", "bitsandbytes"})
 
 
@@ -30,15 +30,15 @@ def version_problem(requirement: Any) -> str:
         version = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
         return f"{requirement.name} is missing"
-    # prereleases=True: 2.13.0a0+git of a cluster's own build is a version too.
+    # prereleases=True: a cluster's own build, such as 2.13.0a0+git, is a version too.
     good = requirement.specifier.contains(version, prereleases=True)
     return "" if good else f"{requirement.name} is {version}, needs {requirement.specifier}"
 
 
 def require_versions() -> None:
-    """Raise LabError when a library of LIBRARIES is outside its bounds; a missing bitsandbytes is only slower.
+    """Raise LabError if a library of LIBRARIES is outside its bounds; a missing bitsandbytes is no error.
 
-    Does nothing where the package runs from its sources without being installed: there are no bounds to read.
+    Does nothing if the package runs from its sources without being installed: there are no bounds to read.
     """
     try:
         needed = [r for r in needed_packages("train") if r.name in LIBRARIES]

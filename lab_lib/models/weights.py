@@ -26,7 +26,7 @@ def read_shape(source: Source, config: ModelConfig) -> Any:
     check_token_ids(source.folder / "generation_config.json")
     try:
         shape = AutoConfig.from_pretrained(source.folder, trust_remote_code=config.trust_remote_code)
-    except Exception as error:  # foreign files raise whatever the library meets in them
+    except Exception as error:  # a foreign file can make the library raise anything
         raise LabError(f"{source.name}: config.json is not usable: {reason_of(error)}") from error
     shape.return_dict = True  # the outputs are read by name
     if getattr(shape, "quantization_config", None) is not None:
@@ -48,7 +48,7 @@ def model_class(shape: Any, source: Source) -> Any:
 
 
 def check_layers(shape: Any, source: Source) -> None:
-    """Raise LabError for a config.json with more layers than there are tensors: each missing one would be made up."""
+    """Raise LabError if config.json has more layers than the file has tensors: missing layers would be random."""
     layers, tensors = (
         getattr(shape, "num_hidden_layers", 0),
         sum(len(check_safetensors(path)) for path in weight_files(source)),
@@ -67,7 +67,7 @@ def supports_sdpa(auto: Any, shape: Any) -> bool:
 def random_model(auto: Any, shape: Any, seed: int, options: dict[str, Any]) -> Any:
     """Return a model with random weights, leaving the global random state as it was.
 
-    Raises LabError for a shape that cannot be built, or whose weights are more than the machine's memory.
+    Raises LabError for a shape that cannot be built or whose weights do not fit the machine's memory.
     """
     import torch
 
@@ -96,8 +96,8 @@ def stored_model(
 ) -> Any:
     """Return the model with its stored weights, all of them, quantised while loading if asked for.
 
-    One that is going to be `sharded` need not fit a GPU: unquantised it is read into the machine's memory, from where
-    it goes to the GPUs layer by layer.
+    A model that will be `sharded` need not fit one GPU: unquantised it is read into the machine's memory and moved from
+    there to the GPUs layer by layer.
     """
     device = "cpu" if sharded and config.quantisation == "none" else machine.device
     options = options | {"device_map": {"": device}, "use_safetensors": True, "output_loading_info": True}
@@ -107,7 +107,7 @@ def stored_model(
     try:
         with _plain_linear_layers():
             model, info = auto.from_pretrained(source.folder, **options)
-    except Exception as error:  # foreign files raise whatever the library meets in them
+    except Exception as error:  # a foreign file can make the library raise anything
         raise LabError(f"{source.name}: cannot load the weights: {reason_of(error)}") from error
     # transformers fills a missing weight with random numbers and only warns.
     if info["missing_keys"]:
@@ -120,9 +120,9 @@ def stored_model(
 
 
 def beyond_last_layer(unused: Iterable[str], shape: Any) -> list[str]:
-    """Return the tensors among `unused` ones that are of layers which config.json cuts off.
+    """Return those of the `unused` tensors that belong to layers beyond the number in config.json.
 
-    Others may be left over: a model's own code names those that it never reads.
+    Other unused tensors are allowed: the model's code lists those that it never reads.
     """
     layers = max((getattr(shape, name, None) or 0 for name in LAYERS), default=0)
     numbers = ((name, re.search(r"(?:^|\.)(?:layers?|h|blocks?)\.([0-9]{1,9})\.", name)) for name in sorted(unused))
@@ -130,7 +130,7 @@ def beyond_last_layer(unused: Iterable[str], shape: Any) -> list[str]:
 
 
 def _show_progress(on: bool) -> None:
-    """Switch transformers' progress bars: wanted for gigabytes of weights, flicker for anything less."""
+    """Switch transformers' progress bars on for gigabytes of weights and off for less."""
     from transformers.utils import logging
 
     (logging.enable_progress_bar if on else logging.disable_progress_bar)()
@@ -156,8 +156,8 @@ def _plain_linear_layers() -> Iterator[None]:
 def _quantisation(config: ModelConfig, dtype: str, sharded: bool) -> Any:
     """Return the bitsandbytes settings of a ModelConfig; `dtype` is the format of the computations.
 
-    Sharding takes numbers apart, not bytes, and converts those that are not of the format of the computations: then
-    each of them holds two 4-bit weights a byte, so 4 of them in bf16.
+    Sharding splits an array between numbers and converts numbers that are not in the format of the computations. Packed
+    weights are therefore stored as numbers of that format, at two 4-bit weights per byte: 4 weights per bf16 number.
     """
     from transformers import BitsAndBytesConfig
 
@@ -173,7 +173,7 @@ def _quantisation(config: ModelConfig, dtype: str, sharded: bool) -> Any:
 
 
 def check_vocabulary(model: Any, tokenizer: Any, source: Source) -> None:
-    """Raise LabError when the tokenizer makes ids the model has no embedding for; spare rows are fine."""
+    """Raise LabError if the tokenizer has ids without an embedding in the model; unused embeddings are allowed."""
     rows = model.get_input_embeddings().weight.shape[0]
     highest = max(tokenizer.get_vocab().values())
     if highest >= rows:
@@ -181,8 +181,8 @@ def check_vocabulary(model: Any, tokenizer: Any, source: Source) -> None:
 
 
 def reason_of(error: Exception) -> str:
-    """Return in one line why a library could not use a model's files."""
+    """Return in one line the reason why a library could not use a model's files."""
     text = " ".join(str(error).split())[:300]
     if "ignore_mismatched_sizes" in text:
-        return "their shapes are not those that config.json asks for"
+        return "their shapes differ from those in config.json"
     return f"unknown value {text}" if isinstance(error, KeyError) else text or type(error).__name__

@@ -83,7 +83,7 @@ def damage(folder: Path) -> str | None:
 def load_checkpoint(folder: Path, model: Any, optimiser: Any) -> tuple[int, str | None]:
     """Restore the newest checkpoint, if there is one; return (the number of steps done, what is wrong with it).
 
-    One that is damaged is passed over: 0 steps are done then.
+    One that is damaged is skipped: 0 steps are done then.
     """
     import torch
     from safetensors.torch import load_file

@@ -62,7 +62,7 @@ def resumed(model: Any, optimiser: Any, out: Path) -> int:
     """Restore the newest checkpoint below `out`, say so, and return how many steps are done."""
     done, wrong = load_checkpoint(out, model, optimiser)
     for line in (
-        wrong and f"checkpoint passed over: {wrong}",
+        wrong and f"checkpoint skipped: {wrong}",
         f"resuming from the checkpoint of step {done}" if done else None,
         cut_log(out / LOG, done),
     ):

@@ -1,1 +1,1 @@
-"""Which process am I? Several processes that work on one run, and this process as a job of Slurm."""
+"""Processes: several processes of one run, and this process as a Slurm job."""

@@ -1,6 +1,6 @@
-"""How many cores and how much memory a process may use: what the machine has, or the limit of its container.
+"""The cores and the memory that a process may use: the machine's, or the limit of its container.
 
-A container (Docker, Slurm, Kubernetes) sees all of the machine in the usual places; its limits are in control groups.
+In a container (Docker, Slurm, Kubernetes) the usual sources show the whole machine; its limits are in control groups.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ROOT = Path("/")
 
 @dataclass(frozen=True)
 class Limit:
-    """How much there is, and what sets the limit."""
+    """The amount, and what sets the limit."""
 
     value: float
     reason: str
@@ -26,7 +26,7 @@ MACHINE, CONTAINER = "of the machine", "of the container (cgroup)"
 
 
 def memory_limit(machine: float | None = None, root: Path = ROOT) -> Limit:
-    """Return the memory in GiB: the smallest limit that applies. `machine` is what the machine has; None: ask it."""
+    """Return the memory in GiB: the smallest limit that applies. `machine` is the machine's memory; None reads it."""
     if machine is None:
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     return _smallest(machine, [size / GIB for size in _memory_limits(root)])
@@ -53,7 +53,7 @@ def _memory_limits(root: Path) -> Iterator[int]:
 
 
 def _core_limits(root: Path) -> Iterator[float]:
-    """Yield the limits in cores: time that may be used in each period, by the length of the period."""
+    """Yield the limits in cores: the allowed time per period divided by the length of the period."""
     for version, folder in _folders(root, "cpu"):
         files = ("cpu.max",) if version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
         quota = [word for name in files for word in _words(folder / name)]
@@ -62,15 +62,15 @@ def _core_limits(root: Path) -> Iterator[float]:
 
 
 def _folders(root: Path, controller: str) -> Iterator[tuple[int, Path]]:
-    """Yield (version, folder) of the control groups that this process is in, each group before the one around it.
+    """Yield (version, folder) of the control groups of this process, each group before its parent.
 
-    Inside a container the paths may be those of the machine; there the top folder is the container's own group.
+    Inside a container the paths may be those of the machine; the top folder is then the container's own group.
     """
     top = root / "sys" / "fs" / "cgroup"
     for line in _lines(root / "proc" / "self" / "cgroup"):
         number, controllers, path = (*line.split(":", 2), "", "")[:3]
         if number == "0" and not controllers:
-            places = [(2, top), (2, top / "unified")]  # the second one where both versions are in use
+            places = [(2, top), (2, top / "unified")]  # the second path if both versions are in use
         elif controller in controllers.split(","):
             places = [(1, top / controllers), (1, top / controller)]
         else:
@@ -80,7 +80,7 @@ def _folders(root: Path, controller: str) -> Iterator[tuple[int, Path]]:
 
 
 def _upwards(place: Path, path: str) -> Iterator[Path]:
-    """Yield the folder of a group and those around it, up to `place`."""
+    """Yield the folder of a group and its parents, up to `place`."""
     parts = [part for part in path.split("/") if part not in ("", "..")]
     for count in range(len(parts), -1, -1):
         yield place.joinpath(*parts[:count])
@@ -91,7 +91,7 @@ def _words(path: Path) -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    """Return the lines of a file; none where it cannot be read, as on systems without control groups."""
+    """Return the lines of a file; none if it cannot be read, for example on systems without control groups."""
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""How long the stages of a run took, all calls together: also those that were interrupted or killed."""
+"""The total time of a run's stages over all calls, including interrupted and killed ones."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 from lab_lib.errors import LabError
 from lab_lib.files import read_json_or, write_json
 
-FIRST, SHARE, LONGEST = 1.0, 0.05, 60.0  # a clock that is killed loses a second, or 5 % of its time, or a minute
+FIRST, SHARE, LONGEST = 1.0, 0.05, 60.0  # a killed process loses at most a second, or 5 % of its time, or a minute
 
 
 def read_figures(path: Path) -> dict[str, float]:
-    """Return {stage: number} of a file that may not be there yet. Raises LabError for other content."""
+    """Return {stage: number} of a file that may not exist yet. Raises LabError for other content."""
     found = read_json_or({}, path)
     if not isinstance(found, dict) or not all(map(_is_figure, found.values())):
         raise LabError(f"{path}: expected {{stage: number}}; remove the file, its figures are only shown")
@@ -32,7 +32,7 @@ def _is_figure(value: Any) -> bool:
 def counting(path: Path, name: str) -> Iterator[None]:
     """Add the seconds inside the `with` to those of earlier calls, in a file {stage: seconds}; also when it fails.
 
-    The sum is written as time goes by too, so that a process that is killed loses little of it. The folder is not made.
+    The sum is also written while time passes, so that a killed process loses little of it. The folder must exist.
     """
     spent, began, ended = read_figures(path), time.monotonic(), threading.Event()
 
@@ -42,7 +42,7 @@ def counting(path: Path, name: str) -> Iterator[None]:
 
     def beat() -> None:
         while not ended.wait(min(max(FIRST, SHARE * (time.monotonic() - began)), LONGEST)):
-            with suppress(LabError):  # a full disk: the stage itself will say so
+            with suppress(LabError):  # a full disk: the stage itself reports it
                 note()
 
     clock = threading.Thread(target=beat, daemon=True)

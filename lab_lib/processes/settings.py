@@ -1,4 +1,4 @@
-"""Settings that come by the environment: LAB_* of a user or scripts/site.env, and what torchrun and Slurm set.
+"""Settings in the environment: LAB_* from a user or scripts/site.env, and variables of torchrun and Slurm.
 
 All of them are read and checked when a command begins: a job should not run for hours and then fail at the first use.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lab_lib.errors import LabError
 
-DIGITS = 9  # of a whole number: more are a mistake, and beyond what a shell counts with
+DIGITS = 9  # digits of a whole number: more are a mistake, and too many for a shell
 
 
 def whole(name: str, default: int, least: int = 0, environment: Mapping[str, str] | None = None) -> int:
@@ -28,12 +28,12 @@ def whole(name: str, default: int, least: int = 0, environment: Mapping[str, str
 
 
 def check_environment(environment: Mapping[str, str] | None = None) -> list[str]:
-    """Raise LabError for a variable with a value that cannot be meant; return notes on names that are nearly ours."""
+    """Raise LabError for a variable with an invalid value; return notes on names that are similar to ours."""
     found = os.environ if environment is None else environment
     for name, check in CHECKS.items():
         check(name, found)
     rank, count = whole("RANK", 0, 0, found), whole("WORLD_SIZE", 1, 1, found)
-    if rank >= count:  # left over in a shell: such a process would leave all writing to the first one
+    if rank >= count:  # left over in a shell: such a process would wait for a first one to write
         raise LabError(f"RANK={rank}: expected less than WORLD_SIZE={count}; unset it, or start with torchrun")
     return list(_nearly_ours(found))
 
@@ -64,7 +64,7 @@ def _folder(name: str, environment: Mapping[str, str]) -> None:
 
 
 def _anything(name: str, environment: Mapping[str, str]) -> None:
-    """What reads the variable says what is wrong with it, before anything else is done."""
+    """The code that reads the variable reports errors before anything else is done."""
 
 
 CHECKS: dict[str, Callable[[str, Mapping[str, str]], None]] = {
@@ -92,11 +92,11 @@ CHECKS: dict[str, Callable[[str, Mapping[str, str]], None]] = {
 
 
 def _nearly_ours(environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield a note for each LAB_* that nothing reads and that is spelt nearly as one that is read."""
+    """Yield a note for each unknown LAB_* whose name is similar to a known one."""
     for name in sorted(environment):
         close = difflib.get_close_matches(name, CHECKS, n=1, cutoff=0.85)
         if name.startswith("LAB_") and name not in CHECKS and close:
-            yield f"{name} is set, and nothing reads it; did you mean {close[0]}?"
+            yield f"{name} is set but unknown; did you mean {close[0]}?"
 
 
 def _shown(text: str) -> str:

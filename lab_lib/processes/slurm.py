@@ -1,8 +1,8 @@
-"""This process as a job of Slurm: its number, its time limit, and how it asks to be started again.
+"""This process as a Slurm job: its number, its time limit, and requeueing itself.
 
 The launchers in scripts/ ask Slurm for SIGUSR1 some minutes before the time limit. A run then leaves a checkpoint and
-puts its own job back into the queue; Slurm starts the same script again, and the run folder, named after the job, goes
-on. What Slurm preempts with SIGTERM it requeues by itself.
+requeues its own job; Slurm starts the same script again, which resumes from the run folder, named after the job. Slurm
+itself requeues jobs that it preempts with SIGTERM.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from lab_lib.errors import LabError, Stopped
 from lab_lib.processes.rank import this_process
 from lab_lib.processes.settings import whole
 
-REQUEUE = "LAB_REQUEUE"  # 1 where the launchers run as a batch job: this process may put the job back
-MAX_RESTARTS = "LAB_MAX_RESTARTS"  # scripts/site.env: so that a job that never gets anywhere does not run for ever
+REQUEUE = "LAB_REQUEUE"  # 1 if the launchers run as a batch job: this process may requeue the job
+MAX_RESTARTS = "LAB_MAX_RESTARTS"  # scripts/site.env: a limit for jobs that make no progress
 RESTARTS = 100  # its default
 OPTIONS = "LAB_SBATCH"  # the sbatch options of `lab jobs submit`, for a later resubmission
 OWN = (REQUEUE, "LAB_WORLD_SIZE")  # the launchers set them anew
@@ -39,7 +39,7 @@ def job_id() -> str | None:
 
 
 def may_requeue(stop: Stopped) -> bool:
-    """Return whether a job goes back into the queue: at the warning before the time limit, not too often."""
+    """Return whether a job is requeued: at the warning before the time limit, and not too often."""
     restarts, most = whole("SLURM_RESTART_COUNT", 0), whole(MAX_RESTARTS, RESTARTS)
     return stop.number == signal.SIGUSR1 and os.environ.get(REQUEUE) == "1" and restarts < most
 
@@ -52,9 +52,9 @@ def out_of_time(stop: Stopped) -> bool:
 
 
 def requeue(stop: Stopped) -> None:
-    """Put this job back into the queue if it may be; Slurm then ends this process. Raises LabError when Slurm won't.
+    """Requeue this job if it may be requeued; Slurm then ends this process. Raises LabError if Slurm refuses.
 
-    Of several processes the first one asks.
+    With several processes the first one requests it.
     """
     job = job_id()
     if job is not None and this_process().first and may_requeue(stop):
@@ -62,7 +62,7 @@ def requeue(stop: Stopped) -> None:
 
 
 def ask(command: Sequence[str], folder: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
-    """Run a command of Slurm in `folder` and return what it prints. Raises LabError with its complaint, in one line."""
+    """Run a Slurm command in `folder` and return its output. Raises LabError with its error message, in one line."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
     except FileNotFoundError:

@@ -62,7 +62,7 @@ def answered(message: Message, ids: Sequence[int], tokenizer: Any) -> Message:
 
 
 def ended(answer: Sequence[int], eos: int) -> tuple[int, ...]:
-    """Return an answer with its EOS; one that was cut at the greatest length has none."""
+    """Return an answer with its EOS; one that was cut at the maximum length has none."""
     return tuple(answer) if answer and answer[-1] == eos else (*answer, eos)
 
 

@@ -1,1 +1,1 @@
-"""What do we know? The table, the training curve and the readable report of a run."""
+"""Results of a run: the table, the training curve and the HTML report."""

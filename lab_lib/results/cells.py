@@ -1,6 +1,6 @@
-"""A table of any columns, as a terminal table and as GitHub markdown: names, and a cell for each column.
+"""A table with any columns, for a terminal and as GitHub markdown: one name and one cell per column in each row.
 
-What the columns of scores are is decided in `table.py`.
+`table.py` decides the columns of scores.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Line = tuple[str, Sequence["Cell"]]  # a name and its cells
 
 @dataclass(frozen=True)
 class Cell:
-    """What one place of a table shows: a number, its interval (or ""), and whether it beats the oracle's."""
+    """One cell of a table: a number, its interval (or ""), and whether it is better than the oracle's."""
 
     text: str
     interval: str = ""
@@ -68,7 +68,7 @@ def span(low: float, high: float, decimals: int = 1) -> str:
 def terminal_table(
     headings: Sequence[str], lines: Sequence[Line], notes: Sequence[str] = (), title: str = "", corner: str = "System"
 ) -> Table:
-    """Return a rich table: a name and its cells a line, `notes` under it, `corner` over the names.
+    """Return a rich table: one name and its cells per line, `notes` under it, `corner` over the names.
 
     Intervals stand under their numbers, so that seven columns fit a terminal of 80.
     """
@@ -96,7 +96,7 @@ def terminal_table(
 
 
 class Fitting:
-    """A table for a terminal; where names would have to be broken, its intervals are written without decimals."""
+    """A table for a terminal; intervals have no decimals if names would otherwise have to be broken."""
 
     def __init__(self, headings: Sequence[str], lines: Sequence[Line], notes: Sequence[str], title: str, corner: str):
         self.whole = terminal_table(headings, lines, notes, title, corner)
@@ -104,7 +104,7 @@ class Fitting:
         self.short = terminal_table(headings, short, notes, title, corner)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
-        """Yield the table that fits."""
+        """Yield the form of the table that fits."""
         fits = self.whole.__rich_measure__(console, options.update(max_width=1000)).maximum <= options.max_width
         yield self.whole if fits else self.short
 
@@ -129,7 +129,7 @@ def _terminal_cell(cell: Cell) -> Text:
 def markdown_table(
     headings: Sequence[str], lines: Sequence[Line], notes: Sequence[str] = (), corner: str = "System"
 ) -> str:
-    """Return a GitHub table: a name and its cells a line, `notes` under it. Names are escaped: none can break out."""
+    """Return a GitHub table: one name and its cells per line, `notes` under it. Names are escaped."""
     rows = [[escape(corner), *headings], ["---", *["---:"] * len(headings)]]
     rows += [[escape(name), *(cell.line for cell in cells)] for name, cells in lines]
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)

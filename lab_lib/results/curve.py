@@ -35,11 +35,11 @@ Log = Sequence[Mapping[str, Any]]
 def loss_points(log: Log) -> tuple[list[int], list[float]]:
     """Return (steps, losses) in step order.
 
-    A loss that is null, NaN or infinite becomes NaN: a gap in the line. A run
-    that was resumed logs some steps twice; the later line counts.
+        A loss that is null, NaN or infinite becomes NaN: a gap in the line. A run
+    that was resumed logs some steps twice; the later row counts.
 
-    >>> loss_points([{"step": 2, "loss": 3.0}, {"step": 1, "loss": None}, {"step": 2, "loss": 2.5}])
-    ([1, 2], [nan, 2.5])
+        >>> loss_points([{"step": 2, "loss": 3.0}, {"step": 1, "loss": None}, {"step": 2, "loss": 2.5}])
+        ([1, 2], [nan, 2.5])
     """
     points = {int(line["step"]): _finite(line["loss"]) for line in log if "step" in line and "loss" in line}
     return sorted(points), [points[step] for step in sorted(points)]
@@ -53,7 +53,7 @@ def dev_points(log: Log, metric: str) -> tuple[list[int], list[float]]:
 
 
 def best_step(log: Log, metric: Metric) -> int | None:
-    """Return the step with the best dev score, the earliest of equals; None when there is none."""
+    """Return the step with the best dev score, the earliest in case of ties; None if there is none."""
     best: tuple[int, float] | None = None
     for step, value in zip(*dev_points(log, metric.key), strict=True):
         if math.isfinite(value) and (best is None or metric.better(value, best[1])):
@@ -62,14 +62,14 @@ def best_step(log: Log, metric: Metric) -> int | None:
 
 
 def drawn_metrics(metrics: Sequence[Metric]) -> list[Metric]:
-    """Return the metrics that a curve shows: those of the main table, and the first one of every other group."""
+    """Return the metrics of a curve: those of the main table, and the first one of every other group."""
     scores = [metric for metric in metrics if not metric.descriptive]
     first = {metric.group: metric for metric in reversed(scores)}
     return [metric for metric in scores if not metric.group or metric is first[metric.group]]
 
 
 def _finite(value: Any) -> float:
-    """Return the number, or NaN for what cannot be drawn."""
+    """Return the number, or NaN if it cannot be drawn."""
     return float(value) if value is not None and math.isfinite(float(value)) else math.nan
 
 
@@ -84,10 +84,9 @@ def draw_curve(
 ) -> str:
     """Draw the curve, write it to the paths that are given (atomically), and return the SVG text.
 
-    `log` holds the lines of a run's log: {"step", "loss"} and {"step", "dev": {metric key: value}}; other keys are
+    `log` holds the rows of a run's log: {"step", "loss"} and {"step", "dev": {metric key: value}}; other keys are
     ignored. The loss is in nats per supervised token. `best` is the step of the kept checkpoint (`best_step`), `dev`
-    says what the dev scores are taken on. An empty log gives a picture that says so. Raises LabError when a path
-    cannot be written.
+    describes the dev items. For an empty log the figure says so. Raises LabError if a path cannot be written.
     """
     import matplotlib
 
@@ -138,14 +137,14 @@ def _figure(
 def _legend(figure: Figure, axes: Axes) -> None:
     """Put the legend below the panels, where it covers no point."""
     lines, labels = axes.get_legend_handles_labels()
-    columns = min(len(lines), 5) if len(lines) != 6 else 3  # six entries: two rows of three, not five and one
+    columns = min(len(lines), 5) if len(lines) != 6 else 3  # six entries: two rows of three, not of five and one
     figure.legend(
         lines, labels, loc="outside lower center", ncols=columns, fontsize="small", frameon=False, columnspacing=1.2
     )
 
 
 def _draw_loss(axes: Axes, log: Log) -> None:
-    """Draw the training loss; single points between gaps are seen because every point has a dot."""
+    """Draw the training loss, with a dot for every point so that single points between gaps are visible."""
     steps, losses = loss_points(log)
     axes.set_ylabel("training loss (nats\nper supervised token)")
     if not any(map(math.isfinite, losses)):
@@ -155,7 +154,7 @@ def _draw_loss(axes: Axes, log: Log) -> None:
 
 
 def _draw_dev(axes: Axes, log: Log, metrics: Sequence[Metric]) -> None:
-    """Draw the dev scores that were logged. The axis begins at the lowest value there can be, if there is one."""
+    """Draw the logged dev scores. The axis begins at the metric's lowest possible value, if there is one."""
     drawn = []
     for metric, (colour, marker, dash) in zip(drawn_metrics(metrics), cycle(DEV_LINES), strict=False):
         steps, values = dev_points(log, metric.key)

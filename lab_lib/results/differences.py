@@ -1,4 +1,4 @@
-"""Two texts compared word by word, and how much they have in common."""
+"""Compare two texts word by word, and measure their overlap."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Sequence
 
 # A placeholder, a word or a single symbol, each with the white space before it; then white space at the end.
 TOKEN = re.compile(r"\s*(?:\[[^\[\]\s]+\]|\w+|[^\w\s])|\s+")
-# In a call a value in quotes is one token: "12:22" for "11:59" is another value, not two other numbers. A limit to its
-# length keeps the time linear where many quotes are opened and none is closed.
+# In a call a quoted value is one token: "12:22" instead of "11:59" is one different value, not two different numbers. A
+# limit on its length keeps the time linear if many quotes are opened and none is closed.
 CALL_TOKEN = re.compile(r'\s*(?:"(?:\\.|[^"\\]){0,300}"|\w+|[^\w\s])|\s+')
 
 
 def difference(reference: str, prediction: str | None, token: re.Pattern[str] = TOKEN) -> list[str] | None:
     """Compare two texts word by word: [same, missing, extra, same, missing, extra, ...]; None stays None.
 
-    `same` and `extra` joined are the prediction, to the character; `missing` are words only the reference
-    has. Case and white space do not count as differences, as in the scorer. Texts that share less than a
-    third of their words count as wholly different: stray common words say nothing and are hard to read.
-    Python's difflib does the matching, so the result is a good alignment, not always the shortest.
+    `same` and `extra` joined are the prediction, to the character; `missing` are words only the reference has. Case and
+    white space are ignored, as in the scorer. Texts that share less than a third of their words count as completely
+    different: single common words carry no information and are hard to read. Python's difflib computes the alignment,
+    which is good but not always the shortest.
 
     >>> difference("it is in the [area] .", "It is in the north.")
     ['It is in the', ' [area]', ' north', '.']
@@ -30,7 +30,7 @@ def difference(reference: str, prediction: str | None, token: re.Pattern[str] = 
         return None
     gold, said = token.findall(reference), token.findall(prediction)
     matcher = difflib.SequenceMatcher(None, _words(gold), _words(said), autojunk=False)
-    # The first is an upper bound that only counts: a text many times as long as its reference is not compared.
+    # The first call is a cheap upper bound: a text many times as long as its reference is not compared.
     if matcher.real_quick_ratio() < 1 / 3 or matcher.ratio() < 1 / 3:
         return ["", reference, prediction]
     parts = [""]
@@ -43,15 +43,15 @@ def difference(reference: str, prediction: str | None, token: re.Pattern[str] = 
 
 
 def _words(tokens: Sequence[str]) -> list[str]:
-    """Return tokens as they are compared."""
+    """Return tokens in the form for comparison."""
     return [token.strip().lower() for token in tokens]
 
 
 def overlap(differences: Sequence[list[str] | None]) -> float | None:
-    """Return how much of an item agrees with its reference, 0-100: twice the shared words over all words.
+    """Return an item's overlap with its reference, 0-100: twice the shared words divided by all words.
 
-    A missing answer is left out; None when there is nothing to compare. It sorts items in the page, it is
-    not a published metric.
+    A missing answer is omitted; the result is None if there is nothing to compare. It sorts the items of the page and
+    is not a published metric.
 
     >>> overlap([["a b", " c", " d"]])  # 2 shared words; 3 words on each side
     66.7

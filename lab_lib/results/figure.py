@@ -1,4 +1,4 @@
-"""How all figures look, and saving one: the same bytes for the same figure, whole or not at all."""
+"""The style of all figures, and saving one atomically, with the same bytes for the same figure."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ STYLE = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": "#DDDDDD",
-    "svg.fonttype": "none",  # text stays text: smaller, searchable, read aloud
-    "svg.hashsalt": "lab",  # same run, same file
+    "svg.fonttype": "none",  # text stays text: smaller, searchable, accessible
+    "svg.hashsalt": "lab",  # the same run gives the same file
 }
 
 
 def save(figure: Figure, png: Path | None, svg: Path | None) -> str:
     """Write a figure to the paths that are given (atomically) and return its SVG text.
 
-    Call it inside `rc_context(STYLE)`, which fixes what would differ from call to call. Raises LabError when a path
-    cannot be written.
+    Call it inside `rc_context(STYLE)`, which fixes everything that could differ between calls. Raises LabError if a
+    path cannot be written.
     """
     image, text = BytesIO(), StringIO()
     figure.savefig(image, format="png", dpi=DOTS_PER_INCH)

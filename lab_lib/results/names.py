@@ -1,4 +1,4 @@
-"""When two names read alike: a row may not pass for another one by white space, case or letters that look the same."""
+"""Detect names that look alike, so that no row imitates another one by white space, case or similar letters."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _LETTERS = (
     ("ᎠᎡᎢᎪᎫᎬᎳᎻᎷᏀᏃᏒᏚᏞᏟᏢᏦᏙᏴ", "drtajewhmgzrslcpkvb"),
     ("ꓐꓑꓓꓔꓖꓗꓙꓚꓜꓝꓟꓠꓡꓢꓣꓦꓧꓪꓫꓬꓮꓰꓲꓳꓴ", "bpdtgkjczfmnlsrvhwxyaeiou"),
 )
-# Digits and marks that stand for letters; i, l, 1 and | are one.
+# Digits and symbols that look like letters; i, l, 1 and | are equal.
 _MARKS = str.maketrans("0134578$@!|i", "oleastbsalll")
 LOOK_ALIKE = {odd: letter for odd_ones, letters in _LETTERS for odd, letter in zip(odd_ones, letters, strict=True)}
-# What Unicode calls variants of a Latin letter: LETTER SMALL CAPITAL G, LETTER O WITH STROKE, LETTER SCRIPT G.
+# Unicode's names of variants of a Latin letter: LETTER SMALL CAPITAL G, LETTER O WITH STROKE, LETTER SCRIPT G.
 VARIANT = re.compile(r"LATIN (?:SMALL |CAPITAL )?LETTER (?:[A-Z-]{2,} )*([A-Z])(?: WITH .*)?")
 PAIRS = (("rn", "m"), ("vv", "w"))  # two letters that look like one
 
 
 def plain_name(name: str) -> str:
-    """Return a name without the differences that a table hides: white space, case, wide letters.
+    """Return a name without differences that are invisible in a table: white space, case, wide letters.
 
     >>> plain_name("Gold   Replies") == plain_name("gold replies")
     True
@@ -35,7 +35,7 @@ def plain_name(name: str) -> str:
 
 
 def plain_letters(text: str) -> str:
-    """Return a text with the Latin letter for each one that looks like it, without marks and invisible characters.
+    """Return a text in which similar letters are Latin ones, without accents and invisible characters.
 
     >>> plain_letters("th\u0435 c\u00e1f\u00e9 is ope\u200bn"), plain_letters("[hotel_name] 10")
     ('the cafe is open', '[hotel_name] 10')
@@ -47,7 +47,7 @@ def plain_letters(text: str) -> str:
 
 @cache
 def _plain(character: str) -> str:
-    """Return what a reader takes a character for, of a text whose accents are characters of their own."""
+    """Return the letter that a character looks like, for a text with separate accents."""
     if character.isascii():
         return character
     if unicodedata.category(character) in ("Mn", "Me", "Cf") or character in FILLERS:
@@ -57,7 +57,7 @@ def _plain(character: str) -> str:
 
 
 def looks_like(name: str) -> str:
-    """Return what a reader takes a name for: its letters, with those that look alike as one, and no marks.
+    """Return a name as it looks to a reader: its letters, with similar ones equal, without punctuation.
 
     >>> looks_like("G0ld-repl1es") == looks_like("gold replies"), looks_like("gold calls") == looks_like("gold replies")
     (True, False)
@@ -70,5 +70,5 @@ def looks_like(name: str) -> str:
 
 
 def taken(name: str, names: Iterable[str]) -> str | None:
-    """Return the one of `names` that a reader would take `name` for; None where there is none."""
+    """Return the one of `names` that looks like `name`; None if there is none."""
     return next((other for other in names if looks_like(other) == looks_like(name)), None)

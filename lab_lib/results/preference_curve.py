@@ -1,7 +1,7 @@
 """The curves of training on preferences: rewards above, log probabilities of the answers below.
 
-What to look for: the chosen answers' log probability falls with the rejected ones' in many runs, although the margin
-grows; when it falls far, other answers than both get likelier, and the text gets worse.
+In many runs the log probability of the chosen answers falls together with that of the rejected ones, although the
+margin grows. If it falls far, answers other than these two become more likely, and the text gets worse.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from lab_lib.results.curve import SIZE_INCHES
 from lab_lib.results.figure import STYLE, save
 
 PANELS = (("rewards", "reward (beta x nats)"), ("logps", "log probability (nats an answer)"))
-# Of Okabe and Ito (2008), as in the training curve.
+# Colours of Okabe and Ito (2008), as in the training curve.
 LINES = (("chosen", "#0072B2", "o", "-"), ("rejected", "#D55E00", "s", "--"))
 
 
 def has_preferences(log: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether a run's log is one of training on preferences."""
+    """Return whether a run's log is from training on preferences."""
     return any("rewards/chosen" in row for row in log)
 
 

@@ -1,4 +1,4 @@
-"""What the script of report.html draws from: the systems, their verdicts, and every item with its differences."""
+"""The data for the script of report.html: the systems, their verdicts, and every item with its differences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab_lib.tasks.base import ItemView, Step, TurnView, Words
 
 
 def embed(value: Any) -> str:
-    """Return JSON that may stand inside a `<script>` element: `<`, `>` and `&` are written as escapes.
+    """Return JSON that is safe inside a `<script>` element: `<`, `>` and `&` are escaped.
 
     Plain ASCII, so that a lone surrogate in a model's output cannot spoil the file. NaN is refused
     (ValueError), because a browser would refuse the whole page's data for it.
@@ -30,9 +30,9 @@ def embed(value: Any) -> str:
 def page_data(rows: Sequence[Row], views: Sequence[ItemView], words: Words) -> dict[str, Any]:
     """Return the data of the page.
 
-    The first of `names` is the oracle's, whose answers are the references; then come the systems that have answers, in
-    table order; names that have answers but no row come last. Lists of an item run parallel to `names`. Raises LabError
-    when two rows share a name.
+    The first of `names` is the oracle's, whose answers are the references. Then come the systems with answers in table
+    order, and last the names that have answers but no row. The lists of an item are in the order of `names`. Raises
+    LabError if two rows share a name.
     """
     names = _names(rows, views)
     verdicts = {row.name: row.scores.per_item for row in rows if row.scores is not None}
@@ -51,14 +51,14 @@ def _names(rows: Sequence[Row], views: Sequence[ItemView]) -> list[str]:
     names = [row.name for row in sorted(rows, key=lambda row: KINDS.index(row.kind))]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise LabError(f"report: two rows are called {twice[0]!r}; give each system a name of its own")
+        raise LabError(f"report: two rows are called {twice[0]!r}; give each system a unique name")
     oracle = next((row.name for row in rows if row.kind == "oracle"), "reference")
     answered = {name for view in views for turn in view.turns for name in turn.answers} - {oracle}
     return [oracle, *(name for name in names if name in answered), *sorted(answered - set(names))]
 
 
 def _focus(rows: Sequence[Row], names: Sequence[str]) -> int:
-    """Return the place of the system whose verdicts the list shows first: the last fine-tuned one, or the last."""
+    """Return the index of the system whose verdicts the list shows first: the last fine-tuned one, or the last."""
     tuned = [row.name for row in rows if row.kind == "finetuned" and row.name in names]
     return names.index(tuned[-1]) if tuned else len(names) - 1
 
@@ -80,13 +80,13 @@ def _item(view: ItemView, names: Sequence[str], verdicts: Mapping[str, Mapping[s
 
 
 def _turn(turn: TurnView, answers: list[list[str] | None], names: Sequence[str]) -> dict[str, Any]:
-    """Return one answer with what was asked, what held then, and the step before it."""
+    """Return one answer with the request, the facts at this point, and the step before it."""
     state = {part: dict(slots) for part, slots in turn.state.items()}
     step = _step(turn.step, names) if turn.step else None
     return {"prompt": turn.prompt, "state": state, "answers": answers, "step": step}
 
 
 def _step(step: Step, names: Sequence[str]) -> dict[str, Any]:
-    """Return what was written before an answer: differences, and what is wrong; None for systems without it."""
+    """Return the text before an answer: differences and errors; None for systems without it."""
     texts = [difference(step.reference, step.answers.get(name), CALL_TOKEN) for name in names[1:]]
     return {"texts": [[step.reference], *texts], "wrong": [None, *(step.wrong.get(name) for name in names[1:])]}

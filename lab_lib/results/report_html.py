@@ -1,4 +1,4 @@
-"""The readable report of a run: one HTML file that needs no network, with every item side by side."""
+"""The HTML report of a run: one file that needs no network and compares the systems' answers to every item."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def report_html(
 ) -> str:
     """Return the page of report.html.
 
-    `header` says what was run, in the order to show it: plain values, mappings, and under `choices` a list
-    of (name, value, reason); `recipe` is the title. `rows` are the scored systems: the tables are made of them, and the
-    verdicts on every item. `views` are the items (`Task.view`); a system without an answer is shown as having none.
-    `curve_svg` is what `curve.draw_curve` returned, `figures` is {title: what `draw_row_curves` returned}. Text of
-    models and users is only ever put in as text. Raises LabError when two rows share a name.
+    `header` describes the run, in display order: plain values, mappings, and under `choices` a list of (name, value,
+    reason); `recipe` is the title. `rows` are the scored systems, from which the tables and the verdicts on every item
+    are made. `views` are the items (`Task.view`); missing answers are shown as missing. `curve_svg` is the result of
+    `curve.draw_curve`, `figures` is {title: result of `draw_row_curves`}. Text of models and users is always inserted
+    as text. Raises LabError if two rows share a name.
     """
     from markupsafe import Markup
 
@@ -51,25 +51,25 @@ def report_html(
         data=Markup(embed(page_data(rows, views, words))),
         style=Markup(asset("report.css")),
         script=Markup(script),
-        # The browser runs this one script and no other, so even a hole in the escaping would stay harmless.
+        # The browser runs only this script, so even an error in the escaping would be harmless.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
 def _inline(svg: str) -> str:
-    """Return a figure as it may stand inside a page: without the declaration of a file."""
+    """Return a figure for embedding in a page: without the XML declaration."""
     return svg[svg.index("<svg") :]
 
 
 def _explained(metrics: Sequence[Metric]) -> list[tuple[str, str]]:
-    """Return (term, rest) of each sentence about a column of the main table; no term unless it begins with a colon."""
+    """Return (term, rest) of each sentence about a column of the main table; the term is "" if there is no colon."""
     sentences = dict.fromkeys(m.explanation for m in metrics if m.explanation and not m.group)
     parts = (sentence.partition(":") for sentence in sentences)
     return [(term, colon + rest) if colon else ("", term) for term, colon, rest in parts]
 
 
 def _facts(header: Mapping[str, Any]) -> dict[str, str]:
-    """Return the plain values of the header, without the title and what has a table of its own."""
+    """Return the plain values of the header, without the title and values that have their own table."""
     apart = {"recipe", "choices"}
     shown = [key for key in header if key not in apart and not isinstance(header[key], Mapping)]
     return {_label(key): "-" if header[key] is None else str(header[key]) for key in shown}

@@ -1,6 +1,6 @@
-"""Curves that belong to rows: how two numbers of a system change together when a threshold moves.
+"""Curves of rows: two numbers of a system as functions of a threshold.
 
-A scorer that has such a curve puts it into `Scores.extra["curves"]`, as `row_curve` makes it.
+A scorer stores such a curve, made by `row_curve`, in `Scores.extra["curves"]`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ SIZE_INCHES = (7.2, 4.2)
 
 
 def curve_titles(rows: Sequence[Row]) -> list[str]:
-    """Return the titles of the curves that some scored rows have, each once."""
+    """Return the titles of the curves of some scored rows, each once."""
     return list(dict.fromkeys(curve["title"] for _, curve in _curves(rows)))
 
 
 def draw_row_curves(rows: Sequence[Row], title: str, png: Path | None, svg: Path | None) -> str:
-    """Draw one line for each row that has the curve, write it to the paths that are given, and return the SVG text.
+    """Draw one line per row with this curve, write the figure to the given paths, and return the SVG text.
 
-    A large point marks the threshold that was chosen. Raises LabError when a path cannot be written.
+    A large point marks the chosen threshold. Raises LabError if a path cannot be written.
     """
     import matplotlib
     from matplotlib.figure import Figure

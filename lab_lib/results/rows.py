@@ -1,4 +1,4 @@
-"""Rows of a table, from scored systems or from the records that keep them."""
+"""Rows of a table, from scored systems or from records."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lab_lib.tasks import find_task
 from lab_lib.tasks.base import Words
 
 NOTES = "table_notes"  # in `Scores.extra`, and in the rows of records
-UNKNOWN = Words("item", "items", "answer", "answers", "facts")  # of a task that is not on this machine
+UNKNOWN = Words("item", "items", "answer", "answers", "facts")  # for a task that is not on this machine
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """What tables, figures and submissions need of a system; a metric without a value was not measured.
+    """A system's row for tables, figures and submissions; a metric without a value was not measured.
 
-    `notes` are sentences for under the table, by the group of metrics they are about ("": the main table); `{rows}` in
-    one stands for the names of all rows that have it. Raises LabError for an unknown kind.
+    `notes` are sentences under the table, by group of metrics ("": the main table); `{rows}` in a sentence is replaced
+    by the names of all rows that have it. Raises LabError for an unknown kind.
     """
 
     name: str
@@ -33,7 +33,7 @@ class TableRow:
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a kind that no table knows."""
+        """Refuse an unknown kind."""
         if self.kind not in KINDS:
             raise LabError(f"row {self.name!r}: unknown kind {self.kind!r}{nearest(self.kind, KINDS)}")
 
@@ -53,7 +53,7 @@ def table_row(row: AnyRow) -> TableRow:
 
 
 def notes_by_group(notes: Sequence[str] | Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Return {group: sentences} of what a task says under its tables: sentences of the main one, or those of each."""
+    """Return {group: sentences} for under a task's tables, from sentences for the main table or by group."""
     by_group = notes if isinstance(notes, Mapping) else {"": notes}
     return {group: tuple(sentences) for group, sentences in by_group.items()}
 
@@ -67,24 +67,25 @@ def read_row(name: str, values: Mapping[str, Any]) -> TableRow:
 
 
 def ordered(rows: Iterable[AnyRow]) -> list[TableRow]:
-    """Return the rows as every table shows them: oracle, trivial, base, start, fine-tuned, others; else as given."""
+    """Return the rows in table order: oracle, trivial, base, start, fine-tuned, others; otherwise in the given
+    order."""
     return sorted(map(table_row, rows), key=lambda row: KINDS.index(row.kind))
 
 
 def last_tuned(rows: Iterable[AnyRow]) -> TableRow | None:
-    """Return the last of the fine-tuned rows; None where nothing was trained."""
+    """Return the last fine-tuned row; None if nothing was trained."""
     return next((row for row in reversed(ordered(rows)) if row.kind == "finetuned"), None)
 
 
 def subject(rows: Iterable[AnyRow]) -> TableRow | None:
-    """Return the row that a run is about: the last fine-tuned one, or the model as it is where nothing was trained."""
+    """Return the main row of a run: the last fine-tuned one, or the untrained model if nothing was trained."""
     every = ordered(rows)
     return last_tuned(every) or next((row for row in reversed(every) if row.kind in ("base", "start")), None)
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """The scores in a record.json: what was measured, and the rows of the table."""
+    """The scores in a record.json: the metrics and the rows of the table."""
 
     task: str
     metrics: tuple[Metric, ...]
@@ -93,12 +94,12 @@ class Recorded:
 
     @property
     def words(self) -> Words:
-        """What the task calls its items and answers."""
+        """The task's words for items and answers."""
         return words_of(self.task)
 
     @property
     def headline(self) -> str | None:
-        """The main score of the row that the run is about, as its table shows it; None where there is none."""
+        """The main score of the run's main row, formatted as in its table; None if there is none."""
         row, metric = subject(self.rows), self.main
         if row is None or metric.key not in row.values:
             return None
@@ -122,7 +123,7 @@ def read_recorded(record: Mapping[str, Any], where: object) -> Recorded:
 
 
 def words_of(task: str) -> Words:
-    """Return what a task calls its things; plain words for one that this machine does not have."""
+    """Return a task's words; plain words for a task that is not on this machine."""
     try:
         return find_task(task).words
     except LabError:

@@ -1,4 +1,4 @@
-"""The result of a run in one sentence: its main metric before and after, beside the best row without a model."""
+"""The result of a run in one sentence: its main metric before and after training, and the best trivial baseline."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ UNTRAINED = ("base", "start")
 
 
 def result_sentence(record: Mapping[str, Any], items: str) -> str | None:
-    """Return the sentence on a run's record, which it ends with; None where no system was scored by the main metric.
+    """Return the final sentence about a run's record; None if no system has a score in the main metric.
 
-    Of several systems that were fine-tuned alike it is about the first: which one is best was not asked beforehand.
+    With several fine-tuned systems it is about the first one, because choosing the best afterwards would be biased.
     """
     metric = next(metric for metric in record["metrics"] if metric["key"] == record["main"])
     rows = [row for row in record["rows"].values() if row["values"].get(metric["key"]) is not None]
@@ -38,7 +38,7 @@ def _first(rows: Sequence[Mapping[str, Any]], *kinds: str) -> Any:
 
 
 def _said(row: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
-    """Return a row's value with its interval, where it has one."""
+    """Return a row's value with its interval, if it has one."""
     key, decimals = metric["key"], metric["decimals"]
     value = number(row["values"][key], decimals)
     interval = row["intervals"].get(key)
@@ -46,7 +46,7 @@ def _said(row: Mapping[str, Any], metric: Mapping[str, Any]) -> str:
 
 
 def _beside(rows: Sequence[Mapping[str, Any]], metric: Mapping[str, Any]) -> str:
-    """Return what the best trivial row has, or "" where there is none."""
+    """Return the part about the best trivial row, or "" if there is none."""
     values = [row["values"][metric["key"]] for row in rows if row["kind"] == "trivial"]
     if not values:
         return ""

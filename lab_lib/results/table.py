@@ -1,7 +1,7 @@
-"""The tables of a run: one row a system, a column a metric; the metrics of each group share a table.
+"""The tables of a run: one row per system, one column per metric, one table per group of metrics.
 
-The words and numbers are the task's (`Metric`, `Words`); which rows come first, what an interval is and which numbers
-to distrust is the same for every task.
+Words and numbers come from the task (`Metric`, `Words`); the order of rows, the intervals and the warnings about
+suspicious numbers are the same for every task.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WIDEST = 8  # columns that fit a terminal of 80 characters; more metrics become 
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """One table, ready to be written: (name, kind, cells) a line. `flag` says what a marked number is above of."""
+    """One table, ready for output: (name, kind, cells) per line. `flag` is the comparison that marks a number."""
 
     title: str
     corner: str
@@ -45,11 +45,11 @@ def groups(metrics: Iterable[Metric]) -> dict[str, list[Metric]]:
 
 
 def tables(rows: Sequence[AnyRow], metrics: Sequence[Metric], words: Words = WORDS) -> list[ScoreTable]:
-    """Return the main table, unless all metrics are in groups, then one for each group that a row has values of."""
+    """Return the main table (unless all metrics are in groups), then one table per group in which a row has values."""
     found: list[ScoreTable] = []
     for group, columns in groups(metrics).items():
         shown = shown_rows(rows, columns)
-        if group:  # what no row was measured in is no column there
+        if group:  # a metric without values has no column
             columns = [metric for metric in columns if any(metric.key in row.values for row in shown)]
         if shown or (not group and (columns or not metrics)):
             found.append(_table(group, shown, columns, words, sizes=not found))
@@ -57,20 +57,20 @@ def tables(rows: Sequence[AnyRow], metrics: Sequence[Metric], words: Words = WOR
 
 
 def shown_rows(rows: Sequence[AnyRow], columns: Sequence[Metric]) -> list[TableRow]:
-    """Return the rows, in order, that have a value in one of the columns; what has none at all is in the main table."""
+    """Return the rows, in order, with a value in one of the columns; rows without any value are in the main table."""
     main = not any(metric.group for metric in columns)
     keys = {metric.key for metric in columns}
     return [row for row in ordered(rows) if keys & row.values.keys() or (main and not row.values)]
 
 
 def table_cells(rows: Sequence[TableRow], columns: Sequence[Metric]) -> list[tuple[TableRow, list[Cell]]]:
-    """Return each row with its cells, compared with the first oracle row that was measured in the column's metric."""
+    """Return each row with its cells, compared with the first oracle row that has a value of the metric."""
     oracles = {key: row for row in reversed(rows) if row.kind == "oracle" for key in row.values}
     return [(row, [_cell(row, metric, oracles.get(metric.key)) for metric in columns]) for row in rows]
 
 
 def _cell(row: TableRow, metric: Metric, oracle: TableRow | None) -> Cell:
-    """Return the cell of one metric; of a descriptive one only the number."""
+    """Return the cell of one metric; for a descriptive one only the number."""
     if metric.key not in row.values:
         return Cell("-")
     value = float(row.values[metric.key])
@@ -84,9 +84,9 @@ def _cell(row: TableRow, metric: Metric, oracle: TableRow | None) -> Cell:
 
 
 def _table(group: str, rows: Sequence[TableRow], columns: Sequence[Metric], words: Words, *, sizes: bool) -> ScoreTable:
-    """Return one table; with more metrics than fit side by side, they are its lines and the systems its columns.
+    """Return one table; if the metrics do not fit side by side, metrics are its lines and systems its columns.
 
-    `sizes`: say under it how much was scored; the first table of several does.
+    `sizes` adds a note on the number of scored items; the first of several tables has it.
     """
     cells = table_cells(rows, columns)
     headings = [metric.heading for metric in columns]
@@ -101,7 +101,7 @@ def _table(group: str, rows: Sequence[TableRow], columns: Sequence[Metric], word
 
 
 def _flag(cells: Sequence[tuple[TableRow, list[Cell]]], columns: Sequence[Metric]) -> str:
-    """Return what the marked numbers are above of, `above the gold replies`; "" where none is marked."""
+    """Return the comparison of the marked numbers, `above the gold replies`; "" if none is marked."""
     marked = [metric for place, metric in enumerate(columns) if any(found[place].above for _, found in cells)]
     oracle = next((row.name for row, _ in cells if row.kind == "oracle"), "")
     if not marked:
@@ -116,7 +116,7 @@ def _notes(
     words: Words,
     flag: str,
 ) -> list[str]:
-    """Return the sentences under a table: what its numbers are, what the ranges are, and which rows to distrust."""
+    """Return the sentences under a table: about its numbers, its ranges and suspicious rows."""
     rows = [row for row, _ in cells]
     measured = any(cell.interval for _, found in cells for cell in found)
     ranges = [f"Ranges: 95 % intervals (bootstrap over {words.items})."] if measured else []
@@ -128,7 +128,7 @@ def _notes(
 
 
 def _own_notes(rows: Sequence[TableRow], group: str) -> list[str]:
-    """Return what the task says under the table, each sentence once, with the names of the rows that have it."""
+    """Return the task's sentences under the table, each once, with the names of its rows."""
     having: dict[str, list[str]] = {}
     for row in rows:
         for sentence in row.notes.get(group, ()):
@@ -137,7 +137,7 @@ def _own_notes(rows: Sequence[TableRow], group: str) -> list[str]:
 
 
 def _sizes(rows: Sequence[TableRow], words: Words) -> list[str]:
-    """Say how many items and answers were scored, row by row where the rows differ."""
+    """Return the number of scored items and answers, by row if the rows differ."""
     if not any(row.items for row in rows):
         return []
     sizes = {row.name: f"{number(row.items)} {words.items}, {number(row.answers)} {words.answers}" for row in rows}
@@ -159,7 +159,7 @@ def to_terminal(rows: Sequence[AnyRow], metrics: Sequence[Metric], title: str = 
 
 
 def to_markdown(rows: Sequence[AnyRow], metrics: Sequence[Metric], words: Words = WORDS) -> str:
-    """Return GitHub tables, each with its notes; the title of a group stands in bold above its table."""
+    """Return GitHub tables, each with its notes; the title of a group is in bold above its table."""
     found = []
     for one in tables(rows, metrics, words):
         head = f"**{escape(one.title)}**\n\n" if one.title else ""

@@ -54,7 +54,7 @@ class EmbedderConfig:
 
     start: str = MINILM  # the model to begin with, as retrieval.embeddings
     # head: the model stays as it is, and a layer behind it learns; every text is encoded once, steps cost nothing. all:
-    # the whole model learns, at about 1.5 s a step on two cores.
+    # the whole model learns, at about 1.5 s per step on two cores.
     layers: Literal["all", "head"] = "head"
     steps: int = 200  # at most; fewer where the recall stops rising
     # Utterances in a step, of as many functions; with hard negatives each brings a second function.

@@ -1,1 +1,1 @@
-"""One run from recipe to report: the config, the run folder, and the corridor walked from end to end."""
+"""One run from recipe to report: the config, the run folder, and the stages."""

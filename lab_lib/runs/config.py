@@ -1,4 +1,4 @@
-"""The config of a run: every room's settings in one frozen dataclass, read from a recipe and overrides."""
+"""The config of a run: all settings in one frozen dataclass, read from a recipe and overrides."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from lab_lib.yaml_values import null_sections
 if TYPE_CHECKING:
     from lab_lib.tasks.base import Task
 
-NOT_MEASURED = "not measured here"  # what the header of a recipe says that has no record
-FOUND = "# found: "  # the line of a recipe's header with what its sweep found
+NOT_MEASURED = "not measured here"  # the text in the header of a recipe without record
+FOUND = "# found: "  # the line of a recipe's header with the result of its sweep
 RECIPES = Path(__file__).parent.parent / "recipes"
-RECIPE_NAME = re.compile(r"\w[\w.-]{0,79}")  # part of the names of folders: no path, and none of the dots that are one
-MEASURED = "measured.json"  # in a run folder: what `fastest` was on the machine that it began on
-INPUTS = "inputs.json"  # in a run folder: hashes of what the run reads, see inputs.py
+RECIPE_NAME = re.compile(r"\w[\w.-]{0,79}")  # part of folder names: not a path, nor `.` or `..`
+MEASURED = "measured.json"  # in a run folder: the choices for `fastest` on the machine where the run began
+INPUTS = "inputs.json"  # in a run folder: hashes of the run's inputs, see inputs.py
 PLACES = {"model": ("model", "name"), "adapter": ("model", "adapter"), "corpus": ("data", "corpus")}  # part: setting
-# Settings of before lab_lib 0.2 that stand in the section of their task now.
+# Settings that have moved to the section of their task since lab_lib 0.2.
 MOVED = {
     **{f"prompt.{name}": f"task.{name}" for name in ("state", "database", "predict_state", "plan", "countdown")},
     "evaluation.rules": "task.rules",
@@ -44,7 +44,7 @@ MOVED = {
 
 
 def default_task() -> TaskConfig:
-    """Return the settings of the task that recipes have which name none."""
+    """Return the settings of the default task, for recipes without a task."""
     return find_task(TaskConfig().name).Config()
 
 
@@ -53,7 +53,7 @@ class RunConfig:
     """Everything that determines a run. Saved as config.yaml in the run folder."""
 
     recipe: str = "custom"
-    task: TaskConfig = field(default_factory=default_task)  # of the class that the task called `name` has for it
+    task: TaskConfig = field(default_factory=default_task)  # an instance of the task's Config class
     data: DataConfig = field(default_factory=DataConfig)
     prompt: PromptConfig = field(default_factory=PromptConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -63,7 +63,7 @@ class RunConfig:
     evaluation: EvaluateConfig = field(default_factory=EvaluateConfig)
 
     def __post_init__(self) -> None:
-        """Refuse a name that is a path."""
+        """Refuse a recipe name that is a path."""
         check_recipe_name(self.recipe)
 
 
@@ -90,20 +90,20 @@ def recipe_path(name: str) -> Path:
 
 
 def recipe_title(name: str) -> str:
-    """Return the first line of a recipe's header: what it is, or the question it asks."""
+    """Return the first line of a recipe's header: its purpose or question."""
     return read_text(recipe_path(name)).split("\n", 1)[0].lstrip("# ")
 
 
 def recipe_cost(name: str) -> str:
-    """Return what running a recipe cost where it was measured, from the line of its header; else `not measured`."""
+    """Return the measured cost of a recipe from its header; else `not measured`."""
     lines = read_text(recipe_path(name)).split("\n")
     return next((line.removeprefix("# cost: ") for line in lines if line.startswith("# cost: ")), "not measured")
 
 
 def recipe_found(name: str) -> str:
-    """Return what a recipe's sweep found, its run reached or where its report is: one line of its header.
+    """Return the result of a recipe's sweep or run, or the place of its report: one line of its header.
 
-    `not measured here` where none of them is recorded.
+    `not measured here` if there is none.
     """
     lines = read_text(recipe_path(name)).split("\n")
     kinds = (FOUND, "# measured: ", "# recorded: ")
@@ -113,14 +113,14 @@ def recipe_found(name: str) -> str:
 def load_recipe(name: str, assignments: Sequence[str] = ()) -> RunConfig:
     """Read a recipe, apply `key=value` assignments, check every key and value, and return the config.
 
-    A setting that was given and does nothing beside the others is refused.
-    A `sweep` section is left to `sweep_config.load_sweep`: it says which runs are made, not how one is.
+    A given setting without effect is refused. `sweep_config.load_sweep` reads a `sweep` section, which lists the runs
+    and does not configure a single one.
     """
     config = read_recipe(name, assignments)
     given = keys_of(override({}, assignments))
     alone = recipe_values(name)
     if not alone.keys() >= {knob.name for knob in fields(RunConfig)} and "sweep" not in alone:
-        # A recipe that contradicts itself; the config of a run names every setting, and an assignment may mend it.
+        # Check a recipe for contradictions; the config of a run names every setting, so an assignment may resolve them.
         idle = idle_settings(read_recipe(name))
         given += [key for key in keys_of(alone) if key in idle]
     refuse_without_effect(wishes(config, given), idle_settings(config))
@@ -128,7 +128,7 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> RunConfig:
 
 
 def settings_called(name: str) -> list[str]:
-    """Return the settings of recipes with this name, or this section and name, as they are written.
+    """Return the settings with this name, or with this section and name, in the form `section.name`.
 
     >>> settings_called("steps"), settings_called("training.steps"), settings_called("batch_size")
     (['training.steps'], ['training.steps'], ['training.batch_size', 'decoding.batch_size'])
@@ -149,7 +149,7 @@ def _refuse_bare(assignments: Sequence[str]) -> None:
 
 
 def read_recipe(name: str, assignments: Sequence[str] = ()) -> RunConfig:
-    """Read a recipe as `load_recipe` does, but leave settings without effect in it."""
+    """Read a recipe like `load_recipe`, but accept settings without effect."""
     _refuse_bare(assignments)
     return _checked(partial(recipe_values, name), assignments, recipe_path(name).name)
 
@@ -160,17 +160,17 @@ def idle_settings(config: RunConfig) -> dict[str, str]:
 
 
 def _checked(read: Callable[[Sequence[str]], dict[str, Any]], assignments: Sequence[str], where: str) -> RunConfig:
-    """Build the config `read` gives with some assignments; a complaint that one of them causes names that one."""
+    """Build the config of `read` with some assignments; an error caused by one of them names it."""
     last = _attempt(read(assignments), where)
     if isinstance(last, RunConfig):
         return last
-    # The fewest assignments that bring it about: none, if the file does.
+    # The fewest assignments that cause the error; none if the file itself does.
     first = next(count for count in range(len(assignments) + 1) if _attempt(read(assignments[:count]), where) == last)
     raise LabError(f"{cut(assignments[first - 1])}: {last.removeprefix(f'{where}: ')}" if first else last)
 
 
 def _attempt(values: Mapping[str, Any], where: str) -> RunConfig | str:
-    """Return the config, or what is wrong with it."""
+    """Return the config, or its error."""
     try:
         _refuse_moved(values, where)
         known = {key: value for key, value in values.items() if key != "sweep"}
@@ -189,20 +189,20 @@ def task_config(section: Any, where: str) -> TaskConfig:
 
 
 def make_task(config: RunConfig) -> Task[Any]:
-    """Return the task of a run, with nothing loaded yet. Raises LabError for settings that cannot work together."""
+    """Return the task of a run, without loading data. Raises LabError for settings that cannot be combined."""
     return find_task(config.task.name)(config.task, config.data, config.prompt, config.decoding)
 
 
 def _refuse_moved(values: Mapping[str, Any], where: str) -> None:
-    """Raise LabError for a setting that has another name since recipes name their task."""
+    """Raise LabError for a setting that was renamed."""
     for old, new in MOVED.items():
         section, _, key = old.partition(".")
         if isinstance(values.get(section), Mapping) and key in values[section]:
-            raise LabError(f"{where}: {old} is called {new} now")
+            raise LabError(f"{where}: {old} is now called {new}")
 
 
 def recipe_values(name: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
-    """Return what a recipe's YAML says after `key=value` assignments, unchecked."""
+    """Return the values of a recipe's YAML after `key=value` assignments, unchecked."""
     path = recipe_path(name)
     text = read_text(path)
     values = expand_section(parse_yaml(text, path.name))
@@ -214,7 +214,7 @@ def recipe_values(name: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _refuse_sections(values: Mapping[str, Any], assignments: Sequence[str]) -> None:
-    """Raise LabError for an assignment that would throw settings of a section away: `lora=null`, `decoding={}`."""
+    """Raise LabError for an assignment that would discard settings of a section: `lora=null`, `decoding={}`."""
     for number, assignment in enumerate(assignments):
         section = assignment.partition("=")[0]
         if "." in section or section == "recipe":
@@ -224,7 +224,7 @@ def _refuse_sections(values: Mapping[str, Any], assignments: Sequence[str]) -> N
             raise LabError(f"{cut(assignment)}: expected a mapping of settings, found null; leave it out for defaults")
         if isinstance(given, Mapping) and isinstance(before, Mapping) and (lost := before.keys() - given.keys()):
             kept = f"{section}.{min(map(str, lost))}"
-            raise LabError(f"{cut(assignment)}: would throw {kept} away; give each setting as {section}.KEY=VALUE")
+            raise LabError(f"{cut(assignment)}: would discard {kept}; give each setting as {section}.KEY=VALUE")
 
 
 def load_run_config(folder: Path, assignments: Sequence[str] = ()) -> RunConfig:
@@ -236,18 +236,18 @@ def load_run_config(folder: Path, assignments: Sequence[str] = ()) -> RunConfig:
     if "task" not in values:
         raise LabError(f"{path}: a run of lab_lib 0.1, whose config names no task; open it with that version")
     for section in (knob.name for knob in fields(RunConfig) if knob.name != "recipe"):
-        if not isinstance(values.get(section), Mapping):  # of a file that was cut short, the defaults would be taken
+        if not isinstance(values.get(section), Mapping):  # a truncated file would otherwise get the defaults
             raise LabError(f"{path}: damaged: no settings under {section}, which the config of every run has")
     read = _checked(lambda given: override(values, expand_assignments(given)), assignments, str(path))
     return pinned(read, folder)
 
 
 def pinned(config: RunConfig, folder: Path) -> RunConfig:
-    """Return a config with what was found out when the run in `folder` began; else the config itself.
+    """Return a config with the values that were resolved when the run in `folder` began; else the config itself.
 
-    That is the places of its model, adapter and corpus (a path that is not absolute leads elsewhere from another
-    working folder), the commit of a hub model (a repository without a revision, or with a branch, is the newest one
-    each time it is asked for), and what was the fastest.
+    These are the paths of its model, adapter and corpus (a relative path depends on the working folder), the commit of
+    a hub model (without a revision, or with a branch, the newest commit would be used each time), and the fastest
+    settings.
     """
     recorded = read_inputs(folder)
     for what, (section, key) in PLACES.items():
@@ -258,7 +258,7 @@ def pinned(config: RunConfig, folder: Path) -> RunConfig:
     if known.get("revision") and (known.get("name"), known.get("asked")) == (model.name, model.revision):
         model = replace(model, revision=known["revision"])
     found = read_json_or({}, folder / MEASURED)
-    with reading(folder / MEASURED, "what was measured when the run began"):
+    with reading(folder / MEASURED, "the measurements at the start of the run"):
         values = {name: found[name]["value"] for name in found if getattr(model, name) == FASTEST}
     if values:
         model = build(ModelConfig, {**as_dict(model), **values}, str(folder / MEASURED))
@@ -266,9 +266,9 @@ def pinned(config: RunConfig, folder: Path) -> RunConfig:
 
 
 def _placed(name: str | None, known: Mapping[str, Any]) -> str | None:
-    """Return what leads to the place of a recorded part: the name it had if that does from here, or else the place.
+    """Return a path to a recorded part: its configured name if that leads there from here, else the recorded path.
 
-    Another name than the recorded one, for another place, is returned as it is; so is one whose place is gone.
+    A name that differs from the recorded one, or whose recorded path no longer exists, is returned unchanged.
     """
     recorded, place = known.get("name"), known.get("place")
     if name is None or not isinstance(recorded, str) or not isinstance(place, str) or not os.path.exists(place):
@@ -279,7 +279,7 @@ def _placed(name: str | None, known: Mapping[str, Any]) -> str | None:
 
 
 def read_inputs(path: Path) -> dict[str, Any]:
-    """Return inputs.json of a run folder, {} where there is none. Raises LabError for another file of that name."""
+    """Return inputs.json of a run folder, {} if there is none. Raises LabError for a file of another form."""
     file = path / INPUTS
     recorded = read_json(file) if file.exists() else {}
     try:
@@ -288,4 +288,4 @@ def read_inputs(path: Path) -> dict[str, Any]:
             return dict(recorded)
     except (AttributeError, KeyError, TypeError):
         pass
-    raise LabError(f"{file}: damaged: expected the hashes of what the run reads")
+    raise LabError(f"{file}: damaged: expected the hashes of the run's inputs")

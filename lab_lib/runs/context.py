@@ -1,6 +1,6 @@
-"""What every stage of a run needs: its config, task, items, folder and console.
+"""The context of a run's stages: its config, task, items, folder and console.
 
-`model.dtype=fastest` and `model.attention=fastest` are measured when a run begins, kept in its folder, and used again.
+`model.dtype=fastest` and `model.attention=fastest` are measured when a run begins; its folder stores the result.
 """
 
 from __future__ import annotations
@@ -29,39 +29,39 @@ from lab_lib.tasks.base import Splits, Task
 
 @dataclass(frozen=True)
 class Context:
-    """One run: what it does, on which items, and where it is kept."""
+    """One run: its settings, its items and its folder."""
 
     config: RunConfig
     task: Task[Any]
     splits: Splits[Any]
     folder: RunFolder
     console: Console
-    logged: set[str] = field(default_factory=set)  # lines that are said once in a run, though several stages have them
+    logged: set[str] = field(default_factory=set)  # lines that several stages have and a run prints once
 
     def log(self, line: str | None) -> None:
-        """Print a line, if there is one. Of several processes the first one has a console that shows it."""
+        """Print a line, if there is one. With several processes only the first one's console shows it."""
         if line:
             self.console.print(line, highlight=False, markup=False)
 
     def log_once(self, line: str | None) -> None:
-        """Print a line, unless an earlier stage of this command has."""
+        """Print a line, unless an earlier stage of this command has printed it."""
         if line and line not in self.logged:
             self.logged.add(line)
             self.log(line)
 
     def log_prompts(self, prompts: Sequence[Prompt], what: str = "") -> None:
-        """Print what prompts lost, if they did, and that `what` does not decode with vLLM, where that is asked for."""
+        """Print whether prompts were truncated, and, if vLLM is configured, that `what` does not decode with it."""
         self.log_once(shortened_line(prompts, "prompts", self.config.prompt))
         self.log(backend_line(self.config.decoding, what) if what else None)
 
     @property
     def base_variants(self) -> tuple[str, ...]:
-        """More ways to decode the model before training; none where that is an adapter, which knows one way."""
+        """Additional variants for decoding the model before training; none for an adapter, which supports only one."""
         return self.task.base_variants if self.config.model.adapter is None else ()
 
     @property
     def systems(self) -> dict[str, tuple[str, Kind]]:
-        """{file of predictions: (row name, kind)} of the systems that a run may decode, in table order."""
+        """{prediction file: (row name, kind)} of the systems that a run may decode, in table order."""
         start = self.config.model.adapter
         found: dict[str, tuple[str, Kind]] = {"base": ("base model", "base")}
         if start is not None:
@@ -75,20 +75,20 @@ class Context:
 
 
 def start_name(adapter: str) -> str:
-    """Return what the start of training is called that `model.adapter` names.
+    """Return the row name of the adapter in `model.adapter`, from which training starts.
 
     >>> start_name("town-adapter"), start_name("runs/first/adapter")
     ('start: adapter town-adapter', 'start: adapter first/adapter')
     """
     path = Path(adapter)
-    own = path.name != "adapter" or not path.parent.name  # every run calls its own so
+    own = path.name != "adapter" or not path.parent.name  # every run uses this name for its own adapter
     return f"start: adapter {path.name if own else f'{path.parent.name}/{path.name}'}"
 
 
 def plan_run(config: RunConfig, stages: Sequence[str], console: Console) -> tuple[RunConfig, Task[Any], Splits[Any]]:
     """Return the config with a prompt format that its model can learn, its task, and the items of the run.
 
-    Writes nothing, and loads no weights. Raises LabError for everything that is known to fail in one of the stages.
+    Writes nothing and loads no weights. Raises LabError for every known reason why a stage would fail.
     """
     if set(stages) != {"report"}:  # scoring needs no model
         config = fit_prompt(config, console)
@@ -102,7 +102,7 @@ def plan_run(config: RunConfig, stages: Sequence[str], console: Console) -> tupl
 
 
 def open_context(config: RunConfig, task: Task[Any], splits: Splits[Any], path: Path, console: Console) -> Context:
-    """Open the folder of a run that `plan_run` has checked. Raises LabError for the folder of another run."""
+    """Open the folder of a run that `plan_run` has checked. Raises LabError if it belongs to another run."""
     folder = open_folder(config, path)
     if folder.prepared.exists():
         task.prepared = folder.prepared
@@ -110,10 +110,10 @@ def open_context(config: RunConfig, task: Task[Any], splits: Splits[Any], path: 
 
 
 def settle(context: Context) -> Context:
-    """Return the context with what is the fastest on this machine in the place of `fastest`; a line says the times.
+    """Return the context with `fastest` replaced by the fastest choice on this machine; prints the times.
 
-    A resumed run keeps what it began with, also on another machine. Several processes measure nothing, since all must
-    choose alike: they take what `auto` takes.
+    A resumed run keeps its choice, even on another machine. Several processes do not measure, because all must make the
+    same choice: they use that of `auto`.
     """
     if FASTEST not in (context.config.model.dtype, context.config.model.attention):
         return context
@@ -130,7 +130,7 @@ def settle(context: Context) -> Context:
 
 
 def measure(context: Context) -> dict[str, Choice]:
-    """Return what was measured for the settings that say `fastest`."""
+    """Return the measurements for the settings with the value `fastest`."""
     from lab_lib.models.fast_cpu.fastest import fastest_attention, fastest_dtype
 
     model, machine = context.config.model, find_machine()

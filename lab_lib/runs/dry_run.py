@@ -1,4 +1,4 @@
-"""`lab run --dry-run`: what would be done, without doing it."""
+"""`lab run --dry-run`: show what a run would do, without running it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from lab_lib.runs.steps import load_ready, token_line, train_examples
 
 
 def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
-    """Print in a few lines what would be done and what it takes, then the settings that are no defaults, then examples.
+    """Print a short summary of the run and its memory, then the settings that are not defaults, then examples.
 
-    The model is loaded (a hub model is downloaded), since only it can say what would be trained.
+    The model is loaded (a hub model is downloaded), because the trained weights depend on it.
     """
     stages = without_training(config, STAGES)
     config, task, splits = plan_run(config, stages, console)
@@ -46,7 +46,7 @@ def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:
 
 
 def _training(config: RunConfig, task: Any, splits: Any, console: Console, examples: int) -> list[Text]:
-    """Print what would be trained, in how many steps, and in how much memory; return some examples as texts."""
+    """Print the trained weights, the steps and the memory; return some examples as texts."""
     from lab_lib.training.arguments import step_count, untrained_line
     from lab_lib.training.lora import attach_lora
 
@@ -55,7 +55,7 @@ def _training(config: RunConfig, task: Any, splits: Any, console: Console, examp
     model, summary = attach_lora(loaded.model, config.lora)
     console.print(str(summary))
     if task.prepares:
-        console.print(f"task {task.name} prepares what its examples need first: they are not shown here")
+        console.print(f"task {task.name} must prepare its examples first, so none are shown here")
         return []
     encoded = train_examples(task, splits.train, loaded.tokenizer)
     steps = step_count(config.training, len(encoded))
@@ -73,7 +73,7 @@ def _training(config: RunConfig, task: Any, splits: Any, console: Console, examp
 
 
 def _memory(config: RunConfig, model: Any, summary: Any, encoded: list[Example], dtype: str) -> str:
-    """Return the estimate for the longest examples, as many as one micro batch has."""
+    """Return the estimate for one micro batch of the longest examples."""
     from lab_lib.training.loss import SHORT, choose_positions
     from lab_lib.training.memory import memory_estimate
 
@@ -114,13 +114,13 @@ def changed_settings(config: RunConfig) -> str:
 
 
 def render_tokens(example: Example, tokenizer: Any) -> Text:
-    """Return an example as text: stretches of supervised tokens between guillemets and green, the others dim."""
+    """Return an example as text: supervised tokens in green between guillemets, the others dim."""
     text = Text().append(
         f"{one_line(example.key)}: {len(example.ids)} tokens, {sum(example.loss_mask)} supervised\n", style="bold"
     )
     marked = zip(example.ids, example.loss_mask, strict=True)
     for supervised, stretch in groupby(marked, key=lambda pair: pair[1]):
-        # Whole stretches are decoded: a token alone may be half a character.
+        # Whole spans are decoded, because a single token may be half a character.
         piece = tokenizer.decode([i for i, _ in stretch])
         text.append(f"\u00ab{piece}\u00bb" if supervised else piece, style="green" if supervised else "dim")
     return text

@@ -1,4 +1,4 @@
-"""The pure steps of training: build the model, fit it, save it; and the dev evaluation that fitting asks for."""
+"""The pure steps of training: build the model, fit it, save it; and the dev evaluation during fitting."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lab_lib.training.preferences import Preference
 from lab_lib.training.stopping import Notice
 
 Log = Callable[[str], None]
-# Is called with the model and the step; returns the dev scores by metric.
+# Called with the model and the step; returns the dev scores by metric.
 DevEvaluation = Callable[[Any, int], Mapping[str, float]]
 
 
@@ -32,8 +32,8 @@ DevEvaluation = Callable[[Any, int], Mapping[str, float]]
 class Built:
     """A model that is ready to be fitted: with its adapter (or all weights trainable), in training mode.
 
-    `summary` says what is trained, `choices` every decision with its reason, `dtype` how to compute; `sharding` is how
-    several processes hold the weights.
+    `summary` describes the trained weights, `choices` every decision with its reason, `dtype` is the number format;
+    `sharding` says how several processes hold the weights.
     """
 
     model: Any
@@ -45,14 +45,14 @@ class Built:
 
     @property
     def sharded(self) -> bool:
-        """Whether each process holds only a share of the weights."""
+        """Whether each process holds only a shard of the weights."""
         from lab_lib.training.sharding import WHOLE
 
         return self.sharding != WHOLE
 
 
 def build_model(config: RunConfig) -> Built:
-    """Load the base model and make it trainable; the adapter's random start depends on `training.seed` alone."""
+    """Load the base model and make it trainable; the adapter's random start depends only on `training.seed`."""
     from transformers import set_seed
 
     from lab_lib.models.hardware import find_machine
@@ -79,7 +79,7 @@ def fit(
 ) -> dict[str, Any]:
     """Train the model on the examples and return the figures of training; checkpoints are kept in the run folder.
 
-    Raises Stopped, with a checkpoint to resume from, when `notice` is told of a signal before the last step.
+    Raises Stopped, with a checkpoint to resume from, if `notice` records a signal before the last step.
     """
     from lab_lib.training.trainer import train
 
@@ -128,7 +128,7 @@ def fit_pairs(
 
 
 def about(built: Built) -> dict[str, Any]:
-    """Return what is trained, in numbers, and every decision with its reason."""
+    """Return the numbers of trained weights, and every decision with its reason."""
     summary = built.summary
     choices = {name: [choice.value, choice.reason] for name, choice in built.choices.items()}
     counts = {"modules": len(summary.modules), "trainable": summary.trainable, "total": summary.total}
@@ -136,10 +136,10 @@ def about(built: Built) -> dict[str, Any]:
 
 
 def save(built: Built, figures: Mapping[str, Any], path: Path, lora: bool) -> None:
-    """Write training.json beside the adapter (or model) `path`, and that whole; of several processes the first one."""
+    """Write training.json and the complete adapter (or model) `path`; with several processes the first one writes."""
     from lab_lib.training.sharding import whole_weights
 
-    weights = whole_weights(built.model)  # every process gives its shares
+    weights = whole_weights(built.model)  # every process sends its shards
     if this_process().first:
         require_folder(path.parent)
         write_json(path.with_name("training.json"), figures)
@@ -148,9 +148,9 @@ def save(built: Built, figures: Mapping[str, Any], path: Path, lora: bool) -> No
 
 
 def save_whole(model: Any, tokenizer: Any, path: Path, lora: bool, weights: Mapping[str, Any] | None = None) -> None:
-    """Save adapter (or model) and tokenizer beside the final name, check, rename: nothing half-written is left.
+    """Save adapter (or model) and tokenizer under a temporary name, check them, rename: no half-written files remain.
 
-    `weights` are the trained ones where the model holds shares of them only.
+    `weights` are the trained weights if the model holds only shards of them.
     """
     from lab_lib.models.checks import require_saved_adapter
 
@@ -168,10 +168,10 @@ def save_whole(model: Any, tokenizer: Any, path: Path, lora: bool, weights: Mapp
 
 
 def dev_evaluation(context: Context, built: Built) -> DevEvaluation:
-    """Return the function that decodes and scores a dev sample, and keeps the answers to one of its items.
+    """Return the function that decodes and scores a dev sample, and stores the answers to one of its items.
 
-    Several processes share the sample, unless each holds only a share of the weights: then every forward pass needs all
-    of them, so all decode the same prompts.
+    Several processes split the sample, unless the weights are sharded: then every forward pass needs all processes, so
+    all decode the same prompts.
     """
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.model import generation_mode, training_mode

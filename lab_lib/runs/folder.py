@@ -1,11 +1,11 @@
 """The run folder is the whole state of a run. A run can be killed at any point and resumed from its folder.
 
-config.yaml        the resolved config            adapter/            the fine-tuned adapter (or model)
-status.json        stage and state, with reason   predictions/*.jsonl one row for each answer
-log.jsonl          training and dev metrics       report.json, report.html, curve.png, curve.svg
-checkpoints/       to resume training from        record.json         where the numbers come from, and the numbers
-prepared/          what the task made beforehand  stages/*.json       command, commit, machine, versions of each stage
-inputs.json        hashes of what the run reads   .lock               held by the command that writes, see lock.py
+config.yaml        the resolved config            adapter/            the fine-tuned adapter (or model) status.json
+stage and state, with reason   predictions/*.jsonl one row for each answer log.jsonl          training and dev metrics
+report.json, report.html, curve.png, curve.svg checkpoints/       to resume training from        record.json         the
+numbers and their provenance prepared/          what the task made beforehand  stages/*.json       command, commit,
+machine, versions of each stage inputs.json        hashes of what the run reads   .lock               held by the
+command that writes, see lock.py
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class RunFolder:
 
     @property
     def adapter(self) -> Path:
-        """What training leaves: a LoRA adapter, or a whole model when lora.method is full."""
+        """The result of training: a LoRA adapter, or a whole model if lora.method is full."""
         return self.path / "adapter"
 
     def predictions(self, system: str) -> Path:
@@ -51,11 +51,11 @@ class RunFolder:
 
     @property
     def prepared(self) -> Path:
-        """What the task's `prepare` made."""
+        """The result of the task's `prepare`."""
         return self.path / "prepared"
 
     def stage(self, name: str) -> Path:
-        """Where a stage that has ended says by which command, commit, machine and versions it was made."""
+        """The provenance of a finished stage: command, commit, machine and versions."""
         return self.path / "stages" / f"{name}.json"
 
     @property
@@ -65,12 +65,13 @@ class RunFolder:
 
 
 def default_folder(config: RunConfig) -> Path:
-    """Return runs/<recipe>-<date>-<time>; as a Slurm job runs/<recipe>-<job>, where it finds itself when requeued."""
+    """Return runs/<recipe>-<date>-<time>; for a Slurm job runs/<recipe>-<job>, so that a requeued job finds its
+    folder."""
     return Path("runs") / f"{config.recipe}-{slurm.job_id() or time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def open_folder(config: RunConfig, path: Path) -> RunFolder:
-    """Create the folder with its config, or take up one that has the same config.
+    """Create the folder with its config, or reuse a folder with the same config.
 
     Of several processes the first one writes it, and it holds the lock (`lock.owning`). Raises LabError naming the
     first differing key when the folder belongs to another run.
@@ -85,7 +86,7 @@ def require_same(config: RunConfig, path: Path) -> None:
     """Raise LabError naming the first differing key when a folder has the config of another run."""
     if not (path / "config.yaml").exists():
         return
-    # Through the dataclass: a folder from before a knob existed ran with that knob's default.
+    # Through the dataclass: a folder from before a setting existed ran with its default.
     old, new = _flat(as_dict(load_run_config(path))), _flat(as_dict(pinned(config, path)))
     differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     if differing:
@@ -104,10 +105,10 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 @contextmanager
 def stage(folder: RunFolder, name: str) -> Iterator[None]:
-    """Record in status.json that a stage runs, and how it ended: completed, or as `ending` says, with the reason.
+    """Record in status.json that a stage runs, and how it ended: completed, or the result of `ending` with the reason.
 
-    A full disk or a read-only folder becomes a LabError, from whichever library it comes. Of several processes
-    (torchrun) the first one records, and each its own failure unless another one's is there: that was the cause.
+    A full disk or a read-only folder becomes a LabError, whichever library raises it. With several processes (torchrun)
+    the first one records; each process also records its own failure unless another one did before, which was the cause.
     The caller owns the folder (`lock.owning`).
     """
     first = this_process().first
@@ -123,7 +124,7 @@ def stage(folder: RunFolder, name: str) -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, Exception):
             require_folder(folder.path)
-        with suppress(LabError):  # when the disk is full, the reason to report is the first one
+        with suppress(LabError):  # if the disk is full, report the first reason
             if _is_cause(error, path):
                 _write_ending(path, status, ending(error), str(error) or repr(error))
         if isinstance(error, Stopped):
@@ -137,10 +138,10 @@ def stage(folder: RunFolder, name: str) -> Iterator[None]:
 
 
 def _is_cause(error: BaseException, path: Path) -> bool:
-    """Return whether a stage ended by what ended this process.
+    """Return whether this process's error is the cause of the stage's end.
 
-    Alone it did. Of several processes the first failure that was written did; all are sent a signal, so only the first
-    process speaks of one.
+    For a single process it is. For several processes the first recorded failure is the cause; a signal reaches all of
+    them, so only the first process reports it.
     """
     processes = this_process()
     if processes.count == 1:
@@ -152,7 +153,7 @@ def _is_cause(error: BaseException, path: Path) -> bool:
 
 
 def _write_ending(path: Path, status: dict[str, Any], state: str, reason: str) -> None:
-    """Write how a stage ended; on a full disk into the room that status.json has already, since `running` is wrong."""
+    """Write how a stage ended; on a full disk overwrite status.json in place, because `running` would be wrong."""
     said = {**status, "state": state, "reason": reason}
     if not path.parent.is_dir():
         return
@@ -164,7 +165,7 @@ def _write_ending(path: Path, status: dict[str, Any], state: str, reason: str) -
 
 
 def ending(error: BaseException) -> str:
-    """Return the state a run ends in: `oom`, `timeout`, `interrupted` (the same command goes on) or `failed`."""
+    """Return the final state of a run: `oom`, `timeout`, `interrupted` (the same command resumes) or `failed`."""
     if isinstance(error, Stopped):
         return "timeout" if slurm.out_of_time(error) else "interrupted"
     if isinstance(error, KeyboardInterrupt):
@@ -174,17 +175,17 @@ def ending(error: BaseException) -> str:
 
 
 def call() -> dict[str, Any]:
-    """Return how this process was called and, if it is a Slurm job, its number and LAB_*: `lab jobs` reads them."""
+    """Return the command of this process and, for a Slurm job, its number and LAB_*, for `lab jobs`."""
     job = slurm.job_id()
     return {"command": sys.argv[1:], "folder": os.getcwd()} | ({"job": job, "set": slurm.settings()} if job else {})
 
 
 def _cannot_write(error: BaseException) -> str | None:
-    """Return why a file could not be written, if that is what `error` says."""
+    """Return why a file could not be written, if `error` is about that."""
     codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
     return error.strerror if isinstance(error, OSError) and error.errno in codes else None
 
 
 def _keep_peak(path: Path, known: dict[str, float], name: str) -> None:
-    """Keep the largest memory in GB that a process had when it ended a stage; it counts what it did before, too."""
+    """Record the largest memory in GB of a process at the end of a stage; this includes its earlier stages."""
     write_json(path, {**known, name: max(known.get(name, 0.0), round(peak_memory() / 1e9, 2))})

@@ -1,9 +1,9 @@
-"""A run is tied to what it reads by content, not by name: base model, start adapter, corpus, prepared data; and, from
-the end of training on, the adapter that it left, which decoding and merging read.
+"""A run's inputs are identified by content, not by name: base model, start adapter, corpus, prepared data and, after
+training, the trained adapter, which decoding and merging read.
 
-Their hashes are written to `inputs.json` when a run starts and stand in record.json. Every command on the run compares
-them with what is there now, and refuses a file that changed: an adapter on another base, or replies beside words that
-they never answered, are results of no run.
+Their hashes are written to `inputs.json` when a run starts, and to record.json. Every command on the run compares them
+with the current files and refuses a changed one: an adapter on a different base, or replies to a different corpus,
+would be results of no run.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from lab_lib.runs.config import INPUTS, RunConfig, make_task, read_inputs
 from lab_lib.runs.context import Context
 from lab_lib.tasks.base import Task
 
-# Smaller files are hashed by every command. Of larger ones the hash is kept while size, times, inode and device stay:
-# the time of the last change of an inode (ctime), unlike mtime, cannot be set back by touch, cp or rsync.
+# Every command hashes smaller files. For larger files the hash is kept while size, times, inode and device stay the
+# same: the change time of an inode (ctime), unlike mtime, cannot be reset by touch, cp or rsync.
 BIG = 16 << 20
 TRAINED = "trained_adapter"
-SETTLED = 2 * 10**9  # ns; a file written that recently could change again within one tick of the file system's clock
+SETTLED = 2 * 10**9  # ns; a newer file could change again within one tick of the file system's clock
 WAY_OUT = "; put the old one back, or start a new run"
 
 Log = Callable[[str], None]
@@ -38,7 +38,7 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Part:
-    """One thing that a run reads: {name: path} of its files. Hub repositories have the commit they were fetched at."""
+    """One input of a run: {name: path} of its files, and for hub repositories the commit."""
 
     name: str
     files: Mapping[str, Path]
@@ -46,10 +46,10 @@ class Part:
 
 
 def tie(context: Context, stages: Collection[str]) -> Context:
-    """Record what a new run reads, or compare it with what was recorded; return the context with the hub's commit.
+    """Record the inputs of a new run, or compare them with the record; return the context with the hub's commit.
 
-    Of several processes the first one reads the files. Raises LabError naming the first file that differs. A run that
-    began without a record is not refused, and a line says that nothing was compared.
+    With several processes the first one reads the files. Raises LabError naming the first file that differs. A run
+    without a record is accepted, with a message that nothing was compared.
     """
     config, path = context.config, context.folder.path
     if (path / INPUTS).exists() or not (path / "status.json").exists():
@@ -65,14 +65,14 @@ def tie(context: Context, stages: Collection[str]) -> Context:
 
 
 def tie_trained(context: Context) -> None:
-    """Record the adapter that training has just left."""
+    """Record the adapter that training has just saved."""
     path = context.folder.path
     if this_process().first and (path / INPUTS).exists() and (part := _trained(path)) is not None:
         write_json(path / INPUTS, compare({TRAINED: part}, read_inputs(path), path))
 
 
 def require_unchanged(config: RunConfig, path: Path, log: Log, loads: bool = True) -> None:
-    """Raise LabError naming the first file that differs from what a run began with; writes nothing.
+    """Raise LabError naming the first file that differs from the recorded inputs; writes nothing.
 
     `loads` says that the command loads the model, so that one from a hub is fetched anyway. Where the model or the
     corpus is not on this machine, it is not compared.
@@ -84,12 +84,12 @@ def require_unchanged(config: RunConfig, path: Path, log: Log, loads: bool = Tru
 
 
 def unknown(path: Path) -> str:
-    """Say that nothing is known of what a run read."""
+    """Print that the inputs of a run are unknown."""
     return f"{path}: has no {INPUTS} (begun by an older version): model and corpus are not compared with those it read"
 
 
 def parts(config: RunConfig, task: Task[Any], path: Path, loads: bool) -> dict[str, Part]:
-    """Return what a run reads, as far as it is on this machine."""
+    """Return the inputs of a run that are on this machine."""
     model, found = config.model, {}
     if loads or is_local(model.name):
         found["model"] = _model(model)
@@ -108,7 +108,7 @@ def _model(model: ModelConfig) -> Part | None:
     if (source := _source(model.name, model.revision, model.trust_remote_code)) is None:
         return None
     files = model_files(source, weights=not model.from_scratch, code=model.trust_remote_code)
-    # What was asked for is kept beside the commit it was: the same command again then means the same commit.
+    # The configured revision is stored with its commit, so the same command later uses the same commit.
     about = {"name": model.name, "asked": model.revision, "revision": source.revision, **_place(model.name)}
     return Part(source.name, files, about)
 
@@ -127,7 +127,8 @@ def _trained(path: Path) -> Part | None:
 
 
 def _place(name: str) -> dict[str, str]:
-    """Return where a name that is a path leads: the run may be called from another folder, see `config.pinned`."""
+    """Return the absolute path of a name that is a path: later commands may run in another folder, see
+    `config.pinned`."""
     place = expanded(name)
     return {"place": os.path.realpath(place)} if name not in (*BUNDLED, *NAMES) and os.path.exists(place) else {}
 
@@ -135,14 +136,14 @@ def _place(name: str) -> dict[str, str]:
 def _corpus(task: Task[Any], config: RunConfig) -> Part | None:
     try:
         return Part(config.data.corpus, task.files(), {"name": config.data.corpus, **_place(config.data.corpus)})
-    except LabError:  # not on this machine; a command that needs it says so itself
+    except LabError:  # not on this machine; a command that needs it reports this
         return None
 
 
 def _source(name: str, revision: str | None = None, code: bool = False) -> Source | None:
     try:
         return find_source(name, None if is_local(name) else revision, code=code)
-    except LabError:  # gone, or not to be had; a command that needs it says so itself
+    except LabError:  # missing or not available; a command that needs it reports this
         return None
 
 
@@ -151,10 +152,10 @@ def _commit(model: ModelConfig) -> str | None:
 
 
 def compare(now: Mapping[str, Part], recorded: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Return the record with what is new in it. Raises LabError naming the first file that differs.
+    """Return the record with new parts added. Raises LabError naming the first file that differs.
 
-    New is a part that had not been made (prepared data), or a hash with later times of its file. An adapter that was
-    removed is forgotten: it is trained anew.
+    A part is new if it did not exist before (prepared data), or if its file has later times and the same hash. A
+    removed adapter is dropped from the record, because it is trained again.
     """
     found = {what: part for what, part in recorded.items() if what != TRAINED or what in now}
     for what, part in now.items():
@@ -165,7 +166,7 @@ def compare(now: Mapping[str, Part], recorded: Mapping[str, Any], path: Path) ->
 
 
 def hashes(what: str, part: Part, known: Mapping[str, Any] | None, path: Path) -> dict[str, Any]:
-    """Return {name: hash} of the files of a part. Raises LabError where they are not those that are `known`."""
+    """Return {name: hash} of the files of a part. Raises LabError if they differ from the `known` ones."""
     if known is not None and (odd := sorted(known.keys() ^ part.files.keys())):
         change = "gone since" if odd[0] in known else "was not there when"
         where = part.files.get(odd[0], f"{part.name}/{odd[0]}")
@@ -183,17 +184,18 @@ def hashes(what: str, part: Part, known: Mapping[str, Any] | None, path: Path) -
 
 
 def since(what: str) -> str:
-    """Return the moment to which a part is tied."""
+    """Return the event after which a part must not change."""
     return "ended training" if what == TRAINED else "began"
 
 
 def words(what: str) -> str:
-    """Return the name of a part as a message has it."""
+    """Return the name of a part for messages."""
     return what.replace("_", " ")
 
 
 def hash_of(file: Path, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the SHA-256 of a file, with what tells that a big one is unchanged; `known` is an earlier result."""
+    """Return the SHA-256 of a file, with values that show whether a large file changed; `known` is an earlier
+    result."""
     try:
         stat = file.stat()
     except OSError as error:
@@ -206,11 +208,11 @@ def hash_of(file: Path, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_record(path: Path) -> dict[str, Any] | None:
-    """Return what record.json has of the inputs: names, commits and hashes; None for a run that did not record them."""
+    """Return the inputs for record.json: names, commits and hashes; None for a run that did not record them."""
     recorded = {
         what: {**part, "files": {name: entry["sha256"] for name, entry in part["files"].items()}}
         for what, part in read_inputs(path).items()
     }
     for part in recorded.values():
-        part.pop("place", None)  # is of this machine
+        part.pop("place", None)  # differs between machines
     return recorded or None

@@ -16,17 +16,17 @@ from lab_lib.processes.rank import this_process
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder, open_folder
 
-LOCK = ".lock"  # stays in the folder: to remove it would let two in, one with the old file and one with the new
+LOCK = ".lock"  # stays in the folder: after a removal two commands could hold locks, on the old and on the new file
 
 
 @contextmanager
 def owning(folder: Path) -> Iterator[None]:
-    """Make a run folder, if need be, and own it inside the `with`, from a command's first stage to its last.
+    """Create a run folder if necessary and own it inside the `with`, from a command's first stage to its last.
 
-    Of several processes of one command the first one holds the lock. What killed writes left in the folder is removed.
-    Raises LabError, naming the holder, when another command has the lock, and for a folder with links that lead out of
-    it. A process that ends, however it does, holds nothing any more. Where there are no such locks (Windows, some file
-    systems) nothing is held and nothing is raised.
+    With several processes of one command the first one holds the lock. Files of killed writes are removed from the
+    folder. Raises LabError, naming the holder, if another command has the lock, and for a folder with links to places
+    outside it. A lock ends with its process, however that ends. On systems without such locks (Windows, some file
+    systems) nothing is locked and nothing is raised.
     """
     if not this_process().first:
         yield
@@ -40,9 +40,9 @@ def owning(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def holding(lock: Path, what: Path, doing: str) -> Iterator[bool]:
-    """Hold the lock file `lock`, made if need be, inside the `with`; yields whether there are such locks.
+    """Hold the lock file `lock`, created if necessary, inside the `with`; yields whether the system has such locks.
 
-    Raises LabError `what: HOLDER is DOING` when another process holds it.
+    Raises LabError `what: HOLDER is DOING` if another process holds it.
     """
     with writing(what):
         lock.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def holding(lock: Path, what: Path, doing: str) -> Iterator[bool]:
 
 
 def open_owned(config: RunConfig, path: Path) -> RunFolder:
-    """Open a run folder, see `open_folder`; a new one under its lock, or two commands would write its config."""
+    """Open a run folder, see `open_folder`; a new one under its lock, so that only one command writes its config."""
     if (path / "config.yaml").exists():
         return open_folder(config, path)
     with owning(path):
@@ -63,7 +63,7 @@ def open_owned(config: RunConfig, path: Path) -> RunFolder:
 
 
 def _take(lock: Path, what: Path, doing: str) -> int | None:
-    """Return the number of the locked file, or None where there is none to be had. A link is not followed."""
+    """Return the descriptor of the locked file, or None if locks are not available. A link is not followed."""
     try:
         import fcntl
 
@@ -78,14 +78,14 @@ def _take(lock: Path, what: Path, doing: str) -> int | None:
         if isinstance(error, BlockingIOError):
             raise LabError(f"{what}: {holder or 'another process'} is {doing}") from None
         return None  # this file system has no locks
-    with suppress(OSError):  # a full disk: what is written next says so
+    with suppress(OSError):  # a full disk: the next write reports it
         os.ftruncate(file, 0)
         os.write(file, _this_process().encode())
     return file
 
 
 def _give_back(file: int) -> None:
-    """Free the lock, also where a child process still has the file open."""
+    """Release the lock, even if a child process still has the file open."""
     import fcntl
 
     fcntl.flock(file, fcntl.LOCK_UN)

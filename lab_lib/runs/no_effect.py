@@ -1,7 +1,7 @@
-"""Settings that do nothing beside others: given by hand they are refused, left over in a recipe a line says so.
+"""Settings without effect: they are refused if a user sets them, and reported if a recipe contains them.
 
-Each rule is (settings, when they have no effect, why). What a section can see by itself it refuses in its own class;
-what only a task knows stands in `Task.without_effect`.
+Each rule is (settings, the condition under which they have no effect, the reason). Each section's class refuses its own
+contradictions; `Task.without_effect` lists the task's settings without effect.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RunConfig = Any  # of runs.config, which asks this file
 
 LORA = tuple(f"lora.{name}" for name in ("modules", "rank", "alpha", "dropout", "rslora", "embeddings"))
-# Said and never refused: the same small settings may be given to any recipe, to try it for a few steps.
+# Reported and never refused: the same small settings can be given to any recipe to try it for a few steps.
 SAID = ("training.epochs", *LORA)
 OF_TRAINING = ("lora.method", *LORA, *(f"training.{knob.name}" for knob in fields(TrainConfig) if knob.name != "steps"))
 RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
@@ -31,7 +31,7 @@ RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
         lambda c: not c.data.hold_out and c.data.max_train is None and c.data.max_test is None,
         "without data.hold_out, max_train or max_test: nothing is drawn",
     ),
-    ("model.revision", lambda c: is_local(c.model.name), "for a bundled model or a folder: there is one version"),
+    ("model.revision", lambda c: is_local(c.model.name), "for a bundled model or a folder: it has only one version"),
     ("model.quant_type", lambda c: c.model.quantisation != "4bit", "without model.quantisation=4bit"),
     ("model.double_quant", lambda c: c.model.quantisation != "4bit", "without model.quantisation=4bit"),
     ("model.seed", lambda c: not c.model.from_scratch, "without model.from_scratch=true"),
@@ -51,7 +51,7 @@ RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
 )
 
 
-# Values that say what happens anyway: no warm-up at a constant rate is none that was asked for in vain.
+# Neutral values, which describe what happens anyway: `warmup=0` at a constant rate is not an error.
 NEUTRAL: dict[str, Any] = {
     "model.revision": None,
     "model.double_quant": False,
@@ -67,7 +67,7 @@ NEUTRAL: dict[str, Any] = {
 
 
 def without_effect(config: RunConfig, task: Task[Any]) -> dict[str, str]:
-    """Return {setting: why it has no effect} of a config, whether anybody set it or not."""
+    """Return {setting: the reason why it has no effect} of a config, for set and unset settings."""
     idle = {key: why for key, idle, why in RULES if idle(config) and key not in task.with_effect}
     return {**idle, **task.without_effect()}
 
@@ -80,13 +80,13 @@ def refuse_without_effect(given: Collection[str], *idle: Mapping[str, str]) -> N
 
 
 def wishes(config: RunConfig, given: Collection[str]) -> list[str]:
-    """Return those of some settings whose values ask for something; see NEUTRAL."""
+    """Return the settings whose values are not neutral; see NEUTRAL."""
     held = dict(_flat(config))
     return [key for key in given if key not in NEUTRAL or held.get(key) != NEUTRAL[key]]
 
 
 def lines_without_effect(config: RunConfig, task: Task[Any]) -> list[str]:
-    """Return a line for each setting that differs from its default and does nothing in this run."""
+    """Return one line per setting that differs from its default and has no effect in this run."""
     default = dict(_flat(type(config)(task=type(config.task)())))
     held = dict(_flat(config))
     idle = without_effect(config, task)

@@ -1,7 +1,7 @@
-"""What cannot work is refused before any weight is loaded, and the prompt format follows the model.
+"""Refuse impossible settings before any weight is loaded, and choose the prompt format for the model.
 
-An encoder-decoder learns pairs of source and reply, a decoder whole texts, and neither reads more than it has positions
-for.
+An encoder-decoder learns pairs of source and reply, a decoder learns whole texts, and both are limited by their number
+of positions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> None:
-    """Raise LabError for a combination of settings that one of the stages would fail with."""
+    """Raise LabError for a combination of settings with which a stage would fail."""
     from lab_lib.models.adapter import check_adapter
     from lab_lib.models.hub import find_source
 
@@ -57,7 +57,7 @@ def preflight(config: RunConfig, task: Task[Any], stages: Collection[str]) -> No
 
 
 def _check_tokenizer(config: RunConfig, task: Task[Any]) -> None:
-    """Raise LabError for settings of the task that the model's tokenizer cannot do."""
+    """Raise LabError for settings of the task that the model's tokenizer does not support."""
     from lab_lib.models.hub import find_source
     from lab_lib.models.tokenizer import load_tokenizer
 
@@ -67,7 +67,7 @@ def _check_tokenizer(config: RunConfig, task: Task[Any]) -> None:
 
 
 def _check_training(config: RunConfig) -> None:
-    """Raise LabError for a model that cannot be trained as asked for."""
+    """Raise LabError for a model that cannot be trained as configured."""
     from lab_lib.models.hardware import find_machine
     from lab_lib.models.model import check_config
     from lab_lib.training.kernels import choose_kernels
@@ -76,7 +76,7 @@ def _check_training(config: RunConfig) -> None:
 
     check_lora(config.lora)
     if config.model.added_tokens and not config.lora.embeddings and config.lora.method == "lora":
-        raise LabError("model.added_tokens are never learned: set lora.embeddings=true (or lora.method=full)")
+        raise LabError("model.added_tokens would not be trained: set lora.embeddings=true (or lora.method=full)")
     check_start(config.model, config.lora)
     check_config(config.model, full=config.lora.method == "full")
     shape = model_shape(config.model)
@@ -89,12 +89,12 @@ def _check_training(config: RunConfig) -> None:
 
 
 def _check_preferences(config: RunConfig, task: Task[Any]) -> None:
-    """Raise LabError for training on preferences that cannot work: without a start, without pairs, shared out."""
+    """Raise LabError for impossible training on preferences: without a start adapter, without pairs, or sharded."""
     if not task.prefers:
         raise LabError(f"training.objective=dpo: task {task.name} has no preference pairs")
     if config.model.adapter is None:
         raise LabError(
-            "training.objective=dpo continues an adapter, which is its reference too: set model.adapter=RUN/adapter"
+            "training.objective=dpo continues an adapter, which is also its reference: set model.adapter=RUN/adapter"
         )
     if has_encoder(config.model):
         raise LabError(f"training.objective=dpo is for decoder-only models, and {config.model.name} has an encoder")
@@ -125,13 +125,15 @@ def require_training_packages(config: RunConfig) -> None:
 
 
 def _check_vllm(config: RunConfig, task: Task[Any], finetuned: bool) -> None:
-    """Raise LabError for what vLLM cannot do or where it is not installed; loads nothing."""
+    """Raise LabError for settings that vLLM does not support, or if it is not installed; loads nothing."""
     from lab_lib.decoding.vllm import engine_arguments, refuse, require_package
 
     require_one("decoding.backend=vllm")
     refuse(config.decoding, _is_constrained(config, task))
     if task.interactive():
-        raise LabError("decoding.backend=vllm takes prompts that are known beforehand, not task.predict_state")
+        raise LabError(
+            "decoding.backend=vllm needs prompts that are known in advance, which task.predict_state does not have"
+        )
     adapted = finetuned and config.lora.method == "lora"
     if adapted and config.lora.embeddings:
         raise LabError(
@@ -140,7 +142,7 @@ def _check_vllm(config: RunConfig, task: Task[Any], finetuned: bool) -> None:
         )
     if has_encoder(config.model):
         raise LabError(f"decoding.backend=vllm is for decoder-only models, and {config.model.name} has an encoder")
-    # Refuses quantisations and ranks; the folders are not looked at.
+    # Refuses quantisations and ranks; does not read the folders.
     engine_arguments(Path(), config.model.quantisation, Path() if adapted else None, config.lora.rank)
     require_package()
 
@@ -159,11 +161,11 @@ def _is_constrained(config: RunConfig, task: Task[Any]) -> bool:
 
 
 def fit_prompt(config: RunConfig, console: Console) -> RunConfig:
-    """Return the config with a prompt format that its model can learn; `console` is told when it is another one.
+    """Return the config with a prompt format that its model can learn; a change is printed on `console`.
 
-    It is also told when prompts may be longer than the model's context. Reads the model's config.json only; a hub model
-    is downloaded, since it will be needed. Raises LabError when there is no such model, when `pairs` is asked for and
-    it has no encoder, and when it has fewer positions than `prompt.max_tokens`.
+    It also prints if prompts may be longer than the model's context. Reads only the model's config.json; a hub model is
+    downloaded, because it will be needed. Raises LabError if the model does not exist, if `pairs` is configured and the
+    model has no encoder, and if it has fewer positions than `prompt.max_tokens`.
     """
     shape = model_shape(config.model)
     if line := beyond_context(config.prompt.max_tokens, shape, config.model.name):
@@ -180,16 +182,16 @@ def choose_format(wanted: str, encoder: bool, name: str) -> Choice:
     if not encoder and wanted == "pairs":
         raise LabError(f"prompt.format=pairs: {name} has no encoder to read a source; use dialogues or turns")
     if encoder and wanted != "pairs":
-        why = f"{name} is an encoder-decoder: it reads the history and learns one reply an example, not {wanted}"
+        why = f"{name} is an encoder-decoder: it reads the history and learns one reply per example, not {wanted}"
         return Choice("pairs", why)
     return Choice(wanted, "asked for")
 
 
 def beyond_context(tokens: int, shape: Any, name: str) -> str | None:
-    """Return a line when texts of so many tokens are longer than any a model was trained on; None when they are not.
+    """Return a warning if texts of so many tokens are longer than the model's training texts; else None.
 
-    A model that counts positions relatively (rotary, ALiBi) reads on beyond them; T5 has no limit at all. Raises
-    LabError for one whose positions are a table: there are none beyond its end.
+    A model with relative positions (rotary, ALiBi) can read longer texts; T5 has no limit. Raises LabError for a model
+    with a table of positions, which has no entries beyond its end.
     """
     limit = getattr(shape, "max_position_embeddings", None)
     if limit is None or tokens <= limit:
@@ -205,7 +207,7 @@ def has_encoder(config: ModelConfig) -> bool:
 
 
 def model_shape(config: ModelConfig) -> Any:
-    """Return the transformers config of a model. Raises LabError when there is no such model."""
+    """Return the transformers config of a model. Raises LabError if it does not exist."""
     from lab_lib.models.hub import check_folder, find_source
     from lab_lib.models.weights import read_shape
 

@@ -1,4 +1,4 @@
-"""The record of a run: what is needed to believe a number and to make it again."""
+"""The record of a run: the facts that make a number verifiable and reproducible."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def environment() -> dict[str, Any]:
 
 
 def without_folder(command: str) -> str:
-    """Return a command without `--out FOLDER`: where a run was put does not matter for what it found.
+    """Return a command without `--out FOLDER`, because the run's folder does not affect its results.
 
     >>> without_folder("lab sweep town --out '/a b/c' --jobs 2; lab decode RUN")
     'lab sweep town --jobs 2; lab decode RUN'
@@ -43,9 +43,9 @@ def without_folder(command: str) -> str:
     'lab train town; lab train town training.seed=1; lab decode RUN'
     """
     kept: list[str] = []
-    dropped = False  # whether the word before was an --out, whose folder comes now
+    dropped = False  # whether the previous word was --out, so this one is its folder
     for word in WORD.findall(command):
-        if word == ";":  # belongs to the word before it, also where that one was dropped
+        if word == ";":  # belongs to the previous word, even if that was dropped
             kept[-1:] = ["".join(kept[-1:]) + word]
         elif not dropped and word != "--out" and not unquoted(word).startswith("--out="):
             kept.append(word)
@@ -63,7 +63,7 @@ def words(command: str) -> list[str]:
 
 
 def unquoted(word: str) -> str:
-    """Return a word as a shell hands it on; where its quotes are not closed it stays as it is."""
+    """Return a word after the shell's unquoting; a word with unclosed quotes stays unchanged."""
     try:
         return "".join(shlex.split(word))
     except ValueError:
@@ -71,7 +71,7 @@ def unquoted(word: str) -> str:
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Return the installed versions of some packages, by default those that numbers depend on."""
+    """Return the installed versions of some packages, by default those that affect results."""
     found = {}
     for name in packages:
         try:
@@ -110,7 +110,7 @@ def _processor() -> str:
 
 
 def _gpu() -> str:
-    torch = sys.modules.get("torch")  # a record never loads torch by itself; a run that used it has it loaded
+    torch = sys.modules.get("torch")  # a record does not import torch; a run that used torch has imported it already
     if torch is None or not torch.cuda.is_available():
         return "no GPU"
     return f"{torch.cuda.get_device_name()} (CUDA {torch.version.cuda})"

@@ -1,4 +1,4 @@
-"""The last stage: score what was decoded; write report.json, record.json, curve and report.html; print the table."""
+"""The last stage: score the predictions; write report.json, record.json, curve and report.html; print the table."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lab_lib.runs.score import notes_of, score_run, signature
 from lab_lib.runs.splits import left_out
 from lab_lib.training.log import read_rows, unread_line
 
-# What the head of report.html shows of a record, in this order.
+# The parts of a record in the header of report.html, in this order.
 SHOWN = ("recipe", "scored", "model", "notes", "command", "commit", "date", "machine", "seed", "scorer", "versions")
 
 
 def report(context: Context) -> bool:
-    """Score the run's predictions and write all that a person reads of it. Needs no model."""
+    """Score the run's predictions and write its reports. Needs no model."""
     from lab_lib.results.curve import best_step, draw_curve
     from lab_lib.results.preference_curve import draw_preferences, has_preferences
     from lab_lib.results.report_html import report_html
@@ -45,7 +45,7 @@ def report(context: Context) -> bool:
     svg = draw_curve(log, task.metrics, config.recipe, *pictures, best, dev_line(context)) if log else None
     if has_preferences(log):
         draw_preferences(log, config.recipe, folder.path / "preferences.png", folder.path / "preferences.svg")
-    notes = notes_of(rows)  # what was left out of the data was printed when the command began
+    notes = notes_of(rows)  # the omitted items were printed when the command began
     views = [task.view(item, rows) for item in context.splits.reported[: task.page_limit]]
     curves = {title: draw_row_curves(rows, title, *_pictures(folder.path, title)) for title in curve_titles(rows)}
     page = report_html(header(record, context), rows, task.metrics, views, task.words, svg, curves)
@@ -59,7 +59,7 @@ def report(context: Context) -> bool:
 
 
 def _pictures(folder: Path, title: str) -> tuple[Path, Path]:
-    """Return the files of a figure that is called after its title.
+    """Return the files of a figure; their names are made from its title.
 
     >>> [path.name for path in _pictures(Path("run"), "When to call")]
     ['when-to-call.png', 'when-to-call.svg']
@@ -69,7 +69,7 @@ def _pictures(folder: Path, title: str) -> tuple[Path, Path]:
 
 
 def dev_line(context: Context) -> str:
-    """Say how many items the dev scores of the curve are taken on, and which seed drew them and the adapter."""
+    """Return the number of dev items of the curve, and the seed that drew them and the adapter."""
     training = context.config.training
     count, start = min(training.evaluate_dialogues, len(context.splits.dev)), context.config.model.adapter
     line = f"dev: {count} {context.task.words.items}, seed {training.seed}"
@@ -77,15 +77,15 @@ def dev_line(context: Context) -> str:
 
 
 def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
-    """Return the record of a run: where its numbers come from, and the numbers.
+    """Return the record of a run: its numbers and their provenance.
 
-    Command, commit, date, machine and versions are those of the stage that made the weights, or else of the first one
-    that ended; `stages` has them for each stage. The scorer's own are under `scored_by`.
+    Command, commit, date, machine and versions are those of the stage that trained the weights, or else of the first
+    finished stage; `stages` has them for each stage. Those of the scorer are under `scored_by`.
     """
     config, folder, splits = context.config, context.folder, context.splits
     stages = {name: read_json_object(folder.stage(name)) for name in ("base", "prepare", "train", "finetuned")
               if folder.stage(name).exists()}  # fmt: skip
-    memory = read_figures(folder.path / "memory.json")  # of the stages, which may have been separate commands
+    memory = read_figures(folder.path / "memory.json")  # commands of the stages, which may have been run separately
     made = stages.get("train") or next(iter(stages.values()), environment())
     systems = [system for system in context.systems if folder.predictions(system).exists()]
     return {
@@ -116,7 +116,7 @@ def make_record(context: Context, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def header(record: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """Return what the head of report.html shows of a run; its notes are all that was noted of data and answers."""
+    """Return the header of report.html; its notes are all notes on data and answers."""
     notes = "; ".join([*record["left_out"], *record["notes"]]) or None
     about = {"scored": scored_line(context), "model": model_line(context.config), "notes": notes}
     whole = {**record, **about}
@@ -127,7 +127,7 @@ def header(record: Mapping[str, Any], context: Context) -> dict[str, Any]:
 
 
 def scored_line(context: Context) -> str:
-    """Say which items were scored, of how many, and how many the page shows where that is fewer."""
+    """Return which items were scored, out of how many, and how many the page shows if they are fewer."""
     data, splits, limit = context.config.data, context.splits, context.task.page_limit
     whole = len(splits.dev) if data.report == "dev" else len(context.task.load()[data.report_split])
     held = " held out" if data.report == "dev" and data.hold_out else ""
@@ -137,7 +137,7 @@ def scored_line(context: Context) -> str:
 
 
 def model_line(config: RunConfig) -> str:
-    """Say which model was fine-tuned, and how.
+    """Return the model and how it was fine-tuned, in one line.
 
     >>> model_line(RunConfig())
     'lab-tiny, 4bit; LoRA, rank 16, on linear layers'

@@ -1,4 +1,4 @@
-"""The whole run: base model scored -> task prepared -> adapter trained -> adapter scored -> report."""
+"""The whole run: score the base model, prepare the task, train the adapter, score the adapter, report."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ STAGES = ("base", "train", "finetuned", "report")
 
 
 def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] = STAGES) -> RunFolder:
-    """Run the given stages in the run folder `path`; what is there already is not made again.
+    """Run the given stages in the run folder `path`; existing results are reused.
 
-    Called again after a kill, with the same config, it resumes where it stopped. Raises LabError for bad input, and
-    when another command writes this run.
+    Called again with the same config after a kill, it resumes where it stopped. Raises LabError for invalid input, and
+    if another command writes this run.
     """
     stages = without_training(config, stages)
     planned = plan_run(pinned(config, path), stages, console)
@@ -46,25 +46,25 @@ def run(config: RunConfig, path: Path, console: Console, stages: Sequence[str] =
 
 
 def without_training(config: RunConfig, stages: Sequence[str]) -> Sequence[str]:
-    """Return the stages without those of a fine-tuned model, where nothing is trained.
+    """Return the stages without those of a fine-tuned model if nothing is trained.
 
-    Raises LabError when these alone were asked for.
+    Raises LabError if only these were requested.
     """
     if config.training.steps != 0 or not {"train", "finetuned"} & set(stages):
         return stages
     if "base" not in stages:
-        way_out = "'lab run' and 'lab decode RUN --base' take the model as it is"
+        way_out = "'lab run' and 'lab decode RUN --base' use the untrained model"
         raise LabError(f"training.steps=0: nothing is trained, so there is no fine-tuned model; {way_out}")
     return tuple(stage for stage in stages if stage not in ("train", "finetuned"))
 
 
 def with_preparation(stages: Sequence[str], context: Context) -> Sequence[str]:
-    """Return the stages with the task's `prepare` before the first that needs a model, if the task has one."""
+    """Return the stages with the task's `prepare`, if any, before the first stage that needs a model."""
     return ("prepare", *stages) if context.task.prepares and set(stages) != {"report"} else stages
 
 
 def plan(context: Context) -> str:
-    """Say which items the run learns from and which it is scored on."""
+    """Return which items the run trains on and which it is scored on."""
     splits, items = context.splits, context.task.words.items
     counts = f"{len(splits.train)} training, {len(splits.dev)} dev and {len(splits.test)} test {items}"
     if context.config.data.report == "test":
@@ -73,7 +73,7 @@ def plan(context: Context) -> str:
 
 
 def _meet() -> None:
-    """Connect several processes as training will want it (nccl on GPUs); decoding, which may come before, takes any."""
+    """Connect several processes with the backend of training (nccl on GPUs); decoding before it works with any."""
     if this_process().count > 1:
         from accelerate import PartialState
 
@@ -81,7 +81,7 @@ def _meet() -> None:
 
 
 def _run_stage(name: str, context: Context) -> bool:
-    """Run one stage; return whether it made anything."""
+    """Run one stage; return whether it wrote anything."""
     from lab_lib.runs.report import report
     from lab_lib.runs.stages import decode, learn, prepare
 
@@ -92,7 +92,7 @@ def _run_stage(name: str, context: Context) -> bool:
         return made
     if name == "prepare":
         made = prepare(context)
-        tie(context, ("prepare",))  # with what was prepared
+        tie(context, ("prepare",))  # with the prepared data
         return made
     if name == "report":
         return this_process().first and report(context)

@@ -36,7 +36,7 @@ def oracle(rows: Sequence[Row]) -> Row:
 
 
 def decoded_rows(context: Context, due: Mapping[str, int]) -> list[Row]:
-    """Return a row for each system whose predictions are in the run folder, unscored; see `require_whole`."""
+    """Return one row per system with predictions in the run folder, unscored; see `require_whole`."""
     rows = []
     for system, (name, kind) in context.systems.items():
         path = context.folder.predictions(system)
@@ -46,7 +46,7 @@ def decoded_rows(context: Context, due: Mapping[str, int]) -> list[Row]:
 
 
 def require_whole(predictions: Predictions, due: Mapping[str, int], path: Path) -> Predictions:
-    """Return the predictions if they are of all items that are due, every answer; `due` is {item key: answers}."""
+    """Return the predictions if they are complete for the items in `due`, {item key: number of answers}."""
     for key, given in predictions.items():
         if len(given) != due.get(key):
             raise LabError(
@@ -60,7 +60,7 @@ def require_whole(predictions: Predictions, due: Mapping[str, int], path: Path) 
 
 
 def signature(rows: Sequence[Row]) -> str:
-    """Return how the rows were scored: the first one's signature, and what is other in rows that differ from it.
+    """Return how the rows were scored: the signature of the first, and the differences of the other rows.
 
     End to end a table has both kinds: `mwz|rules:2022|states:gold|...; fine-tuned: states:given`.
     """
@@ -79,7 +79,7 @@ def scores_of(row: Row) -> Scores:
 
 
 def notes_of(rows: Sequence[Row]) -> list[str]:
-    """Return what the scorer notes about the systems' answers, each with the names of the systems."""
+    """Return the scorer's notes about the systems' answers, each with the names of the systems."""
     noted: dict[str, list[str]] = {}
     for row in rows:
         if row.kind not in ("oracle", "trivial") and row.scores is not None:

@@ -1,4 +1,4 @@
-"""Which items play which part in a run: trained on, choosing the checkpoint, reported."""
+"""Split the items of a run: training, choosing the checkpoint, reporting."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def load_splits(task: Task[Any]) -> Splits[Any]:
 
 
 def left_out(task: Task[Any], splits: Splits[Any]) -> list[str]:
-    """Return a line for each reason why something of the data is not used: copies, and what the reader dropped."""
+    """Return one line per reason why data is not used: copies, and records that the reader dropped."""
     copies, words = splits.leaked, task.words
     line = f"left out {len(copies)} {words.items} that stand in dev or test too (the first: {{}})"
     return [*([line.format(copies[0].key)] if copies else []), *task.dropped()]
@@ -28,10 +28,9 @@ def draw_splits(
 ) -> Splits[Item]:
     """Draw the sets of a run: whole items, at random with the seed, never the first N.
 
-    No item is in two of training, dev and test, by key or by text: of an item that is, the copy in test stays before
-    the one in dev, and that before the one in training; the others are `leaked`. Raises LabError for an unknown split,
-    for `hold_out` not below the size of the training split, for nothing left to learn from (unless `only_tests`), and
-    for a split that is asked to play two parts.
+    No item is in two of training, dev and test, by key or by text. Of several copies, the one in test is kept, else the
+    one in dev; the others are `leaked`. Raises LabError for an unknown split, for `hold_out` not below the size of the
+    training split, for an empty training set (unless `only_tests`), and for a split with two roles.
     """
     _refuse_same_split(config)
     test = _split(splits, config.test, config.corpus)
@@ -47,7 +46,7 @@ def draw_splits(
     learn, copies = Seen(dev, text).without(learn)
     if not learn and not only_tests:
         out = f"data.hold_out={config.hold_out}, copies of dev or test items {len(leaked) + len(copies)}"
-        raise LabError(f"split '{config.train}' has nothing left to learn from ({out})")
+        raise LabError(f"split '{config.train}' has no training items left ({out})")
     return Splits(
         train=draw(learn, config.max_train, config.seed),
         dev=dev,
@@ -58,11 +57,13 @@ def draw_splits(
 
 
 def _refuse_same_split(config: DataConfig) -> None:
-    """Raise LabError when one split would be trained on or chosen on, and reported."""
+    """Raise LabError if one split would be used for training or choosing, and for reporting."""
     if config.test in (config.train, config.dev if not config.hold_out else None):
         raise LabError(f"data.test={config.test} is also used for training or for choosing a checkpoint")
     if not config.hold_out and config.train == config.dev:
-        raise LabError(f"data.dev={config.dev} is trained on too (data.train); keep some of it out with data.hold_out")
+        raise LabError(
+            f"data.dev={config.dev} is also used for training (data.train); hold out a part of it with data.hold_out"
+        )
 
 
 class Seen:
@@ -77,7 +78,7 @@ class Seen:
         return " ".join(self._text(item).lower().split())
 
     def without(self, items: Sequence[Item]) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
-        """Return (the items that are no copies, the copies)."""
+        """Return (the items that are not copies, the copies)."""
         copy = [item.key in self._keys or self._words(item) in self._texts for item in items]
         pairs = list(zip(items, copy, strict=True))
         return tuple(item for item, is_copy in pairs if not is_copy), tuple(item for item, is_copy in pairs if is_copy)

@@ -1,6 +1,6 @@
-"""The stages of a run that come before its report: decode a system, prepare, train. Each is resumed after a kill.
+"""The stages of a run before its report: decode a system, prepare, train. Each can be resumed after a kill.
 
-A stage returns whether it made anything: what is there already is not made again.
+A stage returns whether it wrote anything: existing results are reused.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from lab_lib.training.stopping import Notice
 
 
 def decode(context: Context, system: str) -> bool:
-    """Generate what `system` (`base`, or `finetuned` with the run's adapter) answers to the reported items.
+    """Generate the answers of `system` (`base`, or `finetuned` with the run's adapter) to the reported items.
 
-    Each is decoded in every variant of the task that is for it, too.
+    Each system is also decoded in its variants of the task.
     """
     more = context.task.variants if system == "finetuned" else context.base_variants
     variants = {"": system} | {variant: f"{system}-{variant}" for variant in more}
@@ -58,8 +58,8 @@ def decode(context: Context, system: str) -> bool:
 def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> None:
     """Decode a system with transformers into a file for each variant.
 
-    Raises LabError when the adapter changes nothing: its scores would be the base model's under another name; and when
-    the model's logits are no numbers.
+    Raises LabError if the adapter changes nothing, because its scores would be the base model's under another name, and
+    if the model's logits are not numbers.
     """
     from lab_lib.models.checks import require_adapter_effect, require_numbers
     from lab_lib.models.fast_cpu.merged_for_decoding import merge_choice
@@ -80,13 +80,14 @@ def decode_here(context: Context, system: str, paths: Mapping[str, Path]) -> Non
         require_numbers(loaded.model, prompts[0].ids)
     print_choices({"merge for decoding": merge_choice(loaded.model)}, context.console)
     for variant, path in paths.items():
-        told = variant in context.task.base_variants  # other words around the same gold history
+        told = variant in context.task.base_variants  # a different prompt with the same gold history
         asked = prompts_of(context.task, context.splits.reported, loaded.tokenizer, variant) if told else prompts
         write_answers(context, loaded, asked, path, f"decoding {path.stem}", variant)
 
 
 def measure_candidates(context: Context, loaded: Any) -> None:
-    """Measure how likely the given answers of a task are, for the reported and the dev items, and tell the task."""
+    """Measure the log probabilities of the task's given answers for the reported and dev items, and store them in the
+    task."""
     task, splits = context.task, context.splits
     items = {item.key: item for item in (*splits.reported, *splits.dev)}
     asked = {key: given for key, item in items.items() if (given := task.candidates(item, loaded.tokenizer))}
@@ -101,7 +102,7 @@ def measure_candidates(context: Context, loaded: Any) -> None:
 def write_answers(
     context: Context, loaded: Any, prompts: Sequence[Prompt], path: Path, title: str, variant: str = ""
 ) -> None:
-    """Decode the reported items with a loaded model into a file; of several processes each decodes its share."""
+    """Decode the reported items with a loaded model into a file; each of several processes decodes its shard."""
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 
     config, processes = context.config.decoding, this_process()
@@ -114,7 +115,7 @@ def write_answers(
 
 
 def decode_with_vllm(context: Context, system: str, path: Path) -> None:
-    """Decode a system with vLLM. What vLLM cannot do was refused before (`preflight`)."""
+    """Decode a system with vLLM. `preflight` has refused everything that vLLM does not support."""
     from lab_lib.decoding.vllm import engine_arguments, start_engine
     from lab_lib.models.hub import find_source
     from lab_lib.models.tokenizer import load_tokenizer
@@ -132,7 +133,7 @@ def decode_with_vllm(context: Context, system: str, path: Path) -> None:
 
 
 def prepare(context: Context) -> bool:
-    """Let the task make what its examples and prompts need, whole or not at all; of several processes the first one."""
+    """Run the task's `prepare` atomically; with several processes the first one runs it."""
     folder, task, processes = context.folder, context.task, this_process()
     if not task.prepares:
         return False
@@ -148,13 +149,13 @@ def prepare(context: Context) -> bool:
             sync(temporary)
             temporary.rename(folder.prepared)
     processes.connect()
-    processes.wait()  # all come here, also one that looked when it was there already
+    processes.wait()  # all processes wait here, even one for which the data already existed
     task.prepared = folder.prepared
     return made
 
 
 def learn(context: Context, notice: Notice | None = None) -> bool:
-    """Fine-tune and leave the best adapter (or whole model) in the run folder.
+    """Fine-tune and save the best adapter (or whole model) in the run folder.
 
     Raises Stopped, with a checkpoint to resume from, when `notice` is told of a signal before the last step.
     """
@@ -178,7 +179,7 @@ def learn(context: Context, notice: Notice | None = None) -> bool:
             context.log(line)
         figures = fit(context, built, examples, context.log, notice)
     save(built, figures, adapter, lora=config.lora.method == "lora")
-    if this_process().first:  # from here on the checkpoint of the last step counts as one that is kept
+    if this_process().first:  # from now on the checkpoint of the last step is removed like the others
         steps, checkpoints = int(figures["steps"]), context.folder.path / "checkpoints"
         rotate(checkpoints, config.training.keep_checkpoints, steps, steps + 1, [int(figures["best_step"])])
     return True

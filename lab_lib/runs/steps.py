@@ -1,4 +1,4 @@
-"""The pure steps that stages are made of: each takes what it needs and returns what it makes, and writes nothing."""
+"""The pure steps of stages: each takes its inputs, returns its result and writes nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def train_examples(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> lis
     """Return the training examples of some items. Raises LabError when there are none."""
     examples = [example for item in items for example in task.examples(item, tokenizer)]
     if not examples:
-        raise LabError(f"task {task.name}: the training items make no example; there is nothing to learn from")
+        raise LabError(f"task {task.name}: the training items give no examples")
     return examples
 
 
@@ -36,12 +36,12 @@ def train_pairs(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> list[P
     """Return the preference pairs of some items. Raises LabError when there are none."""
     pairs = [pair for item in items for pair in task.preferences(item, tokenizer)]
     if not pairs:
-        raise LabError(f"task {task.name}: no preference pair for the training items; there is nothing to learn from")
+        raise LabError(f"task {task.name}: the training items have no preference pairs")
     return pairs
 
 
 def prompts_of(task: Task[Any], items: Iterable[Any], tokenizer: Any, variant: str = "") -> list[Prompt]:
-    """Return one prompt for each answer that is due, with the gold history before it; `variant` is a base variant."""
+    """Return one prompt per expected answer, with the gold history; `variant` is a base variant."""
     talks = (
         task.converse(item, tokenizer, variant) if variant else task.gold_conversation(item, tokenizer)
         for item in items
@@ -50,16 +50,16 @@ def prompts_of(task: Task[Any], items: Iterable[Any], tokenizer: Any, variant: s
 
 
 def conversations_of(task: Task[Any], items: Iterable[Any], tokenizer: Any, variant: str = "") -> Conversations | None:
-    """Return how to start the conversation about each item; None where `prompts_of` gives all prompts there are."""
+    """Return a function that starts the conversation about an item; None if `prompts_of` returns all prompts."""
     if not task.interactive(variant):
         return None
     return {item.key: partial(task.converse, item, tokenizer, variant) for item in items}
 
 
 def token_line(examples: Sequence[Example]) -> str:
-    """Return one line on how many examples and tokens there are and which share of them is supervised.
+    """Return one line with the numbers of examples and tokens and the share of supervised tokens.
 
-    A share near 0 % or 100 % says that the loss mask is not what one thinks: the town and MultiWOZ recipes have 30 %.
+    A share near 0 % or 100 % indicates a wrong loss mask: the town and MultiWOZ recipes have 30 %.
     """
     tokens, supervised = sum(len(e.ids) for e in examples), sum(sum(e.loss_mask) for e in examples)
     share = f"{supervised / max(tokens, 1):.1%}"
@@ -67,7 +67,7 @@ def token_line(examples: Sequence[Example]) -> str:
 
 
 def model_config(config: RunConfig, folder: RunFolder, system: str) -> ModelConfig:
-    """Return the model settings of a system: the base model, or with what training left in the run folder."""
+    """Return the model settings of a system: the base model, or the model with the run's trained adapter."""
     if system == "base":
         return config.model
     refuse_links(folder.path)
@@ -75,7 +75,7 @@ def model_config(config: RunConfig, folder: RunFolder, system: str) -> ModelConf
         raise LabError(f"{folder.path}: no adapter here; train it first with 'lab train'")
     if config.lora.method == "lora":
         return replace(config.model, adapter=str(folder.adapter))
-    path = str(folder.adapter)  # its vocabulary has the added tokens already
+    path = str(folder.adapter)  # its vocabulary already has the added tokens
     return replace(config.model, name=path, from_scratch=False, revision=None, added_tokens=())
 
 
@@ -100,7 +100,7 @@ def load_answering(model: ModelConfig, prompt: PromptConfig) -> Any:
 
 
 def gather(asked: Iterable[Prompt], parts: Iterable[Sequence[Reply]]) -> Predictions:
-    """Return {item key: its answers in order} of what several processes generated for some prompts."""
+    """Return {item key: its answers in order} from the answers of several processes."""
     replies = {(reply.key, reply.turn): reply for part in parts for reply in part}
     predictions: dict[str, list[dict[str, Any]]] = {}
     for prompt in asked:
@@ -111,7 +111,7 @@ def gather(asked: Iterable[Prompt], parts: Iterable[Sequence[Reply]]) -> Predict
 
 
 def score_row(task: Task[Any], row: Row, items: Sequence[Any], settings: EvaluateConfig) -> Row:
-    """Return a row with its scores on some items; what it predicted of others is left out."""
+    """Return a row with its scores on some items; its predictions for other items are ignored."""
     wanted = {item.key for item in items}
     kept = {key: answers for key, answers in row.predictions.items() if key in wanted}
     return replace(row, predictions=kept, scores=task.score(items, kept, settings))
@@ -124,5 +124,5 @@ def score_line(metrics: Sequence[Metric], values: Mapping[str, float]) -> str:
 
 
 def backend_line(config: DecodeConfig, what: str) -> str | None:
-    """Return a line that `what` (`... decodes`) is not done by vLLM, where that is asked for; else None."""
-    return f"decoding.backend=vllm: {what} with transformers all the same" if config.backend == "vllm" else None
+    """Return the message that `what` (`... decodes`) does not use vLLM, if vLLM is configured; else None."""
+    return f"decoding.backend=vllm: {what} with transformers nevertheless" if config.backend == "vllm" else None

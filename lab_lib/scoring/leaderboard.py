@@ -148,7 +148,7 @@ def read_published(path: Path, task: Task[Any]) -> dict[str, dict[str, str]]:
             continue
         name = system_name(Path(str(row["predictions_file"])))
         if name in found:
-            raise LabError(f"{where}: the prediction file of '{name}' is there a second time")
+            raise LabError(f"{where}: the prediction file of '{name}' occurs a second time")
         found[name] = _printed(row, columns_of(task), where)
     require_distinct(found, str(path))
     return found

@@ -10,7 +10,7 @@ from typing import Any
 from lab_lib.errors import LabError
 from lab_lib.files import read_bytes
 
-RATE = 16_000  # samples a second, mono: what Whisper reads
+RATE = 16_000  # samples per second, mono: what Whisper reads
 LONGEST = 30.0  # seconds: Whisper's window, and more than a request has
 MOST_BYTES = 10_000_000  # of a file: 30 seconds of uncompressed stereo are 6 million
 # Containers that are read. Playlists and the like name other files and addresses, which would then be opened.

@@ -11,7 +11,7 @@ from lab_lib.errors import LabError, nearest
 PROGRAM = "espeak-ng"
 SECONDS = 30  # for one utterance
 VOICES = ("en-gb", "en-us")  # those of a measurement unless others are named
-SPEEDS = (140, 175, 220)  # words a minute: slow, espeak-ng's default, hurried
+SPEEDS = (140, 175, 220)  # words per minute: slow, espeak-ng's default, hurried
 SLOWEST, FASTEST = 80, 450  # what espeak-ng takes
 
 

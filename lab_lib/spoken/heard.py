@@ -1,7 +1,7 @@
 """What a recogniser heard of requests that a synthetic voice spoke: made once, kept, and resumed after a kill.
 
 FOLDER/heard.json            espeak-ng, recogniser: other ones would hear other words
-FOLDER/en-gb-175.jsonl       one request a line: {"key", "said", "heard", "seconds"}
+FOLDER/en-gb-175.jsonl       one request per line: {"key", "said", "heard", "seconds"}
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TYPED, NOISE = Condition("typed"), Condition("typed, with noise", noise=True)
 
 
 def conditions(voices: Sequence[str] | None, speeds: Sequence[int] | None) -> list[Condition]:
-    """Return the conditions of a measurement: typed, noise, and each voice at each speed (words a minute)."""
+    """Return the conditions of a measurement: typed, noise, and each voice at each speed (words per minute)."""
     found = [TYPED, NOISE]
     for voice in voices or VOICES:
         found += [Condition(f"{voice}, {speed} words a minute", voice, speed) for speed in speeds or SPEEDS]

@@ -46,7 +46,7 @@ def dot_text(cards: Sequence[Card], ways: Transitions, smallest: float, title: s
 
 
 def node_lines(card: Card) -> list[str]:
-    """Return what stands in a node: number, who says it and its share of all; then its first words, one a line."""
+    """Return what stands in a node: number, who says it and its share of all; then its first words, one per line."""
     return [f"{card.number} {card.speaker} {card.share:.0%}", *card.words[:WORDS]]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HEADINGS = ("Homogeneity", "Completeness", "V-measure")
 QUALITY_NOTES = (
-    "Points of 0-100 against one gold act an utterance. Homogeneity: a cluster holds one act. Completeness: an act is "
+    "Points of 0-100 against one gold act per utterance. Homogeneity: a cluster holds one act. Completeness: an act is "
     "in one cluster. V-measure: their harmonic mean.",
     "Ranges: 95 % intervals (mean ± 1.96 standard errors; bootstrap over dialogues and k-means seeds).",
 )

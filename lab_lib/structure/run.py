@@ -88,7 +88,7 @@ def embed_all(said: Sequence[Utterance], config: StructureConfig, console: Conso
 def _clusterings(
     vectors: np.ndarray, said: Sequence[Utterance], config: StructureConfig, console: Console, name: str
 ) -> list[Clustering]:
-    """Return one clustering a seed."""
+    """Return one clustering per seed."""
     with DecodingProgress(console, f"k-means, {name}", config.seeds) as advance:
         found = []
         for seed in range(config.seed, config.seed + config.seeds):

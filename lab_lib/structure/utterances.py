@@ -63,7 +63,7 @@ def utterances(dialogues: Sequence[Dialogue]) -> list[Utterance]:
 def gold_act(turn: Turn, common: Counter[tuple[Speaker, str]]) -> str | None:
     """Return one label for a turn: its speaker and its act, for example `user Hotel-Request`; None without acts.
 
-    Of several acts, `general-...` ones (thanks, goodbye, anything else?) are passed over if there is another; of those
+    Of several acts, `general-...` ones (thanks, goodbye, anything else?) are skipped if there is another; of those
     left the one that is rarest for this speaker in `common` counts, since it says most about the turn; then the first
     in the alphabet. The speaker belongs to the label: a user who informs wishes, a system that informs answers.
 

@@ -1,1 +1,1 @@
-"""Results by pull request: one file a row, scored again from its predictions, tables made from the files."""
+"""Results by pull request: one file per row, scored again from its predictions, tables made from the files."""

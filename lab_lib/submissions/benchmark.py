@@ -1,6 +1,6 @@
-"""What rows are scored on: a lab task and the test split of a corpus that everybody can have.
+"""The benchmark of rows: a lab task and the test split of a corpus that everybody can obtain.
 
-Scores always come from predictions, by the same function when a row is made and when it is checked.
+Scores are always computed from predictions, by the same function when a row is made and when it is checked.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from lab_lib.submissions.tables import SAMPLE, SAMPLE_SEED, SPLIT, lab_task
 from lab_lib.tasks import find_task
 from lab_lib.tasks.base import Public, Task, answer_text
 
-SETTINGS = EvaluateConfig()  # the defaults for every row, or rows could not be compared
+SETTINGS = EvaluateConfig()  # the same defaults for every row, so that rows can be compared
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A lab task with default settings on one public corpus, or on the `sampled` items of it. What it reads is kept.
+    """A lab task with default settings on one public corpus, or on its `sampled` items. Data is read once.
 
-    Everything but `metrics`, `main` and `public` needs the corpus: LabError where it is not here, with how to get it.
+    Everything except `metrics`, `main` and `public` needs the corpus: a LabError says how to get a missing one.
     """
 
     task: Task[Any]
@@ -45,7 +45,7 @@ class Benchmark:
 
     @cached_property
     def metrics(self) -> dict[str, Metric]:
-        """The metrics that rows are judged by; descriptive ones are not among them."""
+        """The metrics that rows are judged by, without descriptive ones."""
         return {metric.key: metric for metric in self.task.metrics if not metric.descriptive}
 
     @property
@@ -72,15 +72,17 @@ class Benchmark:
 
     @cached_property
     def oracle(self) -> Row:
-        """The row of the right answers. Raises LabError for a task without one: copies could not be told."""
+        """The row of the right answers. Raises LabError for a task without one, because copies could not be
+        detected."""
         found = [row for row in self.baselines if row.kind == "oracle"]
         if not found:
-            raise LabError(f"task {self.task.name}: its baselines have no oracle row, which rows are compared with")
+            raise LabError(f"task {self.task.name}: its baselines have no oracle row to compare rows with")
         return found[0]
 
     @cached_property
     def references_hash(self) -> str:
-        """A hash of all right answers of the test split: rows of other releases of a corpus cannot be compared."""
+        """A hash of all right answers of the test split, because rows of different corpus releases cannot be
+        compared."""
         if self.sampled:
             return find_benchmark(self.task.name, self.corpus).references_hash
         lines = [
@@ -91,7 +93,7 @@ class Benchmark:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def check_whole(self, path: Path, predictions: Mapping[str, Any]) -> None:
-        """Raise LabError unless all items are answered, to the end, and no others: parts of them cannot be compared."""
+        """Raise LabError unless exactly all items are answered completely: partial results cannot be compared."""
         words = self.task.words
         wanted = {item.key: len(self.oracle.predictions[item.key]) for item in self.items}
         if unknown := sorted(set(predictions) - set(wanted)):
@@ -104,15 +106,15 @@ class Benchmark:
     def score(self, predictions: Mapping[str, Sequence[Mapping[str, Any]]]) -> Scores:
         """Score predictions on the test items. Raises LabError for what cannot be scored.
 
-        They are put in the order of the corpus first: the bootstrap draws by place, and a file may have any order.
+        They are first sorted in the order of the corpus, because the bootstrap draws by index.
         """
         known = {item.key: predictions[item.key] for item in self.items if item.key in predictions}
         return self.task.score(self.items, {**known, **predictions}, SETTINGS)
 
     def figures(self, scores: Scores) -> dict[str, Any]:
-        """Return what a row says of its scores: `metrics`, `intervals`, `richness` (descriptive), and their sizes.
+        """Return the scores for a row: `metrics`, `intervals`, `richness` (descriptive), and the numbers of items.
 
-        `states` stands there for tasks whose scores depend on whose belief states were used.
+        `states` is included for tasks whose scores depend on the source of the belief states.
         """
         digits = {key: digits_of(metric) for key, metric in self.metrics.items()}
         metrics = {key: round(scores.values[key], digits[key]) for key in digits if key in scores.values}
@@ -128,17 +130,17 @@ class Benchmark:
 
     @cached_property
     def oracle_said(self) -> Said:
-        """What the right answers say."""
+        """The words of the right answers."""
         return read_said(self.oracle.predictions, self.task)
 
 
 def digits_of(metric: Metric) -> int:
-    """Return the decimals that a row keeps of a metric: one more than a table shows, at least two."""
+    """Return the decimals of a metric in a row: one more than in a table, at least two."""
     return max(2, metric.decimals + 1)
 
 
 def _states(signature: str) -> dict[str, str]:
-    """Return whose belief states were used, where the scores say so: the gold ones or the system's own."""
+    """Return the source of the belief states, if the scores name it: gold or the system's own."""
     known = {"states:gold": "gold", "states:given": "own"}
     found = [state for part, state in known.items() if part in signature.split("|")]
     return {"states": found[0]} if found else {}
@@ -151,12 +153,12 @@ def find_benchmark(name: str, corpus: str, sampled: bool = False) -> Benchmark:
         return Benchmark(find_benchmark(name, corpus).task, corpus, sampled)
     kind = find_task(name)
     if not kind.public:
-        raise LabError(f"task {name}: names no corpus that everybody can have (`public`), so there are no rows of it")
+        raise LabError(f"task {name}: names no public corpus (`public`), so it has no rows")
     if corpus not in kind.public:
-        raise LabError(f"corpus: {corpus!r} is not one of those that everybody can have{nearest(corpus, kind.public)}")
+        raise LabError(f"corpus: {corpus!r} is not a public corpus of this task{nearest(corpus, kind.public)}")
     return Benchmark(kind(kind.Config(name=name), DataConfig(corpus=corpus), PromptConfig(), DecodeConfig()), corpus)
 
 
 def benchmark_of(row: Mapping[str, Any]) -> Benchmark:
-    """Return what a scored row is scored on: all test items, or the sample. Raises as `find_benchmark`."""
+    """Return the benchmark of a scored row: all test items, or the sample. Raises as `find_benchmark`."""
     return find_benchmark(lab_task(row), row["corpus"], row.get("dialogues") == SAMPLE)

@@ -1,4 +1,4 @@
-"""What a pull request changes: rows may come, rows of others stay as they are, and the rest is told to the reader."""
+"""The changes of a pull request: new rows are allowed, merged rows must not change, other changes are reported."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ WHAT = {"M": "changes", "D": "removes", "R": "renames", "T": "changes the kind o
 MOST = 20  # new rows of one pull request; each is scored again
 
 
-# Files that say how git shows and stores others: they could hide rows from a review, or fetch what nobody looked at.
+# Files that control how git shows and stores other files: they could hide rows from a review, or fetch unseen files.
 OF_GIT = (".gitattributes", ".gitmodules", ".lfsconfig")
-PLAIN = ("100644", "000000")  # modes of git: a plain file, or none any more
+PLAIN = ("100644", "000000")  # git's modes: a plain file, or a removed one
 MODES = {"100755": "a program", "120000": "a link", "160000": "a submodule"}
 
 
@@ -35,15 +35,15 @@ class Changes:
 
     @property
     def too_many(self) -> bool:
-        """Whether there are more new rows than are scored again at once."""
+        """Whether there are more new rows than the check scores at once."""
         return sum(path.suffix == ".json" for path in self.new) > MOST
 
 
 def find_changes(root: Path, base: str) -> Changes:
     """Return what changed under `root` (results/) and beside it since `base`.
 
-    `base` is a commit, usually the pull request's target branch; what came to that branch since is no concern.
-    Raises LabError where git does not know it.
+    `base` is a commit, usually of the pull request's target branch; later changes of that branch are ignored. Raises
+    LabError if git does not know it.
     """
     start = _git(root, base, "merge-base", base, "HEAD").strip()
     top = _top(root, base)
@@ -59,7 +59,7 @@ def find_changes(root: Path, base: str) -> Changes:
     faults += _of_git(top, statuses)
     changes = Changes({path for path, status in rows.items() if status == "A"}, faults, [])
     if changes.too_many:
-        faults.append(f"more than {MOST} new rows; at most {MOST} are taken at once, and none of these was scored")
+        faults.append(f"more than {MOST} new rows; at most {MOST} are accepted at once, and none of these was scored")
     changes.remarks.extend([*_beside(root, statuses.keys() - rows), *_by_hand(root, top, start, statuses)])
     return changes
 
@@ -91,7 +91,7 @@ def _changed(root: Path, base: str, start: str, top: Path) -> tuple[dict[Path, s
 
 
 def _no_plain_files(root: Path, top: Path, modes: Mapping[Path, str]) -> Iterator[str]:
-    """Yield a fault for everything under results/, and a README.md, that git would not check out as a plain file."""
+    """Yield a fault for every file under results/ and every README.md that git would not check out as a plain file."""
     for path, mode in modes.items():
         ours = path in (root, root.parent / "README.md") or root in path.parents
         if ours and mode not in PLAIN:
@@ -99,18 +99,18 @@ def _no_plain_files(root: Path, top: Path, modes: Mapping[Path, str]) -> Iterato
 
 
 def _of_git(top: Path, changed: Iterable[Path]) -> Iterator[str]:
-    """Yield a fault for every file, in any folder, that tells git how to treat others."""
+    """Yield a fault for every file, in any folder, that controls how git treats other files."""
     for path in changed:
         if path.name.casefold() in OF_GIT:
-            yield f"{path.relative_to(top)}: tells git how to show or store files; it cannot come with rows"
+            yield f"{path.relative_to(top)}: controls how git shows or stores files; submit it separately from rows"
 
 
 def _beside(root: Path, paths: Iterable[Path]) -> Iterator[str]:
-    """Yield a remark when more changes than rows, and what is made from them."""
+    """Yield a remark if files other than rows and generated files change."""
     made = {root / "README.md", root.parent / "README.md"}
     others = sorted(str(path) for path in paths if path not in made and path.parent != root / "figures")
     if others:
-        yield f"changes {len(others)} files that are no rows, the first is {others[0]}; nothing here has read them"
+        yield f"changes {len(others)} files that are not rows, the first is {others[0]}; this check has not read them"
 
 
 def _by_hand(root: Path, top: Path, start: str, changed: Iterable[Path]) -> Iterator[str]:
@@ -126,7 +126,7 @@ def _top(root: Path, base: str) -> Path:
 
 
 def _git(root: Path, base: str, *words: str) -> str:
-    return os.fsdecode(_bytes(root, base, *words))  # names of files are bytes: what is no UTF-8 stays visible as such
+    return os.fsdecode(_bytes(root, base, *words))  # file names are bytes: invalid UTF-8 stays visible
 
 
 def _bytes(root: Path, base: str, *words: str) -> bytes:

@@ -1,4 +1,4 @@
-"""`lab results check`: does every row keep the rules, and do its predictions give its numbers?"""
+"""`lab results check`: check that every row follows the rules and that its predictions give its numbers."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from lab_lib.submissions.references import oracle, references
 from lab_lib.submissions.safe import check_drawing, read_packed, unpack
 from lab_lib.submissions.tables import TABLES, lab_task
 
-RICHNESS_POINTS = 0.0005  # half a step of what descriptive metrics are rounded to, see `_compare`
-# Bootstrap bounds may move a little with the version of numpy: a tenth of the interval's width, never more than 0.3.
+RICHNESS_POINTS = 0.0005  # half of a rounding step of descriptive metrics, see `_compare`
+# Bootstrap bounds may differ between versions of numpy: by a tenth of the interval's width, at most 0.3.
 INTERVAL_SHARE, INTERVAL_POINTS = 0.1, 0.3
 NAME = re.compile(r"[a-z0-9-]+-20\d\d-\d\d-\d\d-[0-9a-f]{8}\.(?:json|predictions\.jsonl\.gz)", re.ASCII)
 OF_NO_RECIPE = ("lab-tiny", "lab-tiny-t5", "structure-multiwoz22")  # recorded runs of other commands
-RECORDS = {".json", ".md", ".png", ".svg"}  # what is kept of a recipe's run
+RECORDS = {".json", ".md", ".png", ".svg"}  # stored files of a recipe's run
 
 
 @dataclass
 class Findings:
-    """What was found: faults, each one line, which refuse; remarks, which do not; and the rows that are right.
+    """The findings: faults (one line each), which refuse a row; remarks, which do not; and the valid rows.
 
-    `answers` is {row: what its answers say}.
+    `answers` is {row: the words of its answers}.
     """
 
     faults: list[str] = field(default_factory=list)
@@ -42,9 +42,9 @@ class Findings:
 
 
 def check_all(root: Path, only: set[Path] | None = None) -> Findings:
-    """Check every row under `root` (results/), or score again only those of `only`; all are read and compared.
+    """Check every row under `root` (results/); with `only` score only these again, but read and compare all.
 
-    Never writes, never runs anything of a row. Corpora that are not at hand are a fault of the rows that need them.
+    Writes nothing and executes nothing from a row. A missing corpus is a fault of the rows that need it.
     """
     findings = Findings(faults=list(_strangers(root)))
     used: set[Path] = set()
@@ -58,7 +58,7 @@ def check_all(root: Path, only: set[Path] | None = None) -> Findings:
                 used |= {packed_path(path)} if TABLES[table].scored else set()
                 _check_row(path, findings, only is None or path in only or packed_path(path) in only)
     packed = {path for table in TABLES for path in (root / table).glob("*.gz")}
-    findings.faults += [f"{path}: predictions without a row that needs them" for path in sorted(packed - used)]
+    findings.faults += [f"{path}: predictions without a row" for path in sorted(packed - used)]
     copies = compare_rows(findings.answers, set(findings.answers) if only is None else only)
     findings.faults += copies.faults
     findings.remarks += copies.remarks
@@ -66,9 +66,9 @@ def check_all(root: Path, only: set[Path] | None = None) -> Findings:
 
 
 def _strangers(root: Path) -> Iterator[str]:
-    """Yield a fault for everything beside the rows that does not belong under results/.
+    """Yield a fault for every other file that does not belong under results/.
 
-    A .gitattributes could hide rows from a review; names that differ in case alone are one file on some machines.
+    A .gitattributes could hide rows from a review; names that differ only in case are one file on some machines.
     """
     kinds = {"figures": {".svg"}, **dict.fromkeys((*recipe_names(), *OF_NO_RECIPE), RECORDS)}
     for path in sorted(root.iterdir()):
@@ -110,17 +110,17 @@ def _check_row(path: Path, findings: Findings, rescore: bool) -> None:
 
 
 def check_scores(path: Path, row: Mapping[str, Any]) -> list[str]:
-    """Score a row's predictions again; raise LabError when they give other numbers. Returns remarks.
+    """Score a row's predictions again; raise LabError if they give other numbers. Returns remarks.
 
-    A remark says that a score is better than the oracle's, or that many answers are the oracle's: possible, and worth a
-    look for a leak or a trick. Free text that is nearly all the oracle's is no system's, and a fault.
+    A remark says that a score is better than the oracle's, or that many answers equal the oracle's: this is possible,
+    but may be a leak or a trick. Free text that nearly equals the oracle's is a fault.
     """
     packed, benchmark = packed_path(path), benchmark_of(row)
     text = read_packed(packed)
     if hashlib.sha256(packed.read_bytes()).hexdigest() != row["predictions_sha256"]:
-        raise LabError(f"{packed}: not the predictions that the row names (another SHA-256)")
+        raise LabError(f"{packed}: not the predictions of the row (different SHA-256)")
     if row["references_sha256"] != benchmark.references_hash:
-        raise LabError(f"{path}: scored against other references than those of {benchmark.public.heading} here")
+        raise LabError(f"{path}: scored against different references than those of {benchmark.public.heading} here")
     predictions = from_lines(text, packed, benchmark.task.submitted)
     benchmark.check_whole(packed, predictions)
     found = benchmark.figures(benchmark.score(predictions))
@@ -149,16 +149,16 @@ def _odd(path: Path, row: Mapping[str, Any], predictions: Predictions, scores: M
 
 
 def _compare(path: Path, row: Mapping[str, Any], found: Mapping[str, Any], benchmark: Benchmark) -> None:
-    """Raise LabError where a row says something else than its predictions.
+    """Raise LabError if a row's numbers differ from those of its predictions.
 
-    Both sides come from the same function, rounded: equal, or one step apart. Half a step tells.
+    Both come from the same function, rounded: they are equal or at least one step apart, so half a step decides.
     """
     for name in ("dialogues", "turns", "states"):
         if row.get(name) != found.get(name):
             raise LabError(f"{path}: {name} is {row.get(name)}, its predictions have {found.get(name)}")
     for name, metric in benchmark.metrics.items():
         left_out = name not in row["metrics"] and name not in row["intervals"]
-        if not (metric.group and left_out):  # what is not in the main table, a row need not have
+        if not (metric.group and left_out):  # a row may lack metrics outside the main table
             _compare_metric(path, name, row, found, 0.5 * 10 ** -digits_of(metric))
     _compare_richness(path, row.get("richness", {}), found.get("richness", {}))
 
@@ -177,14 +177,14 @@ def _compare_metric(path: Path, name: str, row: Mapping[str, Any], found: Mappin
 
 def _compare_richness(path: Path, stated: Mapping[str, float], found: Mapping[str, float]) -> None:
     if unknown := sorted(set(stated) - set(found)):
-        raise LabError(f"{path}: richness has {unknown[0][:40]!r}, which nobody can check")
+        raise LabError(f"{path}: richness has {unknown[0][:40]!r}, which cannot be checked")
     for name, value in stated.items():
         if abs(value - found[name]) > RICHNESS_POINTS:
             raise LabError(f"{path}: {name} is {value}, its predictions give {found[name]}")
 
 
 def _answers(row: Mapping[str, Any], text: bytes, path: Path) -> Answers:
-    """Return what a row's predictions say. Raises LabError as `from_lines` does."""
+    """Return the words of a row's predictions. Raises the LabErrors of `from_lines`."""
     task = benchmark_of(row).task
     predictions = from_lines(text, path, task.submitted)
     return Answers(row, read_said(predictions, task), said(predictions, task))
@@ -193,15 +193,15 @@ def _answers(row: Mapping[str, Any], text: bytes, path: Path) -> Answers:
 def of_merged(
     findings: Findings, new: Collection[Path], merged: Iterable[tuple[Path, Mapping[str, Any], bytes]]
 ) -> Copies:
-    """Return what the likeness of new rows to rows says that were `merged` meanwhile: (path, row, packed)."""
+    """Return findings on the likeness of new rows to rows that were `merged` meanwhile: (path, row, packed)."""
     here = {path: answers for path, answers in findings.answers.items() if path in new}
-    if not here:  # nothing is unpacked: a branch may have left main hundreds of rows ago
+    if not here:  # unpack nothing: a branch may be hundreds of rows behind main
         return Copies()
     others = ((path, _answers(row, unpack(packed, path), path)) for path, row, packed in merged)
     return compare_merged(here, new, others)
 
 
 def of_others(findings: Findings, new: Collection[Path], author: str) -> list[str]:
-    """Return a remark for every new row under another name than that of who submits it."""
+    """Return a remark for every new row whose name differs from the submitter's."""
     found = {path: row["who"] for path, row in findings.rows.items() if path in new and row["who"] != author.lower()}
     return [f"{path}: by {who}, submitted by {author}" for path, who in found.items()]

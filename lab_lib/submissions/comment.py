@@ -1,4 +1,4 @@
-"""What a pull request's comment shows: each new row between its neighbours."""
+"""The comment on a pull request: each new row between its neighbours."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ NEIGHBOURS = 2  # rows above and below a new one
 
 
 def comment(root: Path, new: Collection[Path]) -> str:
-    """Return Markdown with the tables that get new rows, cut to these rows and their neighbours.
+    """Return Markdown with the tables that have new rows, reduced to these rows and their neighbours.
 
-    Raises LabError when a row is not in order: nothing of it, its name neither, may stand in a comment.
+    Raises LabError if a row is invalid: no part of it, not even its name, may appear in a comment.
     """
     names = {str(path.relative_to(root)) for path in new if path.suffix == ".json"}
     parts = []

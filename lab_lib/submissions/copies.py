@@ -1,4 +1,4 @@
-"""Which rows are copies: of the oracle, or of another row of the same lab task and corpus, in whichever table."""
+"""Detect copies: of the oracle, or of another row of the same lab task and corpus, in any table."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lab_lib.submissions.tables import lab_task
 
 @dataclass(frozen=True)
 class Answers:
-    """A row with what its answers say: `said` word by word, `text` as one hash."""
+    """A row with its answers: `said` word by word, `text` as one hash."""
 
     row: Mapping[str, Any]
     said: Said
@@ -39,7 +39,7 @@ class Answers:
 
     @property
     def scored_on(self) -> tuple[str, str]:
-        """The lab task and corpus: rows of others cannot be compared."""
+        """The lab task and corpus; only rows with the same ones are compared."""
         return lab_task(self.row), self.row["corpus"]
 
 
@@ -52,10 +52,10 @@ class Copies:
 
 
 def of_oracle(path: Path, said: Said, benchmark: Benchmark) -> list[str]:
-    """Return remarks on a row whose answers are like the oracle's, or one answer for everything.
+    """Return remarks on a row whose answers are similar to the oracle's or all the same.
 
-    Raises LabError where nearly all of a free text are the oracle's. Where an answer is right in one wording alone (a
-    call, a label), a good system gives the oracle's answers; only all of them, without a mistake, are remarked on.
+    Raises LabError if nearly all free-text answers equal the oracle's. If only one wording is right (a call, a label),
+    a good system gives the oracle's answers; there is a remark only if all of them are right.
     """
     task, oracle = benchmark.task, benchmark.oracle_said
     name, answers = benchmark.oracle.name, task.words.answers
@@ -63,7 +63,7 @@ def of_oracle(path: Path, said: Said, benchmark: Benchmark) -> list[str]:
     if not task.free_text:
         return [f"{path}: 100% of the {answers} are the {name}, word for word"] if equal == 1.0 else []
     share = max(equal, likeness(said, oracle))
-    how = "word for word" if share == equal else "but for some words"
+    how = "word for word" if share == equal else "except for some words"
     same = f"{share:.0%} of the {answers} are the {name}, {how}"
     if share > COPIED:
         raise LabError(f"{path}: {same}: these are the {name}, which every table has")
@@ -97,7 +97,7 @@ def compare_merged(
 
 
 def _compare(path: Path, row: Answers, other: Path, merged: Answers, found: Copies) -> None:
-    """Add what the likeness of two rows says: as good as the same is a fault, close to it a remark."""
+    """Add findings on the likeness of two rows: nearly identical is a fault, similar is a remark."""
     if row.scored_on != merged.scored_on:
         return
     benchmark, where = benchmark_of(row.row), _where(other, path)
@@ -112,11 +112,11 @@ def _compare(path: Path, row: Answers, other: Path, merged: Answers, found: Copi
     answers = benchmark.task.words.answers
     kind = answers if benchmark.task.free_text else f"mistakes among the {answers}"
     line = f"{path}: {share:.0%} of the {kind} are those of {where}, or nearly"
-    # What somebody submits may be close to an own row: in one table another decoding strategy changes little, and with
-    # own instead of gold states the replies may stay.
+    # A row may be similar to another row of the same person: another decoding strategy may change little, and predicted
+    # instead of gold states may not change the replies.
     own_table = mine and row.row["task"] == merged.row["task"]
     if share > (1.0 if own_states else OWN if own_table else ANOTHERS):
-        found.faults.append(f"{line}: a row is for what nobody has submitted")
+        found.faults.append(f"{line}: a row must be new")
     elif share > CLOSE:
         found.remarks.append(line)
 
@@ -128,10 +128,10 @@ def _share(one: Said, other: Said, benchmark: Benchmark) -> float:
 
 
 def _all_right(row: Answers, benchmark: Benchmark) -> bool:
-    """Return whether a row has every right answer of a task whose answers are right in one wording: no copy then."""
+    """Return whether a row has all right answers of a task with one correct wording; this is not a copy."""
     return not benchmark.task.free_text and bool((row.said.texts == benchmark.oracle_said.texts).all())
 
 
 def _where(other: Path, path: Path) -> str:
-    """Return how a row is named to the reader of another one: with its table where that is another."""
+    """Return the name of a row for messages about another row, with its table if that differs."""
     return other.name if other.parent.name == path.parent.name else f"{other.parent.name}/{other.name}"

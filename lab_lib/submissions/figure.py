@@ -1,4 +1,4 @@
-"""One board as a picture: its main metric with intervals, a dot a row. Written as text, the same on every machine."""
+"""A table as an SVG figure: its main metric with intervals, one dot per row; the same text on every machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab_lib.evaluation.scores import Metric
 from lab_lib.submissions.tables import system_of
 
 LEFT, PLOT, RIGHT, LINE, TOP = 340, 430, 30, 26, 44  # pixels
-# Okabe and Ito's colours, told apart by people with any kind of colour blindness; the shapes say the same.
+# Okabe and Ito's colours, distinguishable with any kind of colour blindness; the shapes give the same information.
 ROW, FIXED = "#D55E00", "#555555"
 WIDEST = 46  # characters of a name
 Rows = Mapping[str, Mapping[str, Any]]
@@ -41,7 +41,7 @@ def draw(rows: Rows, fixed: Rows, title: str, corpus: str, metric: Metric) -> st
 def ticks_of(metric: Metric, numbers: Sequence[float]) -> list[float]:
     """Return the ticks of an axis that has room for `numbers`, from the metric's lowest value on if it has one.
 
-    Half of a bounded metric's range is always shown, so that small scores look small.
+    At least half of a bounded metric's range is shown, so that small scores look small.
 
     >>> ticks_of(Metric("a", "A", high=200.0), [39.4, 126.1])
     [0.0, 20.0, 40.0, 60.0, 80.0, 100.0, 120.0, 140.0]
@@ -63,14 +63,14 @@ def _step(least: float) -> float:
 
 
 def _span(row: Mapping[str, Any], metric: Metric) -> tuple[float, float, float]:
-    """Return value, low and high of a row; without an interval the value thrice."""
+    """Return value, low and high of a row; without an interval three times the value."""
     value = row["metrics"][metric.key]
     low, high = row["intervals"].get(metric.key, (value, value))
     return value, low, high
 
 
 def _short(name: str) -> str:
-    """Return a name that fits, cut in its middle: seeds and authors, in which rows differ, stand at the end."""
+    """Return a shortened name, cut in the middle, because rows differ in seeds and authors at the end."""
     half = WIDEST // 2
     return name if len(name) <= WIDEST else f"{name[: WIDEST - half - 1].rstrip()}…{name[-half:].lstrip()}"
 

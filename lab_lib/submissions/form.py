@@ -1,4 +1,4 @@
-"""The form of a row: schema, place and name, and numbers that do not contradict one another.
+"""The form of a row: schema, path and name, and consistent numbers.
 
 No corpus is needed for the lab tasks of this project.
 """
@@ -23,13 +23,13 @@ from lab_lib.submissions.safe import read_row
 from lab_lib.submissions.tables import TABLES, lab_task
 
 PACKED = ".predictions.jsonl.gz"  # how the name of a row's predictions ends
-FIRST_DAY = datetime.date(2023, 7, 1)  # the lab on which this course stands
-# A score against its interval: a rate that is published with one decimal is off by up to 0.05, a bound by up to 0.005.
+FIRST_DAY = datetime.date(2023, 7, 1)  # the lab on which this course is based
+# Tolerance of a score and its interval: a rate with one decimal has an error of up to 0.05, a bound of up to 0.005.
 WITHIN = 0.055 + 1e-9
 
 
 def row_name(row: Mapping[str, Any]) -> str:
-    """Return the file name of a row, without ending: WHO-DATE-HASH, the hash of what it rests on."""
+    """Return the file name of a row, without ending: WHO-DATE-HASH, with the hash of its predictions."""
     content = row.get("predictions_sha256") or json.dumps(row, sort_keys=True)
     named = [row["task"], *([row["lab_task"]] if "lab_task" in row else []), content]
     digest = hashlib.sha256(" ".join(named).encode()).hexdigest()
@@ -37,12 +37,12 @@ def row_name(row: Mapping[str, Any]) -> str:
 
 
 def packed_path(row: Path) -> Path:
-    """Return where the predictions of a row lie."""
+    """Return the path of a row's predictions."""
     return row.with_suffix(PACKED)
 
 
 def read_rows(root: Path) -> dict[str, dict[str, Any]]:
-    """Return {path below results/: row} of all rows. Raises LabError for the first one that is not in order."""
+    """Return {path below results/: row} of all rows. Raises LabError for the first invalid one."""
     for table in TABLES:
         if (root / table).is_symlink():
             raise LabError(f"{root / table}: a link, expected a folder")
@@ -51,14 +51,14 @@ def read_rows(root: Path) -> dict[str, dict[str, Any]]:
 
 
 def read_checked(path: Path) -> dict[str, Any]:
-    """Return a row whose form is right: its name and texts can be shown. Raises LabError for any other."""
+    """Return a row with a valid form, whose name and texts can be shown. Raises LabError for any other."""
     row = read_row(path)
     check_form(path, row)
     return row
 
 
 def check_form(path: Path, row: Mapping[str, Any]) -> None:
-    """Raise LabError unless a row fits the schema, its place and name, and what is possible."""
+    """Raise LabError unless a row fits the schema, its path and name, and possible values."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
@@ -67,7 +67,7 @@ def check_form(path: Path, row: Mapping[str, Any]) -> None:
         where = ".".join(map(str, error.absolute_path)) or "the row"
         raise LabError(f"{path}: {where}: {error.message[:160]}")
     if row["task"] != path.parent.name:
-        raise LabError(f"{path}: a row of the table {row['task']!r} belongs into {row['task']}/")
+        raise LabError(f"{path}: a row of the table {row['task']!r} belongs in {row['task']}/")
     if path.name != f"{row_name(row)}.json":
         raise LabError(f"{path}: a row with this content is called {row_name(row)}.json")
     _check_date(path, row["date"])
@@ -93,7 +93,7 @@ def _check_date(path: Path, text: str) -> None:
 
 
 def _check_scored(path: Path, row: Mapping[str, Any]) -> None:
-    """Raise LabError for an unknown lab task or corpus, a name that is taken, and numbers that cannot be."""
+    """Raise LabError for an unknown lab task or corpus, a reserved name, and impossible numbers."""
     try:
         benchmark = benchmark_of(row)
         _check_metrics(row, benchmark)
@@ -129,7 +129,7 @@ def _check_bounds(where: str, metric: Metric, value: float) -> None:
 
 
 def _check_seeds(path: Path, row: Mapping[str, Any]) -> None:
-    """Raise LabError for a seed that is another one in the row's config, where that has one."""
+    """Raise LabError for a seed that differs from the row's config."""
     config = row.get("config") or {}
     for name, seed in row["seeds"].items():
         part = config.get(name)

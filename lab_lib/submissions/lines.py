@@ -1,4 +1,4 @@
-"""Predictions as they are submitted: one JSON line an answer, with what is scored and nothing else."""
+"""The submitted form of predictions: one JSON line per answer, with only the scored fields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LINE = 5_000  # characters of an answer; ours have at most 314
 
 
 def to_lines(predictions: Mapping[str, Sequence[Mapping[str, Any]]], fields: Sequence[str]) -> str:
-    """Return predictions as lines, sorted; `fields` of an answer count (`Task.submitted`), others are left out."""
+    """Return predictions as sorted lines with only the `fields` of an answer that count (`Task.submitted`)."""
     rows = [
         {"dialogue": key, "turn": number, **{part: answer[part] for part in fields if part in answer}}
         for key, answers in sorted(predictions.items())
@@ -37,7 +37,7 @@ def from_lines(text: bytes, path: Any, fields: Sequence[str]) -> Predictions:
         row = _read_line(line, f"{path}: line {number}", fields)
         answers = predictions.setdefault(row.pop("dialogue"), [])
         turn = row.pop("turn", None)
-        if type(turn) is not int or turn != len(answers):  # 0.0 and false are no turns, though Python calls them equal
+        if type(turn) is not int or turn != len(answers):  # 0.0 and false are not turn numbers
             raise LabError(
                 f"{path}: line {number}: expected turn {len(answers)} of its dialogue, each once and in order"
             )
@@ -46,7 +46,7 @@ def from_lines(text: bytes, path: Any, fields: Sequence[str]) -> Predictions:
 
 
 def _read_line(line: str, where: str, fields: Sequence[str]) -> dict[str, Any]:
-    """Return the object of a line: a dialogue, a turn, an answer that is text, and of `fields` what it has."""
+    """Return the object of a line: a dialogue, a turn, an answer that is text, and those of `fields` that it has."""
     if len(line) > LINE:
         raise LabError(f"{where}: {len(line):,} characters, at most {LINE:,} are taken")
     try:
@@ -66,9 +66,9 @@ def _read_line(line: str, where: str, fields: Sequence[str]) -> dict[str, Any]:
 
 
 def said(predictions: Mapping[str, Sequence[Mapping[str, Any]]], task: Task[Any]) -> str:
-    """Return a hash of what predictions say: the words of the answers as the task reads them, items in one order.
+    """Return a hash of predictions: the words of the answers as the task reads them, with sorted items.
 
-    Whoever spaces or orders a copy anew, or adds other fields to it, has copied.
+    A copy with other spacing, order or additional fields has the same hash.
     """
     words = {key: [{"response": task.words_of(answer)} for answer in turns] for key, turns in predictions.items()}
     return hashlib.sha256(to_lines(words, ("response",)).encode("utf-8")).hexdigest()

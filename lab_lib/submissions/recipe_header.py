@@ -1,4 +1,4 @@
-"""The lines of a recipe's header that say what it cost and what came out, made from the record of its run or sweep.
+"""The lines of a recipe's header about its cost and result, generated from the record of its run or sweep.
 
 `scripts/record.sh FOLDER` keeps a record in results/ and prints the lines to paste; a test compares recipe and record.
 """
@@ -30,7 +30,7 @@ PICTURES = ("summary.md", "figure.png", "curve.png")
 def header_lines(record: Mapping[str, Any]) -> list[str]:
     """Return the comment lines of a run's record.json or a sweep's summary.json.
 
-    Raises LabError for a sweep that is not complete: what failed would be missing without a word.
+    Raises LabError for an incomplete sweep, because failed runs would be missing silently.
     """
     return _of_sweep(record) if "runs" in record else _of_run(record)
 
@@ -78,7 +78,7 @@ def _minutes(seconds: float) -> str:
 
 
 def _score(point: SweepPoint, metric: Metric, most: int, items: str) -> str:
-    """Return a score with its interval; where others have `most` seeds and this has one, with what it is taken over."""
+    """Return a score with its interval; if it has one seed and others have `most`, also the source of the interval."""
     estimate = point.estimates[metric.key]
     kind = f"; one run, over {items}" if len(point.seeds) == 1 < most else ""
     interval = f" ({span(*estimate.interval, metric.decimals)}{kind})" if estimate.interval else ""
@@ -98,8 +98,8 @@ def short_machine(machine: str) -> str:
 def keep(folder: Path, results: Path, recipe: str | None = None) -> list[str]:
     """Copy record and pictures of a finished run or sweep to `results`/RECIPE; return the lines for the recipe.
 
-    RECIPE is the one in the record unless it is given. The command is kept without the folder it was told to write.
-    Raises LabError, before anything is written, for a record of another shape and for a RECIPE that is a path.
+    RECIPE is the recipe of the record unless it is given. The command is stored without its output folder. Raises
+    LabError, before anything is written, for a record of another shape and for a RECIPE that is a path.
     """
     name = SWEEP if (folder / SWEEP).exists() else RUN
     record = read_json_object(folder / name)

@@ -1,4 +1,4 @@
-"""The table of recorded recipes in results/README.md: the question of each, and what its record answers."""
+"""The table of recorded recipes in results/README.md: the question of each, and the answer of its record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab_lib.sweeps.summary import floors_of
 
 
 class Answer(NamedTuple):
-    """A recorded recipe, what it asks, what its record answers, and the page of the record in its folder."""
+    """A recorded recipe, its question, its record's answer, and the page of the record in its folder."""
 
     recipe: str
     question: str
@@ -39,7 +39,7 @@ def answers(root: Path) -> list[Answer]:
 
 
 def reached(record: Mapping[str, Any], where: object) -> str:
-    """Return what a run reached in the main metric, beside the best trivial baseline."""
+    """Return a run's score in the main metric, with the best trivial baseline."""
     found = read_recorded(record, where)
     metric, row = found.main, subject(found.rows)
     if row is None or metric.key not in row.values:

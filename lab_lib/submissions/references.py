@@ -1,5 +1,5 @@
-"""The rows every board has: the oracle and the trivial baselines. Part of the program, so that no submission can change
-what it is compared with. After a change of a scorer: python -m lab_lib.submissions.references
+"""The rows of every table: the oracle and the trivial baselines. They are part of the program, so that a submission
+cannot change them. After a change of a scorer: python -m lab_lib.submissions.references
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ FILE = "reference.json"
 
 @functools.cache
 def references(task: str, corpus: str) -> dict[str, Any]:
-    """Return {row: figures} of a lab task on a corpus, as they were scored once; a task of one's own is scored here.
+    """Return {row: figures} of a lab task on a corpus, as stored; a custom task is scored here.
 
-    Raises LabError as `find_benchmark`, and where a task that is not stored has no data here.
+    Raises LabError as `find_benchmark`, and if the data of a task that is not stored is missing.
     """
     found: dict[str, Any] = stored().get(task, {}).get(corpus) or score(find_benchmark(task, corpus))
     rows: dict[str, Any] = found["rows"]
@@ -36,13 +36,13 @@ def oracle(rows: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 @functools.cache
 def stored() -> dict[str, Any]:
-    """Return {lab task: {corpus: references_sha256 and rows}} as kept beside this module."""
+    """Return {lab task: {corpus: references_sha256 and rows}} from the file beside this module."""
     found: dict[str, Any] = json.loads(files(__package__).joinpath(FILE).read_text(encoding="utf-8"))
     return found
 
 
 def score(benchmark: Benchmark) -> dict[str, Any]:
-    """Score the rows of a benchmark; return what is kept of it. Raises LabError without data."""
+    """Score the rows of a benchmark; return the values to store. Raises LabError without data."""
     return {"references_sha256": benchmark.references_hash, "rows": benchmark.fixed_rows()}
 
 

@@ -1,4 +1,4 @@
-"""Tables and figures made from the rows; what stands between the markers is never written by hand."""
+"""Generate tables and figures from the rows; text between the markers is never written by hand."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from lab_lib.submissions.size_figure import size_figure
 from lab_lib.submissions.tables import TABLES, Board, board_of, system_of
 
 ABOVE = "↑"  # better than the oracle
-# A table ends where another begins at the latest, so that a page of many beginnings is read once, not once for each.
+# A table ends at the latest where another begins, so that a page with many beginnings is read only once.
 MARKERS = re.compile(r"(<!-- rows (\S+) -->\n)(?:(?!<!-- rows ).)*?(<!-- end rows -->)", re.DOTALL)
-SETTINGS = 120  # characters of a cell; the row has them all
-ANSWER = 400  # characters of what a record answers
-# Tables made of other things than the rows of one table: what bounds the scores, and the records of the recipes.
+SETTINGS = 120  # characters of a cell; the row has the full text
+ANSWER = 400  # characters of a record's answer
+# Tables that are not made from the rows of one table: the bounds of scores, and the records of recipes.
 BOUNDS, RECORDS = "bounds", "records"
 PLAIN = re.compile(r"[^A-Za-z0-9 .,:;/()%+=-]")
 
 
 def render(root: Path) -> dict[Path, str]:
-    """Return {file: what it should hold} of every page and figure made from what lies under `root` (results/)."""
+    """Return {file: its contents} of every page and figure generated from the files under `root` (results/)."""
     rows = read_rows(root)
     pages = {path: fill(read_page(path), rows, root, path) for path in (root / "README.md", root.parent / "README.md")}
     figures = {
@@ -62,9 +62,9 @@ def write(root: Path) -> list[Path]:
 
 
 def stale(root: Path) -> list[str]:
-    """Return a line for every page or figure that is not what the rows give, and for every table without a place.
+    """Return one line per page or figure that does not match the rows, and per table without markers.
 
-    Where the markers of a table are gone, it could be written by hand.
+    A table without markers could be edited by hand.
     """
     wanted, page = render(root), root / "README.md"
     placed = {match[2] for match in MARKERS.finditer(wanted[page])}
@@ -72,14 +72,14 @@ def stale(root: Path) -> list[str]:
     return [
         *(f"{page}: no '<!-- rows {table} -->' with an '<!-- end rows -->'" for table in due if table not in placed),
         *(
-            f"{path}: not what the rows give; run 'lab results render'"
+            f"{path}: does not match the rows; run 'lab results render'"
             for path in [*_changed(wanted), *_left_over(root, wanted)]
         ),
     ]
 
 
 def outside(text: str) -> str:
-    """Return what of a page is written by hand."""
+    """Return the hand-written part of a page."""
     return MARKERS.sub(r"\1\3", text)
 
 
@@ -88,7 +88,7 @@ def _changed(wanted: Mapping[Path, str]) -> list[Path]:
 
 
 def _left_over(root: Path, wanted: Mapping[Path, str]) -> list[Path]:
-    """Return the figures of tables that are no more."""
+    """Return the figures of tables that no longer exist."""
     return sorted(set(root.glob("figures/*.svg")) - set(wanted))
 
 
@@ -120,7 +120,7 @@ def fill(text: str, rows: Mapping[str, Mapping[str, Any]], root: Path, page: Pat
 
 
 def plain(text: Any) -> str:
-    """Return a text as a table may hold it: whatever is no letter, digit or plain mark becomes an HTML entity.
+    """Return a text escaped for a table: all but letters, digits and plain punctuation become HTML entities.
 
     >>> plain("a|b <i> _x_")
     'a&#124;b &#60;i&#62; &#95;x&#95;'
@@ -137,9 +137,9 @@ def _rank(row: Mapping[str, Any]) -> float:
 
 
 def table(board: Board, rows: Mapping[str, Mapping[str, Any]], below: str | None) -> str:
-    """Return one board in Markdown; `below` is the way from the page to results/, with a slash at its end.
+    """Return one board in Markdown; `below` is the relative path from the page to results/, with a slash at its end.
 
-    None: there is no way, as from a comment, and rows are no links.
+    None: there is no such path, for example in a comment, and rows are not links.
     """
     if TABLES[board.table].scored:
         return _scored_table(board, rows, below)
@@ -149,7 +149,7 @@ def table(board: Board, rows: Mapping[str, Mapping[str, Any]], below: str | None
 
 
 def _scored_table(board: Board, rows: Mapping[str, Mapping[str, Any]], below: str | None) -> str:
-    """Return the rows of a board; where it stands alone (`below` is None), with the oracle and trivial rows."""
+    """Return the rows of a board; without a page (`below` is None) including the oracle and trivial rows."""
     benchmark, fixed = find_benchmark(board.task, board.corpus), references(board.task, board.corpus)
     columns, (name, gold) = benchmark.columns, oracle(fixed)
     head = ["System", "Model", "Settings", *(metric.heading for metric in columns), "By"]
@@ -218,7 +218,7 @@ def _model(row: Mapping[str, Any]) -> str:
 
 
 def _figures(row: Mapping[str, Any], columns: Sequence[Metric], gold: Mapping[str, float] | None) -> list[str]:
-    """Return the cells of a row's numbers; one that is better than in `gold`, the oracle's metrics, is marked."""
+    """Return the cells of a row's numbers; a number that is better than the oracle's in `gold` is marked."""
     cells = []
     for metric in columns:
         values = row.get("richness", {}) if metric.descriptive else row["metrics"]

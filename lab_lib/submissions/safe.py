@@ -1,4 +1,4 @@
-"""Reading what a stranger sent: sizes, then form, then every text. Nothing of it is run, or unpacked to disk."""
+"""Read submissions of strangers safely: check sizes, form and every text. Nothing is executed or unpacked to disk."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ UNPACKED_BYTES = 50_000_000  # 25 times as much: text packs 5 times, a bomb 1,00
 PAGE_BYTES = 1_000_000
 DEPTH = 12  # of nested objects; a resolved config has 4
 DIGITS = 15  # of a whole number: a float holds every one of them
-# What becomes a link, or calls somebody, where a row is shown, however it is escaped there.
-# The pattern has no repeated part that another may begin in: it reads a text once, also a long one.
+# Text that becomes a link or a mention where a row is shown, even if it is escaped. The pattern has no overlapping
+# repetitions, so it reads even a long text only once.
 LINK = re.compile(r"://|www\.|(?:https?|javascript|data|mailto|xmpp):|@\w", re.IGNORECASE)
-# What GitHub makes a reference or a small picture of, again however it is escaped: #1, owner/name#1, GH-1, :smile:.
+# Text that GitHub turns into a reference or an emoji, even if it is escaped: #1, owner/name#1, GH-1, :smile:.
 REFERENCE = re.compile(r"#\d|\bGH-\d|:[\w+-]+:", re.IGNORECASE)
-# What people would not have published: their folder, a key. Only how it begins is matched, so only that is told.
+# Private text: home folders, keys. Only its beginning is matched, so only that is reported.
 PRIVATE = re.compile(
     r"[/\\](?:home|Users)[/\\](?=\w)|\bhf_(?=[A-Za-z0-9]{20})|(?:token|secret|password|api_key)=(?=[^\s;])",
     re.IGNORECASE,
@@ -35,27 +35,28 @@ PRIVATE = re.compile(
 # Characters that mean something to Markdown, HTML or a template there.
 MARKUP = re.compile(r"[<>@`|\\\[\]{}$!]")
 INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")  # Unicode's controls, and its separators of lines
-# What is not only drawn in an SVG: programs, pages inside it, animation, links and pictures from elsewhere. Names may
-# have a prefix (svg:script); a declared entity could spell any of them.
+# SVG content other than drawing: scripts, embedded pages, animation, links and external pictures. Names may have a
+# prefix (svg:script); a declared entity could spell any of them.
 ACTIVE = re.compile(
     r"<(?:[\w.-]+:)?(?:script|foreignobject|iframe|object|embed|handler|listener|animate\w*|set)\b|\bon\w+\s*=|"
     r"<!entity|<\?xml-stylesheet|\bhref\s*=\s*[\"']?\s*[^\s\"'#]|\burl\(\s*[\"']?\s*[^\s\"'#]|@import|javascript:|"
     r"encoding\s*=\s*[\"'](?!utf-8[\"'])",
     re.IGNORECASE,
 )
-FORMULA = re.compile(r"^\s*[=+@\t\r-]")  # how a spreadsheet knows a formula
-# What a table shows. Settings may hold any of these characters (lora.modules=regexp:(q|v)_proj$); what is rendered is
-# escaped all the same.
+FORMULA = re.compile(r"^\s*[=+@\t\r-]")  # how a spreadsheet recognises a formula
+# The texts of a table. Settings may contain any of these characters (lora.modules=regexp:(q|v)_proj$); rendering
+# escapes them.
 SHOWN = ("who", "date", "system", "note", "recipe", "model", "machine", "versions")
 
 
 def read_row(path: Path) -> dict[str, Any]:
-    """Return the row in a file. Raises LabError for a link, a file that is too large, no UTF-8, or as `parse_row`."""
+    """Return the row in a file. Raises LabError for a link, a file that is too large or not UTF-8, or as
+    `parse_row`."""
     return parse_row(_text(path, ROW_BYTES), path)
 
 
 def parse_row(text: str, path: Path) -> dict[str, Any]:
-    """Return a row's JSON object; `path` is where it stands, or will.
+    """Return a row's JSON object; `path` is its current or future path.
 
     Raises LabError, one line, for a text that is too large, JSON that `loads` refuses, nesting deeper than 12, anything
     but an object, or a text that could act where it is shown.
@@ -74,7 +75,7 @@ def parse_row(text: str, path: Path) -> dict[str, Any]:
 
 
 def loads(text: str) -> Any:
-    """Parse JSON as a stranger's is parsed.
+    """Parse a stranger's JSON.
 
     Raises ValueError for what `parse_json` refuses, NaN, a number beyond any float or a whole one of more than 15
     digits.
@@ -83,15 +84,15 @@ def loads(text: str) -> Any:
 
 
 def read_page(path: Path) -> str:
-    """Return the text of a page. Raises LabError for a link, a page that is too large, or no UTF-8."""
+    """Return the text of a page. Raises LabError for a link, a page that is too large, or invalid UTF-8."""
     return _text(path, PAGE_BYTES)
 
 
 def check_drawing(path: Path) -> None:
-    """Raise LabError for an SVG that does more than draw, or that is too large or no UTF-8."""
+    """Raise LabError for an SVG that does more than draw, is too large or is not UTF-8."""
     text = read_page(path)
     if found := ACTIVE.search(text):
-        raise LabError(f"{path}: {found[0][:40]!r}: an SVG under results/ may draw, and nothing else")
+        raise LabError(f"{path}: {found[0][:40]!r}: an SVG under results/ may only draw")
 
 
 def read_packed(path: Path) -> bytes:
@@ -109,7 +110,7 @@ def unpack(packed: bytes, path: Path) -> bytes:
     if len(text) > UNPACKED_BYTES:
         raise LabError(f"{path}: unpacks to more than {UNPACKED_BYTES:,} bytes")
     if not unpacker.eof or unpacker.unused_data:
-        raise LabError(f"{path}: the gzip file is cut short, or something follows it")
+        raise LabError(f"{path}: the gzip file is truncated, or other data follows it")
     return text
 
 
@@ -129,7 +130,7 @@ def _bytes(path: Path, limit: int) -> bytes:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _finite(text: str) -> float:
@@ -145,7 +146,7 @@ def _whole(text: str) -> int:
 
 
 def _texts(value: Any, where: str, depth: int, path: Path) -> Iterator[tuple[str, str]]:
-    """Yield every text of a value, keys too, with where it stands."""
+    """Yield every text of a value, including keys, with its path."""
     if depth > DEPTH:
         raise LabError(f"{path}: nested deeper than {DEPTH}")
     if isinstance(value, str):

@@ -1,7 +1,6 @@
 """Size against score: the recorded systems of MultiWOZ 2.2 with gold states, by the parameters of their models.
 
-Made from the records under results/, as text, the same on every machine. A system whose run is not recorded yet is left
-out.
+Generated from the records under results/, as text, the same on every machine. Systems without a record are omitted.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from lab_lib.submissions.figure import FIXED, ROW, ticks_of
 
 NAME = "size-multiwoz22.svg"
 PARAMETERS = {"lab-tiny": 5_573_888, "smollm2-135m": 134_515_008}
-# The recipe of a record, its row, and what the figure calls it.
+# The recipe of a record, its row, and its label in the figure.
 SYSTEMS = (
     ("multiwoz22-qlora-cpu", "base model", "untouched"),
     ("multiwoz22-qlora-cpu", "fine-tuned", "QLoRA"),
@@ -47,7 +46,7 @@ class Point:
 
 
 def size_figure(root: Path) -> str | None:
-    """Return the figure of the records under `root` (results/) as SVG; None where fewer than two are there."""
+    """Return the figure of the records under `root` (results/) as SVG; None if there are fewer than two."""
     points, metric, lines = list[Point](), None, list[TableRow]()
     for recipe, row, label in SYSTEMS:
         path = root / recipe / "record.json"
@@ -120,7 +119,7 @@ def _baseline(row: TableRow, metric: Metric, ticks: Sequence[float]) -> str:
 
 
 def _column(points: Sequence[Point], ticks: Sequence[float], most: int) -> list[str]:
-    """Draw the systems of one model above one another, their labels beside them and never on one another."""
+    """Draw the systems of one model above one another, with labels beside them that do not overlap."""
     x, first = _x(points[0].parameters), points[0]
     drawn = [
         f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 36}" text-anchor="middle" font-weight="bold">'

@@ -1,4 +1,4 @@
-"""`lab results submit`: a run folder becomes a row and its predictions, scored again on the way."""
+"""`lab results submit`: turn a run folder into a row with its predictions, which are scored again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RUN_NEEDS = (
     *("config.model.name", "config.model.revision", *(f"config.{part}.seed" for part in SEEDED)),
 )
 RECORDED = "the record of a run, as 'lab evaluate {run}' writes it"
-SETTING = 200  # characters of a setting in a row; the command has all of them
+SETTING = 200  # characters of a setting in a row; the command has the full text
 WHO = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,37}[a-z0-9])?")
 
 
@@ -105,13 +105,14 @@ def _pack(text: bytes, path: Path) -> bytes:
 
 
 def _write(root: Path, row: Mapping[str, Any], packed: bytes | None = None) -> Path:
-    """Check a row as a stranger's, then write its predictions and the row. Raises LabError and writes nothing else."""
+    """Check a row like a stranger's, then write its predictions and the row. Raises LabError and writes nothing
+    otherwise."""
     row = without_home(row, str(Path.home()))
     target = root / row["task"] / f"{row_name(row)}.json"
     text = json.dumps(row, indent=1, ensure_ascii=False) + "\n"
     check_form(target, parse_row(text, target))
     if target.exists():
-        raise LabError(f"{target}: is there already; remove it first if it should be made anew")
+        raise LabError(f"{target}: exists already; remove it first to replace it")
     if packed is not None:
         with atomic_open(packed_path(target), "wb") as stream:
             stream.write(packed)
@@ -123,7 +124,7 @@ def _text(predictions: Predictions, path: Path, fields: Sequence[str]) -> bytes:
     try:
         return to_lines(predictions, fields).encode("utf-8")
     except UnicodeEncodeError:
-        raise LabError(f"{path}: an answer holds half of a surrogate pair, which is no character") from None
+        raise LabError(f"{path}: an answer holds half of a surrogate pair, which is not a character") from None
 
 
 def submit_speed(measured: Path, who: str, root: Path, note: str | None) -> Path:
@@ -140,7 +141,7 @@ def submit_speed(measured: Path, who: str, root: Path, note: str | None) -> Path
 
 
 def without_home(value: Any, home: str) -> Any:
-    """Return a value with `~` for the home folder in every text: who somebody is, is no setting.
+    """Return a value with `~` for the home folder in every text, because the user's name is not a setting.
 
     >>> without_home({"command": ["lab decode /home/ann/run"], "seed": 0}, "/home/ann")
     {'command': ['lab decode ~/run'], 'seed': 0}
@@ -153,7 +154,7 @@ def without_home(value: Any, home: str) -> Any:
 
 
 def _need(path: Path, found: Any, names: Sequence[str], what: str) -> None:
-    """Raise LabError unless the object of a file has every one of `names`; dots lead inside."""
+    """Raise LabError unless the object of a file has all `names`; dots separate the keys of nested objects."""
     for name in names:
         inner = found
         for part in name.split("."):
@@ -181,7 +182,7 @@ def _head(table: str, who: str, record: Mapping[str, Any], note: str | None) -> 
 
 
 def ascii_line(machine: str) -> str:
-    """Return a record's line about its machine as a row takes it: plain characters, and no @, which calls people.
+    """Return a record's line about its machine in plain characters and without @, which mentions people.
 
     >>> ascii_line("Intel® Xeon® CPU @ 2.20GHz, 2 cores, 13 GiB, no GPU")
     'Intel Xeon CPU at 2.20GHz, 2 cores, 13 GiB, no GPU'
@@ -190,7 +191,7 @@ def ascii_line(machine: str) -> str:
 
 
 def split_gpu(machine: str) -> tuple[str | None, str | None]:
-    """Return (GPU, CUDA version) of a record's line about its machine; None for what it has not.
+    """Return (GPU, CUDA version) from a record's line about its machine; None for missing ones.
 
     >>> split_gpu("Xeon, 8 cores, 12 GiB, Tesla T4 (CUDA 12.4)"), split_gpu("EPYC, 2 cores, 24 GiB, no GPU")
     (('Tesla T4', '12.4'), (None, None))
@@ -214,7 +215,7 @@ def _record(run: Path) -> dict[str, Any]:
 
 
 def _benchmark(record: Mapping[str, Any], run: Path) -> Benchmark:
-    """Return what a run is scored on. Raises LabError unless everybody can have its corpus, and test was scored."""
+    """Return the benchmark of a run. Raises LabError unless its corpus is public and its test split was scored."""
     try:
         data = record["config"].get("data") or {}
         sampled = (data.get("max_test"), data.get("seed")) == (SAMPLE, SAMPLE_SEED)
@@ -224,7 +225,7 @@ def _benchmark(record: Mapping[str, Any], run: Path) -> Benchmark:
     reported = record.get("reported", {"split": SPLIT})["split"]
     if reported != SPLIT:
         items = benchmark.task.words.items
-        raise LabError(f"{run}: scored on {reported} {items} (data.report={reported}); tables take test, once")
+        raise LabError(f"{run}: scored on {reported} {items} (data.report={reported}); tables accept only test")
     return benchmark
 
 
@@ -252,10 +253,10 @@ def _about_run(record: Mapping[str, Any], system: str) -> dict[str, Any]:
 
 
 def _weights(record: Mapping[str, Any], trained: bool) -> dict[str, dict[str, str]]:
-    """Return {what: {file: SHA-256}} of the weights that answered: names can be given to others, hashes cannot.
+    """Return {part: {file: SHA-256}} of the weights that answered: names can be reused, hashes cannot.
 
-    `weights` are those of the model before training, `adapter` those of the adapter it began from, `trained` what
-    training left; each as far as the record has it.
+    `weights` are those of the model before training, `adapter` those of its start adapter, `trained` the result of
+    training; each if the record has it.
     """
     named = {"weights": "model", "adapter": "adapter", **({"trained": TRAINED} if trained else {})}
     inputs = record.get("inputs") or {}
@@ -266,6 +267,6 @@ def _weights(record: Mapping[str, Any], trained: bool) -> dict[str, dict[str, st
 
 
 def _settings(command: str) -> list[str]:
-    """Return what a command changed of its recipe, each cut to the length that a row takes."""
+    """Return the settings that a command changed in its recipe, each cut to the maximum length."""
     found = [word for word in words(command) if re.match(r"[a-z]+\.[a-z_]+=", word)]
     return [word if len(word) <= SETTING else word[: SETTING - 1] + "…" for word in found]

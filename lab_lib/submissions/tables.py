@@ -1,4 +1,4 @@
-"""The tables that students fill, and the boards that a table has: one for each lab task and corpus."""
+"""The tables that students fill; a table has one board per lab task and corpus."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lab_lib.errors import LabError, nearest
 class Table:
     """One table: its heading, the question it answers, and whether its rows are scored (or are speeds).
 
-    In a row's JSON the field `task` names its table, `lab_task` the lab task: rows that were merged before there were
-    several lab tasks stay as they are.
+    In a row's JSON the field `task` names its table and `lab_task` the lab task, so that rows from before there were
+    several lab tasks stay valid.
     """
 
     title: str
@@ -23,20 +23,20 @@ class Table:
 
 
 TABLES = {
-    "speed": Table("Task 0: speed", "How many iterations a second does your machine make?", scored=False),
-    "off-the-shelf": Table("Models off the shelf", "What does a model score that was not fine-tuned here?"),
-    "decoding": Table("Decoding", "What does a decoding strategy score, with the same weights?"),
-    "training": Table("Fine-tuning", "What does a fine-tuned model score?"),
+    "speed": Table("Task 0: speed", "How many iterations per second does your machine make?", scored=False),
+    "off-the-shelf": Table("Models off the shelf", "What do models score without fine-tuning?"),
+    "decoding": Table("Decoding", "What do decoding strategies score with the same weights?"),
+    "training": Table("Fine-tuning", "What do fine-tuned models score?"),
 }
-SPLIT = "test"  # choosing is for dev; a row reports what was chosen, once
+SPLIT = "test"  # settings are chosen on dev; a row reports the choice once
 FIRST = "response"  # the lab task of a row that names none
-# Rows whose answers are dear may be of a sample, the same for everybody: what data.max_test and data.seed of these
-# values draw. Whoever could choose the seed could choose the luckiest.
+# Rows with expensive answers may use a sample, the same for everybody: the one drawn with these values of data.max_test
+# and data.seed. A free choice of the seed would allow choosing the luckiest sample.
 SAMPLE, SAMPLE_SEED = 200, 0
 
 
 class Board(NamedTuple):
-    """Where rows are ranked against one another: a table, a lab task and a corpus (both empty for speeds)."""
+    """A ranking of rows: a table, a lab task and a corpus (both empty for speeds)."""
 
     table: str
     task: str = ""
@@ -44,12 +44,12 @@ class Board(NamedTuple):
 
     @property
     def figure(self) -> str:
-        """The name of the board's figure. The first lab task is not named: its figures are older than the others."""
+        """The name of the board's figure. It omits the first lab task, whose figures are older than the others."""
         return "-".join([self.table, *([] if self.task == FIRST else [self.task]), self.corpus]) + ".svg"
 
 
 def system_of(row: Mapping[str, Any], items: int) -> str:
-    """Return the name of a row's system; with the size of its sample, where the test split has more `items`."""
+    """Return the name of a row's system, with the size of its sample if the test split has more `items`."""
     size = row["dialogues"]
     return str(row["system"]) + (f", {size} of {items}" if size < items else "")
 

@@ -187,7 +187,7 @@ def _decode(folder: Path, todo: Mapping[str, Context], system: str) -> None:
 
 
 def score(context: Context, system: str) -> dict[str, Any]:
-    """Return the scores of a setting, the share of answers cut at the greatest length, and the file's checksum."""
+    """Return the scores of a setting, the share of answers cut at the maximum length, and the file's checksum."""
     path, (name, kind) = context.folder.predictions(system), context.systems[system]
     row = Row(name, kind, read_predictions(path))
     scored = score_row(context.task, row, context.splits.reported, context.config.evaluation)

@@ -1,7 +1,7 @@
-"""What is the task? Each file says what is a task's own; training, decoding, sweeps, reports, submissions are shared.
+"""Tasks: each file contains what is specific to one task; training, decoding, sweeps, reports, submissions are shared.
 
 `TASKS` lists the tasks of this project. A task of your own needs no change here: name its class in the environment,
-`LAB_TASKS=my_task:MyTask` (several joined by commas), with its file where Python finds it.
+`LAB_TASKS=my_task:MyTask` (several separated by commas), with its file on Python's import path.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class TaskConfig:
 
 
 def find_task(name: str) -> type[Task[Any]]:
-    """Return the class of a task. Raises LabError naming the nearest task, or saying what LAB_TASKS lacks."""
+    """Return the class of a task. Raises LabError with the nearest task, or with what is wrong in LAB_TASKS."""
     known = {**TASKS, **_own()}
     if name not in known:
         raise LabError(f"task.name: no task '{name}'{nearest(name, known)}")
@@ -58,7 +58,7 @@ def _load(place: str) -> type[Task[Any]]:
     module, colon, name = place.partition(":")
     try:
         found: type[Task[Any]] = getattr(import_module(module), name)
-    except Exception as error:  # what is in the module is somebody's own, and can raise anything
+    except Exception as error:  # the user's module can raise anything
         raise LabError(f"{OWN}={place}: expected module:Class; {type(error).__name__}: {error}") from None
     if not colon or not isinstance(getattr(found, "name", None), str):
         raise LabError(f"{OWN}={place}: expected module:Class")

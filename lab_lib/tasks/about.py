@@ -1,4 +1,4 @@
-"""What a task says about itself: its public corpora, its words, how its scores stand beside published ones."""
+"""A task's description of itself: public corpora, terms for reports, comparison with published scores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab_lib.evaluation.scores import Metric, Scores
 
 @dataclass(frozen=True)
 class Public:
-    """A corpus that everybody can have: rows of result tables are scored on its test split.
+    """A corpus that everybody can obtain; the rows of result tables are scored on its test split.
 
     `trivial_from` is the split that the trivial baselines learn from, the same on every machine.
     """
@@ -21,23 +21,23 @@ class Public:
 
 @dataclass(frozen=True)
 class Words:
-    """What the things of a task are called in reports."""
+    """The terms for a task's items and answers in reports."""
 
     item: str = "dialogue"
     items: str = "dialogues"
     answer: str = "reply"
     answers: str = "replies"
-    facts: str = "goal"  # what holds for the whole item (`ItemView.facts`)
+    facts: str = "goal"  # heading of the facts about the whole item (`ItemView.facts`)
 
 
 @dataclass(frozen=True)
 class Published:
-    """How `lab leaderboard` sets a task's scores beside a published table.
+    """How `lab leaderboard` compares a task's scores with a published table.
 
-    `columns` is {heading in the published table: our metric, as the leaderboard prints it}; empty: the metrics of the
-    main table under their own headings. `remark` is a sentence about differences from published numbers. `fault` says
-    what in a published row contradicts the rest of it, `decided` how a file was scored that lacks something; both
-    return "" where there is nothing to say.
+    `columns` is {heading in the published table: our metric, as the leaderboard prints it}; if it is empty, the metrics
+    of the main table keep their own headings. `remark` is a sentence about differences from published numbers. `fault`
+    returns a contradiction within a published row, `decided` returns how an incomplete file was scored; both return ""
+    if there is none.
     """
 
     columns: Mapping[str, Metric] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The contract of a task: what a lab says about its data, its prompts and its scores. Everything else is shared.
+"""The contract of a task: what each lab defines about its data, prompts and scores. All other code is shared.
 
 A task is made of a config section (`task:` in a recipe) and seven methods: `load` and `text` (data), `examples` and
 `converse` (what the model sees), `score`, `baselines` and `view` (judgement). The rest has defaults that do nothing.
@@ -31,15 +31,15 @@ from lab_lib.tasks.about import Public, Published, Words
 from lab_lib.tasks.preferring import Preferring
 from lab_lib.tasks.talking import Talking
 
-Log = Callable[[str], None]  # is told one line at a time
+Log = Callable[[str], None]  # called with one line at a time
 
 
 class Keyed(Protocol):
-    """What an item needs to be: something with a key that no other item of the corpus has."""
+    """An item needs a key that is unique in the corpus."""
 
     @property
     def key(self) -> str:
-        """The key under which predictions and scores name it."""
+        """The key of the item in predictions and scores."""
 
 
 Item = TypeVar("Item", bound=Keyed)
@@ -49,9 +49,9 @@ Item = TypeVar("Item", bound=Keyed)
 class Splits(Generic[Item]):
     """The items of a run. `train`, `dev` and `test` share no item, by key or by text.
 
-    `reported` are the items that answers are generated for and scored on: test, or dev with `data.report=dev`.
-    `leaked` are items of the training and dev splits whose text stands in the test split (or of training, in dev):
-    they are left out.
+    `reported` are the items whose answers are generated and scored: test, or dev with `data.report=dev`. `leaked` are
+    the items that were removed: those of train and dev whose text also occurs in test, and those of train that occur in
+    dev.
     """
 
     train: tuple[Item, ...]
@@ -63,7 +63,7 @@ class Splits(Generic[Item]):
 
 @dataclass(frozen=True)
 class Step:
-    """What was written before an answer (a call): the right text, each row's, and whether a row's is wrong."""
+    """The text before an answer (a call): the correct text, each row's text, and whether a row's text is wrong."""
 
     reference: str
     answers: Mapping[str, str]
@@ -72,18 +72,18 @@ class Step:
 
 @dataclass(frozen=True)
 class TurnView:
-    """One answer as the report shows it: what was asked, what holds then, the reference and the rows' answers."""
+    """One answer in the report: the request, the facts at this point, the reference and the rows' answers."""
 
     prompt: str
     reference: str
-    answers: Mapping[str, str]  # row name -> answer; a row that has none is left out
+    answers: Mapping[str, str]  # row name -> answer; a row without an answer is omitted
     state: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     step: Step | None = None
 
 
 @dataclass(frozen=True)
 class ItemView:
-    """An item as the report shows it; `facts` is what holds for all of it (the user's goal, by domain)."""
+    """An item in the report; `facts` apply to the whole item (the user's goal, by domain)."""
 
     key: str
     turns: tuple[TurnView, ...]
@@ -91,19 +91,19 @@ class ItemView:
 
 
 class Task(Preferring, Talking, ABC, Generic[Item]):
-    """What is a task's own. An instance belongs to one config; it may cache what it reads and prepares.
+    """A task. An instance belongs to one config and may cache what it reads and prepares.
 
-    Class facts: `name` (`task.name` in recipes), `Config` (the dataclass of the section), `metrics` (the columns of
-    its tables, in order), `main` (the metric that chooses checkpoints and sorts sweeps), `variants` (more ways to
-    decode the trained model, for example with gold states), `base_variants` (those of the model before training),
-    `public` (corpora of the result tables), `words`,
-    `measures_surprise` (whether a run measures how surprising the reference answers are for each system, see
-    `surprise`), `submitted` (the fields of an answer that are scored), `free_text` (whether an answer can be right in
-    many wordings: then a row that has the oracle's, word for word, was copied from it), `page_limit` (how many items a
-    report page shows; None: all), `published` (what published tables of the task have), `with_effect` (settings that
-    this task uses also where others would ignore them), `instead_of_chat` (what is said to a person who wants to
-    talk to a model of a task that does not converse), `guided` (whether its prompts go with decoding.guidance),
-    `choices` (what a person in a conversation may ask replies to be, see talking.py).
+    Class attributes: `name` (`task.name` in recipes), `Config` (the dataclass of the section), `metrics` (the columns
+    of its tables, in order), `main` (the metric that chooses checkpoints and sorts sweeps), `variants` (additional ways
+    to decode the trained model, for example with gold states), `base_variants` (the same for the model before
+    training), `public` (corpora of the result tables), `words`, `measures_surprise` (whether a run measures the log
+    probability of the reference answers for each system, see `surprise`), `submitted` (the fields of an answer that are
+    scored), `free_text` (whether a correct answer can have many wordings: then a row with the oracle's exact words was
+    copied from it), `page_limit` (the number of items on a report page; None: all), `published` (how published tables
+    of the task look), `with_effect` (settings that this task uses where others ignore them), `instead_of_chat` (the
+    message for a person who wants to talk to a model of a task that does not converse), `guided` (whether its prompts
+    support decoding.guidance), `choices` (the properties of replies that a person can choose in a conversation, see
+    talking.py).
     """
 
     name: ClassVar[str]
@@ -125,37 +125,37 @@ class Task(Preferring, Talking, ABC, Generic[Item]):
     choices: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Any, data: DataConfig, prompt: PromptConfig, decoding: DecodeConfig) -> None:
-        """Keep the settings. A subclass raises LabError here for settings that cannot work together."""
+        """Store the settings. A subclass raises LabError here for settings that cannot be combined."""
         self.config, self.data, self.prompt, self.decoding = config, data, prompt, decoding
         self.prepared: Path | None = None  # the folder that `prepare` filled; set by the run
-        # Of the items that are decoded next: (minus log probability of the reference answers, their tokens).
+        # For the items that are decoded next: (minus log probability of the reference answers, their tokens).
         self.surprise: Mapping[str, tuple[float, int]] = {}  # set by the run
-        # Of these and of the dev items: {item key: {answer: its log probability}} of the task's `candidates`.
+        # For these and the dev items: {item key: {answer: its log probability}} of the task's `candidates`.
         self.log_probs: Mapping[str, Mapping[str, float]] = {}  # set by the run
 
     # ---- data --------------------------------------------------------------------------------------------------
     @abstractmethod
     def load(self) -> Mapping[str, Sequence[Item]]:
-        """Return {split: items} of `self.data.corpus`. Raises LabError for a corpus that is not here or is damaged."""
+        """Return {split: items} of `self.data.corpus`. Raises LabError for a missing or damaged corpus."""
 
     @abstractmethod
     def text(self, item: Item) -> str:
-        """Return the words that a leaked copy of an item would share; case and spacing do not count."""
+        """Return the words that a leaked copy of an item would share; case and spacing are ignored."""
 
     def files(self) -> Mapping[str, Path]:
-        """Return {name: path} of the files that items and scores are read from; a run is tied to them by content.
+        """Return {name: path} of the files of items and scores; a run records their hashes.
 
-        By default the file that `data.corpus` names, or all files of that folder; none where it names neither. Raises
-        LabError for a corpus that is not here.
+        By default the file that `data.corpus` names, or all files of that folder; none if it is neither. Raises
+        LabError for a missing corpus.
         """
         return files_below(expanded(self.data.corpus))
 
     def dropped(self) -> Sequence[str]:
-        """Return one line for each reason for which `load` left something out: how often, and the first record."""
+        """Return one line per reason why `load` omitted records: their number and the first of them."""
         return ()
 
     def passed_over(self, path: Path) -> Sequence[str]:
-        """Return notes on what of a folder of predictions `read` passes over."""
+        """Return notes about the files of a prediction folder that `read` ignores."""
         return ()
 
     # ---- model -------------------------------------------------------------------------------------------------
@@ -165,10 +165,10 @@ class Task(Preferring, Talking, ABC, Generic[Item]):
 
     @abstractmethod
     def converse(self, item: Item, tokenizer: Any, variant: str = "") -> Conversation:
-        """Yield the prompts of an item and be sent the model's answers; None stands for the gold answer."""
+        """Yield the prompts of an item and receive the model's answers with send(); None stands for the gold answer."""
 
     def gold_conversation(self, item: Item, tokenizer: Any) -> Conversation:
-        """Yield the prompts of an item as they are when every answer before them is the gold one."""
+        """Yield the prompts of an item with gold answers in the history."""
         return self.converse(item, tokenizer)
 
     def interactive(self, variant: str = "") -> bool:
@@ -176,37 +176,38 @@ class Task(Preferring, Talking, ABC, Generic[Item]):
         return False
 
     def check(self) -> None:
-        """Raise LabError for settings that the data show to be impossible. Called before any weight is loaded."""
+        """Raise LabError for settings that do not fit the data. Called before any weight is loaded."""
 
     def check_training(self) -> None:
-        """Raise LabError for settings that no model can be trained with. Called before any weight is loaded."""
+        """Raise LabError for settings that no model can be trained with. Called before weights are loaded."""
 
     def check_packages(self) -> None:
-        """Raise LabError for settings that need a package or a model that is not here. Reads no data."""
+        """Raise LabError for settings that need a missing package or model. Reads no data."""
 
     def check_tokenizer(self, tokenizer: Any) -> None:
-        """Raise LabError for settings that the model's tokenizer cannot do. Called before any weight is loaded."""
+        """Raise LabError for settings that the model's tokenizer does not support. Called before weights are loaded."""
 
     def without_effect(self) -> Mapping[str, str]:
-        """Return {setting (`section.key`): why it has no effect} for settings that this task does not use."""
+        """Return {setting (`section.key`): the reason why it has no effect} for settings that this task does not
+        use."""
         return {}
 
     def prepare(self, splits: Splits[Item], path: Path, log: Log) -> None:
-        """Make in the new folder `path` what examples or prompts need: an index, an embedder, preference pairs."""
+        """Create in the new folder `path` what examples or prompts need: an index, an embedder, preference pairs."""
 
     @property
     def only_tests(self) -> bool:
-        """Whether the corpus is a benchmark without training items, with which models are scored as they are."""
+        """Whether the corpus is a benchmark without training items, on which models are scored without training."""
         return False
 
     @property
     def checks_tokenizer(self) -> bool:
-        """Whether `check_tokenizer` looks at anything."""
+        """Whether the task overrides `check_tokenizer`."""
         return type(self).check_tokenizer is not Task.check_tokenizer
 
     @property
     def prepares(self) -> bool:
-        """Whether `prepare` makes anything."""
+        """Whether the task overrides `prepare`."""
         return type(self).prepare is not Task.prepare
 
     @property
@@ -215,30 +216,31 @@ class Task(Preferring, Talking, ABC, Generic[Item]):
         return type(self).item_from is not Task.item_from
 
     def item_from(self, request: Mapping[str, Any]) -> Item:
-        """Return the item that a request of `lab chat` or a server stands for. Raises LabError for a bad request."""
+        """Return the item for a request of `lab chat` or a server. Raises LabError for a malformed request."""
         raise LabError(f"task {self.name}: there is no conversation about its items")
 
     def for_chat(self) -> Task[Item]:
-        """Return the task as a conversation with a person needs it: without what only a corpus knows."""
+        """Return the task for a conversation with a person: without facts that only a corpus has."""
         return self
 
     def candidates(self, item: Item, tokenizer: Any) -> Candidates:
-        """Return given answers (or beginnings of answers) whose probability behind the item's first prompt is measured.
+        """Return the answers (or beginnings of answers) whose probability after the item's first prompt is measured.
 
         A run measures them before it decodes (`log_probs`), for the items that it reports and for the dev items.
         """
         return {}
 
     def calibrate(self, dev: Sequence[Item]) -> None:
-        """Choose by the dev items what depends on the model's probabilities, in `log_probs`: a threshold."""
+        """Choose on the dev items a setting that depends on the probabilities in `log_probs`, for example a
+        threshold."""
 
     def beside_model(self) -> Mapping[str, str]:
-        """Return {file name: text} of what whoever serves an exported model needs beside it: a grammar."""
+        """Return {file name: text} of the files that serving an exported model needs, for example a grammar."""
         return {}
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     def read(self, path: Path) -> Predictions:
-        """Read somebody's prediction file, in our layout or a published one. Raises LabError naming file and record."""
+        """Read a prediction file in our layout or a published one. Raises LabError naming file and record."""
         return read_predictions(path)
 
     @abstractmethod
@@ -247,15 +249,15 @@ class Task(Preferring, Talking, ABC, Generic[Item]):
 
     @abstractmethod
     def baselines(self, items: Sequence[Item], source: Sequence[Item], seed: int) -> list[Row]:
-        """Return the oracle and trivial rows of every table, unscored. Trivial rows learn from `source` alone."""
+        """Return the oracle and trivial rows of every table, unscored. Trivial rows use only `source`."""
 
     @abstractmethod
     def view(self, item: Item, rows: Sequence[Row]) -> ItemView:
-        """Return what the report shows of an item beside the verdicts that `rows` (scored systems) carry."""
+        """Return the report's view of an item, in addition to the verdicts in `rows` (scored systems)."""
 
     def other_scorer(self, name: str) -> Callable[[Predictions], Mapping[str, float]]:
-        """Return another implementation of the scorer, {metric: value} of predictions. Raises LabError if none fits."""
-        raise LabError(f"cross-check: task {self.name} has no scorer but its own")
+        """Return {metric: value} from another implementation of the scorer. Raises LabError if there is none."""
+        raise LabError(f"cross-check: task {self.name} has only its own scorer")
 
     def check_row(self, values: Mapping[str, float]) -> None:
         """Raise LabError for values of a submitted row that contradict one another."""
@@ -263,19 +265,19 @@ class Task(Preferring, Talking, ABC, Generic[Item]):
     def odd(
         self, answers: Predictions, values: Mapping[str, float], gold: Predictions, best: Mapping[str, float]
     ) -> list[str]:
-        """Return what a person should look at in a submitted row: tricks that raise scores, not answers.
+        """Return warnings about a submitted row for a person to check: tricks that raise scores without better answers.
 
         `values` are the row's metrics; `gold` and `best` are the oracle's answers and metrics.
         """
         return []
 
     def words_of(self, answer: Mapping[str, Any]) -> str:
-        """Return the words of an answer: two that differ in case, spacing or marks alone are copies."""
+        """Return the words of an answer: answers that differ only in case, spacing or punctuation are copies."""
         return " ".join(re.findall(r"\w+", answer_text(answer, self.submitted).lower()))
 
 
 def files_below(place: Path) -> dict[str, Path]:
-    """Return {name: path} of a file, or of all files in a folder, hidden ones left out."""
+    """Return {name: path} of a file, or of all files in a folder except hidden ones."""
     if os.path.isfile(place):
         return {place.name: place}
     paths = sorted(place.rglob("*")) if os.path.isdir(place) else []
@@ -284,7 +286,7 @@ def files_below(place: Path) -> dict[str, Path]:
 
 
 def answer_text(answer: Mapping[str, Any], fields: Iterable[str]) -> str:
-    """Return the fields that an answer has as one text.
+    """Return the given fields of an answer as one text.
 
     >>> answer_text({"response": "Yes .", "state": {"hotel": {}}, "seconds": 3}, ("response", "state", "call"))
     'Yes .\\t{"hotel": {}}'

@@ -1,4 +1,4 @@
-"""Function calls: which of the functions on offer answer a request, and with which arguments.
+"""Function calls: choose among the available functions the calls, with arguments, that answer a request.
 
 Items are in the layout of the Berkeley Function-Calling Leaderboard (BFCL) and are judged by its AST match; nothing is
 executed. The corpus is one folder of that layout (all of it is the split `test`), or a folder with such folders called
@@ -41,14 +41,14 @@ SPLITS = ("train", "dev", "test")
 
 @dataclass(frozen=True)
 class CallsConfig(TaskConfig):
-    """By which rules calls are read and judged, and which categories count."""
+    """The rules for reading and judging calls, and the categories."""
 
     # True: text is read and parallel calls are assigned as on the leaderboard. False: positional arguments count, text
-    # is read as in the lab's own skills, texts have to be equal, and the best assignment counts; such numbers are not
-    # the leaderboard's.
+    # is read as in the lab's own skills, texts must be equal, and the best assignment counts; these numbers cannot be
+    # compared with the leaderboard.
     strict_bfcl: bool = True
-    underscore_to_dot: bool = False  # expected names have "_" where the functions on offer have "."
-    categories: tuple[str, ...] | None = None  # null: all that the corpus has
+    underscore_to_dot: bool = False  # expected names have "_" in place of "." in the function names
+    categories: tuple[str, ...] | None = None  # null: all categories of the corpus
 
 
 def bfcl_folder() -> Path:
@@ -77,7 +77,7 @@ class CallsTask(Task[CallItem]):
         return self.load()
 
     def load(self) -> Mapping[str, Sequence[CallItem]]:
-        """Return the items by split; of a benchmark, which is a test set alone, the others are empty."""
+        """Return the items by split; a benchmark has only a test split, the others are empty."""
         found: dict[str, list[CallItem]] = {split: [] for split in SPLITS}
         return found | {split: self._read(folder) for split, folder in self._folders.items()}
 
@@ -87,9 +87,9 @@ class CallsTask(Task[CallItem]):
         return not self.items.get("train")
 
     def check_training(self) -> None:
-        """Raise LabError for a corpus that nothing can be learned from."""
+        """Raise LabError for a corpus without training items."""
         if self.only_tests:
-            why = "is a test set alone: nothing can be learned from it"
+            why = "has only a test split, so training is not possible"
             raise LabError(f"data.corpus={cut(self.data.corpus)} {why}; training.steps=0 scores a model as it is")
 
     @property
@@ -113,7 +113,7 @@ class CallsTask(Task[CallItem]):
         return [item for name in self.config.categories or categories(folder) for item in read_bfcl(folder, name)]
 
     def dropped(self) -> Sequence[str]:
-        """Return what of the questions prompts do not hold, and the files that are no category."""
+        """Return notes on the parts of questions that prompts omit, and on files that are not a category."""
         if type(self).load is not CallsTask.load:  # a task with items of its own
             return ()
         places = {item.key: split for split, items in self.items.items() for item in items}
@@ -123,11 +123,11 @@ class CallsTask(Task[CallItem]):
         return grouped([*lost, *files], places)
 
     def text(self, item: CallItem) -> str:
-        """Return the user's words; the same question about other functions is another one."""
+        """Return the user's words; the same question with other functions is a different item."""
         return " ".join([user_text(item), *(function.name for function in item.functions)])
 
     def without_effect(self) -> Mapping[str, str]:
-        """Nothing is said before the one answer of a question, and no plan is written."""
+        """A question has one answer without history and without plan, so these settings have no effect."""
         alone = "for task calls: an item is one question"
         return {} if self.interactive() else {"decoding.history": alone, "decoding.plan_bias": alone}
 
@@ -148,7 +148,7 @@ class CallsTask(Task[CallItem]):
     def read(self, path: Path) -> Predictions:
         """Read what `read_outputs` does, the leaderboard's own result files among it, or our own JSONL.
 
-        Outputs of others may be of some categories only, but these whole, as on the leaderboard.
+        A foreign output may cover only some categories, but each of them completely, as on the leaderboard.
         """
         rows = None if path.is_dir() else read_rows(path)
         if rows is not None and not _has_ids(rows):
@@ -162,10 +162,10 @@ class CallsTask(Task[CallItem]):
         return {key: [{"response": output}] for key, output in outputs.items()}
 
     def passed_over(self, path: Path) -> Sequence[str]:
-        """Name the files of a folder of outputs that are of other categories than the corpus, or no result files."""
+        """Name the files of an output folder that belong to other categories or are not result files."""
         away = [str(file.relative_to(path)) for file in self._away(path)]
         other = "not called BFCL_vN_CATEGORY_result.json"
-        lost = {"of categories that the corpus does not have": away, other: unread_names(path)}
+        lost = {"of categories that are not in the corpus": away, other: unread_names(path)}
         return [f"files of outputs {why}, not scored: {len(names)}: {', '.join(names[:3])}{', ...' * (len(names) > 3)}"
                 for why, names in lost.items() if names]  # fmt: skip
 
@@ -181,7 +181,7 @@ class CallsTask(Task[CallItem]):
         return of_calls(score_calls(asked, outputs, *rules, settings.resamples, settings.seed), settings)
 
     def baselines(self, items: Sequence[CallItem], source: Sequence[CallItem], seed: int) -> list[Row]:
-        """Return the expected calls, no call at all, and the calls that `source` expects most often, where it does."""
+        """Return the expected calls, no call at all, and the most frequent calls of `source`, if it has any."""
         usual = Counter(text for text in map(gold_text, source) if text != NO_CALL).most_common(1)
         texts = {"no call": NO_CALL, **({"most frequent call": usual[0][0]} if usual else {})}
         gold = Row("gold calls", "oracle", {item.key: [{"response": gold_text(item)}] for item in items})
@@ -207,5 +207,5 @@ def _output(item: CallItem, answers: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def _has_ids(rows: Sequence[Any]) -> bool:
-    """Return whether rows are somebody's outputs rather than our own predictions."""
+    """Return whether rows are foreign outputs, not our own predictions."""
     return any(not isinstance(row, dict) or "dialogue" not in row for row in rows)

@@ -1,4 +1,4 @@
-"""Outputs of function-calling models as people keep them: {id: output}, rows, the leaderboard's result files."""
+"""Read outputs of function-calling models: {id: output}, rows, or the leaderboard's result files."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from lab_lib.errors import LabError, shown
 from lab_lib.files import listed, parse_jsonl, read_json, read_text
 from lab_lib.strict_json import JsonError, parse_json
 
-RESULTS = "**/BFCL_v*_result.json"  # in a model's folder; newer releases of the leaderboard have folders in it
+RESULTS = "**/BFCL_v*_result.json"  # in a model's folder; newer releases of the leaderboard have subfolders
 
 
 def read_outputs(path: Path, away: Collection[Path] = ()) -> dict[str, Any]:
     """Return {item id: model output} of a JSON object, of rows {"id", "result"}, or of a folder of result files.
 
-    Rows are one a line or in a list, and the file may be called .json, as the leaderboard's are. In a folder the files
-    `away` are passed over. Raises LabError naming file and row for another form, and for an id that is there twice: of
-    two files with it, both are named.
+    A file has one row per line or one list of rows; its name may end in .json, as on the leaderboard. In a folder the
+    files `away` are ignored. Raises LabError naming file and row for another form, and for an id that occurs twice; if
+    it occurs in two files, both are named.
     """
     if not path.is_dir():
         return _of_file(path)
@@ -36,7 +36,7 @@ def read_outputs(path: Path, away: Collection[Path] = ()) -> dict[str, Any]:
 
 
 def other_categories(path: Path, categories: Collection[str], keys: Collection[str]) -> list[Path]:
-    """Return the result files of a folder that are of no category and no item of a corpus; of a single file, none."""
+    """Return the result files of a folder whose category and items are not in a corpus; none for a single file."""
     files = listed(path, RESULTS) if path.is_dir() else []
     names = {file: file.stem.split("_", 2)[2].removesuffix("_result") for file in files}
     strange = [file for file, name in names.items() if name not in categories]
@@ -48,7 +48,7 @@ def _ids(file: Path) -> list[Any]:
 
 
 def unread_names(path: Path) -> list[str]:
-    """Return the names of JSON files of a folder that are no result file by their names; of a single file, none."""
+    """Return the names of a folder's JSON files that are not named like result files; none for a single file."""
     found = [file for file in listed(path, "**/*.json*") if file.is_file()] if path.is_dir() else []
     results = set(listed(path, RESULTS)) if path.is_dir() else set()
     return [str(file.relative_to(path)) for file in found if file not in results]
@@ -62,7 +62,7 @@ def _of_file(path: Path) -> dict[str, Any]:
     if isinstance(value, list):
         return _of_rows(value, path)
     if not isinstance(value, Mapping):
-        raise LabError(f"{path}: expected {{item id: model output}}, or rows with id and result, one a line")
+        raise LabError(f"{path}: expected {{item id: model output}}, or rows with id and result, one per line")
     return dict(value)
 
 
@@ -86,6 +86,6 @@ def _of_rows(rows: Sequence[Any], path: Path) -> dict[str, Any]:
         if not isinstance(row, dict) or not isinstance(row.get("id"), str) or "result" not in row:
             raise LabError(f"{path}: row {number}: expected an object with id and result, found {shown(row)}")
         if row["id"] in outputs:
-            raise LabError(f"{path}: row {number}: {row['id']} is there twice")
+            raise LabError(f"{path}: row {number}: {row['id']} occurs twice")
         outputs[row["id"]] = row["result"]
     return outputs

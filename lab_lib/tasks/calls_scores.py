@@ -26,7 +26,7 @@ MEANS = {"non_live_ast": NON_LIVE, "live_ast": LIVE}  # of the leaderboard, wher
 def metrics_of(categories: Sequence[str]) -> tuple[Metric, ...]:
     """Return the main metrics, then the accuracy of each category and mean.
 
-    The best assignment has a metric of its own for parallel calls and means: elsewhere there is one call to assign.
+    The best assignment is a separate metric for parallel calls and means; other categories have only one call.
     """
     names = [*categories, *(mean for mean, parts in MEANS.items() if set(parts) <= set(categories))]
     best = [name for name in names if name in MEANS or kind_of(name) == "parallel"]
@@ -83,7 +83,7 @@ def of_calls(found: CallScores, settings: EvaluateConfig) -> Scores:
 
 
 def counts_of(found: CallScores) -> np.ndarray:
-    """Return one row an item: the scorer's counts, and the same with what is right by the best assignment."""
+    """Return one row per item: the scorer's counts, and the same counts by the best assignment."""
     exact = np.array([verdict.correct_exact for verdict in found.per_item.values()])
     best = found.counts.copy()
     best[:, 1::2] = found.counts[:, ::2] * exact[:, None]
@@ -91,7 +91,7 @@ def counts_of(found: CallScores) -> np.ndarray:
 
 
 def errors_of(found: CallScores) -> dict[str, dict[str, Any]]:
-    """Return what the scorer says about each wrong item."""
+    """Return the scorer's message about each wrong item."""
     wrong = {key: verdict for key, verdict in found.per_item.items() if verdict.error_type}
     return {
         key: {"error_type": one.error_type, "message": one.message, "parse_reason": one.parse_reason}

@@ -1,4 +1,4 @@
-"""How a question of function calling is written: the functions on offer, the messages, the expected calls."""
+"""The text of a function-calling question: the available functions, the messages, the expected calls."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lab_lib.calls.call import Call, render_calls
 from lab_lib.calls.schema import Function
 from lab_lib.prompts.messages import Message, clean
 
-LEFT_OUT = ""  # among the accepted values of an argument: it may be left out
+LEFT_OUT = ""  # an accepted value meaning that the argument may be omitted
 
 
 def question_messages(item: CallItem, instruction: str | None) -> list[Message]:
-    """Return what stands before the answer: one system message with the functions on offer, then the user's words."""
+    """Return the messages before the answer: one system message with the functions, then the user's words."""
     given = [message["content"] for message in item.messages if message["role"] == "system"]
     system = " ".join(filter(None, [instruction, *given, offer(item.functions)]))
     users = [message["content"] for message in item.messages if message["role"] == "user"]
@@ -23,7 +23,7 @@ def question_messages(item: CallItem, instruction: str | None) -> list[Message]:
 
 
 def offer(functions: Sequence[Function]) -> str:
-    """Return functions as JSON, a common form in prompts: everything that their descriptions say."""
+    """Return functions as JSON, a common form in prompts, with their complete descriptions."""
     described = [
         {
             "name": function.name,
@@ -42,9 +42,9 @@ def user_text(item: CallItem) -> str:
 
 
 def gold_text(item: CallItem) -> str:
-    """Return the expected calls as the text to learn: `[]` where no call is right.
+    """Return the expected calls as the text to learn; `[]` if no call is expected.
 
-    Where any call is right (relevance), it is a call of the first function without arguments.
+    If any call is accepted (relevance), it is a call of the first function without arguments.
     """
     if "relevance" in item.category and "irrelevance" not in item.category:
         return render_calls([Call(item.functions[0].name, {})])
@@ -52,9 +52,9 @@ def gold_text(item: CallItem) -> str:
 
 
 def gold_calls(item: CallItem) -> list[Call]:
-    """Return the expected calls, each argument with the first value that is accepted.
+    """Return the expected calls, each argument with its first accepted value.
 
-    An argument that no function describes, or that is only ever left out, is left out.
+    An argument that no function describes, or that is always omitted, is omitted.
     """
     functions = {function.name: function for function in item.functions}
     return [_call(expected, functions[expected.name]) for expected in item.answers]

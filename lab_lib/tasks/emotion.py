@@ -1,7 +1,7 @@
-"""Replies with a requested emotion: one item is a conversation, asked seven times for its next reply, once an emotion.
+"""Replies with a requested emotion: one item is a conversation with seven next replies, one per emotion.
 
-The reply to the emotion that the corpus has there is scored as well: that is the older way of testing, in which "always
-neutral" and "copy the user" come far. Judges say which emotion a reply has, see evaluation/judges.
+The reply with the corpus's own emotion is scored separately: this is the older test, in which "always neutral" and
+"copy the user" score high. Judges classify the emotion of a reply, see evaluation/judges.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from lab_lib.tasks.emotion_scores import METRICS, Measures, score_replies
 from lab_lib.tasks.emotion_text import NONE, WORDS, Template, history, keep_template, layout, messages
 from lab_lib.training.preferences import Preference
 
-# How a model is asked that was never trained on tags: {variant: template}.
+# Prompts for a model that was not trained on tags: {variant: template}.
 UNTAGGED: dict[str, Template] = {"told-in-words": WORDS, "not-told": NONE}
 CLEAN = "clean"  # the test split without what stands in train, see corpora/dailydialog/leaks.py
 
@@ -58,7 +58,7 @@ class EmotionConfig(TaskConfig):
     # minilm, or a folder or hub name of a sentence-transformers model, for relevance; null: it is not measured.
     embedder: str | None = MINILM
     # A model that did not write the replies, by bundled name, folder or hub name: fluency is its perplexity of them.
-    # null: it is not measured. Slow with a real model: one pass a reply.
+    # null: it is not measured. Slow with a real model: one pass per reply.
     fluency: str | None = None
     # With training.objective=dpo: the file that `lab pairs RUN` wrote.
     pairs: str | None = None

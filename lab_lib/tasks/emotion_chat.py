@@ -1,6 +1,6 @@
-"""A conversation with a model that replies with a chosen emotion: the user's emotion is what a judge finds.
+"""A conversation with a model that replies with a chosen emotion; a judge classifies the user's emotion.
 
-The templates write the user's emotion too, and nobody tags what they say; so the first judge does.
+The templates contain the user's emotion too. A person does not tag their messages, so the first judge does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lab_lib.tasks.talking import Fact
 
 
 class Conversing:
-    """The part of the task emotion that holds a conversation: one reply a turn, with the emotion chosen at the time."""
+    """The conversational part of the task emotion: one reply per turn, with the emotion chosen at that time."""
 
     choices: ClassVar[tuple[str, ...]] = EMOTIONS
     chosen: str = EMOTIONS[0]
@@ -44,7 +44,7 @@ class Conversing:
         self.chosen = choice
 
     def item_from(self, request: Mapping[str, Any]) -> Talk:
-        """Return the conversation so far with a reply to come, all with their emotions."""
+        """Return the conversation so far, with a pending reply and with all emotions."""
         said = list[Utterance]()
         for place, message in enumerate(request["messages"]):
             text = message["content"]
@@ -65,13 +65,13 @@ class Conversing:
         return converse(said, item.key, tokenizer, self.prompt, room, layout=layout(tokenizer, self.prompt, where))
 
     def chat_facts(self, item: Talk, reply: str) -> Sequence[Fact]:
-        """Return what was heard and asked for, and what the judges find in the reply."""
+        """Return the user's emotion, the requested emotion, and the judges' verdicts on the reply."""
         heard, asked = history(item)[-1].emotion, item.turns[-1][1].emotion
         verdicts = [_verdict(one, item, reply, asked) for one in self.judges]
         return [Fact("you", heard), Fact("asked for", asked), *verdicts]
 
     def answered(self, item: Talk) -> None:
-        """Keep what the replies were asked for."""
+        """Store the requested emotions of the replies."""
         self.given = [reply.emotion for _, reply in item.turns]
 
 

@@ -1,4 +1,4 @@
-"""How likely a language model that did not write them finds replies, behind their histories."""
+"""The log probability of replies, given their histories, under a language model that did not write them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lab_lib.models.config import ModelConfig
 from lab_lib.tasks.emotion_measures import Replies
 from lab_lib.tasks.emotion_text import history
 
-LONGEST = 512  # tokens that are read of a history with its reply
+LONGEST = 512  # maximum tokens of a history with its reply
 
 
 class Fluency:
-    """A model that judges; it is loaded when it is first asked, and what it has judged once it keeps."""
+    """The judging model; it is loaded on first use, and its results are cached."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""What is measured of replies one by one: the emotion that a judge finds, relevance, and what kind of text they are."""
+"""Measures of single replies: the emotion that a judge finds, relevance, and properties of the text."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ from lab_lib.evaluation.judges.store import Found
 from lab_lib.evaluation.scores import Predictions
 from lab_lib.tasks.emotion_text import history
 
-UNASKED = (
-    "unasked"  # in an answer that is there for its place alone: the gold reply, where another emotion is asked for
-)
-OTHERS = 9  # histories among which a reply's own has to be the nearest
+UNASKED = "unasked"  # marks a placeholder answer: the gold reply where another emotion is requested
+OTHERS = 9  # number of histories among which a reply's own must be the nearest
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The file of preference pairs: a row a pair, as `lab pairs` writes it."""
+"""The file of preference pairs, as written by `lab pairs`: one row per pair."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab_lib.texts import is_blank
 
 @dataclass(frozen=True)
 class Pair:
-    """The reply to prefer and the one to avoid, for one history and one emotion that was asked for."""
+    """The chosen and the rejected reply for one history and one requested emotion."""
 
     emotion: str
     chosen: str

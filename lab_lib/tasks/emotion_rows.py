@@ -1,4 +1,4 @@
-"""The rows that every table of the task emotion begins with: what the corpus says, and systems without a model."""
+"""The first rows of every table of the task emotion: the corpus's replies, and systems without a model."""
 
 from __future__ import annotations
 

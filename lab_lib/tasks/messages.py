@@ -1,4 +1,4 @@
-"""Conversations of one's own: what an assistant says next, learned from a JSONL file, a folder or a data set."""
+"""Your own conversations: the assistant's next answer, learned from a JSONL file, a folder or a data set."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from lab_lib.tasks.messages_scores import METRICS, SURPRISE, due_answers, score_
 
 @dataclass(frozen=True)
 class MessagesConfig(TaskConfig):
-    """What of a conversation is learned and scored."""
+    """Which answers of a conversation are learned and scored."""
 
-    # all: every answer of the assistant. last: the last one alone; those before it are read. An answer with weight 0
-    # (OpenAI's layout) is never learned.
+    # all: every answer of the assistant. last: only the last answer; the earlier ones are context. An answer with
+    # weight 0 (OpenAI's layout) is never learned.
     learn: Literal["all", "last"] = "all"
-    # The two keys of a layout of one's own, [asked, answered]; null: the layout is recognised.
+    # The two keys of a custom layout, [question, answer]; null: the layout is recognised.
     keys: tuple[str, ...] | None = None
     stemmer: bool = False  # ROUGE with Porter stemming; figures with and without it cannot be compared
 
     def __post_init__(self) -> None:
         """Refuse anything but two keys."""
         if self.keys is not None and len(set(self.keys)) != 2:
-            raise LabError(f"task.keys={list(self.keys)}: expected two keys, for what is asked and what is answered")
+            raise LabError(f"task.keys={list(self.keys)}: expected two keys, for the question and the answer")
 
 
 class MessagesTask(Task[Chat]):
-    """One item is a conversation; its answers are those of the assistant that are learned."""
+    """One item is a conversation; its answers are the assistant's turns that are learned."""
 
     name = "messages"
     Config = MessagesConfig
@@ -65,7 +65,7 @@ class MessagesTask(Task[Chat]):
         return self.chats.splits
 
     def dropped(self) -> Sequence[str]:
-        """Return the layout that was recognised, the sizes of the splits, and what was left out, by reason."""
+        """Return the recognised layout, the sizes of the splits, and the number of omitted records by reason."""
         return self.chats.lines()
 
     def files(self) -> Mapping[str, Path]:
@@ -84,18 +84,18 @@ class MessagesTask(Task[Chat]):
             said.insert(0, Said("system", self.prompt.instruction))
         turn, found, due = 0, list[Message](), due_answers(item, self.config.learn)
         for one in said:
-            name = "context" if one.role == "system" and found else ""  # one in the middle is no instruction for all
+            name = "context" if one.role == "system" and found else ""  # a later system message does not apply to all
             learned = one.role != "assistant" or turn in due
             found.append(Message("tool" if name else one.role, one.text, turn, name, learned=learned))
             turn += one.role == "assistant"
         return found
 
     def examples(self, item: Chat, tokenizer: Any) -> list[Example]:
-        """Return the training examples, in which the answers that are due are supervised."""
+        """Return the training examples, in which the learned answers are supervised."""
         return training_examples(self.messages(item), item.key, tokenizer, self.prompt)
 
     def converse(self, item: Chat, tokenizer: Any, variant: str = "") -> Conversation:
-        """Yield a prompt for every answer that is learned; what is said before it is as it was in the data."""
+        """Yield a prompt for every learned answer, with the history of the data."""
         due = due_answers(item, self.config.learn)
         talk = converse(self.messages(item), item.key, tokenizer, self.prompt, self.decoding.max_new_tokens)
         ids: Sequence[int] | None = None
@@ -105,7 +105,7 @@ class MessagesTask(Task[Chat]):
                 if prompt.turn not in due:
                     ids = None
                     continue
-                number = due.index(prompt.turn)  # predictions count the answers that are due
+                number = due.index(prompt.turn)  # predictions are numbered by learned answers
                 known = {SURPRISE: list(self.surprise[item.key])} if item.key in self.surprise and not number else {}
                 ids = yield replace(prompt, turn=number, facts=known)
         except StopIteration:
@@ -116,12 +116,12 @@ class MessagesTask(Task[Chat]):
         return self.decoding.history == "own"
 
     def for_chat(self) -> MessagesTask:
-        """Return the task with every answer due, the model's own: with `learn: last` no others would be asked for."""
+        """Return the task with the model's answer at every turn; `learn: last` would ask only for the last one."""
         config = replace(self.config, learn="all")
         return MessagesTask(config, self.data, self.prompt, replace(self.decoding, history="own"))
 
     def item_from(self, request: Mapping[str, Any]) -> Chat:
-        """Return the conversation so far, with an answer to come."""
+        """Return the conversation so far, with a pending answer."""
         said = [Said(message["role"], message["content"]) for message in request["messages"]]
         return Chat("chat", (*said, Said("assistant", "")))
 
@@ -131,7 +131,7 @@ class MessagesTask(Task[Chat]):
         return score_answers(items, predictions, settings, self.config.learn, self.config.stemmer)
 
     def baselines(self, items: Sequence[Chat], source: Sequence[Chat], seed: int) -> list[Row]:
-        """Return the references, the commonest answer, and the answer to the nearest question of `source`."""
+        """Return the references, the most frequent answer, and the answer to the nearest question of `source`."""
         pairs = [pair for chat in source for pair in self.pairs(chat)]
         usual = Counter(answer for _, answer in pairs).most_common(1)[0][0]
         nearest = Nearest([asked for asked, _ in pairs])
@@ -146,7 +146,7 @@ class MessagesTask(Task[Chat]):
         ]
 
     def pairs(self, item: Chat) -> list[tuple[str, str]]:
-        """Return (what was said last before it, answer) of every answer that is learned."""
+        """Return (preceding message, answer) for every learned answer."""
         due, found, asked, turn = due_answers(item, self.config.learn), [], "", 0
         for one in item.messages:
             if one.role != "assistant":
@@ -158,11 +158,11 @@ class MessagesTask(Task[Chat]):
         return found
 
     def words_of(self, answer: Mapping[str, Any]) -> str:
-        """Return the words of an answer, without the figures beside it."""
+        """Return the words of an answer, without the numbers stored with it."""
         return super().words_of({"response": answer["response"]})
 
     def view(self, item: Chat, rows: Sequence[Row]) -> ItemView:
-        """Return what was asked, the reference and every system's answer, turn by turn."""
+        """Return the question, the reference and every system's answer, turn by turn."""
         systems = [row for row in rows if row.kind not in ("oracle", "trivial") and item.key in row.predictions]
         turns = tuple(
             TurnView(asked, answer, {row.name: row.predictions[item.key][place]["response"] for row in systems})

@@ -1,4 +1,4 @@
-"""How answers in conversations of one's own are scored: against the reference, and how surprising that is."""
+"""Scores of answers in your own conversations: likeness to the reference, and the reference's perplexity."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Predictions, Scores, Verdict
 from lab_lib.evaluation.text import main_scores, score_text
 
-# In the prediction of an item's first answer: minus the log probability of the reference answers, and their tokens.
+# Stored with an item's first answer: minus the log probability of the reference answers, and their number of tokens.
 SURPRISE = "reference_surprise"
 WORDING = "wording"
 METRICS = (
@@ -36,7 +36,7 @@ SHOWN = [metric.key for metric in METRICS]
 
 
 def due_answers(item: Chat, learn: str) -> list[int]:
-    """Return which answers of a conversation are learned and scored, counted from 0."""
+    """Return the indices, from 0, of the answers of a conversation that are learned and scored."""
     learned = [place for place, answer in enumerate(item.answers) if answer.learned]
     return learned if learn == "all" else learned[-1:]
 
@@ -44,9 +44,9 @@ def due_answers(item: Chat, learn: str) -> list[int]:
 def score_answers(
     items: Sequence[Chat], predictions: Predictions, settings: EvaluateConfig, learn: str, stemmer: bool
 ) -> Scores:
-    """Score the answers of some items against their references, as texts; perplexity where a run has measured it.
+    """Score the answers of some items against their references; perplexity too if a run has measured it.
 
-    Raises LabError for an item with fewer or more answers than are due.
+    Raises LabError for an item with a wrong number of answers.
     """
     asked = [item for item in items if item.key in predictions]
     replies, references, groups = list[str](), list[str](), list[str]()

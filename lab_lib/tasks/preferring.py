@@ -1,4 +1,4 @@
-"""What a task says about preferences: which of two answers is the better one, and the pairs to learn from."""
+"""Preferences of a task: which of two answers is better, and the pairs for training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Preferring:
-    """The part of a task that training.objective=dpo and `lab pairs` ask; by default there are no preferences."""
+    """The part of a task that training.objective=dpo and `lab pairs` use; by default there are no preferences."""
 
     name: ClassVar[str]
 
@@ -21,22 +21,23 @@ class Preferring:
         return []
 
     def rewards(self, item: Any, answers: Sequence[Mapping[str, Any]]) -> list[float]:
-        """Return how good answers to prompts of an item are; each has its `response` and the facts of its prompt."""
-        raise LabError(f"task {self.name}: nothing says which of two answers is the better one")
+        """Return the rewards of answers to prompts of an item; each answer has its `response` and the facts of its
+        prompt."""
+        raise LabError(f"task {self.name}: no reward is defined for single answers")
 
     def reward(self, item: Any, answers: Sequence[Mapping[str, Any]]) -> float:
-        """Return how good all answers of an item are together, where single ones have no reward."""
-        raise LabError(f"task {self.name}: nothing says how good the answers of an item are")
+        """Return the joint reward of all answers of an item, for tasks in which single answers have no reward."""
+        raise LabError(f"task {self.name}: no reward is defined for the answers of an item")
 
     def check_preferences(self) -> None:
-        """Raise LabError for pairs that there are not. Called before any weight is loaded."""
+        """Raise LabError for missing pairs. Called before any weight is loaded."""
 
     @property
     def rewards_whole(self) -> bool:
-        """Whether only all answers of an item together have a reward."""
+        """Whether the reward exists only for all answers of an item together."""
         return type(self).reward is not Preferring.reward
 
     @property
     def prefers(self) -> bool:
-        """Whether `preferences` gives anything."""
+        """Whether the task overrides `preferences`."""
         return type(self).preferences is not Preferring.preferences

@@ -35,15 +35,15 @@ METRICS = (
 
 @dataclass(frozen=True)
 class QuestionsConfig(TaskConfig):
-    """Where questions and answers stand in a record, and how the records are split."""
+    """The keys of question and answer in a record, and the sizes of the splits."""
 
-    keys: tuple[str, ...] = ("question", "answer")  # of the question and of the answer
-    train_size: float = 0.7  # share of the records that is trained on
-    validation_size: float = 1 / 3  # share of the others that chooses the checkpoint; the rest is held out
+    keys: tuple[str, ...] = ("question", "answer")  # keys of the question and of the answer
+    train_size: float = 0.7  # share of the records for training
+    validation_size: float = 1 / 3  # share of the remaining records for choosing the checkpoint; the rest is held out
     stemmer: bool = True  # ROUGE with Porter stemming; figures with and without it cannot be compared
 
     def __post_init__(self) -> None:
-        """Refuse anything but two keys, and shares that leave a set empty."""
+        """Refuse other than two keys, and shares that leave a set empty."""
         if len(self.keys) != 2 or len(set(self.keys)) != 2:
             raise LabError(f"task.keys={list(self.keys)}: expected two keys, for the question and for the answer")
         for name in ("train_size", "validation_size"):
@@ -53,7 +53,7 @@ class QuestionsConfig(TaskConfig):
 
 @dataclass(frozen=True)
 class Asked(Question):
-    """A question of a conversation; `earlier` are those before it, each of which was answered alone."""
+    """A question of a conversation; `earlier` are the previous questions, each answered separately."""
 
     earlier: tuple[str, ...] = ()
 
@@ -99,18 +99,18 @@ class QuestionsTask(Task[Question]):
         return training_examples(self.messages(item), item.key, tokenizer, self.prompt)
 
     def converse(self, item: Question, tokenizer: Any, variant: str = "") -> Conversation:
-        """Yield the prompt for the answer; in a conversation one for each question, as if it were the only one."""
+        """Yield the prompt for the answer; in a conversation one prompt per question, without the other questions."""
         for turn, text in enumerate((*(item.earlier if isinstance(item, Asked) else ()), item.question)):
             said = self.messages(replace(item, question=text), turn)
             yield from converse(said, item.key, tokenizer, self.prompt, self.decoding.max_new_tokens)
 
     def item_from(self, request: Mapping[str, Any]) -> Question:
-        """Return the question that was said last, with those before it."""
+        """Return the last question, with the earlier ones."""
         *earlier, asked = [one["content"] for one in request["messages"] if one["role"] == "user"]
         return Asked("chat", asked, "?", tuple(earlier))
 
     def chat_notes(self) -> Sequence[str]:
-        """Return that each question stands alone."""
+        """Return the note that each question is answered alone."""
         return ("each question is answered alone: the model does not see what was said before it",)
 
     # ---- judgement ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Replies in dialogues of the MultiWOZ kind: what the system says next, with the state given or as it predicts it."""
+"""Replies in dialogues like MultiWOZ: the system's next reply, with the gold belief state or a predicted one."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ from lab_lib.tasks.response_tables import (
 from lab_lib.tasks.response_tricks import odd_replies
 from lab_lib.tasks.response_view import view_dialogue
 
-GOLD_STATE = "gold-state"  # the variant of a run that predicts states: decoded with the gold ones
-END = "end"  # in decoding.plan_bias, what ends a plan
+GOLD_STATE = "gold-state"  # a variant of runs that predict states: decoding with the gold states
+END = "end"  # in decoding.plan_bias, the word that ends a plan
 
 
 class ResponseTask(Preferred, Task[Dialogue]):
@@ -66,7 +66,7 @@ class ResponseTask(Preferred, Task[Dialogue]):
     published = MULTIWOZ
 
     def __init__(self, *settings: Any) -> None:
-        """Keep the settings. Raises LabError for those of one section that another one would ignore."""
+        """Store the settings. Raises LabError for settings that another setting would make ineffective."""
         super().__init__(*settings)
         check_dialogue(self.config, self.prompt)
         if self.config.plan and self.decoding.history != "own":
@@ -102,7 +102,7 @@ class ResponseTask(Preferred, Task[Dialogue]):
         return self.corpus.splits
 
     def dropped(self) -> Sequence[str]:
-        """Return what the corpus lacks, and how many spans miss their value."""
+        """Return the missing parts of the corpus, and the number of spans without their value."""
         return self._dropped
 
     @cached_property
@@ -122,14 +122,14 @@ class ResponseTask(Preferred, Task[Dialogue]):
         return idle_settings(self.tables)
 
     def check_packages(self) -> None:
-        """Raise LabError when a package is missing, or there can be no such embedding model."""
+        """Raise LabError if a package is missing or the name of the embedding model is invalid."""
         if self.config.embedding_model:
             require_embedder(self.config.embedding_model)
         if self.config.calls == "constrained":
             require_llguidance("task.calls=constrained")
 
     def check(self) -> None:
-        """Raise LabError for plans without annotated acts, and for a word of `plan_bias` that no plan has."""
+        """Raise LabError for plans without annotated acts, and for a word of `plan_bias` that occurs in no plan."""
         if not self.config.plan:
             return
         known = self._plan_words()
@@ -142,9 +142,9 @@ class ResponseTask(Preferred, Task[Dialogue]):
                     raise LabError(f"decoding.plan_bias: '{word}' is in no plan of {self.data.corpus}{hint}")
 
     def check_training(self) -> None:
-        """Raise LabError for examples in the prompts: a dialogue could be its own."""
+        """Raise LabError for examples in prompts during training: a dialogue could be its own example."""
         if self.config.examples:
-            raise LabError("task.examples is for a model that is not trained: set training.steps=0")
+            raise LabError("task.examples is for models that are not trained: set training.steps=0")
 
     def _plan_words(self) -> set[str]:
         """Return the words of all plans of the corpus: kinds of acts, services and slots."""
@@ -165,7 +165,7 @@ class ResponseTask(Preferred, Task[Dialogue]):
         return converse_end_to_end(item, tokenizer, *settings, room, own, gold, self._constraint(tokenizer))
 
     def _constraint(self, tokenizer: Any) -> Constraint | None:
-        """Return what the calls of one conversation are limited by; None where they are free."""
+        """Return the constraint on the calls of a conversation; None if there is none."""
         if self.config.calls == "free":
             return None
         key = id(tokenizer), tokenizer.eos_token_id
@@ -184,7 +184,7 @@ class ResponseTask(Preferred, Task[Dialogue]):
         return self.config.examples > 0
 
     def prepare(self, splits: Splits[Dialogue], path: Path, log: Log) -> None:
-        """Draw the dialogues that every prompt shows. Raises LabError when there are not as many."""
+        """Draw the example dialogues of every prompt. Raises LabError if there are too few."""
         draw_examples(splits.train, self.config.examples, self.data.seed, path, log)
 
     @cached_property
@@ -212,7 +212,7 @@ class ResponseTask(Preferred, Task[Dialogue]):
         return ResponseTask(config, self.data, self.prompt, replace(self.decoding, history="own"))
 
     def chat_notes(self) -> Sequence[str]:
-        """What to ask for where the model tracks the state itself; else that it has none, and placeholders stay."""
+        """Return what the user can ask for if the model tracks the state; else the note that it has no state."""
         return chat_notes(self.config, self.corpus if self.config.predict_state else None)
 
     # ---- judgement ---------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ class ResponseTask(Preferred, Task[Dialogue]):
         return predictions
 
     def score(self, items: Sequence[Dialogue], predictions: Predictions, settings: EvaluateConfig) -> Scores:
-        """Score what the answers have, for the tables that `task.metrics` asks for."""
+        """Score the answers for the tables in `task.metrics`."""
         return reduce(both, self._tables(items, predictions, settings))
 
     def _tables(
@@ -264,7 +264,7 @@ class ResponseTask(Preferred, Task[Dialogue]):
         return self._scorers[split]
 
     def baselines(self, items: Sequence[Dialogue], source: Sequence[Dialogue], seed: int) -> list[Row]:
-        """Return gold, random and most frequent replies; where states are predicted, gold calls and no calls too."""
+        """Return gold, random and most frequent replies; if states are predicted, also gold calls and no calls."""
         rows = []
         if self.tables != {"states"}:
             rows.append(Row("gold replies", "oracle", gold_replies(items)))
@@ -282,11 +282,11 @@ class ResponseTask(Preferred, Task[Dialogue]):
     def odd(
         self, answers: Predictions, values: Mapping[str, float], gold: Predictions, best: Mapping[str, float]
     ) -> list[str]:
-        """Return what speaks for replies that are stuffed with placeholders."""
+        """Return signs of replies that are stuffed with placeholders."""
         return odd_replies(answers, values, gold, best)
 
     def words_of(self, answer: Mapping[str, Any]) -> str:
-        """Return the words as the scorer reads them: [hotel_name] and [value_name] are the same word."""
+        """Return the words as the scorer reads them; [hotel_name] and [value_name] are the same word."""
         return " ".join(re.findall(r"\w+", normalise_reply(answer["response"])[0].lower()))
 
     def view(self, item: Dialogue, rows: Sequence[Row]) -> ItemView:

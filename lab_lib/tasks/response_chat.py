@@ -1,4 +1,4 @@
-"""A conversation with a person about a corpus: its dialogue so far, and what to know before the first answer."""
+"""A conversation with a person about a corpus: the dialogue so far, and notes before the first answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def dialogue_from(request: Mapping[str, Any]) -> Dialogue:
     """
     turns = [_turn(message, number) for number, message in enumerate(request.get("messages", ()))]
     if not turns or turns[-1].speaker != "user":
-        raise LabError("messages: the last one has to be the user's")
+        raise LabError("messages: the last message must be the user's")
     return Dialogue("chat", (*turns, Turn("system", "")))
 
 
@@ -32,7 +32,7 @@ def _turn(message: Any, number: int) -> Turn:
 
 
 def chat_notes(config: ResponseConfig, corpus: Corpus | None) -> tuple[str, ...]:
-    """Return what to ask for of a model that tracks the state itself, with its `corpus`; else what it misses."""
+    """Return what a person can ask for if the model tracks the state (with its `corpus`); else its limits."""
     if corpus is None:
         return _missing(config)
     services = ", ".join(service["service_name"] for service in corpus.schema)
@@ -40,8 +40,8 @@ def chat_notes(config: ResponseConfig, corpus: Corpus | None) -> tuple[str, ...]
 
 
 def _missing(config: ResponseConfig) -> tuple[str, ...]:
-    """Say what a model that does not track the belief state itself misses in a conversation with a person."""
-    left_out = ("note: the examples of its prompts are left out here",) if config.examples else ()
+    """Return the limits, in a conversation with a person, of a model that does not track the belief state."""
+    left_out = ("note: its prompts contain no examples here",) if config.examples else ()
     lacks = (
         "it was trained with the corpus's belief state (task.state) and sees an empty one here"
         if config.state

@@ -1,4 +1,4 @@
-"""The section `task` of a run that replies, which of its settings have no effect, and the files that it reads."""
+"""The section `task` of the task response: its settings, which of them have no effect, and the files it reads."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from lab_lib.tasks.base import files_below
 
 @dataclass(frozen=True)
 class ResponseConfig(DialogueConfig, TaskConfig):
-    """What the prompts of a dialogue hold, and by which rules its replies are scored."""
+    """The contents of a dialogue's prompts, and the rules for scoring its replies."""
 
-    # Training dialogues that stand before every prompt as examples, drawn with data.seed: for a model that is not
-    # trained (training.steps=0). Each costs its tokens, once a batch: all prompts share what they begin with.
+    # Number of training dialogues in every prompt as examples, drawn with data.seed: for a model that is not trained
+    # (training.steps=0). Their tokens are read once per batch, because all prompts share this beginning.
     examples: int = 0
-    # With predict_state. constrained: the model writes only functions and arguments that the schema of the corpus has,
-    # and of a slot whose values it lists one of these (extra `constrained`). It helps a model that knows the form
-    # badly, and cannot mend a wrong value.
+    # With predict_state. constrained: the model can write only functions and arguments of the corpus's schema, and only
+    # the listed values of a slot that lists them (extra `constrained`). It helps a model that makes errors of form; it
+    # cannot correct a wrong value.
     calls: Literal["free", "constrained"] = "free"
-    # 2022: the scorer that every published row used; 2023: with the later rule for hotel names.
+    # 2022: the scorer of all published rows; 2023: with the later rule for hotel names.
     rules: Literal["2022", "2023"] = "2022"
-    # Where the domain of a turn comes from. given: the predictions' active_domains if every turn has them, otherwise
-    # as estimated; estimated: from changes of the state; slot_names: from placeholders like [hotel_name].
+    # The source of a turn's domain. given: the predictions' active_domains if every turn has them, otherwise as with
+    # estimated; estimated: from changes of the state; slot_names: from placeholders like [hotel_name].
     active: Literal["given", "estimated", "slot_names"] = "given"
-    # Which tables there are. mwz: the MultiWOZ scorer's. states: predicted belief states and calls (by itself with
-    # predict_state). text: BLEU, chrF and ROUGE of the replies as they are. embedding: relevance to the user's words.
+    # The tables. mwz: the MultiWOZ scorer's. states: predicted belief states and calls (automatic with predict_state).
+    # text: BLEU, chrF and ROUGE of the unmodified replies. embedding: relevance to the user's words.
     metrics: tuple[Literal["mwz", "states", "text", "embedding"], ...] = ("mwz",)
-    stemmer: bool = False  # ROUGE with Porter stemming; figures with and without it cannot be compared
+    stemmer: bool = False  # ROUGE with Porter stemming; values with and without it cannot be compared
     embedding_model: str | None = None  # for metric embedding: folder or hub name of a sentence-transformers model
     pairs: str | None = None  # with training.objective=dpo: the file that `lab pairs RUN` wrote
 
     def __post_init__(self) -> None:
-        """Refuse settings that contradict each other, and tables that nothing is in."""
+        """Refuse contradictory settings and empty tables."""
         super().__post_init__()
         if not self.metrics:
             raise LabError("task.metrics: none given; valid: mwz, states, text, embedding")

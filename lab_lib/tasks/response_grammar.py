@@ -1,4 +1,4 @@
-"""Calls that follow the schema of a corpus (`task.constrain_calls`): what a model may write before its reply."""
+"""The grammar of calls by the schema of a corpus (`task.calls=constrained`)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from lab_lib.calls.schema import Function, Parameter
 from lab_lib.calls.skills.lark import call_grammar
 from lab_lib.calls.skills.skill import Skill, Skills
 
-# Of a value where the schema lists none. The longest of MultiWOZ 2.2 (dev and test) has 46 characters; without a limit
-# a model that does not know when to stop never would.
-FREE = {"maxLength": 60, "pattern": r"[!-~À-ɏ].*"}  # it begins with something that is seen: blanks are no value
+# Characters of a value of a slot without listed values. The longest of MultiWOZ 2.2 (dev and test) has 46; without a
+# limit a weak model might never stop.
+FREE = {"maxLength": 60, "pattern": r"[!-~À-ɏ].*"}  # a value starts with a visible character
 
 
 def state_grammar(functions: Sequence[Function]) -> str:
-    """Return the grammar of what turns one belief state into another: `[]`, a call, or a list of calls.
+    """Return the grammar of changes to the belief state: `[]`, a call, or a list of calls.
 
-    A list has as many calls as there are functions at most; arguments stand by alphabet, as in gold calls, none of them
-    twice. Of the 26,356 values in the gold calls of MultiWOZ 2.2 (dev and test) 17 are no options of their slots, in
-    any spelling of the scorer's, so that a model cannot write them.
+    A list has at most as many calls as there are functions; the arguments are in alphabetical order, as in gold calls,
+    each at most once. Of the 26,356 values in the gold calls of MultiWOZ 2.2 (dev and test), 17 are not options of
+    their slots in any spelling of the scorer, so a model cannot write them.
     """
     grammar = call_grammar(Skills([Skill(_bounded(function)) for function in functions]), none=False)
     first, _, rules = grammar.partition("\n")
@@ -29,7 +29,7 @@ def state_grammar(functions: Sequence[Function]) -> str:
 
 
 def _bounded(function: Function) -> Function:
-    """Return a function whose texts have a limit, arguments by alphabet as gold calls have them."""
+    """Return a function with limited texts and alphabetical arguments, as in gold calls."""
     ordered = sorted(function.parameters, key=lambda parameter: parameter.name)
     return replace(function, parameters=tuple(map(_limited, ordered)))
 

@@ -1,7 +1,7 @@
 """Preferences between replies of a dialogue: a reward that can be verified, and the pairs that were made with it.
 
-The reward of all replies of a dialogue is (Inform + Success) / 2 by the MultiWOZ scorer, 0, 0.5 or 1: whether a venue
-that meets the goal was offered, and every fact that was asked for given. No judge is needed, so none can be fooled.
+The reward of all replies of a dialogue is (Inform + Success) / 2 by the MultiWOZ scorer, 0, 0.5 or 1: whether a
+matching venue was offered, and every requested fact given. It needs no judge that could be fooled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lab_lib.training.preferences import Preference
 
 @dataclass(frozen=True)
 class TurnPair:
-    """The reply to prefer and the one to avoid at one system turn, counted from 0."""
+    """The chosen and the rejected reply at one system turn, counted from 0."""
 
     turn: int
     chosen: str
@@ -32,7 +32,7 @@ class TurnPair:
 
 
 class Preferred:
-    """The part of the task response that says what is preferred."""
+    """The preferences of the task response."""
 
     config: Any
     data: Any

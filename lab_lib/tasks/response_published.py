@@ -11,12 +11,12 @@ from lab_lib.evaluation.scores import Metric, Predictions, Scores
 from lab_lib.tasks.base import Published
 
 CROSS_CHECK = "mwzeval"
-# Three rounded numbers, Combined's own rounding included: at most 0.05 + 0.05 + 0.05 off.
+# Three rounded numbers, including Combined itself: the error is at most 0.05 + 0.05 + 0.05.
 ROUNDING = 0.151
 
 
 def fault(values: Mapping[str, float]) -> str:
-    """Say when a published Combined does not follow from the published scores it is made of.
+    """Return a message if a published Combined does not follow from the published scores of its row.
 
     >>> fault({"bleu": 16.4, "inform": 57.9, "success": 47.6, "combined": 84.8})
     'the published Combined 84.8 does not follow from its row (69.2)'
@@ -30,7 +30,7 @@ def fault(values: Mapping[str, float]) -> str:
 
 
 def decided(scores: Scores) -> str:
-    """Say that a file without belief states was scored with the gold ones."""
+    """Return the note that a file without belief states was scored with the gold states."""
     gold = "states:gold" in scores.signature
     return "Gold states of the corpus are used, because the file has none" if gold else ""
 

@@ -1,4 +1,4 @@
-"""The scores of the task `response`: replies by the MultiWOZ scorer, and beside them predicted states and calls."""
+"""The scores of the task `response`: replies by the MultiWOZ scorer, and predicted states and calls."""
 
 from __future__ import annotations
 
@@ -43,10 +43,11 @@ STATE_METRICS = (
            explanation="Malformed: texts that are no call; they change nothing."),
 )  # fmt: skip
 OWN_STATES = "End to end, with their own belief states: {rows}; the others with the gold states."
-WRONG = "belief state wrong"  # a cause of its own, also where the replies do not suffer
+WRONG = "belief state wrong"  # a separate cause, even if the replies are right
 MARKS = ("Inform", "Success")
-# Combined against (Inform + Success) / 2 + BLEU. Rates have one decimal, so half of their sum is exact with two; BLEU
-# and Combined are rounded to two, each off by up to 0.005: 0.01 together. What floats add is below 1e-9.
+# Tolerance of Combined = (Inform + Success) / 2 + BLEU. Rates have one decimal, so half of their sum is exact with two;
+# BLEU and Combined are rounded to two decimals, with errors of up to 0.005 each: 0.01 together. Float errors are below
+# 1e-9.
 POINTS = 0.01 + 1e-9
 
 
@@ -71,7 +72,7 @@ def score_replies_and_states(
     settings: EvaluateConfig,
     active: str,
 ) -> Scores:
-    """Return the scores of the replies, of the states and calls, or of both, whichever every answer has."""
+    """Return the scores of the replies, of the states and calls, or of both: those whose fields every answer has."""
     called, replies = all_have(predictions, "state", "call"), None
     if not called or any("response" in answer for turns in predictions.values() for answer in turns):
         replies = of_replies(scorer.score(predictions, settings.resamples, settings.seed, active))
@@ -139,7 +140,7 @@ def of_states(found: StateCallScores) -> Scores:
 
 
 def both(first: Scores, second: Scores) -> Scores:
-    """Return one set of scores of two of the same items, in the order of the first; the second may lack items."""
+    """Merge two sets of scores of the same items, in the order of the first; the second may lack items."""
     width = first.counts.shape[1]
     beside = np.zeros((len(first.per_item), second.counts.shape[1]), second.counts.dtype)
     place = {key: number for number, key in enumerate(first.per_item)}
@@ -170,7 +171,7 @@ def _joined(first: Verdict, second: Verdict | None) -> Verdict:
 
 
 def _joined_notes(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
-    """Return what both say under their tables, {group: sentences}."""
+    """Return the sentences of both under their tables, {group: sentences}."""
     found: dict[str, list[str]] = {}
     for extra in (first, second):
         for group, sentences in extra.get("table_notes", {}).items():

@@ -37,7 +37,7 @@ RELEVANCE_METRIC = Metric(
     "relevance", "Cosine", "cosine x 100", low=-100.0, group=RELEVANCE,
     explanation="Cosine: reply and the user's words before it, times 100. It praises echoes, and models differ in it.",
 )  # fmt: skip
-# Fields of TextScores that have other keys here: `bleu` is the MultiWOZ scorer's, with its own normalisation.
+# Fields of TextScores with different keys here, because `bleu` is the MultiWOZ scorer's with its own normalisation.
 RENAMED = {"bleu": "text_bleu", "length": "text_length"}
 FIELDS = {ours: name for name, ours in RENAMED.items()}
 
@@ -59,7 +59,7 @@ class Pairs:
 
 
 def reply_pairs(dialogues: Sequence[Dialogue], predictions: Predictions) -> Pairs:
-    """Return what was predicted of the dialogues, as it is; the references are delexicalised system turns."""
+    """Return the unmodified predictions of the dialogues; the references are delexicalised system turns."""
     pairs = Pairs([], [], [], [])
     for dialogue in dialogues:
         for exchange, answer in zip(exchanges(dialogue), predictions.get(dialogue.key, ()), strict=False):
@@ -71,7 +71,7 @@ def reply_pairs(dialogues: Sequence[Dialogue], predictions: Predictions) -> Pair
 
 
 def of_texts(pairs: Pairs, settings: EvaluateConfig, stemmer: bool) -> Scores:
-    """Return the text scores of replies, compared as they are: without the MultiWOZ scorer's normalisation."""
+    """Return the text scores of unmodified replies, without the MultiWOZ scorer's normalisation."""
     found = score_text(pairs.replies, pairs.references, pairs.keys, stemmer, settings.resamples, settings.seed)
     values = {metric.key: getattr(found, FIELDS.get(metric.key, metric.key)) for metric in TEXT_METRICS}
     ranges = {RENAMED.get(name, name): pair for name, pair in found.intervals.items() if name != "length"}
@@ -123,10 +123,10 @@ def of_relevance(pairs: Pairs, settings: EvaluateConfig, embedder: Any, name: st
 
 
 def _relevance_notes(pairs: Pairs) -> list[str]:
-    """Return notes on stray text, and on replies or user turns without a character: their cosine says nothing."""
+    """Return notes on stray text and on empty replies or user turns, whose cosine has no meaning."""
     empty, mute = (sum(not text.strip() for text in side) for side in (pairs.replies, pairs.users))
     counts = f"{empty} of {len(pairs.replies)} replies, {mute} of {len(pairs.users)} user turns"
-    line = f"no text to embed: {counts}; the cosine of nothing says nothing"
+    line = f"no text to embed: {counts}; their cosine has no meaning"
     return [*stray_notes(pairs.replies), *([line] if empty or mute else [])]
 
 
@@ -164,7 +164,7 @@ def state_figures(counts: np.ndarray) -> dict[str, float]:
 
 
 def without_replies(predictions: Predictions) -> Predictions:
-    """Return predictions of calls and states alone: such a row has no scores of replies."""
+    """Return the predictions with calls and states only, so the row has no scores of replies."""
     return {
         key: [{name: value for name, value in turn.items() if name != "response"} for turn in turns]
         for key, turns in predictions.items()

@@ -1,4 +1,4 @@
-"""What a report shows of a dialogue: the gold replies beside every system's, with calls where there are any."""
+"""A report's view of a dialogue: the gold replies and every system's, with calls if there are any."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab_lib.tasks.base import ItemView, Step, TurnView
 
 
 def view_dialogue(item: Dialogue, rows: Sequence[Row], calls: bool) -> ItemView:
-    """Return the view of a dialogue; with `calls` those of the systems that write their own stand before the replies.
+    """Return the view of a dialogue; with `calls`, the calls of systems that write them precede the replies.
 
     The fact is the user's goal by domain.
     """
@@ -28,7 +28,7 @@ def view_dialogue(item: Dialogue, rows: Sequence[Row], calls: bool) -> ItemView:
 def _turns(item: Dialogue, systems: Sequence[Row], calls: bool) -> Iterator[TurnView]:
     for exchange, gold in zip(exchanges(item), gold_turns(item), strict=True):
         number = exchange.index
-        # A prediction file may end a dialogue early; the report shows that there is no reply.
+        # A prediction file may end a dialogue early; the report then shows a missing reply.
         here = {row.name: row.predictions[item.key][number] for row in systems
                 if number < len(row.predictions.get(item.key, ()))}  # fmt: skip
         called = {name: turn["call"] for name, turn in here.items() if "call" in turn}

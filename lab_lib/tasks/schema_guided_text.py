@@ -160,7 +160,7 @@ def read_function(text: str, shown: Shown, style: Style) -> str:
 def slot_questions(
     said: Said, shown: Shown, skill: Skill, style: Style, recognised: Recognised | None = None
 ) -> list[Question]:
-    """Return the questions about the slots of a function: one a slot, or one for all; none for one without slots."""
+    """Return the questions about the slots of a function: one per slot, or one for all; none for one without slots."""
     parameters, found = skill.function.parameters, recognised or {}
     if not parameters:
         return []

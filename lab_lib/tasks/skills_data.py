@@ -61,7 +61,7 @@ Splits = Mapping[str, Sequence[SkillItem]]
 
 @dataclass(frozen=True)
 class Corpus:
-    """The items by split, and what a person should know about how they were read, a line each."""
+    """The items by split, and what a person should know about how they were read, one line each."""
 
     splits: Splits
     lines: tuple[str, ...]

@@ -102,7 +102,7 @@ def _require_ours(out: Path) -> None:
 
 
 def dataset_lines(folder: Path) -> list[str]:
-    """Return the sizes of the parts of a data set that was written, a line each."""
+    """Return the sizes of the parts of a data set that was written, one line each."""
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     named = {part: ", ".join(f"{name} {n}" for name, n in counts.items()) for part, counts in about["examples"].items()}
     return [f"{part}: {sum(about['examples'][part].values())} ({line})" for part, line in named.items()]

@@ -1,4 +1,4 @@
-"""What a task says in a conversation with a person beside its prompts; by default nothing."""
+"""A task's additions to a conversation with a person; by default none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab_lib.errors import LabError
 
 @dataclass(frozen=True)
 class Fact:
-    """Something that is shown beside a reply; `right` says whether it is as was asked for, None that nobody asked."""
+    """A fact shown with a reply; `right` tells whether it is as requested, None that nothing was requested."""
 
     name: str
     text: str
@@ -27,22 +27,22 @@ class Fact:
 
 
 class Talking:
-    """The part of a task that `lab chat` asks about choices, and about facts on replies."""
+    """The part of a task that `lab chat` uses for choices and for facts about replies."""
 
     name: ClassVar[str]
-    chosen: str = ""  # which of `choices` the replies to come shall be
+    chosen: str = ""  # which of `choices` the next replies shall have
 
     def chat_notes(self) -> Sequence[str]:
-        """Return what a person should know before the first answer: what the model misses in a conversation."""
+        """Return notes to show before the first answer: the limits of the model in a conversation."""
         return ()
 
     def choose(self, choice: str) -> None:
-        """Let the replies to come be what a person asks for, one of `choices`."""
-        raise LabError(f"task {self.name}: there is nothing to choose for its replies")
+        """Set the property of the next replies, one of `choices`."""
+        raise LabError(f"task {self.name}: its replies have no choices")
 
     def chat_facts(self, item: Any, reply: str) -> Sequence[Fact]:
-        """Return what a person may want to know of a reply to an item."""
+        """Return facts about a reply to an item for the person."""
         return ()
 
     def answered(self, item: Any) -> None:
-        """Keep what later turns need of an item that has its reply now."""
+        """Store what later turns need from an item that now has its reply."""

@@ -1,1 +1,1 @@
-"""How the model learns: one config, hardware choices with reasons, QLoRA, the fine-tuning run."""
+"""Fine-tuning: one config, LoRA and QLoRA, preference training, the training run and its checkpoints."""

@@ -26,7 +26,7 @@ def step_count(config: TrainConfig, examples: int) -> int:
 
 
 def untrained_line(config: TrainConfig, steps: int | None) -> str | None:
-    """Return a line when a run of so many steps trains nothing, as its only step is the first of the warm-up.
+    """Return a warning if a run of so many steps trains nothing because its only step is the first of the warm-up.
 
     >>> untrained_line(TrainConfig(warmup=0.0), 1)
     """
@@ -48,8 +48,8 @@ def training_arguments(
 ) -> TrainingArguments:
     """Translate our config to TrainingArguments, for `world` processes.
 
-    With a `best_metric` dev is evaluated every `config.evaluate_every` steps, and that metric chooses the checkpoint.
-    `made` is another class of arguments, or a function that makes them.
+    With a `best_metric`, dev is evaluated every `config.evaluate_every` steps, and that metric chooses the checkpoint.
+    `made` is another class of arguments, or a function that returns them.
     """
     import torch
     from transformers import TrainingArguments
@@ -75,28 +75,28 @@ def training_arguments(
         eval_steps=every,
         save_strategy="steps",
         save_steps=every,
-        save_total_limit=None,  # ours are removed after the mark, see checkpoints.rotate
+        save_total_limit=None,  # checkpoints.rotate removes them, once the new one is complete
         load_best_model_at_end=dev,
         metric_for_best_model=best_metric,
         greater_is_better=greater_is_better,
         logging_steps=config.log_every,
-        logging_nan_inf_filter=False,  # the filter would hide the NaN that StopAtNaN looks for
+        logging_nan_inf_filter=False,  # this filter would hide the NaN that StopAtNaN looks for
         disable_tqdm=True,
         report_to=list(config.loggers) or "none",
         seed=config.seed,
         data_seed=config.seed,
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
-        ddp_find_unused_parameters=False,  # every weight that is trained has a part in every step
+        ddp_find_unused_parameters=False,  # every trained weight is used in every step
     )
-    # One process uses one GPU. With several in sight, the Trainer would copy the model to all of them and take a
-    # micro batch for each: batch_size times their number. Start one process a GPU (torchrun) to use more.
+    # One process uses one GPU. If it saw several, the Trainer would copy the model to all of them and take one micro
+    # batch for each: the batch size would grow by their number. To use more GPUs, start one process per GPU (torchrun).
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
 
 
 def accumulation_steps(config: TrainConfig, world: int) -> int:
-    """Return the micro batches of an optimiser step in each process: batch_size / (micro_batch_size x world).
+    """Return the number of micro batches per optimiser step and process: batch_size / (micro_batch_size x world).
 
     Raises LabError where that is not a whole number.
     """

@@ -9,16 +9,16 @@ from lab_lib.errors import LabError
 from lab_lib.processes.rank import world_size
 from lab_lib.training.config import TrainConfig
 
-# Rows are padded to multiples of this. Each new shape costs the CPU's matrix library a compiled kernel and its memory:
-# 24 steps of the demo (micro batches of 8) peak at 2.75 GB instead of 4.83. Short rows, such as spoken requests of 35
-# tokens, would be half padding: up to SHORT tokens the multiple is a quarter of that, four more shapes.
+# Rows are padded to multiples of this. For each new shape the CPU's matrix library compiles a kernel and keeps its
+# memory: 24 steps of the demo (micro batches of 8) peak at 2.75 GB instead of 4.83. Short rows, such as spoken requests
+# of 35 tokens, would be half padding: up to SHORT tokens the multiple is a quarter of this, which adds four shapes.
 MULTIPLE = 64
 SHORT, SHORT_MULTIPLE = 128, 16
-IGNORED = -100  # the label cross-entropy passes over
+IGNORED = -100  # the label that cross-entropy ignores
 
 
 class Encoded(Protocol):
-    """What training needs of an example: token ids, which of them the loss counts, and the key of its item."""
+    """An example for training: its token ids, its loss mask and the key of its item."""
 
     @property
     def ids(self) -> tuple[int, ...]: ...
@@ -31,7 +31,7 @@ class Encoded(Protocol):
 def to_rows(examples: Sequence[Encoded], eos: int) -> list[dict[str, list[int]]]:
     """Return {"input_ids", "labels"} for each example; labels are the ids of supervised tokens, else -100.
 
-    Raises LabError when EOS is the only supervised token of an example, or is not its last one: a model trained on such
+    Raises LabError if EOS is the only supervised token of an example, or is not the last one: a model trained on such
     rows never answers, or never stops.
     """
     rows = []
@@ -52,7 +52,7 @@ def blank_row(token: int) -> dict[str, list[int]]:
 
 
 def padded_width(longest: int) -> int:
-    """Return the width of a batch whose longest row has so many tokens.
+    """Return the padded width of a batch whose longest row has `longest` tokens.
 
     >>> [padded_width(longest) for longest in (3, 16, 35, 128, 130)]
     [16, 16, 48, 128, 192]
@@ -64,8 +64,8 @@ def padded_width(longest: int) -> int:
 class Collator:
     """Pad a list of rows on the right to one length; positions, not token values, decide what is padding.
 
-    A `short` batch has only what a causal decoder needs: no mask, since no token looks to its right, where the padding
-    is; and `logits_to_keep`, which marks the positions that predict a supervised token.
+    A `short` batch has only what a causal decoder needs. It has no mask, because no token attends to the padding on its
+    right. It has `logits_to_keep`, which marks the positions that predict a supervised token.
     """
 
     def __init__(self, pad: int, short: bool = False):
@@ -89,16 +89,17 @@ class Collator:
 
 
 class EpochOrder:
-    """A sampler whose order depends on the seed and the epoch alone, so that a resumed run takes the same steps.
+    """A sampler whose order depends only on the seed and the epoch, so a resumed run takes the same steps.
 
-    Every optimiser step is a random draw of examples. With `step` above 0, its number of examples, those of one step
-    are put in order of length, so that similar ones share a micro batch: less padding, the same gradient. Sorting
-    beyond a step would make steps of one kind: with an example per reply, length is next to the place in the dialogue,
-    and a step would hold greetings or goodbyes only. The step with the longest example comes first, so that a run that
-    does not fit in memory says so at once.
+    Every optimiser step is a random draw of examples. If `step`, the number of examples per optimiser step, is above 0,
+    the examples of each step are sorted by length, so that similar ones share a micro batch: less padding, the same
+    gradient. Sorting across steps would make each step uniform: with one example per reply, length correlates with the
+    position in the dialogue, and a step would hold only greetings or only goodbyes. The step with the longest example
+    comes first, so that a run that does not fit in memory fails at once.
 
-    An epoch's number of indices is a multiple of `among`, the examples that all processes take at once: the index after
-    the last example, that of a padding example, fills it up. Otherwise accelerate would repeat the first examples.
+    The number of indices of an epoch is a multiple of `among`, the number of examples that all processes take at once.
+    The index after the last example, that of a padding example, fills the epoch up; otherwise accelerate would repeat
+    the first examples.
     """
 
     def __init__(self, lengths: Sequence[int], seed: int, step: int = 0, among: int = 1):
@@ -123,7 +124,7 @@ class EpochOrder:
             return order
         starts = range(0, len(order), self.step)
         steps = [sorted(order[start : start + self.step], key=lambda i: -self.lengths[i]) for start in starts]
-        full = len(order) // self.step  # a short step stays last: rows are cut by position
+        full = len(order) // self.step  # a short step stays last, because rows are grouped by position
         if full:
             longest = max(range(full), key=lambda n: self.lengths[steps[n][0]])
             steps[0], steps[longest] = steps[longest], steps[0]
@@ -137,7 +138,7 @@ def epoch_order(lengths: Sequence[int], config: TrainConfig) -> EpochOrder:
 
 
 def batch_line(config: TrainConfig, world: int) -> str:
-    """Return one line on what a step learns from.
+    """Return one line about the number of examples a step.
 
     >>> batch_line(TrainConfig(batch_size=16, micro_batch_size=4), 2)
     '2 processes x 4 examples at once x 2 times = 16 examples a step'

@@ -1,4 +1,4 @@
-"""Callbacks of the Trainer: the log of a run, the stop at NaN, the mark of a complete checkpoint."""
+"""Callbacks of the Trainer: write the log of a run, stop at NaN, mark complete checkpoints."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from lab_lib.training.log import SAMPLES, append_row, cut_rows
 from lab_lib.training.sharding import byte_sums, unsharded_sums
 from lab_lib.training.stopping import Notice
 
-# What training on preferences logs besides: rewards are beta times how far an answer's log probability has moved from
-# the start, `accuracies` the share of pairs whose chosen answer moved further up.
+# Additional values that training on preferences logs: a reward is beta times the change of an answer's log-probability
+# since the start; `accuracies` is the share of pairs whose chosen answer has the larger reward.
 PREFERENCES = ("rewards/chosen", "rewards/rejected", "rewards/accuracies", "logps/chosen", "logps/rejected")
 
 
 class RunLog(TrainerCallback):
-    """Append one JSON row a logging step to `log.jsonl`, and pass it to `log` as one line.
+    """Append one JSON row per logging step to `log.jsonl`, and pass it to `log` as one line.
 
-    After resuming, rows of steps that are repeated are removed first, and their samples. `tokens` is the mean number of
-    tokens of an optimiser step, padding not counted; speeds are tokens per second since the last logging step.
+    After resuming, the rows and samples of repeated steps are removed first. `tokens` is the mean number of tokens per
+    optimiser step without padding; speeds are tokens per second since the last logging step.
     """
 
     def __init__(self, path: Path, tokens: float, log: Callable[[str], None]):
@@ -67,25 +67,26 @@ class RunLog(TrainerCallback):
 
 
 class StopAtNaN(TrainerCallback):
-    """Stop the run when the loss is NaN, infinite or exactly zero: it never recovers, and hours would be lost."""
+    """Stop the run if the loss is NaN, infinite or exactly zero: training never recovers from it, and hours would be
+    lost."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Raise LabError with what to turn."""
+        """Raise LabError with the setting to change."""
         loss = (logs or {}).get("loss")
         if loss is None or (math.isfinite(loss) and loss != 0.0):
             return
         hint = "lower training.learning_rate"
         if args.fp16:
-            hint = "fp16 numbers end at 65,504 and overflowed; set model.dtype=fp32 (bf16 on an A100 or newer)"
+            hint = "a value exceeded the largest fp16 number, 65,504; set model.dtype=fp32 (bf16 on an A100 or newer)"
         elif loss == 0.0:
-            hint = "every supervised token is predicted with certainty; see 'lab data show CORPUS --tokens'"
+            hint = "the model predicts every supervised token with certainty; see 'lab data show CORPUS --tokens'"
         raise LabError(f"loss is {loss} at step {state.global_step}: {hint}")
 
 
 class ProfileSteps(TrainerCallback):
-    """Note when each step ends, and run PyTorch's profiler over the steps after `first` up to `last`.
+    """Record when each step ends, and run PyTorch's profiler over the steps after `first` up to `last`.
 
-    It starts and stops where a step ends, so the loading of those steps' data is inside.
+    The profiler starts and stops at the end of a step, so it includes loading the data of the profiled steps.
     """
 
     def __init__(self, first: int, last: int):
@@ -95,7 +96,7 @@ class ProfileSteps(TrainerCallback):
         self.profiler = profile(activities=supported_activities(), record_shapes=True)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Wait for the device, then look at the clock; starting the profiler takes seconds and is not counted."""
+        """Wait for the device, then read the clock; the seconds for starting the profiler are not counted."""
         import torch
 
         if torch.cuda.is_available():
@@ -113,20 +114,20 @@ class ProfileSteps(TrainerCallback):
 
 
 class StopOnSignal(TrainerCallback):
-    """Write a checkpoint and stop after the step in which a signal came to one of the processes."""
+    """Write a checkpoint and stop after the step in which one of the processes received a signal."""
 
     def __init__(self, notice: Notice):
         self.notice = notice
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Runs before the trainer evaluates and saves: an evaluation that is due at this step is still made."""
+        """Runs before the trainer evaluates and saves: an evaluation that is due at this step is still run."""
         self.notice.number = agreed(self.notice.number, args.device)
         if self.notice.number:
             control.should_save = control.should_training_stop = True
 
 
 def agreed(number: int, device: Any) -> int:
-    """Return the largest number that any process has: all must stop at the same step, or the others wait for ever."""
+    """Return the largest signal number of any process: all must stop at the same step, or the others wait forever."""
     import torch
     import torch.distributed as distributed
 
@@ -138,7 +139,7 @@ def agreed(number: int, device: Any) -> int:
 
 
 def mean_of_processes(number: float, device: Any) -> float:
-    """Return the mean of what the processes have; all of them must call it."""
+    """Return the mean of the processes' values; all of them must call it."""
     import torch
     import torch.distributed as distributed
 
@@ -152,16 +153,16 @@ def mean_of_processes(number: float, device: Any) -> float:
 class KeepBytes(TrainerCallback):
     """Raise LabError if sharding changed a 4-bit weight.
 
-    Two or more 4-bit weights are stored as one number of the format of the computations, since FSDP shards only such
-    numbers. Some of them happen to be NaN, and code that treats them as numbers may replace one NaN by another: seen
-    on GPUs, bitsandbytes' issue 1945. Training would continue on weights that are not those of the file.
+    FSDP shards only numbers in the format of the computations, so each of these stores two or more 4-bit weights. Some
+    of the numbers happen to be NaN, and code that computes with them may replace one NaN by another (seen on GPUs,
+    bitsandbytes issue 1945). Training would then continue on weights that differ from the file.
     """
 
     def __init__(self, model: Any):
         self.sums = byte_sums(model)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        """Gather each part, compare its sums, and shard it again."""
+        """Gather each part, compare its check sums, and shard it again."""
         if not self.sums:
             return
         now = unsharded_sums(model)
@@ -174,7 +175,7 @@ class KeepBytes(TrainerCallback):
 
 
 class MarkComplete(TrainerCallback):
-    """Put the mark into a checkpoint folder once all of it is written; then remove those that are kept no longer."""
+    """Mark a checkpoint as complete once all of it is written; then remove the checkpoints that are no longer kept."""
 
     def __init__(self, keep: int):
         self.keep = keep

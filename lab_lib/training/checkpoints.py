@@ -1,8 +1,8 @@
-"""The checkpoints of a run: the mark of a complete one, which of them training resumes from, which of them are kept.
+"""The checkpoints of a run: mark complete ones, find the one to resume from, remove old ones.
 
 checkpoints/checkpoint-STEP/complete names the run and lists the files of a checkpoint with sizes and checksums. A
-checkpoint without the mark was being written when the process died; one whose files are not those of the list is
-damaged, and would end in another adapter or in an error of a library.
+checkpoint without the mark was being written when the process died. A checkpoint whose files differ from the list is
+damaged: it would lead to a different adapter or to an error in a library.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ NAME = re.compile(r"checkpoint-([1-9][0-9]{0,17})")
 
 
 def path_of(folder: Path, step: int) -> Path:
-    """Return where the checkpoint of a step is, below the folder of all checkpoints."""
+    """Return the path of a step's checkpoint below the folder of all checkpoints."""
     return folder / f"checkpoint-{step}"
 
 
 def steps_in(folder: Path) -> list[int]:
-    """Return the steps of the checkpoints below a folder, complete or not, in order. Links and other names are none."""
+    """Return the steps of the checkpoints below a folder, complete or not, in order; links and other names are
+    ignored."""
     found = ((NAME.fullmatch(path.name), path) for path in folder.glob("checkpoint-*"))
     return sorted(int(name[1]) for name, path in found if name and path.is_dir() and not path.is_symlink())
 
 
 def mark_complete(folder: Path, step: int) -> None:
-    """Put the mark into the checkpoint of a step, all of which is on the disk by then.
+    """Mark the checkpoint of a step as complete; all its files are on disk.
 
     Raises LabError when the checkpoint is not there, or the disk is full.
     """
@@ -49,23 +50,23 @@ def mark_complete(folder: Path, step: int) -> None:
 
 
 def damage(folder: Path, step: int) -> str | None:
-    """Say what is wrong with a checkpoint that has the mark, naming the file; None where it is whole."""
+    """Return what is wrong with a marked checkpoint, naming the file; None if it is complete."""
     path = path_of(folder, step)
     try:
         mark = read_json(path / COMPLETE)
         if not _is_mark(mark):
             return f"{COMPLETE} does not list the files of the checkpoint"
         if mark["step"] != step:
-            return f"{COMPLETE} is that of step {mark['step']}"
+            return f"{COMPLETE} names step {mark['step']}"
         if mark.get("run") != run_of(folder):
-            return f"{COMPLETE} is that of a run with another config.yaml"
+            return f"{COMPLETE} belongs to a run with another config.yaml"
         return difference(path, mark["files"], besides=COMPLETE)
     except LabError as error:
         return str(error).removeprefix(f"{path}/")
 
 
 def run_of(folder: Path) -> str | None:
-    """Return what tells runs apart: the SHA-256 of config.yaml beside the folder of all checkpoints, if it is there."""
+    """Return what identifies a run: the SHA-256 of config.yaml beside the folder of all checkpoints, if it exists."""
     config = folder.parent / "config.yaml"
     return sha256(config) if config.exists() else None
 
@@ -83,10 +84,10 @@ def _is_mark(value: Any) -> bool:
 
 
 def last_checkpoint(folder: Path, before: int, log: Callable[[str], None] = lambda line: None) -> Path | None:
-    """Return the newest checkpoint below `folder` that is whole, or None; each one that is not is named with `log`.
+    """Return the newest complete checkpoint below `folder`, or None; `log` is called for each damaged one.
 
-    One of the last step (`before`) does not count: the Trainer takes one step more before it sees that it was the last.
-    Nor does one that chose a checkpoint as the best so far which is damaged: that may be what training ends with.
+    A checkpoint of the last step (`before`) does not count, because the Trainer takes one more step before it notices
+    the end. A checkpoint whose best checkpoint so far is damaged does not count either: training may end with that one.
     """
     for step in reversed([step for step in steps_in(folder) if step < before]):
         if not (path_of(folder, step) / COMPLETE).exists():
@@ -97,28 +98,28 @@ def last_checkpoint(folder: Path, before: int, log: Callable[[str], None] = lamb
             wrong = wrong and f"its best checkpoint, of step {best}, is damaged: {wrong}"
         if wrong is None:
             return path_of(folder, step)
-        log(f"{path_of(folder, step)}: passed over: {wrong}")
+        log(f"{path_of(folder, step)}: skipped: {wrong}")
     return None
 
 
 def best_step(folder: Path, step: int) -> int | None:
-    """Return the step of the best checkpoint so far, as a whole checkpoint has it; None without dev evaluations."""
+    """Return the step of the best checkpoint so far, as stored in a complete one; None without dev evaluations."""
     state = read_json(path_of(folder, step) / "trainer_state.json")
     found = state.get("best_global_step") if isinstance(state, dict) else None
     return found if type(found) is int and found > 0 else None
 
 
 def rotate(folder: Path, keep: int, now: int, last: int, best: Iterable[int | None] = ()) -> None:
-    """Remove all checkpoints up to step `now` but the newest `keep` that are complete, and the `best` ones.
+    """Remove all checkpoints up to step `now` except the newest `keep` complete ones and the `best` ones.
 
-    That of the `last` step is kept besides: it cannot be resumed from, so until training has left its adapter the ones
-    before it are what a killed run has. Steps are counted, not times of modification: a clock may jump, and a copied
-    folder has other times.
+    The checkpoint of the `last` step is kept in addition. Training cannot resume from it, so a run that is killed
+    before it saves its adapter needs an earlier one. Checkpoints are ordered by step, not by time of modification: a
+    clock may jump, and a copied folder has other times.
     """
     steps = [step for step in steps_in(folder) if step <= now]
     complete = [step for step in steps if step < last and (path_of(folder, step) / COMPLETE).exists()]
     kept = {*complete[-keep:], last, *best}
     for step in steps:
         if step not in kept:
-            remove(path_of(folder, step) / COMPLETE)  # first: what is half removed is no checkpoint
+            remove(path_of(folder, step) / COMPLETE)  # first: a half-removed folder must not count as a checkpoint
             remove(path_of(folder, step))

@@ -1,8 +1,8 @@
-"""Token embeddings that are trained whole beside a LoRA adapter (`lora.embeddings`).
+"""Token embeddings that are fully trained beside a LoRA adapter (`lora.embeddings`).
 
-Many models have one matrix in several layers: token embeddings and output layer, in T5 also encoder and decoder. PEFT
-copies each layer that is trained whole, so the matrix would become several. It ties only copies with the names that
-Llama gives them; `tie_copies` does it for every family.
+Many models share one matrix between layers: token embeddings and output layer, in T5 also encoder and decoder. PEFT
+copies each layer that is fully trained, so one matrix would become several. PEFT ties the copies only if they have
+Llama's names; `tie_copies` does it for every family.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def embedding_modules(model: Any) -> list[list[str]]:
-    """Return the names of the modules that hold token embeddings or the output layer: those of one matrix in a list."""
+    """Return the modules that hold token embeddings or the output layer: one list of names for each shared matrix."""
     held: dict[int, list[str]] = {
         id(layer().weight): [] for layer in (model.get_input_embeddings, model.get_output_embeddings)
     }
@@ -22,7 +22,7 @@ def embedding_modules(model: Any) -> list[list[str]]:
 
 
 def tie_copies(adapted: Any) -> None:
-    """Make one matrix of PEFT's copies of one matrix, where they hold the same values; `adapted` is a PEFT model."""
+    """Replace PEFT's copies of a matrix by one shared matrix if their values are equal; `adapted` is a PEFT model."""
     import torch
 
     first: dict[int, Any] = {}
@@ -34,7 +34,7 @@ def tie_copies(adapted: Any) -> None:
 
 
 def copied_layers(adapted: Any) -> dict[str, Any]:
-    """Return PEFT's wrappers of the layers that are trained whole, by their names in the base model."""
+    """Return PEFT's wrappers of the fully trained layers, by their names in the base model."""
     from peft.utils import ModulesToSaveWrapper
 
     modules = adapted.get_base_model().named_modules()

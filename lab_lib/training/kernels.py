@@ -1,8 +1,8 @@
 """Fused kernels on a GPU (`training.kernels=liger`): Liger's RMSNorm, rotary positions and feed-forward gate.
 
-Each is one pass over memory, forward and backward, where PyTorch makes several and keeps what lies between. Liger's own
-loss is left out: ours computes logits at supervised positions only. No GPU has run it here: docs/lab-log.md says what
-was compared instead.
+Each kernel is one pass over memory, forward and backward; PyTorch makes several passes and keeps intermediate values.
+Liger's loss is not used: ours computes logits at supervised positions only. These kernels have not run on a GPU here;
+docs/lab-log.md says what was compared instead.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def choose_kernels(wanted: str, machine: Machine, family: str) -> Choice:
 
     if family not in KNOWN:
         raise LabError(f"training.kernels=liger: Liger has no kernels for {family} models; use torch")
-    return Choice(LIGER, "asked for: fused norms, rotary positions and gates; the loss stays ours")
+    return Choice(LIGER, "as configured: fused norms, rotary positions and gates; the loss is our own")
 
 
 def require_liger() -> None:
@@ -41,9 +41,9 @@ def require_liger() -> None:
 
 
 def use_liger(model: Any) -> None:
-    """Put Liger's kernels into a model, adapter or not, in place.
+    """Put Liger's kernels into a model, with or without adapter, in place.
 
-    Rotary positions are changed for every model of its family in this process.
+    The kernel for rotary positions changes for every model of this family in the process.
     """
     from transformers.integrations.liger import apply_liger_kernel
 

@@ -14,9 +14,9 @@ LOG, SAMPLES = "log.jsonl", "samples.jsonl"
 
 
 def read_rows(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Return (the rows of a log, the number of lines that are none): ([], 0) for a file that is not there.
+    """Return (the rows of a log, the number of damaged lines); ([], 0) for a missing file.
 
-    A line that a full disk or a power cut left unfinished is none, nor is one without a number under `step`.
+    A line is damaged if a full disk or a power cut left it unfinished, or if it has no number under `step`.
     """
     try:
         lines = path.read_bytes().split(b"\n") if path.exists() else []
@@ -43,14 +43,14 @@ def _is_row(row: Any) -> bool:
 
 
 def unread_line(path: Path, count: int) -> str | None:
-    """Return a line on the lines of a log that are no rows, if there are any."""
+    """Return a warning about the damaged lines of a log, if there are any."""
     return f"{path}: {count} line(s) that are not rows with a step were left out" if count else None
 
 
 def cut_rows(path: Path, step: int) -> str | None:
     """Drop the rows of steps after the checkpoint that training resumes from: these steps are repeated.
 
-    Returns a line when others are dropped because they are damaged. A log that is not there is begun; samples are not.
+    Returns a warning if damaged lines are dropped. A missing log is created; missing samples are not.
     """
     rows, damaged = read_rows(path)
     if path.exists() or path.name == LOG:

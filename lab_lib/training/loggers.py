@@ -12,7 +12,7 @@ from lab_lib.errors import LabError
 
 
 def prepare_loggers(loggers: Sequence[str], folder: Path) -> list[str]:
-    """Set the loggers' environment so that they write below `folder` and never ask for a login; return what was chosen.
+    """Set the loggers' environment so that they write below `folder` and ask for no login; return the choices.
 
     Weights & Biases without an API key logs offline (upload later with `wandb sync`). Raises LabError naming the
     package to install when a logger's package is missing.

@@ -1,4 +1,4 @@
-"""What is trained: a new LoRA adapter, one that is trained further, or every weight."""
+"""The trained weights: a new LoRA adapter, an existing adapter that is trained further, or every weight."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class LoraConfig:
     # lora trains two thin matrices beside each chosen layer; full trains every weight (needs quantisation=none,
     # and memory for weight, gradient and two moments in fp32: 16 bytes per weight).
     method: Method = "lora"
-    # attention | ffn | linear (all but the output layer) | regexp:<pattern> on full module names. More layers
-    # learn more, at more memory.
+    # attention | ffn | linear (all but the output layer) | regexp:<pattern> on full module names. More layers learn
+    # more and need more memory.
     modules: str = "linear"
     # Width of the thin matrices: a layer of n x m gets rank x (n + m) weights. Higher fits more, and overfits more.
     rank: int = 16
@@ -46,14 +46,14 @@ class LoraConfig:
     dropout: float = 0.05
     # True scales by alpha / sqrt(rank) (Kalajdzievski 2023), so that high ranks keep learning.
     rslora: bool = False
-    # True also trains the token embeddings, all of them, and saves them with the adapter: for symbols that the base
-    # model rarely read (the [ and ] of placeholders, with lab-tiny). Costs vocabulary x width weights, 16 bytes each.
+    # True also trains all token embeddings and saves them with the adapter: useful for symbols that the base model has
+    # rarely read (the [ and ] of placeholders, with lab-tiny). Costs vocabulary x width weights, 16 bytes each.
     embeddings: bool = False
 
 
 @dataclass(frozen=True)
 class LoraSummary:
-    """What will be trained: full names of the adapted layers, and numbers of weights (4-bit ones counted whole)."""
+    """The trained part: full names of the adapted layers, and numbers of weights (4-bit weights count as one each)."""
 
     modules: tuple[str, ...]
     trainable: int
@@ -69,7 +69,7 @@ class LoraSummary:
 
 
 def check_lora(config: LoraConfig) -> None:
-    """Raise LabError for values that make no sense; the selector is checked against a model by match_modules."""
+    """Raise LabError for invalid values; match_modules checks the selector against a model."""
     if config.method not in METHODS:
         raise LabError(f"lora.method: unknown value {config.method!r}{nearest(config.method, METHODS)}")
     if config.rank < 1:
@@ -82,19 +82,19 @@ def check_lora(config: LoraConfig) -> None:
 
 
 def check_rank(config: LoraConfig, width: object, name: str) -> None:
-    """Raise LabError for a rank above a model's width: its updates would be as large as the layers, and no freer."""
+    """Raise LabError for a rank above a model's width: no update has a higher rank than the layers are wide."""
     if config.method == "lora" and isinstance(width, int) and config.rank > width:
         raise LabError(
-            f"lora.rank={config.rank}: the layers of {name} are {width} wide, and no update has a higher rank"
+            f"lora.rank={config.rank}: the layers of {name} are {width} wide, expected a rank of at most {width}"
         )
 
 
 def attach_lora(model: Any, config: LoraConfig) -> tuple[Any, LoraSummary]:
     """Return (the model to train, what is trained); `model` as loaded with `for_training=True`.
 
-    A model that was loaded with an adapter is returned with that adapter, to be trained further. With `method: full`
-    the same model comes back with every weight trainable. Trainable weights are fp32 in all cases: half-precision ones
-    cannot be unscaled under fp16, and lose small updates under bf16.
+    A model that was loaded with an adapter is returned with that adapter, which is trained further. With `method: full`
+    the same model is returned with every weight trainable. Trainable weights are fp32 in all cases: the gradients of
+    fp16 weights cannot be unscaled, and bf16 weights lose small updates.
     """
     from peft import PeftModel
 
@@ -132,15 +132,15 @@ def _new_adapter(model: Any, names: tuple[str, ...], config: LoraConfig) -> Any:
     trainable_in_fp32(adapted)
     save_without_lookup(adapted)
     got = adapted_modules(adapted)
-    if set(got) != set(names):  # PEFT matches by suffix; a clash would adapt layers nobody asked for
+    if set(got) != set(names):  # PEFT matches by suffix, so a name clash would adapt additional layers
         raise LabError(f"lora.modules={config.modules}: PEFT adapted {len(got)} layers, {len(names)} were chosen")
     return adapted
 
 
 def check_start(model: ModelConfig, lora: LoraConfig) -> None:
-    """Raise LabError where training cannot start from `model.adapter`; reads its settings, no weights.
+    """Raise LabError if training cannot start from `model.adapter`; reads its settings, no weights.
 
-    Without an adapter only the values of `lora` are checked. The layers are compared when the model is there
+    Without an adapter only the values of `lora` are checked. The layers are compared once the model is loaded
     (`attach_lora`).
     """
     check_lora(lora)
@@ -152,13 +152,13 @@ def check_start(model: ModelConfig, lora: LoraConfig) -> None:
             "lora.method=lora, or merge the adapter with 'lab merge' and name the merged folder as model.name"
         )
     if model.from_scratch:
-        raise LabError(f"model.adapter={model.adapter}: was trained on other weights than random ones (from_scratch)")
+        raise LabError(f"model.adapter={model.adapter}: not trained on random weights; set model.from_scratch=false")
     require_settings(read_adapter_config(find_source(model.adapter)), lora, f"model.adapter={model.adapter}")
 
 
 def require_settings(saved: Mapping[str, Any], config: LoraConfig, adapter: str) -> None:
-    """Raise LabError, naming all values to set, unless `config` describes the adapter that adapter_config.json does."""
-    has = {  # with the defaults of PEFT
+    """Raise LabError, naming all values to set, unless `config` matches adapter_config.json."""
+    has = {  # missing settings have PEFT's defaults
         "rank": int(saved.get("r", 8)),
         "alpha": float(saved.get("lora_alpha", 8)),
         "rslora": bool(saved.get("use_rslora")),
@@ -172,7 +172,7 @@ def require_settings(saved: Mapping[str, Any], config: LoraConfig, adapter: str)
 
 
 def _continued(adapted: Any, config: LoraConfig) -> tuple[str, ...]:
-    """Make a loaded adapter ready to be trained further as `config` says; return the names of its layers.
+    """Prepare a loaded adapter for further training as `config` says; return the names of its layers.
 
     Dropout is the one setting that may differ from the run that trained it. Raises LabError for any other.
     """

@@ -1,7 +1,7 @@
 """Computes the LM head at supervised positions only.
 
-A third of a dialogue's tokens are supervised. The logits of the others would be computed, turned into fp32, into
-probabilities and back into gradients that are all zero. Leaving them out changes neither the loss nor the gradient.
+One third of a dialogue's tokens are supervised. For the other tokens, computing logits, converting them to fp32 and to
+probabilities would only give gradients of zero. Skipping them changes neither the loss nor the gradient.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ SHORT, LONG = "supervised positions", "every position"
 def supervised_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
     """Return the cross-entropy of logits that exist for supervised positions only (the Trainer's `compute_loss_func`).
 
-    `outputs.logits` has a row for every label but IGNORED ones, in reading order. The loss is their sum divided by
-    `num_items_in_batch`, the supervised tokens of the whole optimiser step; their mean when it is not given.
+    `outputs.logits` has one row per label that is not IGNORED, in reading order. The loss is the sum of their
+    cross-entropies divided by `num_items_in_batch`, the number of supervised tokens of the whole optimiser step; the
+    mean if it is not given.
     """
     import torch
 
@@ -35,7 +36,7 @@ def supervised_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -
 
 @dataclass(frozen=True)
 class Batching:
-    """How rows become a batch and a batch a loss, for one model; `loss` is None where the model's own is right."""
+    """The collator and the loss for one model; `loss` is None if the model's own loss is correct."""
 
     collate: Callable[[Sequence[dict[str, list[int]]]], dict[str, Any]]
     loss: Callable[..., Any] | None
@@ -49,7 +50,7 @@ class Batching:
 
 
 def batching_for(model: Any, pad: int) -> Batching:
-    """Return how `model` is fed: short batches where that is the same, else with a mask and every logit."""
+    """Return the batching for `model`: short batches if they give the same result, else a mask and all logits."""
     logits = choose_positions(model)
     if logits.value == SHORT:
         return Batching(Collator(pad, short=True), supervised_loss, logits)
@@ -57,18 +58,19 @@ def batching_for(model: Any, pad: int) -> Batching:
 
 
 def choose_positions(model: Any) -> Choice:
-    """Return SHORT where this model gives the same logits for a short batch as for a long one, else LONG, with why.
+    """Return (SHORT, reason) if this model gives the same logits for a short batch as for a long one, else (LONG,
+    reason).
 
-    It is tried out on two rows, because model code differs: older code has no `logits_to_keep` or takes only a number,
-    and a model that is not causal would look at the padding that a short batch leaves unmasked.
+    The function tries both on two rows, because model code differs: older code has no `logits_to_keep` or accepts only
+    a number, and a model that is not causal would attend to the padding, which a short batch does not mask.
     """
     import torch
 
     if model.config.is_encoder_decoder:
-        return Choice(LONG, "the decoder reads only the reply, and every token of it is supervised")
+        return Choice(LONG, "the decoder reads only the reply, whose tokens are all supervised")
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if "logits_to_keep" not in signature(base.forward).parameters:
-        return Choice(LONG, "this model's code cannot leave logits out")
+        return Choice(LONG, "this model's code cannot skip logits")
     ids = torch.arange(12, device=model.device).reshape(2, 6) % (model.config.vocab_size - 1) + 1
     mask = torch.tensor([[1] * 6, [1] * 3 + [0] * 3], device=model.device)
     training = model.training
@@ -81,7 +83,8 @@ def choose_positions(model: Any) -> Choice:
         return Choice(LONG, f"this model's code does not take a mask of positions ({type(error).__name__})")
     finally:
         model.train(training)
-    # Kernels with and without a mask round differently; a model that saw the padding would be off by a deviation.
+    # Kernels with and without a mask round differently. A model that attended to the padding would differ by about one
+    # standard deviation.
     if kept.shape != full.shape or (kept - full).abs().max() > 0.1 * full.float().std():
         return Choice(LONG, "this model's logits change when padding is not masked")
     return Choice(SHORT, "the same loss and gradient; the others' logits are not computed")

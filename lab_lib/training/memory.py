@@ -1,8 +1,8 @@
-"""How much memory training takes, estimated from a model's shape and its largest batch.
+"""Estimate the memory that training needs from a model's shape and its largest batch.
 
-On a CPU the estimate is of the whole process, as `memory.json` of a run has it; on a GPU of what the arithmetic says.
-The parts are sums; what no sum gives was fitted to recorded runs (tests/test_training_memory.py): Python with its
-libraries, and what kernels and the allocator hold beside the activations.
+On a CPU the estimate covers the whole process, as `memory.json` of a run does; on a GPU it covers only computed parts.
+Most parts are computed. Two were fitted to recorded runs (tests/test_runs_dry_run.py): Python with its libraries,
+and the memory that kernels and the allocator hold beside the activations.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 PROCESS = 0.8e9  # bytes of Python, torch, transformers, bitsandbytes and the Trainer
-# Bytes on top of each byte of activations, on a CPU. Gradients on the way back are about as large as what was kept. In
-# bf16 oneDNN compiles kernels for every new shape of a batch, and keeps them with their scratch memory.
+# Bytes on top of each byte of activations, on a CPU. The gradients of the backward pass are about as large as the kept
+# activations. In bf16, oneDNN compiles kernels for every new shape of a batch and keeps them with their scratch memory.
 BESIDE = {"fp32": 1.0, "bf16": 5.5}
-ADAM = 12  # bytes of gradient and two moments, of each trained weight; the fp32 weight itself is among the weights
+ADAM = 12  # bytes per trained weight: a gradient and two moments; the fp32 weight itself is counted among the weights
 
 
 def memory_parts(
@@ -34,11 +34,11 @@ def memory_parts(
 
 
 def kept_bytes(model: Any, gradient_checkpointing: bool, dtype: str) -> float:
-    """Return the bytes that all layers keep of one token for the backward pass.
+    """Return the bytes per token that all layers keep for the backward pass.
 
-    A Llama layer keeps its inputs and norms, queries, mixed values and residuals, 8 rows of `hidden_size`; keys and
-    values; and 4 rows of the feed-forward width: gate, up, activation and product (2 without a gate). Attention scores
-    are computed again. With checkpointing a layer keeps its input alone, and one layer at a time the rest.
+    A Llama layer keeps 8 rows of `hidden_size` (inputs, norms, queries, attention outputs and residuals), the keys and
+    values, and 4 rows of the feed-forward width: gate, up, activation and product (2 without a gate). Attention scores
+    are computed again. With checkpointing each layer keeps only its input, and one layer at a time keeps the rest.
     """
     shape = model.config
     hidden = shape.hidden_size
@@ -52,7 +52,7 @@ def kept_bytes(model: Any, gradient_checkpointing: bool, dtype: str) -> float:
 
 
 def packed_weights(model: Any) -> int:
-    """Return the number of weights in linear layers that are quantised or adapted: decoding holds them in fp32, too."""
+    """Return the number of weights in quantised or adapted linear layers: decoding also holds them in fp32."""
     from torch.nn import Linear
 
     found = (

@@ -1,7 +1,7 @@
 """Training on preferences: TRL's DPOTrainer on an adapter, with our token ids, order, dev evaluation and checkpoints.
 
-The reference is the adapter that training starts from: TRL copies it to a second, frozen adapter called `ref`. The ids
-of prompt and answers are given, so what counts in the loss is the answers' tokens and nothing that was searched for.
+The reference is the adapter that training starts from: TRL copies it to a second, frozen adapter called `ref`. Prompts
+and answers are given as separate token ids, so the loss counts exactly the answers' tokens, without a text search.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REFERENCE = "ref"  # TRL's name of the frozen adapter
 
 @dataclass(frozen=True)
 class Preference:
-    """Token ids of a prompt, of the answer to prefer and of the one to avoid; answers end with EOS."""
+    """Token ids of a prompt, of the chosen answer and of the rejected answer; answers end with EOS."""
 
     key: str
     prompt: tuple[int, ...]
@@ -81,7 +81,7 @@ def train_preferences(
 
 
 def check_pairs(pairs: Sequence[Preference]) -> None:
-    """Raise LabError for no pairs, and for one that prefers nothing."""
+    """Raise LabError if there are no pairs, or if the two answers of a pair are equal."""
     if not pairs:
         raise LabError("training.objective=dpo: there are no preference pairs to learn from")
     for pair in pairs:
@@ -101,17 +101,17 @@ def make_trainer(
     best_metric: str | None = None,
     greater_is_better: bool = True,
 ) -> Any:
-    """Return TRL's trainer with our ways; the model gets its frozen reference here."""
+    """Return TRL's trainer with our additions; this gives the model its frozen reference."""
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
 
     from lab_lib.training.trainer import OurWays
 
     class PreferenceTrainer(OurWays, DPOTrainer):
-        """TRL's trainer of preferences with our ways."""
+        """TRL's preference trainer with our order, evaluation and checkpoints."""
 
         def _prepare_dataset(self, dataset: Any, *settings: Any, **more: Any) -> Any:
-            return dataset  # ours has token ids already
+            return dataset  # our examples already are token ids
 
     rows = [
         {"prompt_ids": list(p.prompt), "chosen_ids": list(p.chosen), "rejected_ids": list(p.rejected)} for p in pairs
@@ -134,7 +134,7 @@ def make_trainer(
         log_path=folder / LOG,
     )
     for weight in model.parameters():
-        if weight.requires_grad:  # TRL makes adapters on quantised weights bf16, in which small updates are lost
+        if weight.requires_grad:  # TRL converts adapters on quantised weights to bf16, which loses small updates
             weight.data = weight.data.float()
     return trainer
 

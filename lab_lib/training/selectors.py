@@ -1,4 +1,4 @@
-"""Which linear layers of a model a selector chooses, by components of their full names."""
+"""Select linear layers of a model by the components of their full names."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 from lab_lib.errors import LabError, nearest, shown
 from lab_lib.models.quantised import linear_modules
 
-# A selector looks at the components of a layer's full name. Attention is asked first: `attention.dense` of
-# GPT-NeoX is attention although its last name says nothing.
+# A selector tests the components of a layer's full name. Attention is tested first: `attention.dense` of GPT-NeoX is an
+# attention layer although its last component does not show it.
 ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
 FEED_FORWARD = re.compile(r"mlp|ffn|ff$|feed_?forward|dense.*dense|^fc\d|experts?$", re.IGNORECASE)
 LONGEST = 1000  # characters of a pattern
@@ -35,8 +35,8 @@ SELECTORS = ("attention", "ffn", "linear", "regexp:<pattern>")
 def match_modules(model: Any, selector: str) -> tuple[str, ...]:
     """Return the full names of the linear layers a selector chooses, in the model's order.
 
-    Names are never lower-cased or cut to their last part. Raises LabError for an unknown selector, a bad pattern,
-    or one that chooses nothing, or has an alternative (`q_proj|w_proj`) that chooses nothing, naming the nearest.
+    Names are never lower-cased or cut to their last part. Raises LabError, with the nearest name, for an unknown
+    selector, an invalid pattern, or a pattern or alternative (`q_proj|w_proj`) that matches no layer.
     """
     return match_names(linear_modules(model), selector)
 
@@ -60,9 +60,9 @@ def match_names(names: Sequence[str], selector: str) -> tuple[str, ...]:
 
 
 def search(patterns: Sequence[str], names: Sequence[str], selector: str) -> list[tuple[str, ...]]:
-    """Return the names that each pattern is found in, searched by a process of its own with bounded time.
+    """Return the names that each pattern matches, searched in a separate process with a time limit.
 
-    Python's regular expressions may take longer than anybody waits, and cannot be interrupted from inside.
+    A regular expression in Python may run for hours and cannot be interrupted from inside.
     """
     given = json.dumps([SECONDS, patterns, names])
     command = [sys.executable, "-I", "-S", "-c", SEARCH]
@@ -83,7 +83,7 @@ def alternatives(pattern: str) -> list[tuple[str, str]]:
     >>> alternatives("(q|v)_proj$")
     [('q', '(q)_proj$'), ('v', '(v)_proj$')]
     """
-    open_groups: list[tuple[int, list[int]]] = [(0, [])]  # where each begins, and its bars; the first is the whole
+    open_groups: list[tuple[int, list[int]]] = [(0, [])]  # start and bars of each; the first is the whole
     groups = []
     for token in re.finditer(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?[^)]*?[:>=!]|[()|]", pattern):
         if token[0] == "|":
@@ -102,7 +102,7 @@ def alternatives(pattern: str) -> list[tuple[str, str]]:
 
 
 def check_selector(selector: str) -> None:
-    """Raise LabError for an unknown selector, and for a pattern that is no regular expression or too long."""
+    """Raise LabError for an unknown selector, and for a pattern that is not a regular expression or too long."""
     if selector in WORDS:
         return
     if not selector.startswith("regexp:"):
@@ -119,14 +119,14 @@ def check_selector(selector: str) -> None:
 
 
 def _is_attention(name: str) -> bool:
-    """Return whether a component of a full module name says attention."""
+    """Return whether a component of a full module name denotes attention."""
     return any(ATTENTION.search(part) for part in name.split("."))
 
 
 def _is_feed_forward(name: str) -> bool:
-    """Return whether a component of a full module name says feed-forward, and none attention."""
+    """Return whether a component of a full module name denotes a feed-forward layer, and none denotes attention."""
     return not _is_attention(name) and any(FEED_FORWARD.search(part) for part in name.split("."))
 
 
-# The predicate on full module names that a selector stands for.
+# {selector: its test of a full module name}
 WORDS = {"linear": lambda name: True, "attention": _is_attention, "ffn": _is_feed_forward}

@@ -12,7 +12,7 @@ from typing import Any
 from lab_lib.errors import LabError
 from lab_lib.training.batches import IGNORED, Collator, Encoded, to_rows
 
-# Sources and targets are padded to multiples of these: replies are short, and 64 would be mostly padding.
+# Sources and targets are padded to multiples of these: replies are short, so a multiple of 64 would be mostly padding.
 SOURCE_MULTIPLE, TARGET_MULTIPLE = 64, 16
 Rows = list[dict[str, list[int]]]
 
@@ -24,12 +24,12 @@ def rows_for(model: Any, examples: Sequence[Encoded], eos: int) -> Rows:
 
 
 def collator_for(model: Any, pad: int) -> Any:
-    """Return what makes a batch of these rows for `model`."""
+    """Return the collator that makes a batch of these rows for `model`."""
     return PairCollator(pad, model.config.decoder_start_token_id) if _is_pairs(model) else Collator(pad)
 
 
 def loss_for(model: Any) -> Any:
-    """Return the loss function the trainer has to call, None where the model's own is right."""
+    """Return the loss function that the trainer must call; None if the model's own loss is correct."""
     return pair_loss if _is_pairs(model) else None
 
 
@@ -45,7 +45,7 @@ def split(row: dict[str, list[int]], key: str) -> dict[str, list[int]]:
     labels = row["labels"]
     start = next(n for n, label in enumerate(labels) if label != IGNORED)
     if start == 0 or IGNORED in labels[start:]:
-        raise LabError(f"{key}: an encoder-decoder learns one answer an example; set prompt.format=pairs")
+        raise LabError(f"{key}: an encoder-decoder learns one answer per example; set prompt.format=pairs")
     return {"input_ids": row["input_ids"][:start], "labels": labels[start:]}
 
 
@@ -73,7 +73,7 @@ class PairCollator:
 
 
 def _padded(rows: Sequence[Sequence[int]], value: int, multiple: int) -> Any:
-    """Return a tensor of the rows, filled up with `value` to the longest, rounded up to a multiple."""
+    """Return a tensor of the rows, padded with `value` to the longest row, rounded up to a multiple."""
     import torch
 
     width = -(-max(map(len, rows)) // multiple) * multiple
@@ -83,9 +83,10 @@ def _padded(rows: Sequence[Sequence[int]], value: int, multiple: int) -> Any:
 def pair_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
     """Return the summed cross-entropy of the targets over the number of supervised tokens of the whole optimiser step.
 
-    T5's own loss is a mean over one micro batch: it weighs a token by how many others share its micro batch. And as
-    its forward() takes any keyword, the trainer of transformers 5 believes that it divides by the whole step's tokens
-    and does not average over the micro batches: with 4 of them the gradient is 4 times too long.
+    T5's own loss is a mean over one micro batch, so the weight of a token depends on the size of its micro batch. In
+    addition, T5's forward() accepts any keyword, so the trainer of transformers 5 assumes that the loss divides by the
+    tokens of the whole step and does not average over micro batches: with 4 micro batches the gradient is 4 times too
+    large.
     """
     import torch
 

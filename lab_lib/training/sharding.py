@@ -1,8 +1,8 @@
-"""Whether the processes of a run shard the model's weights, and what sharding requires of the rest.
+"""Decide whether the processes of a run shard the model's weights, and check what sharding requires.
 
-`accelerate launch` writes the wish into the environment; only `choose_sharding` reads it. Each process then holds 1/N
-of every weight, and a layer is whole only while it is computed. Code that reads a model's weights does not work on
-shards: `whole_weights` gathers the trained ones.
+`accelerate launch` sets environment variables for sharding; only `choose_sharding` reads them. With sharding each of N
+processes holds 1/N of every weight, and a layer is whole only while it is computed. Code that reads a model's weights
+does not work on shards: `whole_weights` gathers the trained weights.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lab_lib.training.config import TrainConfig
 
 WHOLE, FSDP2, ZERO3 = "whole", "fsdp2", "zero3"
-# Only checkpoints of the one have this file, by accelerate, and of the other that one, by DeepSpeed.
+# Files that identify the sharding of a checkpoint: accelerate writes the first one, DeepSpeed the second.
 MARKS = {FSDP2: "pytorch_model_fsdp.bin", ZERO3: "latest"}
 
 
@@ -33,9 +33,9 @@ def sharding_choice(training: TrainConfig, quantisation: str) -> Choice:
 
 
 def choose_sharding(environment: Mapping[str, str], gpu: bool) -> Choice:
-    """Return WHOLE, FSDP2 or ZERO3, as `accelerate launch` was told; `gpu`: whether this process has one.
+    """Return WHOLE, FSDP2 or ZERO3 as set by `accelerate launch`; `gpu` says whether this process has a GPU.
 
-    Raises LabError for what the lab cannot do. Without GPUs accelerate would shard nothing and print nothing.
+    Raises LabError for unsupported settings. Without GPUs accelerate would shard nothing and print no warning.
     """
     processes = whole("WORLD_SIZE", 1, least=1, environment=environment)
     kind = FSDP2 if _on(environment, "ACCELERATE_USE_FSDP") else WHOLE
@@ -48,10 +48,10 @@ def choose_sharding(environment: Mapping[str, str], gpu: bool) -> Choice:
         raise LabError("zero_stage is not 3 in the configuration of accelerate; set LAB_ACCELERATE=deepspeed-zero3")
     if not gpu:
         raise LabError(
-            f"the weights were to be sharded ({kind}), which accelerate does only with GPUs, and there is none: "
-            "every process would hold all of them; unset LAB_ACCELERATE"
+            f"sharding the weights ({kind}) needs GPUs, and there is none: every process would hold all weights; "
+            f"unset LAB_ACCELERATE"
         )
-    return Choice(kind, f"as asked for: each of {processes} processes holds one shard of every weight")
+    return Choice(kind, f"as configured: each of {processes} processes holds one shard of every weight")
 
 
 def _on(environment: Mapping[str, str], name: str) -> bool:
@@ -64,8 +64,8 @@ def require_shardable(sharding: str, training: TrainConfig, quantisation: str) -
         return
     if training.evaluate_every:
         raise LabError(
-            f"training.evaluate_every={training.evaluate_every}: nothing can be decoded while the weights are "
-            "sharded; set training.evaluate_every=0 and decode afterwards"
+            f"training.evaluate_every={training.evaluate_every}: a model with sharded weights cannot decode; set "
+            f"training.evaluate_every=0 and decode afterwards"
         )
     if sharding == ZERO3 and quantisation != "none":
         raise LabError(
@@ -80,27 +80,28 @@ def require_shardable(sharding: str, training: TrainConfig, quantisation: str) -
 
 
 def require_sharded(sharding: str, trainer: Any) -> None:
-    """Raise LabError unless the trainer shards as was asked: accelerate falls back to plain copies without a warning.
+    """Raise LabError unless the trainer shards as configured: accelerate falls back to plain copies without a warning.
 
-    Also for an encoder-decoder: encoder, decoder and output layer share one embedding matrix, and FSDP2 does not shard
-    a matrix that several layers hold.
+    Raises LabError for an encoder-decoder too: encoder, decoder and output layer share one embedding matrix, and FSDP2
+    does not shard a matrix that several layers share.
     """
     got = FSDP2 if trainer.is_fsdp_enabled else ZERO3 if trainer.is_deepspeed_enabled else WHOLE
     if got != sharding:
         does = "DDP, where every process holds all weights" if got == WHOLE else got
-        raise LabError(f"sharding was to be {sharding} and accelerate does {does}")
+        raise LabError(f"expected sharding {sharding}, but accelerate uses {does}")
     if sharding != WHOLE and trainer.model.config.is_encoder_decoder:
         raise LabError("the weights of an encoder-decoder cannot be sharded; unset LAB_ACCELERATE")
 
 
 def require_same_kind(sharding: str, checkpoint: Path | None) -> None:
-    """Raise LabError for a checkpoint that was written with another sharding than that of this run."""
+    """Raise LabError for a checkpoint that was written with a different sharding."""
     if checkpoint is None:
         return
     was = next((kind for kind, name in MARKS.items() if (checkpoint / name).exists()), WHOLE)
     if was != sharding:
         raise LabError(
-            f"{checkpoint}: written with sharding {was}, and now it is {sharding}; start the run as before, or choose "
+            f"{checkpoint}: written with sharding {was}, but this run uses {sharding}; start the run as before, or "
+            f"choose "
             "another --out"
         )
 
@@ -113,13 +114,13 @@ def is_sharded(model: Any) -> bool:
 
 
 def whole_weights(model: Any) -> dict[str, Any] | None:
-    """Return the trained weights by name, gathered on the CPU; None for a model that is not sharded.
+    """Return the trained weights by name, gathered on the CPU; None if the model is not sharded.
 
-    All processes must call it: each gives its shards, one weight after the other.
+    All processes must call it, because each sends its shards, one weight after the other.
     """
     if not is_sharded(model):
         return None
-    names: dict[Any, list[str]] = {}  # a matrix that is tied has two
+    names: dict[Any, list[str]] = {}  # a tied matrix has two names
     for name, parameter in model.named_parameters(remove_duplicate=False):
         if parameter.requires_grad:
             names.setdefault(parameter, []).append(name)
@@ -139,7 +140,7 @@ def _gathered(parameter: Any) -> Any:
 
 
 def byte_sums(model: Any) -> dict[str, int]:
-    """Return a check sum of the stored bytes of each 4-bit layer that is whole, by the layer's name."""
+    """Return a check sum of the stored bytes of each whole 4-bit layer, by the layer's name."""
     import torch
     from torch.distributed.tensor import DTensor
 
@@ -149,7 +150,7 @@ def byte_sums(model: Any) -> dict[str, int]:
 
 
 def unsharded_sums(model: Any) -> dict[str, int]:
-    """Return `byte_sums` of a sharded model, gathering one part after the other. All processes must call it."""
+    """Return `byte_sums` of a sharded model, gathering part by part. All processes must call it."""
     from torch.distributed.fsdp import FSDPModule
 
     sums: dict[str, int] = {}

@@ -1,7 +1,7 @@
 """Signals that ask a process to end: a cluster sends them before a time limit and when it wants the machine back.
 
-Anywhere they raise Stopped, as Ctrl-C raises KeyboardInterrupt. While a model learns they are only noted, so that
-training ends after its step, with a checkpoint.
+Outside training a signal raises Stopped, as Ctrl-C raises KeyboardInterrupt. During training it is only recorded, so
+that training stops after the current step, with a checkpoint.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ class Notice:
 
 @contextmanager
 def stopping_cleanly() -> Iterator[None]:
-    """Make SIGTERM and SIGUSR1 raise Stopped inside the `with`; there end the process with 128 + the signal's number.
+    """Make SIGTERM and SIGUSR1 raise Stopped inside the `with`; Stopped ends the process with 128 + the signal's
+    number.
 
-    A job that was warned of its time limit is put back into the queue before. Outside the main thread, where Python
-    hears no signals, nothing changes.
+    A job that was warned of its time limit is put back into the queue first. Does nothing outside the main thread,
+    where Python receives no signals.
     """
     before = _handle(_stop)
     try:
@@ -51,11 +52,11 @@ def stopping_cleanly() -> Iterator[None]:
 
 
 def _put_back(stop: Stopped) -> None:
-    """Put this job back into the queue if it may be. Raises LabError when Slurm won't: then it was out of time."""
+    """Requeue this job if it may be requeued. Raises LabError if Slurm refuses."""
     try:
         slurm.requeue(stop)
     except LabError as error:
-        stop.for_good(f"{stop}; not put back into the queue: {error}")
+        stop.for_good(f"{stop}; not requeued: {error}")
         raise
 
 
@@ -71,9 +72,9 @@ def _stop(number: int, frame: Any) -> None:
 
 @contextmanager
 def noticing_signals() -> Iterator[Notice]:
-    """Note the signals that come inside the `with`; at its end raise Stopped if one did.
+    """Record the signals that arrive inside the `with`; raise Stopped at its end if one did.
 
-    Outside the main thread, where Python hears no signals, nothing is ever noted.
+    Outside the main thread Python receives no signals, so nothing is recorded.
     """
     notice = Notice()
     before = _handle(notice.note)

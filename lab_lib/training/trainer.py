@@ -32,12 +32,12 @@ from lab_lib.training.seq2seq import rows_for
 from lab_lib.training.sharding import WHOLE, require_same_kind, require_sharded
 from lab_lib.training.stopping import Notice
 
-# Called with the model during training and the step; returns {metric: value} on dev, and may write samples itself.
+# Called with the model and the step during training; returns {metric: value} on dev, and may write samples.
 DevEvaluation = Callable[[Any, int], Mapping[str, float]]
 
 
 class OurWays:
-    """What our trainers add to a Trainer of others: our order of examples, our dev evaluation, errors in one line."""
+    """Our additions to a Trainer: the order of examples, the dev evaluation, errors in one line."""
 
     def __init__(self, *args: Any, order: EpochOrder, dev: DevEvaluation | None, log_path: Path, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -49,7 +49,7 @@ class OurWays:
     is_fsdp_enabled: bool
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Write a checkpoint into a new folder: a damaged or half-written one of the same step is removed first."""
+        """Write a checkpoint into a new folder; a damaged or half-written one of the same step is removed first."""
         processes, path = this_process(), path_of(Path(self.args.output_dir), self.state.global_step)
         if processes.first:
             require_folder(path.parent.parent)
@@ -59,9 +59,10 @@ class OurWays:
             super()._save_checkpoint(model, trial)  # type: ignore[misc]
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Write the weights of a checkpoint; those of a sharded model are written with the optimiser's state instead.
+        """Write the weights of a checkpoint; the weights of a sharded model are written with the optimiser's state
+        instead.
 
-        The Trainer would also gather all weights of the base, only to leave them out of the file.
+        The Trainer would also gather all weights of the base, which the file does not contain.
         """
         if not self.is_fsdp_enabled:
             super().save_model(output_dir, _internal_call)  # type: ignore[misc]
@@ -70,7 +71,7 @@ class OurWays:
         return self.order
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Decode and score the dev items; training's random state is left as it was."""
+        """Decode and score the dev items; the random state of training is restored afterwards."""
         import torch
 
         assert self.dev is not None
@@ -86,7 +87,7 @@ class OurWays:
 
 
 class LabTrainer(OurWays, Trainer):
-    """The Hugging Face Trainer with our ways."""
+    """The Hugging Face Trainer with our additions."""
 
 
 def train(
@@ -106,7 +107,7 @@ def train(
     notice: Notice | None = None,
     sharding: str = WHOLE,
 ) -> dict[str, float]:
-    """Fine-tune `model` in place, resuming from the newest complete checkpoint below `folder`, and return figures.
+    """Fine-tune `model` in place, resuming from the newest complete checkpoint below `folder`; return its figures.
 
     `model` is ready for training (adapter attached, `use_cache` off). With `dev` and `config.evaluate_every` the model
     ends as its best checkpoint by `best_metric`, a key of what `dev` returns (`config.best_metric` if not given), else
@@ -132,7 +133,7 @@ def train(
     trainer = LabTrainer(
         model=model,
         args=training_arguments(config, folder, steps, precision, world_size(), best, greater_is_better),
-        train_dataset=[*rows, blank_row(eos)],  # the last one fills up the epoch of several processes
+        train_dataset=[*rows, blank_row(eos)],  # the last one pads the epoch for several processes
         eval_dataset=rows[:1] if dev else None,  # never read: evaluate() decodes dev items instead
         data_collator=batching.collate,
         compute_loss_func=batching.loss,
@@ -141,7 +142,7 @@ def train(
         dev=dev,
         log_path=folder / LOG,
     )
-    trainer.remove_callback(PrinterCallback)  # it prints raw dictionaries; RunLog prints a line instead
+    trainer.remove_callback(PrinterCallback)  # this callback prints raw dictionaries; RunLog prints a line instead
     result = run_trainer(trainer, config, folder, steps, sharding, log)
     if notice and notice.number and trainer.state.global_step < steps:
         raise Stopped(notice.number)
@@ -163,7 +164,7 @@ def our_callbacks(
     notice: Notice | None,
     sharding: str,
 ) -> list[Any]:
-    """Return the callbacks of every run, in the order in which they are called; `tokens`: the mean of a step."""
+    """Return the callbacks of every run, in the order of their calls; `tokens` is the mean per step."""
     return [
         RunLog(folder / LOG, tokens, log),
         StopAtNaN(),
@@ -178,7 +179,7 @@ def run_trainer(
 ) -> Any:
     """Train up to `steps`, resuming from the newest whole checkpoint below `folder`; return the Trainer's result."""
     require_sharded(sharding, trainer)
-    processes = this_process()  # the first one reads the checkpoints to the last byte, and tells the others
+    processes = this_process()  # the first process verifies the checkpoints and sends the result to the others
     found = last_checkpoint(folder / "checkpoints", steps, log) if processes.first else None
     checkpoint = processes.gather(found)[0]
     require_same_kind(sharding, checkpoint)
@@ -195,7 +196,8 @@ def sizes(examples: Sequence[Encoded]) -> dict[str, int]:
 def outcome(result: Any, trainer: Trainer) -> dict[str, float]:
     """Return the seconds, the mean loss and the best step of a finished training; all processes must call it.
 
-    After the last logging step each process has counted its own share of the loss only; their mean is the loss.
+    After the last logging step each process has summed only its own part of the loss; the mean over processes is the
+    loss.
     """
     seconds, loss = result.metrics["train_runtime"], mean_of_processes(result.training_loss, trainer.args.device)
     best = trainer.state.best_global_step or trainer.state.max_steps
@@ -204,7 +206,7 @@ def outcome(result: Any, trainer: Trainer) -> dict[str, float]:
 
 @contextmanager
 def explained_out_of_memory(config: TrainConfig) -> Iterator[None]:
-    """Turn running out of memory inside the `with`, on a GPU or a CPU, into an OutOfMemory that names the setting."""
+    """Turn an out-of-memory error inside the `with` (GPU or CPU) into an OutOfMemory that names the setting."""
     import torch
 
     try:

@@ -1,1 +1,1 @@
-"""Candidates: utterances that a model wrote or a transcript holds, and reviewed before they are learned."""
+"""Candidates: utterances from a model or a transcript, reviewed by a person before training."""

@@ -1,4 +1,4 @@
-"""What is wrong with an utterance and its call, before a person looks at it: no copies, none of the test."""
+"""Automatic checks of an utterance and its call, before the review: form, values, copies, leaks from the test set."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from lab_lib.texts import HIDDEN
 
 LONGEST = 300  # characters of an utterance: half a minute of speech
 
-# Every reason a candidate is refused for, in words a table can print.
+# Every reason for refusing a candidate, in words for tables.
 REASONS = {
     "empty": "no utterance",
     "long": f"an utterance of more than {LONGEST} characters",
-    "hidden": "a character that is not seen",
+    "hidden": "an invisible character",
     "call": "the call is not accepted",
-    "skill": "a call of another skill than was asked for",
+    "skill": "a call of a skill that was not requested",
     "said": "a value of the call is not said",
-    "twice": "the utterance is known",
+    "twice": "the utterance exists already",
     "held out": "a near copy of a held-out utterance",
-    "form": "not in the form that was asked for",
+    "form": "not in the requested form",
 }
 
 
 class Known:
-    """What candidates are compared with: utterances that are there already, and those held out for the test."""
+    """The known utterances for comparison: existing examples, and those held out for the test."""
 
     def __init__(self, skills: Skills, training: Sequence[Path], held_out: Sequence[Path]) -> None:
         """Read the files. Raises LabError for the first thing that is wrong in one of them."""
         self.skills = skills
-        self.places: dict[str, str] = {}  # spelling of an utterance: where it stands
-        self.shown: dict[str, list[SkillExample]] = defaultdict(list)  # by skill: what models that write are shown
+        self.places: dict[str, str] = {}  # spelling of an utterance: its place
+        self.shown: dict[str, list[SkillExample]] = defaultdict(list)  # by skill: the examples for writing models
         self.first: dict[str, Path] = {}  # by skill: its first file, whose examples are in one language
         self.skeletons: dict[str, list[tuple[Skeleton, str]]] = defaultdict(list)  # held out, by skill
         for path in (*training, *held_out):
@@ -54,14 +54,15 @@ class Known:
                     self.shown[call.name].append(example)
 
     def add(self, utterances: Iterable[tuple[str, str]]) -> None:
-        """Take (utterance, where it stands) as known."""
+        """Add (utterance, its place) to the known ones."""
         for utterance, place in utterances:
             self.places.setdefault(spelling(utterance), place)
 
     def judge(self, utterance: str, call: Call | str, skill: str) -> tuple[str, str, str]:
-        """Return (the call's one text, key of REASONS, what was found) of a candidate; the last two empty if it is fit.
+        """Return (the call's canonical text, key of REASONS, details) of a candidate; the last two are empty if it
+        passes.
 
-        `call` is one that was read, or its text; a text that is no call stays as it was written.
+        `call` is a parsed call or its text; a text that is not a call is returned unchanged.
         """
         try:
             checked = read_call(call, self.skills) if isinstance(call, str) else check_call(call, self.skills)
@@ -80,7 +81,7 @@ class Known:
         return ("held out", near) if near else ("", "")
 
     def near(self, utterance: str, call: Call) -> str:
-        """Return where a held-out utterance of the same skill stands that differs in its values at most, or ""."""
+        """Return the place of a held-out utterance of the same skill that differs at most in its values, or ""."""
         others = self.skeletons[call.name]
         ((share, place),) = nearest_skeletons([skeleton(utterance, call)], [one for one, _ in others])
         return others[place][1] if share >= NEAR else ""
@@ -94,14 +95,14 @@ def _call(text: str, skills: Skills, where: str) -> Call:
 
 
 def form_fault(utterance: str) -> str:
-    """Return the reason why an utterance cannot stand in an example file, or ""."""
+    """Return the reason why an utterance cannot be in an example file, or ""."""
     if not utterance.strip():
         return "empty"
     return "long" if len(utterance) > LONGEST else "hidden" if HIDDEN.search(utterance) else ""
 
 
 def tidy(utterance: Any) -> str:
-    """Return an utterance on one line, without white space or quotation marks around it; "" for what is no text.
+    """Return an utterance on one line without surrounding white space or quotation marks; "" if it is not text.
 
     >>> tidy(' "Play\\n some jazz" ')
     'Play some jazz'
@@ -114,10 +115,10 @@ def tidy(utterance: Any) -> str:
 
 
 def counted(reasons: Mapping[str, int]) -> str:
-    """Return reasons with their counts on one line, the commonest first.
+    """Return reasons with their counts on one line, the most frequent first.
 
     >>> counted({"empty": 1, "twice": 3})
-    '3 the utterance is known, 1 no utterance'
+    '3 the utterance exists already, 1 no utterance'
     """
     most = sorted(reasons.items(), key=lambda one: -one[1])
     return ", ".join(f"{count} {REASONS[reason]}" for reason, count in most)

@@ -1,7 +1,7 @@
-"""A client for endpoints that speak OpenAI's chat interface: one question, one answer, every failure one line.
+"""A client for endpoints with OpenAI's chat interface: one question, one answer; every error is one line.
 
-The key comes from the environment, is sent in one header, and stands in no message, log, record or traceback: what the
-server sends is cleared of it before anything else reads it. Redirects are not followed, so it goes nowhere else.
+The key comes from the environment and is sent in one header. It occurs in no message, log, record or traceback: it is
+removed from the server's answer before any other code reads it. Redirects are not followed, so it is sent nowhere else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from lab_lib.errors import LabError, cut, one_line
 from lab_lib.strict_json import JsonError, parse_json
 
-TRIES = 3  # requests for one answer, when the server is busy or the line breaks
+TRIES = 3  # requests for one answer if the server is busy or the connection breaks
 PAUSE = 1.0  # seconds before the second try; twice that before the third
 MOST_WAIT = 60.0  # seconds that a server may ask to wait (Retry-After)
 MOST_BYTES = 2_000_000  # of one answer
@@ -31,12 +31,12 @@ HIDDEN = "***"
 
 
 class BadAnswer(LabError):
-    """The server answered as it should, and what the model wrote is not what was asked for."""
+    """The server's answer is valid, but the model's text does not have the requested form."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a model wrote, the name that the server gives the model, and how many tokens it counted (may be empty)."""
+    """A model's text, the model's name by the server, and the number of tokens (may be empty)."""
 
     text: str
     model: str
@@ -45,7 +45,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where to ask, and what. `key` is shown by no repr; `seconds` is for each wait, and three times for an answer."""
+    """The address and the model. `key` is hidden in repr; `seconds` limits each wait, three times as much an answer."""
 
     url: str
     model: str
@@ -60,7 +60,7 @@ class Endpoint:
         return urlsplit(self.url).netloc
 
     def ask(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any], **settings: Any) -> Written:
-        """Return what the model writes behind some messages, as JSON of a schema.
+        """Return the model's answer to some messages, as JSON of a schema.
 
         `settings` are further ones of the interface (seed, temperature, max_tokens). Raises BadAnswer when the model
         was cut short or declined, LabError for everything else that goes wrong.
@@ -70,7 +70,7 @@ class Endpoint:
         return _written(self._answer(asked), self)
 
     def _answer(self, asked: Mapping[str, Any]) -> Any:
-        """Return the JSON of an answer, asked for up to TRIES times."""
+        """Return the JSON of an answer, with up to TRIES requests."""
         for attempt in range(1, TRIES + 1):
             try:
                 status, headers, body = self._post(asked)
@@ -126,11 +126,11 @@ class Endpoint:
             return self._parsed(body)
         except JsonError:
             what = "a web page" if body.lstrip()[:1] == "<" else "nothing" if not body.strip() else "no JSON"
-            hint = "is the address right? It ends in /v1 as a rule"
+            hint = "is the address right? It usually ends in /v1"
             raise LabError(f"{self.url}: the server answered with {what}: {cut(body)!r}; {hint}") from None
 
     def _fault(self, status: int, headers: Mapping[str, str], body: str) -> str:
-        """Say what a status means, with the server's own words where it has some."""
+        """Return the meaning of a status, with the server's own message if there is one."""
         if 300 <= status < 400:
             place = cut(self._cleared(headers.get("location", "elsewhere")))
             return f"the server redirects to {place}; it is not followed"
@@ -147,18 +147,18 @@ class Endpoint:
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    """Return whom to trust, read once."""
+    """Return the trusted certificates, read once."""
     import httpx
 
     return httpx.create_ssl_context()
 
 
 class _Broken(Exception):
-    """The line broke, or nothing came."""
+    """The connection broke, or no answer arrived."""
 
 
 def open_endpoint(url: str, model: str, variable: str, seconds: float | None = None) -> Endpoint:
-    """Return an endpoint with the key that an environment variable holds; none where it is not set.
+    """Return an endpoint with the key of an environment variable; no key if the variable is not set.
 
     Raises LabError for an address that is none, one with a name or key in it, a key that would be sent in plain text
     to another machine, and without the package httpx.
@@ -184,7 +184,7 @@ def open_endpoint(url: str, model: str, variable: str, seconds: float | None = N
 
 
 def _written(answer: Any, endpoint: Endpoint) -> Written:
-    """Take an answer apart. Raises LabError where it is of another shape than the interface says."""
+    """Parse an answer. Raises LabError if its form does not follow the interface."""
     try:
         choice = answer["choices"][0]
         message, reason = choice["message"], choice.get("finish_reason")
@@ -197,14 +197,14 @@ def _written(answer: Any, endpoint: Endpoint) -> Written:
             f"{endpoint.url}: not an answer of the chat interface (no choices with a message): {shape}"
         ) from None
     if reason == "length":
-        raise BadAnswer(f"{endpoint.url}: the answer was cut at the greatest length")
+        raise BadAnswer(f"{endpoint.url}: the answer was cut at the maximum length")
     if refusal or not isinstance(text, str):
         raise BadAnswer(f"{endpoint.url}: the model declines: {cut(refusal or reason or 'no text')}")
     return Written(text, one_line(str(model)), counts)
 
 
 def _retry_after(value: str | None) -> float:
-    """Return the seconds that a server asks to wait: a number, or until a date; 0 for what is neither."""
+    """Return the seconds that a server asks to wait, from a number or a date; 0 for anything else."""
     if not value:
         return 0.0
     try:

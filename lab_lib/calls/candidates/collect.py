@@ -1,4 +1,4 @@
-"""Collect candidates of skills until there are enough: ask, check, append. The same command resumes."""
+"""Collect candidates for each skill until there are enough: request, check, append. The same command resumes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from lab_lib.calls.skills.skill import Skills
 from lab_lib.errors import LabError
 
 AT_ONCE = 5  # examples that one request asks for; more are more alike
-STALE = 3  # requests in a row without one fit example, after which a skill is left
-MOST_BAD = 2  # answers in a row that are not in the form that was asked for: the model cannot do it
+STALE = 3  # consecutive requests without a usable example, after which a skill is skipped
+MOST_BAD = 2  # consecutive answers in a wrong form, after which the model is given up
 
 Shown = Mapping[str, Sequence[SkillExample]]  # by skill: the examples that requests show
 Log = Callable[[str], None]
@@ -29,7 +29,7 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a writer wrote for one request, and what is recorded of it: who wrote it, with what settings, tokens."""
+    """The answer of a writer to one request, and its record: the author, settings, tokens."""
 
     pairs: Sequence[Pair]
     source: Mapping[str, Any]
@@ -39,7 +39,7 @@ class Writer(Protocol):
     """Who writes candidates."""
 
     def write(self, skill: str, count: int, seed: int) -> Answer:
-        """Return about `count` utterances with calls of a skill. Raises BadAnswer for what is not in the right form."""
+        """Return about `count` utterances with calls of a skill. Raises BadAnswer for an answer in a wrong form."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class EndpointWriter:
 
 @dataclass(frozen=True)
 class LocalWriter:
-    """A model on this machine: it writes the utterances of calls that are drawn. `ask` answers several questions."""
+    """A model on this machine: it writes the utterances for drawn calls. `ask` answers several questions."""
 
-    ask: Callable[[Sequence[Question]], Sequence[tuple[str, bool]]]  # what is written, and whether it came to an end
+    ask: Callable[[Sequence[Question]], Sequence[tuple[str, bool]]]  # the texts, and whether each ended
     source: Mapping[str, Any]  # its name and the hash of its weights
     skills: Skills
     shown: Shown
@@ -77,7 +77,7 @@ class LocalWriter:
 
 @dataclass(frozen=True)
 class Order:
-    """What is collected: `count` usable candidates of each skill, into a file; `seed` begins the seeds of requests."""
+    """The order: `count` usable candidates of each skill, written to a file; the seeds of requests start at `seed`."""
 
     path: Path
     names: Sequence[str]
@@ -86,10 +86,11 @@ class Order:
 
 
 def collect(order: Order, writer: Writer, known: Known, log: Log) -> dict[str, int]:
-    """Ask until the file has enough; return {skill: how many are missing}, for those whose writer had no more ideas.
+    """Request candidates until the file has enough; return {skill: number missing} for skills without further usable
+    ones.
 
-    What every answer brought is appended before the next request. Raises LabError as the writer does; what was
-    collected before stays.
+    The candidates of an answer are appended before the next request. Raises the writer's LabErrors; collected
+    candidates remain.
     """
     before = read_candidates(order.path) if order.path.exists() else []
     known.add((one.utterance, f"{order.path}, {one.id}") for one in before if one.state != "refused")
@@ -126,7 +127,7 @@ def _collect_skill(order: Order, name: str, before: Sequence[Candidate], writer:
 
 
 def _judged(answer: Answer, name: str, path: Path, known: Known) -> list[Candidate]:
-    """Return the candidates of an answer with what the checks say of them; fit ones are known from then on."""
+    """Return the candidates of an answer with the results of the checks; passed ones become known utterances."""
     found = []
     for utterance, call in answer.pairs:
         one = _judged_pair(utterance, call, name, answer.source, known)

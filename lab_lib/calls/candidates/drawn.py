@@ -1,4 +1,4 @@
-"""What a small local model is asked for: not the call, which is drawn here, but what a user says to get it.
+"""Questions for a small local model: the call is drawn here, and the model writes the user's utterance for it.
 
 A call of an example gets another value, and the model writes the words around it. A grammar holds it to one line in
 which the values of the call stand as they are, so that a model of 135 million parameters is of use too.
@@ -21,8 +21,8 @@ from lab_lib.errors import LabError
 
 VERSION = 1  # of these words
 SHOWN = 6  # examples before the question
-AROUND = 40  # characters at most before, between and behind the values
-WORDS = "[A-Za-zÀ-ÿ0-9 ,'-]"  # one sentence: small models go on for ever where they may begin another
+AROUND = 40  # maximum characters before, between and after the values
+WORDS = "[A-Za-zÀ-ÿ0-9 ,'-]"  # one sentence: a small model may never stop if it can begin another
 INSTRUCTION = "You are the user of a voice assistant. For each call, write what the user says. The skill:"
 
 
@@ -52,7 +52,7 @@ def question(skill: str, skills: Skills, shown: Sequence[SkillExample], seed: in
 
 
 def _other_value(call: Call, calls: Sequence[Call], skills: Skills, source: random.Random) -> Call:
-    """Return a call with one of its texts or numbers exchanged for that of another example; others belong together."""
+    """Return a call in which one text or number is replaced by another example's; other values stay together."""
     if call.name == NO_SKILL:
         return call
     kinds = {one.name: one.raw for one in skills[call.name].function.parameters}
@@ -66,9 +66,9 @@ def _other_value(call: Call, calls: Sequence[Call], skills: Skills, source: rand
 
 
 def said(call: Call, skills: Skills) -> list[str]:
-    """Return the values that a user says as they stand in the call: texts without options or a pattern, also of lists.
+    """Return the values that a user says exactly as in the call: texts, also in lists, without options or pattern.
 
-    Numbers may be words, and times and expressions are written in another way than they are spoken.
+    Numbers may be spoken as words, and times and expressions are spoken differently from their written form.
     """
     if call.name == NO_SKILL:
         return []
@@ -82,7 +82,7 @@ def said(call: Call, skills: Skills) -> list[str]:
 
 
 def pattern(values: Sequence[str]) -> str:
-    """Return the expression of one line of words in which values stand in their order.
+    """Return the regular expression of a line of words that contains the values in order.
 
     >>> bool(re.fullmatch(pattern(["O'Hare"]), "Is it wet at O'Hare?")), bool(re.fullmatch(pattern(["Oslo"]), "wet?"))
     (True, False)
@@ -95,5 +95,5 @@ def pattern(values: Sequence[str]) -> str:
 
 
 def missing(utterance: str, call: Call, skills: Skills) -> str:
-    """Return the first value that an utterance should hold and does not, whatever its case; "" if it has all."""
+    """Return the first value that is missing in an utterance, ignoring case; "" if none is missing."""
     return next((value for value in said(call, skills) if value.casefold() not in utterance.casefold()), "")

@@ -1,10 +1,10 @@
-"""The file of candidates: one JSON object a line, only ever appended to, so that nothing that was decided is lost.
+"""The file of candidates: one JSON object per line, only appended to, so that no decision is lost.
 
     {"id": "5f0c...", "skill": "weather", "utterance": "...", "call": "...", "state": "new", "source": {...}}
     {"id": "5f0c...", "state": "accepted", "utterance": "...", "call": "..."}
 
-A line with the id of an earlier one changes what that one says: a decision of the reviewer. A last line without its end
-is what a killed process left: it is passed over, and cut off before anything is appended.
+A line with the id of an earlier one changes it: this is a decision of the reviewer. An incomplete last line was left by
+a killed process: it is ignored, and removed before the next append.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lab_lib.errors import LabError, nearest, shown
 from lab_lib.files import open_plain, read_text
 from lab_lib.strict_json import JsonError, parse_json
 
-# new: waits for a person. accepted and rejected: what the person decided. refused: the checks found something.
+# new: waits for review. accepted and rejected: the reviewer's decision. refused: a check failed.
 STATES = ("new", "accepted", "rejected", "refused")
 TEXTS = ("id", "skill", "utterance", "call", "state")
 OPTIONAL = ("reason", "date")
@@ -33,7 +33,7 @@ BEGINNING = '{"id": "'  # of every line
 class Candidate:
     """An utterance with its call. `source` says who wrote it: an endpoint, a local model or a transcript.
 
-    `reason` says why a refused one is; `call` is then as it was written.
+    `reason` is the reason for a refusal; `call` is then the original text.
     """
 
     id: str
@@ -47,7 +47,7 @@ class Candidate:
 
 
 def candidate(skill: str, utterance: str, call: str, reason: str, source: Mapping[str, Any]) -> Candidate:
-    """Return a new candidate, or a refused one where there is a reason, with an id and the time of now (UTC)."""
+    """Return a new candidate, or a refused one if there is a reason, with an id and the current time (UTC)."""
     date = datetime.now(timezone.utc).isoformat(timespec="microseconds")
     parts = json.dumps([skill, utterance, call, dict(source), date], ensure_ascii=False)
     id = hashlib.sha256(parts.encode()).hexdigest()[:12]
@@ -55,20 +55,20 @@ def candidate(skill: str, utterance: str, call: str, reason: str, source: Mappin
 
 
 def row(one: Candidate) -> dict[str, Any]:
-    """Return a candidate as a line of the file holds it; what is empty is left out."""
+    """Return a candidate as a line of the file, without empty fields."""
     return {key: value for key, value in vars(one).items() if value or key in TEXTS}
 
 
 def decision(one: Candidate, state: str) -> dict[str, Any]:
-    """Return the line that says what a person decided, with the utterance and the call as they are now."""
+    """Return the line of a decision, with the current utterance and call."""
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return {"id": one.id, "state": state, "utterance": one.utterance, "call": one.call, "date": date}
 
 
 def read_candidates(path: Path) -> list[Candidate]:
-    """Return the candidates of a file in the order of their first lines, each as its last line says.
+    """Return the candidates of a file in the order of their first lines, each with the values of its last line.
 
-    Raises LabError naming the line of whatever is not as the module says.
+    Raises LabError naming the line that breaks this format.
     """
     found: dict[str, dict[str, Any]] = {}
     lines = read_text(path).split("\n")
@@ -94,7 +94,7 @@ def _object(line: str, where: str) -> dict[str, Any]:
 
 
 def _check(value: Mapping[str, Any], where: str) -> None:
-    """Raise LabError for a candidate that lacks something, or has a key or a value that none has."""
+    """Raise LabError for a candidate with missing, unknown or invalid fields."""
     known = (*TEXTS, *OPTIONAL, "source")
     for key in value:
         if key not in known:
@@ -111,9 +111,9 @@ def _check(value: Mapping[str, Any], where: str) -> None:
 
 
 def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Append lines to a file of candidates in one write; a last line without its end is put right before.
+    """Append lines to a file of candidates in one write; an incomplete last line is repaired first.
 
-    Raises LabError for what is no plain file, and when the folder is read-only or the disk is full.
+    Raises LabError if it is not a plain file, if the folder is read-only, and if the disk is full.
     """
     data = "".join(json.dumps(dict(one), ensure_ascii=False) + "\n" for one in rows).encode()
     try:
@@ -132,7 +132,7 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _is_torn(line: str) -> bool:
-    """Return whether a line is the beginning of one of ours, and no more."""
+    """Return whether a line is an incomplete line of ours."""
     if not line.startswith(BEGINNING[: len(line)]):
         return False
     try:

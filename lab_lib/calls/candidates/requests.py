@@ -1,4 +1,4 @@
-"""What an endpoint is asked for: some examples of a skill, as JSON of a schema that its server can enforce."""
+"""Requests to an endpoint: some examples of a skill, as JSON of a schema that its server can enforce."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from lab_lib.errors import cut
 from lab_lib.strict_json import JsonError, parse_json
 
 Pair = tuple[str, Call | None]  # an utterance, and the call that answers it
-VERSION = 1  # of these words; records hold it, because other words give other examples
-SHOWN = 6  # examples that a request shows, drawn anew for each
+VERSION = 1  # version of these prompts; it is recorded, because other prompts give other examples
+SHOWN = 6  # examples in a request, drawn anew for each request
 # Keywords that servers enforce in strict mode. Lengths are checked here afterwards.
 ENFORCED = ("type", "enum", "items", "minimum", "maximum", "minItems", "maxItems", "pattern")
 INSTRUCTION = (
@@ -47,7 +47,7 @@ def request(skill: str, skills: Skills, shown: Sequence[SkillExample], count: in
 def answer_schema(skill: str, skills: Skills) -> dict[str, Any]:
     """Return the schema of an answer: {"examples": [{"utterance", "arguments"}]}.
 
-    It is within what OpenAI's strict mode takes: every key is required, and null stands for what is not said.
+    OpenAI's strict mode accepts it: every key is required, and null stands for an omitted argument.
     """
     parameters = skills[skill].function.parameters if skill != NO_SKILL else ()
     arguments = {one.name: _value(one.raw, one.name in skills[skill].defaults) for one in parameters}
@@ -71,9 +71,9 @@ def _value(schema: Mapping[str, Any], may_miss: bool) -> dict[str, Any]:
 
 
 def read_answer(text: str, skill: str, where: str) -> list[Pair]:
-    """Return (utterance, call) of an answer, not yet checked; the call is None for an entry that is not of the schema.
+    """Return unchecked (utterance, call) pairs of an answer; the call is None for an entry that breaks the schema.
 
-    Raises BadAnswer for a text that is not of the schema as a whole.
+    Raises BadAnswer for a text that breaks the schema as a whole.
     """
     try:
         entries = parse_json(text)["examples"]
@@ -81,7 +81,7 @@ def read_answer(text: str, skill: str, where: str) -> list[Pair]:
             raise TypeError
         return [_pair(one, skill) for one in entries]
     except (JsonError, KeyError, TypeError) as error:
-        reason = str(error) if isinstance(error, JsonError) else "not of the schema that was asked for"
+        reason = str(error) if isinstance(error, JsonError) else "not in the requested schema"
         raise BadAnswer(f"{where}: the model wrote {cut(text)!r}: {reason}") from None
 
 

@@ -1,4 +1,4 @@
-"""Review candidates in the terminal: accept, edit or reject each. What was decided is in the file at once."""
+"""Review candidates in the terminal: accept, edit or reject each. Every decision is written at once."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ COMMANDS = ("accept", "edit", "reject", "skip", "quit")
 ASKED = "accept, edit, reject, skip, quit (or a first letter)> "
 
 Say = Callable[[str], None]
-Read = Callable[[str], str]  # is told what to ask; returns a line. Raises EOFError at the end of the input
+Read = Callable[[str], str]  # called with a question; returns a line. Raises EOFError at the end of the input
 
 
 def review(path: Path, skills: Skills, say: Say, read: Read) -> list[Candidate]:
-    """Ask a person about every new candidate of a file; return all candidates as they are at the end.
+    """Ask a person about every new candidate of a file; return all candidates with their final states.
 
     Each decision is appended before the next question, so Ctrl-C, Ctrl-D and `quit` lose none.
     """
@@ -55,7 +55,7 @@ def origin(one: Candidate) -> str:
 
 
 def summary(candidates: Sequence[Candidate]) -> str:
-    """Return how many candidates there are in each state, and why those were refused that the checks refused."""
+    """Return the number of candidates in each state, and the reasons for refusals by the checks."""
     states = Counter(one.state for one in candidates)
     why = Counter(REASONS.get(one.reason.partition(":")[0], one.reason) for one in candidates if one.state == "refused")
     reasons = f" ({', '.join(f'{count} {reason}' for reason, count in why.most_common())})" if why else ""
@@ -63,9 +63,9 @@ def summary(candidates: Sequence[Candidate]) -> str:
 
 
 def _decide(one: Candidate, path: Path, taken: set[str], skills: Skills, say: Say, read: Read) -> bool:
-    """Ask until there is a decision about a candidate, and append it; return whether to go on with the next.
+    """Ask until there is a decision about a candidate, and append it; return whether to continue with the next.
 
-    `taken` are the spellings of accepted utterances; that of one that is accepted now is added.
+    `taken` are the spellings of accepted utterances; a newly accepted one is added.
     """
     while True:
         word = read(ASKED).strip().lower()
@@ -83,16 +83,16 @@ def _decide(one: Candidate, path: Path, taken: set[str], skills: Skills, say: Sa
         if fault := _fault(one, taken, skills):
             say(f"not accepted: {fault}")
             continue
-        one = replace(one, call=call_text(read_call(one.call, skills)))  # in the one form that models learn
+        one = replace(one, call=call_text(read_call(one.call, skills)))  # in the canonical form that models learn
         append_rows(path, [decision(one, "accepted")])
         taken.add(spelling(one.utterance))
         return True
 
 
 def _edited(one: Candidate, read: Read) -> Candidate:
-    """Return a candidate with another utterance or call; an empty line keeps what is there."""
-    utterance = tidy(read("utterance (empty: as it is)> ")) or one.utterance
-    return replace(one, utterance=utterance, call=read("call (empty: as it is)> ").strip() or one.call)
+    """Return a candidate with a new utterance or call; an empty line keeps the old one."""
+    utterance = tidy(read("utterance (empty: unchanged)> ")) or one.utterance
+    return replace(one, utterance=utterance, call=read("call (empty: unchanged)> ").strip() or one.call)
 
 
 def _fault(one: Candidate, taken: set[str], skills: Skills) -> str:
@@ -109,8 +109,8 @@ def _fault(one: Candidate, taken: set[str], skills: Skills) -> str:
 def write_accepted(candidates: Sequence[Candidate], folder: Path, name: str, skills: Skills) -> list[Path]:
     """Write the accepted candidates as example files, `SKILL_NAME_examples.txt` each; return their paths.
 
-    The files are made anew of all accepted candidates each time. Raises LabError, and writes nothing, where a file
-    holds an example that is not among them: somebody's own.
+    The files are rewritten from all accepted candidates each time. Raises LabError and writes nothing if a file holds
+    an example that is not among them, because it would be lost.
     """
     found: dict[str, list[SkillExample]] = {}
     for one in candidates:
@@ -126,7 +126,7 @@ def write_accepted(candidates: Sequence[Candidate], folder: Path, name: str, ski
 
 
 def _require_ours(file: ExampleFile) -> None:
-    """Raise LabError where the file that is there holds what would be lost."""
+    """Raise LabError if an existing file holds examples that would be lost."""
     if not file.path.exists():
         return
     there = read_examples(file.path)
@@ -134,5 +134,5 @@ def _require_ours(file: ExampleFile) -> None:
         if example not in file.examples:
             where = f"{file.path}: line {example.line}"
             raise LabError(
-                f"{where}: {shown(example.utterance)} is no accepted candidate; name another folder with --out"
+                f"{where}: {shown(example.utterance)} is not an accepted candidate; name another folder with --out"
             )

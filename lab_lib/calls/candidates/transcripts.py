@@ -1,7 +1,7 @@
-"""Lines of a transcript as candidates of "no skill": what people say near an assistant, mostly not to it.
+"""Lines of a transcript as candidates for "no skill": speech near an assistant that mostly does not address it.
 
 Plain text (a line is an utterance), SubRip (.srt), WebVTT (.vtt) and the JSON of Whisper (openai-whisper, whisper.cpp
-and faster-whisper write three layouts). The order is kept; what is left out is counted by reason.
+and faster-whisper write three layouts). The order is kept; omitted lines are counted by reason.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ ARROW = "-->"
 TIME = re.compile(r"(?:\d{1,3}:)?\d{1,2}:\d{2}[.,]\d{1,3}")
 TIMES = re.compile(rf"\s*{TIME.pattern}\s+{ARROW}\s+{TIME.pattern}(?:\s.*)?")
 STAMP = re.compile(rf"^\[{TIME.pattern}\s+{ARROW}\s+{TIME.pattern}\]\s*")  # before each line of whisper.cpp's output
-ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # what a terminal makes colours and cleared lines of
+ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # terminal codes for colours and cleared lines
 TAG = re.compile(r"<[^<>]{0,200}>|\{\\[^{}]{0,200}\}")
-BLOCKS = ("NOTE", "STYLE", "REGION")  # of WebVTT, which nobody says
+BLOCKS = ("NOTE", "STYLE", "REGION")  # parts of WebVTT that are not speech
 SOUND = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*|♪[^♪]*♪?")  # [music], (laughs), *sighs*, songs
 
 
@@ -41,15 +41,15 @@ class Transcript:
 
 
 def read_transcript(path: Path) -> Transcript:
-    """Return what is said in a transcript; its ending tells the layout, any other than those above is plain text.
+    """Return the utterances of a transcript; its file ending determines the layout, unknown endings are plain text.
 
-    Of JSON the line is the number of the segment. Raises LabError naming the line of what is not in the layout.
+    For JSON the line is the number of the segment. Raises LabError naming a line that breaks the layout.
     """
     readers = {".srt": _srt, ".vtt": _vtt, ".json": _whisper}
     lines = readers.get(path.suffix.lower(), _plain)(path)
     said, dropped, seen = list[tuple[int, str]](), Counter[str](), set[str]()
     for number, line in lines:
-        text = tidy(SOUND.sub(" ", line)).lstrip("-–— ")  # a dash tells that another person speaks
+        text = tidy(SOUND.sub(" ", line)).lstrip("-–— ")  # a dash marks another speaker
         if not re.search(r"\w", text):
             dropped["lines without words"] += 1
         elif text.casefold() in seen:
@@ -61,7 +61,7 @@ def read_transcript(path: Path) -> Transcript:
 
 
 def transcript_candidates(transcript: Transcript, known: Known) -> list[Candidate]:
-    """Return each utterance as a candidate of "no skill", in order, with what the checks say of it."""
+    """Return each utterance as a candidate for "no skill", in order, with the results of the checks."""
     about = {"transcript": transcript.path.name, "sha256": sha256(transcript.path)}
     found = []
     for line, text in transcript.said:
@@ -120,7 +120,7 @@ def _unmarked(text: str) -> str:
 
 
 def _blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line of its first line, its lines) of each block; blank lines part them."""
+    """Yield (number of the first line, lines) of each block; blank lines separate blocks."""
     block: list[str] = []
     for number, line in enumerate([*lines, ""], 1):
         if line.strip():

@@ -1,1 +1,1 @@
-"""Example files of skills: what users say, and the call that answers it. Read with line numbers, written, checked."""
+"""Example files of skills: users' utterances, each with the call that answers it. Reading, writing, checking."""

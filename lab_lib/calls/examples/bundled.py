@@ -1,4 +1,4 @@
-"""Where example files stand: the bundled ones, and those that a user names."""
+"""The paths of example files: bundled ones, and those that a user names."""
 
 from __future__ import annotations
 

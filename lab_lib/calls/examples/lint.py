@@ -1,4 +1,4 @@
-"""Everything that can be said against example files before a model learns from them, with file and line."""
+"""Check example files before training: every problem, with file and line."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from lab_lib.calls.skills.skill import NO_SKILL, NO_SKILL_TEXT, Skills, prompt_t
 from lab_lib.errors import nearest, shown
 from lab_lib.files import read_text
 
-MAJORITY = 0.5  # of the examples: a model that always gives this answer would look good
-RARE = 0.1  # of the examples of the largest class: too few to count
+MAJORITY = 0.5  # share of the examples: a model that always gives this answer would look good
+RARE = 0.1  # share of the largest class's examples: fewer are too few
 
 
 @dataclass(frozen=True)
 class Lint:
-    """What is wrong, sorted by file and line, and what was counted, one line each."""
+    """The findings, sorted by file and line, and the counts, one line each."""
 
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
@@ -32,10 +32,10 @@ class Lint:
 def lint(training: Sequence[Path], held_out: Sequence[Path], skills: Skills) -> Lint:
     """Check example files against the skills; `held_out` are those a model is tested on.
 
-    Raises LabError only for a file that cannot be read. Findings are: faults of form; a prompt that is not the skill's;
-    calls that cannot be read, are against their signature, or are written in another way than models learn; calls of
-    other skills; utterances that are there twice, with the same call or another; skills without examples, and classes
-    that are far too large or small, of the training files; and near copies, when too many held-out rows are some.
+    Raises LabError only for a file that cannot be read. Findings are: errors of form; a prompt that differs from the
+    skill's; calls that cannot be parsed, break their signature, or are not in the canonical form; calls of other
+    skills; utterances that occur twice, with the same call or another; in training files, skills without examples and
+    classes that are far too large or small; and near copies, if too many held-out rows are near copies.
     """
     named = {"train": training, "held-out": held_out}
     parsed = [(split, *parse_examples(read_text(path), path)) for split, paths in named.items() for path in paths]
@@ -54,18 +54,18 @@ def lint(training: Sequence[Path], held_out: Sequence[Path], skills: Skills) -> 
 
 
 def _skill_name(file: ExampleFile) -> str:
-    """Return the name of the skill that a file is about: the first word of its prompt."""
+    """Return the name of a file's skill: the first word of its prompt."""
     return file.prompt.partition("(")[0].strip()
 
 
 def _prompt_faults(file: ExampleFile, skills: Skills) -> Iterator[Finding]:
-    """Yield what is wrong with a file's description of its skill."""
+    """Yield the errors in a file's description of its skill."""
     name = _skill_name(file)
     if not file.prompt:
         return
     if name not in (*skills, NO_SKILL):
         known = nearest(name, [*skills, NO_SKILL])
-        yield Finding(file.path, file.prompt_line, f"the prompt begins with {shown(name)}, which is no skill{known}")
+        yield Finding(file.path, file.prompt_line, f"the prompt begins with {shown(name)}, which is not a skill{known}")
         return
     expected = NO_SKILL_TEXT if name == NO_SKILL else prompt_text(skills[name])
     if file.prompt != expected:
@@ -73,7 +73,7 @@ def _prompt_faults(file: ExampleFile, skills: Skills) -> Iterator[Finding]:
 
 
 def _rows(file: ExampleFile, split: str, skills: Skills) -> Iterator[Row]:
-    """Yield the examples of a file, each with its checked call or what is wrong with it."""
+    """Yield the examples of a file, each with its checked call or its error."""
     name = _skill_name(file)
     for in_prompt, examples in ((True, file.prompt_examples), (False, file.examples)):
         for example in examples:
@@ -81,7 +81,7 @@ def _rows(file: ExampleFile, split: str, skills: Skills) -> Iterator[Row]:
 
 
 def _checked(text: str, name: str, skills: Skills) -> tuple[Call | None, str]:
-    """Return (the call of a text, what is wrong with it or nothing)."""
+    """Return (the call of a text, its error or "")."""
     try:
         call = read_call(text, skills)
     except (ParseError, CallRefused) as error:
@@ -94,19 +94,19 @@ def _checked(text: str, name: str, skills: Skills) -> tuple[Call | None, str]:
 
 
 def _repeated(rows: Iterable[Row]) -> Iterator[Finding]:
-    """Yield the utterances that are there before, but for case, white space and the mark at the end."""
+    """Yield repeated utterances, ignoring case, white space and final punctuation."""
     first: dict[str, Row] = {}
     for row in rows:
         before = first.setdefault(spelling(row.example.utterance), row)
         if before is not row:
             same = before.example.call == row.example.call
-            what = "is there twice" if same else f"has another call, {shown(before.example.call)}"
+            what = "occurs twice" if same else f"has another call, {shown(before.example.call)}"
             text = f"{shown(row.example.utterance)} {what}: {before.path}, line {before.example.line}"
             yield Finding(row.path, row.example.line, text)
 
 
 def _balance(rows: Sequence[Row], skills: Skills, paths: Sequence[Path]) -> Iterator[Finding]:
-    """Yield the classes that have no, too few or too many of the examples to learn from."""
+    """Yield the classes with no, too few or too many training examples."""
     counts = Counter(row.call.name for row in rows if row.call and not row.in_prompt)
     (largest, most), *_ = counts.most_common(1) or [("", 0)]
     for name in (*skills, NO_SKILL) if paths else ():
@@ -117,11 +117,11 @@ def _balance(rows: Sequence[Row], skills: Skills, paths: Sequence[Path]) -> Iter
             yield Finding(paths[0].parent, 0, f"{share}, '{largest}' has {most}")
         elif counts[name] > MAJORITY * counts.total():
             part = f"{100 * counts[name] / counts.total():.0f} %"
-            yield Finding(paths[0].parent, 0, f"{share}: who always answers so is right in {part}")
+            yield Finding(paths[0].parent, 0, f"{share}: always giving this answer is right in {part}")
 
 
 def _counts(rows: Sequence[Row], split: str) -> str:
-    """Say how many examples each class has."""
+    """Return the number of examples of each class."""
     counts = Counter(row.call.name for row in rows if row.call and row.split == split and not row.in_prompt)
     prompts = sum(row.in_prompt for row in rows if row.split == split)
     in_prompts = f" and {prompts} in prompts" if prompts else ""

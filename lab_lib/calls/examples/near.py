@@ -1,4 +1,4 @@
-"""Near copies across splits: held-out rows that a model has seen in training but for the values filled in."""
+"""Near copies across splits: held-out rows that differ from training rows only in their values."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MOST = 0.05  # of the held-out rows may be near copies
 
 
 def near_copies(training: Sequence[Row], held_out: Sequence[Row]) -> tuple[list[Finding], list[str]]:
-    """Return (the near copies, when they are too many of the held-out rows; what was counted).
+    """Return (the near copies, if they are too large a share of the held-out rows; the counts).
 
-    Rows are compared within a skill: a wording that another skill shares makes a test harder, not easier.
+    Rows are compared within a skill; a wording shared with another skill makes a test harder, not easier.
     """
     if not training or not held_out:
         return [], []

@@ -1,4 +1,4 @@
-"""Reader of example files. Every line is understood or reported: none is skipped, and no word of an utterance is lost.
+"""Reader of example files. Every line is parsed or reported; no line is skipped and no word of an utterance is lost.
 
 #### Prompt:
 weather(location: str)
@@ -23,13 +23,13 @@ from lab_lib.files import read_text
 PROMPT, PROMPT_EXAMPLES, EXAMPLES = HEADERS = ("Prompt", "Prompt Examples", "Examples")
 ROLES = ("User", "Assistant")
 PAIR = re.compile(r"### (User|Assistant):(.*)")
-# What a person meant as one of the two: without ###, with too many or too few, another case, misspelt.
+# Lines that are probably meant as one of the two: with too many or too few #, in another case, or misspelt.
 MEANT = re.compile(r"\s*#*\s*\**(user|assistant)\**\s*:(.*)", re.IGNORECASE)
 OTHER = re.compile(r"\s*#{1,3}\s*(\w+)\s*:(.*)")
 
 
 def read_examples(path: str | Path) -> ExampleFile:
-    """Return an example file. Raises LabError for the first thing that is wrong in it, saying how many there are."""
+    """Return an example file. Raises LabError with its first error and the number of errors."""
     file, findings = parse_examples(read_text(path), Path(path))
     if findings:
         more = f" (and {len(findings) - 1} more; 'lab calls lint' lists them)" if len(findings) > 1 else ""
@@ -38,9 +38,9 @@ def read_examples(path: str | Path) -> ExampleFile:
 
 
 def parse_examples(text: str, path: Path) -> tuple[ExampleFile, list[Finding]]:
-    """Return (what a file holds, everything that is wrong with its form), line by line.
+    """Return (the contents of a file, all errors of form), line by line.
 
-    A line whose fault has a clear remedy is reported and read as it was meant, so that one fault is one finding.
+    A line with an obvious correction is reported and read as intended, so that one error gives one finding.
     """
     parser = _Parser(path)
     for number, line in enumerate(text.split("\n"), 1):
@@ -49,7 +49,7 @@ def parse_examples(text: str, path: Path) -> tuple[ExampleFile, list[Finding]]:
 
 
 class _Parser:
-    """The state between two lines: the section, and a user's words that wait for their call."""
+    """The state between two lines: the section, and a user's words without their call so far."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.section = path, ""
@@ -60,7 +60,7 @@ class _Parser:
         self.findings: list[Finding] = []
 
     def read(self, number: int, line: str) -> None:
-        """Take one line."""
+        """Process one line."""
         if line.startswith("####"):
             self._header(number, line)
         elif pair := PAIR.fullmatch(line):
@@ -76,7 +76,7 @@ class _Parser:
             self._other(number, line)
 
     def end(self) -> tuple[ExampleFile, list[Finding]]:
-        """Return what was read, after the last line."""
+        """Return the contents, after the last line."""
         self._close()
         for name in (PROMPT, EXAMPLES):
             if name not in self.headers:
@@ -102,14 +102,14 @@ class _Parser:
         self.headers.setdefault(self.section, number)
 
     def _pair(self, number: int, role: str, text: str) -> None:
-        """Take the words of a user, or the call that answers them."""
+        """Process the words of a user, or the call that answers them."""
         if self.section not in self.examples:
             if self.section != "unknown":  # its header is reported
                 place = f"the section '#### {self.section}:'" if self.section else "no section"
                 self._report(number, f"an example in {place}; examples stand under '#### Examples:'")
             return
         if not text:
-            self._report(number, f"nothing stands behind '### {role}:'")
+            self._report(number, f"no text after '### {role}:'")
         if role == "User":
             if self.waiting:
                 first = f"the first, line {self.waiting.line}, has no call"
@@ -124,17 +124,17 @@ class _Parser:
             self.waiting = None
 
     def _other(self, number: int, line: str) -> None:
-        """Take a line that is neither a header nor part of an example."""
+        """Process a line that is neither a header nor part of an example."""
         if self.section == PROMPT and not line.startswith("#"):
             self.prompt.append(line.rstrip())
         elif self.section != "unknown":
             place = f"'#### {self.section}:'" if self.section else "no section"
             hint = "is this the file's first line, with a byte order mark?" if line.startswith("\ufeff") else ""
             hint = hint or "expected '### User: ...' or '### Assistant: ...'"
-            self._report(number, f"text in {place} that is no example: {shown(line)}; {hint}")
+            self._report(number, f"text in {place} that is not an example: {shown(line)}; {hint}")
 
     def _close(self) -> None:
-        """End a section: a user who still waits gets no call."""
+        """End a section: report a user without a call."""
         if self.waiting:
             self._report(self.waiting.line, "no '### Assistant:' follows this user")
         self.waiting = None

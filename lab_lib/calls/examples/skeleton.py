@@ -1,4 +1,4 @@
-"""What is left of an utterance without its values: two with the same skeleton differ in what was filled in only."""
+"""The skeleton of an utterance is its text without values: utterances with equal skeletons differ only in values."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lab_lib.calls.call import Call
 
 SLOT = "_"
 RUN = 4  # words in a piece of a skeleton
-# Two skeletons are near copies when they share this much of all their pieces. A single shared piece, such as `on my
-# shopping list`, says little, because people who know nothing of each other say it too; it is counted beside.
+# Two skeletons are near copies if they share this fraction of all their pieces. A single shared piece, such as `on my
+# shopping list`, proves little, because different people say it independently; it is counted separately.
 NEAR = 0.5
-# Numbers are values too when they are spoken; what is written in digits is masked anyway.
+# Numbers in words are values too; digits are always masked.
 SPOKEN_NUMBERS = """
 one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
 nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand half quarter third
@@ -28,7 +28,7 @@ Skeleton = frozenset[str]
 def skeleton(utterance: str, call: Call) -> Skeleton:
     """Return the runs of four words of an utterance in which the values of its call and all numbers are masked.
 
-    Values that stand side by side become one mask. A shorter text is one run, and one of masks alone has none.
+    Adjacent values become one mask. A shorter text is one run; a text of masks only has no runs.
 
     >>> sorted(skeleton("Is it wet in New York tonight", Call("weather", {"location": "New York"})))
     ['is it wet in', 'it wet in _', 'wet in _ tonight']
@@ -47,9 +47,9 @@ def skeleton(utterance: str, call: Call) -> Skeleton:
 
 
 def nearest_skeletons(asked: Sequence[Skeleton], known: Sequence[Skeleton]) -> list[tuple[float, int]]:
-    """Return for each skeleton (the share of pieces that it has in common with the nearest known one, its place).
+    """Return for each skeleton (its share of common pieces with the nearest known skeleton, the index of that one).
 
-    The share is 0 and the place -1 where no piece is known.
+    The share is 0 and the index -1 if no piece is known.
     """
     holders: dict[str, list[int]] = defaultdict(list)
     for place, pieces in enumerate(known):
@@ -65,7 +65,7 @@ def nearest_skeletons(asked: Sequence[Skeleton], known: Sequence[Skeleton]) -> l
 
 
 def spelling(utterance: str) -> str:
-    """Return what two utterances have in common that are the same but for case, white space and the mark at the end.
+    """Return an utterance without differences in case, white space and final punctuation, for comparison.
 
     >>> spelling("  News  please! ")
     'news please'

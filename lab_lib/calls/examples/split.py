@@ -1,4 +1,4 @@
-"""Sets drawn from examples: by seed, from every class alike, and near copies of each other in one set."""
+"""Draw sets of examples by seed, in equal shares of every class, with near copies in the same set."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from lab_lib.calls.call import Call
 from lab_lib.calls.examples.skeleton import NEAR, Skeleton, skeleton
 
-REST = "train"  # the set of all that no other set gets
+REST = "train"  # the set of all remaining examples
 Asked = tuple[str, Call]  # what a user says, and the call that answers it
 
 
 def draw_sets(examples: Sequence[Asked], shares: Mapping[str, float], seed: int) -> list[str]:
     """Return the set of each example: one of `shares` ({set: share of every class}), or REST.
 
-    A class is the name of a call. Examples of a class that differ in their values alone, or nearly so, stay together;
-    a set gets whole groups of them until its share is reached, so a class of few large groups may give it less.
+    A class is the name of a call. Examples of a class that differ only, or nearly only, in their values stay together.
+    A set gets whole groups of them until its share is reached, so a class with few large groups may contribute less.
     """
     classes: dict[str, list[int]] = defaultdict(list)
     for place, (_, call) in enumerate(examples):
@@ -38,7 +38,7 @@ def draw_sets(examples: Sequence[Asked], shares: Mapping[str, float], seed: int)
 
 
 def near_groups(examples: Sequence[Asked]) -> list[list[int]]:
-    """Return the places of some examples in groups of near copies, each a near copy of another one of its group."""
+    """Return groups of indices of near copies; each example is a near copy of another one in its group."""
     parent = list(range(len(examples)))
 
     def root(place: int) -> int:
@@ -59,5 +59,5 @@ def near_groups(examples: Sequence[Asked]) -> list[list[int]]:
 
 
 def likeness(first: Skeleton, second: Skeleton) -> float:
-    """Return the share of the pieces of two skeletons that both have."""
+    """Return the share of common pieces of two skeletons."""
     return len(first & second) / len(first | second) if first and second else 0.0

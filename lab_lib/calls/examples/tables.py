@@ -1,4 +1,4 @@
-"""Examples from a table: a TSV file with one `utterance<TAB>call` a line, as it comes out of a spreadsheet."""
+"""Examples from a table: a TSV file with one `utterance<TAB>call` per line, as exported from a spreadsheet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab_lib.files import read_text
 def read_table(path: str | Path, skills: Skills) -> tuple[SkillExample, ...]:
     """Return the examples of a TSV file.
 
-    Raises LabError naming the line of a row that has not its two cells, or whose call is not accepted.
+    Raises LabError naming the line of a row without exactly two cells or with a call that is not accepted.
     """
     lines = read_text(path).removesuffix("\n").split("\n")
     return tuple(_row(line, number, path, skills) for number, line in enumerate(lines, 1))

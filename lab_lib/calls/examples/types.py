@@ -1,4 +1,4 @@
-"""What an example file holds, and what can be wrong with it."""
+"""The contents of an example file, and the findings about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab_lib.calls.call import Call
 
 @dataclass(frozen=True)
 class SkillExample:
-    """What a user says and the text of the call that answers it; the lines where they stand do not count for `==`."""
+    """A user's words and the text of the call that answers them; line numbers are ignored by `==`."""
 
     utterance: str
     call: str
@@ -20,7 +20,7 @@ class SkillExample:
 
 @dataclass(frozen=True)
 class ExampleFile:
-    """One file: the description of a skill, examples that stand in prompts, and those to learn from or to test on."""
+    """One file: the description of a skill, examples for prompts, and examples for training or testing."""
 
     path: Path
     prompt: str
@@ -33,7 +33,7 @@ class ExampleFile:
 class Row:
     """An example in its file and split, "train" or "held-out".
 
-    `call` is its checked call, None where it has none; `fault` says what is wrong with it, "" for nothing.
+    `call` is its checked call or None; `fault` is its error or "".
     """
 
     path: Path
@@ -46,7 +46,7 @@ class Row:
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """Something wrong at a line of a file; line 0 is the file as a whole."""
+    """An error in a line of a file; line 0 is the file as a whole."""
 
     path: Path
     line: int

@@ -1,4 +1,4 @@
-"""Writer of example files: what it writes, the reader reads back as the same."""
+"""Writer of example files; the reader reads them back unchanged."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def write_examples(file: ExampleFile) -> Path:
 
 
 def examples_text(file: ExampleFile) -> str:
-    """Return the text of an example file. Raises LabError for what would not be read back as it is.
+    """Return the text of an example file. Raises LabError for content that would not be read back unchanged.
 
-    Such are line breaks or white space at the ends of an utterance, and a prompt with a line that begins with `#`.
+    This concerns line breaks or white space at the ends of an utterance, and a prompt line that begins with `#`.
     """
     sections = [(PROMPT_EXAMPLES, file.prompt_examples)] if file.prompt_examples else []
     blocks = [f"#### {PROMPT}:\n{file.prompt}\n", *(_block(*one) for one in (*sections, (EXAMPLES, file.examples)))]

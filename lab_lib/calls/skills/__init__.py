@@ -1,7 +1,7 @@
-"""What can the assistant do? A skill is described once; prompt, schema, checks, grammar and dispatch come from that.
+"""Skills of an assistant. A skill is described once; prompt, schema, checks, grammar and dispatch follow from that.
 
-A skill is a Python function with a typed signature and a docstring, or an entry of a YAML file. Import from here what
-a file of skills needs: the bounds of its parameters.
+A skill is a Python function with a typed signature and a docstring, or an entry of a YAML file. This module exports the
+bounds of parameters for files of skills.
 """
 
 from lab_lib.calls.skills.bounds import Length, Pattern, Range

@@ -29,7 +29,7 @@ def schema_of(annotation: Any, where: str) -> tuple[dict[str, Any], bool]:
 
 
 def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
-    """Return the type inside Annotated and what stands beside it."""
+    """Return the type inside Annotated and its markers."""
     if get_origin(annotation) is not Annotated:
         return annotation, []
     inner, *markers = get_args(annotation)
@@ -55,7 +55,7 @@ def _base(annotation: Any, where: str) -> dict[str, Any]:
 
 
 def _bounds(annotation: Any, markers: Sequence[Any], where: str) -> Mapping[str, Any]:
-    """Return the keywords of the markers beside a type. Raises LabError for one that does not belong there."""
+    """Return the keywords of a type's markers. Raises LabError for a marker that does not fit the type."""
     found: dict[str, Any] = {}
     for marker in markers:
         keys = _keywords(annotation, marker)
@@ -66,7 +66,7 @@ def _bounds(annotation: Any, markers: Sequence[Any], where: str) -> Mapping[str,
 
 
 def _keywords(annotation: Any, marker: Any) -> dict[str, Any]:
-    """Return the JSON Schema keywords of one marker, none where it does not fit the type."""
+    """Return the JSON Schema keywords of one marker; none if it does not fit the type."""
     if isinstance(marker, Range) and annotation in (int, float):
         return {"minimum": marker.low, "maximum": marker.high}
     if isinstance(marker, Length) and annotation is str:

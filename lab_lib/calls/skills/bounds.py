@@ -1,6 +1,6 @@
-"""Bounds of a parameter, written into its type: `Annotated[int, Range(1, 1440)]`; and the limits without a bound.
+"""Bounds of a parameter in its type, `Annotated[int, Range(1, 1440)]`, and the default limits.
 
-Every text, number and list has a limit, because a model that writes under a grammar without one may never end.
+Every text, number and list has a limit, because a model under a grammar without limits may never stop.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_ITEMS = 10  # elements of a list
 
 @dataclass(frozen=True)
 class Range:
-    """The least and the largest number, both included; None: no bound of its own."""
+    """The smallest and the largest number, both included; None: the default limit."""
 
     low: float | None = None
     high: float | None = None
@@ -25,7 +25,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Length:
-    """The fewest and the most characters of a text, or elements of a list; None: no bound of its own."""
+    """The minimum and maximum of characters of a text or elements of a list; None: the default limit."""
 
     low: int | None = None
     high: int | None = None
@@ -40,7 +40,7 @@ class Pattern:
 
 # {type of JSON Schema: the keywords of its default limits}
 LIMITS: Mapping[str, Mapping[str, Any]] = {
-    "string": {"minLength": 1, "maxLength": MAX_LENGTH},  # an empty text says nothing
+    "string": {"minLength": 1, "maxLength": MAX_LENGTH},  # an empty text has no meaning
     "integer": {"minimum": -MAX_NUMBER, "maximum": MAX_NUMBER},
     "number": {"minimum": -MAX_NUMBER, "maximum": MAX_NUMBER},
     "boolean": {},
@@ -64,7 +64,7 @@ def is_optional(schema: Mapping[str, Any]) -> bool:
 
 
 def limited(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a parameter's schema with its default limits; what the schema says itself stays.
+    """Return a parameter's schema with default limits added; its own bounds stay.
 
     >>> limited({"type": "string", "maxLength": 40})
     {'minLength': 1, 'maxLength': 40, 'type': 'string'}

@@ -1,4 +1,4 @@
-"""From the text of a call to a checked call, and back to the one text that a checked call has."""
+"""Parse and check the text of a call, and write a checked call as its canonical text."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lab_lib.errors import LabError, nearest
 
 NONE = Call(NO_SKILL, {})  # nothing was asked of the assistant
 
-# Every reason a call is refused for after it was read, in words a table can print.
+# Every reason for refusing a parsed call, in words for tables.
 REASONS = {
     "unknown_skill": "there is no such skill",
     "unknown_argument": "the skill has no such parameter",
     "missing": "a required argument is missing",
     "type": "an argument is of another type",
-    "option": "an argument is none of the options",
+    "option": "an argument is not one of the options",
     "bound": "an argument is out of bounds",
     "several": "not exactly one call",
     "nothing": "nothing was asked",
@@ -38,7 +38,7 @@ class CallRefused(LabError):
 
 
 def read_call(text: str, skills: Skills) -> Call:
-    """Return the one call that a text is, checked; `none()` and `[]` give NONE. Runs nothing.
+    """Return the single, checked call of a text; `none()` and `[]` give NONE. Runs nothing.
 
     Raises ParseError for text that is not calls, CallRefused for several calls and for what `check_call` refuses.
     """
@@ -49,10 +49,10 @@ def read_call(text: str, skills: Skills) -> Call:
 
 
 def check_call(call: Call, skills: Skills) -> Call:
-    """Return a call with its arguments checked, in the order of the signature and without those that say nothing.
+    """Return a call with checked arguments, in the order of the signature and without redundant ones.
 
-    An argument that equals its default, or is None where None is accepted, says nothing. Two calls that mean the same
-    are therefore equal. Raises CallRefused, which names the nearest name where one is wrong.
+    An argument is redundant if it equals its default, or is None where None is accepted. Calls with the same meaning
+    are therefore equal. Raises CallRefused, with the nearest name if a name is wrong.
     """
     if call.name == NO_SKILL:
         if call.arguments or call.positional:
@@ -67,7 +67,7 @@ def check_call(call: Call, skills: Skills) -> Call:
 
 
 def _values(skill: Skill, arguments: Mapping[str | None, Any]) -> dict[str | None, Any]:
-    """Return the arguments in the order of the signature, each as its parameter takes it."""
+    """Return the arguments in the order of the signature, each converted to its parameter's type."""
     parameters = {one.name: one for one in skill.function.parameters}
     for name in arguments:
         if name not in parameters:
@@ -87,12 +87,12 @@ def _values(skill: Skill, arguments: Mapping[str | None, Any]) -> dict[str | Non
 
 
 def _is_default(name: str | None, value: Any, defaults: Mapping[Any, Any]) -> bool:
-    """Return whether a value says no more than leaving its argument out."""
+    """Return whether a value means the same as omitting its argument."""
     return name in defaults and value == defaults[name]
 
 
 def call_text(call: Call) -> str:
-    """Return the text to learn of a checked call; `read_call` reads it back.
+    """Return the canonical text of a checked call for training; `read_call` reads it back.
 
     >>> call_text(Call("add_to_list", {"items": ["milk", 'a "dry" wine']})), call_text(NONE)
     ('add_to_list(items=["milk", "a \\\\"dry\\\\" wine"])', 'none()')

@@ -1,4 +1,4 @@
-"""Skills from a YAML file: {name: {description, parameters: {name: JSON Schema}}}. Nothing of such a file can run."""
+"""Skills from a YAML file: {name: {description, parameters: {name: JSON Schema}}}. No code runs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FIELDS = ("description", "parameters")
 def described_skills(path: Path) -> list[Skill]:
     """Return the skills that a YAML file describes, in its order.
 
-    A parameter without `default` is required; `default: null` makes it optional. A `pattern` has to match the whole
-    text. Raises LabError for broken YAML and for every key, type or bound that is not accepted.
+    A parameter without `default` is required; `default: null` makes it optional. A `pattern` must match the whole text.
+    Raises LabError for invalid YAML and for every key, type or bound that is not accepted.
     """
     try:
         found = read_yaml(read_text(path))
@@ -50,5 +50,5 @@ def _skill(name: str, entry: Any, path: Path) -> Skill:
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     """Return a mapping with texts as keys. Raises LabError for anything else."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise LabError(f"{where}: expected names with what belongs to them, found {shown(value)}")
+        raise LabError(f"{where}: expected a mapping by name, found {shown(value)}")
     return value

@@ -1,7 +1,7 @@
-"""Running a call: a registered function, checked arguments, a process of its own with a time limit, nothing else.
+"""Run a call: a registered function with checked arguments, in a separate process with a time limit.
 
-No text is evaluated, no attribute is looked up by a name that came from a model, and no shell is started. The process
-protects from a skill that hangs or crashes, not from hostile code: the code of a skill is the user's own.
+No text is evaluated, no attribute is looked up by a name from a model, and no shell is started. The process protects
+against a skill that hangs or crashes, not against hostile code: the code of a skill is the user's own.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from lab_lib.calls.call import Call
 from lab_lib.calls.skills.check import CallRefused, check_call
 from lab_lib.calls.skills.skill import NO_SKILL, Skills
 
-SECONDS = 5.0  # for a skill, the start of its process included (0.2 s on a laptop)
+SECONDS = 5.0  # per call, including the start of its process (0.2 s on a laptop)
 WORKER = "from lab_lib.calls.skills.worker import main; main()"
 
 
 def run_call(call: Call, skills: Skills, seconds: float = SECONDS) -> str:
     """Run a call and return the sentence that its skill returns.
 
-    Raises CallRefused for what `check_call` refuses, `none()`, a skill without a function to run, one that raises,
-    that returns no text, that ends its process, or that is not done after `seconds`; its processes are killed then.
+    Raises CallRefused for what `check_call` refuses, `none()`, a skill without a function to run, one that raises, that
+    returns no text, that ends its process, or that takes longer than `seconds`; its processes are then killed.
     """
     call = check_call(call, skills)
     if call.name == NO_SKILL:
-        raise CallRefused("nothing", "nothing was asked, so nothing is run")
+        raise CallRefused("nothing", "nothing was requested, so no skill runs")
     source = skills[call.name].source
     if source is None or source.suffix != ".py":
         raise CallRefused("no_code", f"{call.name} is described in {source or 'no file'}: it has no function to run")
@@ -49,7 +49,7 @@ def _ask(request: Mapping[str, Any], name: str, seconds: float) -> Mapping[str, 
         try:
             output, _ = process.communicate(json.dumps(request).encode(), timeout=seconds)
         except subprocess.TimeoutExpired:
-            raise CallRefused("time", f"{name} was not done after {seconds:g} seconds and was stopped") from None
+            raise CallRefused("time", f"{name} took longer than {seconds:g} seconds and was stopped") from None
         finally:
             _kill(process)
     try:
@@ -72,7 +72,7 @@ def _started() -> subprocess.Popen[bytes]:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and what it started; those that have ended already are no fault."""
+    """Kill a process and its children; processes that have already ended are ignored."""
     with suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)

@@ -1,8 +1,8 @@
-"""The grammar of skills in GBNF, the language of llama.cpp: for whoever serves an exported model with it.
+"""The grammar of skills in GBNF, the grammar format of llama.cpp, for serving an exported model.
 
-It is made of the same expressions as the grammar in Lark (lark.py) and is as wide, but for two things that GBNF cannot
-say: an argument may be written that equals its default, which `read_call` drops, and a pattern that is repeated without
-an end is repeated as often as its parameter has room.
+It uses the same expressions as the grammar in Lark (lark.py) and accepts the same calls, with two exceptions that GBNF
+cannot express. It allows an argument that equals its default, which `read_call` drops. An unlimited repetition in a
+pattern is limited by the maximum length of its parameter.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ CHARACTER = "character"  # the rule of one character of a text
 TOKEN = re.compile(
     r"(?P<open>\(\?:)|(?P<sign>[)|?*+]|\{\d+(?:,\d*)?\})|(?P<set>\[[^]]*\])|(?P<code>\\x\{[0-9a-f]+\})|\\?(?P<symbol>.)"
 )
-ENDLESS = re.compile(r"\)(?:\+|\*|\{(\d+),\})")  # a bracket that closes is no symbol: these have codes
+ENDLESS = re.compile(r"\)(?:\+|\*|\{(\d+),\})")  # a closing bracket is not a symbol: symbols have codes
 IN_TEXT = re.compile(r"\\\\(?:u[0-9a-f]{4}|\\\\|.)")  # one character, escaped as in JSON
 CODE = re.compile(r"\\x\{([0-9a-f]+)\}")
 ESCAPED = {'"': r"\"", "\\": r"\\", "\n": r"\n", "\t": r"\t", "\r": r"\r"}
 
 
 def grammar_files(skills: Skills) -> dict[str, str]:
-    """Return {file name: grammar} for whoever serves a model: as llguidance reads it, and as llama.cpp does."""
+    """Return {file name: grammar} for serving a model with llguidance and with llama.cpp."""
     try:
         for_llama = gbnf(skills)
     except LabError as error:
@@ -41,7 +41,7 @@ def grammar_files(skills: Skills) -> dict[str, str]:
 
 
 def gbnf(skills: Skills) -> str:
-    """Return the grammar. Raises LabError, naming skill and parameter, for what it cannot say."""
+    """Return the grammar. Raises LabError, naming skill and parameter, for a pattern that GBNF cannot express."""
     options = [one["properties"] for one in grammar_schema(skills)["anyOf"]]
     calls = {option["name"]["const"]: option["arguments"] for option in options}
     rules = {"root": " | ".join(map(_rule, calls)), CHARACTER: of_regex(quoted(EVERY))}
@@ -63,7 +63,7 @@ def _rule(*parts: str) -> str:
 
 
 def _arguments(name: str, keys: list[str], required: list[str]) -> str:
-    """Return the arguments behind an opening bracket, in the order of the signature, with a comma between two."""
+    """Return the arguments after an opening bracket, in the order of the signature, separated by commas."""
     if not keys:
         return ""
     first, *rest = keys
@@ -117,7 +117,7 @@ def of_regex(expression: str) -> str:
 def bounded(expression: str, low: int, high: int) -> str:
     """Return the expression of a text of `low` to `high` characters, quotes included, without endless repetitions.
 
-    They share the room that the rest leaves. Raises LabError where the expression then matches texts of another length.
+    The repetitions share the remaining length. Raises LabError if the expression then matches texts of another length.
 
     >>> bounded('"(?:[ab])+"', 1, 5)
     '"(?:[ab]){1,5}"'
@@ -129,12 +129,12 @@ def bounded(expression: str, low: int, high: int) -> str:
     shortest, longest = _width(found)
     if shortest < low or longest > high:
         texts = f"its pattern has texts of {shortest} to {longest} characters"
-        raise LabError(f"{texts}, and {low} to {high} are accepted: GBNF cannot say both")
+        raise LabError(f"{texts}, but {low} to {high} are accepted: GBNF cannot express both")
     return found
 
 
 def _least(found: re.Match[str]) -> int:
-    """Return how often something is repeated at least."""
+    """Return the minimum number of repetitions."""
     return int(found[1] or found[0] == ")+")
 
 

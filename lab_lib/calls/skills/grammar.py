@@ -1,4 +1,4 @@
-"""What a decoding grammar of skills has to know: one JSON Schema of all calls, in which everything has a limit."""
+"""One JSON Schema of all calls of some skills, in which every value has a limit."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 from lab_lib.calls.skills.bounds import MAX_DECIMALS, is_optional, limited
 from lab_lib.calls.skills.skill import NO_SKILL, Skill, Skills
 
-DECIMALS = "x-maxDecimals"  # digits behind the point of a number: JSON Schema has no exact word for it
+DECIMALS = "x-maxDecimals"  # decimals of a number: JSON Schema has no exact keyword for it
 
 
 def grammar_schema(skills: Skills) -> dict[str, Any]:
     """Return the schema of {name, arguments} for every skill, and for `none`; keys stand in the order to write them.
 
-    Texts have a maxLength or are options, numbers a minimum and maximum (and DECIMALS), lists a maxItems. Null is no
-    value here: such an argument is left out. Every instance is a call that `check_call` accepts, and every call that
-    it accepts is, its arguments as it returns them, an instance.
+    Texts have a maxLength or are options, numbers have a minimum and maximum (and DECIMALS), lists a maxItems. Null is
+    not a value here: such an argument is omitted. Every instance is a call that `check_call` accepts, and every call
+    that `check_call` returns is an instance.
     """
     nothing = _call(NO_SKILL, {}, [])
     return {"anyOf": [*(_call(name, *_arguments(skill)) for name, skill in skills.items()), nothing]}

@@ -1,8 +1,8 @@
-"""A grammar of calls in the very form that `call_text` writes: each call that the skills accept has one text in it.
+"""A grammar of calls in the canonical form of `call_text`: it has exactly one text for each accepted call.
 
-The grammar is in the Lark syntax that llguidance reads. Arguments stand in the order of the signature, one that equals
-its default is left out, there is no white space but one after a comma, and everything has a limit: every text of the
-grammar is a call that `read_call` accepts and `call_text` writes the same again.
+The grammar is in the Lark syntax of llguidance. Arguments are in the order of the signature, an argument that equals
+its default is omitted, the only white space is one space after a comma, and every value has a limit. For every text of
+the grammar, `read_call` accepts it and `call_text` writes the same text again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lab_lib.calls.skills.text_regex import is_said, pattern_regex, said_regex, 
 from lab_lib.calls.skills.values import inner
 from lab_lib.errors import LabError
 
-CHARACTER = 6  # bytes that a character has at most: \u0000; one of the largest code points has 4
+CHARACTER = 6  # maximum bytes of a character: \u0000 has 6, the largest code points have 4
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def call_grammar(
     With `said`, a text that is neither chosen among options nor follows a pattern is a run of its words; where a
     parameter accepts any of its numbers, or a pattern any of its times, the value is one of these. A parameter called
     minutes takes spans of time instead of numbers where any is said.
-    Raises LabError, naming skill and parameter, for a pattern or bounds that no grammar can say.
+    Raises LabError, naming skill and parameter, for a pattern or bounds that the grammar cannot express.
     """
     terminals = Terminals(said)
     rules = {f"s{number}": _skill(skill, terminals) for number, skill in enumerate(skills.values())}
@@ -90,7 +90,7 @@ def _skill(skill: Skill, terminals: Terminals) -> str:
 
 
 def _arguments(before: str, written: list[tuple[str, str, bool]]) -> str:
-    """Return the sequence of arguments of which the first is there, the others if they are required."""
+    """Return the sequence of arguments in which the first and all required ones are present."""
     (name, value, _), *more = written
     parts = [_literal(f"{before}{name}="), value]
     for name, value, required in more:
@@ -100,7 +100,7 @@ def _arguments(before: str, written: list[tuple[str, str, bool]]) -> str:
 
 
 def _value(name: str, schema: Mapping[str, Any], default: Any, terminals: Terminals) -> str:
-    """Return the rule of a value; "" where it could only be its default."""
+    """Return the rule of a value; "" if only the default is possible."""
     kind = schema["type"]
     if kind != "array" and (options := _options(name, schema, terminals.request)):
         others = [one for one in options if default is None or one != default]
@@ -157,7 +157,8 @@ def _literal(text: str) -> str:
 
 
 def longest_call(skills: Skills) -> int:
-    """Return the most bytes that a call of the grammar has; it has no more tokens, since each is a byte at least."""
+    """Return the maximum bytes of a call of the grammar; this also limits its tokens, since each has at least one
+    byte."""
     return max(len(f"{NO_SKILL}()"), *(_most(skill) for skill in skills.values()))
 
 
@@ -167,7 +168,7 @@ def _most(skill: Skill) -> int:
 
 
 def _longest(schema: Mapping[str, Any]) -> int:
-    """Return the most bytes that a value has."""
+    """Return the maximum bytes of a value."""
     kind = schema["type"]
     if "enum" in schema:
         return max(len(literal(option).encode()) for option in schema["enum"])

@@ -1,4 +1,5 @@
-"""Skills from files. A `.py` file is the user's own code and is imported, only when it is named; YAML runs nothing."""
+"""Load skills from files. A `.py` file is the user's own code and is imported only if it is named; YAML runs no
+code."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ BUNDLED = {"home": HOME}
 def load_skills(files: Sequence[str | Path]) -> Skills:
     """Return the skills of several files together, in order; `home` names the bundled ones.
 
-    Raises LabError for an ending other than .py, .yaml or .yml, a file without skills, two skills with one name, and
-    what `skill_of` and `described_skills` refuse.
+    Raises LabError for a file ending other than .py, .yaml or .yml, a file without skills, two skills with one name,
+    and the errors of `skill_of` and `described_skills`.
     """
     return Skills([skill for name in files for skill in _of_file(skill_path(name))])
 
@@ -38,7 +39,7 @@ def _of_file(path: Path) -> list[Any]:
     if path.suffix in (".yaml", ".yml"):
         return described_skills(path)
     if path.suffix != ".py":
-        raise LabError(f"{path}: skills stand in a .py, .yaml or .yml file, or are the bundled ones, 'home'")
+        raise LabError(f"{path}: expected a .py, .yaml or .yml file of skills, or 'home' for the bundled ones")
     return [skill_of(function, path) for function in functions_of(path).values()]
 
 
@@ -56,7 +57,7 @@ def functions_of(path: Path) -> dict[str, Callable[..., Any]]:
 
 
 def _written(path: Path) -> list[str]:
-    """Return the names of a file's own public functions. Raises LabError for one that is there twice (overloads)."""
+    """Return the names of a file's public functions. Raises LabError for a name that occurs twice (overloads)."""
     try:
         body = ast.parse(read_text(path)).body
     except (SyntaxError, ValueError) as error:

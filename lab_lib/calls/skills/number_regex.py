@@ -1,7 +1,7 @@
-"""Numbers in the one form that the text of a call has, as regular expressions of a range.
+"""Regular expressions for ranges of numbers in the canonical form of calls.
 
 A whole number has no leading zero and no plus. A float is what Python prints: 5.0, 0.25, -1.5, and 1e-05 for one below
-0.0001. So each number has one text, and a model that writes under a grammar cannot write another one.
+0.0001. Each number has exactly one text, so a model under a grammar cannot write another one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lab_lib.errors import LabError
 
 ONE = 10**MAX_DECIMALS  # 1.0 in the smallest steps that a float may have
 TINY = 100  # steps: below, Python prints an exponent
-LARGEST = 10**15  # from 1e16 on Python prints an exponent too
+LARGEST = 10**15  # from 1e16 on Python also prints an exponent
 
 
 def int_regex(low: int, high: int) -> str:

@@ -21,14 +21,14 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 COMMON = ("type", "default", "description")
 PAIRS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"))
-TYPE_NAMES = {"number": "float"}  # where the official descriptions of functions have another word than JSON Schema
+TYPE_NAMES = {"number": "float"}  # official function descriptions use these words instead of JSON Schema's
 LONGEST_NAME = 64  # of a tool, by the rules of OpenAI's interface
 
 
 def check_name(name: str, what: str, where: str) -> str:
-    """Return a name that may stand in a call. Raises LabError for any other.
+    """Return a name that is valid in a call. Raises LabError for any other.
 
-    Names begin with a letter and hold ASCII letters, digits and underscores, so that no two of them look alike.
+    Names begin with a letter and contain only ASCII letters, digits and underscores, so that no two look alike.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or keyword.iskeyword(name) or "__" in name:
         raise LabError(f"{where}: {what} {shown(name)}: expected ASCII letters, digits and single underscores")
@@ -84,7 +84,7 @@ def _options(found: Mapping[str, Any], kind: str, where: str) -> list[Any]:
     if not isinstance(options, list) or not options or any(type(one) is not types[kind] for one in options):
         raise LabError(f"{where}: options {shown(options)}: expected a list of values of type {kind}")
     if len(set(options)) < len(options):
-        raise LabError(f"{where}: options {shown(options)}: one is there twice")
+        raise LabError(f"{where}: options {shown(options)}: an option occurs twice")
     if others := found.keys() - {"type", "enum"}:
         raise LabError(f"{where}: options need no {min(others)}")
     return list(options)
@@ -113,7 +113,8 @@ def _pattern(expression: Any, where: str) -> str:
 
 
 def _default(schema: Mapping[str, Any], plain: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return what a default adds to a schema: nothing without one; None is added to the types and options."""
+    """Return the schema keywords of a default, if there is one; the default None also adds null to types and
+    options."""
     if "default" not in schema:
         return {}
     if schema["default"] is None:

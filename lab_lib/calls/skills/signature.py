@@ -1,4 +1,4 @@
-"""A skill from a Python function: its name, typed signature and docstring say everything."""
+"""Build a skill from a Python function: from its name, typed signature and docstring."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ENTRY = re.compile(r"(\w+)(?: ?\([^)]*\))?:\s*(.*)")  # `location: The city.` or
 
 
 def skill_of(function: Callable[..., Any], source: Path | None = None) -> Skill:
-    """Return the skill that a function is. `source` is the file it stands in, for messages and for dispatch.
+    """Return the skill of a function. `source` is its file, for messages and for dispatch.
 
-    The docstring describes the skill; a section `Args:` in it may describe parameters, one a line. Raises LabError for
-    what is no plain function, `*args`, `**kwargs`, overloads, missing annotations, types that are not accepted, and a
+    The docstring describes the skill; its section `Args:` may describe parameters, one per line. Raises LabError for
+    anything but a plain function, for `*args`, `**kwargs`, overloads, missing annotations, unsupported types, and a
     function that does not return a text.
     """
     where = f"{source or 'skills'}: {getattr(function, '__name__', function)}"
@@ -31,7 +31,7 @@ def skill_of(function: Callable[..., Any], source: Path | None = None) -> Skill:
     hints = _hints(function, where)
     if hints.get("return") is not str:
         raise LabError(f"{where}: write '-> str' behind its parameters: a skill returns the sentence that is spoken")
-    # Of a wrapper its own parameters count, not those of what it wraps.
+    # For a wrapper its own parameters count, not those of the wrapped function.
     signature = inspect.signature(function, follow_wrapped=False).parameters
     description, texts = _docstring(function, signature, where)
     parameters = []
@@ -42,7 +42,7 @@ def skill_of(function: Callable[..., Any], source: Path | None = None) -> Skill:
 
 
 def _check_plain(function: Any, where: str) -> None:
-    """Raise LabError for what is no plain function: a class, a method, a coroutine, a generator, overloads."""
+    """Raise LabError for anything but a plain function: a class, a method, a coroutine, a generator, overloads."""
     if not inspect.isfunction(function):
         raise LabError(f"{where}: a skill is a function, found {type(function).__name__}")
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
@@ -85,7 +85,8 @@ def _docstring(function: Callable[..., Any], names: Mapping[str, Any], where: st
 
 
 def _described(lines: list[str], names: Mapping[str, Any], where: str) -> dict[str, str]:
-    """Return {parameter: its description} of the lines below `Args:`; a line that is indented more goes on."""
+    """Return {parameter: its description} from the lines below `Args:`; a line with more indentation continues the
+    previous one."""
     texts: dict[str, str] = {}
     name = ""
     for line in lines:

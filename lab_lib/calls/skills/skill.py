@@ -1,4 +1,4 @@
-"""A skill as data, and several of them together; a function that can be run stays in its file."""
+"""A skill as data, and a collection of skills; functions that can run stay in their files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab_lib.calls.skills.bounds import is_optional
 from lab_lib.calls.skills.parameters import check_name
 from lab_lib.errors import LabError
 
-NO_SKILL = "none"  # the name of the call that says: nothing was asked of the assistant
+NO_SKILL = "none"  # the name of the call for "the assistant was not asked anything"
 NO_SKILL_TEXT = (
     f"{NO_SKILL}()\nNothing was asked of the assistant, something it needs was not said, or it has no such skill."
 )
@@ -41,7 +41,7 @@ class Skill:
 
     @property
     def free_texts(self) -> frozenset[str]:
-        """The parameters whose texts, or lists of texts, are neither chosen among options nor follow a pattern."""
+        """The parameters with free texts or lists of free texts: without options and without a pattern."""
         each = {one.name: one.raw.get("items", one.raw) for one in self.function.parameters}
         texts = {name for name, raw in each.items() if "string" in raw["type"]}
         return frozenset(name for name in texts if not {"enum", "pattern"} & each[name].keys())
@@ -56,10 +56,10 @@ class Skills(Mapping[str, Skill]):
             where = str(skill.source or "skills")
             check_name(skill.name, "skill", where)
             if skill.name == NO_SKILL:
-                raise LabError(f"{where}: '{NO_SKILL}' is the call for no skill at all; choose another name")
+                raise LabError(f"{where}: '{NO_SKILL}' is reserved for requests without a skill; choose another name")
             if skill.name in self._by_name:
                 other = self._by_name[skill.name].source
-                raise LabError(f"{where}: the skill '{skill.name}' is there twice, also in {other or 'this list'}")
+                raise LabError(f"{where}: the skill '{skill.name}' occurs twice, also in {other or 'this list'}")
             self._by_name[skill.name] = skill
 
     def __getitem__(self, name: str) -> Skill:
@@ -83,8 +83,8 @@ class Skills(Mapping[str, Skill]):
 def tool(skill: Skill) -> dict[str, Any]:
     """Return a skill as OpenAI's interface describes a tool; `parameters` is JSON Schema, Draft 2020-12.
 
-    It states the bounds of the skill itself. The default limits (bounds.py) are not in it, because tools stand in
-    prompts; a call that passes them is refused with its reason.
+    It states the skill's own bounds. The default limits (bounds.py) are omitted, because prompts contain the tools; a
+    call that exceeds them is refused with the reason.
     """
     function = skill.function
     parameters = {
@@ -98,7 +98,7 @@ def tool(skill: Skill) -> dict[str, Any]:
 
 
 def prompt_text(skill: Skill) -> str:
-    """Return how a prompt describes a skill: its signature, what it does, and a line for each described parameter."""
+    """Return the description of a skill for prompts: signature, purpose, and one line per described parameter."""
     signature = ", ".join(_parameter_text(parameter.name, parameter.raw) for parameter in skill.function.parameters)
     described = [f"  {one.name}: {one.description}" for one in skill.function.parameters if one.description]
     return "\n".join([f"{skill.name}({signature})", skill.function.description, *described])

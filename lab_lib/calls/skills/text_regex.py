@@ -1,7 +1,7 @@
-"""Texts as they stand in a call: between double quotes, escaped as in JSON. Which of them a grammar has to accept.
+"""Regular expressions for texts in calls: between double quotes, escaped as in JSON.
 
-A pattern of a parameter is about the value, the grammar about its escaped form. So a pattern is read by Python's own
-parser, symbol by symbol, and each set of symbols is written again in the form that these have in a call.
+A parameter's pattern describes the value, but the grammar needs its escaped form. So Python's own parser reads the
+pattern symbol by symbol, and each set of symbols is rewritten in its escaped form.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ except ImportError:  # Python 3.10
     import sre_parse as python_parser
 
 Ranges = list[tuple[int, int]]  # code points, both ends included, ascending and apart
-EVERY: Ranges = [(0, 0xD7FF), (0xE000, 0x10FFFF)]  # half a surrogate pair is no character
+EVERY: Ranges = [(0, 0xD7FF), (0xE000, 0x10FFFF)]  # half a surrogate pair is not a character
 ASCII: dict[str, Ranges] = {  # what \\d, \\s and \\w are by ASCII rules, as in JSON Schema
     "DIGIT": [(0x30, 0x39)],
     "SPACE": [(0x09, 0x0D), (0x20, 0x20)],
@@ -34,7 +34,7 @@ def text_regex(low: int, high: int) -> str:
 
 
 def chunks(text: str) -> list[str]:
-    """Return the words of a text, and each sign between them."""
+    """Return the words of a text, and each symbol between them."""
     return re.findall(r"\w+|\W", text)
 
 
@@ -84,7 +84,7 @@ def _substrings(text: str) -> str:
 def pattern_regex(pattern: str) -> str:
     """Return the expression of the texts that match a pattern as a whole, quotes included.
 
-    Raises LabError for what no grammar can say: looking ahead or behind, a group's text again, edges of words, flags.
+    Raises LabError for parts that the grammar cannot express: lookaround, back-references, word boundaries, flags.
 
     >>> pattern_regex("[ab]+c?")
     '"(?:[ab])+(?:c)?"'
@@ -127,7 +127,7 @@ def _node(kind: str, value: Any) -> str:
 
 
 def _times(low: int, high: Any) -> str:
-    """Return how often something is there.
+    """Return the quantifier of a repetition.
 
     >>> _times(0, 1), _times(1, python_parser.MAXREPEAT), _times(2, 2)
     ('?', '+', '{2}')
@@ -184,7 +184,7 @@ def quoted(ranges: Ranges) -> str:
     >>> quoted([(0x22, 0x22), (0x61, 0x63)])
     '(?:[a-c]|\\\\\\\\")'
     """
-    whole = _others(_others(ranges))  # without halves of pairs
+    whole = _others(_others(ranges))  # without surrogates
     escaped = [code for code in (*range(0x20), 0x22, 0x5C) if any(low <= code <= high for low, high in whole)]
     plain = _others([*_others(whole), *((code, code) for code in escaped)])
     parts = [_class(plain)] if plain else []
@@ -195,7 +195,7 @@ def quoted(ranges: Ranges) -> str:
 
 
 def _class(ranges: Ranges) -> str:
-    """Return a set of code points in brackets, or the one symbol that it is.
+    """Return a set of code points in brackets, or its only symbol.
 
     >>> _class([(0x61, 0x61)]), _class([(0x2D, 0x2E), (0x61, 0x63)])
     ('a', '[\\\\x{2d}\\\\x{2e}a-c]')

@@ -1,4 +1,4 @@
-"""Skills from the tools of a request, as OpenAI's interface writes them; the way back from `skill.tool`."""
+"""Skills from the tools of a request in OpenAI's format; the inverse of `skill.tool`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST = 128  # tools of one request, by the rules of OpenAI's interface
 
 
 def skills_of_tools(tools: Sequence[Any]) -> Skills:
-    """Return the skills that tools describe; their functions are somebody else's and cannot run here.
+    """Return the skills that tools describe; their functions cannot run here.
 
     A parameter that is not required and has no default may be left out, and so may one that accepts null. Raises
     LabError naming the tool and its parameter for everything that a skill cannot express: other types, other keywords,
@@ -30,9 +30,9 @@ def skills_of_tools(tools: Sequence[Any]) -> Skills:
 
 
 def given_arguments(call: Call, tools: Sequence[Any]) -> dict[str, Any]:
-    """Return the arguments of a call as the caller of a tool expects them: nothing that it requires is left out.
+    """Return the arguments of a call in the form that the tool's caller expects, including all required ones.
 
-    Checked calls leave out what equals its default; a tool that requires such a parameter all the same gets its value.
+    Checked calls omit arguments that equal their default; if the tool requires such a parameter, its value is added.
     """
     function = next(tool["function"] for tool in tools if tool["function"]["name"] == call.name)
     parameters = function.get("parameters") or {}
@@ -78,7 +78,7 @@ def _parameters(found: Any, where: str) -> tuple[dict[str, dict[str, Any]], list
 
 
 def _optional(schema: Mapping[str, Any], required: bool) -> dict[str, Any]:
-    """Return a parameter's schema in which what may be left out has a default: null, where the type says null too."""
+    """Return a parameter's schema in which an optional parameter has a default: null, and its type includes null."""
     kinds = schema.get("type")
     plain = dict(schema)
     if isinstance(kinds, list) and len(kinds) == 2 and "null" in kinds:
@@ -90,7 +90,7 @@ def _optional(schema: Mapping[str, Any], required: bool) -> dict[str, Any]:
 
 
 def _whole(schema: dict[str, Any], where: str) -> dict[str, Any]:
-    """Return a schema with the expression that the whole text has to match; JSON Schema looks for patterns inside."""
+    """Return a schema whose pattern must match the whole text; JSON Schema patterns match anywhere in a text."""
     pattern = schema.get("pattern")
     if isinstance(schema.get("items"), Mapping):
         return {**schema, "items": _whole(dict(schema["items"]), f"{where}, elements")}
@@ -104,4 +104,4 @@ def _whole(schema: dict[str, Any], where: str) -> dict[str, Any]:
 def _known(found: Mapping[str, Any], names: Sequence[str], where: str) -> None:
     for key in found:
         if key not in names:
-            raise LabError(f"{where}: key {shown(key)} is not read here{nearest(str(key), names)}")
+            raise LabError(f"{where}: key {shown(key)} is not supported{nearest(str(key), names)}")

@@ -1,4 +1,4 @@
-"""Does a value fit a parameter? The strict half of JSON Schema that skills use, with a reason for every refusal."""
+"""Check values of parameters: the strict subset of JSON Schema that skills use, with a reason for every refusal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = {"string": "a text", "integer": "a whole number", "number": "a number", 
 
 
 class Unfit(ValueError):
-    """A value that a parameter does not take: `reason` is type, option or bound; the message says what is wrong."""
+    """A value that a parameter does not accept: `reason` is type, option or bound; the message gives details."""
 
     def __init__(self, reason: str, message: str) -> None:
         self.reason = reason
@@ -24,9 +24,9 @@ class Unfit(ValueError):
 
 
 def fitted(value: Any, schema: Mapping[str, Any]) -> Any:
-    """Return a value as a parameter takes it: a whole number becomes a float where a float is asked for.
+    """Return a value converted for a parameter: a whole number becomes a float if the parameter is a float.
 
-    No other value is converted: "5", 5.0 and True are no whole numbers. Raises Unfit.
+    No other value is converted: "5", 5.0 and True are not whole numbers. Raises Unfit.
 
     >>> fitted(5, {"type": "number"})
     5.0
@@ -47,7 +47,7 @@ def fitted(value: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def _is_kind(value: Any, kind: str) -> bool:
-    """Return whether a value is of a type; True and False are no numbers, and subclasses are what their class is."""
+    """Return whether a value has a type; True and False are not numbers, and subclasses count as their base class."""
     types = {"string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "array": (list,)}[kind]
     return isinstance(value, types) and (kind == "boolean" or not isinstance(value, bool))
 
@@ -61,7 +61,7 @@ def _option(value: Any, options: list[Any]) -> Any:
 def _text(value: str, schema: Mapping[str, Any]) -> str:
     _sized(len(value), schema["minLength"], schema["maxLength"], "characters")
     if any("\ud800" <= sign <= "\udfff" for sign in value):
-        raise Unfit("type", "holds half of a surrogate pair, which is no character")
+        raise Unfit("type", "holds half of a surrogate pair, which is not a character")
     if "pattern" in schema and not re.fullmatch(inner(schema["pattern"]), value, re.ASCII):
         raise Unfit("bound", f"is {shown(value)}, expected a text like {inner(schema['pattern'])}")
     return value
@@ -95,12 +95,12 @@ def _number(value: float, schema: Mapping[str, Any], kind: str) -> float:
     if kind == "integer":
         return value
     if decimals(float(value)) > MAX_DECIMALS:
-        raise Unfit("bound", f"is {value}, at most {MAX_DECIMALS} digits behind the point")
+        raise Unfit("bound", f"is {value}, at most {MAX_DECIMALS} decimals")
     return float(value) + 0.0  # -0.0 is 0.0
 
 
 def decimals(value: float) -> int:
-    """Return how many digits a finite float has behind its point.
+    """Return the number of decimals of a finite float.
 
     >>> decimals(5.0), decimals(0.25), decimals(1e-07)
     (0, 2, 7)
@@ -110,7 +110,7 @@ def decimals(value: float) -> int:
 
 
 def anchored(expression: str) -> str:
-    """Return an expression as JSON Schema needs it to match whole texts.
+    """Return an expression anchored for JSON Schema, so that it matches whole texts.
 
     >>> inner(anchored("a|b"))
     'a|b'

@@ -1,4 +1,4 @@
-"""The process in which one skill runs: reads a request from stdin, writes its answer to stdout, and ends."""
+"""The process that runs one skill: it reads a request from stdin, writes the answer to stdout, and ends."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ LONGEST = 10_000  # characters of a sentence
 
 
 def main() -> None:
-    """Answer one request. What the skill itself prints goes nowhere."""
+    """Answer one request. Output printed by the skill is discarded."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
     json.dump(answer(json.load(sys.stdin)), answers)
     answers.flush()
-    os._exit(0)  # threads that a skill left behind are not waited for
+    os._exit(0)  # does not wait for remaining threads of a skill
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, str]:
-    """Return {"text": what the skill said} or {"error": why there is none}. The arguments are checked here too."""
+    """Return {"text": the skill's sentence} or {"error": the reason}. The arguments are checked here too."""
     path, name = Path(request["file"]), request["name"]
     try:
         functions = functions_of(path)

@@ -42,7 +42,7 @@ class Chats:
     dropped: Mapping[str, int] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
-        """Return what a person should know about it, a line each."""
+        """Return what a person should know about it, one line each."""
         counts = ", ".join(f"{len(chats)} {name}" for name, chats in self.splits.items())
         how = "drawn here, near copies kept together" if self.drawn else "as given"
         left = [f"left out: {count} records with {reason}" for reason, count in self.dropped.items()]

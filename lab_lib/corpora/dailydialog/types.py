@@ -49,5 +49,5 @@ class Talk:
 
     @property
     def text(self) -> str:
-        """All utterances, a line each."""
+        """All utterances, one line each."""
         return "\n".join(utterance.text for utterance in self.said)

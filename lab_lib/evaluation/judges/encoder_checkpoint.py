@@ -69,10 +69,10 @@ def load_checkpoint(folder: Path, judge: EncoderJudge, optimiser: Any, log: Call
             about = stored.metadata()
             found = dict(zip(stored.keys(), map(stored.get_tensor, stored.keys()), strict=True))
     except SafetensorError as error:
-        log(f"{path}: passed over, damaged ({error})")
+        log(f"{path}: skipped, damaged ({error})")
         return Progress()
     if about["settings"] != _settings(judge):
-        log(f"{path}: passed over, of a training with other settings: {about['settings']}")
+        log(f"{path}: skipped, of a training with other settings: {about['settings']}")
         return Progress()
     step = int(about["step"])
     with torch.no_grad():

@@ -31,6 +31,6 @@ class Calls(evaluate.Metric):
         outputs = {}
         for row in predictions:
             if row["id"] in outputs:
-                raise LabError(f"predictions: item {row['id']} is there twice")
+                raise LabError(f"predictions: item {row['id']} occurs twice")
             outputs[row["id"]] = row["output"]
         return score_calls(items, outputs, strict_bfcl, underscore_to_dot, resamples, seed).as_json()

@@ -15,7 +15,7 @@ from lab_lib.strict_json import JsonError, parse_json
 DESCRIPTION = "The MultiWOZ response scorer, equal to github.com/Tomiinek/MultiWOZ_Evaluation at 7f19ee0."
 CITATION = "Nekvinda and Dušek (2021): Shades of BLEU, Flavours of Success: The Case of MultiWOZ. GEM."
 INPUTS = """
-predictions: one row a system turn, {"dialogue": "mul0484", "turn": 0, "response": "delexicalised reply"}, turns from
+predictions: one row per system turn, {"dialogue": "mul0484", "turn": 0, "response": "delexicalised reply"}, turns from
     0; or JSON text of {dialogue: [{"response": ..., "state"?: ..., "active_domains"?: ...}, ...]}, one or several.
 corpus: "town" (bundled), "multiwoz22", or a folder in MultiWOZ 2.2 layout; split: "test".
 rules: "2022" or "2023"; active: "given", "estimated" or "slot_names"; resamples (0: no intervals); seed.
@@ -71,7 +71,7 @@ def _from_rows(rows):
     for row in rows:
         known = turns.setdefault(row["dialogue"], {})
         if row["turn"] in known:
-            raise LabError(f"predictions: turn {row['turn']} of {row['dialogue']} is there twice")
+            raise LabError(f"predictions: turn {row['turn']} of {row['dialogue']} occurs twice")
         known[row["turn"]] = {"response": row["response"]}
     for key, known in turns.items():
         if missing := [turn for turn in range(len(known)) if turn not in known]:
@@ -90,6 +90,6 @@ def _from_text(texts):
         if not isinstance(part, dict):
             raise LabError(f"predictions: text {number}: expected {{dialogue: [turn, ...]}}")
         if twice := sorted(part.keys() & dialogues.keys()):
-            raise LabError(f"predictions: dialogue {twice[0]} is there twice")
+            raise LabError(f"predictions: dialogue {twice[0]} occurs twice")
         dialogues |= part
     return dialogues

@@ -34,7 +34,7 @@ class Sgd(evaluate.Metric):
         for number, text in enumerate(predictions):
             dialogue = _dialogue(number, text)
             if dialogue["dialogue_id"] in dialogues:
-                raise LabError(f"predictions: dialogue {dialogue['dialogue_id']} is there twice")
+                raise LabError(f"predictions: dialogue {dialogue['dialogue_id']} occurs twice")
             dialogues[dialogue["dialogue_id"]] = dialogue
         scorer = _scorer(str(folder), str(train_schema))
         return scorer.score(dialogues, fuzzy, across_turn, backend, resamples, seed).as_json()

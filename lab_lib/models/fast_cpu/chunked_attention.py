@@ -1,13 +1,13 @@
-"""Causal attention for training in bf16 on a CPU: chunks of queries, each against the keys that it may see.
+"""Causal attention for training in bf16 on a CPU: chunks of queries, each multiplied with its visible keys.
 
 PyTorch's fused CPU kernel multiplies tiles too small for the processor's bf16 instructions. A chunk of 128 queries
-makes products large enough, leaves out what lies beyond the diagonal but for one small triangle, and, like the fused
-kernel, never holds a whole table of scores: the backward pass computes each chunk's scores again.
+makes the products large enough and skips the scores above the diagonal, except for one small triangle. Like the fused
+kernel, it never holds the whole matrix of scores: the backward pass computes each chunk's scores again.
 
-8 rows of 576 tokens, 4 heads of 64, forward and backward on one core, both with avx512_bf16: 57 ms on an AMD EPYC, the
-fused kernel 105 without and 135 with a mask; 156 ms on an Intel Xeon (other jobs beside it), the fused kernel 172 and
-220, and whole training steps of lab-tiny take the same time. In fp32 the fused kernel is the faster one (105 ms against
-116 on the EPYC).
+Measured for 8 rows of 576 tokens, 4 heads of width 64, forward and backward on one core with avx512_bf16: on an AMD
+EPYC 57 ms, where the fused kernel takes 105 ms without and 135 ms with a mask; on a busy Intel Xeon 156 ms, where the
+fused kernel takes 172 and 220 ms, and whole training steps of lab-tiny take the same time. In fp32 the fused kernel is
+faster (105 ms against 116 ms on the EPYC).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from lab_lib.models.hardware import Choice
 
-CHUNK = 128  # queries; with 256 a chunk's scores of a long row leave the cache, with 64 products are small again
+CHUNK = 128  # queries; with 256 the scores of a long row do not fit the cache, with 64 the products are too small
 NAME = "chunked"
 
 
 class ChunkedAttention(torch.autograd.Function):
     """softmax(Q K^T) V, causal; Q, K, V of shape (rows, heads, tokens, width), Q scaled beforehand.
 
-    `mask`, (rows, 1, tokens, tokens), is true where a query may look; never beyond the diagonal. None: all up to it.
+    `mask` (rows, 1, tokens, tokens) is true where a query may attend, never above the diagonal. None is a causal mask.
     """
 
     @staticmethod
@@ -63,13 +63,13 @@ class ChunkedAttention(torch.autograd.Function):
 
 
 def _shares(query: Any, key: Any, mask: Any, start: int) -> Any:
-    """Return what each query of the chunk from `start` takes of each key up to the chunk's end; each row sums to 1."""
+    """Return the attention weights of the chunk's queries on the keys up to the chunk's end; each row sums to 1."""
     chunk = query[:, :, start : start + CHUNK]
     count = chunk.shape[2]
     scores = chunk @ key[:, :, : start + count].transpose(-1, -2)
     if mask is None:
         scores[..., start:] += torch.full((count, count), -torch.inf, dtype=scores.dtype).triu(1)
-    else:  # a padding token on the left may see nothing at all: a finite number keeps its row from becoming NaN
+    else:  # a padding token on the left may attend to no key: a finite number keeps its row from becoming NaN
         hidden = ~mask[:, :, start : start + count, : start + count]
         scores.masked_fill_(hidden, torch.finfo(scores.dtype).min)
     return scores.softmax(-1)
@@ -87,9 +87,9 @@ def chunked_attention(
 ) -> tuple[Any, None]:
     """Attention as transformers calls it: chunks where they apply, else the fused kernel.
 
-    They apply while gradients are wanted, for causal attention over whole rows, with no mask (right padding needs none)
-    or a mask of what may be seen (packed rows), without dropout, position bias or soft cap. So decoding uses the
-    fused kernel.
+    Chunks apply while gradients are computed, for causal attention over whole rows, with no mask (right padding needs
+    none) or a boolean mask (packed rows), and without dropout, position bias or soft cap. Decoding uses the fused
+    kernel.
     """
     causal = more.get("is_causal")
     plain = not any(more.get(name) is not None for name in ("position_bias", "softcap", "sliding_window", "cache"))
@@ -116,7 +116,7 @@ def use_chunks(model: Any, dtype: str) -> Choice | None:
     AttentionInterface.register(NAME, chunked_attention)
     AttentionMaskInterface.register(NAME, AttentionMaskInterface()["sdpa"])
     model.set_attn_implementation(NAME)
-    if model.config._attn_implementation != NAME:  # model code that does not take attention from the registry
+    if model.config._attn_implementation != NAME:  # model code that does not use the registry of attentions
         return None
     return Choice(
         NAME,

@@ -1,8 +1,9 @@
-"""Takes denormal numbers (below 1.2e-38 in float32) for zero: x86 processors compute them many times slower.
+"""Treats denormal numbers (below 1.2e-38 in float32) as zero: x86 processors compute them many times slower.
 
-A T5 has more of them with every step, since its attention is not scaled and grows sharp: with denormals its training
-went from 1,950 to 700 tokens a second within 190 steps, without them the speed stayed (docs/lab-log.md). Commands do so
-while they run; a caller's process, a notebook for example, is left as it was.
+In a T5 their number grows with every step, because its attention is not scaled and becomes sharp. With denormals its
+training slowed from 1,950 to 700 tokens per second within 190 steps; without them the speed stayed constant
+(docs/lab-log.md). Commands set this mode while they run; the mode of a caller's process, for example a notebook, is
+restored.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _wanted = ContextVar("wanted", default=False)
 
 @contextmanager
 def denormals_as_zero() -> Iterator[None]:
-    """Take denormals for zero inside the `with`, from the first model that is loaded on."""
+    """Treat denormals as zero inside the `with`, as soon as the first model is loaded."""
     token = _wanted.set(True)
     try:
         yield
@@ -31,7 +32,7 @@ def denormals_as_zero() -> Iterator[None]:
 
 
 def flush_denormals() -> None:
-    """Inside `denormals_as_zero` switch denormals off in this thread and in all threads that it starts from now on.
+    """Inside `denormals_as_zero`, switch denormals off in this thread and in all threads that it starts later.
 
     `load_model` calls it before torch starts its own threads, that is before it computes anything. Does nothing on
     processors without such a switch.

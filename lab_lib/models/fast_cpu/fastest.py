@@ -1,8 +1,8 @@
-"""Which way of computing is the fastest on this machine: measured for a fraction of a second, not assumed.
+"""Measure for a fraction of a second which way of computing is the fastest on this machine.
 
 Processors with the same bf16 instructions differ: training in bf16 is 1.7 times as fast as in fp32 on an AMD EPYC, and
-takes 1.6 times as long on an Intel Xeon. The ways are timed in turns, so that other work on the machine slows them
-alike, and of each the fastest time counts.
+takes 1.6 times as long on an Intel Xeon. The ways are timed in turn, so that other work on the machine slows them
+equally, and the fastest time of each counts.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 from lab_lib.models.hardware import Choice, Machine
 
-SECONDS = 0.6  # for all ways of one question together
-ROUNDS = 3  # at least; the first one, which compiles kernels, does not count
-ROWS, TOKENS = 4, 256  # of a micro batch that is measured
+SECONDS = 0.6  # for all ways that are compared, together
+ROUNDS = 3  # at least; the first round compiles kernels and is not counted
+ROWS, TOKENS = 4, 256  # in the measured micro batch
 
 
 def fastest(ways: Mapping[str, Callable[[], None]]) -> Choice:

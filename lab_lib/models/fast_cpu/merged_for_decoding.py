@@ -1,8 +1,9 @@
 """Merges each layer's weight and adapter into one matrix while a model generates on a CPU.
 
 An answer is generated token by token: for each token lab-tiny computes 42 small layers, each of which would unpack its
-4-bit weight and multiply three matrices (base, A, B). Merged, as W + scale x B A with W unpacked, it is one product.
-It is the same function in fp32, kept only during generation: nothing is merged into 4 bits, saved, or trained.
+4-bit weight and multiply three matrices (base, A, B). Once merged as W + scale x B A, with W unpacked, a layer needs
+one product. The merged layer computes the same function in fp32 and exists only during generation: nothing is merged
+into 4 bits, saved, or trained.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from lab_lib.errors import LabError
 from lab_lib.models.hardware import Choice
 from lab_lib.models.quantised import count_parameters
 
-LARGEST = 250_000_000  # weights; in fp32 1 GB beside the model itself
+LARGEST = 250_000_000  # weights; in fp32 they take 1 GB beside the model itself
 
 
 def merge_choice(model: Any) -> Choice:
@@ -31,8 +32,8 @@ def merge_choice(model: Any) -> Choice:
 def merged_for_decoding(model: Any, exact: bool = False) -> Iterator[None]:
     """Replace linear layers that are quantised or adapted by plain ones inside the `with`, if `merge_choice` says so.
 
-    With `exact` the model computes in float64 there (see `in_float64`). It is the same object with the same
-    attributes; leaving puts every layer and weight back as it was.
+    With `exact` the model computes in float64 there (see `in_float64`). The model is the same object with the same
+    attributes; on exit every layer and weight is restored.
     """
     swapped: list[tuple[Any, str, Any]] = []
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -54,8 +55,9 @@ def merged_for_decoding(model: Any, exact: bool = False) -> Iterator[None]:
 def in_float64(model: Any) -> Iterator[None]:
     """Compute in float64 inside the `with`. Raises LabError when weights are quantised and were not merged.
 
-    Sums of rounded numbers depend on their order, and that on the shape of a batch: in float32 by about 1 part in 10
-    million, which turns near ties. In float64 it is 1 in 10^16; no answer is known to have changed.
+    A sum of rounded numbers depends on the order of its terms, and the order depends on the shape of a batch: in
+    float32 by about 1 part in 10 million, which can reverse near ties. In float64 it is 1 part in 10^16; no answer is
+    known to have changed.
     """
     held = [*model.parameters(), *model.buffers()]
     if any(type(tensor).__name__ in ("Params4bit", "Int8Params") for tensor in held):
@@ -75,7 +77,7 @@ def in_float64(model: Any) -> Iterator[None]:
 
 
 def merged_layer(layer: Any) -> Any:
-    """Return a plain fp32 Linear that computes what `layer` does; None for one that is neither 4-bit nor LoRA."""
+    """Return a plain fp32 Linear that computes the same as `layer`; None if the layer is neither 4-bit nor LoRA."""
     import torch
     from peft.tuners.lora import LoraLayer
     from peft.utils.integrations import dequantize_module_weight

@@ -194,7 +194,7 @@ def test_two_settings_are_decoded_side_by_side(notebook: Notebook) -> None:
     chip = notebook.view.locator(".chip summary").first
     chip.focus()
     notebook.page.keyboard.press("Enter")
-    notebook.view.locator(".chip[open]").get_by_text("likeliest: ").wait_for()
+    notebook.view.locator(".chip[open]").filter(has_text="likeliest: ").wait_for()
     disabled = notebook.view.locator(".widget-slider").filter(has_text="top_k").first.locator("[disabled]")
     disabled.first.wait_for(state="attached")
     notebook.slide("temperature", "ArrowRight", nth=1)

@@ -18,14 +18,20 @@ FULL = False  # True: the real MultiWOZ 2.2, after `lab data fetch multiwoz22` o
 CORPUS = "multiwoz22" if FULL else "town"  # town is bundled: a fictional place, written by a program
 
 # %%
-from collections import Counter
-
+# The corpus of this lab: page through its dialogues, and find one with two domains.
 from lab_lib.corpora.load import load_corpus
-from lab_lib.corpora.show import render
-from lab_lib.course import check, corridor, show, widgets
-from lab_lib.course.drawing import write
+from lab_lib.course import widgets
 
 corpus = load_corpus(CORPUS)
+widgets.browse(corpus, split="test")
+
+# %%
+from collections import Counter
+
+from lab_lib.corpora.show import render
+from lab_lib.course import check, corridor, show
+from lab_lib.course.drawing import write
+
 train, test = corpus.splits["train"], corpus.splits["test"]
 corridor("corpus", "dialogue", "example")
 
@@ -36,12 +42,8 @@ corridor("corpus", "dialogue", "example")
 # the user says. After each user turn, the **belief state** records what the user wants so far. Marked words are
 # **spans**: values that somebody marked in the text.
 #
-# Look at some dialogues with the browser, and find one with two domains. (In a terminal: `lab data show town`.)
-
-# %%
-widgets.browse(corpus, split="test")
-
-# %% [markdown]
+# The browser above shows all of this, turn by turn. (In a terminal: `lab data show town`.)
+#
 # In Python a dialogue is a frozen data class: you can read it, and nothing can change it by accident.
 
 # %%

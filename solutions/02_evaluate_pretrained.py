@@ -17,6 +17,19 @@ FULL = False  # True: all 60 test dialogues of the town, some minutes on a CPU
 DIALOGUES = 60 if FULL else 15  # test dialogues that models reply to
 
 # %%
+# Two replies to "What is the phone number of the hotel?" Which one is better? BLEU, the score of most published tables,
+# prefers the wrong one. At the end of this lab you know why, and what to look at beside it.
+from sacrebleu import sentence_bleu
+
+GOLD = "The phone number of the hotel is [phone]. Is there anything else I can help you with?"
+REPLIES = {
+    "right": "You can call them at [phone]. What else can I do?",
+    "wrong": "The address of the hotel is [address]. Is there anything else I can help you with?",
+}
+for name, reply in REPLIES.items():
+    print(f"{name}: BLEU {sentence_bleu(reply, [GOLD]).score:4.1f}  {reply}")
+
+# %%
 import numpy as np
 
 from lab_lib.corpora.load import load_corpus

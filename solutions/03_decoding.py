@@ -23,20 +23,40 @@ DIALOGUES = 60 if FULL else 10  # dev dialogues that are scored
 TEMPERATURES = "0.05,0.2,0.4,0.7,1.0,1.3,1.6" if FULL else "0.05,0.5,1.0,1.5"
 
 # %%
+# One model, one prompt, two ways to choose each next token. Change a setting and generate again; at the end of this lab
+# you know what every slider does, because you wrote it.
+from lab_lib.course import widgets
+from lab_lib.models.model import load_model
+from lab_lib.runs.config import load_recipe, make_task
+from lab_lib.runs.splits import draw, load_splits
+
+config = load_recipe("town-qlora-cpu", ["model.adapter=town-adapter"])
+task = make_task(config)
+splits = load_splits(task)
+dialogues = draw(splits.dev, DIALOGUES, seed=0)
+loaded = load_model(config.model)
+widgets.playground(
+    loaded,
+    dialogues,
+    prompt=config.prompt,
+    shown=config.task,
+    database=task.database,
+    second={"strategy": "top-p", "top_p": 0.5},
+)
+
+# %%
 from dataclasses import replace
 
 import numpy as np
 import torch
 from rich.console import Console
 
-from lab_lib.course import check, corridor, lab_folder, show
+from lab_lib.course import check, corridor, lab_folder, show, sketch
 from lab_lib.decoding.generate import generate_batch, generate_replies
-from lab_lib.runs.config import load_recipe, make_task
-from lab_lib.runs.splits import draw, load_splits
 from lab_lib.runs.steps import prompts_of
 from lab_lib.models.checks import logits as logits_of
 from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
-from lab_lib.models.model import generation_mode, load_model
+from lab_lib.models.model import generation_mode
 
 say = Console(force_terminal=False, force_jupyter=False, width=96)  # plain lines below a cell
 corridor("model", "prediction")
@@ -46,14 +66,9 @@ corridor("model", "prediction")
 # *prompt* is everything up to `bot>`: the history, the belief state, and the answer of the database.
 
 # %%
-config = load_recipe("town-qlora-cpu", ["model.adapter=town-adapter"])
-task = make_task(config)
-splits = load_splits(task)
-loaded = load_model(config.model)
 model, tokenizer = loaded.model, loaded.tokenizer
 generation_mode(model)
 
-dialogues = draw(splits.dev, DIALOGUES, seed=0)
 prompts = prompts_of(task, dialogues, tokenizer)
 prompt = prompts[2]
 print(f"{len(dialogues)} dialogues, {len(prompts)} replies to generate. One prompt:\n")
@@ -223,7 +238,10 @@ print(inspect.getsource(plain.decode))
 # %% [markdown]
 # The loop reads the whole text again for every token. The decoder of `lab decode` stores the keys and values of all
 # previous tokens (a *KV cache*), so it reads each token only once. It also decodes many prompts at once. Tests compare
-# it with this loop, token by token:
+# it with this loop, token by token.
+
+# %%
+sketch("cache")
 
 # %%
 for decoding in (config.decoding, replace(config.decoding, sample=True, top_p=0.9)):
@@ -254,8 +272,16 @@ def reply(prompt, strategy, **more):
     return tokenizer.decode(ids, skip_special_tokens=True).strip()
 
 
-for name in ("greedy", "multinomial", "temperature", "top-p", "min-p", "beam", "contrastive"):
-    print(f"{name:12} {reply(prompt, name)}")
+asked = prompts[0]  # a prompt on which the strategies disagree
+print(*tokenizer.decode(asked.ids, skip_special_tokens=True).splitlines()[-3:-1], sep="\n", end="\n\n")
+for name in ("greedy", "beam", "contrastive"):
+    print(f"{name:19} {reply(asked, name)}")
+for name in ("multinomial", "top-p", "min-p"):
+    for seed in (0, 1, 2):
+        print(f"{f'{name}, seed {seed}':19} {reply(asked, name, seed=seed)}")
+
+# %%
+sketch("beam")
 
 # %% [markdown]
 # ### Question 🍇: Greedy search picks the likeliest token each time. Why is its reply not always the likeliest reply, and which strategy above looks for that one?
@@ -265,8 +291,9 @@ for name in ("greedy", "multinomial", "temperature", "top-p", "min-p", "beam", "
 # A probable first token can be followed by improbable ones: the probability of a reply is the product over its tokens,
 # and greedy search never goes back. Beam search keeps several beginnings and compares their products, so in most cases
 # it finds a reply that is at least as probable (not always: a beginning that falls out of the beam is lost). Its cost
-# is one row per beam. For open-ended text the most probable reply is dull. For a reply that must name the right facts
-# it is useful: on real MultiWOZ beams have a Combined of 105.2, greedy search 80.5 (`results/decoding-strategies`, 50
+# is one row per beam. On the prompt above the two part at the first word: greedy search offers one venue, beams find a
+# shorter reply that names two. For open-ended text the most probable reply is dull. For a reply that must name the right
+# facts it is useful: on real MultiWOZ beams have a Combined of 105.2, greedy search 80.5 (`results/decoding-strategies`, 50
 # dev dialogues).
 # <!-- END SOLUTION -->
 
@@ -681,21 +708,9 @@ for place, token in enumerate(written[: written.index(tokenizer.convert_tokens_t
 # %% [markdown]
 # ## 9. Play
 #
-# Compare two settings side by side. Every generated token is shown with its probability.
-
-# %%
-from lab_lib.course import widgets
-
-widgets.playground(
-    loaded,
-    dialogues,
-    prompt=config.prompt,
-    shown=config.task,
-    database=task.database,
-    second={"strategy": "top-p", "top_p": 0.5},
-)
-
-# %% [markdown]
+# Go back to the playground at the top of this lab. Now you know what every slider does. Find a turn at which top-p 0.5
+# and min-p 0.1 give different replies, and look at the probabilities of the token where they part.
+#
 # ## What to try next
 #
 # - `docs/decoding.md` has the details; `lab decode RUN --sweep` without a grid compares ten strategies.

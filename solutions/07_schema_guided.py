@@ -24,7 +24,7 @@ ASKED = None if FULL else 20  # test utterances that the model is asked; None: a
 # %%
 from rich.console import Console
 
-from lab_lib.course import check, corridor, lab_folder, show
+from lab_lib.course import check, corridor, lab_folder, show, sketch
 from lab_lib.exemplars.corpus import load_exemplars
 from lab_lib.retrieval.config import RetrievalConfig
 from lab_lib.retrieval.retriever import Query, Retriever
@@ -34,7 +34,6 @@ train, dev, test = (desk.part(split) for split in ("train", "dev", "test"))
 retriever = Retriever(train.documents, train.exemplars, RetrievalConfig(exemplars="tfidf", descriptions="tfidf"))
 say = Console(force_terminal=False, force_jupyter=False, width=96)  # plain lines below a cell
 
-# %%
 for one in retriever.found(Query("My bin was not emptied today"), 3):
     print(f"{one.rank}. {one.exemplar.utterance!r} means {one.exemplar.target_name}")
 
@@ -61,12 +60,17 @@ print("its call:     ", one.target_name, dict(one.target_arguments))
 # $$\text{score}(q, d) = \sum_{w \in q} \ln\!\left(1 + \frac{N - n_w + 0.5}{n_w + 0.5}\right) \cdot
 # \frac{f_{w,d}}{f_{w,d} + k_1\,(1 - b + b\,\ell_d / \bar\ell)}$$
 #
+# The drawing below has the first factor on the left, and what $f$ and the length do to the second in the middle and on the right.
+#
 # $f_{w,d}$ says how often $w$ is in $d$, $\ell_d$ how many words $d$ has, $\bar\ell$ is the mean of that over all texts.
 #
 # ### Exercise 07.1 · BM25 by hand 🍇🍇🍇
 #
 # `query` is a list of words, `texts` is a list of lists of words. Return the list of the scores, one a text. Each different
 # word of the query counts once. A text without any word of the query has the score 0. There is at least one text with a word.
+
+# %%
+sketch("bm25")
 
 # %%
 import math

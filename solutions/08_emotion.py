@@ -423,7 +423,13 @@ with panels(5.6, 3.4) as (axes,):
 #
 # DPO needs no reward while it trains, only pairs: a chosen and a rejected reply to the same prompt. It compares the model
 # with a frozen copy of its beginning, the *reference*.
-#
+
+# %%
+from lab_lib.course import sketch
+
+sketch("dpo")
+
+# %% [markdown]
 # ### Exercise 08.7 · The loss of a pair 🍇🍇
 #
 # The four numbers are log probabilities of the whole replies: by the model (`chosen`, `rejected`) and by the reference

@@ -17,10 +17,23 @@ FULL = False  # True: the whole recipe; otherwise a short training
 STEPS = None if FULL else 28  # optimiser steps; None: the epochs of the recipe
 
 # %%
+# Where this lab leads: a fine-tuning as a graph, drawn from the code of its steps. Nothing has run yet.
+from IPython.display import SVG
+
+from lab_lib.course import lab_folder
+from lab_lib.dataflows import seq2seq
+from lab_lib.dataflows.graph import graph_of
+from lab_lib.dataflows.place import Place
+from lab_lib.dataflows.run import OUTPUTS
+from lab_lib.dataflows.svg import to_svg
+
+SVG(to_svg(graph_of(seq2seq, "base", OUTPUTS, Place(lab_folder("09", name="drawn"))), "the steps of a fine-tuning"))
+
+# %%
 import numpy as np
 
 from lab_lib.corpora.questions import read_questions
-from lab_lib.course import check, corridor, lab_folder, show
+from lab_lib.course import check, corridor, show
 
 questions = read_questions("questions", ("question", "answer"))
 for one in questions[:3]:

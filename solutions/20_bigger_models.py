@@ -20,6 +20,12 @@ ADAPTER = "town-adapter"  # the bundled adapter of lab 04, trained by the recipe
 STEPS = 20 if FULL else 3  # training steps a model when we measure speed and memory
 
 # %%
+# What size costs, in MB: the weights in 32 bits; in NF4, if all of them were; and to train all of them with Adam.
+for name, weights in {"lab-tiny": 5.57e6, "Llama 3.2 1B": 1.24e9, "Llama 3.1 8B": 8.03e9, "Llama 2 70B": 69.0e9}.items():
+    stored, packed, trained = (size * weights / 1e6 for size in (4, 4.127 / 8, 16))  # bytes per weight
+    print(f"{name:13} {stored:8,.0f} MB, in 4 bits {packed:7,.0f} MB; full fine-tuning {trained:10,.0f} MB")
+
+# %%
 from lab_lib.corpora.load import load_corpus
 from lab_lib.course import check, corridor, lab_folder, show
 from lab_lib.errors import LabError

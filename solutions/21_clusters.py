@@ -20,6 +20,12 @@ STEPS = 40 if FULL else 4
 DIALOGUES = 64 if FULL else 8
 
 # %%
+# What you will see happen in this lab: one run without interruption, and one that is killed.
+from lab_lib.course import sketch
+
+sketch("requeue")
+
+# %%
 import os
 import re
 import signal

@@ -19,18 +19,33 @@ EMBEDDINGS = "minilm" if FULL else "tfidf"  # tfidf: counts of words, reduced to
 CLUSTERS = 12
 
 # %%
+# Where this lab leads: what a town's dialogues look like when nobody has told the program what they are about. Every box
+# is a kind of utterance that it found; follow the widest arrows from start to end.
+from IPython.display import SVG
+from rich.console import Console
+
+from lab_lib.course import lab_folder
+from lab_lib.structure.config import StructureConfig
+from lab_lib.structure.graph import draw_graph
+from lab_lib.structure.run import Source, explore
+
+folder = lab_folder("22", EMBEDDINGS, CLUSTERS)
+folder.mkdir(parents=True, exist_ok=True)
+quick = StructureConfig(embeddings=EMBEDDINGS, clusters=CLUSTERS, seeds=2, resamples=2)
+seen = explore(Source("town", ("train",)), quick, Console(quiet=True))
+SVG(draw_graph(seen.cards, seen.ways, 0.15, "town, train", None, None))
+
+# %%
 import numpy as np
 
 from lab_lib.corpora.load import load_corpus
-from lab_lib.course import check, corridor, lab_folder, show
+from lab_lib.course import check, corridor, show
 from lab_lib.course.drawing import write
 from lab_lib.structure.embed import embed
 from lab_lib.structure.utterances import utterances
 
 dialogues = load_corpus("town").splits["train"]
 said = utterances(dialogues)
-folder = lab_folder("22", EMBEDDINGS, CLUSTERS)
-folder.mkdir(parents=True, exist_ok=True)
 corridor("dialogue")
 
 # %% [markdown]

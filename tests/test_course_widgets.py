@@ -16,7 +16,7 @@ from lab_lib.corpora.delex import delexicalise
 from lab_lib.corpora.load import load_corpus
 from lab_lib.corpora.types import Corpus, Dialogue, DomainGoal, Span, State, Turn
 from lab_lib.course import widgets
-from lab_lib.course.widgets import decoding, dialogues, failures, shell, tokens, training
+from lab_lib.course.widgets import decoding, dialogues, failures, knobs, shell, tokens, training
 from lab_lib.course.widgets.page import page, problem
 from lab_lib.decoding.generate import generate_replies
 from lab_lib.errors import LabError
@@ -102,17 +102,18 @@ def test_the_browser_pages_searches_and_changes_split() -> None:
     box = dialogues._shell(TOWN, "test", "")
     (splits, words), (pager, delexicalised), view = box.children[0].children, box.children[1].children, box.children[2]
     slider, back, forth = pager.children
+    assert back.disabled and not forth.disabled
     forth.click()
+    assert not back.disabled
     assert TOWN.splits["test"][1].id in view.value and "(2 of 60)" in view.value
     slider.value = 60
-    forth.click()
-    assert "(60 of 60)" in view.value
+    assert "(60 of 60)" in view.value and forth.disabled
     back.click()
     assert "(59 of 60)" in view.value
     words.value = "taxi hotel"
     assert "(1 of " in view.value and "(1 of 60)" not in view.value
     words.value = "no such dialogue"
-    assert "No dialogue" in view.value and slider.disabled
+    assert "No dialogue" in view.value and slider.disabled and back.disabled and forth.disabled
     words.value = ""
     splits.value = "train"
     assert "(1 of 400)" in view.value
@@ -206,27 +207,49 @@ def test_what_does_not_go_together_is_refused_in_one_line(settings: dict, reason
 
 
 def test_the_playground_decodes_what_its_sliders_say(desk: decoding.Desk) -> None:
-    box = decoding._shell(desk, {"max_new_tokens": 20}, {"strategy": "top-k", "max_new_tokens": 20})
-    _, _, controls, (button,), (view, other) = (row.children for row in box.children)
+    box, generate = decoding._shell(desk, {"max_new_tokens": 20}, {"strategy": "top-k", "max_new_tokens": 20})
+    _, (history,), controls, (button,), (view, other) = (row.children for row in box.children)
+    assert "told: state" in text(history.value)
     strategy, *sliders = controls[0].children
     slider = {control.description: control for control in sliders}
-    button.click()
+    generate()  # as the playground does when it is shown
     assert "class='chip'" in view.value and "class='chip'" in other.value
-    slider["top_k"].value = 7
+    slider["top_k"].value = 7  # greedy search has no use for it
     button.click()
-    assert "top_k has no effect" in view.value
+    assert "greedy: max_new_tokens=20" in text(view.value) and "class='chip'" in view.value
     strategy.value = "contrastive"
     assert (slider["top_k"].value, slider["penalty_alpha"].value, slider["max_new_tokens"].value) == (5, 0.6, 20)
     button.click()
-    assert "contrastive: temperature=1.0 top_k=5" in view.value and "class='chip'" in view.value
-    strategy.value = "assisted"
-    assert "needs a second, much smaller model" in view.value
+    assert "contrastive: top_k=5 penalty_alpha=0.6" in text(view.value) and "class='chip'" in view.value
+
+
+@pytest.mark.parametrize(
+    ("settings", "used"),
+    [
+        ({}, set()),
+        ({"strategy": "min-p"}, {"temperature", "top_k", "top_p", "min_p", "seed"}),
+        ({"strategy": "beam"}, set()),
+        ({"strategy": "contrastive"}, {"top_k", "penalty_alpha"}),
+        ({"sample": True, "top_p": 0.8}, {"temperature", "top_k", "top_p", "min_p", "seed"}),
+    ],
+)
+def test_sliders_that_a_strategy_does_not_use_are_off(settings: dict, used: set) -> None:
+    names = knobs.offered_strategies(encoder=False)
+    side = knobs.Side(settings, names)
+    assert {name for name, control in side.sliders.items() if not control.disabled} == used | {"max_new_tokens"}
+    assert set(side.settings()) == used | {"strategy", "max_new_tokens"} | (settings.keys() - side.sliders.keys())
+    assert "min-p" in names and not {"assisted", "dola", "constrained-beam"} & set(side.strategy.options)
+    assert "beam-sampling" not in knobs.offered_strategies(encoder=True)
+    for name in names:  # every strategy that is offered can be chosen, and what its sliders say is taken
+        side.strategy.value = name
+        knobs.settings_config(side.settings())
 
 
 def test_tokens_cannot_bring_html() -> None:
     token = tokens.Token(EVIL, 0.25, 2, ((EVIL, 0.5),), drawn=0.3)
     shown = page(tokens.answer_html(tokens.Answer(EVIL, (token,), False)), problem(LabError(EVIL)))
     assert harmless(shown) and "25" in text(shown) and "cut at max_new_tokens" in shown
+    assert "<summary>" in shown and "probability 25.00%, rank 2" in text(shown)  # told without a mouse, too
     assert f"{math.log(0.25):.2f} nats" in shown
 
 
@@ -287,7 +310,7 @@ def test_replies_are_shown_alone_where_the_corpus_is_not(folder: Path, tmp_path:
 def test_the_curve_waits_for_a_folder_and_follows_it(tmp_path: Path) -> None:
     box = training._shell(tmp_path / "run", every=0.02)
     (follow, play, pager), line = box.children[0].children, box.children[1]
-    assert "Waiting for" in line.value and follow.value
+    assert "Waiting for" in line.value and follow.value and play.disabled
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "log.jsonl").write_text('{"step": 1, "loss": 3.0}\n{"step": 2, "loss": 2.0}\n')
     (tmp_path / "run" / "status.json").write_text('{"stage": "train", "state": "failed", "reason": "no memory"}')
@@ -296,7 +319,7 @@ def test_the_curve_waits_for_a_folder_and_follows_it(tmp_path: Path) -> None:
         thread.join(timeout=30)
     assert "step 2 of 2" in line.value and "failed no memory" in line.value and not follow.value
     pager.children[0].value = 1
-    assert "step 1 of 2" in line.value and play.max == 2
+    assert "step 1 of 2" in line.value and play.max == 2 and not play.disabled and follow.disabled
 
 
 def test_watch_refuses_a_folder_without_a_log(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a student touches: checks of exercises, pictures of answers, widgets; and how the notebooks are made."""
+"""What a student touches: checks, pictures of answers, drawings, widgets; and how the notebooks are made."""
 
 from __future__ import annotations
 
@@ -7,8 +7,15 @@ from typing import Any
 
 from lab_lib.course.corridor import corridor
 
-__all__ = ["check", "corridor", "lab_folder", "show", "solve"]
-HOMES = {"check": "checks", "show": "checks", "solve": "borrowing", "lab_folder": "folders"}
+__all__ = ["check", "corridor", "in_background", "lab_folder", "overheard", "show", "sketch", "solve"]
+HOMES = {
+    **dict.fromkeys(("check", "show"), "checks"),
+    "solve": "borrowing",
+    "in_background": "background",
+    "lab_folder": "folders",
+    "overheard": "recorded",
+    "sketch": "sketches",
+}
 
 
 def __getattr__(name: str) -> Any:

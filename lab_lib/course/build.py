@@ -18,6 +18,8 @@ from lab_lib.files import read_text
 
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 NO_TASK = ("", 0)
+# The set-up cell is closed when a notebook is opened: the second key is for JupyterLab, the third for Colab.
+SET_UP = {"tags": ["setup"], "jupyter": {"source_hidden": True}, "cellView": "form"}
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 FORMAT = {"nbformat": 4, "nbformat_minor": 5}
 Text = Callable[[str, str, str], str]  # (text of a cell, its type, where it stands) -> the text a notebook shows
@@ -80,7 +82,7 @@ def _notebook(path: Path, folder: str, show: Text, stuck: bool) -> dict[str, Any
         shown = _dressed(shown, place, path, folder, stuck)
         cells.append(_cell(kind, shown, text, extra, task, seen))
         if place == 1:
-            cells.append(_cell("code", setup_cell(repository()), "", {"tags": ["setup"]}, NO_TASK, seen))
+            cells.append(_cell("code", setup_cell(repository()), "", SET_UP, NO_TASK, seen))
     lab = {"name": path.stem, "source": source_hash(path)}
     return {
         **FORMAT,
@@ -130,7 +132,7 @@ def _dressed(text: str, place: int, path: Path, folder: str, stuck: bool) -> str
 def _cell(
     kind: str, shown: str, text: str, extra: dict[str, Any], task: tuple[str, int], seen: set[str]
 ) -> dict[str, Any]:
-    meta = {key: extra[key] for key in ("tags",) if key in extra} | _grading(kind, text, task)
+    meta = {key: extra[key] for key in SET_UP if key in extra} | _grading(kind, text, task)
     cell = {
         "cell_type": kind,
         "id": _id(text or shown, seen),

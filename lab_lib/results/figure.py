@@ -19,6 +19,12 @@ STYLE = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": "#DDDDDD",
+    # A white ground of its own, with a margin: pages and notebooks have a dark theme, and lines and text are dark.
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "savefig.transparent": False,
+    "figure.constrained_layout.w_pad": 0.1,  # inches
+    "figure.constrained_layout.h_pad": 0.1,
     "svg.fonttype": "none",  # text stays text: smaller, searchable, accessible
     "svg.hashsalt": "lab",  # the same run gives the same file
 }

@@ -27,6 +27,7 @@ STYLE = Markup("""<style>
 .lab-widget table tr:nth-child(n) { background: none; }
 .lab-widget td.who { border-left: 4px solid #E69F00; }
 .lab-widget tr.user td.who { border-left-color: #0072B2; }
+.lab-widget tr.fact td.who { border-left-color: #009E73; }
 .lab-widget mark { background: rgba(86, 180, 233, .3); color: inherit; padding: 0 .15em; border-radius: 3px;
   border-bottom: 2px solid #0072B2; }
 .lab-widget mark sub { font-size: .72em; opacity: .85; margin-left: .2em; vertical-align: baseline; }
@@ -34,12 +35,16 @@ STYLE = Markup("""<style>
   background: rgba(230, 159, 0, .25); border-radius: 3px; }
 .lab-widget .chips { line-height: 1.2; }
 .lab-widget .chip { display: inline-block; margin: 1px; padding: .1em .25em; border-radius: 3px; white-space: pre;
-  border: 1px solid rgba(128, 128, 128, .4); text-align: center; }
+  border: 1px solid rgba(128, 128, 128, .4); text-align: center; vertical-align: top; max-width: 100%; }
+.lab-widget .chip summary { list-style: none; }
+.lab-widget .chip summary::-webkit-details-marker { display: none; }
+.lab-widget .chip[open] { white-space: normal; text-align: left; width: 20em; font-size: .88em; }
 .lab-widget .chip small { display: block; font-size: .68em; opacity: .85; }
 .lab-widget .wrong { border-left: 4px solid #D55E00; padding-left: .6em; }
 .lab-widget pre { white-space: pre-wrap; font: 12px/1.45 ui-monospace, monospace; margin: .3em 0; max-height: 16em;
   overflow: auto; color: inherit; background: none; }
 .lab-widget summary { cursor: pointer; }
+[data-jp-theme-light=false] .lab-figure { filter: invert(.9) hue-rotate(180deg) brightness(1.2); }
 </style>""")
 
 

@@ -64,19 +64,22 @@ def show_widget(widget: Any) -> None:
 
 
 class Pager:
-    """A slider over 1..count with buttons for the one before and the next; `changed` is called when it moves."""
+    """A slider over 1..count with buttons for the one before and the next; `changed` is called when it moves.
+
+    What leads nowhere is disabled: the slider of one thing, the button before the first and after the last.
+    """
 
     def __init__(self, what: str, changed: Callable[[], None]):
         import ipywidgets
 
         self.changed, self.quiet = changed, False
         self.slider = ipywidgets.IntSlider(min=1, max=1, description=what, continuous_update=False)
-        back, forth = (ipywidgets.Button(description=sign, layout={"width": "3em"}) for sign in ("◀", "▶"))
-        back.tooltip, forth.tooltip = f"{what} before", f"next {what}"
-        back.on_click(lambda _: self._step(-1))
-        forth.on_click(lambda _: self._step(1))
+        self.back, self.forth = (ipywidgets.Button(description=sign, layout={"width": "3em"}) for sign in ("◀", "▶"))
+        self.back.tooltip, self.forth.tooltip = f"{what} before", f"next {what}"
+        self.back.on_click(lambda _: self._step(-1))
+        self.forth.on_click(lambda _: self._step(1))
         self.slider.observe(self._moved, names="value")
-        self.box = ipywidgets.HBox([self.slider, back, forth])
+        self.box = ipywidgets.HBox([self.slider, self.back, self.forth])
 
     def resize(self, count: int, place: int = 0) -> None:
         """Page through `count` things from now on, `place` (from 0) first; draws once."""
@@ -85,6 +88,7 @@ class Pager:
         self.slider.max = max(count, 1)
         self.slider.value = place + 1
         self.slider.disabled = count < 2
+        self._ends()
         self.quiet = False
         self.changed()
 
@@ -96,6 +100,10 @@ class Pager:
     def _step(self, by: int) -> None:
         self.slider.value = min(max(self.slider.value + by, 1), self.slider.max)
 
+    def _ends(self) -> None:
+        self.back.disabled, self.forth.disabled = self.slider.value == 1, self.slider.value == self.slider.max
+
     def _moved(self, change: Any) -> None:
+        self._ends()
         if not self.quiet:
             self.changed()

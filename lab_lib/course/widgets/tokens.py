@@ -15,7 +15,7 @@ from lab_lib.decoding.generate import generate_answers
 from lab_lib.decoding.sampling import warpers
 from lab_lib.prompts.encode import Prompt, answer_text
 
-LIKELIEST = 3  # tokens that a chip names when the mouse is over it
+LIKELIEST = 3  # tokens that a chip names when it is opened
 
 
 @dataclass(frozen=True)
@@ -115,24 +115,24 @@ def answer_html(answer: Answer) -> Markup:
     """Return a reply, its tokens as chips with their probabilities in per cent, and a line about the whole and them."""
     logs = [math.log(max(token.p, 1e-30)) for token in answer.tokens]
     ending = "ended by itself" if answer.ended else "cut at max_new_tokens"
-    line = f"{len(logs)} tokens, {ending}; log probability {sum(logs):.2f} nats, {sum(logs) / len(logs):.2f} a token"
-    line += ". Below each token: its probability in per cent; the less likely, the more orange."
+    line = f"{len(logs)} tokens, {ending}; log probability {sum(logs):.2f} nats, {sum(logs) / len(logs):.2f} per token"
+    line += ". Below each token: its probability in per cent; the less likely, the more orange. Click one for more."
     chips = Markup("").join(map(chip, answer.tokens))
     said = Markup("<b>{}</b>").format(answer.text) if answer.text else Markup("<i>empty reply</i>")
     return Markup("<p>{}</p><div class='chips'>{}</div>{}").format(said, chips, paragraph(line, "soft"))
 
 
 def chip(token: Token) -> Markup:
-    """Return a token with its probability under it: the less likely, the more orange; the rest is in the tool tip."""
+    """Return a token with its probability under it: the less likely, the more orange; a click opens the rest."""
     others = ", ".join(f"{text} {p:.1%}" for text, p in token.likeliest)
     tip = f"probability {token.p:.2%}, rank {token.rank}; likeliest: {others}"
     if token.drawn is not None:
         tip += f"; drawn with {token.drawn:.2%}"
     # At most 0.6 of the colour: text keeps a contrast above 4.5 on it in both themes.
     shade = f"rgba(213, 94, 0, {0.6 * (1 - token.p):.2f})"
-    return Markup("<span class='chip' style='background: {}' title='{}'>{}<small>{}</small></span> ").format(
-        shade, tip, token.text, percent(token.p)
-    )
+    return Markup(
+        "<details class='chip' style='background: {}' title='{}'><summary>{}<small>{}</small></summary>{}</details> "
+    ).format(shade, tip, token.text, percent(token.p), tip)
 
 
 def percent(p: float) -> str:

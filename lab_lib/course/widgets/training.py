@@ -146,6 +146,7 @@ def _shell(folder: Path, every: float) -> Any:
 
     line, replies = ipywidgets.HTML(), ipywidgets.HTML()
     curve = ipywidgets.Image(format="png", layout={"max_width": "46rem", "width": "100%"})
+    curve.add_class("lab-figure")  # dark in the dark theme, see page.STYLE
     follow = ipywidgets.ToggleButton(value=True, description="follow", tooltip="look for new rows in the folder")
     play = ipywidgets.Play(min=1, interval=400, show_repeat=False)
     now = [read_run(folder)]
@@ -156,10 +157,15 @@ def _shell(folder: Path, every: float) -> Any:
         except LabError as error:
             line.value = page(problem(error))
 
+    def bounds() -> None:
+        """Let play reach the last step; what has nothing to play or to wait for is disabled."""
+        play.max = max(len(now[0].steps), 1)
+        play.disabled, follow.disabled = len(now[0].steps) < 2, now[0].over
+
     def look() -> None:
         """Read the folder again; where something is new, go to its end."""
         before, now[0] = now[0], read_run(folder)
-        play.max = max(len(now[0].steps), 1)
+        bounds()
         if now[0] != before:
             points.resize(len(now[0].steps), max(len(now[0].steps) - 1, 0))
 
@@ -178,7 +184,7 @@ def _shell(folder: Path, every: float) -> Any:
     points = Pager("point", draw)
     ipywidgets.jslink((play, "value"), (points.slider, "value"))
     follow.observe(toggled, names="value")
-    play.max = max(len(now[0].steps), 1)
+    bounds()
     points.resize(len(now[0].steps), max(len(now[0].steps) - 1, 0))
     toggled({"new": True})
     return ipywidgets.VBox([ipywidgets.HBox([follow, play, points.box]), line, curve, replies])

@@ -1,0 +1,37 @@
+"""Drawings of concepts, made by code: what a loss mask, NF4, LoRA, a cache, beams, BM25, DPO and a requeued job are.
+
+    from lab_lib.course import sketch
+
+    sketch("lora")
+
+Each stands on a white ground of its own with a margin, so it reads on a light and on a dark page. Numbers in a drawing
+are computed where it is drawn.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from lab_lib.course.sketches.canvas import Canvas
+from lab_lib.errors import LabError, nearest
+
+# What draws each, `module.function`; loaded when it is asked for.
+SKETCHES = {
+    "loss mask": "training.loss_mask",
+    "nf4": "training.nf4",
+    "lora": "training.lora",
+    "cache": "decoding.cache",
+    "beam": "decoding.beam",
+    "bm25": "scores.bm25",
+    "dpo": "scores.dpo",
+    "requeue": "jobs.requeue",
+}
+
+
+def sketch(name: str) -> Canvas:
+    """Return a drawing; a notebook shows it, elsewhere it is one line of text. Raises LabError for an unknown name."""
+    if name not in SKETCHES:
+        raise LabError(f"sketch: no drawing {name!r}{nearest(name, SKETCHES)}")
+    module, _, function = SKETCHES[name].partition(".")
+    drawn: Canvas = getattr(importlib.import_module(f"lab_lib.course.sketches.{module}"), function)()
+    return drawn

@@ -25,7 +25,9 @@ COMMANDS = [line.split("  #")[0].strip() for line in re.findall(r"^    (\S.*)$",
 
 
 SOURCES = {number: read_text(path) for number, path in lab_sources(ROOT).items()}
-ANSWERS = r"^# #+ Question (🍇*|💡):?.*\n#\n# \*Answer from: (this notebook|a recorded run|a project)\b(.*(?:\n# \S.*)*)"
+ANSWERS = (
+    r"^# #+ Question (🍇*|💡):?.*\n#\n# \*Answer from: (this notebook|a recorded run|a project)\b(.*(?:\n# \S.*)*)"
+)
 
 
 def test_the_schedule_has_every_lab_with_its_times_and_exercises() -> None:

@@ -43,7 +43,7 @@ def earned(folder: Path) -> dict[str, int]:
 
 
 def table(known: Mapping[str, int]) -> list[str]:
-    """Return one line for each lab: a bar, points earned, exercises solved and core ones; one more for borrowed ones."""
+    """Return a line for each lab: a bar, points earned, exercises solved and core ones; one more for borrowed ones."""
     lines = []
     for lab, exercises in points().items():
         have, all_ = sum(known.get(name, 0) for name in exercises), sum(exercises.values())

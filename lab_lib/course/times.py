@@ -52,12 +52,11 @@ def minutes(lab: str) -> Minutes:
 
 def _work(solved: Iterable[dict[str, Any]], rates: Rates) -> float:
     """Return the minutes of some exercises: read, write, check."""
-    return sum(
-        (2 if one["twice"] else 1) * one["words"] / rates.words
-        + one["lines"] / rates.lines
-        + one["attempts"] * rates.attempt
-        for one in solved
-    )
+    found = 0.0
+    for one in solved:
+        read = one["words"] * (2 if one["twice"] else 1)
+        found += read / rates.words + one["lines"] / rates.lines + one["attempts"] * rates.attempt
+    return found
 
 
 @cache

@@ -9,7 +9,13 @@
 # * what a seed fixes and what it does not;
 # * how to read the record of a run, and how to decide which numbers can be compared.
 #
-# **Time** 45 to 60 minutes. **Needs** no GPU, no network, no account.
+# **Time** 40 minutes for the core exercises, 70 with the optional ones and the questions (estimates). **Needs** no
+# GPU, no network, no account.
+#
+# Each exercise is marked *core* or *optional*. If you have little time, leave the optional ones out; where a later
+# cell needs one of them, `solve` lends you its solution. The line below each question says where its answer comes
+# from: this notebook, a run that is recorded in the repository (`results/`), or a project of your own. The times
+# leave projects out.
 
 # %% tags=["parameters"]
 FULL = False  # True: train the adapter here (4 minutes on 2 cores) instead of taking the bundled one; score all of test
@@ -53,7 +59,7 @@ for item in checks:
     print(f"{item.number:2} {item.state:8} {item.name}")
 
 # %% [markdown]
-# ### Exercise 00.1 · What stops the course? 🍇
+# ### Exercise 00.1 · What stops the course? 🍇 · optional
 #
 # `checks` is a list of checks as above, each with `number`, `name`, `state`, `detail` and `fix`. Return the names of
 # the checks that stop the course, in their order. A warning does not stop the course: without a model hub, for example,
@@ -167,7 +173,7 @@ print(" ".join(f"{1000 * seconds:.1f}" for seconds in durations), "ms")
 # The first iteration is often slow, because memory is allocated and kernels are chosen or compiled. Other iterations
 # are slow because another program was busy. Neither kind tells you how fast this machine multiplies.
 #
-# ### Exercise 00.2 · Iterations a second 🍇🍇
+# ### Exercise 00.2 · Iterations a second 🍇🍇 · core
 #
 # `durations` is a list of seconds, one per iteration. Leave out the first one (warm-up), take the **median** of the
 # others, and return the number of iterations per second. With fewer than two durations there is nothing to measure:
@@ -203,7 +209,7 @@ measured = measure(load_recipe("town-qlora-cpu"), quiet)
 print(table(measured))
 
 # %% [markdown]
-# ### Exercise 00.3 · A row of the table 🍇
+# ### Exercise 00.3 · A row of the table 🍇 · optional
 #
 # Write the row for the table of all machines: GPU, CUDA version, training and inference speed with two decimals. Write
 # `-` for unknown values. (In 2023 a student's row was `| Tesla T4 | 12.0 | - | - |`.)
@@ -232,6 +238,8 @@ print(speed_row(measured["gpu"], measured["cuda"], measured["train_its"], measur
 
 # %% [markdown]
 # ### Question 🍇: What is your iteration speed for the training with the default values?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -242,7 +250,9 @@ print(speed_row(measured["gpu"], measured["cuda"], measured["train_its"], measur
 # <!-- END SOLUTION -->
 
 # %% [markdown]
-# ### Question 🍇: What is your iteration speed for the inference speed with the default values?
+# ### Question 🍇: What is your iteration speed for inference (decoding) with the default values?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -253,6 +263,8 @@ print(speed_row(measured["gpu"], measured["cuda"], measured["train_its"], measur
 
 # %% [markdown]
 # ### Question 🍇🍇: What machine and CUDA version do you have?
+#
+# *Answer from: this notebook.*
 #
 # In Colab: write down the type of your GPU and how much of its memory is free (the set-up cell prints both). Write `-`
 # for unknown values.
@@ -269,11 +281,11 @@ print(speed_row(measured["gpu"], measured["cuda"], measured["train_its"], measur
 # <!-- END SOLUTION -->
 
 # %% [markdown]
-# ### Exercise 00.4 · How long will it take? 🍇🍇
+# ### Exercise 00.4 · How long will it take? 🍇🍇 · core
 #
 # You know the speed. How long does the training take? An **optimiser step** learns from `batch_size` examples, in
-# `batch_size / micro_batch_size` iterations. An epoch has as many steps as are needed to see all examples; the last
-# step may have fewer examples. Return the number of **hours**.
+# `batch_size / micro_batch_size` iterations. An epoch has as many steps as are needed to see all examples. The last step
+# of an epoch may have fewer examples; count it as a full step. Return the number of **hours**.
 #
 # Example: 450 examples, 3 epochs, batches of 16 in micro batches of 4 at 1.63 iterations per second: 29 steps per
 # epoch, 87 steps, 348 iterations, 213 seconds, `0.0593` hours.
@@ -314,7 +326,7 @@ print(first, second, sep="\n")
 # already drawn random numbers (docs/lab-log.md). The solution is a separate generator, or to set the seed immediately
 # before the draw.
 #
-# ### Exercise 00.5 · Draw dialogues 🍇🍇
+# ### Exercise 00.5 · Draw dialogues 🍇🍇 · core
 #
 # Return `n` different items of a sequence, drawn at random. The same seed draws the same items, and another seed draws
 # other items. Your function must have no side effects: leave the input sequence and the global random state (`random`)
@@ -346,6 +358,8 @@ print(f"{numbers.sum().item():.6f} forwards, {numbers.flip(0).cumsum(0)[-1].item
 
 # %% [markdown]
 # ### Question 🍇🍇: two machines run the same recipe with the same seed. Which files of the run folders will be the same, byte for byte, and which may differ?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -375,11 +389,11 @@ for system, row in record["rows"].items():
 # %% [markdown]
 # Six dialogues give a very wide interval. The recorded run on all 60 dialogues has 126.1 (119.0 to 132.7).
 #
-# ### Exercise 00.6 · May they stand in one table? 🍇🍇
+# ### Exercise 00.6 · May they stand in one table? 🍇🍇 · core
 #
 # Two numbers can be compared if they were measured on the same dialogues with the same scorer. Return a sorted list of
 # the keys, among `corpus`, `reported` and `scorer`, in which two records differ. An empty list means *yes*. A key may
-# be missing, because older records do not have all keys; a missing key counts as different from an existing one.
+# be missing, because older records do not have all keys; a key that only one record has counts as different.
 # Machine, date, commit and seed may differ: these are what we want to compare.
 
 
@@ -396,6 +410,8 @@ check("00.6", differences)
 
 # %% [markdown]
 # ### Question 🍇: a friend's report says "BLEU 27.4 on MultiWOZ". What do you have to ask before you compare it with 16.9?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->

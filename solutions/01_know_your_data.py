@@ -9,7 +9,8 @@
 # * how to find out whether the test set leaks into training, before you trust a score;
 # * what exactly a model sees, and which tokens are supervised.
 #
-# **Time** 60 minutes. **Needs** no GPU, no network.
+# **Time** 55 minutes for the core exercises, 120 with the optional ones and the questions (estimates). **Needs** no
+# GPU, no network.
 #
 # This lab covers the first stages of the pipeline: files become dialogues, and dialogues become examples.
 
@@ -53,7 +54,7 @@ print(turn.spans)
 print(turn.state)
 
 # %% [markdown]
-# ### Exercise 01.1 · The words of a span 🍇
+# ### Exercise 01.1 · The words of a span 🍇 · optional
 #
 # A span has `start` and `end`, counted in characters; `end` is exclusive. Return the words that it marks in
 # `turn.text`, exactly as they stand there.
@@ -89,6 +90,8 @@ for line, count in different.most_common(6):
 
 # %% [markdown]
 # ### Question 🍇: a belief state holds values, not words. What would go wrong if it held the words?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -104,7 +107,7 @@ for line, count in different.most_common(6):
 # The data contain the full state after every user turn. The content of a turn is the difference from the previous
 # state.
 #
-# ### Exercise 01.2 · What changed 🍇🍇
+# ### Exercise 01.2 · What changed 🍇🍇 · core
 #
 # `before` and `after` are states of the form `{domain: {slot: value}}`. Return, in the same form, the slots of `after`
 # that are new or have another value. Leave out domains in which nothing changed. Ignore slots that disappeared. Do not
@@ -135,7 +138,7 @@ show("01.2", changes, test[1])
 check("01.2", changes)
 
 # %% [markdown]
-# ### Exercise 01.3 · What is a turn about? 🍇🍇
+# ### Exercise 01.3 · What is a turn about? 🍇🍇 · optional
 #
 # The scorers of the next lab have to know the domain of a reply. The corpus has no annotation for it, so it is guessed
 # from the state. The domains of a turn are those **that the user's turn changed**. If it changed nothing, they are the
@@ -177,7 +180,7 @@ check("01.3", active_domains)
 write(render(test[0], delexicalised=True))
 
 # %% [markdown]
-# ### Exercise 01.4 · Delexicalise by hand 🍇🍇🍇
+# ### Exercise 01.4 · Delexicalise by hand 🍇🍇🍇 · core
 #
 # `text` is a reply, `spans` a list of `(start, end, slot)` **in any order**. Return the text in which every span is
 # replaced by `[slot]`; nothing else changes. If spans overlap, go from left to right and keep a span only if it starts
@@ -212,6 +215,8 @@ check("01.4", delexicalise)
 
 # %% [markdown]
 # ### Question 🍇🍇: why not simply `text.replace(value, "[slot]")`?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -225,7 +230,7 @@ check("01.4", delexicalise)
 # %% [markdown]
 # ## How long, how many, about what?
 #
-# ### Exercise 01.5 · Words per turn 🍇
+# ### Exercise 01.5 · Words per turn 🍇 · optional
 #
 # Return the number of words (separated by white space) of every turn that `speaker` said in `dialogues`, in order.
 
@@ -252,6 +257,8 @@ print("domains a dialogue:", dict(sorted(Counter(len(dialogue.services) for dial
 
 # %% [markdown]
 # ### Question 🍇🍇: a system has Success 80 in the rarest domain of the test set. How sure is this number?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -267,7 +274,7 @@ print("domains a dialogue:", dict(sorted(Counter(len(dialogue.services) for dial
 # A test dialogue that is also in the training data measures memory, not ability. This happens in real corpora, where
 # the copy has another id.
 #
-# ### Exercise 01.6 · Find the leaks 🍇🍇
+# ### Exercise 01.6 · Find the leaks 🍇🍇 · core
 #
 # Return the ids of the `test` dialogues whose words, turn by turn, equal those of a `train` dialogue. Ignore upper and
 # lower case and extra spaces, but not the order of turns. Do not compare ids: copies often have a new one.
@@ -308,6 +315,8 @@ write(terminal_table(header[1:], lines, report.notes(), "Audit", header[0]))
 
 # %% [markdown]
 # ### Question 🍇🍇: many replies of the test set are in the training set too, word for word. Is that a leak?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -319,6 +328,8 @@ write(terminal_table(header[1:], lines, report.notes(), "Audit", header[0]))
 
 # %% [markdown]
 # ### Question 🍇🍇🍇: is there a leak in the real MultiWOZ 2.2? What does it do to your numbers?
+#
+# *Answer from: a recorded run, `results/multiwoz22-qlora-cpu`, or `lab data audit multiwoz22`.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -354,7 +365,7 @@ write(render_tokens(example, tokenizer))
 # The line before each reply holds the belief state of the active domains and the answer of the database. In lab 05 the
 # model writes the state itself. Here it is given and not supervised.
 #
-# ### Exercise 01.7 · The supervised stretches 🍇🍇
+# ### Exercise 01.7 · The supervised stretches 🍇🍇 · core
 #
 # `ids` is a list of token ids, and `loss_mask` is a list of booleans of the same length. Return a list of lists: each
 # inner list holds neighbouring supervised ids.
@@ -402,6 +413,8 @@ for form in ("dialogues", "turns"):
 
 # %% [markdown]
 # ### Question 🍇🍇: every example ends with the token `</s>`, and it is supervised. What happens to a model that never learns it?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -413,6 +426,8 @@ for form in ("dialogues", "turns"):
 
 # %% [markdown]
 # ### Question 🍇🍇🍇: both formats supervise the same tokens. Which one would you train on, and what does it cost or save?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->

@@ -8,7 +8,8 @@
 # * how sure a number is: intervals over dialogues, and the paired comparison of two systems;
 # * what a small pretrained model can do without fine-tuning, and how to tell.
 #
-# **Time** 75 minutes. **Needs** lab 01; no GPU, no network.
+# **Time** 60 minutes for the core exercises, 120 with the optional ones and the questions (estimates). **Needs** lab
+# 01; no GPU, no network.
 #
 # This lab covers the last stage of the pipeline: replies become a report.
 
@@ -46,7 +47,7 @@ corridor("prediction", "report")
 # BLEU (Papineni et al. 2002) counts **n-grams**, n neighbouring words, for n = 1 to 4. An n-gram of the reply *matches*
 # if the reference has it too. It matches at most as often as it occurs in the reference: the count is *clipped*.
 #
-# ### Exercise 02.1 · Clipped matches 🍇🍇
+# ### Exercise 02.1 · Clipped matches 🍇🍇 · core
 #
 # `reply` and `reference` are texts; use `split()` to get the words. Return `(matched, total)`: how many of the reply's
 # n-grams match, and how many n-grams the reply has.
@@ -83,7 +84,9 @@ check("02.1", matched)
 # A reply of one safe word would have perfect precision, so BLEU penalises replies that are too short. With c words in
 # the replies and r words in the references, the **brevity penalty** is 1 if c ≥ r, and exp(1 − r/c) otherwise.
 #
-# ### Exercise 02.2 · Brevity penalty 🍇
+# ### Exercise 02.2 · Brevity penalty 🍇 · core
+#
+# Return the brevity penalty for `c` and `r`. Replies without any word (`c` = 0) have the penalty 0.
 
 
 # %%
@@ -103,7 +106,7 @@ show("02.2", brevity_penalty)
 check("02.2", brevity_penalty)
 
 # %% [markdown]
-# ### Exercise 02.3 · BLEU of a corpus 🍇🍇🍇
+# ### Exercise 02.3 · BLEU of a corpus 🍇🍇🍇 · core
 #
 # `pairs` is a list of `(reply, reference)`. Sum the matched and the total n-grams **over all pairs**, and the lengths
 # too. Then
@@ -143,6 +146,8 @@ print(f"yours {bleu([pair]):.4f}   sacrebleu {theirs:.4f}")
 
 # %% [markdown]
 # ### Question 🍇🍇: the mean of the BLEU of single replies is not the BLEU of the corpus. Which one is lower here, and why?
+#
+# *Answer from: this notebook.*
 
 # %%
 from lab_lib.corpora.delex import delexicalise
@@ -195,15 +200,19 @@ for row in readings:
     print(f"{row.domain:11} found {len(row.found)} {'booked' if row.booked else '':6} | {row.reply}")
 
 # %% [markdown]
-# ### Exercise 02.4 · What is on offer at the end? 🍇🍇🍇
+# ### Exercise 02.4 · What is on offer at the end? 🍇🍇🍇 · optional
 #
 # Return the set of venue ids on offer after the last row, for one domain. Use only the rows of this domain. A row makes
 # an offer if its reply contains the word `NAME`:
 #
 # * if nothing is on offer yet, the venues that it `found` are now on offer;
-# * if all venues on offer are still among those it `found`, they stay on offer: the user has only become more precise
-#   or less precise;
+# * if all venues on offer are still among those it `found`, they stay on offer: the new search is wider (or the same),
+#   so it does not contradict the earlier offer;
 # * otherwise the venues that it `found` replace the old offer.
+#
+# Examples: two rows that found `{a}` and then `{a, b}` leave `{a}` on offer. Two rows that found `{a, b}` and then
+# `{b, c}` leave `{b, c}`, because `a` no longer fits. This is the rule of the official scorer.
+#
 #
 # (Trains are offered by `TRAINID`; the scorer does the same there.)
 
@@ -224,7 +233,7 @@ def on_offer(readings, domain):
 check("02.4", on_offer)
 
 # %% [markdown]
-# ### Exercise 02.5 · Inform 🍇
+# ### Exercise 02.5 · Inform 🍇 · core
 #
 # `offered` and `wanted` are sets of venue ids; `wanted` holds the venues that fit the user's goal. Inform is true for a
 # domain if at least one venue is on offer and every venue on offer is wanted.
@@ -253,7 +262,7 @@ for domain in ("hotel", "restaurant"):
 # The goal names facts that the user asks for: PHONE, ADDRESS, POST (the postcode), REFERENCE, TRAINID. **Success**
 # requires Inform in every domain of the dialogue, and every requested fact of every domain.
 #
-# ### Exercise 02.6 · Facts told 🍇🍇
+# ### Exercise 02.6 · Facts told 🍇🍇 · optional
 #
 # Return the set of facts that the system told in one domain: the elements of `FACTS` that occur in a reply of this
 # domain. There is one trap: a REFERENCE counts only in a row that is `booked`. A reference number without a booking is
@@ -333,6 +342,8 @@ scores = table(baselines, test, "town, test")
 
 # %% [markdown]
 # ### Question 🍇: the most frequent reply names no venue and tells no fact. Where does its Inform come from?
+#
+# *Answer from: this notebook.*
 
 # %%
 by_key = {dialogue.key: dialogue for dialogue in test}
@@ -349,6 +360,8 @@ for key, verdict in scores["most frequent reply"].per_item.items():
 
 # %% [markdown]
 # ### Question 🍇🍇: on the real MultiWOZ the gold replies have Inform 94.0 and Success 91.2. Why not 100?
+#
+# *Answer from: a project, MultiWOZ's gold replies scored by `MwzScorer`; the rules are in this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -372,7 +385,7 @@ for key, verdict in scores["most frequent reply"].per_item.items():
 # All our scores are computed from sums: `counts` has one row per dialogue, and `score` computes a number from the sum
 # of some rows. A draw therefore needs no new scoring.
 #
-# ### Exercise 02.7 · An interval by bootstrap 🍇🍇🍇
+# ### Exercise 02.7 · An interval by bootstrap 🍇🍇🍇 · core
 #
 # `counts` is an array (dialogues, columns), `draws` an array (resamples, dialogues) of row numbers: which dialogues each
 # resample has drawn. Return `(low, high)`, the 2.5th and 97.5th percentile of `score` over the resamples.
@@ -460,6 +473,8 @@ widgets.errors(folder.path)
 # %% [markdown]
 # ### Question 🍇🍇: best BLEU, Success, Inform, Richness score without fine-tuning?
 #
+# *Answer from: a project, `lab decode RUN --sweep` on dev, some minutes.*
+#
 # Play with the decoding strategies (`lab decode --strategies` lists them) on **dev**, and fill in the row:
 #
 # | LLM model | Decoding params | BLEU | Success | Inform | Richness |
@@ -505,7 +520,7 @@ scores = table([*baselines, base, tuned, alone], decoded, f"town, {DIALOGUES} te
 # the same dialogues, easy ones and hard ones, so this common variation cancels out. Draw the same dialogues for both
 # systems and look at the *difference* (Koehn 2004).
 #
-# ### Exercise 02.8 · A paired comparison 🍇🍇
+# ### Exercise 02.8 · A paired comparison 🍇🍇 · core
 #
 # `first` and `second` are counts of two systems, with the same dialogues in the same rows; `score` and `draws` are as
 # before. Return `(difference, low, high)`: the difference is `score` of first minus `score` of second on all dialogues;
@@ -533,6 +548,8 @@ show("02.8", paired, one.counts, two.counts, one.of_counts, draws)
 
 # %% [markdown]
 # ### Question 🍇🍇: is one of the two better? How many dialogues would you need to be sure?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -550,6 +567,8 @@ show("02.8", paired, one.counts, two.counts, one.of_counts, draws)
 # ## Reading a table honestly
 #
 # ### Question 🍇🍇🍇: a model's Inform is above the gold replies' (96.0 against 94.0, `multiwoz22-plan-cpu` in the README). Is it better than people?
+#
+# *Answer from: a recorded run, `results/multiwoz22-plan-cpu`.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -563,6 +582,8 @@ show("02.8", paired, one.counts, two.counts, one.of_counts, draws)
 
 # %% [markdown]
 # ### Question 🍇🍇: a paper reports BLEU 18.9 on MultiWOZ, your run has 17.7. What do you have to know before you call it worse?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -576,6 +597,8 @@ show("02.8", paired, one.counts, two.counts, one.of_counts, draws)
 
 # %% [markdown]
 # ### Question 🍇: which row of the town's table has the richest language? Would you choose the model by it?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->

@@ -15,7 +15,8 @@
 # **Where we are**: corpus → Dialogue → Example → **model → Prediction** → Report. The model is already trained (you
 # train it in lab 04); this lab changes only the decoding.
 #
-# **Time**: about 75 minutes. **You need**: lab 01, and numpy.
+# **Time**: 75 minutes for the core exercises, 145 with the optional ones and the questions (estimates). **You need**:
+# lab 01, and numpy.
 
 # %% tags=["parameters"]
 FULL = False  # True: every dev dialogue and more temperatures
@@ -86,7 +87,7 @@ for token in np.argsort(-logits)[:8]:
 # probability is then exactly 0, and the softmax at the end distributes its probability among the other tokens. Every
 # filter below takes logits and returns logits, so filters can be chained.
 #
-# ### Exercise 03.1 · Softmax with a temperature 🍇
+# ### Exercise 03.1 · Softmax with a temperature 🍇 · core
 #
 # Write `softmax(logits, temperature=1.0)`: a numpy array of n logits in, n probabilities out,
 #
@@ -116,7 +117,7 @@ show("03.1", softmax)
 check("03.1", softmax)
 
 # %% [markdown]
-# ### Exercise 03.2 · Top-k 🍇
+# ### Exercise 03.2 · Top-k 🍇 · core
 #
 # Write `keep_top_k(logits, k)`: a new array in which all but the k largest logits are `-inf`.
 #
@@ -141,7 +142,7 @@ def keep_top_k(logits, k):
 check("03.2", keep_top_k)
 
 # %% [markdown]
-# ### Exercise 03.3 · Top-p, the nucleus 🍇🍇
+# ### Exercise 03.3 · Top-p, the nucleus 🍇🍇 · core
 #
 # k is the same everywhere, but some positions have one sensible token and others fifty. Top-p (Holtzman et al. 2020)
 # keeps the most probable tokens **until their total probability reaches p**. The token that crosses p stays, so at
@@ -173,7 +174,7 @@ show("03.3", keep_top_p, logits)
 check("03.3", keep_top_p)
 
 # %% [markdown]
-# ### Exercise 03.4 · Min-p 🍇
+# ### Exercise 03.4 · Min-p 🍇 · optional
 #
 # Min-p (Nguyen et al. 2024) keeps a token if its probability is at least `share` times that of the most probable one.
 # Write `keep_min_p(logits, share)` for 0 < share ≤ 1. One line is enough, and no softmax is needed: a ratio of
@@ -192,7 +193,7 @@ def keep_min_p(logits, share):
 check("03.4", keep_min_p)
 
 # %% [markdown]
-# ### Exercise 03.5 · The chain 🍇🍇
+# ### Exercise 03.5 · The chain 🍇🍇 · optional
 #
 # Chain the filters in the order of transformers: temperature, top-k, top-p, min-p, and the softmax last. Each filter
 # gets the output of the previous one: top-p measures probabilities **after** top-k has removed tokens and the rest was
@@ -285,6 +286,8 @@ sketch("beam")
 
 # %% [markdown]
 # ### Question 🍇: Greedy search picks the likeliest token each time. Why is its reply not always the likeliest reply, and which strategy above looks for that one?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -320,6 +323,8 @@ for ids in generate_batch(model, tokenizer, rows, replace(config.decoding, max_n
 
 # %% [markdown]
 # ### Question 🍇: The mask was right both times. What was wrong when the padding was on the right?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -330,7 +335,7 @@ for ids in generate_batch(model, tokenizer, rows, replace(config.decoding, max_n
 # <!-- END SOLUTION -->
 
 # %% [markdown]
-# ### Exercise 03.6 · Left padding 🍇🍇
+# ### Exercise 03.6 · Left padding 🍇🍇 · core
 #
 # Write `left_pad(rows, pad)`: lists of token ids in, three integer arrays of shape (rows, longest row) out:
 #
@@ -382,7 +387,7 @@ print("last in a batch of 3:", one_generator(rows)[-1])
 print("alone, same seed:    ", one_generator(rows[-1:])[-1])
 
 # %% [markdown]
-# ### Exercise 03.7 · The seed of a reply 🍇🍇
+# ### Exercise 03.7 · The seed of a reply 🍇🍇 · core
 #
 # Give every reply its own generator. Write `reply_seed(seed, dialogue, turn)`. It returns an integer from 0 to 2⁶³ − 1
 # that depends only on the run's seed, the dialogue's id (a string) and the turn. It must be the same in every process
@@ -431,6 +436,8 @@ print("greedy, batches of 1 and of 2: ", same(all_replies(batch_size=1), all_rep
 
 # %% [markdown]
 # ### Question 🍇🍇🍇: How can you force the code to behave deterministically when having the same dialogue history and already fixed random seed?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -475,6 +482,8 @@ print(longest_reply([len(prompt.ids) for prompt in prompts], config))
 
 # %% [markdown]
 # ### Question 🍇🍇: What is the longest reply you can force the model to generate with `batch_size`?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -492,7 +501,7 @@ print(longest_reply([len(prompt.ids) for prompt in prompts], config))
 # %% [markdown]
 # ## 6. How many at once
 #
-# ### Exercise 03.8 · The largest batch 🍇🍇
+# ### Exercise 03.8 · The largest batch 🍇🍇 · optional
 #
 # Larger batches are faster until memory runs out. Write `largest_batch(fits, most)`: `fits(n)` tries a batch of n and
 # returns whether it fits (if n fits, every smaller batch fits too). Return the largest n ≤ `most` that fits, or 0 if 1
@@ -530,6 +539,8 @@ with merged_for_decoding(model):
 
 # %% [markdown]
 # ### Question 🍇: What is the highest `batch_size` you can use for decoding with otherwise default values?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -555,7 +566,7 @@ with merged_for_decoding(model):
 # second term is the *degeneration penalty*: a token that brings the model back to an earlier state is probably the
 # beginning of a loop.
 #
-# ### Exercise 03.9 · One step 🍇🍇🍇
+# ### Exercise 03.9 · One step 🍇🍇🍇 · optional
 #
 # Write `contrastive_step(p, states, seen, alpha)`:
 #
@@ -607,6 +618,8 @@ print("contrastive, 0.6   ", reply(prompt, "contrastive"))
 
 # %% [markdown]
 # ### Question 🍇🍇: Contrastive search was designed for long texts. What does it do to a reply that must repeat what the prompt says?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -676,6 +689,8 @@ for place, token in enumerate(written[: written.index(tokenizer.convert_tokens_t
 
 # %% [markdown]
 # ### Question 🍇🍇: What does sampling cost in Inform and Success, and what does it buy? Which strategy would you ship?
+#
+# *Answer from: a recorded run, `results/decoding-strategies`, beside the sweep of section 8.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->

@@ -15,7 +15,8 @@
 #
 # **Where we are**: corpus → Dialogue → **Example → model** → Prediction → Report.
 #
-# **Time**: about 90 minutes. **You need**: labs 01 and 02, numpy, a little PyTorch.
+# **Time**: 70 minutes for the core exercises, 200 with the optional ones and the questions (estimates). **You need**:
+# labs 01 and 02, numpy, a little PyTorch.
 
 # %% tags=["parameters"]
 FULL = False  # True: the recipe as it is (4 minutes on 2 cores), scored on 60 dialogues
@@ -80,11 +81,12 @@ say.print(render_tokens(min(examples, key=lambda example: len(example.ids)), tok
 sketch("loss mask")
 
 # %% [markdown]
-# ### Exercise 04.1 · The loss of supervised tokens 🍇🍇
+# ### Exercise 04.1 · The loss of supervised tokens 🍇🍇 · core
 #
 # Write `masked_loss(logits, ids, loss_mask)`, a number:
 #
-# - `logits`: (n, vocabulary), numpy; row t holds the scores of the token at position **t + 1**;
+# - `logits`: (n, vocabulary), numpy; row t holds the scores of the token at position **t + 1**:
+#   `logits[0]` predicts `ids[1]`;
 # - `ids`: n token ids; `loss_mask`: n booleans;
 # - the mean, over the supervised positions, of $-\log p(\text{token})$. The token at position 0 has no prediction;
 # - masked tokens count neither in the sum nor in the denominator.
@@ -110,7 +112,7 @@ print(f"untouched lab-tiny: {masked_loss(scores, example.ids, example.loss_mask)
 print(f"a uniform guess:    {math.log(model.config.vocab_size):.2f} nats, the logarithm of the vocabulary's size")
 
 # %% [markdown]
-# ### Exercise 04.2 · An instruction, and room for it 🍇🍇🍇
+# ### Exercise 04.2 · An instruction, and room for it 🍇🍇🍇 · optional
 #
 # A prompt may begin with an *instruction*: one sentence that describes the task. It must not be lost when a long
 # dialogue is cut to the model's window. Write `fit(instruction, turns, room)`:
@@ -152,6 +154,8 @@ print(f"{len(told.ids) - len(untold.ids)} tokens more, {supervised} of them supe
 
 # %% [markdown]
 # ### Question 🍇🍇🍇: Add the possibility to add an "instruction" prompt before the dialogue history. Does it help?
+#
+# *Answer from: a project, two runs of the recipe, with and without `prompt.instruction`.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -177,6 +181,8 @@ for name in ("turns", "dialogues"):
 
 # %% [markdown]
 # ### Question 🍇🍇: Same supervised tokens, so what do the other tokens of `turns` cost, and what would be lost if the target repeated the history, as in 2023?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -193,7 +199,7 @@ for name in ("turns", "dialogues"):
 # value (its *scale*). Each weight is divided by the scale and stored as the index of the nearest of 16 *levels* between
 # −1 and 1.
 #
-# ### Exercise 04.3 · Quantise a row 🍇🍇
+# ### Exercise 04.3 · Quantise a row 🍇🍇 · core
 #
 # Write `quantise(row, levels, block)`:
 #
@@ -238,7 +244,7 @@ def dequantise(codes, scales, levels, block):
 sketch("nf4")
 
 # %% [markdown]
-# ### Exercise 04.4 · NF4: levels where the weights are 🍇🍇
+# ### Exercise 04.4 · NF4: levels where the weights are 🍇🍇 · core
 #
 # Weights are distributed like a normal distribution: many near 0, few far out. NF4 puts the levels at its quantiles, so
 # that each level is used about equally often (as drawn above; the picture below shows how well this holds when a block
@@ -293,7 +299,7 @@ for name, levels in {"NF4": nf4, "int4": np.arange(-7, 8) / 7, "FP4": fp4}.items
     print(f"{name:5} mean error {np.sqrt((error**2).mean()) / row.std():.1%} of a weight's deviation")
 
 # %% [markdown]
-# ### Exercise 04.5 · Bits per weight 🍇
+# ### Exercise 04.5 · Bits per weight 🍇 · optional
 #
 # A code has 4 bits, but scales cost too. Write `bits_a_weight(bits, block, scale_bits, second_block=None)`:
 #
@@ -333,6 +339,8 @@ for name, each in {"as it is": plain.model, "4 bits": loaded.model}.items():
 
 # %% [markdown]
 # ### Question 🍇: How many gigabytes do the weights of a model of 7 billion parameters take in 16 bits and in doubly quantised NF4, and what would full fine-tuning with Adam take?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -352,7 +360,7 @@ for name, each in {"as it is": plain.model, "4 bits": loaded.model}.items():
 # with $A$ of shape (r, in) and $B$ of shape (out, r). $A$ starts random and $B$ starts at zero. (This is the drawing at
 # the top of this lab.)
 #
-# ### Exercise 04.6 · Forward 🍇🍇
+# ### Exercise 04.6 · Forward 🍇🍇 · core
 #
 # Write `lora_forward(x, w, a, b, alpha)`: `x` (n, in), `w` (out, in), `a` (r, in), `b` (out, r); return (n, out). The
 # shapes determine the rank. Do not compute the matrix $BA$: for large layers LoRA exists to avoid it.
@@ -370,6 +378,8 @@ check("04.6", lora_forward)
 
 # %% [markdown]
 # ### Question 🍇: Why does B start at zero and A not? What would happen if both did?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -381,7 +391,7 @@ check("04.6", lora_forward)
 # <!-- END SOLUTION -->
 
 # %% [markdown]
-# ### Exercise 04.7 · Merged 🍇
+# ### Exercise 04.7 · Merged 🍇 · core
 #
 # For serving, the adapter can be added to the weight once. Write `merge(w, a, b, alpha)`, a new matrix (out, in) with
 # `lora_forward(x, w, a, b, alpha) == x @ merge(w, a, b, alpha).T`, up to rounding.
@@ -417,7 +427,7 @@ print(f"the adapter changes a weight by {np.sqrt((change**2).mean()):.4f}, quant
 print(f"{np.sqrt((rounding**2).mean()):.4f}: {np.sqrt((rounding**2).mean() / (change**2).mean()):.0%} of it")
 
 # %% [markdown]
-# ### Exercise 04.8 · How many weights are trained 🍇
+# ### Exercise 04.8 · How many weights are trained 🍇 · core
 #
 # Write `trainable_weights(shapes, rank)`: `shapes` is a list of (out, in), one for each adapted layer.
 
@@ -435,7 +445,7 @@ check("04.8", trainable_weights)
 # %% [markdown]
 # ## 4. Which layers
 #
-# ### Exercise 04.9 · The selector 🍇🍇
+# ### Exercise 04.9 · The selector 🍇🍇 · optional
 #
 # This is a short version of the 2023 lab's function. It gave every layer an adapter, whatever the selector was, so the
 # question worth most grapes could not be answered:
@@ -502,7 +512,7 @@ say.print(f"\ncounted in the model: {summary}", highlight=False)
 # trains the *token embeddings*, the matrix (vocabulary, width) with one vector per token, and saves it with the
 # adapter. The matrix itself is trained, not an adapter for it.
 #
-# ### Exercise 04.10 · Adapters and vectors 🍇
+# ### Exercise 04.10 · Adapters and vectors 🍇 · optional
 #
 # Write `trained_with_vectors(shapes, rank, vocabulary, width, tied)`: the weights counted in 04.8, plus the embeddings.
 #
@@ -548,6 +558,8 @@ for symbol in ("[", "]", "?", "."):
 
 # %% [markdown]
 # ### Question 🍇🍇: When does an adapter need the tokens' vectors, and how would you notice that they are missing?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -567,6 +579,8 @@ for symbol in ("[", "]", "?", "."):
 
 # %% [markdown]
 # ### Question 🍇🍇🍇🍇🍇: What LoRa modules work best? `attention`, `ffn`, `regexp_keys|values`, ...?
+#
+# *Answer from: a recorded run, `results/lora-modules-cpu`; as a project, hours of sweeps.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -597,7 +611,7 @@ for symbol in ("[", "]", "?", "."):
 # %% [markdown]
 # ## 5. Training
 #
-# ### Exercise 04.11 · An evaluation that leaves no trace 🍇🍇🍇
+# ### Exercise 04.11 · An evaluation that leaves no trace 🍇🍇🍇 · optional
 #
 # An evaluation in the middle of training must not change the training. Write `evaluate_quietly(model, score)`:
 #
@@ -659,6 +673,8 @@ real.watch()
 
 # %% [markdown]
 # ### Question 🍇🍇🍇: Implement an evaluation callback to evaluate regularly during training. What does it show that the loss does not?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -676,6 +692,8 @@ real.watch()
 
 # %% [markdown]
 # ### Question 🍇🍇🍇: For the default parameters, what is the best number of training steps?
+#
+# *Answer from: a recorded run, `results/town-qlora-cpu` and `results/learning-rate-cpu`.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -731,6 +749,8 @@ draw({f"learning rate {rate}": points for rate, points in rates.items()})
 
 # %% [markdown]
 # ### Question 🍇🍇🍇: What is the best learning rate and number of training steps?
+#
+# *Answer from: a recorded run, `results/learning-rate-cpu`; six steps of loss cannot answer it.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -761,6 +781,8 @@ draw({
 
 # %% [markdown]
 # ### Question 🍇🍇🍇🍇: Train from scratch using `full_finetune` and reinitialising the weights, with reasonable hyperparameters. What is pretraining worth?
+#
+# *Answer from: a recorded run, `results/methods-cpu`; as a project, three seeds of each method.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -784,6 +806,8 @@ draw({
 
 # %% [markdown]
 # ### Question 🍇: Clean the code. Take any function of `lab_lib/training` and make it shorter or clearer without changing what a test sees.
+#
+# *Answer from: a project, a change with its test.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -795,6 +819,8 @@ draw({
 
 # %% [markdown]
 # ### Question 🍇🍇: Fill in your row of the results table: LLM model, training params, BLEU, Success, Inform, Richness. How does it stand beside the base model and the gold replies?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->

@@ -9,7 +9,8 @@
 # * how errors in the state spread: the gold-state setting against the end-to-end setting, on the same dialogues;
 # * how to score text, state and calls of one run together, and how to find the errors in its calls.
 #
-# **Time** 90 minutes. **Needs** labs 01 to 04; no GPU, no network.
+# **Time** 80 minutes for the core exercises, 155 with the optional ones and the questions (estimates). **Needs** labs
+# 01 to 04; no GPU, no network.
 #
 # So far every prompt contained the gold belief state. A real system has to predict it. In this lab the model writes the
 # state itself, so prompts, predictions and the report change; the corpus and the model do not.
@@ -74,7 +75,7 @@ for message in dialogue_messages(test[0], recipe.prompt, recipe.task, task.datab
 # database to the calls) and `named>` (the venues behind the placeholders of the reply) are given. At decoding time the
 # model generates two answers per turn: first the calls, and then the reply, which can use the result of the calls.
 #
-# ### Exercise 05.1 · Write a call 🍇
+# ### Exercise 05.1 · Write a call 🍇 · core
 #
 # Return the text of a call. Sort the arguments alphabetically and separate them by a comma and a space. Put values in
 # double quotes and escape them as in JSON, but do not escape letters like `é`.
@@ -100,6 +101,8 @@ check("05.1", write_call)
 # %% [markdown]
 # ### Question 🍇: why one spelling for every state?
 #
+# *Answer from: this notebook.*
+#
 # A Python programmer could write the arguments in any order. Why must the training data not?
 
 # %% [markdown]
@@ -124,7 +127,7 @@ import ast
 print(ast.dump(ast.parse('find_hotel(area="north")', mode="eval").body, indent=1))
 
 # %% [markdown]
-# ### Exercise 05.2 · Read a call 🍇🍇🍇
+# ### Exercise 05.2 · Read a call 🍇🍇🍇 · core
 #
 # The text must be **one** call of a plain name, with keyword arguments only, whose values are texts in quotes. White
 # space around the call is allowed. Return `(function, arguments)`. Raise `ValueError` for every other text; the message
@@ -187,7 +190,7 @@ for text in [*TEXTS, *MORE]:
 # %% [markdown]
 # ## From calls to a state
 #
-# ### Exercise 05.3 · The state after some calls 🍇🍇
+# ### Exercise 05.3 · The state after some calls 🍇🍇 · core
 #
 # `state` is `{service: {slot: value}}`, `calls` a list of `(function, arguments)`. Return the state after them:
 #
@@ -231,14 +234,14 @@ state
 # %% [markdown]
 # ## Asking the database
 #
-# ### Exercise 05.4 · Which venues fit? 🍇🍇
+# ### Exercise 05.4 · Which venues fit? 🍇🍇 · optional
 #
 # `rows` are dicts, `constraints` is `{slot: value}`. Return the rows that meet all constraints, in their order:
 #
 # * ignore a slot that is not a column of the rows (`bookday`), and the value `dontcare`;
 # * `leaveat` is the earliest time: at or after it fits. `arriveby` is the latest: at or before it fits. Times are texts
 #   like `09:05`, which compare as they should;
-# * every other column must equal the value.
+# * for every other slot, the row must have exactly this value in the column of that name.
 
 
 # %%
@@ -277,13 +280,13 @@ check("05.4", find)
 #
 # ## How good is a state?
 #
-# ### Exercise 05.5 · Joint goal accuracy 🍇🍇
+# ### Exercise 05.5 · Joint goal accuracy 🍇🍇 · core
 #
 # `predicted` and `gold` hold one state per turn. Return the share of turns, between 0 and 1, whose **whole** state is
 # right. Before you compare:
 #
-# * remove slots with the value `dontcare`, `none`, `not mentioned` or the empty text, and services without slots. Two
-#   empty states are equal;
+# * remove slots with the value `dontcare`, `none`, `not mentioned` or the empty text (in any case, with or without
+#   spaces around), and services without slots. Two empty states are equal;
 # * compare values in lower case, without spaces around them, and after `variants`, which maps a spelling to the
 #   standard one (`{"two": "2"}`).
 #
@@ -328,7 +331,7 @@ for variants in ({}, {"two": "2"}, {"two": "2", "guest house": "guesthouse"}):
     print(f"{joint_accuracy(spelt, truth, variants):.0%} right with the variants {variants}")
 
 # %% [markdown]
-# ### Exercise 05.6 · Slot precision, recall and F1 🍇🍇
+# ### Exercise 05.6 · Slot precision, recall and F1 🍇🍇 · optional
 #
 # Joint accuracy gives no credit for a state that is almost right. Count slots instead, **over all turns together**: a
 # predicted (service, slot, value) is a hit if the gold state of its turn contains it. Return `(precision, recall, F1)`:
@@ -361,7 +364,7 @@ check("05.6", slot_scores)
 # Different texts can mean the same: the order of arguments, the order of calls or the spelling may differ. The Berkeley
 # Function-Calling Leaderboard compares the syntax trees (*AST match*), and so do we.
 #
-# ### Exercise 05.7 · Match calls 🍇🍇🍇
+# ### Exercise 05.7 · Match calls 🍇🍇🍇 · optional
 #
 # `calls` are `(function, {argument: value})`, `expected` are `(function, {argument: [every accepted value]})`. A call
 # matches an expected call if the function and the names of the arguments are equal and each value is accepted. Return
@@ -438,6 +441,8 @@ show("05.3", curves, RATES)
 
 # %% [markdown]
 # ### Question 🍇🍇: which score suffers most, which least, and why?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -476,6 +481,8 @@ for turn, gold in zip(found[key][:6], gold_turns(shown), strict=False):
 
 # %% [markdown]
 # ### Question 🍇: what has the model learned after these few steps, and what not?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -514,6 +521,8 @@ widgets.errors(folder.path)
 # %% [markdown]
 # ### Question 🍇🍇: what does the model lose by writing its own state?
 #
+# *Answer from: this notebook.*
+#
 # Compare the two rows *fine-tuned*. Do the texts get worse? Which part of the loss comes from venues, and which from
 # words?
 
@@ -531,7 +540,7 @@ widgets.errors(folder.path)
 # <!-- END SOLUTION -->
 
 # %% [markdown]
-# ### Exercise 05.8 · New errors and old ones 🍇🍇
+# ### Exercise 05.8 · New errors and old ones 🍇🍇 · optional
 #
 # A (service, slot) is **wrong** at a turn if its predicted value differs from its gold value. A slot that is missing in
 # only one of the two states is wrong too. Return a pair for each turn: the number of wrong slots that were not wrong at
@@ -613,6 +622,8 @@ for text, calls in examples[:4]:
 
 # %% [markdown]
 # ### Question 🍇🍇🍇: where does this model go wrong, and what would you change first?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->

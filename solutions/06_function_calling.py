@@ -9,7 +9,8 @@
 # * how to train a small model that calls functions, and how to measure a common problem: calls that nobody asked for;
 # * how to add your own skill, and how to talk to it.
 #
-# **Time** 90 minutes. **Needs** labs 01, 04 and 05; no GPU, no network.
+# **Time** 50 minutes for the core exercises, 120 with the optional ones and the questions (estimates). **Needs** labs
+# 01, 04 and 05; no GPU, no network.
 #
 # "What is the weather in Berlin?" should become `weather(location="Berlin")`, and "I was in Berlin once" should call
 # nothing. In lab 05 the calls described a belief state. Here the functions are skills of an assistant, and the calls
@@ -60,7 +61,7 @@ print(prompt_text(skills["set_timer"]))
 print(json.dumps(tool(skills["set_timer"])["function"]["parameters"], indent=1))
 
 # %% [markdown]
-# ### Exercise 06.1 · Write a skill 🍇🍇
+# ### Exercise 06.1 · Write a skill 🍇🍇 · core
 #
 # Write the skill `heat`, which sets the heating of a room:
 #
@@ -101,7 +102,7 @@ check("06.1", heat)
 # were in text files like ours. Its parser skipped every line that it did not expect. The examples of one skill had lost
 # their `###`, so the model never learned that skill, and nobody noticed.
 #
-# ### Exercise 06.2 · Read an example file 🍇🍇🍇
+# ### Exercise 06.2 · Read an example file 🍇🍇🍇 · optional
 #
 # Return the pairs `(utterance, call)` of a text, in order:
 #
@@ -166,12 +167,14 @@ for path in example_files([TRAIN])[:4]:
 # %% [markdown]
 # ## Arguments that fit
 #
-# ### Exercise 06.3 · Does a value fit? 🍇🍇
+# ### Exercise 06.3 · Does a value fit? 🍇🍇 · optional
 #
 # `schema` has a `"type"`: `"string"`, `"integer"`, `"number"` or `"boolean"`; and perhaps `"enum"` (a list of the options),
-# `"minimum"`, `"maximum"` (numbers) or `"maxLength"` (characters of a text). Return `True` if the value fits, else `False`.
-# Nothing is converted: `"5"`, `5.0` and `True` are no integers. A whole number is a number, `True` is not, and neither is
-# `nan`; an empty text says nothing and does not fit.
+# `"minimum"`, `"maximum"` (numbers) or `"maxLength"` (characters of a text). Return `True` if the value fits, else `False`:
+#
+# * nothing is converted: `"5"`, `5.0` and `True` are not integers;
+# * an integer is also a number; `True` and `nan` are not numbers;
+# * the empty text does not fit.
 
 # %%
 def fits(value, schema):
@@ -215,6 +218,8 @@ for text in (
 # %% [markdown]
 # ### Question 🍇🍇: why is a call checked twice?
 #
+# *Answer from: this notebook.*
+#
 # `run_call` checks its arguments again in the new process, although `read_call` has already checked them. The process
 # only protects against skills that hang or crash. What can an attacker still do who can make a model write anything?
 # What can somebody do who can write a file of skills?
@@ -237,7 +242,7 @@ for text in (
 # tokens that cannot lead to a call. Before each step a logits mask defines the allowed tokens; all others get the
 # probability 0.
 #
-# ### Exercise 06.4 · The mask of a toy grammar 🍇🍇🍇
+# ### Exercise 06.4 · The mask of a toy grammar 🍇🍇🍇 · core
 #
 # The grammar is a list of all allowed texts. `vocabulary` is a list of tokens; the token `""` is EOS, the end. Return a
 # list with one boolean per token: may this token come next, after `written`?
@@ -291,6 +296,8 @@ for place, token in enumerate(ids):
 
 # %% [markdown]
 # ### Question 🍇: what can a grammar not do?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -322,6 +329,8 @@ own = run(config, lab_folder("06", config), say, ("train", "finetuned", "report"
 # *Nearest example* copies the call of the training utterance that shares the most words.
 #
 # ### Question 🍇🍇: which numbers does the grammar change, which not, and what does the row *always none* show?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -338,7 +347,7 @@ own = run(config, lab_folder("06", config), say, ("train", "finetuned", "report"
 # The most harmful error is not a wrong call but a call that nobody wanted. Before the model generates a call, we
 # compute its probability for each *name* as the next words: the names of the ten skills, and `none`.
 #
-# ### Exercise 06.5 · From log probabilities to shares 🍇
+# ### Exercise 06.5 · From log probabilities to shares 🍇 · core
 #
 # `log_probs` is `{name: log probability}`. Return `{name: share}`: probabilities that sum to 1 over the names, so the
 # probability of all other texts is ignored. Log probabilities may be as small as -5000, where `exp` is 0.
@@ -377,7 +386,7 @@ for wanted, title in ((True, "asked for nothing"), (False, "asked for a skill"))
         print(f"   p(none) {value:.3f}  {items[key].utterance}")
 
 # %% [markdown]
-# ### Exercise 06.6 · The false-trigger curve 🍇🍇
+# ### Exercise 06.6 · The false-trigger curve 🍇🍇 · core
 #
 # With a threshold t, nothing is called if the probability of `none` is **at least** t. `nones` holds this probability
 # for each request; `nothing` holds a boolean for each request: True if it asked for nothing. Return for each threshold
@@ -411,7 +420,7 @@ show("06.6", trigger_curve, nones, nothing, threshold)
 check("06.6", trigger_curve)
 
 # %% [markdown]
-# ### Exercise 06.7 · One number for the curve: AUROC 🍇🍇
+# ### Exercise 06.7 · One number for the curve: AUROC 🍇🍇 · optional
 #
 # Take a request for nothing and one for a skill at random. Return how often the first has the higher probability of
 # `none`; a tie counts half. 1 is a model that could be perfect with the right threshold, 0.5 is chance. Raise
@@ -440,6 +449,8 @@ print(f"{triggers:.1%} false triggers, {misses:.1%} misses")
 
 # %% [markdown]
 # ### Question 🍇🍇: where would you put the threshold?
+#
+# *Answer from: this notebook.*
 #
 # Answer for an assistant that listens in a kitchen all day, and for one that listens only after a button is pressed.
 # Why was the threshold chosen on dev and not on the requests above?
@@ -556,6 +567,8 @@ for text in ("heat the bedroom to 19 degrees", "25 degrees in the living room un
 # said. The probability of the arguments is a better sign of this than the probability of the skill.
 #
 # ### Question 🍇🍇🍇: what did the new skill cost the old ones?
+#
+# *Answer from: a project, requests written down before a second training; the plan can be made from this notebook.*
 #
 # How would you measure this reliably? Which requests would you write down **before** you train?
 

@@ -9,7 +9,8 @@
 # * to say none: a threshold, and three kinds of utterances that mean no function;
 # * to train a small model that names the function and then each slot, and to ask it about a schema of your own.
 #
-# **Time** 90 minutes. **Needs** labs 01, 04 and 06; no GPU, no network.
+# **Time** 50 minutes for the core exercises, 95 with the optional ones and the questions (estimates). **Needs** labs
+# 01, 04 and 06; no GPU, no network.
 #
 # In lab 06 the model knew ten skills by heart. Here the functions stand in the prompt: a *schema* says which there are, and
 # a few labelled utterances (*exemplars*) say how people ask for them. A function that is added tomorrow needs a description
@@ -64,9 +65,9 @@ print("its call:     ", one.target_name, dict(one.target_arguments))
 #
 # $f_{w,d}$ says how often $w$ is in $d$, $\ell_d$ how many words $d$ has, $\bar\ell$ is the mean of that over all texts.
 #
-# ### Exercise 07.1 · BM25 by hand 🍇🍇🍇
+# ### Exercise 07.1 · BM25 by hand 🍇🍇🍇 · core
 #
-# `query` is a list of words, `texts` is a list of lists of words. Return the list of the scores, one a text. Each different
+# `query` is a list of words, `texts` is a list of lists of words. Return a list with one score per text. Each different
 # word of the query counts once. A text without any word of the query has the score 0. There is at least one text with a word.
 
 # %%
@@ -120,6 +121,8 @@ for place in best:
 # %% [markdown]
 # ### Question 🍇: what do words miss?
 #
+# *Answer from: this notebook.*
+#
 # Many packages throw away *stopwords* such as `can`, `i` and `have`. Why would that be a mistake here? And which requests can no
 # ranking by words find?
 
@@ -138,7 +141,7 @@ for place in best:
 # Scores of different rankings cannot be added: cosines lie below 1, BM25 has no upper end. Ranks can. *Reciprocal rank fusion*
 # gives a text $1 / (c + r)$ points for its rank $r$ in each ranking, counted from 1, and nothing where it is not ranked.
 #
-# ### Exercise 07.2 · Rank fusion by hand 🍇🍇
+# ### Exercise 07.2 · Rank fusion by hand 🍇🍇 · optional
 #
 # `rankings` is a list of rankings, each a list of texts, the best first. Return all texts that occur, the one with the most
 # points first. Of texts with equal points the one that occurs first comes first, when you read the first ranking from its
@@ -174,10 +177,11 @@ check("07.2", fuse)
 # And it measured how well an exemplar is found in an index **that held the exemplar itself**. Both are leaks: what is asked was seen
 # before.
 #
-# ### Exercise 07.3 · Find the leak 🍇🍇
+# ### Exercise 07.3 · Find the leak 🍇🍇 · core
 #
-# Return the places of the utterances in `test` that also stand in `train`, ascending. Two utterances are the same if their
-# words are: case, white space (also at the ends) and the marks `.!?,` **at the end** do not count.
+# Return the places (positions in the list) of the utterances in `test` that also stand in `train`, ascending. Two utterances
+# are the same if they have the same words in the same order. Ignore case, white space (also at the ends) and the marks `.!?,`
+# **at the end** of the utterance.
 
 
 # %%
@@ -208,15 +212,17 @@ print("spoilt:", [spoilt[place] for place in leaks(texts["train"], spoilt)])
 # %% [markdown]
 # ## Is the right function in the prompt?
 #
-# If the right function is not in the prompt, no model can name it. So before any training: for which share of utterances is it
-# among the first k? That is *recall at k*.
+# If the right function is not in the prompt, no model can name it. So we ask before any training: for which share of the
+# utterances is the right function among the first k? That is *recall at k*.
 #
-# ### Exercise 07.4 · Recall, without the item itself 🍇🍇🍇
+# ### Exercise 07.4 · Recall, without the item itself 🍇🍇🍇 · core
 #
-# `ranked[i]` lists the places of exemplars in the index, the best first, for utterance `i`; `owners[place]` is the function
-# of the exemplar at a place, `gold[i]` is the right one. `own[i]` is the place of the utterance itself in the index, or `None`
-# where it is not there. Return the share of utterances for which one of the **first k that are left** has the right function,
-# after the utterance itself is taken out.
+# * `ranked[i]` lists, for utterance `i`, the places of exemplars in the index, the best first;
+# * `owners[place]` is the function of the exemplar at a place, and `gold[i]` is the right function of utterance `i`;
+# * `own[i]` is the place of utterance `i` itself in the index, or `None` if it is not in the index.
+#
+# Remove the utterance itself from its list **first**, then take the first k of the rest. Return the share of utterances for
+# which one of these k exemplars has the right function.
 
 
 # %%
@@ -266,6 +272,8 @@ for row in table_rows(found):
 
 # %% [markdown]
 # ### Question 🍇🍇: why is k chosen on dev, and why by the lower end?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -278,15 +286,19 @@ for row in table_rows(found):
 # %% [markdown]
 # ## None
 #
-# "Thank you, that's all" means no function. Neither does "At the station branch, please": it goes on with what was asked. The
-# second kind is hard, and a benchmark that has only the first is a benchmark of politeness.
+# "Thank you, that's all" means no function. Neither does "At the station branch, please": it continues an earlier request. The
+# second kind is hard; a benchmark that has only the first kind measures politeness.
 #
-# ### Exercise 07.5 · The threshold 🍇🍇
+# ### Exercise 07.5 · The threshold 🍇🍇 · optional
 #
-# `likeness[i]` says how near the nearest exemplar of utterance `i` is, `asks[i]` is `True` if it means a function. From the
-# threshold on (`>=`) an utterance is taken to mean one. Return a threshold with the fewest mistakes, where both kinds weigh
-# alike: the **share** of those that ask and fall below, plus the **share** of those that do not and reach it. Any threshold with the
-# fewest mistakes is right. Both kinds occur.
+# `likeness[i]` says how near the nearest exemplar of utterance `i` is, `asks[i]` is `True` if it means a function. An
+# utterance whose likeness reaches the threshold (`>=`) is taken to mean a function. So there are two kinds of mistakes:
+#
+# * an utterance that means a function is below the threshold;
+# * an utterance that means none reaches it.
+#
+# Count each kind as a **share** of its own utterances and add the two shares. Return a threshold with the smallest sum (any of
+# them, if there are several). Both kinds of utterances occur.
 
 
 # %%
@@ -349,6 +361,8 @@ own = run(config, lab_folder("07", config), say, ("train", "finetuned", "report"
 
 # %% [markdown]
 # ### Question 🍇🍇: which row has to be beaten, and by how much?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -439,6 +453,8 @@ for text in REQUESTS:
 # Look at the values: whatever the model says, they stand in your request, and a wrong one can be seen at once.
 #
 # ### Question 🍇🍇🍇: the next request is understood wrongly. What is the cheapest repair?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->

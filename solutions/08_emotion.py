@@ -9,7 +9,8 @@
 # * to turn one knob (guidance) and see control rise while the text gets worse;
 # * what preference tuning (DPO) computes, with one pair, by hand.
 #
-# **Time** 90 minutes. **Needs** labs 01, 02 and 04; no GPU, no network.
+# **Time** 55 minutes for the core exercises, 100 with the optional ones and the questions (estimates). **Needs** labs
+# 01, 02 and 04; no GPU, no network.
 #
 # A model reads a conversation and the emotion that its reply shall have. Another model, the *judge*, says which emotion the
 # reply has. Each step can give a good number without a good reply.
@@ -52,7 +53,7 @@ corridor("example", "model", "report")
 # %% [markdown]
 # ## Two systems without a model
 #
-# ### Exercise 08.1 · What labels alone give 🍇
+# ### Exercise 08.1 · What labels alone give 🍇 · core
 #
 # `pairs` has (emotion of the user's last words, emotion of the reply), one a conversation. Return the accuracies of two
 # systems as a pair: of the one whose replies are always `"neutral"`, and of the one whose replies have the emotion of the
@@ -79,6 +80,8 @@ print("our conversations: always neutral {:.1%}, copy the user {:.1%}".format(*t
 # %% [markdown]
 # ### Question 🍇🍇: told against not told
 #
+# *Answer from: this notebook.*
+#
 # The published comparison was 71.8 % (untuned, native prompt) against 78.8 % (tuned, with the gold emotion in a tag). Name
 # two reasons for the difference that have nothing to do with learning. Which row is missing?
 
@@ -97,7 +100,7 @@ print("our conversations: always neutral {:.1%}, copy the user {:.1%}".format(*t
 # Only the reply and its end are to be learned. Four templates were tried in that project; they differ in where the tag of the
 # reply stands, and in whether the tags of user and reply have one name.
 #
-# ### Exercise 08.2 · The loss mask 🍇🍇
+# ### Exercise 08.2 · The loss mask 🍇🍇 · core
 #
 # `pieces` are the parts of a prompt in order, as (role, tokens). Return a list with `True` or `False` for each token of all
 # pieces: `True` where it is in the loss. That is so for the tokens of pieces with the role `"assistant"`, up to and with the
@@ -178,10 +181,10 @@ for template in TAGS:
 #
 # The same history is asked for all seven emotions. A system that ignores the request then has one seventh.
 #
-# ### Exercise 08.3 · Balanced control 🍇🍇
+# ### Exercise 08.3 · Balanced control 🍇🍇 · core
 #
-# `pairs` has (emotion asked for, emotion found), one a reply. Return the mean over the emotions **that were asked for** of
-# the share of their replies in which the emotion was found. Raise `ValueError` where there are no pairs.
+# `pairs` has one pair per reply: (emotion asked for, emotion found). For each emotion **that was asked for**, compute the
+# share of its replies in which it was found. Return the mean of these shares. Raise `ValueError` if there are no pairs.
 
 # %%
 def control(pairs):
@@ -226,7 +229,7 @@ for text in ("I'm so happy for you!", "There is a spider in my bed.", "The bus l
 # About half of the utterances that it learned from are neutral, and it says so when in doubt. In a test that asks for each
 # emotion equally often, that is a prejudice.
 #
-# ### Exercise 08.4 · Even priors 🍇🍇
+# ### Exercise 08.4 · Even priors 🍇🍇 · optional
 #
 # `row` are the probabilities of a judge for one text, `priors` the shares of the emotions where it learned. Return its
 # probabilities where all emotions are equally frequent: by Bayes, divide each by its prior, and make them sum to 1 again.
@@ -263,7 +266,7 @@ for name, line in zip(EMOTIONS, confusion, strict=True):
 # system half right. And if it calls a tenth of everything else fear, a system that never replies with fear still gets a
 # tenth.
 #
-# ### Exercise 08.5 · What is behind a measured share? 🍇🍇
+# ### Exercise 08.5 · What is behind a measured share? 🍇🍇 · optional
 #
 # A judge finds fear in the share `measured` of some replies. It finds it in the share `recall` of texts with fear, and in
 # the share `false_alarms` of texts without. Return the share of the replies that have fear (Rogan and Gladen 1978): with p
@@ -301,6 +304,8 @@ for number, name in enumerate(EMOTIONS):
 #
 # ### Question 🍇🍇: who may judge?
 #
+# *Answer from: this notebook.*
+#
 # In the project, a classifier of one family scored the replies, and the same family gave the reward for preference tuning.
 # It was right in 81 % of DailyDialog's utterances. What is wrong with each of the two facts? What does "retrieve a training
 # reply with the right emotion" get from a judge that has learned from these replies?
@@ -332,6 +337,8 @@ own = run(config, lab_folder("08", config), say, ("train", "finetuned", "report"
 # %% [markdown]
 # ### Question 🍇🍇: read the table
 #
+# *Answer from: this notebook.*
+#
 # Which rows could be mistaken for good systems if *Control* were the only column? What does *Copied* say about the fine-tuned
 # model? And why do gold utterances not reach 100 %?
 
@@ -349,7 +356,7 @@ own = run(config, lab_folder("08", config), say, ("train", "finetuned", "report"
 # The model can be read twice at each step: with the request (*told*) and with a request for a neutral reply (*untold*).
 # What the request changes can then be said more strongly.
 #
-# ### Exercise 08.6 · Guided log probabilities 🍇🍇
+# ### Exercise 08.6 · Guided log probabilities 🍇🍇 · optional
 #
 # `told` and `untold` are log probabilities of the next token. Return, as a list, `untold + strength * (told - untold)`,
 # normalised again: log probabilities whose `exp` sums to 1. Values may be as small as -5000.
@@ -430,7 +437,7 @@ from lab_lib.course import sketch
 sketch("dpo")
 
 # %% [markdown]
-# ### Exercise 08.7 · The loss of a pair 🍇🍇
+# ### Exercise 08.7 · The loss of a pair 🍇🍇 · core
 #
 # The four numbers are log probabilities of the whole replies: by the model (`chosen`, `rejected`) and by the reference
 # (`ref_chosen`, `ref_rejected`). The margin m is `beta` times (how much more likely the chosen reply has become, minus how
@@ -500,6 +507,8 @@ for step in range(9):
 
 # %% [markdown]
 # ### Question 🍇🍇: what does a falling loss prove?
+#
+# *Answer from: this notebook.*
 #
 # The loss asks for a margin. Name two ways in which it may fall without better replies. Which figures belong beside it?
 

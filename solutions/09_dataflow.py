@@ -8,7 +8,8 @@
 # * ROUGE by hand, and the rows that a table of answers needs;
 # * how an encoder-decoder looks at a question while it writes the answer: cross attention.
 #
-# **Time** 75 minutes. **Needs** labs 02 and 04 and `pip install -e '.[dataflow]'`; no GPU, no network.
+# **Time** 45 minutes for the core exercises, 85 with the optional ones and the questions (estimates). **Needs** labs
+# 02 and 04 and `pip install -e '.[dataflow]'`; no GPU, no network.
 #
 # The corridor is the same as before; here every door has a name, and you can ask for what is behind one of them.
 
@@ -47,11 +48,11 @@ corridor("model")
 # after all that it reads. The published script that this lab grew out of had a step that saved the model, and forgot to
 # say that it reads the *trained* model: it ran first, and saved an adapter of zeros.
 #
-# ### Exercise 09.1 · In which order? 🍇🍇
+# ### Exercise 09.1 · In which order? 🍇🍇 · core
 #
 # `reads` is `{step: list of steps that it reads}`. Return the list of steps that have to run for the step `wanted`, each
-# after all that it reads, and `wanted` last. What is not needed is not in it. Steps that could stand in either order
-# stand in the order in which they are read. A circle is a `ValueError`.
+# after all that it reads, and `wanted` last. What is not needed is not in it. Before a step come the steps of its list, in
+# the order of the list, each with what it reads itself before it (depth first). A circle is a `ValueError`.
 #
 # Example: `{"saved": ["fitted"], "fitted": ["data", "base"], "data": [], "base": [], "report": ["saved"]}` and
 # `"saved"` give `["data", "base", "fitted", "saved"]`.
@@ -87,7 +88,7 @@ check("09.1", in_order)
 # A result is kept under the *contents* of what it was made from. So a step needs a fingerprint of every input: equal for
 # equal contents, in every process and on every machine, and different for different ones.
 #
-# ### Exercise 09.2 · A fingerprint 🍇🍇
+# ### Exercise 09.2 · A fingerprint 🍇🍇 · core
 #
 # Return 64 hex digits, the SHA-256 of a JSON value (numbers, texts, lists, mappings, `None`). The order in which a mapping
 # was filled is not part of its contents; the type of a value is: `1`, `"1"` and `True` are three different values.
@@ -109,6 +110,8 @@ check("09.2", fingerprint)
 
 # %% [markdown]
 # ### Question 🍇🍇: Hamilton takes the fingerprint of an object that it does not know from its attributes. What does that mean for a PyTorch model that was trained further?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -120,12 +123,12 @@ check("09.2", fingerprint)
 # <!-- END SOLUTION -->
 
 # %% [markdown]
-# ### Exercise 09.3 · Only what changed 🍇🍇🍇
+# ### Exercise 09.3 · Only what changed 🍇🍇🍇 · core
 #
 # `steps` is `{name: (inputs, function)}` in an order in which they can run; `function` is called with a dict
 # `{input: its result}` and returns a JSON value. `given` are results that are known beforehand. `cache` maps a key to a
-# result, and is yours to fill: the key of a step is the pair of its name and the fingerprint of
-# `{input: fingerprint of its result}`.
+# result, and is yours to fill. The key of a step is `(name, fingerprint(read))`, where `read` is a mapping from each input
+# of the step to the fingerprint of that input's result.
 #
 # Return `(results, executed)`: all results, those of `given` too, and the list of steps whose function was called. A step
 # whose key is in the cache is not called.
@@ -166,6 +169,8 @@ for records, shown in ((["a b", " c"], 1), (["a b", " c"], 1), (["a b", "c "], 1
 
 # %% [markdown]
 # ### Question 🍇: in the third line a record changed, and `words` did not run. Why is that right?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -204,6 +209,8 @@ for plan in dry_run(OUTPUTS, other, place):
 
 # %% [markdown]
 # ### Question 🍇🍇: which steps would not run again, and why does `checkpoint_decoding` run although no decoding setting changed?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -229,7 +236,7 @@ SVG(to_svg(graph_of(seq2seq, "base", OUTPUTS, place), "what the last run did"))
 # gaps: with L its length, a words in the answer and r in the reference, precision is L / a, recall L / r, and the score is
 # 2PR / (P + R).
 #
-# ### Exercise 09.4 · ROUGE-L 🍇🍇🍇
+# ### Exercise 09.4 · ROUGE-L 🍇🍇🍇 · optional
 #
 # Return the ROUGE-L of two texts between 0 and 1. Words are what `split()` gives, in lower case. Texts without a word in
 # common, and empty ones, have 0.
@@ -264,6 +271,8 @@ for place_, row in list(table.iterrows())[:4]:
 
 # %% [markdown]
 # ### Question 🍇🍇: read the answers. Which row of the table tells you most about the fine-tuned one, and what did the model learn?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -285,7 +294,7 @@ for place_, row in list(table.iterrows())[:4]:
 # weighs the tokens of the question. With queries q (one a written token) and keys k (one a token of the question), head by
 # head, the weights are the softmax of q · k. (T5 does not divide by √d.)
 #
-# ### Exercise 09.5 · Attention weights 🍇🍇
+# ### Exercise 09.5 · Attention weights 🍇🍇 · optional
 #
 # `queries` is (written, width), `keys` (read, width), `mask` has a 1 for each token of the question and a 0 for padding.
 # Return the weights (written, read): each row sums to 1, padding has 0. Scores may be as large as 1,000.

@@ -9,7 +9,8 @@
 # * what bigger models are better at, and how to compare models with different tokenizers;
 # * how to merge an adapter into its base, how to check the result, and how to share it without sharing too much.
 #
-# **Time** 90 minutes. **Needs** labs 02 and 04; no GPU, no network. With `FULL = True` a GPU and a hub.
+# **Time** 60 minutes for the core exercises, 110 with the optional ones and the questions (estimates). **Needs** labs
+# 02 and 04; no GPU, no network. With `FULL = True` a GPU and a hub.
 #
 # In this lab only the model changes. All other stages of the pipeline stay the same, whatever the size of the model.
 
@@ -70,7 +71,7 @@ SHAPES["Llama 2 70B"] = shape(32_000, 8192, 80, 28_672, 64, 8, False)
 {key: SHAPES["lab-tiny"][key] for key in SHAPES["Llama 3.2 1B"]}
 
 # %% [markdown]
-# ### Exercise 20.1 · Count the weights 🍇🍇
+# ### Exercise 20.1 · Count the weights 🍇🍇 · core
 #
 # Return the number of weights of a Llama with this config. Nothing in a Llama has a bias. With the width
 # `H` = `hidden_size`:
@@ -107,6 +108,8 @@ check("20.1", count_weights)
 
 # %% [markdown]
 # ### Question 🍇: the embeddings are a fifth of lab-tiny and 1 % of Llama 2 70B. What follows for QLoRA?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -134,7 +137,7 @@ check("20.1", count_weights)
 # every 256 scales. Only the linear layers of the blocks are quantised; the rest (`other`) stays in 16 bits on a GPU and
 # in 32 bits on a CPU.
 #
-# ### Exercise 20.2 · The bytes of the weights 🍇🍇
+# ### Exercise 20.2 · The bytes of the weights 🍇🍇 · core
 #
 # `linear` is the number of weights in the linear layers of the blocks, `other` the number of all others. `kind` is
 # `"fp32"`, `"bf16"` or `"nf4"`. With `"nf4"` the linear weights are quantised with double quantisation, and the others
@@ -181,7 +184,7 @@ print(f"computed  {computed:12,.0f} bytes")
 # A layer maps `n` numbers to `m`. LoRA freezes it and trains two thin matrices beside it: `A` of rank × `n` and `B` of
 # `m` × rank.
 #
-# ### Exercise 20.3 · The weights of an adapter 🍇🍇
+# ### Exercise 20.3 · The weights of an adapter 🍇🍇 · core
 #
 # Return the number of weights that LoRA of a rank trains on **all linear layers of the blocks** (`linear` in our
 # recipes: `q`, `k`, `v`, `o`, `gate`, `up`, `down`), not beside the output layer.
@@ -208,7 +211,7 @@ check("20.3", adapter_weights)
 # %% [markdown]
 # A trained weight is stored in fp32. So are its gradient and its two moving averages in Adam.
 #
-# ### Exercise 20.4 · The bytes of training 🍇
+# ### Exercise 20.4 · The bytes of training 🍇 · core
 #
 # Return the bytes of everything that stays in memory from step to step: `frozen` bytes of weights that are not trained,
 # and the `trainable` weights with their gradients and moving averages. (Full fine-tuning has `frozen = 0`.)
@@ -335,6 +338,8 @@ for name, model in (("llama-3.2-1b-gpu", "Llama 3.2 1B"), ("llama-7b-gpu", "LLaM
 # %% [markdown]
 # ### Question 🍇: what is the largest model you were able to fine-tune?
 #
+# *Answer from: this notebook.*
+#
 # State the hardware (GPU or CPU), the method and the batch. If you have no GPU: according to the picture above, how
 # large a model could you fine-tune on 16 GB, and what is the real limit?
 
@@ -356,7 +361,7 @@ for name, model in (("llama-3.2-1b-gpu", "Llama 3.2 1B"), ("llama-7b-gpu", "LLaM
 #
 # A decoder stores the keys and values of all previous tokens, so that it does not have to compute them again.
 #
-# ### Exercise 20.5 · The cache 🍇🍇
+# ### Exercise 20.5 · The cache 🍇🍇 · optional
 #
 # Return the bytes of the cache. It holds one key and one value for every layer, every token and every row of the batch.
 # A key or value has `num_key_value_heads` × `head_dim` numbers of `value_bytes` bytes each.
@@ -389,6 +394,8 @@ print(f"computed {cache_bytes(SHAPES['lab-tiny'], 100, 1, cache.layers[0].keys.e
 
 # %% [markdown]
 # ### Question 🍇: LLaMA 7B and Llama 3.1 8B have as many layers of the same width. Whose cache is larger, and why?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -422,6 +429,9 @@ print("taken:", first_available(WANTED).name)
 # %% [markdown]
 # ### Question 🍇🍇: do zero-shot models get better as the number of parameters grows, and for which metrics?
 #
+# *Answer from: a recorded run, `results/multiwoz22-qlora-cpu` and `results/model-size-cpu`; as a project, the sweep
+# below.*
+#
 # Report LLaMA or Pythia checkpoints: `lab sweep pythia-gpu --grid model.name=EleutherAI/pythia-70m,EleutherAI/pythia-410m`.
 # For another family take at least three sizes 🍇🍇🍇.
 
@@ -443,6 +453,8 @@ print("taken:", first_available(WANTED).name)
 
 # %% [markdown]
 # ### Question 💡: encoder-decoder or decoder-only?
+#
+# *Answer from: a recorded run, `results/t5-vs-decoder-cpu`.*
 #
 # `t5-tiny` is a T5 with as many weights as `lab-tiny`. The recipe `t5-vs-decoder-cpu` trains both from random weights.
 # Before you look at the result: what has to be equal in such a comparison, and what cannot be equal?
@@ -470,7 +482,7 @@ print("taken:", first_available(WANTED).name)
 # embedding matrix is larger. The number of tokens depends on the text. We train tokenizers of several sizes on the
 # town's training replies and apply them to its test split.
 #
-# ### Exercise 20.6 · Bytes per token 🍇
+# ### Exercise 20.6 · Bytes per token 🍇 · optional
 #
 # `encode(text)` returns a list of token ids. Return the mean number of UTF-8 **bytes** per token, over all texts
 # together. Raise `ValueError` when there is no token.
@@ -514,7 +526,7 @@ show("20.6", bytes_a_token, encoders, {"what is said": said, "function calls": c
 # A loss in nats per token cannot be compared between two tokenizers: with longer tokens, the model has fewer but harder
 # predictions to make. A loss per **byte of text** can be compared.
 #
-# ### Exercise 20.7 · Bits per byte 🍇
+# ### Exercise 20.7 · Bits per byte 🍇 · optional
 #
 # `nats` is the mean loss per token (natural logarithm), over `tokens` tokens that represent `size` bytes of text.
 # Return the loss in bits per byte.
@@ -536,6 +548,8 @@ check("20.7", bits_a_byte)
 
 # %% [markdown]
 # ### Question 🍇: one model has 2.0 nats per token and 4 bytes per token, another has 1.2 nats and 2 bytes. Which one is better?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -550,7 +564,7 @@ check("20.7", bits_a_byte)
 # An adapter can be added to the weights: W + s × B A, with s = alpha / rank. The result is an ordinary model. Every
 # program can load it, and it decodes without the two extra products.
 #
-# ### Exercise 20.8 · Merge one layer 🍇🍇
+# ### Exercise 20.8 · Merge one layer 🍇🍇 · core
 #
 # `weight` has the shape `m` × `n`, `a` rank × `n` and `b` `m` × rank, all torch tensors, perhaps of different formats.
 # Return the merged matrix in the format of `weight`, computed in fp32. Do not change your arguments.
@@ -628,6 +642,8 @@ for way, config in ways.items():
 
 # %% [markdown]
 # ### Question 🍇🍇: which of the four would you publish, and what would you write in its description?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -648,10 +664,10 @@ for way, config in ways.items():
 # A push uploads a folder. Other files in a run folder must not be uploaded by accident: checkpoints contain pickles,
 # predictions contain corpus text, and a forgotten `.env` contains a token.
 #
-# ### Exercise 20.9 · What is uploaded 🍇🍇
+# ### Exercise 20.9 · What is uploaded 🍇🍇 · optional
 #
 # `files` are paths inside the folder, with `/`. Return, sorted, those to upload: files of the folder itself (not of a
-# sub-folder) called `*.safetensors`, `*.json`, `*.jinja` or `README.md`, but no hidden ones (`.`...). Raise `ValueError` if
+# sub-folder) called `*.safetensors`, `*.json`, `*.jinja` or `README.md`, but no hidden files (`.env`). Raise `ValueError` if
 # there are no safetensors among them, or no `README.md`: a model without a card helps nobody.
 
 

@@ -12,7 +12,8 @@
 # **Where we are**: corpus → Dialogue → Example → **model → Prediction** → Report. The stages are those of lab 00; only
 # the machine is different, and you share it with others.
 #
-# **Time** 60 to 75 minutes. **Needs** no cluster: here we do to a tiny job what a cluster would do to a real one.
+# **Time** 50 minutes for the core exercises, 90 with the optional ones and the questions (estimates). **Needs** no
+# cluster: here we do to a tiny job what a cluster would do to a real one.
 
 # %% tags=["parameters"]
 FULL = False  # True: a run long enough to be worth killing by hand
@@ -61,7 +62,7 @@ set -euo pipefail
 """
 
 # %% [markdown]
-# ### Exercise 21.1 · Read the header as Slurm does 🍇🍇
+# ### Exercise 21.1 · Read the header as Slurm does 🍇🍇 · core
 #
 # Return the options of a job script as a dict of strings: `{"job-name": "town", ...}`.
 #
@@ -168,7 +169,7 @@ print("adapter there:", (broken / "adapter").exists())
 # The exit code of a killed process is minus the signal's number in Python; a shell and Slurm say 128 + 9 = 137.
 # `status.json` still says *running*, because a process that is killed with signal 9 cannot write anything.
 #
-# ### Exercise 21.2 · Which checkpoint? 🍇🍇
+# ### Exercise 21.2 · Which checkpoint? 🍇🍇 · core
 #
 # `folder` (a `Path`) has sub-folders `checkpoint-N`, where N is the step, and perhaps other things. A process can die
 # while it writes a checkpoint, so a checkpoint counts only if it contains a file called `complete`, which is written
@@ -213,6 +214,8 @@ for path in sorted(checkpoint.iterdir()):
 # schedule, the data have an order, and dropout has a random generator.
 #
 # ### Question 🍇🍇: a checkpoint every 10 steps or every 1,000? What does each cost?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -232,7 +235,7 @@ for path in sorted(checkpoint.iterdir()):
 # of every batch; the gradients are averaged before each step. With GPUs, each process uses one GPU; here both use the
 # CPU.
 #
-# ### Exercise 21.3 · How often to accumulate 🍇
+# ### Exercise 21.3 · How often to accumulate 🍇 · core
 #
 # `batch_size` examples make one optimiser step, whatever the number of machines: it is a property of the *experiment*.
 # `micro_batch_size` examples go through one device at once: it is a property of the *hardware*. Return the number of
@@ -267,6 +270,8 @@ for name, folder in (("one process", whole), ("two processes", pair)):
 # The gradients are equal at every step, up to the rounding of bf16, and so are the losses in the log.
 #
 # ### Question 🍇🍇: you get four GPUs instead of one. Which settings do you change, and which not?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -285,7 +290,7 @@ for name, folder in (("one process", whole), ("two processes", pair)):
 # times, each with its number in `SLURM_ARRAY_TASK_ID`. (`torchrun ... -m lab_lib decode RUN` shards the dialogues among
 # processes of one job in the same way.)
 #
-# ### Exercise 21.4 · Shares without overlap 🍇🍇
+# ### Exercise 21.4 · Shares without overlap 🍇🍇 · optional
 #
 # Return the items of task number `task` (from 0) of `count`. Over all tasks every item occurs exactly once, shares
 # differ by one item at most, and a share keeps the order of the items. Raise `ValueError` for a task that does not
@@ -313,7 +318,7 @@ check("21.4", share)
 #
 # A job that asks for too little memory fails after an hour in the queue; a job that asks for too much waits longer.
 #
-# ### Exercise 21.5 · Memory of a model in NF4 🍇🍇🍇
+# ### Exercise 21.5 · Memory of a model in NF4 🍇🍇🍇 · optional
 #
 # In QLoRA the weights of the **linear** layers have 4 bits each, and every block of 64 of them has a scale: a number of
 # 32 bits. With double quantisation the scales are quantised too: 8 bits each, and one number of 32 bits for every 256
@@ -367,6 +372,8 @@ print(f"weights {nf4_gigabytes(linear, other):.2f} GB; with an adapter of rank 6
 
 # %% [markdown]
 # ### Question 🍇🍇: what would you write after `--gres=gpu:1` and `--mem=` for a 7B model, and why is the second not the first?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -390,7 +397,7 @@ print(f"weights {nf4_gigabytes(linear, other):.2f} GB; with an adapter of rank 6
 # | `Detected 1 oom_kill event in StepId=7.batch` | `main memory` |
 # | `torch.OutOfMemoryError: CUDA out of memory.`, or from `lab`: `error: out of memory while training` | `gpu memory` |
 #
-# ### Exercise 21.6 · Find the cause 🍇🍇
+# ### Exercise 21.6 · Find the cause 🍇🍇 · optional
 #
 # Return one of the four causes if its words occur in the log. If none occurs, return `bad input` for exit code 2 (`lab`
 # exits with it after a line with `error:`), `killed` for exit code 137, and otherwise `failed`. For exit code 0 return
@@ -427,6 +434,8 @@ print(cause(mistyped.returncode, mistyped.stderr), "|", mistyped.stderr.strip())
 
 # %% [markdown]
 # ### Question 🍇: which of these causes would you let a script resubmit without asking you?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -437,6 +446,8 @@ print(cause(mistyped.returncode, mistyped.stderr), "|", mistyped.stderr.strip())
 
 # %% [markdown]
 # ### Question 🍇🍇🍇🍇: How to run this script on the cluster?
+#
+# *Answer from: a project, your own cluster.*
 #
 # Write the whole job script for *your* cluster: what it asks for, how it finds Python, what happens at the time limit,
 # how you will see whether it worked. Then submit it, kill it (`scancel --signal=KILL`), submit it again, and read the

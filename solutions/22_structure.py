@@ -9,7 +9,8 @@
 # * how to tell whether clusters are meaningful: homogeneity, V-measure, and trivial baselines;
 # * how much information the previous utterance adds to an utterance.
 #
-# **Time** 75 minutes. **Needs** lab 01 and scikit-learn; no GPU, no network.
+# **Time** 45 minutes for the core exercises, 110 with the optional ones and the questions (estimates). **Needs** lab
+# 01 and scikit-learn; no GPU, no network.
 #
 # This lab is about the first stages of the pipeline. It uses only the dialogues, and no model of ours.
 
@@ -60,7 +61,7 @@ print(f"{len(dialogues)} dialogues, {len(said)} utterances, vectors of {vectors.
 print(said[4])
 
 # %% [markdown]
-# ### Exercise 22.1 · Nearest neighbours 🍇
+# ### Exercise 22.1 · Nearest neighbours 🍇 · optional
 #
 # `vectors` has rows of length 1. Return the numbers of the `count` rows that are most similar to row `i`, the most similar
 # first, without `i` itself.
@@ -89,7 +90,7 @@ check("22.1", nearest)
 # history, both are the same point. We therefore append the vector of the previous utterance to the vector of the
 # utterance.
 #
-# ### Exercise 22.2 · Vectors with history 🍇🍇
+# ### Exercise 22.2 · Vectors with history 🍇🍇 · core
 #
 # `vectors` is an array (utterances, width); `turns` holds the place of each utterance in its dialogue, from 0. Return
 # an array (utterances, 2 · width): each row is the vector of an utterance, followed by the vector of the previous
@@ -122,7 +123,7 @@ check("22.2", with_history)
 # mean of its points. Neither step can increase the sum of squared distances, so the algorithm converges, to a good or a
 # bad solution.
 #
-# ### Exercise 22.3 · Assign 🍇
+# ### Exercise 22.3 · Assign 🍇 · core
 #
 # `points` is (points, width), `centres` (clusters, width). Return for each point the number of the nearest centre, by
 # Euclidean distance. If several centres are equally near, return the first.
@@ -141,7 +142,7 @@ def assign(points, centres):
 check("22.3", assign)
 
 # %% [markdown]
-# ### Exercise 22.4 · Update 🍇🍇
+# ### Exercise 22.4 · Update 🍇🍇 · core
 #
 # Return the new centres: for each cluster the mean of its points. A cluster without points keeps its old centre. Do not
 # change `centres` itself.
@@ -197,6 +198,8 @@ print(f"library, 4 starts: inertia {inertia(points, *kmeans(points, CLUSTERS, 4,
 
 # %% [markdown]
 # ### Question 🍇: why do the runs by hand end at different values?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -212,7 +215,7 @@ print(f"library, 4 starts: inertia {inertia(points, *kmeans(points, CLUSTERS, 4,
 # Clusters have no names. Three things describe a cluster: the utterances nearest to its centre, their speakers, and the
 # words that are more frequent in it than elsewhere.
 #
-# ### Exercise 22.5 · Typical words 🍇🍇
+# ### Exercise 22.5 · Typical words 🍇🍇 · optional
 #
 # `inside` and `outside` are Counters of words in a cluster and in all others. The most *frequent* words are "the" and
 # "you" in every cluster. A word is typical if it is frequent inside the cluster *and not outside*. Score a word by
@@ -260,6 +263,8 @@ for number, inside in enumerate(counts):
 
 # %% [markdown]
 # ### Question 🍇🍇: the right column shows the library's typical words, whose score is divided by its standard deviation. What is wrong with yours, in the left column?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -273,7 +278,7 @@ for number, inside in enumerate(counts):
 # %% [markdown]
 # ## Which cluster follows which?
 #
-# ### Exercise 22.6 · Transitions with start and end 🍇🍇🍇
+# ### Exercise 22.6 · Transitions with start and end 🍇🍇🍇 · core
 #
 # `walks` holds, for each dialogue, the list of cluster numbers of its utterances; there are `k` clusters. Return an
 # array (k + 1, k + 1) of whole numbers: entry [a, b] counts how often b comes right after a in a dialogue. The **last
@@ -327,6 +332,8 @@ Image(filename=folder / "graph.png", alt="Graph of the clusters: which follows w
 
 # %% [markdown]
 # ### Question 🍇🍇: follow the widest arrows from start to end. What does a typical dialogue of the town do?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -349,7 +356,7 @@ Image(filename=folder / "graph.png", alt="Graph of the clusters: which follows w
 #
 # with H(act) = −Σ p(act) log p(act), and H(act | cluster) = −Σ p(act, cluster) log(p(act, cluster) / p(cluster)).
 #
-# ### Exercise 22.7 · Homogeneity 🍇🍇🍇
+# ### Exercise 22.7 · Homogeneity 🍇🍇🍇 · optional
 #
 # `table` is an array (acts, clusters) of counts. Return its homogeneity, a number between 0 and 1. An empty cell adds
 # 0. If there is only one act, homogeneity is 1.
@@ -412,6 +419,8 @@ write(agreement_table(explored))
 
 # %% [markdown]
 # ### Question 🍇🍇: does the previous utterance help? Which row would you compare with, and why is "by speaker alone" so good?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -434,6 +443,8 @@ Image(filename=folder / "acts.png", width=760)
 
 # %% [markdown]
 # ### Question 🍇🍇🍇: how can embeddings be improved for automatic clustering?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -448,6 +459,8 @@ Image(filename=folder / "acts.png", width=760)
 
 # %% [markdown]
 # ### Question 🍇🍇: how would you use the embeddings for evaluation?
+#
+# *Answer from: this notebook.*
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->

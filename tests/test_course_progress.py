@@ -9,7 +9,7 @@ import pytest
 
 from lab_lib.course import check, checks, lab_folder, progress, solve
 from lab_lib.course.checks.core import WrongAnswer
-from lab_lib.course.points import counted, exercise_id, in_words, points, points_fault
+from lab_lib.course.points import counted, exercise_id, in_words, optional, points, points_fault
 from lab_lib.course.reveal import NAMES, reveal
 from lab_lib.course.source import checkout, lab_sources
 from lab_lib.errors import LabError
@@ -95,7 +95,7 @@ def test_progress_is_shown_and_a_damaged_file_is_named(folder, cli):
     assert "no exercise was checked" in cli("course", "progress")[2]
     write_json(folder / "progress.json", {"03.1": 1, "03.2": 0, "03.9": 99, "99.1": 5, "04.1": "x"})
     code, out, _ = cli("course", "progress", folder)
-    assert code == 0 and "03  [#                   ]  1 of 16 points, 1 of 9  borrowed: 03.2" in out
+    assert code == 0 and "03  [#                   ]  1 of 16 points, 1 of 9 (core 1 of 5)\n    borrowed: 03.2" in out
     assert out.splitlines()[-1].startswith("1 of ") and max(map(len, out.splitlines())) <= 80
     (folder / "progress.json").write_text("{")
     code, _, err = cli("course", "progress")
@@ -110,9 +110,10 @@ def test_a_right_answer_is_right_where_nothing_can_be_kept(kernel, folder, capsy
 
 def test_stored_points_are_those_of_the_headings():
     assert points_fault(checkout()) is None
-    assert json.loads(counted(checkout())) == points() and set(points()) == set(checks.labs()) == set(
-        lab_sources(checkout())
-    )
+    stored = json.loads(counted(checkout()))
+    assert {lab: {name: most for name, (most, _) in found.items()} for lab, found in stored.items()} == points()
+    assert optional() < {name for found in points().values() for name in found}
+    assert set(points()) == set(checks.labs()) == set(lab_sources(checkout()))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 from command_line import commands, parse
 
+from lab_lib.course.build import student_notebook
+from lab_lib.course.points import optional
 from lab_lib.course.source import checkout, exercises, lab_sources
+from lab_lib.course.times import minutes, read_log
 from lab_lib.files import read_text
 
 ROOT = checkout()
@@ -21,14 +24,64 @@ GLOSSARY = read_text(ROOT / "docs" / "glossary.md")
 COMMANDS = [line.split("  #")[0].strip() for line in re.findall(r"^    (\S.*)$", TEACHING, re.MULTILINE)]
 
 
-def test_the_schedule_has_every_lab_with_its_time_and_exercises() -> None:
-    rows = re.findall(r"^\| (\d\d) [^|]*\| ([\d–]+) \| (\d+) \|", TEACHING, re.MULTILINE)
-    sources = {number: read_text(path) for number, path in lab_sources(ROOT).items()}
-    assert [number for number, _, _ in rows] == sorted(sources)
-    for number, minutes, count in rows:
-        assert int(count) == len(exercises(sources[number])), number
-        said = re.search(r"\*\*Time\*\*:?\D*(\d+)(?: to (\d+))? minutes", sources[number])
-        assert said is not None and minutes == "–".join(part for part in said.groups() if part), number
+SOURCES = {number: read_text(path) for number, path in lab_sources(ROOT).items()}
+ANSWERS = (
+    r"^# #+ Question (🍇*|💡):?.*\n#\n# \*Answer from: (this notebook|a recorded run|a project)\b(.*(?:\n# \S.*)*)"
+)
+
+
+def test_the_schedule_has_every_lab_with_its_times_and_exercises() -> None:
+    rows = re.findall(r"^\| (\d\d) [^|]*\| (\d+) \| (\d+) \| (\d+) \| (\d+) \((\d+)\) \|", TEACHING, re.MULTILINE)
+    assert [number for number, *_ in rows] == sorted(SOURCES)
+    for number, *cells in rows:
+        names, time = exercises(SOURCES[number]), minutes(number)
+        core = [name for name in names if name not in optional()]
+        assert list(map(int, cells)) == [time.core, time.exercises, time.all, len(names), len(core)], number
+        said = re.search(r"^# \*\*Time\*\*:? (\d+) minutes [^.]*? (\d+) with", SOURCES[number], re.MULTILINE)
+        assert said is not None and said.groups() == (str(time.core), str(time.all)), number
+
+
+def test_the_log_of_the_reader_is_of_these_labs() -> None:
+    """A lab that has grown needs another reading, and a question of other points other minutes."""
+    read = read_log()["labs"]
+    assert sorted(read) == sorted(SOURCES)
+    for number, log in read.items():
+        assert list(log["exercises"]) == exercises(SOURCES[number]), number
+        cells = student_notebook(lab_sources(ROOT)[number])["cells"]
+        texts = [cell["source"].partition("<sub>")[0] for cell in cells if cell["cell_type"] == "markdown"]
+        assert log["words"] == pytest.approx(len(" ".join(texts).split()), rel=0.25), number
+        found = {"this notebook": 0, "a recorded run": 0, "a project": 0}
+        for grapes, kind, _ in re.findall(ANSWERS, SOURCES[number], re.MULTILINE):
+            found[kind] += grapes.count("🍇")
+        assert found == log["points"], number
+
+
+@pytest.mark.parametrize("number", SOURCES)
+def test_every_question_says_where_its_answer_comes_from(number: str) -> None:
+    found = re.findall(ANSWERS, SOURCES[number], re.MULTILINE)
+    assert len(found) == len(re.findall(r"^# #+ Question", SOURCES[number], re.MULTILINE))
+    for _, kind, rest in found:
+        records = re.findall(r"`(results/[\w-]+)`", rest)
+        assert bool(records) == (kind == "a recorded run") and all((ROOT / name).is_dir() for name in records)
+
+
+def test_every_plan_adds_up() -> None:
+    plans = re.findall(r"(?:^\| [^|\n]+ \| (?:\d\d [^|\n]*)?\| \d+ \|\n)+", TEACHING, re.MULTILINE)
+    assert len(plans) == 3
+    for plan in plans:
+        *rows, (_, last, together) = re.findall(r"^\| ([^|]+?) \| ([^|]*?) ?\| (\d+) \|$", plan, re.MULTILINE)
+        assert not last and sum(int(total) for *_, total in rows) == int(together)
+        for _, labs, total in rows:
+            parts = [(minutes(lab), part) for lab, part in (one.split() for one in labs.split(", "))]
+            assert sum(t.all - t.exercises if part == "questions" else getattr(t, part) for t, part in parts) == int(
+                total
+            ), labs
+
+
+def test_the_readme_has_the_shortest_and_the_longest_lab() -> None:
+    cores, alls = ([getattr(minutes(lab), part) for lab in SOURCES] for part in ("core", "all"))
+    said = f"{min(cores)} to {max(cores)} minutes for the core, {min(alls)} to {max(alls)} with everything"
+    assert said in " ".join(read_text(ROOT / "README.md").split())
 
 
 @pytest.mark.parametrize("words", commands(TEACHING), ids=" ".join)

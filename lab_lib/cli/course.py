@@ -14,14 +14,16 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command()
 def ls() -> None:
-    """List the labs with their titles and numbers of exercises."""
+    """List the labs with their titles, exercises, and minutes: for the core, and for everything but projects."""
     from lab_lib.course.source import checkout, exercises, lab_sources
+    from lab_lib.course.times import minutes
     from lab_lib.files import read_text
 
-    for path in lab_sources(checkout()).values():
+    for number, path in lab_sources(checkout()).items():
         text = read_text(path)
-        title = next(line for line in text.splitlines() if line.startswith("# # "))
-        print(f"{path.stem:24} {title[4:].partition(' · ')[2]} ({len(exercises(text))} exercises)")
+        title = next(line for line in text.splitlines() if line.startswith("# # ")).partition(" · ")[2]
+        time = minutes(number)
+        print(f"{path.stem:24} {title} ({len(exercises(text))} exercises, {time.core} to {time.all} minutes)")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Points of the exercises: one for each 🍇 in a heading of a lab's source, kept in a file of the package.
+"""Points of the exercises, one for each 🍇 in a heading of a lab's source, and whether they are core or optional.
 
 Where only the package is installed (Colab) there are no sources to count in; `lab course build` writes the file.
 """
@@ -19,22 +19,37 @@ from lab_lib.files import read_json, read_text, write_text
 STORED = Path("lab_lib", "data", "course", "points.json")  # below a checkout
 FILE = Path(__file__).resolve().parents[2] / STORED
 GRAPE = "🍇"
-HEADING = re.compile(rf"^# #+ Exercise (\d\d\.\d+)\b.*?({GRAPE}+)", re.MULTILINE)
+KINDS = ("core", "optional")
+HEADING = re.compile(rf"^# #+ Exercise (\d\d\.\d+)\b.*?({GRAPE}+)(?: · (\w+))?", re.MULTILINE)
 
 
 @cache
 def points() -> dict[str, dict[str, int]]:
     """Return the points of every exercise by lab: `{"04": {"04.1": 2, ...}, ...}`."""
-    found: dict[str, dict[str, int]] = read_json(FILE)
-    return found
+    return {lab: {name: most for name, (most, _) in found.items()} for lab, found in read_json(FILE).items()}
+
+
+@cache
+def optional() -> frozenset[str]:
+    """Return the exercises that a course short of time leaves out; all others are core."""
+    return frozenset(
+        name for found in read_json(FILE).values() for name, (_, kind) in found.items() if kind == "optional"
+    )
 
 
 def counted(root: Path) -> str:
-    """Return the text of the file, counted in the sources of a checkout: one line for each lab."""
+    """Return the text of the file, counted in the sources of a checkout: one line for each lab.
+
+    Raises LabError for a heading that does not say whether its exercise is core or optional.
+    """
     labs = {
-        number: {name: len(grapes) for name, grapes in HEADING.findall(read_text(path))}
+        number: {name: [len(grapes), kind] for name, grapes, kind in HEADING.findall(read_text(path))}
         for number, path in lab_sources(root).items()
     }
+    for number, found in labs.items():
+        for name, (_, kind) in found.items():
+            if kind not in KINDS:
+                raise LabError(f"lab {number}: the heading of {name} should end with {' or '.join(KINDS)} behind a ·")
     return "{\n" + ",\n".join(f'"{number}": {json.dumps(found)}' for number, found in labs.items()) + "\n}\n"
 
 
@@ -51,6 +66,7 @@ def write_points(root: Path) -> None:
     if points_fault(root):
         write_text(root / STORED, counted(root))
         points.cache_clear()
+        optional.cache_clear()
 
 
 def exercise_id(name: str) -> str:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab_lib.course.points import grapes, points
+from lab_lib.course.points import grapes, optional, points
 from lab_lib.errors import LabError
 from lab_lib.files import read_json_or, write_json
 
@@ -43,15 +43,17 @@ def earned(folder: Path) -> dict[str, int]:
 
 
 def table(known: Mapping[str, int]) -> list[str]:
-    """Return one line for each lab: a bar, points earned of all, exercises solved, and which were borrowed."""
+    """Return a line for each lab: a bar, points earned, exercises solved and core ones; one more for borrowed ones."""
     lines = []
     for lab, exercises in points().items():
         have, all_ = sum(known.get(name, 0) for name in exercises), sum(exercises.values())
         solved = [name for name in exercises if known.get(name)]
         lent = [name for name in exercises if known.get(name) == 0]
+        core = [name for name in exercises if name not in optional()]
         bar = "#" * round(20 * have / all_)
-        borrowed = f"  borrowed: {', '.join(lent)}" if lent else ""
-        lines.append(f"{lab}  [{bar:<20}] {have:2} of {all_:2} points, {len(solved)} of {len(exercises)}{borrowed}")
+        done = f"{len(solved)} of {len(exercises)} (core {len(set(core) & set(solved))} of {len(core)})"
+        lines.append(f"{lab}  [{bar:<20}] {have:2} of {all_:2} points, {done}")
+        lines += [f"    borrowed: {', '.join(lent)}"] if lent else []
     have, all_ = sum(known.values()), sum(sum(exercises.values()) for exercises in points().values())
     return [*lines, f"{have} of {all_} points of exercises; questions are graded by a person"]
 

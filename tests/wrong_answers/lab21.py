@@ -162,7 +162,7 @@ WRONG = [
     ("21.5", memory(unit=8), "those are bytes"),
     ("21.5", memory(trained_bytes=4), "16 bytes a trained weight"),
     ("21.5", memory(other_bits=32), "Other weights have 16 bits"),
-    ("21.6", words_first, "Its earlier life is over"),
+    ("21.6", words_first, "Look at the exit code first"),
     ("21.6", codes_first, "137 only the signal"),
     ("21.6", two_is_input, "look into the log first"),
     ("21.6", killed_is_memory, "nobody says why"),

@@ -113,7 +113,8 @@ def call(function: Any, *arguments: Any, given: str, **named: Any) -> Any:
         raise Wrong(UNWRITTEN) from None
     except (Exception, SystemExit) as error:  # whatever a student's code raises is told with its input
         frames = traceback.extract_tb(error.__traceback__)[1:]  # without this function's own
-        line = f" (line {frames[-1].lineno} of the code that failed)" if frames else ""
+        theirs = [frame for frame in frames if frame.filename == frames[0].filename]  # not a line of a library
+        line = f" (line {theirs[-1].lineno} of your code)" if theirs else ""
         raise Wrong(f"for {given}: {described(error)}{line}") from error
     RETURNED.update(given=given, got=got)
     return got

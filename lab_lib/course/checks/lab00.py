@@ -158,7 +158,9 @@ def print_draws(answer: Any) -> None:
 CHECKS = {
     "00.1": Exercise("what stops the course", blockers, "Look at the state of each check: ok, warning or failure."),
     "00.2": Exercise(
-        "iterations a second", iterations_per_second, "Slice the warm-up away; the module statistics knows the median."
+        "iterations per second",
+        iterations_per_second,
+        "Slice the warm-up away; the module statistics knows the median.",
     ),
     "00.3": Exercise(
         "a row of the table", speed_row, "`value or '-'` is right for strings; a number can be 0, though."

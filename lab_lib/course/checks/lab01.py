@@ -188,7 +188,7 @@ CHECKS = {
         "Sort the spans by their start, collect pieces of the old text and placeholders in a list, and remember where "
         "the last span that you replaced ended.",
     ),
-    "01.5": Exercise("words a turn", lengths, "Two loops, dialogues and their turns, and one condition."),
+    "01.5": Exercise("words per turn", lengths, "Two loops, dialogues and their turns, and one condition."),
     "01.6": Exercise(
         "find the leaks",
         leaks,

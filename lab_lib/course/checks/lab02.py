@@ -38,7 +38,7 @@ def brevity_penalty(answer: Any) -> None:
         (0, 10, "Without any word the penalty is 0, and nothing is divided by zero"),
     ):
         expected = float(np.exp(1 - r / c)) if 0 < c < r else float(c >= r)
-        given = f"c={c}, r={r}"
+        given = f"c={c}, r={r}" + ("" if c else " (replies without any word: 0)")
         close(call(answer, c, r, given=given), expected, given=given, tolerance=1e-9, why=why)
 
 

@@ -273,7 +273,9 @@ CHECKS = {
         "quantise a row", quantise, "Reshape to (blocks, block); the distance to every level is one subtraction away."
     ),
     "04.4": Exercise("the levels of NF4", nf4, "Eight, one and seven; print them before you divide."),
-    "04.5": Exercise("bits a weight", bits_a_weight, "Ask of every number that is stored: how many weights share it?"),
+    "04.5": Exercise(
+        "bits per weight", bits_a_weight, "Ask of every number that is stored: how many weights share it?"
+    ),
     "04.6": Exercise("LoRA, forward", lora_forward, "Follow the shapes: (n, in) -> (n, r) -> (n, out)."),
     "04.7": Exercise("LoRA, merged", merge, "(x A^T) B^T = x (B A)^T."),
     "04.8": Exercise("trained weights", trainable, "Write down the shapes of A and B for one layer."),

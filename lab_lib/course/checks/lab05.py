@@ -93,7 +93,11 @@ def after(answer: Any) -> None:
         ({}, [("find_hotel", {"area": "north"})], "A first call makes the service"),
         (hotel, [], "No call, no change"),
         (hotel, [("find_hotel", {"area": "north", "stars": "4"})], "What was booked and other services stay"),
-        (hotel, [("find_hotel", {"stars": "4"})], "A call carries all arguments: what it leaves out is taken back"),
+        (
+            hotel,
+            [("find_hotel", {"stars": "4"})],
+            "A call carries all arguments: one that it omits is removed from the state",
+        ),
         (
             hotel,
             [("book_hotel", {"day": "monday", "people": "2"})],

@@ -274,9 +274,9 @@ CHECKS = {
         "the bytes of training", training_bytes, "How many fp32 numbers belong to one weight that is trained?"
     ),
     "20.5": Exercise("the cache", cache_bytes, "The example: lab-tiny has 6 layers, 4 key-value heads of 64, 4 bytes."),
-    "20.6": Exercise("bytes a token", bytes_a_token, "text.encode() gives the bytes; sum before you divide."),
+    "20.6": Exercise("bytes per token", bytes_a_token, "text.encode() gives the bytes; sum before you divide."),
     "20.7": Exercise(
-        "bits a byte", bits_a_byte, "All the nats of the text, divided by its bytes; then change the unit."
+        "bits per byte", bits_a_byte, "All the nats of the text, divided by its bytes; then change the unit."
     ),
     "20.8": Exercise(
         "merge one layer", merge, "Shapes tell the order of the product; .float() and .to() change formats."

@@ -92,7 +92,7 @@ def draw_tokenizers(
             axes.bar_label(bars, [f"{value:.1f}" for value in values], fontsize=9)
         axes.set_xticks(range(len(encoders)), [name.replace(", ", "\n").replace(" (", "\n(") for name in encoders])
         axes.grid(axis="x", visible=False)
-        axes.set_ylabel("bytes a token")
+        axes.set_ylabel("bytes per token")
         axes.set_xlabel("tokenizer (trained on, entries)")
         axes.legend(frameon=False)
 

@@ -149,7 +149,7 @@ def cause(answer: Any) -> None:
     )
     cases = [
         (0, "runs/town\n", "done", "Exit code 0 says that all went well"),
-        (0, limit + "resuming from the checkpoint of step 300\nruns/town\n", "done", "Its earlier life is over"),
+        (0, limit + "resuming from the checkpoint of step 300\nruns/town\n", "done", "Look at the exit code first"),
         (143, limit, "time limit", "The log names the reason of the signal"),
         (137, limit, "time limit", "The log names the reason, and 137 only the signal"),
         (143, limit.replace("TIME LIMIT", "PREEMPTION"), "preempted", "The log names the reason of the signal"),

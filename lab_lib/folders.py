@@ -141,7 +141,12 @@ def remove(path: Path) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Wait until every file below a folder is on the disk, so that what is written after it cannot come before it."""
+    """Wait until every file below a folder is on the disk, so that what is written after it cannot come before it.
+
+    Does nothing on Windows, where a folder cannot be opened, nor a file synced that is open for reading only.
+    """
+    if os.name == "nt":
+        return
     for path in (*entries(folder), folder):
         if path.is_symlink():
             continue

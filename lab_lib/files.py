@@ -22,6 +22,7 @@ from typing import IO, Any, BinaryIO
 from lab_lib.errors import LabError, shown
 from lab_lib.strict_json import JsonError, line_and_column, parse_json
 
+BYTES = getattr(os, "O_BINARY", 0)  # without it, Windows changes the line ends of binary data
 MAX_BYTES = 1 << 28  # unpacked bytes of a file that is read as a whole: six times the largest of MultiWOZ
 
 
@@ -49,7 +50,7 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 def _new_file(path: Path) -> int:
     """Create a file with the permissions of the umask; return its descriptor."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BYTES, 0o666)
 
 
 @contextmanager
@@ -74,7 +75,7 @@ def open_plain(path: str | Path, flags: int) -> int:
     """
     with suppress(FileNotFoundError):
         _require_plain(path, os.lstat(path))  # before it is opened: opening a pipe waits for its reader
-    file = os.open(path, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    file = os.open(path, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | BYTES, 0o666)
     try:
         _require_plain(path, os.fstat(file))
     except LabError:

@@ -142,7 +142,12 @@ def remove(path: Path) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Wait until every file below a folder is on disk, so that later writes cannot precede it."""
+    """Wait until every file below a folder is on disk, so that later writes cannot precede it.
+
+    Does nothing on Windows, where neither a folder nor a file that is open for reading can be synchronised.
+    """
+    if os.name == "nt":
+        return
     for path in (*entries(folder), folder):
         if path.is_symlink():
             continue

@@ -158,6 +158,10 @@ def test_every_file_and_folder_that_a_page_links_is_there(page):
     assert all((page.parent / link).exists() for link in links), [x for x in links if not (page.parent / x).exists()]
 
 
+def test_one_sentence_says_that_no_gpu_has_run_this():
+    assert TEXTS[README].count("GPU machine") == TEXTS[README].count("unit-tested") == 1
+
+
 def test_every_page_can_be_reached_from_the_readme_and_every_package_stands_in_the_architecture():
     listed = set(re.findall(r"\]\(docs/([\w-]+\.md)\)", TEXTS[README]))
     assert listed == {page.name for page in (ROOT / "docs").glob("*.md")}

@@ -45,7 +45,7 @@ def test_whole_prompts_and_examples_are_not_spoken_of(told):
 def test_lost_turns_are_said_where_prompts_are_decoded_and_examples_made(told):
     """The test dialogue has two turns, and one of the two training dialogues; the dev dialogue has one."""
     said = told(("base", "train"), "prompt.max_tokens=120")
-    assert "1 of 2 prompts lost their oldest turns, 0 a part of the last user turn: prompt.max_tokens=120" in said
+    assert "1 of 2 prompts lost their oldest turns: prompt.max_tokens=120" in said
     assert "1 of 2 dialogues were split into several examples: prompt.max_tokens=120" in said
     assert "of 1 prompts lost" not in said
 
@@ -53,7 +53,7 @@ def test_lost_turns_are_said_where_prompts_are_decoded_and_examples_made(told):
 def test_a_cut_user_turn_is_counted_and_dev_evaluation_names_its_backend(told):
     plain = ("task.state=false", "task.database=false", "decoding.max_new_tokens=70")
     said = told(("train",), "prompt.max_tokens=100", "decoding.backend=vllm", *plain)
-    assert "0 of 1 prompts lost their oldest turns, 1 a part of the last user turn: prompt.max_tokens=100" in said
+    assert "1 of 1 prompts lost a part of the last user turn: prompt.max_tokens=100" in said
     assert "decoding.backend=vllm: dev evaluations decode with transformers" in said
 
 

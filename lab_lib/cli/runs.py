@@ -25,6 +25,7 @@ AFTER_BASE = ("train", "finetuned", "report")
 
 def demo(out: Out = None) -> None:
     """Run the main job offline on the bundled corpus and model: 4 to 13 minutes on 2 cores."""
+    print_line("Scores the bundled model, fine-tunes it, scores it again, writes a report: 4 to 13 minutes on 2 cores.")
     folder = walk_stages("town-qlora-cpu", [], out, ("base", *AFTER_BASE))
     print_line(f"Open {folder / 'report.html'} in a browser to read every dialogue side by side.")
     print_line(f"Now talk to the model: {shlex.join([*own_command(), 'chat', str(folder)])}  (add --web for a page)")

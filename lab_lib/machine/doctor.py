@@ -19,6 +19,7 @@ from lab_lib.corpora.load import cache_folder, load_corpus
 from lab_lib.errors import LabError
 from lab_lib.models.hardware import NATIVE_BF16, find_machine
 from lab_lib.models.versions import INSTALL, needed_packages, version_problem
+from lab_lib.processes.limits import machine_memory
 
 State = Literal["ok", "warning", "failure"]
 Finding = tuple[State, str, str]  # state, what was found, what to do about it (empty when ok)
@@ -161,7 +162,7 @@ def available_memory() -> int:
     if meminfo.exists():
         fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
         return int(fields["MemAvailable"].split()[0]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return machine_memory()
 
 
 def check_disk() -> Finding:

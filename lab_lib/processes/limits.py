@@ -28,7 +28,7 @@ MACHINE, CONTAINER = "of the machine", "of the container (cgroup)"
 def memory_limit(machine: float | None = None, root: Path = ROOT) -> Limit:
     """Return the memory in GiB: the smallest limit that applies. `machine` is the machine's memory; None reads it."""
     if machine is None:
-        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+        machine = machine_memory() / GIB
     return _smallest(machine, [size / GIB for size in _memory_limits(root)])
 
 
@@ -37,6 +37,15 @@ def core_limit(machine: int | None = None, root: Path = ROOT) -> Limit:
     if machine is None:
         machine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return _smallest(machine, [max(1.0, cores // 1) for cores in _core_limits(root)])
+
+
+def machine_memory() -> int:
+    """Return the memory of the machine in bytes."""
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    import psutil  # Windows
+
+    return int(psutil.virtual_memory().total)
 
 
 def _smallest(machine: float, limits: list[float]) -> Limit:

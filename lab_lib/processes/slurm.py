@@ -24,6 +24,7 @@ MAX_RESTARTS = "LAB_MAX_RESTARTS"  # scripts/site.env: a limit for jobs that mak
 RESTARTS = 100  # its default
 OPTIONS = "LAB_SBATCH"  # the sbatch options of `lab jobs submit`, for a later resubmission
 OWN = (REQUEUE, "LAB_WORLD_SIZE")  # the launchers set them anew
+WARNING = getattr(signal, "SIGUSR1", None)  # Windows has no such signal
 
 
 def settings() -> dict[str, str]:
@@ -41,13 +42,13 @@ def job_id() -> str | None:
 def may_requeue(stop: Stopped) -> bool:
     """Return whether a job is requeued: at the warning before the time limit, and not too often."""
     restarts, most = whole("SLURM_RESTART_COUNT", 0), whole(MAX_RESTARTS, RESTARTS)
-    return stop.number == signal.SIGUSR1 and os.environ.get(REQUEUE) == "1" and restarts < most
+    return stop.number == WARNING and os.environ.get(REQUEUE) == "1" and restarts < most
 
 
 def out_of_time(stop: Stopped) -> bool:
     """Return whether a job ends for good because of its time limit."""
     end = os.environ.get("SLURM_JOB_END_TIME", "")
-    warned = stop.number == signal.SIGUSR1 and job_id() is not None and not may_requeue(stop)
+    warned = stop.number == WARNING and job_id() is not None and not may_requeue(stop)
     return warned or (re.fullmatch(r"[0-9]{1,15}", end) is not None and time.time() >= int(end))
 
 

@@ -15,10 +15,9 @@ def shortened_line(made: Sequence[Prompt] | Sequence[Example], noun: str, config
     """
     dropped = sum(one.dropped_turns > 0 for one in made)
     cut = sum(one.cut_tokens > 0 for one in made)
-    if not dropped and not cut:
-        return None
-    lost = f"{dropped} of {len(made)} {noun} lost their oldest turns, {cut} a part of the last user turn"
-    return f"{lost}: prompt.max_tokens={config.max_tokens}"
+    lost = [(dropped, "their oldest turns"), (cut, "a part of the last user turn")]
+    said = " and ".join(f"{count} of {len(made)} {noun} lost {what}" for count, what in lost if count)
+    return f"{said}: prompt.max_tokens={config.max_tokens}" if said else None
 
 
 def split_line(examples: Sequence[Example], config: PromptConfig) -> str | None:

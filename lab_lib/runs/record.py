@@ -6,7 +6,6 @@ import importlib.metadata
 import os
 import platform
 import re
-import resource
 import shlex
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab_lib import __version__
+from lab_lib.processes.limits import GIB, machine_memory
 
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "sacrebleu", "sacremoses", "rapidfuzz")
 # A word of a shell's command, quotes and all, or a `;` that ends one.
@@ -97,7 +97,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def machine() -> str:
     """Return processor, cores, memory and GPU in one line."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    memory = machine_memory() / GIB
     return f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {_gpu()}"
 
 
@@ -118,5 +118,11 @@ def _gpu() -> str:
 
 def peak_memory() -> float:
     """Return the largest resident memory of this process so far in bytes (Linux counts in kB, macOS in bytes)."""
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset)
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -141,8 +141,8 @@ def batch_line(config: TrainConfig, world: int) -> str:
     """Return one line about the number of examples a step.
 
     >>> batch_line(TrainConfig(batch_size=16, micro_batch_size=4), 2)
-    '2 processes x 4 examples at once x 2 times = 16 examples a step'
+    '2 processes x 4 examples at once x 2 times = 16 examples per step'
     """
     times = config.batch_size // (config.micro_batch_size * world)
     count, often = f"{world} process{'es' if world > 1 else ''}", f"{times} time{'s' if times > 1 else ''}"
-    return f"{count} x {config.micro_batch_size} examples at once x {often} = {config.batch_size} examples a step"
+    return f"{count} x {config.micro_batch_size} examples at once x {often} = {config.batch_size} examples per step"

@@ -17,7 +17,8 @@ from typing import Any
 from lab_lib.errors import LabError, Stopped
 from lab_lib.processes import slurm
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+# Windows has no SIGUSR1, and no Slurm that would send it.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
 
 
 @dataclass

@@ -25,7 +25,7 @@ def merge_choice(model: Any) -> Choice:
         return Choice("no", "merging is for CPUs; on a GPU it was not tried")
     if count_parameters(model) > LARGEST:
         return Choice("no", f"more than {LARGEST:,} weights: unpacked they would take over 1 GB")
-    return Choice("yes", "on a CPU one product a layer takes a quarter less time than unpacking and three products")
+    return Choice("yes", "on a CPU, merged weights generate in a quarter less time than 4-bit weights and an adapter")
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def dpo() -> Canvas:
         (0.0, f"beginning: log 2 = {loss(0):.2f}", ORANGE),
         (margin, f"now: {loss(margin):.2f}", GREEN),
     ):
-        x, y = axes.at(m, loss(m))
-        canvas.dot(x, y, colour)
-        canvas.words(x + 10, y - 10 if m == 0 else y - 4, text, 12)
+        right, down_to = axes.at(m, loss(m))
+        canvas.dot(right, down_to, colour)
+        canvas.words(right + 10, down_to - (10 if m == 0 else 4), text, 12)
     return canvas

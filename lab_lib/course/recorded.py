@@ -22,8 +22,10 @@ def overheard(dialogue: int = 0, turns: int = 3, calls: bool = False) -> None:
     from lab_lib.models.hub import DATA
     from lab_lib.prompts.belief import gold_turns
     from lab_lib.runs.config import load_recipe, make_task
+    from lab_lib.tasks.response import ResponseTask
 
     task = make_task(load_recipe(f"{RECORDED}-cpu"))
+    assert isinstance(task, ResponseTask)  # as the recipe says
     shown = task.corpus.splits["test"][dialogue]
     written = read_predictions(DATA / RECORDED / "predictions" / "finetuned.jsonl")[shown.key]
     guide = Guide(task)

@@ -63,13 +63,13 @@ def dpo() -> Canvas:
     axes = Axes(canvas, 440, 30, 280, 140, -3, 3, 3.2)
     axes.curve(loss, BLUE)
     axes.label("loss = −log σ(m)", "margin m")
-    for x in (-3, 0, 3):
-        axes.tick(x, str(x))
+    for place in (-3, 0, 3):
+        axes.tick(place, str(place))
     for m, text, colour in (
         (0.0, f"beginning: log 2 = {loss(0):.2f}", ORANGE),
         (margin, f"now: {loss(margin):.2f}", GREEN),
     ):
-        x, y = axes.at(m, loss(m))
-        canvas.dot(x, y, colour)
-        canvas.words(x + 10, y - 10 if m == 0 else y - 4, text, 12)
+        right, down_to = axes.at(m, loss(m))
+        canvas.dot(right, down_to, colour)
+        canvas.words(right + 10, down_to - (10 if m == 0 else 4), text, 12)
     return canvas

@@ -20,8 +20,10 @@ from lab_lib.course.sketches.canvas import (
 TOKENS = ("user>", "cheap", "food", "please", "bot>", "[", "name", "]", "is", "cheap", "</s>")
 SUPERVISED = range(5, 11)  # what follows `bot>`, the end of the reply included
 # As published (Dettmers et al. 2023, appendix E), rounded to four digits.
-NF4 = (-1.0, -0.6962, -0.5251, -0.3949, -0.2844, -0.1848, -0.0911, 0.0)
-NF4 += (0.0796, 0.1609, 0.2461, 0.3379, 0.4407, 0.5626, 0.7230, 1.0)
+NF4 = (
+    *(-1.0, -0.6962, -0.5251, -0.3949, -0.2844, -0.1848, -0.0911, 0.0),
+    *(0.0796, 0.1609, 0.2461, 0.3379, 0.4407, 0.5626, 0.7230, 1.0),
+)
 REACH = 1.848  # standard deviations of the weights at the outermost level
 WIDTH, RANK = 256, 32  # of lab-tiny's attention, and of the recipe's adapters
 
@@ -55,8 +57,8 @@ def nf4() -> Canvas:
     for level in NF4:
         canvas.line([axes.at(level, 0), axes.at(level, math.exp(-((REACH * level) ** 2) / 2))], ORANGE, 2)
     canvas.words(10, 14, "how many weights there are", bold=True)
-    for x in (-1, 0, 1):
-        axes.tick(x, str(x))
+    for place in (-1, 0, 1):
+        axes.tick(place, str(place))
     canvas.words(370, 190, "weight, divided by the largest of its block of 64", 12, "middle", SOFT)
     even = [-1 + 2 * n / 15 for n in range(16)]
     for y, name, levels, colour in ((212, "NF4", NF4, ORANGE), (246, "evenly spaced", even, GREY)):

@@ -138,7 +138,7 @@ def test_published_systems_without_a_file_are_named(cli: Any, corpus: Path, pred
     table = write_json(tmp_path / "published.json", {"rows": rows})
     ask = ["leaderboard", predictions.parent, "--corpus", corpus, "--published", table, "--out", tmp_path / "b.json"]
     code, _, _ = cli(*ask, "--resamples", 0)
-    assert code == 0 and "Published, but no file of it is here: q." in read_json(tmp_path / "b.json")["notes"]
+    assert code == 0 and "Published, but without a file here: q." in read_json(tmp_path / "b.json")["notes"]
     assert read_json(tmp_path / "b.json")["rows"][-1]["published"] == {"bleu": 1.0}
     write_json(table, {"rows": [*rows, {**rows[0], "predictions_file": "p.json"}]})
     code, _, err = cli(*ask)

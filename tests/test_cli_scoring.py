@@ -352,7 +352,7 @@ def test_a_file_called_as_a_row_of_every_table_is_refused(name, lab, gold, tmp_p
     write_json(tmp_path / "files" / f"{name}.json", gold)
     for command in (("evaluate", f"files/{name}.json"), ("leaderboard", "files")):
         code, out, err = lab(*command)
-        assert (code, out) == (2, "") and "is called as a row of the table, '" in err and "rename the file" in err
+        assert (code, out) == (2, "") and "has the name of a row of every table, '" in err and "rename the file" in err
     assert [path.name for path in tmp_path.iterdir()] == ["files"]
 
 

@@ -130,7 +130,7 @@ def test_a_refusal_of_the_cluster_is_one_line(cluster, cli, complaint, line):
         (["submit", "run", "lora-rank-cpu", "training.steps=many"], "expected int"),
         (["submit", "sweep", "town-qlora-cpu"], "has no section 'sweep'"),
         (["submit", "sweep", "town-qlora-cpu", "--grid", "lora.rnak=2"], "rnak"),
-        (["submit", "sweep", "town-qlora-cpu", "--grid", "decoding.max_new_tokens=4,8"], "varies decoding alone"),
+        (["submit", "sweep", "town-qlora-cpu", "--grid", "decoding.max_new_tokens=4,8"], "varies only decoding"),
         (["submit", "decode", "--sweep"], "decode --sweep needs a run folder"),
         (["submit", "decode", "/no/such/run", "--sweep"], "/no/such/run"),
         (["submit", "--sbatch", "-p gpu", "run", "town-qlora-cpu"], "expected --option=value"),

@@ -160,8 +160,8 @@ def test_the_command_runs_says_why_and_draws(data, tmp_path, cli):
     [
         (["--outputs", "reprot"], "no node 'reprot' in this dataflow; did you mean 'report'?"),
         (["--start", "bas"], "--start bas: expected base or presaved; did you mean 'base'?"),
-        (["--start", "presaved"], "--start presaved and --saved FOLDER go together"),
-        (["--saved", "x"], "--start presaved and --saved FOLDER go together"),
+        (["--start", "presaved"], "--start presaved needs --saved FOLDER"),
+        (["--saved", "x"], "--start presaved needs --saved FOLDER"),
         (["--set", "data_paht=x"], "--set data_paht=x: no input 'data_paht'; did you mean 'data_path'?"),
         (["--set", "training.lr=1"], "training.lr=1: "),
         (["--set", "task.name=messages"], "the dataflow is of the task questions"),

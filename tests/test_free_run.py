@@ -100,7 +100,7 @@ def test_a_killed_call_goes_on_where_it_was(run: Path, tmp_path: Path) -> None:
         (["--turns", "3"], "--turns 3: a dialogue is made of pairs"),
         (["--turns", "four"], "--turns four: expected whole numbers"),
         (["-n", "0"], "--n: at least 1"),
-        (["--force"], "--force holds the model to a wish"),
+        (["--force"], "--force enforces"),
         (["--temperature", "0"], "temperature must be above 0"),
         (["--judge", "lab-tiny"], "--judge lab-tiny: it wrote the dialogues itself"),
         (["--corpus", "villag"], "no corpus and no folder is called 'villag'"),

@@ -88,4 +88,4 @@ def test_padding_is_counted_as_it_is_computed():
 
 def test_a_trace_without_a_profile_is_refused(tmp_path: Path):
     result = CliRunner().invoke(app, ["speed", "--trace", str(tmp_path / "t.json")])
-    assert isinstance(result.exception, LabError) and "add --profile" in str(result.exception)
+    assert isinstance(result.exception, LabError) and "needs --profile" in str(result.exception)

@@ -67,7 +67,7 @@ def test_only_turns_that_decide_make_pairs(town, item) -> None:
         assert row["rewards"] == [1.0, town.reward(item, without)] and row["rewards"][1] <= 0.7
     same = {key: [one[0], one[0]] for key, one in found.items()}
     assert of_conversations(SimpleNamespace(task=town), {item.key: item}, same, settings) == [
-        "all conversations are too much alike in reward"
+        "all conversations have too similar rewards"
     ]
 
 

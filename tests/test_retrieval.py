@@ -139,7 +139,7 @@ def damage(folder: Path, name: str, old: str, new: str) -> None:
         (lambda f, m: static_embedder(f.parent / "model", ["other", "words"]), "stale index: model and prompts"),
         (
             lambda f, m: (f / "keyword" / "params.index.json").write_text("{}"),
-            "not the file that the index was written",
+            "changed since the index was written",
         ),
         (lambda f, m: (f / "index.json").unlink(), "no such file"),
         (lambda f, m: (f / "index.json").write_text("{}"), "not an index"),

@@ -67,7 +67,7 @@ def test_what_several_processes_cannot_run_together_is_found_before_they_start(t
     assert "did you mean 'town-qlora-cpu'" in refused(tmp_path, "run.sh", "town-qlroa-cpu", LAB_PROCESSES="2")
     assert "LAB_ACCELERATE=ddp is for training alone" in refused(tmp_path, "run.sh", "town", LAB_ACCELERATE="ddp")
     line = refused(tmp_path, "run.sh", "lora-rank-cpu", SLURM_GPUS_ON_NODE="2")
-    assert line.startswith("error: lora-rank-cpu: a sweep, whose runs are one process each;")
+    assert line.startswith("error: lora-rank-cpu: a sweep, whose runs use one process each;")
 
 
 NO_NUMBERS = ["abc", "-1", "0", "08", "2 ", "1.5", "²", "1" * 12, "PATH[$(touch {touched})]", "a[`touch {touched}`]"]

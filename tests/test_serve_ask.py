@@ -49,7 +49,7 @@ def asked(text: str, **how) -> list[tuple[str, str]]:
         ("weather please", [("missing", "What should 'location' of weather be?")]),  # the model made Paris up
         ("set a timer", [("missing", "What should 'minutes' of set_timer be?")]),  # it said none, and meant a timer
         ("rubbish", [("bare_name", "Refused: a value is a name without quotes: Berlin")]),
-        ("too much", [("unfinished", "The call was not finished: there was no room for more.")]),
+        ("too much", [("unfinished", "The call was not finished: it reached the maximum length.")]),
         ("add milk and eggs", [('add_to_list(items=["milk", "eggs"])', "")]),
         ("set a timer for 5 minutes and play jazz", [("set_timer(minutes=5)", ""), ('play_music(title="jazz")', "")]),
         ("play jazz. set a timer for 5 minutes; then add milk and eggs",
@@ -217,7 +217,7 @@ def test_skills_of_a_request_need_prompts_that_describe_them(models):
     other = tool(HOME["weather"])
     other["function"] = {**other["function"], "name": "forecast"}
     skills = skills_of_tools([other, tool(HOME["news"])])
-    with pytest.raises(LabError, match="the skill 'forecast' is none of this run's, which knows its skills by heart"):
+    with pytest.raises(LabError, match="no skill 'forecast'"):
         models("nothing").names("hi", skills)
     assert set(models("nothing").names("hi", skills_of_tools([tool(HOME["news"])]))) == {"news", NO_SKILL}
     assert set(models("signatures").names("hi", skills)) == {"forecast", "news", NO_SKILL}
@@ -242,7 +242,7 @@ def test_what_no_assistant_can_be_made_of(tmp_path, monkeypatch, cli):
     with pytest.raises(LabError, match="a run of task response; only runs of the task skills call skills"):
         open_assistant(str(tmp_path), console)
     assert cli("calls", "ask")[0] == 2 and cli("serve", "nowhere")[0] == 2
-    assert "put what you say in quotes" in cli("calls", "ask", "play", "some", "jazz")[2]
+    assert "put the request in quotes" in cli("calls", "ask", "play", "some", "jazz")[2]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_gathering_refuses_runs_that_were_made_with_other_settings(tmp_path):
 
 
 def test_decoding_alone_is_refused_under_a_name_too(tmp_path):
-    with pytest.raises(LabError, match="varies decoding alone"):
+    with pytest.raises(LabError, match="varies only decoding"):
         refuse_decoding_alone(with_choices(tmp_path, "{a: {decoding.beams: 1}, b: {decoding.beams: 4}}"))
     refuse_decoding_alone(with_choices(tmp_path, "{a: {decoding.beams: 1}, b: {decoding.beams: 4, lora.rank: 2}}"))
 

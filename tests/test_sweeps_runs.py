@@ -282,7 +282,7 @@ def test_the_machine_is_shared_with_a_reason():
 
 def test_a_container_has_what_it_was_given_and_the_reason_names_it():
     jobs = choose_workers(None, False, Limit(16, MACHINE), Limit(8.0, CONTAINER), None).jobs
-    assert str(jobs) == "2 (one run a core, 4 of 8 GiB each; memory of the container (cgroup))"
+    assert str(jobs) == "2 (one run per core, 4 of 8 GiB each; memory of the container (cgroup))"
     both = choose_workers(None, False, Limit(1, CONTAINER), Limit(8.0, CONTAINER), None).jobs
     assert both.reason.endswith("; cores and memory of the container (cgroup)")
 

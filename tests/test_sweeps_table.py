@@ -207,7 +207,7 @@ def test_a_recipe_names_what_the_settings_call_otherwise():
 def test_a_cost_can_stand_under_the_names_of_one_series():
     svg = draw_sweep(ROWS, MEASURES, FigureSpec("lora.modules", under="trainable"), "t", None, None)
     assert "attention 73,728 linear 73,728" in words(svg)
-    with pytest.raises(LabError, match="leave out 'series'"):
+    with pytest.raises(LabError, match="omit 'series'"):
         draw_sweep(
             ROWS, MEASURES, FigureSpec("lora.modules", under="trainable", series="lora.modules"), "t", None, None
         )

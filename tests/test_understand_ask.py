@@ -74,7 +74,7 @@ def test_the_files_of_others_answer_as_they_are(tmp_path: Path, capsys):
         (("--schema", "desk", *SETS, " "), "the utterance is empty"),
         (("--schema", "desk", *SETS, "x" * 2001), "2001 characters, at most 2000"),
         (("--schema", "desk", *SETS, "--frame", "find_boook", "hi"), "did you mean 'find_book'?"),
-        (("--schema", "desk", *SETS, "one", "two", "three"), "put what is said in quotes"),
+        (("--schema", "desk", *SETS, "one", "two", "three"), "in quotes"),
         (("--schema", "desk", "--schema", "desk", *SETS, "hi"), "is a function of desk and of desk"),
         (("--schema", "dsk", "hi"), "did you mean 'desk'?"),
     ],

@@ -64,7 +64,7 @@ def test_a_folder_that_is_no_trained_run_is_refused(tmp_path: Path, capsys):
     for run, words, message in (
         (tmp_path / "none", (), "not a run folder (it has no config.yaml)"),
         (skills, (), "has prepared no index; train it first"),
-        (skills, ("--schema", "desk", "--none-below", "0.5"), "a run chooses none itself"),
+        (skills, ("--schema", "desk", "--none-below", "0.5"), "--none-below: "),
         (skills, ("--schema", "desk"), "only runs of the task schema_guided answer here"),
     ):
         assert lab("understand", "ask", run, "hi", *words) == 2

@@ -1,4 +1,4 @@
-"""The arguments of a verb, read before it is started: as a job that may wait for hours, or by several processes."""
+"""Parse the arguments of a command before it is started as a job, which may wait for hours, or by several processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def parsed(verb: Any, given: list[str]) -> dict[str, Any]:
-    """Return the arguments of a verb as its own command line would read them; it ends with its usage for bad ones."""
+    """Return the arguments of a command as its own parser reads them; invalid ones end with its usage message."""
     own = typer.Typer(add_completion=False)
     own.command()(verb)
     return dict(typer.main.get_command(own).make_context(verb.__name__, list(given)).params)
@@ -26,7 +26,7 @@ FIRST_RECIPE = "town-qlora-cpu"
 
 
 def understood(words: list[str], commands: Any) -> list[str]:
-    """Return the words after `lab`, `help` as `--help`. Raises LabError for what would only be called unknown.
+    """Return the words after `lab`, with `help` as `--help`. Raises LabError where the parser would only say "unknown".
 
     That is a setting given as an option (`--steps 5`), and a command that needs a recipe without one. `commands` is the
     command line.
@@ -42,7 +42,7 @@ def understood(words: list[str], commands: Any) -> list[str]:
 
 
 def _refuse_settings_as_options(verb: str, words: list[str], commands: Any) -> None:
-    """Raise LabError for an option that is no option, but a setting of recipes."""
+    """Raise LabError for an option that is a setting of recipes."""
     from lab_lib.runs.config import settings_called
 
     known = {name for option in commands.commands[verb].params for name in (*option.opts, *option.secondary_opts)}
@@ -54,7 +54,7 @@ def _refuse_settings_as_options(verb: str, words: list[str], commands: Any) -> N
         value = value if equals else ("VALUE" if not following or following.startswith("-") else following)
         found = settings_called(option[2:].replace("-", "_"))
         if found:
-            raise LabError(f"{option} is no option: settings have no dashes; write {_written(found, value)}")
+            raise LabError(f"{option} is not an option: settings have no dashes; write {_written(found, value)}")
 
 
 def _written(settings: list[str], value: str) -> str:
@@ -64,7 +64,7 @@ def _written(settings: list[str], value: str) -> str:
 def require_recipe(values: Mapping[str, Any]) -> Sweep | None:
     """Return the sweep of the recipe that these arguments of `run` or `train` name; None when it is a single run.
 
-    Raises LabError for a recipe, a key or a value that is not there.
+    Raises LabError for an unknown recipe, key or value.
     """
     from lab_lib.runs.config import load_recipe
     from lab_lib.sweeps.grid import load_sweep
@@ -74,7 +74,7 @@ def require_recipe(values: Mapping[str, Any]) -> Sweep | None:
     return load_sweep(recipe, overrides)
 
 
-BESIDE = (".html", ".md", ".png", ".svg")  # endings of what commands write beside a file of data
+BESIDE = (".html", ".md", ".png", ".svg")  # endings of files that commands write beside a data file
 
 
 def require_out(out: Path, what: str, inputs: Mapping[str, Path | None] | None = None) -> Path:
@@ -84,7 +84,7 @@ def require_out(out: Path, what: str, inputs: Mapping[str, Path | None] | None =
     and figures, which are written beside a file of data under its name: one would overwrite the other.
     """
     if out.suffix.lower() in BESIDE:
-        raise LabError(f"--out {out}: this is {what}; a name in {out.suffix} is for what is written beside it")
+        raise LabError(f"--out {out}: this is {what}; names with {out.suffix} are reserved for the files beside it")
     if out.is_dir():
         raise LabError(f"--out {out}: a folder, expected a file: this is {what}")
     for name, path in (inputs or {}).items():

@@ -50,15 +50,15 @@ def ask(
 def _run_and_text(words: list[str], audio: Path | None) -> tuple[str | None, str]:
     """Return the run, None for the newest, and the text. Raises LabError for too few or too many words."""
     if audio is None and not words:
-        raise LabError("say something: a text in quotes, or --audio FILE")
+        raise LabError("no request: give a text in quotes, or --audio FILE")
     *runs, text = words if audio is None else [*words, ""]
     if len(runs) > 1:
-        raise LabError(f"{len(words)} words: put what you say in quotes, after the run folder")
+        raise LabError(f"{len(words)} words: put the request in quotes, after the run folder")
     return (runs[0] if runs else None), text
 
 
 def _heard(audio: Path) -> str:
-    """Return what is said in a recording, "" where nothing is."""
+    """Return the text of a recording, "" for silence."""
     from lab_lib.speech.recognise import recognise
 
     found = recognise(audio).text

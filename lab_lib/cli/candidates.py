@@ -27,7 +27,7 @@ HeldOut = Annotated[
 
 
 def _known(skill_files: list[str] | None, files: list[Path] | None, held_out: list[Path] | None) -> Any:
-    """Return what candidates are compared with; the bundled examples belong to the bundled skills."""
+    """Return the known utterances for comparison; the bundled examples belong to the bundled skills."""
     from lab_lib.calls.candidates.checks import Known
     from lab_lib.calls.examples.bundled import HELD_OUT, TRAIN, example_files
     from lab_lib.calls.skills.load import load_skills
@@ -84,7 +84,7 @@ def collect(
     console.print(f"{out}: 'lab calls review {out}' shows them", markup=False, highlight=False, soft_wrap=True)
     if short:
         missing = ", ".join(f"{name} {count}" for name, count in short.items())
-        print_line(f"missing: {missing}; the model has no more ideas. The same command with another --seed goes on")
+        print_line(f"missing: {missing}; no more usable examples. Continue with another --seed")
         raise typer.Exit(1)
 
 

@@ -1,7 +1,7 @@
-"""Where the command line writes: everything for people on stderr, results that scripts read on stdout.
+"""The output of the command line: messages for people on stderr, results for scripts on stdout.
 
-Ids, names, utterances and replies come from files of others. Whatever is printed to a console of this module is shown
-with its control characters spelt out, so no text can clear a screen, set a title or forge a line.
+Ids, names, utterances and replies come from foreign files. The consoles of this module print control characters
+escaped, so that no text can clear a screen, set a title or forge a line.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lab_lib.errors import visible
 
 @dataclass(frozen=True)
 class _Visible:
-    """What is printed, with its texts made visible; the codes for colours are added later, and stay."""
+    """Escapes the control characters of printed texts; the codes for colours are added later and are kept."""
 
     shown: ConsoleRenderable
 
@@ -55,12 +55,12 @@ console = safe_console(stderr=True)
 
 
 def print_line(line: str) -> None:
-    """Print one line for people, as it is."""
+    """Print one line for people, unformatted."""
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def own_command() -> list[str]:
-    """Return the words that call this command line again from the same folder: `lab` where a shell finds it."""
+    """Return the words that call this command line again from the same folder: `lab` if it is on the PATH."""
     program, found = Path(sys.argv[0]), shutil.which("lab")
     if found and Path(found).resolve() == program.resolve():
         return ["lab"]

@@ -82,7 +82,7 @@ def draw(
 
 def package() -> None:
     """Raise LabError where the package of dataflows is not installed."""
-    # Else it imports whatever of two dozen packages is installed, to register their types: seconds at each start.
+    # Otherwise Hamilton imports two dozen packages, if installed, to register their types: seconds at each start.
     os.environ.setdefault("HAMILTON_AUTOLOAD_EXTENSIONS", "0")
     try:
         import hamilton  # noqa: F401
@@ -117,7 +117,9 @@ def inputs_for(settings: list[str] | None, start: str, saved: Path | None) -> di
 
     check_start(start)
     if (start == "presaved") != (saved is not None):
-        raise LabError("--start presaved and --saved FOLDER go together: the folder of the model that was saved before")
+        raise LabError(
+            "--start presaved needs --saved FOLDER, the folder of a saved model, and --saved needs --start presaved"
+        )
     inputs = inputs_of(load_recipe(RECIPE, assignments(settings or [])))
     return inputs if saved is None else {**inputs, "saved_model": str(saved)}
 

@@ -54,9 +54,9 @@ def decode(
     if folder is None:
         raise LabError("lab decode needs a run folder; 'lab decode --strategies' lists the strategies without one")
     if not sweep and (overrides or grid or seeds or out or gather or member is not None):
-        raise LabError("a run's replies follow its config; settings and all other options but --base go with --sweep")
+        raise LabError("a run's replies follow its config; settings and all options except --base need --sweep")
     if find_batch_size and sweep:
-        raise LabError("--find-batch-size goes by the run's config; leave out --sweep and what goes with it")
+        raise LabError("--find-batch-size follows the run's config; omit --sweep and its options")
     system = "base" if base else "finetuned"
     if find_batch_size:
         _find_batch_size(folder, system)
@@ -72,7 +72,7 @@ def decode(
 
 
 def _decode(folder: Path, system: str) -> None:
-    """Decode; of several processes the first one speaks."""
+    """Decode; with several processes only the first one prints."""
     from lab_lib.processes.rank import this_process
     from lab_lib.runs.config import load_run_config
     from lab_lib.runs.run import run as walk
@@ -84,7 +84,7 @@ def _decode(folder: Path, system: str) -> None:
 
 
 def _sweep(folder: Path, found: Sweep, system: str, path: Path, member: int | None, gather: bool) -> None:
-    """Decode every setting of a sweep, or one of them, or write the table of what is there; print the folder."""
+    """Decode all settings of a sweep, or one of them, or tabulate the finished ones; print the folder."""
     from lab_lib.sweeps.decoding import decode_member, gather_decoding, sweep_decoding
 
     console.print(f"{len(found.members)} ways to decode {folder} in {path}; dev items, test stays untouched")
@@ -103,7 +103,7 @@ def _list_strategies(folder: Path | None) -> None:
     from lab_lib.runs.preflight import has_encoder
 
     encoder = folder is not None and has_encoder(load_run_config(folder).model)
-    console.print("Ask by name with decoding.strategy=NAME; keys set after it win.", highlight=False)
+    console.print("Select one with decoding.strategy=NAME; later keys override its settings.", highlight=False)
     for name, settings, reason, what in availability(encoder):
         print(f"{name:18}{f'NOT AVAILABLE: {reason}' if reason else settings}\n{'':18}{what}")
 

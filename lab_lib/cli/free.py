@@ -40,11 +40,11 @@ def generate(
     from lab_lib.free.run import Order
 
     given = {"seed": seed, "temperature": temperature, "top_p": top_p, "batch_size": batch_size}
-    # Options left out keep the defaults of the config class, the one place where they are written.
+    # Omitted options have the defaults of the config class, which are defined only there.
     config = build(FreeConfig, {name: value for name, value in given.items() if value is not None})
     config.decoding()  # refuses impossible values before a model is loaded
     if force and not turns:
-        raise LabError("--force holds the model to a wish; give one by --turns")
+        raise LabError("--force enforces a requested length; give one with --turns")
     if out is not None:
         require_out(out, "the JSONL file of the dialogues")
     order = Order(n, _wishes(turns), force)
@@ -52,7 +52,7 @@ def generate(
 
 
 def _wishes(text: str | None) -> tuple[int | None, ...]:
-    """Read `4,8,12`; no text means no wish."""
+    """Parse `4,8,12`; an empty text requests no length."""
     if text is None:
         return (None,)
     try:

@@ -44,7 +44,7 @@ def submit(
 
 
 def _submit_sweep(given: list[str], options: list[str]) -> tuple[str, str]:
-    """Submit a sweep: its grid is built here, so that a mistake is found before anything waits in a queue."""
+    """Submit a sweep; its grid is built first, so that errors are found before a job waits in the queue."""
     from lab_lib.cli import sweeps
     from lab_lib.cluster.sbatch import submit_array
     from lab_lib.sweeps.grid import load_sweep
@@ -115,7 +115,7 @@ def resubmit(
             raise LabError(f"--only {name}: no such ending{nearest(name, ENDINGS)}")
     jobs = [job for job in find_jobs(places or [Path("runs")]) if job.state in wanted]
     for job in jobs:
-        origin(job)  # if one cannot be resubmitted, none is
+        origin(job)  # all or none are resubmitted
         require_ended(job)
     for job in jobs:
         print(hand_in(job, options), job.folder)

@@ -133,9 +133,9 @@ def speed(
 
     config = load_recipe(recipe, overrides or [])
     if trace is not None and not profile:
-        raise LabError("--trace is the trace of a profile; add --profile")
+        raise LabError("--trace needs --profile")
     if profile and out is not None:
-        raise LabError("--out takes the row of the Task 0 table, which --profile does not measure")
+        raise LabError("--out writes the row of the Task 0 table, which --profile does not measure")
     if out is not None:
         require_out(out, "the JSON of the row")
     if profile:

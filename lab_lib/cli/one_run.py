@@ -1,4 +1,4 @@
-"""Whether what `lab run` is given is one run, which several processes can share; a sweep is not.
+"""Check that the arguments of `lab run` name one run, which several processes can share, and not a sweep.
 
 usage: python -m lab_lib.cli.one_run RECIPE ...      (scripts/common.sh calls it; prints nothing)
 """
@@ -21,7 +21,7 @@ def require_one_run(**values: Any) -> None:
     """Raise LabError for a recipe that is a sweep, and for one that is not there."""
     if (found := require_recipe(values)) is not None:
         raise LabError(
-            f"{found.recipe}: a sweep, whose runs are one process each; ask for one GPU, or set LAB_PROCESSES=1"
+            f"{found.recipe}: a sweep, whose runs use one process each; request one GPU, or set LAB_PROCESSES=1"
         )
 
 

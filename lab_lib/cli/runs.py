@@ -1,4 +1,4 @@
-"""The verbs that make runs: demo, run, train, evaluate. Each prints the run folder, alone, on stdout."""
+"""The commands that make runs: demo, run, train, evaluate. Each prints only the run folder on stdout."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def walk_stages(recipe: str, overrides: list[str], out: Path | None, stages: tup
 
     config, processes = load_recipe(recipe, overrides), this_process()
     if out is None and processes.count > 1 and slurm.job_id() is None:
-        raise LabError("several processes need --out: each would name a folder after its own time")
+        raise LabError("several processes need --out, because each would choose a different folder")
     folder = walk(config, out or default_folder(config), console if processes.first else Console(quiet=True), stages)
     if processes.first:
         print(folder.path)

@@ -89,7 +89,7 @@ def _given(context: typer.Context) -> dict[str, Any]:
 
 
 def _refuse_options(options: dict[str, Any], folder: Path) -> None:
-    """A run is scored as its config.yaml says; an option that changes nothing would mislead."""
+    """Refuse options for a run, which is scored as its config.yaml says."""
     for name, value in options.items():
         shown = value[0] if name == "assignments" else f"--{name.replace('_', '-')}"
         raise LabError(f"{folder}: a run is scored as its config.yaml says; {shown} is for prediction files")

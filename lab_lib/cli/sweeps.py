@@ -79,12 +79,12 @@ def _gather(found: Sweep, out: Path | None) -> None:
 
 
 def refuse_decoding_alone(found: Sweep) -> None:
-    """Raise LabError for a grid of decoding settings: it would train the same adapter again and again."""
+    """Raise LabError for a grid of decoding settings, which would train the same adapter repeatedly."""
     first = found.members[0]
     ways = [member.config for member in found.members if member.seed == first.seed]
     same_training = all(replace(way, decoding=first.config.decoding) == first.config for way in ways)
     if all(key.startswith("decoding.") for key in first.settings) or (len(ways) > 1 and same_training):
-        raise LabError(f"{found.recipe}: varies decoding alone; train one run and give it to 'lab decode RUN --sweep'")
+        raise LabError(f"{found.recipe}: varies only decoding; train one run and use 'lab decode RUN --sweep'")
 
 
 def folder_of(found: Sweep, out: Path | None) -> Path:
@@ -102,7 +102,7 @@ def walk_sweep(found: Sweep, jobs: int | None, out: Path | None) -> None:
     path = folder_of(found, out)
     workers = find_workers(jobs)
     console.print(f"[bold]{found.recipe}[/] in {path}: {found}")
-    dev = "scored on dev items, since a sweep is there to choose; the test split stays untouched"
+    dev = "scored on dev items, because a sweep chooses a setting; the test split stays untouched"
     console.print(dev if found.report == "dev" else "scored on test items: no setting is chosen by this experiment")
     print_choices({"runs at once": workers.jobs, "threads a run": workers.threads}, console)
     failed = run_members(found, path, workers, console)

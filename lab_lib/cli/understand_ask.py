@@ -53,10 +53,10 @@ def ask(
 
     *runs, text = words
     if len(runs) > 1:
-        raise LabError(f"{len(words)} words: put what is said in quotes, after the run folder")
+        raise LabError(f"{len(words)} words: put the utterance in quotes, after the run folder")
     run = runs[0] if runs else None
     if run is not None and none_below is not None:
-        raise LabError("--none-below: a run chooses none itself; leave it out")
+        raise LabError("--none-below: a run decides itself when to choose none; omit this option")
     converter = open_converter(run, schemas_of(run, schema), sets, none_below)
     found = converter.understand(text, Context(frame, slot))
     out = safe_console(highlight=False, soft_wrap=True)
@@ -73,12 +73,12 @@ def ask(
 def schemas_of(run: str | None, schema: list[str] | None) -> list[str]:
     """Return the names of the modules to ask: those that are given, or the index that a run was trained with.
 
-    Raises LabError where nothing says what can be asked for.
+    Raises LabError if no functions are known.
     """
     from lab_lib.understand.generator import run_index
 
     if not schema and run is None:
-        raise LabError("nothing says what can be asked for: name an index or a schema with --schema")
+        raise LabError("no functions are known: name an index or a schema with --schema")
     return schema or [run_index(str(run))]
 
 

@@ -1,1 +1,1 @@
-"""How good is it? Scorers equal to the official ones, with their uncertainty."""
+"""Evaluation: scorers that give the official numbers, with confidence intervals."""

@@ -1,7 +1,7 @@
 """The rows every table of replies needs beside a system: gold replies, random replies, the majority baseline.
 
-They bound what a number can mean: a system below the trivial rows has learned nothing, and the gold replies
-do not reach 100 either. Each function returns a prediction mapping without states, so gold states are used.
+They are the bounds of a score: a system below the trivial rows has learned nothing, and even the gold replies do not
+reach 100. Each function returns a prediction mapping without states, so gold states are used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def random_replies(dialogues: Iterable[Dialogue], source: Iterable[Dialogue], se
 
 
 def most_frequent_reply(dialogues: Iterable[Dialogue], source: Iterable[Dialogue]) -> Replies:
-    """Return for each system turn the commonest delexicalised reply of `source`, the first on ties."""
+    """Return for each system turn the most frequent delexicalised reply of `source`, the first on ties."""
     ((reply, _),) = Counter(_replies(source)).most_common(1)
     return {d.key: [{"response": reply} for _ in d.system_turns] for d in dialogues}
 

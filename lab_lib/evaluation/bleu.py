@@ -1,8 +1,8 @@
 """Corpus BLEU, equal to sacrebleu's to all digits, from counts kept for every reply.
 
-BLEU of a corpus depends on ten additive counts a reply: its length, the reference's, and for 1- to 4-grams
-how many there are and how many the reference has too. With these at hand a bootstrap costs additions only.
-The formula is sacrebleu's own, the tokenisation (13a) equal to its; counting is done for all replies at once.
+BLEU of a corpus depends on ten additive counts per reply: its length, the reference's length, and the numbers of all
+and of matching 1- to 4-grams. With these counts a bootstrap needs only additions. The formula is sacrebleu's own, the
+tokenisation (13a) equal to its; counting is done for all replies at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.ngrams import matched_ngrams, possible_ngrams
 
 ORDERS = 4
-# ASCII signs that stand alone: all but ' , - . and the space, which is only split at.
+# ASCII symbols that become separate tokens: all but ' , - . and the space, which only separates.
 _APART = {ord(sign): f" {sign} " for sign in '!"#$%&()*+/:;<=>?@[\\]^_`{|}~'}
 _AFTER_NO_DIGIT = re.compile(r"([^0-9])([.,])")
 _BEFORE_NO_DIGIT = re.compile(r"([.,])([^0-9])")
@@ -26,7 +26,7 @@ SIGNATURE = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp"
 
 
 class BleuCounter:
-    """Counts replies against fixed references, one each; references are tokenised once, here."""
+    """Counts the matches of replies with fixed references, one each; references are tokenised once, here."""
 
     def __init__(self, references: Sequence[str]) -> None:
         self._words: dict[str, int] = {}
@@ -77,8 +77,8 @@ def corpus_bleu(replies: Sequence[str], references: Sequence[str]) -> float:
 def tokenise_13a(text: str) -> str:
     """Return a text as mteval-v13a splits it, words between single spaces: equal to sacrebleu's `13a`.
 
-    Its four patterns in their order; the first is about single characters, so a table does it, and the others
-    are tried only where they can match.
+    Its four patterns are applied in order. The first concerns single characters and uses a table; the others are tried
+    only where they can match.
 
     >>> tokenise_13a("It's 3.5 pounds, ok (yes)-no.")
     "It's 3.5 pounds , ok ( yes ) -no ."

@@ -1,9 +1,9 @@
-"""How far a score could move if other dialogues had been drawn: the bootstrap over dialogues.
+"""The bootstrap over dialogues: how much a score would vary with other dialogues.
 
-Dialogues, not turns, are drawn: turns of one dialogue hang together. A score here is a function of summed
-counts, so a resample is a row of weights (how often each dialogue was drawn) and all resamples are one
-matrix product. Efron and Tibshirani (1993); paired, for two systems: Koehn (2004), "Statistical
-Significance Tests for Machine Translation Evaluation".
+Dialogues, not turns, are drawn, because the turns of a dialogue are not independent. A score here is a function of
+summed counts, so a resample is a row of weights (how often each dialogue was drawn) and all resamples are one matrix
+product. Efron and Tibshirani (1993); paired, for two systems: Koehn (2004), "Statistical Significance Tests for Machine
+Translation Evaluation".
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Score = Callable[[np.ndarray], Mapping[str, float]]
 class Comparison:
     """Two systems on the same dialogues: `difference` = first minus second, with its interval.
 
-    `p` is the share of resamples whose difference is at most zero, or at least zero if that is rarer, doubled
-    (two-sided, at most 1): how often drawing other dialogues would take the lead away.
+    `p` is twice the smaller of two shares of resamples: those with a difference of at most zero, and those with at
+    least zero (two-sided, at most 1). It shows how often other dialogues would reverse the order.
     """
 
     difference: float
@@ -57,7 +57,7 @@ def resample(counts: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     dialogues = len(counts)
     rng, even, known = np.random.default_rng(seed), np.full(dialogues, 1 / dialogues), counts.astype(np.float64)
     sums = np.empty((resamples, counts.shape[1]))
-    for start in range(0, resamples, BLOCK):  # the draws follow each other: the same ones whatever the block
+    for start in range(0, resamples, BLOCK):  # draws are consecutive, so the block size does not change them
         weights = rng.multinomial(dialogues, even, size=min(BLOCK, resamples - start))
         # In floats the product is a fast matrix multiplication; counts below 2**53 stay exact.
         sums[start : start + BLOCK] = weights.astype(np.float64) @ known
@@ -65,7 +65,7 @@ def resample(counts: np.ndarray, resamples: int, seed: int) -> np.ndarray:
 
 
 def intervals(counts: np.ndarray, score: Score, resamples: int, seed: int) -> dict[str, tuple[float, float]]:
-    """Return {metric: (low, high)}, the middle 95 % of the scores of the resamples, where each of them has one."""
+    """Return {metric: (low, high)}, the middle 95 % of the resamples' scores, if every resample has one."""
     scores = _scores(counts, score, resamples, seed)
     return {name: _middle(values) for name, values in scores.items() if np.isfinite(values).all()}
 
@@ -73,7 +73,7 @@ def intervals(counts: np.ndarray, score: Score, resamples: int, seed: int) -> di
 def compare(first: np.ndarray, second: np.ndarray, score: Score, resamples: int, seed: int) -> dict[str, Comparison]:
     """Return {metric: Comparison} of two systems, the same dialogues in the same rows, drawn together.
 
-    A metric that one of them has no value of is not among them, see `compare_runs`.
+    Metrics without a value for one of them are omitted, see `compare_runs`.
     """
     return compare_runs([(first, second)], score, resamples, seed)
 
@@ -81,11 +81,11 @@ def compare(first: np.ndarray, second: np.ndarray, score: Score, resamples: int,
 def compare_runs(
     pairs: Sequence[tuple[np.ndarray, np.ndarray]], score: Score, resamples: int, seed: int
 ) -> dict[str, Comparison]:
-    """Return {metric: Comparison} of two systems in the mean over runs that differ in chance only, one pair per run.
+    """Return {metric: Comparison} of two systems, averaged over runs that differ only by chance, one pair per run.
 
     All have the same dialogues in the same rows. Each resample draws as many runs as there are, with replacement, and
-    one set of dialogues for all. A metric that a system has no value of is not among them; drawn sets that happen to
-    have none of what a metric is about (no request for nothing) do not count for it.
+    one set of dialogues for all. Metrics without a value for a system are omitted; resamples without a value of a
+    metric (for example without requests for nothing) are ignored for it.
     """
     if different := [(len(one), len(other)) for one, other in pairs if not len(one) == len(other) == len(pairs[0][0])]:
         raise LabError(f"comparison: {different[0][0]} dialogues against {different[0][1]}, expected the same ones")
@@ -105,10 +105,10 @@ def compare_runs(
 
 
 def pool(runs: Sequence[np.ndarray], score: Score, resamples: int, seed: int) -> dict[str, Pooled]:
-    """Return {metric: Pooled} of runs that differ in chance only, the same dialogues in the same rows.
+    """Return {metric: Pooled} of runs that differ only by chance, with the same dialogues in the same rows.
 
     Each resample draws as many runs as there are, with replacement, and one set of dialogues for all of them. Metrics
-    and resamples without a value are left out, as by `compare_runs`.
+    and resamples without a value are omitted, as in `compare_runs`.
     """
     by_run = [_scores(counts, score, resamples, seed) for counts in runs]
     drawn = np.random.default_rng([seed, len(runs)]).integers(len(runs), size=(resamples, len(runs)))
@@ -124,7 +124,7 @@ def pool(runs: Sequence[np.ndarray], score: Score, resamples: int, seed: int) ->
 
 
 def _scores(counts: np.ndarray, score: Score, resamples: int, seed: int) -> dict[str, np.ndarray]:
-    """Return {metric: its value in each resample}, NaN in one that has none; of all metrics with a value anywhere."""
+    """Return {metric: its value in each resample, or NaN} for all metrics with a value in any resample."""
     rows = [score(sums) for sums in resample(counts, resamples, seed)]
     names = dict.fromkeys(name for row in [score(counts.sum(axis=0)), *rows] for name in row)
     return {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}

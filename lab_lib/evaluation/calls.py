@@ -1,4 +1,4 @@
-"""How many function calls are right: the AST match of the Berkeley Function-Calling Leaderboard, version 4.
+"""Score function calls by the AST match of the Berkeley Function-Calling Leaderboard, version 4.
 
 Single-turn Python categories: simple, multiple, parallel, parallel_multiple, irrelevance and relevance, with the
 leaderboard's error types. Nothing is executed. Shishir Patil et al., "The Berkeley Function Calling Leaderboard",
@@ -45,11 +45,11 @@ def score_calls(
 ) -> CallScores:
     """Score predictions {item key: model output}, one for every item.
 
-    An output is text, or calls that were decoded elsewhere: [{name: {argument: value}}], the arguments perhaps as JSON
-    text. `strict_bfcl` reads text as the leaderboard does and counts its greedy assignment of parallel calls; off, for
-    our own skills, positional arguments count, text is read as in `lab_lib.calls.syntax_lab`, texts have to be equal
-    (those of MultiWOZ's slots once they are normalised), and the best assignment counts. `underscore_to_dot`: expected
-    names have "_" for ".". The interval of an accuracy is over the items; 0 `resamples` gives none.
+    An output is text, or calls that were decoded elsewhere: [{name: {argument: value}}], with arguments possibly as
+    JSON text. `strict_bfcl` parses text like the leaderboard and uses its greedy assignment of parallel calls. Without
+    it, for our own skills, positional arguments count, text is parsed as in `lab_lib.calls.syntax_lab`, texts must be
+    equal (MultiWOZ's slot values after normalisation), and the best assignment counts. `underscore_to_dot`: expected
+    names have "_" for ".". Intervals of accuracies are over items; with 0 `resamples` there are none.
 
     Raises LabError for no items, an item without a prediction, a prediction without an item (with the nearest
     known one), and items that share a key. A prediction of any other kind is a wrong one, never an error.
@@ -114,7 +114,7 @@ def _is_call(entry: Any) -> bool:
 def _arguments(given: Any, strict_bfcl: bool) -> Any:
     """Return arguments; the leaderboard's files hold them as JSON text where a model has an interface for calls.
 
-    Of a key that occurs twice the leaderboard takes the last. Raises ParseError for text that is no JSON.
+    For a repeated key the leaderboard uses the last value. Raises ParseError for text that is not JSON.
     """
     if not isinstance(given, str):
         return given
@@ -206,7 +206,7 @@ def _counts(items: Sequence[CallItem], columns: Sequence[str], right: Sequence[b
 
 
 def _notes(columns: Sequence[str], strict_bfcl: bool) -> tuple[str, ...]:
-    """Say what a reader must know before comparing with published numbers."""
+    """Return notes for comparisons with published numbers."""
     notes = []
     if "simple_python" in columns:
         notes.append("simple: Python only; the leaderboard averages Java and JavaScript in")

@@ -1,6 +1,6 @@
-"""Calls against expected calls: one against one, and several against several in any order.
+"""Match calls with expected calls: one with one, or several with several in any order.
 
-The order of the checks of one call is part of the rules, as the first that fails names the error.
+The order of the checks is part of the rules, because the first failing check determines the error type.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ Matches = Callable[[int, int], Mismatch | None]  # (number of an expected call, 
 
 
 def assign_greedily(expected: int, matches: Matches) -> Mismatch | None:
-    """Give each expected call, in order, the first unused call that passes; None if every one gets one.
+    """Assign to each expected call, in order, the first unused call that passes; None if all have one.
 
     This is the leaderboard's rule. It can fail although an assignment exists: if the first expected call takes
     the only call that would have passed for the second. `expected` is the number of calls on both sides.
@@ -76,7 +76,7 @@ def assign_greedily(expected: int, matches: Matches) -> Mismatch | None:
 
 
 def assignable(expected: int, matches: Matches) -> bool:
-    """Return whether some assignment gives every expected call a call of its own that passes.
+    """Return whether expected and predicted calls can be matched one to one (bipartite matching).
 
     A maximum matching between the two sides by augmenting paths (Kuhn 1955; Berge 1957): an expected call takes a
     free call, or one whose owner can move to another. At most expected**3 steps; pairs are compared once each.
@@ -87,7 +87,7 @@ def assignable(expected: int, matches: Matches) -> bool:
 
 
 def _place(row: int, passing: Sequence[Sequence[int]], owner: dict[int, int], tried: set[int]) -> bool:
-    """Find a call for one expected call, moving the owners of others on if need be."""
+    """Find a call for one expected call, reassigning other expected calls if necessary."""
     for column in passing[row]:
         if column in tried:
             continue

@@ -1,4 +1,4 @@
-"""What a reader must know of predicted calls beside their accuracy: names that are not on offer, odd right values.
+"""Notes on predicted calls besides their accuracy: unknown names, and values that are right only by the string rule.
 
 The numbers are the leaderboard's; these notes are ours.
 """
@@ -44,9 +44,9 @@ def name_notes(called: Called, underscore_to_dot: bool) -> list[str]:
 
 
 def loose_notes(right: Called) -> list[str]:
-    """Count texts in right calls that are an accepted value by the string rule alone, though they say something else.
+    """Count texts in right calls that match an accepted value only by the string rule but have another meaning.
 
-    The rule deletes marks and spaces on both sides: `1.5` is `15` to it, `-4` is `4`, and `-` is no value at all.
+    The rule deletes punctuation and spaces on both sides: it treats `1.5` as `15`, `-4` as `4`, and `-` as empty.
     """
     found = Counter(pair for item, calls in right for pair in _loose(item, calls))
     if not found:
@@ -67,7 +67,7 @@ def _loose(item: CallItem, calls: Sequence[Call]) -> Iterator[str]:
 
 
 def _only_by_rule(value: Any, options: Sequence[str]) -> str | None:
-    """Return the accepted text that a value is by the rule alone; None where it is one in the same words."""
+    """Return the accepted text that a value matches only by the rule; None if it matches one in the same words."""
     if not isinstance(value, str) or any(_words(value) == _words(option) for option in options):
         return None
     return next((option for option in options if option and standardise(option) == standardise(value)), None)

@@ -1,4 +1,4 @@
-"""How scores get their intervals."""
+"""Settings of the intervals of scores."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from lab_lib.errors import LabError
 
-MAX_RESAMPLES = 100_000  # intervals of 10,000 differ by less than they are rounded to
+MAX_RESAMPLES = 100_000  # with 10,000, intervals would differ by less than their rounding
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """How the 95 % intervals of scores are computed; what is scored, and by which rules, is the task's business."""
+    """How the 95 % intervals of scores are computed; the task decides what is scored and by which rules."""
 
     resamples: int = 1000  # bootstrap resamples over items; 0: no intervals
     seed: int = 0  # of the bootstrap and of random baselines

@@ -39,7 +39,7 @@ def mwzeval_figures(predictions: Mapping[str, Any], active: str) -> dict[str, fl
 
 
 def _with_active_domains(predictions: Predictions, active: str) -> Predictions:
-    """Let mwzeval take active domains from the same source as ours."""
+    """Make mwzeval use the same source of active domains as our scorer."""
     for turns in predictions.values():
         for turn in turns:
             if active == "slot_names":

@@ -1,9 +1,9 @@
 """How close texts are in meaning, by sentence embeddings: needs no reference reply.
 
-A reply that answers the user is usually near the user's words in meaning, so the cosine with the user's utterance
-says something about relevance without a reference. It says nothing about truth: "it is in the north" and "it is in
-the south" are close. Compare systems by it, with the gold replies as the row to measure against; the number alone
-means nothing, and numbers of two embedding models cannot be compared.
+A reply that answers the user is usually similar in meaning to the user's words, so the cosine with the user's utterance
+measures relevance without a reference. It does not measure truth: "it is in the north" and "it is in the south" are
+close. Use it to compare systems, with the gold replies as the reference row. A single number has no meaning, and
+numbers of different embedding models cannot be compared.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How well the emotion of an utterance is recognised: accuracy, F1 in two means, recall by class, confusions.
+"""Scores of emotion recognition: accuracy, weighted and macro F1, recall by class, confusions.
 
 Four of five DailyDialog utterances are neutral, so accuracy and weighted F1 are near 0.8 for a system that says
-"neutral" to everything; balanced accuracy and macro F1 are not fooled.
+"neutral" to everything; balanced accuracy and macro F1 expose such a system.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How alike two values are when spelling, case and word order may differ: the `token_sort_ratio` of fuzzywuzzy 0.18.
+"""Similarity of two values with different spelling, case or word order: `token_sort_ratio` of fuzzywuzzy 0.18.
 
-Two backends, because the published package had two: it used difflib, and silently something else where
-python-Levenshtein was installed. The choice moves scores in the third decimal, so it is named in every output.
+There are two backends, because the published package had two: it used difflib, but silently switched to another method
+if python-Levenshtein was installed. The choice changes scores in the third decimal, so every output names it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What scores of single texts or labels share: one group each (its dialogue), summed and resampled whole."""
+"""Groups of texts or labels (their dialogues), whose counts are summed and resampled as a whole."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ FACTS = {
     "TRAINID": "train id",
 }
 DOMAINS = ("restaurant", "hotel", "attraction", "train", "taxi", "police", "hospital")
-# Nothing is looked up in a table for these, so there is no wrong venue.
+# These domains have no table, so no venue can be wrong.
 _NO_VENUE = frozenset({"taxi", "police", "hospital"})
 
 States = Sequence[Mapping[str, Mapping[str, Any]]]

@@ -46,7 +46,7 @@ NO_GOAL = "no goal: left out of Inform and Success"
 
 
 class MwzScorer:
-    """Holds what replies are measured against, prepared once; scores any number of prediction files.
+    """Holds the prepared references; scores any number of prediction files.
 
     All four mappings are by dialogue key, then by system turn: normalised reference replies, goals
     {domain: goal} (None where there is no goal), normalised gold belief states, booked domains. A goal is a
@@ -167,7 +167,7 @@ class MwzScorer:
         return state_notes(pairs, self._schema)
 
     def _state_notes(self, checked: Checked) -> list[str]:
-        """Return the notes on the states and active domains that predictions bring along, where these are used."""
+        """Return the notes on the predicted states and active domains, if these are used."""
         states = {key: [normalise_state(t["state"], self._rules) for t in turns] if checked.states else []
                   for key, turns in checked.dialogues.items()}  # fmt: skip
         given = checked.dialogues.values() if checked.active_domains else ()
@@ -219,7 +219,7 @@ class MwzScorer:
         return [text for key, turns in replies.items() for text in self._references[key][: len(turns)]]
 
     def _signature(self, checked: Checked, source: Active, resamples: int, seed: int) -> str:
-        """Return everything the numbers depend on beside the files."""
+        """Return everything that the numbers depend on besides the files."""
         given = source == "given" and checked.active_domains
         parts = [
             f"mwz|rules:{self._rules}|states:{'given' if checked.states else 'gold'}",

@@ -1,4 +1,4 @@
-"""What the MultiWOZ response scorer notes beside its numbers: missing goals, unread placeholders, odd replies."""
+"""Notes of the MultiWOZ response scorer: missing goals, unknown placeholders, unusual replies."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def reply_notes(
 
 
 def _lexicalised(replies: Sequence[str], references: Sequence[str]) -> list[str]:
-    """Warn when the replies have less than a twentieth of the references' placeholders, or one that counts never."""
+    """Warn if replies have less than 5 % of the references' placeholders, or never a placeholder that counts."""
     own, theirs = (sum(map(count_placeholders, side)) for side in (replies, references))
     if 20 * own >= theirs:
         gone = {name: sum(name in text for text in references) for name in JUDGED}
@@ -67,7 +67,8 @@ def goal_notes(verdicts: Mapping[str, DialogueVerdict]) -> list[str]:
 
 
 def with_unread(verdict: DialogueVerdict, unknown: Sequence[Sequence[str]], turns: Turns) -> DialogueVerdict:
-    """Add to a failure's causes the placeholders that are not read: `[adress]` or `[hotel-phone]` tells nothing."""
+    """Add to a failure's causes the placeholders that the scorer does not read, such as `[adress]` or
+    `[hotel-phone]`."""
     if not verdict.match or verdict.success["total"]:
         return verdict
     names = [f"[{name}]" for names in unknown for name in names] + list(count_others(t["response"] for t in turns))

@@ -1,6 +1,6 @@
-"""What of a corpus the response scorer cannot use: spans that are no placeholder to it, goals that nobody can reach.
+"""The parts of a corpus that the response scorer cannot use: spans without a known placeholder, unreachable goals.
 
-Numbers are those of the published scorer; without these notes such a corpus only looks hard.
+The numbers are those of the published scorer; without these notes such a corpus would only seem difficult.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lab_lib.corpora.types import DomainGoal, Turn
 from lab_lib.evaluation.normalise import PLACEHOLDERS, normalise_reply
 from lab_lib.evaluation.noting import closest, counted
 
-SHARE = 20  # goals out of reach are noted from one in so many; in MultiWOZ 2.2 it is one in 160 of a domain
+SHARE = 20  # unreachable goals are noted from this share (one in ...); in MultiWOZ 2.2 it is one in 160 of a domain
 Goals = Sequence[Mapping[str, DomainGoal]]
 
 
@@ -29,7 +29,7 @@ def span_notes(turns: Iterable[Turn]) -> list[str]:
 
 
 def reach_notes(goals: Goals, booked: Mapping[str, Sequence[Sequence[str]]], database: Database) -> list[str]:
-    """Return notes on goals that no reply can reach, by what the corpus lacks: tables, columns, rows, bookings."""
+    """Return notes on unreachable goals, by the missing part of the corpus: tables, columns, rows, bookings."""
     wanted = [(domain, part) for goal in goals for domain, part in goal.items() if domain in FUZZY]
     columns = {domain: database.columns(domain) for domain in FUZZY}
     bare = Counter(domain for domain, _ in wanted if not columns[domain])

@@ -1,4 +1,4 @@
-"""What the MultiWOZ response scorer returns, and how sure it is: intervals, two systems, several seeds."""
+"""The results of the MultiWOZ response scorer: intervals, comparisons of two systems, pooling of seeds."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ RESAMPLES = 1000
 class MwzScores:
     """Scores of one prediction file, in per cent; Inform and Success to one decimal as published.
 
-    `combined` = (inform + success) / 2 + bleu. `intervals` are 95 % bootstrap intervals by metric, empty when
-    no resampling was asked for. `unknown_placeholders` counts names such as `[rating]` that no table knows
-    and that were deleted. `notes` are the decisions taken about the input. `replies` are the normalised ones,
-    `counts` what BLEU, Inform and Success are made of, one row per dialogue in the order of `per_dialogue`.
+    `combined` = (inform + success) / 2 + bleu. `intervals` are 95 % bootstrap intervals by metric, empty when no
+    resampling was asked for. `unknown_placeholders` counts names such as `[rating]` that no table knows and that were
+    deleted. `notes` are the decisions about the input. `replies` are the normalised ones; `counts` are the counts
+    behind BLEU, Inform and Success, one row per dialogue in the order of `per_dialogue`.
     """
 
     bleu: float

@@ -1,8 +1,8 @@
-"""How well a model's probability of "no skill" tells requests that ask for nothing from those that ask for a skill.
+"""How well a model's probability of "no skill" separates requests for nothing from requests for a skill.
 
 A prediction carries the log probabilities of the skills' names (`names`, nats, `none` among them) and perhaps the
-threshold that was chosen on dev (`threshold`): at that probability of none, or above it, nothing is called. The figures
-come from histograms of the log-odds of none, which add up over requests.
+threshold that was chosen on dev (`threshold`): if the probability of none reaches it, nothing is called. The measures
+are computed from histograms of the log-odds of none, which are additive over requests.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def probability(log_odds: float) -> float:
 def choose_threshold(asked: Sequence[tuple[Mapping[str, float], str]]) -> float | None:
     """Return the probability of none from which on nothing is called, for (names, name of the right call) of dev.
 
-    It makes the fewest mistakes when false triggers and misses weigh alike, each as a share of its kind; of equally
-    good ones it is the middle. None where dev has not both kinds.
+    It minimises the sum of the rates of false triggers and misses; of several minima it is the middle one. None if dev
+    does not have both kinds.
     """
     pairs = [(none_log_odds(names), right == NO_SKILL) for names, right in asked]
     odds = np.array([value for value, _ in pairs])
@@ -85,8 +85,8 @@ def choose_threshold(asked: Sequence[tuple[Mapping[str, float], str]]) -> float 
 def none_counts(answers: Sequence[Answered]) -> np.ndarray:
     """Return one row per answer: its level among requests for nothing, its level among the others, and the gate's.
 
-    Answers without names have a row of zeros, so has a gate without a threshold. Raises LabError naming the request
-    whose names are no log probabilities.
+    Answers without names, and gates without a threshold, have a row of zeros. Raises LabError naming the request whose
+    names are not log probabilities.
     """
     rows = np.zeros((len(answers), COLUMNS))
     for row, (answer, right, calls, key) in zip(rows, answers, strict=True):
@@ -128,7 +128,7 @@ def none_figures(sums: np.ndarray) -> dict[str, float | None]:
 
 
 def auroc(nothing: np.ndarray, calls: np.ndarray) -> float | None:
-    """Return how often a request of the first histogram lies on a higher level than one of the second, ties half."""
+    """Return how often a request of the first histogram has a higher level than one of the second; ties count half."""
     if not nothing.sum() or not calls.sum():
         return None
     below = np.cumsum(calls) - calls

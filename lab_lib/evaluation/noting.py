@@ -1,4 +1,4 @@
-"""Words for notes: the most frequent of some odd things with their counts, each with the nearest valid name."""
+"""Words for notes: the most frequent unusual names with their counts, each with the nearest valid name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHOWN = 5  # of a note's examples; the number of all stands before them
 
 
 def counted(counts: Counter[str], nearest: dict[str, str] | None = None) -> str:
-    """Return the most frequent names with their counts, and what each was perhaps meant to be.
+    """Return the most frequent names with their counts, and the probably intended name of each.
 
     >>> counted(Counter({"Hotel": 3, "bus": 1}), {"Hotel": "hotel"})
     'Hotel 3x (did you mean hotel?), bus 1x'
@@ -23,9 +23,9 @@ def counted(counts: Counter[str], nearest: dict[str, str] | None = None) -> str:
 
 
 def closest(name: str, valid: Collection[str]) -> str:
-    """Return the valid name that a name is nearest to, "" where none is near; marks and case do not count.
+    """Return the nearest valid name, "" if none is near; punctuation and case are ignored.
 
-    A valid name at the end or the beginning of the name, apart from the rest, is near too.
+    A valid name that is a separate part at the beginning or end of the name is near too.
 
     >>> closest("Hotel-Phone", ["hotel_phone", "phone"]), closest("hotel.area", ["area"]), closest("zz", ["area"])
     ('hotel_phone', 'area', '')

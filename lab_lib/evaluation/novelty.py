@@ -1,11 +1,11 @@
-"""How much of what a model wrote is copied from its training data, word for word."""
+"""How much of a model's text is copied from its training data, word for word."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-LONG = 8  # words; shorter utterances ("thank you, goodbye") are shared by honest speakers too
+LONG = 8  # words; shorter utterances ("thank you, goodbye") are often equal by chance
 
 
 @dataclass(frozen=True)

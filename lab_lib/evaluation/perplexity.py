@@ -1,11 +1,11 @@
-"""How surprised a language model is by a text: its perplexity, per token and per word.
+"""The perplexity of a text under a language model, per token and per word.
 
 With p the probability the model gives each token after all before it (natural logarithms),
 
     per token = exp(- sum log p / tokens),   per word = exp(- sum log p / words).
 
-A token is what the model's tokenizer makes of a text, so figures per token of two models cannot be compared; words
-are the same for all. The judge must not be the model that wrote the text: it would only confirm itself.
+Tokens depend on the model's tokenizer, so perplexities per token of two models cannot be compared; words are the same
+for all. The judging model must not be the model that wrote the text, because it would rate its own text too well.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def score(sums: np.ndarray) -> dict[str, float]:
     >>> {name: round(value, 6) for name, value in score(np.array([np.log(8), 3, 1])).items()}
     {'per_token': 2.0, 'per_word': 8.0}
     """
-    # A resample may hold nothing but empty dialogues; its perplexity is not a number, not an error.
+    # A resample may contain only empty dialogues; its perplexity is NaN, not an error.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return {"per_token": float(np.exp(sums[0] / sums[1])), "per_word": float(np.exp(sums[0] / sums[2]))}
 

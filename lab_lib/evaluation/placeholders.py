@@ -1,7 +1,8 @@
-"""Placeholders that the response scorer does not read as such: other brackets, other marks, names without brackets.
+"""Placeholders that the response scorer does not recognise: other brackets, other symbols, names without brackets.
 
 The scorer reads `[name]` with letters, digits, underscores and white space inside. Anything else stays in the reply as
-text: it counts against BLEU and tells the user nothing. Nothing is changed here; what is found is named and counted.
+text: it lowers BLEU and does not count for Inform or Success. Nothing is changed here; the findings are named and
+counted.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _BARE = re.compile(r"[$@%#]?\w+")
 
 
 def other_spellings(reply: str) -> Iterator[str]:
-    """Yield what looks like a placeholder in a raw reply and is none to the scorer, as it stands there.
+    """Yield the texts of a raw reply that look like placeholders but are not placeholders for the scorer.
 
     >>> list(other_spellings("[name] is at [hotel-phone], <address> or {post code}; call value_phone, ref REFERENCE"))
     ['[hotel-phone]', '<address>', '{post code}', 'value_phone', 'REFERENCE']

@@ -1,4 +1,4 @@
-"""What a prediction mapping must look like, and the decisions taken about one, none of them silent."""
+"""Check a prediction mapping, and report every decision about it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def check_predictions(predictions: Any, expected: Mapping[str, int]) -> Checked:
 
 
 def _unread(turns: Turns) -> list[str]:
-    """Name keys of turns that nothing reads and that are spelt much as one that is, where that one is not there."""
+    """Name unknown keys of turns that are similar to a missing known key."""
     odd = Counter((key, near) for turn in turns for key in turn if (near := _meant(key)) and near not in turn)
     return [
         f"the key '{key}' of {count} turns is not read (did you mean '{near}'?)"
@@ -71,7 +71,8 @@ def _meant(key: Any) -> str:
 
 
 def _twice(predictions: Mapping[str, Turns]) -> list[str]:
-    """Count slots that a state has in two spellings: normalised they are one, and the last one counts."""
+    """Count slots that a state contains in two spellings: after normalisation they are equal, and the last one
+    counts."""
     found = [
         (f"dialogue {key}, turn {number}, {domain}", len(slots) - len({normalise_slot(slot) for slot in slots}))
         for key, turns in predictions.items()
@@ -137,7 +138,7 @@ def _not_text(state: Mapping[str, Mapping[str, Any]]) -> int:
 
 
 def _coverage(predictions: Mapping[str, Turns], expected: Mapping[str, int]) -> list[str]:
-    """Say which part of the reference was predicted, when it is not all of it."""
+    """Return which part of the reference was predicted, if it is not all of it."""
     notes = []
     if len(predictions) < len(expected):
         notes.append(f"predicted dialogues: {len(predictions)} of {len(expected)}; only these are scored")

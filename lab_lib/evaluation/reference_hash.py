@@ -1,4 +1,4 @@
-"""Whether references are those that published numbers were computed with."""
+"""Check whether references are those of the published numbers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Notes on replies that a metric cannot measure: too short for BLEU, without words, in letters ROUGE does not read.
+"""Notes on replies that a metric cannot measure: too short for BLEU, without words, or in letters unknown to ROUGE.
 
-The numbers are those of the libraries; a note says how many replies they say nothing about.
+The numbers are those of the libraries; a note gives the number of replies that they do not measure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One shape for a set of numbers, from the scorer to the rendered table.
+"""The common data types of scores, from the scorer to the rendered table.
 
 A task names its `Metric`s. Scoring predictions gives `Scores`: values and intervals by metric, a `Verdict` on each
 item, and counts from which everything else (paired tests, pooling of seeds) is computed. A `Row` is a named system
@@ -17,8 +17,8 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation import bootstrap
 from lab_lib.evaluation.bootstrap import Comparison, Pooled
 
-# oracle: what a perfect system would answer; trivial: needs no model; base: the model before training; start: the
-# adapter that training started from; finetuned: what training made; other: somebody's prediction file.
+# oracle: the right answers; trivial: needs no model; base: the model before training; start: the adapter from which
+# training started; finetuned: the result of training; other: a foreign prediction file.
 Kind = Literal["oracle", "trivial", "base", "start", "finetuned", "other"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Predictions = Mapping[str, Sequence[Mapping[str, Any]]]  # item key -> its answers, each with at least `response`
@@ -92,9 +92,9 @@ class Verdict:
 class Scores:
     """The scores of one system on some items.
 
-    `values` and `intervals` (95 %) are by metric key; a descriptive metric has no interval. `counts` has one row an
-    item, in the order of `per_item`, and adds up: `of_counts` makes the values of summed rows. `answers` counts the
-    answers that were scored. `signature` holds everything the numbers depend on beside the data, `notes` the decisions
+    `values` and `intervals` (95 %) are by metric key; a descriptive metric has no interval. `counts` has one row per
+    item, in the order of `per_item`, and is additive: `of_counts` computes the values of summed rows. `answers` is the
+    number of scored answers. `signature` holds everything the numbers depend on beside the data, `notes` the decisions
     taken about the input, `extra` what only the JSON report shows; `extra["table_notes"]` are sentences for under the
     table, or {group of metrics: sentences}, in which `{rows}` stands for the names of the rows that have the sentence.
     `extra["curves"]` are figures of `row_curve`, which a report draws.
@@ -127,7 +127,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Row:
-    """A system of a table: its name, what kind of system it is, what it answered, and its scores once there are any.
+    """A system of a table: its name, its kind, its answers, and its scores once it is scored.
 
     Raises LabError for an unknown kind.
     """

@@ -1,4 +1,4 @@
-"""Which predicted names and values the schema of a service does not have, with the nearest ones that it has.
+"""Notes on predicted names and values that are not in the schema of a service, with the nearest valid ones.
 
 The published scorer ignores such slots and counts the rest as wrong; these notes only name them.
 """

@@ -1,4 +1,4 @@
-"""What the Schema-Guided Dialogue scorer returns, and how sure it is: intervals, two systems, several seeds."""
+"""The results of the Schema-Guided Dialogue scorer: intervals, comparisons of two systems, pooling of seeds."""
 
 from __future__ import annotations
 

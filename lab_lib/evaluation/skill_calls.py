@@ -1,4 +1,4 @@
-"""One answer against the one right call: what is right about it, and in one word what is wrong."""
+"""Compare one answer with the right call: the correct parts, and the error in one word."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def _pairs(call: Call) -> Counter[str]:
 
 
 def _tolerant(call: Call, gold: Call, skills: Skills) -> bool:
-    """Return whether two calls of a skill differ in case, white space and punctuation of texts alone.
+    """Return whether two calls of a skill differ only in case, white space and punctuation of texts.
 
-    A text with a pattern is no wording (9*9 is not 99): it has to be equal.
+    A text with a pattern must be equal (9*9 is not 99).
     """
     function = skills[gold.name].function
     accepted = Expected(gold.name, {str(name): (value,) for name, value in gold.arguments.items()})

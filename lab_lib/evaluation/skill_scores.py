@@ -1,8 +1,8 @@
-"""How well requests become calls: exact calls, macro over skills; and how well it is seen that nothing was asked.
+"""Scores of calls for requests: exact calls, macro-averaged over skills, and the recognition of requests for nothing.
 
-All of it comes from counts that add up over requests, so resampling, paired tests and pooling of seeds need nothing
-else. A request that asks for nothing and is answered by a call is a false trigger; one that asks for a skill and calls
-none is missed, be the answer `none()` or no call that the skills accept: in both cases nothing would run.
+All scores are computed from additive counts of requests; resampling, paired tests and pooling of seeds need only these.
+A call for a request for nothing is a false trigger. A request for a skill is missed if the answer is `none()` or not an
+accepted call: in both cases nothing would run.
 """
 
 from __future__ import annotations

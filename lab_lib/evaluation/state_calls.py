@@ -1,9 +1,8 @@
-"""How well a system follows the user by calling functions: the belief state it reaches, and the calls themselves.
+"""Score a system that tracks the state by function calls: its belief states, and the calls themselves.
 
 The state is scored as in `state_tracking.py`. Calls are judged by the AST match of `calls.py` under our own rules: all
-calls of a turn, in any order, every annotated spelling of a value accepted; values are normalised as in states and
-have to be equal then. A turn that calls nothing is right when nothing was to be called; text that is no call is always
-wrong.
+calls of a turn, in any order, every annotated spelling of a value accepted; values are normalised as in states and must
+then be equal. A turn without calls is right if no call was expected; text that is not a call is always wrong.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What a reader must know of predicted belief states beside their scores: names that the schema does not have, values
-that count as wrong although a person may have meant well, and values that count as right although they say too little.
+"""Notes on predicted belief states besides their scores: names outside the schema, values that count as wrong because
+of their spelling, and values that count as right although they are incomplete.
 
 The numbers are the published ones; these notes are ours.
 """

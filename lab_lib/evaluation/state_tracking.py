@@ -1,4 +1,4 @@
-"""How well a system follows the belief state: joint accuracy and slot precision, recall and F1.
+"""Scores of belief state tracking: joint accuracy and slot precision, recall and F1.
 
 The rules are those of the MultiWOZ response scorer: values are compared loosely (`partial_ratio` above 95 of 100)
 after the same normalisation on both sides. Numbers from other scripts, with exact or other matching, differ.

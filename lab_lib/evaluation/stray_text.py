@@ -1,6 +1,6 @@
-"""What a decoder leaves in an answer that is no part of it: control tokens written out, and the name of a role.
+"""Stray text in answers: control tokens written out, and the names of roles.
 
-Scorers read both as text. Nothing is removed here, numbers stay as they are; a note says how often it happens.
+Scorers read both as text. Nothing is removed here and the numbers do not change; a note gives their frequency.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ROLE = re.compile(
 # A role where a sentence has ended: the model continues with the next turn.
 _NEXT = re.compile(rf"(?:\n\s*|(?<=[.!?\]])\s+)(?:{_SPEAKERS})\s?[>:：]", re.IGNORECASE)
 ENDS = {0: "begin", -1: "end"}
-FEW = 5  # of fewer replies with the same beginning nothing is said
+FEW = 5  # minimum number of replies with the same beginning for a note
 
 
 def stray_notes(texts: Iterable[Any], what: str = "replies") -> list[str]:
@@ -88,7 +88,7 @@ def _first(counts: Mapping[str, int], pattern: re.Pattern[str]) -> Counter[str]:
 
 
 def _hidden(counts: Mapping[str, int], total: int, what: str) -> list[str]:
-    """Count texts with characters that nobody sees, and those that show nothing else."""
+    """Count texts with invisible characters, and texts that contain nothing else."""
     signs: Counter[str] = Counter()
     number = blank = 0
     for text, times in counts.items():

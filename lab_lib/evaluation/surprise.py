@@ -1,4 +1,4 @@
-"""How surprising the reference answers are for a model, measured before it decodes: the figures of perplexity."""
+"""The log probability of the reference answers under a model, measured before it decodes, for the perplexity."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lab_lib.prompts.encode import Example
 
 
 def reference_surprise(examples: Mapping[str, Sequence[Example]], loaded: Any) -> dict[str, tuple[float, int]]:
-    """Return {item key: (minus log probability in nats, tokens)} of what a model would learn of each item's examples.
+    """Return {item key: (minus log probability in nats, tokens)} of the supervised tokens of each item's examples.
 
-    These are the supervised tokens, EOS among them, each given all before it.
+    EOS is included; each token is conditioned on all previous ones.
     """
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.hardware import autocast

@@ -1,6 +1,6 @@
 """Scores of any text against one reference each: BLEU, chrF, ROUGE, distinct-n, length, exact match.
 
-They say how close the wording is, not whether the user was helped; for that see Inform and Success.
+They measure the similarity of the wording, not whether the user was helped; for that see Inform and Success.
 """
 
 from __future__ import annotations

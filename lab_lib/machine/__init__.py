@@ -1,1 +1,1 @@
-"""What can this machine do? Check-up, speed, profile, largest batch."""
+"""Measure this machine: checks, speed, profile, largest batch."""

@@ -4,8 +4,8 @@ Batches of the longest dialogues are tried, 1, 4, 16, ... until one does not fit
 in between. A GPU says so itself (OutOfMemoryError). On a CPU the system would kill the process, so there a batch is
 only tried when the growth of the last one says that it will fit, with a margin.
 
-What is tried is the moment that needs most: the last piece of the longest history is read, and the last tokens of the
-longest reply are written. The cache has its full size then; what it holds before that does not matter to memory.
+Each attempt measures the moment of highest memory: reading the last piece of the longest history, and generating the
+last tokens of the longest reply. The cache then has its full size; its contents do not affect the memory.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Can this machine do the course? Numbered checks, each failure with what to do about it.
+"""Check this machine for the course: numbered checks, each failure with its remedy.
 
-A warning takes something away (no hub: only the bundled model) but lets the main job run; a failure stops it.
+A warning limits the course (without a hub: only the bundled model) but the main job runs; a failure stops it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a training step's time goes: a few real steps of a recipe under PyTorch's profiler, summed to a short table."""
+"""Profile a training step: a few real steps of a recipe under PyTorch's profiler, summarised in a short table."""
 
 from __future__ import annotations
 

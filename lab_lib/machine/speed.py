@@ -62,7 +62,7 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
     todo = [p.ids for p in prompts_of(task, splits.reported, loaded.tokenizer)][: fixed.batch_size]
     with merged_for_decoding(model):
         infer = tokens / seconds(lambda: generate_batch(model, loaded.tokenizer, todo, fixed))
-    console.print(f"{len(examples)} examples a training iteration, {len(todo)} prompts a decoding iteration")
+    console.print(f"{len(examples)} examples per training iteration, {len(todo)} prompts per decoding iteration")
     cuda = torch.version.cuda if torch.cuda.is_available() else None
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     found = {"recipe": config.recipe, "gpu": gpu, "cuda": cuda, "train_its": round(train, 2)}

@@ -1,7 +1,7 @@
 """Preference pairs by best of N: a trained run samples replies to training items, its task says which is the best.
 
-The best and the worst make a pair, where they are far enough apart and of similar length: pairs of which the chosen
-answer is the longer one teach to write long answers.
+The best and the worst form a pair if their rewards differ enough and their lengths are similar: pairs in which the
+chosen answer is longer would teach the model to write long answers.
 """
 
 from __future__ import annotations
@@ -110,16 +110,16 @@ def best_and_worst(
     >>> best_and_worst(said, [0.9, 0.2, 0.1], PairsConfig())["rejected"]
     'all is well'
     >>> best_and_worst(said, [0.3, 0.2, 0.1], PairsConfig())
-    'the answers are too much alike in reward'
+    'the answers have too similar rewards'
     """
     ranked = sorted(zip(rewards, answers, strict=True), key=lambda pair: -pair[0])
     ranked = [(reward, answer) for reward, answer in ranked if not is_blank(answer["response"])]
     if len(ranked) < 2 or ranked[0][0] - ranked[-1][0] < settings.gap:
-        return "the answers are too much alike in reward"
+        return "the answers have too similar rewards"
     best, chosen = ranked[0]
     for reward, answer in reversed(ranked[1:]):
         if best - reward >= settings.gap and similar(chosen["response"], answer["response"], settings.ratio):
             facts = {name: value for name, value in chosen.items() if name != "response"}
             texts = {"chosen": chosen["response"], "rejected": answer["response"]}
             return {**facts, **texts, "rewards": [round(best, 4), round(reward, 4)]}
-    return "no answer of similar length is worse"
+    return "no worse answer of similar length"

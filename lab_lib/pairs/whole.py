@@ -1,7 +1,7 @@
-"""Pairs out of whole conversations: only all answers of an item together have a reward, such as whether it succeeded.
+"""Pairs from whole conversations, for rewards of all answers of an item together, such as Success.
 
-The best and the worst of N conversations differ in many turns, and most of them had no part in the outcome. A turn
-makes a pair where it decides alone: with the worse reply in its place, and all others kept, the best one loses.
+The best and the worst of N conversations differ in many turns, most of which did not affect the outcome. A turn forms a
+pair if it alone is decisive: replacing only its reply by the worse one lowers the reward of the best conversation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def deciding_pairs(
     ranked = sorted(((reward(answers), place) for place, answers in enumerate(sampled)), key=lambda one: -one[0])
     (high, first), (low, last) = ranked[0], ranked[-1]
     if high - low < settings.gap:
-        return "all conversations are too much alike in reward"
+        return "all conversations have too similar rewards"
     best, worst, found = list(sampled[first]), sampled[last], []
     for turn, (good, bad) in enumerate(zip(best, worst, strict=True)):
         texts = good["response"], bad["response"]
@@ -37,4 +37,4 @@ def deciding_pairs(
         without = reward([*best[:turn], bad, *best[turn + 1 :]])
         if high - without >= settings.gap:
             found.append({"turn": turn, "chosen": texts[0], "rejected": texts[1], "rewards": [high, without]})
-    return found or "no turn decides alone, with replies of similar length"
+    return found or "no single turn with replies of similar length is decisive"

@@ -1,5 +1,5 @@
-"""A trained model for others: as a GGUF file for llama.cpp and Ollama, or as a repository of the hub with its card.
+"""Publish a trained model: as a GGUF file for llama.cpp and Ollama, or as a hub repository with a model card.
 
-gguf_write.py: the file; modelfile.py: how Ollama builds prompts; export.py: both, out of a run; card.py: the model
-card out of the record; push.py: to the hub.
+gguf_write.py writes the file; modelfile.py writes Ollama's prompt template; export.py does both for a run; card.py
+makes the model card from the record; push.py uploads to the hub.
 """

@@ -1,4 +1,4 @@
-"""The model card of a run, made of its record: what it is, how it was made, how good it is, how to load it."""
+"""The model card of a run, generated from its record: purpose, training, scores, and how to load it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def model_card(record: Mapping[str, Any], name: str) -> str:
         _scores(record),
         "## Load it",
         f"```python\n{_snippet(base, name, adapter)}\n```",
-        "## Where the numbers are from",
+        "## Provenance of the numbers",
         _provenance(record),
     ]
     return "\n\n".join(parts) + "\n"

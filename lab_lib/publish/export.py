@@ -94,4 +94,4 @@ def _read(path: Path) -> tuple[Any, Any]:
 
 def _require_same_ids(ours: Sequence[int], theirs: Sequence[int], path: Path) -> None:
     if list(ours) != list(theirs):
-        raise LabError(f"{path}: read back, a text has other token ids; the tokenizer cannot be written to GGUF")
+        raise LabError(f"{path}: read back, a text has different token ids; the tokenizer cannot be written to GGUF")

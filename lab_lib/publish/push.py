@@ -1,4 +1,4 @@
-"""Publish a run's adapter (or model) on the hub, with its card; nothing is sent unless that is asked for."""
+"""Publish a run's adapter (or model) on the hub, with its card; nothing is sent without --yes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is like it? Keyword and embedding indexes of exemplars and functions, their fusion, and how much they find."""
+"""Retrieval: keyword and embedding indexes of exemplars and functions, their fusion, and their recall."""

@@ -1,4 +1,4 @@
-"""Choosing a function without any generator: the rows that every table of the lab has, and a generator has to beat."""
+"""Choose a function without a generator: the baselines that a generator must beat."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def described_functions(retriever: Retriever, queries: Sequence[Query]) -> list[
 def head_functions(
     encoder: Encoder, exemplars: Sequence[AnnotatedExemplar], queries: Sequence[Query], seed: int
 ) -> list[str]:
-    """Return for each query what a logistic regression on the exemplars' vectors says; it knows no other function."""
+    """Return for each query the function by a logistic regression on the exemplars' vectors; it knows no other
+    functions."""
     try:
         from sklearn.linear_model import LogisticRegression
     except ImportError:

@@ -25,11 +25,11 @@ class RetrievalConfig:
     exemplars: Method = "embedding"
     # What of an exemplar is compared: its utterance, or its template, in which slots stand for values.
     exemplar_text: Literal["utterance", "template"] = "utterance"
-    # Added to the cosine of an exemplar that was said while the same function was open as now: "great, book it" means
-    # another thing after a search for hotels than after one for flights. 0: words alone.
+    # Added to the cosine of an exemplar that has the same open function as the query: the meaning of "great, book it"
+    # differs after a search for hotels and for flights. 0: only the words count.
     same_frame: float = 0.15
-    # Written before an utterance that is compared with descriptions, and never before a description: a model that was
-    # trained with an instruction needs it. MiniLM was not.
+    # Prompt before an utterance that is compared with descriptions, never before a description. Models trained with an
+    # instruction need it; MiniLM does not.
     query_prompt: str = ""
     # Of reciprocal rank fusion (Cormack et al. 2009): a rank r counts 1 / (rank_constant + r). Larger: ranks further
     # down count more.
@@ -53,8 +53,8 @@ class EmbedderConfig:
     """How the embedding model is tuned."""
 
     start: str = MINILM  # the model to begin with, as retrieval.embeddings
-    # head: the model stays as it is, and a layer behind it learns; every text is encoded once, steps cost nothing. all:
-    # the whole model learns, at about 1.5 s per step on two cores.
+    # head: the model is frozen, and a layer after it is trained; every text is encoded once, and steps are cheap. all:
+    # the whole model is trained, at about 1.5 s per step on two cores.
     layers: Literal["all", "head"] = "head"
     steps: int = 200  # at most; fewer where the recall stops rising
     # Utterances in a step, of as many functions; with hard negatives each brings a second function.
@@ -63,7 +63,7 @@ class EmbedderConfig:
     warmup: float = 0.1  # share of the steps in which the learning rate rises
     scale: float = 20.0  # cosines are multiplied by it; higher: only the nearest negatives count
     described: float = 0.3  # share of utterances that are paired with a description, the others with an utterance
-    hard: int = 0  # of so many exemplars that the retriever finds, one of another function is the negative; 0: none
+    hard: int = 0  # the negative is one of another function among this many retrieved exemplars; 0: none
     evaluate_every: int = 25  # steps
     patience: int = 4  # evaluations without a better recall after which training stops
     # The recall that chooses: the function is among those of so many descriptions and so many exemplars.

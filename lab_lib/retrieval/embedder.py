@@ -1,4 +1,4 @@
-"""Tuning an embedding model so that what is meant alike lies close: `lab understand train-embedder`.
+"""Tune an embedding model so that texts with the same meaning are close: `lab understand train-embedder`.
 
 Multiple negatives ranking (Henderson et al. 2017; with all four directions, Li et al. 2023): an utterance has to be
 nearer to a text of its own function than to all others of its batch. Training stops when the recall that find-k uses
@@ -90,7 +90,7 @@ def train_embedder(
     best = max(judged, key=lambda row: row["recall"])  # of equal ones the first: so both ways of training choose
     tuned = {name: value for name, value in best.items() if name != "step"}
     if tuned["recall"] <= first["recall"]:
-        log("tuning did not raise the recall; the model is kept, and its figures say so")
+        log("tuning did not raise the recall; the model is kept, and its measures show this")
     _save(model, folder)
     figures = {"settings": as_dict(config), "triples": len(rows), "untuned": first, "tuned": tuned, "log": judged}
     write_json(folder / TRAINING, figures)

@@ -1,7 +1,7 @@
-"""Tuning a layer behind a frozen embedding model: every text is encoded once, and a step costs a millisecond.
+"""Tune a layer after a frozen embedding model: every text is encoded once, and a step takes a millisecond.
 
-The layer adds to a vector what a linear map and tanh make of it, and begins with adding nothing: with few exemplars it
-stays near the model that it stands behind.
+The layer adds a linear map with tanh of a vector to the vector, and starts at zero: with few exemplars the result stays
+near that of the original model.
 """
 
 from __future__ import annotations

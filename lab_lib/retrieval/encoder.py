@@ -1,4 +1,4 @@
-"""Texts to unit vectors: exemplars on both sides alike, descriptions with a prompt on the side of the query alone."""
+"""Encode texts as unit vectors: exemplars the same on both sides, descriptions with a prompt only for the query."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@
 An index that something was added to has its files in a folder `added-...` below, which index.json names: replacing that
 one file is what makes an addition valid.
 
-An index that was made with other data, another model, other prompts or other code answers other questions than its
-owner thinks. It is refused, with what differs.
+An index that was made with other data, another model, other prompts or other code would give wrong results. It is
+refused, with the difference.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def load_index(folder: Path, encoder: Encoder | None = None) -> tuple[Retriever,
     place = index_place(folder, manifest)
     for name, digest in files.items():
         if sha256(place / name) != digest:
-            raise LabError(f"{place / name}: not the file that the index was written with; build the index again")
+            raise LabError(f"{place / name}: changed since the index was written; build the index again")
     documents = [_document(row, place) for row in read_jsonl(place / DOCUMENTS)]
     exemplars = read_own_exemplars(place / EXEMPLARS)
     encoder = encoder or Encoder(config.embeddings, config.query_prompt)

@@ -1,4 +1,4 @@
-"""Ranking by shared words: BM25 (bm25s), and tf-idf (scikit-learn) as the floor without any model."""
+"""Ranking by shared words: BM25 (bm25s), and tf-idf (scikit-learn) as the baseline without a model."""
 
 from __future__ import annotations
 

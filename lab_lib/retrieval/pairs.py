@@ -1,7 +1,7 @@
-"""What an embedding model learns from: utterances with a text of the same function, in batches of one function each.
+"""Training data of an embedding model: utterances with a text of the same function, in batches with each function once.
 
-All exemplars of a function are positives of each other, so a batch that has a function twice teaches that two texts of
-one function are apart. It has each function once, that of a hard negative too.
+All exemplars of a function are positives of each other, so a batch with two texts of a function would wrongly separate
+them. A batch therefore has each function once, including the functions of hard negatives.
 """
 
 from __future__ import annotations

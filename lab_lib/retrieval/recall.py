@@ -1,4 +1,4 @@
-"""Is the right function among what was retrieved? Recall over both k, without the item itself."""
+"""Recall of the right function among the retrieved texts, for both k, without the item itself."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How like a query what was retrieved is: cosines where vectors or tf-idf are compared, BM25 scores elsewhere.
+"""Similarity scores of retrieved texts: cosines if vectors or tf-idf are compared, BM25 scores otherwise.
 
-A cosine is that of the words alone: what an open function adds to it (`same_frame`) orders exemplars, and is no
-likeness. Of ranks that were fused the cosine is given too, which can be compared with a threshold.
+The cosine is that of the words only: the bonus of an open function (`same_frame`) orders exemplars but is not part of
+the score. For fused ranks the cosine is given too, because it can be compared with a threshold.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The leaderboard: every prediction file of a folder scored alike, beside what was published of it."""
+"""The leaderboard: every prediction file of a folder is scored in the same way and compared with published numbers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def prediction_files(folder: Path) -> dict[str, Path]:
 
 
 def unread(folder: Path, files: Mapping[str, Path]) -> list[str]:
-    """Return a note on what of a folder may be predictions and is not read: folders, files of other endings."""
+    """Return a note on entries of a folder that may be predictions but are not read: folders, files with other
+    endings."""
     read = set(files.values())
     others = [path for path in listed(folder) if path not in read and (path.is_dir() or ".json" in path.name.lower())]
     names = ", ".join(path.name + "/" * path.is_dir() for path in others)
@@ -72,7 +73,7 @@ def score_folder(
 
 
 def notes(entries: Sequence[Entry], task: Task[Any], published: Collection[str] = ()) -> list[str]:
-    """Return the sentences under the table, then every decision that was taken about a file.
+    """Return the sentences under the table, then every decision about a file.
 
     `published` are the systems of the published table that have a prediction file there.
     """
@@ -93,7 +94,7 @@ def _without_file(entries: Sequence[Entry], published: Collection[str]) -> list[
     """Name the published systems whose prediction file is not in the folder."""
     here = {id_key(entry.row.name) for entry in entries if entry.path}
     away = sorted(name for name in published if id_key(name) not in here)
-    return [f"Published, but no file of it is here: {', '.join(away)}."] if away else []
+    return [f"Published, but without a file here: {', '.join(away)}."] if away else []
 
 
 def write_leaderboard(

@@ -90,9 +90,9 @@ def read_row(path: Path, name: str, task: Task[Any], items: Sequence[Any], setti
 
 
 def refuse_taken(path: Path, name: str, fixed: Sequence[Row]) -> None:
-    """Raise LabError for a file whose name a reader would take for that of a row that every table has."""
+    """Raise LabError for a file whose name looks like that of a row of every table."""
     if other := taken(name, [row.name for row in fixed]):
-        raise LabError(f"{path.name} is called as a row of the table, '{other}'; rename the file")
+        raise LabError(f"{path.name} has the name of a row of every table, '{other}'; rename the file")
 
 
 def find_split(task: Task[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
@@ -199,7 +199,7 @@ def system_name(path: Path) -> str:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Put the file's name before a complaint about its contents."""
+    """Put the file's name before an error about its contents."""
     try:
         yield
     except LabError as error:

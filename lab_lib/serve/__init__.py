@@ -1,5 +1,5 @@
-"""A run of the task `skills` that answers requests: on the command line, over HTTP and in a page.
+"""Serve a run of the task `skills`: on the command line, over HTTP and in a web page.
 
-assistant.py: what was asked for; requests.py: a missing argument, two requests in one sentence; show.py: lines for a
-terminal. Over HTTP (extra `serve`): app.py puts the routes together, guard.py stands before them.
+assistant.py interprets a request; requests.py handles missing arguments and two requests in one sentence; show.py
+prints to a terminal. For HTTP (extra `serve`), app.py combines the routes and guard.py protects them.
 """

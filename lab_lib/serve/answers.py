@@ -1,4 +1,4 @@
-"""What an assistant makes of one request, as data: for the terminal, for programs and for the page alike."""
+"""The answer of an assistant to one request, as data for the terminal, for programs and for the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab_lib.calls.call import Call
 class Written:
     """What a model wrote when it was asked for a call of one skill.
 
-    `probability` is that of the text behind the skill's name; `finished` is False where the tokens ran out.
+    `probability` is that of the text after the skill's name; `finished` is False if the maximum length was reached.
     """
 
     text: str
@@ -24,7 +24,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Option:
-    """A skill that could have been meant, `none` among them, and how likely the model finds it."""
+    """A possible skill (`none` is one of them) and its probability by the model."""
 
     name: str
     probability: float
@@ -41,7 +41,7 @@ class RunnerUp:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one request was understood as.
+    """The interpretation of one request.
 
     `call` is the text of the checked call, "" where there is none; `name` and `arguments` are its parts. `probability`
     is that of the skill (or of `none`) among all names, `text_probability` that of the text behind the name. Where

@@ -1,4 +1,4 @@
-"""From what a person says to a checked call, with what else was likely. Calls run through `dispatch.run_call` alone."""
+"""Turn a person's request into a checked call, with alternatives. Calls run only through `dispatch.run_call`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from lab_lib.serve.requests import MOST_PARTS, TWICE, covers, is_named, partly, 
 from lab_lib.texts import is_blank
 
 LONGEST = 2000  # characters of what a person says at once
-WAIT = 30.0  # seconds that a request waits for the model while others have it
+WAIT = 30.0  # seconds that a request waits while others use the model
 LIMIT = 60.0  # seconds that the model of a server may work for one request
 NOTHING = "Nothing was asked of me that I can do."
 Check = Callable[[], None]  # called between tokens; raises what ends the answer
 
 
 class Busy(LabError):
-    """Another request has the model, or this one took too long."""
+    """Another request uses the model, or this one took too long."""
 
 
 class CallModel(Protocol):
@@ -43,8 +43,8 @@ class CallModel(Protocol):
 class Assistant:
     """Skills, and a model that is loaded when the first request comes; one request at a time has it.
 
-    Nothing was asked where the probability of `none` is at least `threshold`. `name` is the run's. `limit` is how many
-    seconds the model may work for one request, loading it not counted.
+    If the probability of `none` is at least `threshold`, nothing was asked. `name` is the run's. `limit` is the maximum
+    number of seconds per request, without loading the model.
     """
 
     def __init__(
@@ -106,7 +106,8 @@ class Assistant:
         return replace(found, runner_up=self._runner_up(text, skills, options, best, check))
 
     def _meant(self, best: Option, skills: Skills, names: Mapping[str, float], text: str) -> bool:
-        """Return whether a skill was meant, though too little was said: it is named, and likelier than all others."""
+        """Return whether a skill was meant although arguments are missing: it is named, and more likely than all
+        others."""
         others = sum(value for name, value in names.items() if name not in (NO_SKILL, best.name))
         return best.probability > others and is_named(skills[best.name], text)
 
@@ -148,14 +149,14 @@ def _check_text(text: str) -> None:
 
 
 def _checked(answer: Answer, written: Written, option: Option, skills: Skills, numbers: bool) -> Answer:
-    """Return the answer with what a model wrote: a checked call, a question, or why it is neither.
+    """Return the answer for a model's text: a checked call, a question, or the reason why it is neither.
 
     `numbers` says that numbers and options have to be in the words too, see `unsaid`.
     """
     answer = replace(answer, written=written.text, probability=option.probability, text_probability=written.probability,
                      prompt_tokens=written.prompt_tokens, tokens=written.tokens)  # fmt: skip
     if not written.finished:
-        return replace(answer, reason="unfinished", said="The call was not finished: there was no room for more.")
+        return replace(answer, reason="unfinished", said="The call was not finished: it reached the maximum length.")
     try:
         call = read_call(written.text, skills)
     except (ParseError, CallRefused) as error:

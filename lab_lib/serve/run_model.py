@@ -1,4 +1,4 @@
-"""The model of a run of the task `skills`: how likely it finds each skill, and the call that it writes for one."""
+"""The model of a run of the task `skills`: the probability of each skill, and the call that it generates for one."""
 
 from __future__ import annotations
 
@@ -130,8 +130,10 @@ class RunModel:
         if self.task.config.describe == "nothing":
             for name, skill in skills.items():
                 if own.get(name) != skill.function:
-                    raise LabError(f"the skill '{name}' is none of this run's, which knows its skills by heart; others "
-                                   "need a run with task.describe=signatures or texts")  # fmt: skip
+                    raise LabError(
+                        f"this run has no skill '{name}' and knows only its own skills; other skills need a run with "
+                        "task.describe=signatures or texts"
+                    )
         return self.task.question(self._item(utterance, skills), self.tokenizer)
 
     def _item(self, utterance: str, skills: Skills) -> SkillItem:

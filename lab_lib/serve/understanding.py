@@ -1,4 +1,4 @@
-"""A converter that many ask: one at a time, and with what was added to its indexes since the request before."""
+"""A converter for many clients: one request at a time, always with the current indexes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Understanding:
     def _alone(self) -> Iterator[Converter]:
         """Hold the converter, as its indexes are now."""
         if not self._lock.acquire(timeout=assistant.WAIT):
-            raise assistant.Busy(f"others were asking for {assistant.WAIT:g} seconds; ask again")
+            raise assistant.Busy(f"the model was busy for {assistant.WAIT:g} seconds; ask again")
         try:
             yield self._current()
         finally:

@@ -1,1 +1,1 @@
-"""What was said? Audio to text offline, spoken examples, how wrong a recogniser is, and its errors without audio."""
+"""Speech: offline recognition, spoken examples, word error rates, and simulated recognition errors."""

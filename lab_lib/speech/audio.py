@@ -1,4 +1,4 @@
-"""Audio files as samples: whatever a browser or a recorder writes, and nothing that leads elsewhere."""
+"""Read audio files of browsers and recorders as samples; formats that refer to other files are refused."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a recogniser does to words, without audio: case, marks, fillers, homophones, numbers; drawn by a seed.
+"""Simulate a recogniser's errors without audio: case, punctuation, fillers, homophones, numbers; drawn by a seed.
 
-As augmentation it shows a model in training what speech will look like; on a test set it stands for speech where no
-recogniser is. It is milder than a real one, which also hears other words (see `lab calls speech`).
+It augments training data with text as from speech, and replaces a recogniser for test sets. It is milder than a real
+recogniser, which also confuses other words (see `lab calls speech`).
 """
 
 from __future__ import annotations

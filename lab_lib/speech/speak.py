@@ -1,4 +1,4 @@
-"""Text to audio with espeak-ng: a robot's voice, free of charge and offline, in many accents and speeds."""
+"""Text to audio with espeak-ng: a synthetic voice, free and offline, with many accents and speeds."""
 
 from __future__ import annotations
 

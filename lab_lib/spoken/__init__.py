@@ -1,1 +1,1 @@
-"""How well does a trained model do when requests are spoken? Word error rate and call accuracy, per voice and speed."""
+"""Measure a trained model on spoken requests: word error rate and call accuracy, per voice and speed."""

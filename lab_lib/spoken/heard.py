@@ -1,4 +1,4 @@
-"""What a recogniser heard of requests that a synthetic voice spoke: made once, kept, and resumed after a kill.
+"""Recognition of synthetically spoken requests: computed once, stored, and resumed after a kill.
 
 FOLDER/heard.json            espeak-ng, recogniser: other ones would hear other words
 FOLDER/en-gb-175.jsonl       one request per line: {"key", "said", "heard", "seconds"}

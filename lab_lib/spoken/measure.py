@@ -1,4 +1,4 @@
-"""A run's model on spoken requests: what the recogniser mishears, and what that costs, side by side."""
+"""Measure a run's model on spoken requests: recognition errors, and their cost in accuracy."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Which setting is best? A grid of runs or of decoding strategies: processes, table, figure."""
+"""Sweeps: a grid of runs or of decoding strategies, with processes, table and figure."""

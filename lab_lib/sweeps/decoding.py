@@ -1,7 +1,7 @@
-"""One model decoded in several ways: which strategy, which parameter? Scored on dev items, never on test.
+"""Decode one model with several strategies or parameters; scored on dev items, never on test.
 
-The folder of the sweep is its whole state: a setting that is decoded and scored is not made again, one that was cut
-short is resumed. `lab sweep` is for settings of training.
+The folder of the sweep is its whole state: finished settings are reused, interrupted ones are resumed. `lab sweep` is
+for settings of training.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def load_decode_sweep(
 ) -> Sweep:
     """Return what to decode with the model of a run folder: its config, a grid of decoding.* keys, and seeds.
 
-    Without `grid` it is that of the bundled recipe. The seeds are those of sampling; a setting that does not sample is
-    there once. Raises LabError for a key that is not decoding's, for decoding.seed, and for vLLM.
+    Without `grid` the bundled recipe's is used. The seeds are sampling seeds; a setting without sampling occurs once.
+    Raises LabError for keys outside `decoding`, for decoding.seed, and for vLLM.
     """
     run = load_run_config(folder)
     section = {} if grid else recipe_values(RECIPE)["sweep"]
@@ -69,7 +69,7 @@ def _refuse_other_keys(varied: Sequence[str], assigned: Sequence[str]) -> None:
     """Raise LabError for a key that is not of decoding; how many items are decoded may be set, not varied."""
     for key in (*varied, *(key for key in assigned if key != "data.max_test")):
         if not key.startswith("decoding."):
-            raise LabError(f"{key}: this sweep decodes one model, so it varies decoding.* alone; see 'lab sweep'")
+            raise LabError(f"{key}: this sweep decodes one model, so it varies only decoding.*; see 'lab sweep'")
         if key == "decoding.seed":
             raise LabError("decoding.seed: set by the sweep itself; use --seeds")
 
@@ -112,7 +112,7 @@ def decode_member(folder: Path, sweep: Sweep, number: int, system: str, out: Pat
 def gather_decoding(folder: Path, sweep: Sweep, system: str, out: Path, console: Console) -> Path:
     """Write and print the summary of a sweep that is decoded.
 
-    Raises LabError naming the settings that are not, or a key by which what was decoded differs.
+    Raises LabError naming settings that are not decoded, or a key in which the decoded ones differ.
     """
     refuse_other_system(sweep, system, out)
     missing = [member.name for member in sweep.members if not is_decoded(RunFolder(out / member.name), system)]
@@ -127,8 +127,8 @@ def open_contexts(
 ) -> dict[str, Context]:
     """Return {name of a setting: its context}, each with a folder of its own below `out`.
 
-    They share the items, and what the task has read and the run prepared: they differ in `decoding` alone. Raises
-    LabError, before anything is decoded, for a setting with which one of the `stages` would fail.
+    They share the items, the task's data and the run's prepared data, and differ only in `decoding`. Raises LabError,
+    before anything is decoded, for a setting with which one of the `stages` would fail.
     """
     loads = set(stages) != {"report"}
     require_unchanged(load_run_config(folder), folder, lambda line: console.print(line, highlight=False), loads)
@@ -150,9 +150,9 @@ def is_decoded(folder: RunFolder, system: str) -> bool:
 
 
 def refuse_other_system(sweep: Sweep, system: str, out: Path) -> None:
-    """Raise LabError where a setting was decoded, or begun, with the other system: its scores stand in the same place.
+    """Raise LabError if a setting was decoded, or begun, with the other system, whose scores have the same path.
 
-    The files of answers bear the name of their system, so folders of any age tell.
+    The names of the prediction files show the system.
     """
     (other,) = NAMES.keys() - {system}
     if any(any((out / m.name / "predictions").glob(f"{other}.jsonl*")) for m in sweep.members):
@@ -161,7 +161,7 @@ def refuse_other_system(sweep: Sweep, system: str, out: Path) -> None:
 
 
 def called(sweep: Sweep, system: str) -> str:
-    """Return what a system is called in titles and errors: a base with an adapter on it is the start of training."""
+    """Return the name of a system for titles and errors: a base with an adapter is the start of training."""
     start = sweep.members[0].config.model.adapter
     return start_name(start) if start is not None and system == "base" else NAMES[system]
 
@@ -227,14 +227,14 @@ def summarise(sweep: Sweep, contexts: Mapping[str, Context], system: str, out: P
 
 
 def measures_of(context: Context) -> Measures:
-    """Return what is measured of each setting: its seconds, what describes the answers, and the task's scores."""
+    """Return the measures of each setting: its seconds, descriptive measures, and the task's scores."""
     task = context.task
     described = (metric for metric in task.metrics if metric.descriptive and not metric.group)
     return Measures(tuple(task.metrics), task.main, task.words, (cost("seconds", "Sec."), *described))
 
 
 def _entry(member: Member, folder: Path) -> dict[str, Any]:
-    """Return what is known of a decoded setting."""
+    """Return the stored measures of a decoded setting."""
     about = {"name": member.name, "settings": dict(member.settings), "seed": member.seed}
     return {**about, **read_json(folder / SCORES), "stage_seconds": read_figures(folder / "seconds.json")}
 
@@ -247,13 +247,13 @@ def to_rows(member: Member, run: Mapping[str, Any], seeds: Sequence[int]) -> lis
 
 
 def sentences(sweep: Sweep, measures: Measures) -> list[str]:
-    """Return what stands under the table before the baselines: which items, and what the seeds are."""
+    """Return the notes under the table before the baselines: about the items and the seeds."""
     words = measures.words
     found = [f"Scored on dev, which a sweep may choose by; no test {words.item} was decoded."]
     if sweep.members[0].config.training.evaluate_every:
         found.append(f"The run's checkpoint was chosen on {words.items} that may be scored here too.")
     if len(sweep.seeds) > 1 and any(not member.config.decoding.sample for member in sweep.members):
-        found.append("What does not sample is the same for every seed: its ranges over seeds have no width.")
+        found.append("Settings without sampling are the same for every seed: their ranges have no width.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The figure of a sweep: a score against a setting, one line a series, intervals drawn, as PNG and SVG.
+"""The figure of a sweep: a score against a setting, one line per series, with intervals, as PNG and SVG.
 
 It draws the rows of `table.py`, so whatever makes such rows can be drawn:
 
@@ -141,7 +141,7 @@ def _figure(rows: Sequence[SweepRow], measures: Measures, spec: FigureSpec, titl
 
 
 def _scale(metric: Metric) -> str:
-    """Return what stands beside the axis: the metric, its unit, its range and which way is better."""
+    """Return the label of the axis: the metric, its unit, its range and which direction is better."""
     if not metric.unit:
         return metric.heading
     bounds = f"{metric.low:g} to {metric.high:g}; " if metric.low is not None and metric.high is not None else ""
@@ -171,7 +171,7 @@ def _head(axes: Axes, title: str, small: str, question: str | None) -> None:
 
 
 def _floor(axes: Axes, name: str, value: float, least: bool) -> None:
-    """Draw a dashed line at what a system gets for free, and write its name beside its right end.
+    """Draw a dashed line at a trivial baseline's score, and write its name beside its right end.
 
     The name of the `least` hangs below its line and the others stand above theirs, so that near ones do not meet.
     """
@@ -193,9 +193,9 @@ def _check(points: Sequence[SweepPoint], spec: FigureSpec, metric: Metric) -> No
         if name is not None and name not in known:
             raise LabError(f"sweep figure: the runs have no '{name}'{nearest(name, known)}")
     if spec.also and spec.series:
-        raise LabError("sweep figure: 'also' is a line of its own; leave out 'series'")
+        raise LabError("sweep figure: 'also' is a separate line; omit 'series'")
     if spec.under and spec.series:
-        raise LabError("sweep figure: 'under' has room for one value a name; leave out 'series'")
+        raise LabError("sweep figure: 'under' shows one value per name; omit 'series'")
 
 
 def _x(point: SweepPoint, name: str) -> Any:
@@ -272,7 +272,7 @@ def _draw_series(
     estimates = [point.estimates[metric] for point in points]
     means = [estimate.mean for estimate in estimates]
     low_high = [estimate.interval or (estimate.mean, estimate.mean) for estimate in estimates]
-    # Never below 0: a bootstrap interval may miss the value it is of by a hair.
+    # Never below 0: a bootstrap interval may narrowly miss its own value.
     lower = [max(0.0, mean - low) for mean, (low, _) in zip(means, low_high, strict=True)]
     upper = [max(0.0, high - mean) for mean, (_, high) in zip(means, low_high, strict=True)]
     axes.errorbar(

@@ -1,4 +1,4 @@
-"""What a sweep runs: a grid of settings times seeds, from a recipe's `sweep:` section or from the command line."""
+"""The runs of a sweep: a grid of settings times seeds, from a recipe's `sweep:` section or the command line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lab_lib.yaml_values import read_yaml
 OURS = {
     "training.seed": "use --seeds",
     "model.seed": "use --seeds",
-    "data.report": "leave it out: a sweep chooses, so it uses dev",
+    "data.report": "omit it: a sweep chooses a setting, so it uses dev",
 }
 
 
@@ -34,15 +34,16 @@ class SweepConfig:
     # {config key: [values]}, or, where several keys belong together,
     # {a name of your own: {name of a choice: {config key: value, ...}, ...}}. Every combination is run.
     grid: dict
-    # Each runs the whole grid again, with training.seed and, for random weights, model.seed. One hides luck.
+    # Each seed runs the whole grid again, with training.seed and, for random weights, model.seed. One seed hides
+    # chance.
     seeds: tuple[int, ...] = (0, 1, 2)
     # The figure; left out, the first key of the grid stands below and the second one makes the series.
     figure: FigureSpec | None = None
-    # dev, to choose by. test: an experiment, of which no setting is kept, may be scored on what nothing was chosen by.
+    # dev: for choosing a setting. test: for an experiment that chooses no setting.
     report: Literal["dev", "test"] = "dev"
     # True: the variants of the task (free beside constrained decoding) are rows too, told apart by the setting `row`.
     variants: bool = False
-    # A setting, as the table calls it, that the others are compared with, item by item and seed by seed.
+    # The setting, by its name in the table, with which the others are compared item by item and seed by seed.
     against: str | None = None
 
 
@@ -60,7 +61,7 @@ class GridValue:
 
 @dataclass(frozen=True)
 class Member:
-    """One run of a sweep: the name of its folder, what is special about it, and its whole config."""
+    """One run of a sweep: its folder name, its settings, and its whole config."""
 
     name: str
     settings: Mapping[str, Any]
@@ -175,7 +176,7 @@ def _named(where: str, values: Any) -> tuple[str, ...]:
 
 
 def _assign(key: str, value: Any) -> str:
-    """Return the assignment as `lab run` would be given it. JSON is YAML that leaves nothing to guess."""
+    """Return the assignment in the form for `lab run`; JSON is unambiguous YAML."""
     return f"{key}={json.dumps(value, ensure_ascii=False)}"
 
 
@@ -201,7 +202,7 @@ def _refuse_twice_set(given: Sequence[str], values: Sequence[GridValue]) -> None
 def _member(recipe: str, given: Sequence[str], chosen: Sequence[GridValue], seed: int, report: str) -> Member:
     """Return one run: the recipe, what the user gave, what the grid chose, the seed, and the split that is scored.
 
-    A strategy that the grid chose comes first: it sets many keys, and those that are named beside it win.
+    A strategy of the grid comes first: it sets many keys, and explicit keys override them.
     """
     varied = [assignment for value in chosen for assignment in value.assignments]
     first = [assignment for assignment in varied if _key(assignment) == "decoding.strategy"]
@@ -241,7 +242,7 @@ def _refuse_same_names(members: Sequence[Member]) -> None:
 
 
 def _against(wanted: str | None, members: Sequence[Member], replaced: bool) -> str | None:
-    """Return the setting to compare with; None when --grid took it away. Raises LabError for an invalid one."""
+    """Return the setting to compare with; None if --grid removed it. Raises LabError for an invalid one."""
     names = dict.fromkeys(setting_name(member.settings) for member in members)
     if wanted is None or wanted in names:
         return wanted
@@ -251,7 +252,7 @@ def _against(wanted: str | None, members: Sequence[Member], replaced: bool) -> s
 
 
 def _figure(given: FigureSpec | None, keys: Sequence[str], replaced: bool) -> FigureSpec:
-    """Return the recipe's figure; the default one when there is none, or when --grid took away what it shows."""
+    """Return the recipe's figure; the default one if there is none, or if --grid removed its keys."""
     if given is not None and (not replaced or {given.x, given.series or given.x} <= set(keys)):
         return given
     return FigureSpec(keys[0], series=keys[1] if len(keys) > 1 else None)

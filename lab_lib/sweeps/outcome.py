@@ -1,4 +1,4 @@
-"""What a recorded sweep found, in one line: the best setting, what cannot be told from it, what a baseline reaches too.
+"""The result of a recorded sweep in one line: the best setting, overlapping ones, and those below a baseline.
 
 Made from summary.json, for the header of the recipe, `lab recipes ls` and results/README.md.
 """
@@ -21,8 +21,8 @@ MOST = 3  # names in a list; more are counted
 def outcome(summary: Mapping[str, Any], where: object) -> str:
     """Return the line of a sweep's summary. Raises LabError, naming `where`, for a summary of another shape.
 
-    Overlapping intervals are said to overlap, no more: whether two settings differ is what paired differences say,
-    which are there where the recipe names a setting to compare with.
+    The line only reports which intervals overlap. Whether two settings differ is decided by paired differences, which
+    exist if the recipe names a setting to compare with.
     """
     measures = read_measures(summary, where)
     metric = measures.find(summary["metric"])
@@ -41,7 +41,7 @@ def _score(point: SweepPoint, metric: Metric) -> str:
 
 
 def _overlapping(best: SweepPoint, points: Sequence[SweepPoint], metric: Metric) -> list[str]:
-    """Say which settings have an interval that overlaps the best one's."""
+    """Return which settings have an interval that overlaps the best one's."""
     low, high = best.estimates[metric.key].interval or (0.0, 0.0)
     ranges = {point.name: point.estimates[metric.key].interval for point in points if point is not best}
     near = [name for name, found in ranges.items() if found and found[0] <= high and low <= found[1]]
@@ -53,7 +53,7 @@ def _overlapping(best: SweepPoint, points: Sequence[SweepPoint], metric: Metric)
 
 
 def _paired(differences: Sequence[Mapping[str, Any]], metric: Metric) -> list[str]:
-    """Say which settings differ from the one they are compared with, by their paired differences."""
+    """Return which settings differ from the one they are compared with, by paired differences."""
     said = []
     for against in dict.fromkeys(one["against"] for one in differences):
         found = {one["of"]: one["differences"].get(metric.key) for one in differences if one["against"] == against}
@@ -68,7 +68,7 @@ def _paired(differences: Sequence[Mapping[str, Any]], metric: Metric) -> list[st
 
 
 def _free(summary: Mapping[str, Any], points: Sequence[SweepPoint], metric: Metric) -> list[str]:
-    """Say which settings are not better than the best trivial baseline."""
+    """Return which settings are not better than the best trivial baseline."""
     floors = floors_of((read_row(name, row) for name, row in summary.get("baselines", {}).items()), metric.key)
     if not floors:
         return []
@@ -78,7 +78,7 @@ def _free(summary: Mapping[str, Any], points: Sequence[SweepPoint], metric: Metr
 
 
 def _names(names: Sequence[str], of: int, word: str = "settings") -> str:
-    """Return a short list of settings, or how many of how many there are.
+    """Return a short list of settings, or their number.
 
     >>> _names(["4, no", "8"], 5), _names(["a", "b", "c"], 5), _names(list("abcd"), 8), _names(list("abcd"), 4)
     ("'4, no' and 8", 'a, b and c', '4 of 8 settings', 'all 4 settings')

@@ -1,7 +1,7 @@
-"""Settings of a sweep in pairs, item by item: how far a difference could move with other items and other seeds.
+"""Paired comparison of a sweep's settings: how much a difference would vary with other items and seeds.
 
-Two intervals that overlap say little: most of what moves a score when items are drawn moves both. A paired bootstrap
-draws the same items for both settings, and the same seeds.
+Overlapping intervals give little information, because drawing other items changes both scores in the same direction. A
+paired bootstrap draws the same items and the same seeds for both settings.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Scored = Mapping[tuple[str, str], Mapping[int, Scores]]  # (setting, row) -> {se
 
 @dataclass(frozen=True)
 class Difference:
-    """What a setting (or variant) has more than another one, by metric."""
+    """The difference of a setting (or variant) to another one, by metric."""
 
     name: str
     other: str

@@ -1,7 +1,7 @@
-"""Running a sweep: one ordinary run folder a member, several processes at once, nothing lost when one fails.
+"""Run a sweep: one ordinary run folder per member, several processes at once, no loss if one fails.
 
-The folder of the sweep is its whole state: what is finished there is not made again, what was cut short is resumed from
-its checkpoint, and what failed is tried again. So the same command resumes a sweep that was killed.
+The folder of the sweep is its whole state: finished runs are reused, interrupted ones resume from their checkpoints,
+and failed ones are tried again. The same command therefore resumes a killed sweep.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from lab_lib.runs.splits import load_splits
 from lab_lib.sweeps.grid import Member, Sweep
 
 STAGES = ("train", "finetuned", "report")  # of each run: the base model is the same for all
-MEMORY = 4.0  # GiB a run on a CPU is given room for; lab-tiny on MultiWOZ peaks at 3.3
-OUTPUT = "output.txt"  # in a run's folder: what it would have printed on the terminal
-SECONDS = 0.2  # between two looks at the processes
+MEMORY = 4.0  # GiB of memory per run on a CPU; lab-tiny on MultiWOZ peaks at 3.3
+OUTPUT = "output.txt"  # in a run's folder: its terminal output
+SECONDS = 0.2  # seconds between two checks of the processes
 
 
 @dataclass(frozen=True)
 class Workers:
-    """How many runs at once, and how many threads each is given."""
+    """The number of parallel runs, and the threads of each."""
 
     jobs: Choice
     threads: Choice
@@ -61,7 +61,7 @@ def choose_workers(wanted: int | None, gpu: bool, cores: Limit, memory: Limit, o
     else:
         fit = max(1, int(memory.value // MEMORY))
         room = f"{MEMORY:.0f} of {memory.value:.0f} GiB each"
-        jobs = Choice(str(min(int(cores.value), fit)), f"one run a core, {room}{_by_container(cores, memory)}")
+        jobs = Choice(str(min(int(cores.value), fit)), f"one run per core, {room}{_by_container(cores, memory)}")
     if omp:
         return Workers(jobs, Choice(omp, "OMP_NUM_THREADS is set"))
     share = max(1, int(cores.value) // int(jobs.value))
@@ -75,7 +75,7 @@ def _by_container(cores: Limit, memory: Limit) -> str:
 
 
 def find_workers(wanted: int | None) -> Workers:
-    """Ask the machine and choose. Imports torch, only it knows of a GPU, unless the number of runs is given."""
+    """Choose by the machine. Imports torch to find a GPU, unless the number of runs is given."""
     gpu = False
     if wanted is None:
         from lab_lib.models.hardware import find_machine
@@ -99,7 +99,7 @@ def read_status(folder: Path, default: dict[str, Any]) -> dict[str, Any]:
 
 
 def unfinished(sweep: Sweep, path: Path) -> dict[str, str]:
-    """Return {name: how it stands} of the runs below `path` that are not finished."""
+    """Return {name: state} of the unfinished runs below `path`."""
     found = {}
     for member in (m for m in sweep.members if not finished(path / m.name)):
         status = read_status(path / member.name, {"state": "never started"})
@@ -124,7 +124,7 @@ def run_members(sweep: Sweep, path: Path, workers: Workers, console: Console) ->
 
 
 def checked(sweep: Sweep, console: Console) -> list[RunConfig]:
-    """Return the config of every run as it will be made. Raises LabError for what would fail later."""
+    """Return the config of every run. Raises LabError for settings that would fail later."""
     configs, seen = [fit_prompt(member.config, console) for member in sweep.members], set()
     for config in configs:
         task = make_task(config)
@@ -184,7 +184,7 @@ def _end_with_parent() -> Callable[[], Any] | None:
     if not sys.platform.startswith("linux"):
         return None
     prctl, set_death_signal = ctypes.CDLL(None).prctl, 1  # PR_SET_PDEATHSIG in linux/prctl.h
-    return lambda: prctl(set_death_signal, signal.SIGKILL)  # at once: another SIGTERM would wait for a checkpoint
+    return lambda: prctl(set_death_signal, signal.SIGKILL)  # at once: SIGTERM would wait for a checkpoint
 
 
 def why(folder: Path, code: int) -> str:
@@ -197,7 +197,7 @@ def why(folder: Path, code: int) -> str:
 
 
 class SweepProgress:
-    """Prints what starts and ends, and about how long the rest will take."""
+    """Prints starting and finished runs, and an estimate of the remaining time."""
 
     def __init__(self, total: int, console: Console):
         self.total, self.console = total, console

@@ -1,8 +1,8 @@
-"""Draw the figures of recorded sweeps again, from what their summaries hold: nothing is trained, nothing is scored.
+"""Draw the figures of recorded sweeps again from their summaries, without training or scoring.
 
     python -m lab_lib.sweeps.redraw results/lora-rank-cpu results/decoding-strategies
 
-For what only changes looks. The folder is called as the recipe whose grid was run.
+This is for changes of style. The folder has the name of the recipe whose grid was run.
 """
 
 from __future__ import annotations

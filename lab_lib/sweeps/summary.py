@@ -1,4 +1,4 @@
-"""What a sweep found: its finished runs as rows, and summary.json, summary.md and the figure made from them."""
+"""The summary of a sweep: its finished runs as rows, and summary.json, summary.md and the figure made from them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lab_lib.sweeps.table import Measures, SweepRow, corner, cost, merge_seeds, 
 from lab_lib.tasks.base import Words
 from lab_lib.training.log import LOG, read_rows
 
-# Columns of the table beside the scores: what a setting costs.
+# Columns of the table besides the scores: the costs of a setting.
 COSTS = (cost("trainable", "Trained"), cost("seconds", "Train s"), cost("tokens_per_second", "Tokens/s"))
 # Of a run, beside its scores.
 FIGURES = ("trainable", "total", "steps", "tokens", "seconds", "tokens_per_second")
@@ -138,7 +138,7 @@ def run_entry(folder: Path, settings: Mapping[str, Any], seed: int) -> dict[str,
         "total": training["total"],
         "steps": training["steps"],
         "tokens": round(tokens),
-        # A run that was resumed knows only the time of its last part; tokens and speed give that of the whole.
+        # A resumed run knows only the time of its last part; tokens and speed give the time of the whole run.
         "seconds": round(tokens / speed, 1),
         "tokens_per_second": round(speed),
         "stage_seconds": read_figures(folder / "seconds.json"),
@@ -164,12 +164,12 @@ def to_row(run: Mapping[str, Any]) -> SweepRow:
 
 
 def sentences(sweep: Sweep, recorded: Recorded, counts: Sequence[int], failed: Mapping[str, str]) -> list[str]:
-    """Return what stands under the table: which items, what is fixed, the baselines, and the runs that failed.
+    """Return the notes under the table: the items, fixed settings, the baselines, and the failed runs.
 
     `counts` are the different numbers of items that runs learned from.
     """
     config, words = sweep.members[0].config, recorded.words
-    dev = f"Scored on dev {words.items}, because a sweep is there to choose; no test {words.item} was decoded."
+    dev = f"Scored on dev {words.items}, because a sweep chooses a setting; no test {words.item} was decoded."
     test = f"Scored on test {words.items}: no setting is chosen by this experiment."
     found = [dev if sweep.report == "dev" else test]
     if len(counts) == 1 and all(member.config.data == config.data for member in sweep.members):
@@ -181,7 +181,7 @@ def sentences(sweep: Sweep, recorded: Recorded, counts: Sequence[int], failed: M
 
 
 def baseline_line(rows: Iterable[TableRow], metric: Metric, words: Words) -> str:
-    """Say what oracle and trivial baselines reach in the main metric on the items that were scored."""
+    """Return the scores of oracle and trivial baselines in the main metric on the scored items."""
     reached = (f"{row.name} {row.values[metric.key]:.{metric.decimals}f}" for row in rows if metric.key in row.values)
     return f"{metric.heading} on the same {words.items}: {', '.join(reached)}."
 
@@ -194,7 +194,7 @@ def summary(
     failed: Mapping[str, str],
     record: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return everything needed to believe the table and to make it again, and the numbers behind it."""
+    """Return everything needed to verify and reproduce the table, and its numbers."""
     about = environment()
     del about["date"], about["commit"]  # of this process; the runs have theirs
     config, rows = sweep.members[0].config, [to_row(run) for run in runs]

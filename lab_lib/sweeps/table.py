@@ -44,7 +44,7 @@ def cost(name: str, heading: str | None = None) -> Metric:
 
 @dataclass(frozen=True)
 class Measures:
-    """What is measured in a sweep: a task's metrics, its main one, what things are called, and the costs to show."""
+    """The measures of a sweep: a task's metrics, its main metric, its words, and the costs to show."""
 
     metrics: tuple[Metric, ...]
     main: str
@@ -147,10 +147,10 @@ def mean_interval(values: Sequence[float], metric: Metric | None = None) -> tupl
 
 
 def merge_seeds(rows: Iterable[SweepRow], measures: Measures) -> list[SweepPoint]:
-    """Return one point a setting, in the order settings first appear; runs that failed are simply not among the rows.
+    """Return one point per setting, in order of first appearance; failed runs are not among the rows.
 
-    Only what every run of the setting has is kept. The interval is over seeds; of a single seed it is the one over
-    items, if the row has it. Raises LabError when a setting has one seed twice.
+    Only values that every run of the setting has are kept. The interval is over seeds; for a single seed it is over
+    items, if the row has it. Raises LabError if a setting has one seed twice.
     """
     groups: dict[str, list[SweepRow]] = {}
     for row in rows:
@@ -226,7 +226,7 @@ def _score(estimate: Estimate | None, metric: Metric) -> Cell:
 
 
 def notes(rows: Sequence[SweepRow], measures: Measures) -> list[str]:
-    """Return the sentences under the table: what was scored, what the ranges are, and what they leave out."""
+    """Return the sentences under the table: the scored items, the meaning of the ranges, and their limits."""
     points, items = merge_seeds(rows, measures), measures.words.items
     counts = {len(point.seeds) for point in points}
     sizes = sorted({row.items for row in rows if row.items})
@@ -245,7 +245,7 @@ def notes(rows: Sequence[SweepRow], measures: Measures) -> list[str]:
 
 
 def _over_items(rows: Sequence[SweepRow], measures: Measures) -> list[str]:
-    """Say what seeds do not show: how far one run's main score would move on other items."""
+    """Return what seeds do not show: how much one run's main score would vary with other items."""
     if not rows or not all(measures.main in row.intervals for row in rows):
         return []
     metric, items = measures.main_metric, measures.words.items

@@ -1,6 +1,6 @@
 """Judges: models that read an utterance and say which emotion it has.
 
-labelled.py: what they learn from, and the two halves of train; tfidf.py and encoder.py: the two kinds (encoder_training
-and encoder_checkpoint: how the second one learns, and resumes); card.py: how good one is; confusion.py: what a judge's
-errors do to a measured share, and its correction; store.py: where they lie.
+labelled.py: their training data, and the two halves of train; tfidf.py and encoder.py: the two kinds (encoder_training
+and encoder_checkpoint: training and resuming the second one); card.py: the quality of a judge; confusion.py: the effect
+of a judge's errors on a measured share, and its correction; store.py: the folders of judges.
 """

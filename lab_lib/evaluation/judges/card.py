@@ -1,8 +1,8 @@
-"""How good a judge is: the figures that belong beside every score that it gives.
+"""The card of a judge: the quality measures that must accompany its scores.
 
-A judge keeps the priors of what it learned from: in DailyDialog five of six utterances are neutral, and it says so when
-in doubt. A test that asks for every emotion equally often has other priors, and there the same probabilities, divided
-by the old priors, decide (`even`).
+A judge has the priors of its training data: in DailyDialog five of six utterances are neutral, so in doubt it decides
+for neutral. A test with equally frequent emotions has other priors; there the probabilities are divided by the old
+priors (`even`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from lab_lib.evaluation.emotion import score_emotions
 from lab_lib.evaluation.judges.labelled import Labelled, labelled
 
 BINS = 15  # of confidence, for the calibration error
-MOST = 500  # utterances of each emotion behind the confusion that corrects shares
+MOST = 500  # utterances per emotion for the confusion that corrects shares
 
 
 class Judge(Protocol):
-    """Says which emotion an utterance has."""
+    """Classifies the emotion of an utterance."""
 
     @property
     def name(self) -> str:
@@ -30,7 +30,7 @@ class Judge(Protocol):
 
     @property
     def context(self) -> int:
-        """How many utterances before the judged one it reads."""
+        """The number of previous utterances that it reads."""
 
     def probabilities(self, texts: Sequence[str], before: Sequence[str] = ()) -> np.ndarray:
         """Return (texts, emotions), rows summing to 1; `before` is what was said before each text."""
@@ -61,7 +61,7 @@ class Figures:
 
 
 def even(probabilities: np.ndarray, priors: Sequence[float]) -> np.ndarray:
-    """Return the probabilities (texts, emotions) as they are where all emotions are equally frequent.
+    """Return the probabilities (texts, emotions) for equally frequent emotions.
 
     >>> even(np.array([[0.8, 0.2]]), [0.9, 0.1]).round(2).tolist()
     [[0.31, 0.69]]
@@ -71,7 +71,7 @@ def even(probabilities: np.ndarray, priors: Sequence[float]) -> np.ndarray:
 
 
 def figures(judge: Judge, data: Labelled, priors: Sequence[float] | None = None) -> Figures:
-    """Return how well a judge finds the emotions of labelled utterances; with `priors` all are equally frequent."""
+    """Return the quality of a judge on labelled utterances; with `priors` emotions count as equally frequent."""
     found = judge.probabilities(data.texts, data.before)
     if priors is not None:
         found = even(found, priors)
@@ -110,7 +110,8 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
 
 
 def last_replies(talks: Sequence[Talk], context: int = 0) -> Labelled:
-    """Return the last reply of each dialogue: what the origin's evaluation asks for, and a judge's ceiling there."""
+    """Return the last reply of each dialogue, as in the original evaluation; a judge's accuracy on them is the upper
+    bound."""
     ends = [Talk(talk.key, talk.said[: 2 * len(talk.turns)]) for talk in talks]
     every, places, end = labelled(ends, context), list[int](), 0
     for talk in ends:
@@ -120,7 +121,7 @@ def last_replies(talks: Sequence[Talk], context: int = 0) -> Labelled:
 
 
 def table(card: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Return a card as a table, header first: one row a set of utterances."""
+    """Return a card as a table, header first: one row per set of utterances."""
     keys = ("accuracy", "weighted_f1", "macro_f1", "micro_emotions", "macro_emotions", "calibration", "log_loss")
     names = ("accuracy", "weighted F1", "macro F1", "micro, no neutral", "macro, no neutral", "ECE", "log-loss")
     rows: list[tuple[str, ...]] = [("utterances of", "count", *names)]

@@ -1,9 +1,9 @@
-"""What a judge's errors do to a measured share, and the share that is behind them.
+"""Correct a measured share for the errors of a judge.
 
-A judge that finds half of the fear there is calls a perfect system of fear half right. With C[i][j] the probability
-that it says j of a text that has emotion i, the judged shares q of texts whose true shares are p are q = C' p. C is
-known from utterances with gold labels that the judge did not learn from; p is the mix of emotions (no negative share,
-sum 1) whose q is nearest to the one that was measured (Rogan and Gladen 1978 for two classes, constrained).
+A judge that recognises only half of all fear rates a perfect system for fear as half right. Let C[i][j] be the
+probability that it answers j for a text with emotion i; texts with true shares p then have the judged shares q = C' p.
+C is measured on utterances with gold labels that the judge was not trained on; p is the distribution of emotions (no
+negative share, sum 1) whose q is nearest to the measured one (Rogan and Gladen 1978 for two classes, constrained).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 from lab_lib.corpora.dailydialog.types import EMOTIONS
 from lab_lib.evaluation.bootstrap import LEVEL
 
-LEAST_RECALL = 0.2  # of an emotion that the judge finds less often, the true share cannot be told from the measured one
+LEAST_RECALL = 0.2  # below this recall of an emotion, its true share cannot be estimated from the measured one
 DRAWS = 200  # of texts and of the judge's confusion, for the interval
 
 
 @dataclass(frozen=True)
 class Corrected:
-    """The share of texts that have the emotion asked for, corrected: the mean over the emotions that can be told.
+    """The corrected share of texts with the requested emotion: the mean over the identifiable emotions.
 
     Fractions of 1. `by_emotion` is None for an emotion whose recall is below LEAST_RECALL; `share` is None where that
     is so for all of them.
@@ -35,15 +35,14 @@ class Corrected:
 
 
 def identifiable(confusion: np.ndarray) -> list[int]:
-    """Return the numbers of the emotions that a judge finds often enough, by its confusion (true emotions as rows)."""
+    """Return the indices of the emotions with sufficient recall, by a judge's confusion (true emotions as rows)."""
     return [number for number, row in enumerate(confusion) if row[number] >= LEAST_RECALL * max(row.sum(), 1)]
 
 
 def true_shares(judged: np.ndarray, confusion: np.ndarray) -> np.ndarray:
     """Return the shares (emotions,) behind judged ones; `confusion` has true emotions as rows, and counts or shares.
 
-    Emotions that are not identifiable have the share 0: a judge that calls all fear neutral cannot tell how much there
-    is of it.
+    Emotions that are not identifiable have the share 0: a judge that classifies all fear as neutral cannot measure it.
 
     >>> confusion = np.eye(7) * 0.4 + 0.6 / 7
     >>> true_shares(np.array([1, 0, 0, 0, 0, 0, 0]) @ confusion, confusion).round(6).tolist()
@@ -61,7 +60,8 @@ def true_shares(judged: np.ndarray, confusion: np.ndarray) -> np.ndarray:
 
 
 def correct(judged: Sequence[np.ndarray], confusion: np.ndarray, seed: int = 0, draws: int = DRAWS) -> Corrected:
-    """Return the corrected control of texts: `judged[e]` (histories, emotions) marks what the texts asked for e became.
+    """Return the corrected control: `judged[e]` (histories, emotions) marks the judged emotions of texts requested with
+    e.
 
     The interval is over histories, drawn alike for all emotions, and over the utterances behind the confusion; 0 draws:
     none.

@@ -23,17 +23,17 @@ class EncoderConfig:
 
     epochs: float = 2.0  # passes over the utterances that are kept
     batch_size: int = 32
-    learning_rate: float = 1e-4  # an encoder of 22 million parameters; larger ones want less
+    learning_rate: float = 1e-4  # for an encoder of 22 million parameters; larger ones need less
     warmup: float = 0.1  # share of the steps in which the rate rises from zero
     weight_decay: float = 0.01
-    max_tokens: int = 48  # of an utterance with what is read before it; more is cut
-    context: int = 0  # utterances before it that are read too; a judge that reads them copies their emotion sometimes
-    neutral: int = 1  # neutral utterances that are kept for each one with an emotion; more: slower, more careful
+    max_tokens: int = 48  # tokens of an utterance with its history; longer input is cut
+    context: int = 0  # previous utterances to read; a judge that reads them sometimes copies their emotion
+    neutral: int = 1  # neutral utterances to keep per utterance with an emotion; more: slower, predicts fewer emotions
     seed: int = 0
 
 
 class EncoderJudge:
-    """See the module; `log_prior` and `temperature` are applied to what the encoder puts out."""
+    """See the module; `log_prior` and `temperature` are applied to the encoder's output."""
 
     name = "encoder"
 
@@ -51,7 +51,7 @@ class EncoderJudge:
         return softmax((self.scores(texts, before) + self.log_prior) / self.temperature)
 
     def scores(self, texts: Sequence[str], before: Sequence[str] = ()) -> np.ndarray:
-        """Return what the encoder puts out, (texts, emotions), in batches of texts of like length."""
+        """Return the encoder's output (texts, emotions), in batches of texts with similar lengths."""
         import torch
 
         old = list(before) if self.context and before else [""] * len(texts)
@@ -87,10 +87,9 @@ def read_encoder(folder: Path) -> EncoderJudge:
 
 
 def encode(tokenizer: Any, config: EncoderConfig, texts: Sequence[str], before: Sequence[str]) -> Any:
-    """Return a padded batch of utterances, each in front of what was said before it where that is read.
+    """Return a padded batch of utterances, each followed by its history if that is read.
 
-    Of what was said before, as many of the last words are read as make a third of the room. What is too long then
-    loses its end.
+    The last words of the history fill at most a third of the room. An input that is still too long loses its end.
     """
     return _tokenised(tokenizer, config, texts, before, padding=True, return_tensors="pt")
 

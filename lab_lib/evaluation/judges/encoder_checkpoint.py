@@ -1,4 +1,4 @@
-"""The checkpoint of an encoder judge in training: one file, replaced in one step, so that a kill leaves a whole one."""
+"""The checkpoint of an encoder judge in training: one file that is replaced atomically."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ RANDOM = "random"  # the state of torch's random numbers, which dropout draws fr
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is: steps done, and the state with the lowest log-loss on dev so far (learned weights)."""
+    """The progress of a training: finished steps, and the weights with the lowest log-loss on dev so far."""
 
     step: int = 0
     best: float = math.inf
     state: Mapping[str, Any] = field(default_factory=dict)
 
     def with_look(self, found: float, model: Any) -> Progress:
-        """Return it after a look at dev, with the model's state if that was the best one."""
+        """Return it after a dev evaluation, with the model's state if that was the best one."""
         return replace(self, best=found, state=_learned(model)) if found < self.best else self
 
     def at(self, step: int) -> Progress:
@@ -56,7 +56,7 @@ def save_checkpoint(folder: Path, progress: Progress, judge: EncoderJudge, optim
 
 
 def load_checkpoint(folder: Path, judge: EncoderJudge, optimiser: Any, log: Callable[[str], None]) -> Progress:
-    """Put a checkpoint, if there is one of the same settings, into model and optimiser, and return how far it was."""
+    """Load a checkpoint with the same settings, if any, into model and optimiser, and return its progress."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import safe_open

@@ -1,8 +1,8 @@
-"""How an encoder judge is trained: on fewer neutral utterances, and the state with the lowest log-loss on dev is kept.
+"""Train an encoder judge on fewer neutral utterances, and keep the state with the lowest log-loss on dev.
 
-Neutral utterances are five times as many as all others, and the last ones teach little: a share of them is left out,
-and what that does to the priors is put back into the output (`log_prior`). The best state is not the one with the best
-F1: dev of DailyDialog has 3 utterances with disgust and 11 with fear.
+There are five times as many neutral utterances as others, and most of them add little: a part of them is omitted, and
+the change of the priors is corrected in the output (`log_prior`). The best state is not chosen by F1, because the dev
+split of DailyDialog has only 3 utterances with disgust and 11 with fear.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lab_lib.evaluation.judges.labelled import Labelled
 from lab_lib.evaluation.judges.tfidf import softmax
 from lab_lib.models.embedders import minilm_folder
 
-LOOKS = 8  # how often dev is looked at in a training
+LOOKS = 8  # number of dev evaluations in a training
 LOOKED_AT = 2000  # utterances of dev that choose the best state; all of them set the temperature
 POOL = 50  # batches whose utterances are sorted by length: like lengths waste no padding
 EVERY = 50  # steps from one line of the log, and one checkpoint, to the next
@@ -43,7 +43,8 @@ def fit_encoder(data: Labelled, dev: Labelled, config: EncoderConfig, folder: Pa
     set_seed(config.seed)
     source = minilm_folder()
     model = Classifier.from_pretrained(source, num_labels=len(EMOTIONS))
-    # Word vectors stay as they are: words that this half of train lacks would be left behind, and it saves time.
+    # Word vectors are frozen: words that are missing in this half of train would otherwise lag behind, and it saves
+    # time.
     model.base_model.embeddings.requires_grad_(False)
     kept, log_prior = fewer_neutral(data, config.neutral, config.seed)
     log(f"{len(kept)} of {len(data)} utterances are kept")
@@ -149,7 +150,7 @@ def _batches(data: Labelled, judge: EncoderJudge) -> Iterator[np.ndarray]:
 
 
 class _Clock:
-    """Says how long the steps to come take, by those of this process."""
+    """Estimates the remaining time from the steps of this process."""
 
     def __init__(self, done: int, steps: int) -> None:
         self.done, self.steps, self.begun = done, steps, time.monotonic()

@@ -1,4 +1,4 @@
-"""What judges learn from and are tested on: utterances with the number of their emotion, and the halves of train.
+"""Training and test data of judges: utterances with the index of their emotion, and the halves of train.
 
 Judges that score replies learn from one half of the training dialogues, and the judge that rewards replies in training
 from the other: a model that was trained to please a judge is never scored by it, nor by one that read the same labels.

@@ -1,6 +1,6 @@
-"""Where judges lie: one folder each in the cache, named by kind, corpus, half and the hash of what it learned from.
+"""The folders of judges in the cache, named by kind, corpus, half and the hash of the training data.
 
-A judge that takes a minute is made where it is missing; one that takes longer is asked for by its command.
+A missing judge that takes a minute is trained at once; for a slower one the error names the command.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Found:
 
 
 def judge_folder(kind: str, corpus: str, half: Half) -> Path:
-    """Return where a judge lies, whether it is there or not. Raises LabError for a corpus that is not here."""
+    """Return the folder of a judge, which may not exist. Raises LabError for a missing corpus."""
     digest = hashlib.sha256()
     for name, path in talks_files(corpus).items():
         digest.update(f"{name} {sha256(path)}\n".encode())
@@ -50,7 +50,7 @@ def judge_folder(kind: str, corpus: str, half: Half) -> Path:
 
 
 def check_judge(kind: str, corpus: str, half: Half = "score") -> None:
-    """Raise LabError for a judge that there is not, without loading anything."""
+    """Raise LabError for a judge that does not exist, without loading anything."""
     if kind not in KINDS:
         raise LabError(f"no judge '{kind}'{nearest(kind, KINDS)}")
     if kind not in QUICK and not (judge_folder(kind, corpus, half) / CARD).exists():
@@ -61,7 +61,7 @@ def check_judge(kind: str, corpus: str, half: Half = "score") -> None:
 
 
 def find_judge(kind: str, corpus: str, half: Half = "score", log: Log = lambda line: None) -> Found:
-    """Return a judge with its card; one that takes a minute is made if need be. Raises LabError as `check_judge`."""
+    """Return a judge with its card; one that takes a minute is trained if missing. Raises LabError as `check_judge`."""
     check_judge(kind, corpus, half)
     folder = judge_folder(kind, corpus, half)
     if not (folder / CARD).exists():
@@ -111,7 +111,7 @@ def train_judge(
 def make_card(
     judge: Judge, splits: Mapping[str, Sequence[Talk]], half: Half, priors: Sequence[float]
 ) -> dict[str, Any]:
-    """Return what is known of a judge: figures by set, and its confusion where all emotions are equally frequent.
+    """Return the card of a judge: its measures by set, and its confusion for equally frequent emotions.
 
     The confusion is measured on the half that the judge did not learn from; one that learned from all, on dev and test.
     """

@@ -26,7 +26,7 @@ LOOPBACK = ("127.0.0.1", "localhost")
 
 
 def make_app(routers: Sequence[APIRouter], hosts: Sequence[str] = ()) -> FastAPI:
-    """Return the application of some routers. `hosts` are the names it answers to; none: it answers to any."""
+    """Return the application of some routers. `hosts` are its accepted host names; without them it accepts any."""
     app = FastAPI(title="lab serve", docs_url=None, redoc_url=None, redirect_slashes=False)
     for router in routers:
         app.include_router(router)
@@ -39,7 +39,7 @@ def make_app(routers: Sequence[APIRouter], hosts: Sequence[str] = ()) -> FastAPI
 
 
 def assistant_routers(assistant: Assistant, key: str | None) -> list[APIRouter]:
-    """Return the routers of an assistant. `key` is what a request to run calls has to know; None: no call is run."""
+    """Return the routers of an assistant. A request to run calls needs `key`; None: no call is run."""
     return [page.router(), ask.router(assistant, key), completions.router(assistant), speech.router()]
 
 
@@ -88,7 +88,7 @@ def _answer(status: int, message: str, param: str | None = None) -> JSONResponse
 
 
 async def _malformed(request: Request, error: Exception) -> JSONResponse:
-    """Name the first thing that is wrong with a request, and where."""
+    """Return the first error of a request and its place."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(step) for step in first["loc"] if step != "body")
@@ -99,7 +99,7 @@ async def _malformed(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    words = {404: "there is no such path", 405: "this path has another method"}
+    words = {404: "there is no such path", 405: "this path does not support the method"}
     return _answer(error.status_code, words.get(error.status_code, str(error.detail)))
 
 

@@ -1,4 +1,4 @@
-"""Routes of the page and of programs that want more than a call: what was understood, how sure, and what else."""
+"""Routes of the page and of programs that need more than a call: interpretation, probability, alternatives."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def router(assistant: Assistant, key: str | None) -> APIRouter:
     def ask(asked: Ask, x_run_key: Annotated[str, Header()] = "") -> Answers:
         """Return what was asked for; run it where that is asked for too and allowed."""
         if asked.run and key is None:
-            raise Refusal(403, "no call is run here: the server was started without --run", "run")
+            raise Refusal(403, "calls are not run: the server was started without --run", "run")
         if asked.run and not secrets.compare_digest(x_run_key.encode(), (key or "").encode()):
             raise Refusal(403, "X-Run-Key: open the page that `lab serve --run` printed", "run")
         return Answers(answers=assistant.ask(asked.text, run=asked.run))

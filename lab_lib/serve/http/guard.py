@@ -1,4 +1,4 @@
-"""What stands before every route: who may ask, how large a body may be, whether it is JSON, and a request id."""
+"""Checks before every route: the caller, the size of the body, its content type; adds a request id."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Guard:
         except Exception:
             LOG.exception("request %s: %s %s", name, scope["method"], one_line(scope["path"]))
             if not begun:
-                await _send(answer, 500, problem(500, f"a fault of the server; its log has the request id {name}"))
+                await _send(answer, 500, problem(500, f"an error of the server; its log has the request id {name}"))
 
     async def _body(self, scope: Message, receive: Receive) -> bytes:
         """Return the body of a request that may be answered. Raises Refusal for others."""
@@ -77,7 +77,7 @@ class Guard:
     def _check_asker(self, headers: Mapping[str, str]) -> None:
         host = headers.get("host", "")
         if self.hosts and host not in self.hosts:
-            raise Refusal(403, "this server answers to its own address only")
+            raise Refusal(403, "this server accepts requests only at its own address")
         if headers.get("origin", f"http://{host}") != f"http://{host}":
             raise Refusal(403, "this request came from another page")
 

@@ -8,13 +8,13 @@ from pydantic import BaseModel
 
 MEANINGS = {
     400: "The body is not JSON.",
-    403: "Another host or page asks, or calls are not run here.",
+    403: "The request comes from another host or page, or calls are not run here.",
     404: "There is no such model or path.",
-    405: "The path has another method.",
+    405: "The path does not support the method.",
     413: "The body is too large.",
     415: "The body is of another content type.",
-    422: "The request says something that cannot be done here.",
-    500: "A fault of the server; its log has the request id.",
+    422: "The request asks for something that is not supported.",
+    500: "An error of the server; its log has the request id.",
     503: "The model was busy for too long, or a package is missing.",
 }
 KINDS = {403: "permission_error", 404: "not_found_error", 500: "server_error", 503: "server_error"}

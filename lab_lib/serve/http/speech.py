@@ -29,7 +29,7 @@ def router() -> APIRouter:
         """Write down what is said in a recording, in English: any format of audio that PyAV reads."""
         recording = await request.body()
         if not understands_speech():
-            raise Refusal(503, "this server understands no speech: pip install -e '.[speech]'")
+            raise Refusal(503, "this server does not support speech: pip install -e '.[speech]'")
         return Heard(text=await run_in_threadpool(_heard, recording))
 
     return routes

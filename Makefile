@@ -1,10 +1,10 @@
-# The verbs of the project. `make demo` and `make test` need Python 3.11 or newer and make, nothing else: they create
+# The verbs of the project. `make demo` and `make test` need Python 3.11.5 or newer and make, nothing else: they create
 # one virtual environment and reuse it. Without make: docs/installing.md.
 
 VENV ?= .venv
 # The first interpreter that runs and is new enough for constraints.txt; 3.11 is the one the tests ran with.
 PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13; do \
-	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' 2>/dev/null && echo $$python && break; done)
 # PyPI's torch for Linux brings the CUDA libraries (gigabytes). On a machine without a GPU a fifth of it is enough:
 #   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
@@ -26,7 +26,7 @@ help:  ## show this list
 install: $(ALL)  ## everything into $(VENV), 3.5 GB, with JupyterLab; `make demo` installs 1.8 GB of it
 
 $(TRAIN): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; install one or set PYTHON=/path/to/python" >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11.5 or newer found; install one or set PYTHON=/path/to/python" >&2; exit 2; }
 	@echo "Installing what training needs into $(VENV): 1.8 GB on disk. This takes minutes; pip prints nothing."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) $(TORCH)

@@ -62,7 +62,7 @@ class OutOfMemory(LabError):
 
 
 class Stopped(BaseException):
-    """A signal asked this process to end. What is done is kept, and the same command goes on from there.
+    """A signal asked this process to end. Finished work is kept, and the same command resumes from there.
 
     Not an Exception, which libraries catch, and no KeyboardInterrupt, which the command line's library makes its own
     exit of.

@@ -125,7 +125,7 @@ def test_what_teaches_nothing_is_left_out_and_counted(tmp_path):
     found = read_chats(write(tmp_path / "my.jsonl", [*many(LAYOUTS["messages"][0]), *bad]))
     assert found.dropped == {
         "an empty message": 2, "no message of the assistant": 1, "calls of tools (task calls learns them)": 1,
-        "content of type image_url, which is no text": 1, "every answer has weight 0": 1,
+        "content of type image_url, which is not text": 1, "every answer has weight 0": 1,
     }  # fmt: skip
     assert "left out: 2 records with an empty message" in found.lines()
 

@@ -122,7 +122,7 @@ def test_what_is_not_there_is_refused_at_once(server: FaultyServer, tmp_path: Pa
 
 def test_a_server_that_goes_away_leaves_a_part_to_resume(server: FaultyServer, tmp_path: Path) -> None:
     server.faults["/file"].extend(["truncate", "503", "503", "503"])
-    with pytest.raises(LabError, match=r"256000 bytes are kept and the same command goes on from there"):
+    with pytest.raises(LabError, match=r"256000 bytes are kept and the same command resumes from there"):
         get(server, tmp_path)
     assert left(tmp_path) == ["file.json.part"]
     assert get(server, tmp_path).read_bytes() == BODY

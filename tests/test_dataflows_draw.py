@@ -103,7 +103,7 @@ def test_results_are_json_and_come_back_as_they_were(tmp_path):
     assert {path.suffix for path in (tmp_path / "results").iterdir()} == {".json"}
     store.delete("one")
     assert not store.exists("one") and store.exists("two")
-    with pytest.raises(LabError, match="the result of a node is no JSON"):
+    with pytest.raises(LabError, match="the result of a node is not JSON"):
         store.set("three", {"model": object()})
     store.file("two").write_text("[]")
     with pytest.raises(ResultRetrievalError):
@@ -115,7 +115,7 @@ def test_an_artefact_is_named_by_its_content(tmp_path):
         one, same, other = keep_rows([{"a": 1}], "rows"), keep_rows([{"a": 1}], "rows"), keep_rows([{"a": 2}], "rows")
         assert one == same and one["sha256"] != other["sha256"] and rows_of(one) == [{"a": 1}]
         (tmp_path / "artefacts" / one["path"] / "rows.jsonl").write_text("{}\n")
-        with pytest.raises(LabError, match="not what was written"):
+        with pytest.raises(LabError, match="changed since it was written"):
             rows_of(one)
         assert keep_rows([{"a": 1}], "rows") == one and rows_of(one) == [{"a": 1}]
 

@@ -97,7 +97,7 @@ def test_a_killed_call_goes_on_where_it_was(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--turns", "3"], "--turns 3: a dialogue is made of pairs"),
+        (["--turns", "3"], "--turns 3: a dialogue consists of pairs"),
         (["--turns", "four"], "--turns four: expected whole numbers"),
         (["-n", "0"], "--n: at least 1"),
         (["--force"], "--force enforces"),

@@ -198,7 +198,7 @@ def test_a_template_that_rewrites_is_refused_with_the_way_out_which_works(shape)
     tokenizer = ready(shape)
     messages = [Message("system", "Help.", 0), *PLAIN_TALK]
     with pytest.raises(
-        LabError, match=r"^dialogue D1: .*in another way.*use prompt\.format=turns: one example per turn$"
+        LabError, match=r"^dialogue D1: .*changes earlier.*use prompt\.format=turns: one example per turn$"
     ):
         training_examples(messages, "d1", tokenizer, CHAT, "dialogue D1")
     with pytest.raises(LabError, match=r"^dialogue D1, system turn 1: .*prompt\.format=turns"):
@@ -227,7 +227,7 @@ def test_thoughts_in_texts_are_dropped_from_the_history_as_the_template_does():
 def test_what_one_example_a_turn_does_not_help_is_refused_with_another_way_out():
     steps = [*STEPS[:2], *STEPS[3:5]]  # an answer of two steps
     for config in (CHAT, TURNS):
-        with pytest.raises(LabError, match=r"in another way.*use prompt\.template=plain"):
+        with pytest.raises(LabError, match=r"changes earlier.*use prompt\.template=plain"):
             training_examples(steps, "k", ready(REWRITING["trims earlier spaces"]), config)
     asking = SMOLLM.template.replace("{{ '<|im_start|>assistant\\n' }}", "{{ '<|im_start|>bot\\n' }}")
     with pytest.raises(LabError, match=r"use prompt\.template=plain"):

@@ -1,1 +1,1 @@
-"""Talk to a model in a terminal."""
+"""Talk to a model in a terminal or in a browser page."""

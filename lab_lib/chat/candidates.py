@@ -1,4 +1,4 @@
-"""A chat model of this machine as a writer of candidates: it says what a user says, on one line by a grammar."""
+"""A local chat model as a writer of candidates: it writes a user's utterance on one line, constrained by a grammar."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lab_lib.models.hub import find_source
 from lab_lib.prompts.encode import Prompt, answer_text
 from lab_lib.prompts.messages import Message
 
-# Varied, and still English: at temperature 1 a model of 135 million parameters loses the thread.
+# Varied but still coherent: at temperature 1 the text of a model of 135 million parameters becomes incoherent.
 DECODING = DecodeConfig(sample=True, temperature=0.7, top_p=0.9, max_new_tokens=120)
 
 
@@ -54,7 +54,7 @@ class _Asked:
         return load_answering(self.partner.model, self.partner.config.prompt)
 
     def ask(self, questions: Sequence[Question]) -> list[tuple[str, bool]]:
-        """Return (what the model wrote, whether it came to an end) for each question."""
+        """Return (the model's text, whether it ended) for each question."""
         from lab_lib.decoding.generate import generate_answers
 
         tokenizer = self.loaded.tokenizer

@@ -36,7 +36,7 @@ def chat(session: Session, console: Console, read: Callable[[], str] | None = No
             return
         try:
             (command if text.startswith("/") else reply)(session, console, text)
-        except LabError as error:  # of this message; the conversation is as it was before
+        except LabError as error:  # errors of this message; the conversation is unchanged
             _say(console, "bold red", "error:", str(error))
         except KeyboardInterrupt:
             _print(console, "stopped: this message and its answer are forgotten; Ctrl-C again ends")

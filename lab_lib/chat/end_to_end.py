@@ -1,4 +1,4 @@
-"""The back end of a conversation with a model that calls functions: its belief state, and a venue's data in replies."""
+"""The back end of a chat with a model that calls functions: the belief state, and a venue's data in replies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Guide:
         return problems, answer(self.belief, self.back_end.database)
 
     def fill(self, reply: str) -> str:
-        """Put the data of the first venue that fits in the place of placeholders; what is not known stays.
+        """Replace placeholders by the data of the first matching venue; unknown ones stay.
 
         A second `[name]` is the second venue's, as in the history the model reads. A reference is not known: nothing
         is booked here.

@@ -1,4 +1,4 @@
-"""Whom one talks to, by name: the model of a run, or any model with its own chat template."""
+"""The model to talk to, by name: the model of a run, or any model with its own chat template."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from lab_lib.runs.steps import model_config
 from lab_lib.tasks.base import Task
 from lab_lib.tasks.messages import MessagesConfig
 
-LONGEST = 2048  # tokens of a conversation that a model by name reads; a laptop reads some hundred a second
+LONGEST = 2048  # tokens of a conversation for a model by name; a laptop reads some hundred per second
 MODEL = ("config.json", "adapter_config.json")  # what tells the folder of a model, or of an adapter, from a run
 ANSWER = 256  # tokens of its longest answer
-# Small models repeat whole paragraphs under greedy search. A penalty on every token that was said (1.05, 1.1) was
-# worse: asked for the language of France, smollm2-135m then avoided "French".
+# Small models repeat whole paragraphs in greedy search. A penalty on every previous token (1.05, 1.1) was worse: asked
+# for the language of France, smollm2-135m then avoided "French".
 NO_REPEAT = 8
 BUNDLED_RUNS = {"town-end-to-end": "town-end-to-end-cpu"}  # bundled adapter: the recipe that it was trained with
 
 
 @dataclass(frozen=True)
 class Partner:
-    """A model to talk to: how it is loaded and prompted. `notes` are for a person to read before the first answer."""
+    """A model to talk to: how it is loaded and prompted. `notes` are shown before the first answer."""
 
     name: str
     config: RunConfig

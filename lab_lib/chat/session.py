@@ -1,4 +1,4 @@
-"""One conversation with a model: what was said, what the model wrote, and the belief state where it tracks one."""
+"""One conversation with a model: the messages, the model's answers, and the belief state if it tracks one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Answer:
 
 
 class Session:
-    """A conversation that can be continued, and begun again. An answer that is not finished leaves no trace in it."""
+    """A conversation that can be continued or restarted. An unfinished answer does not change it."""
 
     def __init__(self, partner: Partner, loaded: Any) -> None:
         self.partner, self.loaded, self.task = partner, loaded, partner.task.for_chat()
@@ -130,7 +130,7 @@ class Session:
         return Answer(reply, self.guide.fill(reply), prompt.facts["call"], problems, found, self.guide.belief.state)
 
     def _left_out(self, prompt: Prompt, written: Sequence[int]) -> list[str]:
-        """Say which turns the model could not read, when there are more of them than before, and if it was cut off."""
+        """Return notes about newly dropped turns, and about a cut answer."""
         room, lines = self.task.prompt.max_tokens, []
         if prompt.dropped_turns > self.dropped:
             turns = "turn does" if prompt.dropped_turns == 1 else f"{prompt.dropped_turns} turns do"

@@ -52,7 +52,7 @@ class Ending(Exception):
 
 
 class ChatServer(ThreadingHTTPServer):
-    """One conversation, one model: one lock, which whoever uses either holds."""
+    """One conversation and one model, protected by one lock."""
 
     daemon_threads = True
 

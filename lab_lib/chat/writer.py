@@ -1,4 +1,4 @@
-"""A model that writes one answer after the other in one conversation, and is watched while it writes."""
+"""A model that generates the answers of one conversation, observed token by token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Watch = Callable[[Sequence[int]], None]  # is told the token ids of an answer so
 
 
 class Writer:
-    """Generates answers; what the model read for one answer is not read again for the next."""
+    """Generates answers; the tokens of earlier answers are not read again."""
 
     def __init__(self, model: Any, tokenizer: Any, config: DecodeConfig) -> None:
         self.model, self.tokenizer, self.config = model, tokenizer, config

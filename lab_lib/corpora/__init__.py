@@ -1,1 +1,1 @@
-"""What was said: frozen dialogue types, one reader a format, audits and verified downloads."""
+"""Corpora: frozen dialogue types, one reader per format, audits and verified downloads."""

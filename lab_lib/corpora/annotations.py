@@ -1,4 +1,4 @@
-"""What MultiWOZ 2.2 says of a turn beside its words: belief state, spans and acts, checked."""
+"""The annotations of MultiWOZ 2.2: read and check belief states, spans and acts of turns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab_lib.files import read_json
 
 # {dialogue id: {turn number as a string: {"dialog_act": ..., "span_info": ...}}}
 Acts = Mapping[str, Mapping[str, Any]]
-# What releases write for a slot of which the user has said nothing; `none` stands for an act without slots, too.
+# Values of releases for a slot that the user has not mentioned; `none` also marks an act without slots.
 UNSET = frozenset({"", "none", "not mentioned"})
 
 
@@ -39,14 +39,14 @@ def acts_of(acts: Mapping[str, Any], where: str) -> dict[str, tuple[str, ...]]:
 
 
 def _act_slots(pairs: list[Any], where: str) -> tuple[str, ...]:
-    """Return the slots of an act; `none` is how the files write an act without slots."""
+    """Return the slots of an act; the files write `none` for an act without slots."""
     if not all(isinstance(pair, list) and pair and isinstance(pair[0], str) for pair in pairs):
         raise LabError(f"{where}: expected 'dialog_act' of the form {{act: [[slot, value], ...]}}")
     return tuple(dict.fromkeys(pair[0].lower() for pair in pairs if pair[0] != "none"))
 
 
 def check_order(acts: Mapping[str, Any], slots: Collection[str], where: str) -> None:
-    """Refuse an act or span whose slot and value are exchanged: a slot of the schema stands in the value's place.
+    """Refuse an act or span whose slot and value are swapped: the value is a slot of the schema.
 
     `slots` holds the schema's slot names without service. Call it after `acts_of` and `spans_of`, which check the form.
     """
@@ -102,7 +102,7 @@ def state_of(frames: Any, slots: Mapping[str, Collection[str]], where: str) -> S
 
 
 def unset_slots(frames: Any, state: State) -> int:
-    """Count the slots of frames that their `state` left out, as their values say that the user has said nothing."""
+    """Count the slots of frames that `state` omitted because their values mean "not mentioned"."""
     return sum(len(_slot_values(frame, "")) for frame in frames) - sum(map(len, state.values.values()))
 
 
@@ -120,7 +120,7 @@ def _slot_values(frame: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
 
 def _check_slot(slot: str, listed: Any, known: Collection[str], where: str) -> None:
-    """Refuse a slot that its service does not have, or one without a list of words."""
+    """Refuse an unknown slot of a service, and a slot without a list of words."""
     if slot not in known:
         raise LabError(f"{where}: unknown slot '{slot}' in the state{nearest(slot, known)}")
     if not isinstance(listed, list) or not listed or not all(isinstance(value, str) for value in listed):

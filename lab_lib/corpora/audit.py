@@ -1,4 +1,4 @@
-"""What is in a corpus, and what is wrong with it: counts, odd spans, duplicates, leakage, what was dropped."""
+"""Audit a corpus: counts, unusual spans, duplicates, leakage, dropped records."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Audit:
     dropped: Mapping[str, int]
 
     def rows(self) -> list[tuple[str, ...]]:
-        """Return a table: a header row, then one row a count with a column a split."""
+        """Return a table: a header row, then one row per count with one column per split."""
         labels = {
             "dialogues": "dialogues",
             "user_turns": "user turns",
@@ -87,7 +87,7 @@ class Audit:
         ]
 
     def notes(self) -> list[str]:
-        """Return what does not fit a table, one line each: names, leaks, and everything dropped with its reason."""
+        """Return further findings, one line each: names, leaks, and dropped records with their reasons."""
         lines = [f"placeholders: {_listed(self.placeholders)}", f"unmapped slots: {_listed(self.unmapped)}"]
         lines += [f"duplicate of an earlier dialogue: {_some(self.duplicates)}"] if self.duplicates else []
         lines += [f"LEAK: in an earlier split too: {_some(self.leaks)}"] if self.leaks else ["leakage: none"]
@@ -166,12 +166,12 @@ def _reply_spans(dialogues: Iterable[Dialogue]) -> list[Span]:
 
 
 def _other_words(turn: Turn, span: Span) -> bool:
-    """Return whether the words under a span are others than its value."""
+    """Return whether the words under a span differ from its value."""
     return span.value != "dontcare" and not covers(turn, span)
 
 
 def _duplicates(dialogues: Iterable[Dialogue]) -> list[Dialogue]:
-    """Return the dialogues whose words an earlier one has."""
+    """Return the dialogues with the same words as an earlier one."""
     seen: set[str] = set()
     found = []
     for dialogue in dialogues:
@@ -188,7 +188,7 @@ def _leaks(dialogues: Iterable[Dialogue], earlier: Iterable[Dialogue]) -> list[D
 
 
 def _words(dialogue: Dialogue) -> str:
-    """Return all a dialogue's words, one turn a line."""
+    """Return all words of a dialogue, one turn per line."""
     return "\n".join(plain(turn.text) for turn in dialogue.turns)
 
 
@@ -201,7 +201,7 @@ def _replies(dialogues: Iterable[Dialogue]) -> list[str]:
 
 
 def _percent(texts: Sequence[str], others: Collection[str]) -> float:
-    """Return how many percent of the texts are among the others, to one decimal (0 for no text)."""
+    """Return the percentage of the texts that are among the others, to one decimal (0 for no text)."""
     return round(100 * sum(text in others for text in texts) / max(len(texts), 1), 1)
 
 

@@ -1,4 +1,4 @@
-"""Which items play which part in a run."""
+"""The roles of items in a run."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from lab_lib.errors import LabError
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which items (dialogues, requests) are trained on, which choose the checkpoint, which are reported once."""
+    """The items (dialogues, requests) for training, for choosing the checkpoint, and for the report."""
 
     # A corpus that the task knows by name (town is bundled, multiwoz22 in LAB_DATA or fetched), or a folder or file in
     # a layout that the task reads.
     corpus: str = "town"
-    train: str = "train"  # split to learn from
+    train: str = "train"  # training split
     dev: str = "dev"  # split that chooses the checkpoint; not used when hold_out is above 0
     test: str = "test"  # split of the final numbers; nothing is ever chosen on it
     hold_out: int = 0  # items of the training split kept out as dev set (when the real dev split is trained on)
-    # What answers are generated for and scored: test, or dev while settings are being chosen (sweeps always do).
+    # The split to answer and score: test, or dev while choosing settings (sweeps always use dev).
     report: Literal["test", "dev"] = "test"
-    max_train: int | None = None  # random training items, whole ones, drawn with the seed; null: all
-    max_test: int | None = None  # the same for the items that are reported
+    max_train: int | None = None  # number of random training items, drawn with the seed; null: all
+    max_test: int | None = None  # the same for the reported items
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse sets of no items, which nothing can be trained or scored on."""
+        """Refuse empty sets of items."""
         for name in ("max_train", "max_test"):
             if (size := getattr(self, name)) is not None and size < 1:
                 raise LabError(f"data.{name}={size}: expected at least 1, or null for all items")

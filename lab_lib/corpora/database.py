@@ -1,4 +1,4 @@
-"""Which venues meet a user's constraints: the database query of the MultiWOZ response scorer, as bit masks.
+"""Find venues that meet a user's constraints: the database query of the MultiWOZ response scorer, with bit masks.
 
 A set of rows is one Python integer, row number i being bit i. Each (column, value) pair is compared with
 every row once and its mask kept, so that a query is a few ANDs; the published scorer compares row by row.
@@ -14,14 +14,14 @@ from rapidfuzz.distance import Indel, LCSseq, Levenshtein
 from lab_lib.corpora.values import Rules, minutes, normalise_slot, normalise_value
 from lab_lib.errors import LabError
 
-# The domains a venue can be looked up in, each with the columns that are matched approximately.
+# The searchable domains, each with the columns that are matched approximately.
 FUZZY = {
     "restaurant": frozenset({"name", "food"}),
     "hotel": frozenset({"name"}),
     "attraction": frozenset({"name"}),
     "train": frozenset({"departure", "destination"}),
 }
-# Columns of the published tables that are no constraints.
+# Columns of the published tables that are not constraints.
 HIDDEN = {
     "restaurant": frozenset({"location", "introduction", "signature"}),
     "hotel": frozenset({"location", "price", "takesbookings"}),
@@ -30,11 +30,11 @@ HIDDEN = {
 }
 ANYTHING = frozenset({"dontcare", "not mentioned", "don't care", "dont care", "do n't care", "do not care"})
 UNKNOWN = "?"  # A row with this value meets every constraint on the column.
-SIMILAR = 90  # The least partial_ratio of a match in a fuzzy column.
+SIMILAR = 90  # The minimum partial_ratio of a match in a fuzzy column.
 
 
 class Database:
-    """Tables of a town, by domain, that answer queries. Building one is cheap; masks are made when asked for.
+    """Tables of a town by domain, for queries. Building one is cheap; masks are made on demand.
 
     `tables` is {domain: rows} with a row as published, e.g. `{"trainID": "TR7075", "leaveAt": "05:00", ...}`;
     domains without venues to choose from (taxi, police) may be in it and find nothing. The searchable
@@ -47,7 +47,7 @@ class Database:
     def query(self, domain: str, constraints: Mapping[str, Any]) -> frozenset[str]:
         """Return the ids of the venues that meet all constraints {slot: value}; of an unknown domain, none.
 
-        Slots that are no column of the table (`bookday`) and values like `dontcare` constrain nothing.
+        Slots without a column (`bookday`) and values like `dontcare` are not constraints.
         """
         table = self._tables.get(domain)
         return table.ids(table.mask(constraints)) if table else frozenset()
@@ -142,7 +142,7 @@ class Table:
 
 
 def partial_ratio(a: str, b: str) -> int:
-    """Return how well the shorter string fits somewhere into the longer, 0 to 100.
+    """Return the best match of the shorter string within the longer one, 0 to 100.
 
     The window is tried at each matching block of a Levenshtein edit script, and at the end; the score of a
     window is 2 LCS / (sum of lengths). This is `partial_ratio` as the published scorer computes it, which is
@@ -177,7 +177,7 @@ def similar(a: str, b: str) -> bool:
 
 
 def _row(domain: str, number: int, row: Any) -> dict[str, Any]:
-    """Return a row with normalised column names and the one misspelt type of published tables put right."""
+    """Return a row with normalised column names and the misspelt type of published tables corrected."""
     if not isinstance(row, Mapping):
         raise LabError(f"database: {domain} row {number}: expected an object, found {type(row).__name__}")
     columns = {normalise_slot(name): value for name, value in row.items()}

@@ -23,7 +23,7 @@ def applied_spans(turn: Turn) -> tuple[Span, ...]:
 
 
 def covers(turn: Turn, span: Span) -> bool:
-    """Return whether the words under a span are its value, but for case and white space.
+    """Return whether the words under a span are its value, ignoring case and white space.
 
     Annotators also mark other words ("four" for `4`), so a span that does not cover its value need not be wrong.
     """
@@ -49,10 +49,10 @@ def delexicalise(turn: Turn) -> str:
 
 
 def refill(delexicalised: str, turn: Turn) -> str:
-    """Put the words of the turn's applied spans back for the placeholders: the inverse of `delexicalise`.
+    """Replace the placeholders by the words of the turn's applied spans: the inverse of `delexicalise`.
 
-    Placeholders are searched from left to right and each is filled once. A text that had `[slot]` in it
-    before that span cannot be told from a placeholder. Raises LabError when a placeholder is missing.
+    Placeholders are filled from left to right, each once. If the text itself contained `[slot]` before that span, it is
+    mistaken for the placeholder. Raises LabError if a placeholder is missing.
     """
     parts, end = [], 0
     for span in applied_spans(turn):

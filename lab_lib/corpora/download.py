@@ -1,7 +1,7 @@
-"""One file from the network, whole and verified, or nothing: resumed, retried, checked, renamed.
+"""Download one file completely and verified, or not at all: with resuming, retries, checksum and renaming.
 
-What has come so far lies in `<target>.part`; only a file whose SHA-256 is right is renamed to its name. The same call
-after an interruption goes on where the part ends.
+The partial download is `<target>.part`; only a file with the right SHA-256 is renamed to `<target>`. After an
+interruption the same call resumes where the part ends.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from lab_lib.errors import LabError
 from lab_lib.files import sha256
 
 BLOCK = 1 << 16
-MOST = 1 << 30  # bytes of a file whose size nobody published; the largest one of a corpus has 400 MB
-# Answers that another try may change: timeout, too many requests, and the server's own troubles (5xx).
+MOST = 1 << 30  # maximum bytes of a file without published size; the largest one of a corpus has 400 MB
+# Answers for which another try may help: timeout, too many requests, and server errors (5xx).
 TRANSIENT = {408, 425, 429}
 
-# Called with the bytes of this file that are here: after each block, and with fewer when a part was thrown away.
+# Called with the number of received bytes: after each block, and with fewer after a part was discarded.
 Progress = Callable[[int], None]
 
 
@@ -32,11 +32,11 @@ Progress = Callable[[int], None]
 class Patience:
     """How long to try before giving up."""
 
-    attempts: int = 6  # tries in a row that bring no new byte; one that brings some starts the count again
+    attempts: int = 6  # consecutive tries without a new byte; a new byte resets the count
     stall: float = 30.0  # seconds without a byte after which a connection is dropped
     pause: float = 1.0  # seconds before the second try; doubled before each further one: 1 + 2 + 4 + 8 + 16 = 31 s
-    # What a file may take in all: `grace` seconds, and one more for every `slowest` bytes that came. A server that
-    # sends a byte now and then is given up on. Six stalls and the pauses between them are 6 x 30 + 31 = 211 s.
+    # Total time for a file: `grace` seconds, plus one for every `slowest` received bytes, so that a server that sends a
+    # byte now and then is given up. Six stalls and the pauses between them take 6 x 30 + 31 = 211 s.
     grace: float = 300.0
     slowest: float = 1000.0
 
@@ -45,12 +45,12 @@ DEFAULT = Patience()
 
 
 class _Retry(Exception):
-    """Something another try may put right; the text says what."""
+    """An error for which another try may help; the text describes it."""
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What is downloaded, and the bounds of it: `most` bytes, and a time that grows with what has come."""
+    """A download and its bounds: `most` bytes, and a time that grows with the received bytes."""
 
     url: str
     part: Path
@@ -112,7 +112,7 @@ def _until_verified(job: _Job, checksum: str) -> None:
 
 
 def _receive(job: _Job) -> None:
-    """Append the rest of the file to the part, or begin anew when the server sends it from the beginning."""
+    """Append the rest of the file to the part, or restart if the server sends it from the beginning."""
     have = _size(job.part)
     if have > job.most:
         job.part.unlink()
@@ -128,7 +128,7 @@ def _receive(job: _Job) -> None:
 
 
 def _open(url: str, have: int, stall: float) -> Any:
-    """Ask for the bytes from `have` on; None when there is nothing behind them (the part is whole, or too long)."""
+    """Request the bytes from `have` on; None if there are no more (the part is complete, or too long)."""
     headers = {"User-Agent": "lab_lib", "Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         return open_web(url, headers, stall)
@@ -198,7 +198,7 @@ def _read(answer: Any, most: int) -> bytes:
 
 
 def _verify(part: Path, checksum: str) -> None:
-    """Return if the part is the file that was promised; else throw it away and ask for another try."""
+    """Return if the part is the expected file; else discard it and request another try."""
     found = sha256(part)
     if found != checksum:
         part.unlink()
@@ -217,7 +217,7 @@ def _size(path: Path) -> int:
 
 
 def _advice(part: Path) -> str:
-    """Say what the user can do next."""
+    """Return advice for the user."""
     if part.exists():
-        return f"; {_size(part)} bytes are kept and the same command goes on from there"
+        return f"; {_size(part)} bytes are kept and the same command resumes from there"
     return "; try again later, or another --mirror"

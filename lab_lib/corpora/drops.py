@@ -1,4 +1,4 @@
-"""What a reader left out, in a few lines that a person reads: one a reason, with its count and the first example."""
+"""Summaries of omitted records for people: one line per reason, with the count and the first example."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _INSIDE = re.compile(r"\w\w")  # the characters at both sides of a cut: one word
 
 
 def drop_lines(corpus: Corpus) -> list[str]:
-    """Return a line for each reason for which something was left out, and one for spans that miss their value."""
+    """Return one line per reason for omissions, and one about spans that do not match their value."""
     places = {dialogue.id: split for split, dialogues in corpus.splits.items() for dialogue in dialogues}
     return [*grouped(corpus.dropped, places), *span_lines(corpus)]
 
 
 def grouped(dropped: Iterable[Dropped], places: Mapping[str, str] | None = None) -> list[str]:
-    """Return one line a reason; reasons that differ in their numbers alone are one, shown as its first.
+    """Return one line per reason; reasons that differ only in numbers are one, shown as the first of them.
 
     `places` is {record: split it is in}.
 
@@ -41,7 +41,7 @@ def _line(found: list[Dropped], places: Mapping[str, str]) -> str:
 
 
 def span_lines(corpus: Corpus) -> list[str]:
-    """Return one line on spans whose words are not their value; none where there is no such span.
+    """Return one line about spans whose words differ from their value; none if there is no such span.
 
     In replies, whose spans become placeholders, every such span counts; in what users say, where annotators write the
     schema's value for the user's own words, only spans that begin or end inside a word.

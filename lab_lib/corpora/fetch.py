@@ -29,10 +29,10 @@ MANIFESTS = Path(__file__).parent.parent / "data" / "manifests"
 class Item:
     """One file of a corpus."""
 
-    target: str  # where it goes, below the folder
-    path: str  # where it is, below the base address; begins with the commit
-    size: int | None  # bytes of what is downloaded; None: nobody published it
-    sha256: str  # of what is downloaded
+    target: str  # its path below the folder
+    path: str  # its path below the base address; begins with the commit
+    size: int | None  # size of the download in bytes; None: not published
+    sha256: str  # SHA-256 of the download
     member: Mapping[str, Any] | None = None  # for a zip: name, size and SHA-256 of the file kept out of it
 
     @property
@@ -44,11 +44,11 @@ class Item:
 def fetch(
     name: str, folder: Path, mirror: str | None = None, patience: Patience = DEFAULT, console: Any = None
 ) -> Path:
-    """Download the corpus `name` below `folder` and return `folder`. Files that are there and right are left alone.
+    """Download the corpus `name` below `folder` and return `folder`. Existing correct files are kept.
 
     `mirror` replaces the official base address; below it the paths are the same. `console` is a rich Console for the
     progress bar (None: stderr). Raises LabError, with the URL or the path, for an unknown name and whatever `download`
-    refuses; what was downloaded before stays, and the same call goes on from there.
+    refuses; downloaded files are kept, and the same call resumes from there.
     """
     manifest = read_manifest(name)
     items = [Item(**entry) for entry in manifest["files"]]
@@ -76,7 +76,7 @@ def _is_right(path: Path, item: Item) -> bool:
 
 
 def _obtain(item: Item, url: str, stage: Path, patience: Patience, progress: Progress) -> None:
-    """Bring one file to its place below `stage`, out of its zip if it is in one."""
+    """Download one file to its path below `stage`, from its zip if it is in one."""
     target = stage / item.target
     if _is_right(target, item):
         return

@@ -1,4 +1,4 @@
-"""What the user of a MultiWOZ dialogue wants, and what is booked when: read from the 2.1 `data.json`.
+"""Users' goals and bookings of MultiWOZ dialogues, read from the 2.1 `data.json`.
 
 The 2.2 files hold neither. Rules: those of the official response-generation scorer
 (Tomiinek/MultiWOZ_Evaluation), whose goals and booked domains come from the same file.
@@ -26,7 +26,7 @@ PROSE = ("message", "topic")
 
 @dataclass(frozen=True)
 class Annotation:
-    """What 2.1 knows of one dialogue: its goal, and the domains booked at each of its `len(turns)` turns."""
+    """The 2.1 data of one dialogue: its goal, and the booked domains at each of its `len(turns)` turns."""
 
     goal: dict[str, DomainGoal]
     turns: tuple[tuple[str, ...], ...]
@@ -62,13 +62,13 @@ def _domain_goal(part: Mapping[str, Any], where: str) -> DomainGoal:
     return DomainGoal(
         informable={normalise_slot(s): normalise_value(normalise_slot(s), str(v)) for s, v in info.items()},
         requestable=tuple([*asked, "REFERENCE"] if book else asked),
-        # `invalid` and `pre_invalid` (booleans) tell how the crowd worker's task was varied: no details.
+        # `invalid` and `pre_invalid` (booleans) describe variations of the crowd worker's task, not booking details.
         booking={slot: value for slot, value in book.items() if isinstance(value, str)},
     )
 
 
 def unread_names(raw: Mapping[str, Any]) -> list[str]:
-    """Return what a raw goal may mean and is not read: parts, and facts asked for, in another spelling.
+    """Return parts and requested facts of a raw goal that are not read but are similar to known names.
 
     Call it after `goal_from_raw`, which checks the form. Facts that Success never looks at (area, price) are none.
 

@@ -1,4 +1,4 @@
-"""A corpus as a Hugging Face `DatasetDict`, and back: for sharing, for `datasets` tools, for a look in a notebook.
+"""Convert a corpus to a Hugging Face `DatasetDict` and back, for sharing, `datasets` tools and notebooks.
 
 One row per dialogue. Mappings with free keys (state, goal) become lists of rows, because a table needs fixed columns.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def to_dataset_dict(corpus: Corpus) -> DatasetDict:
     """Return the corpus as a DatasetDict with its splits.
 
-    Name, schema, database and drops, which are no dialogues, travel as JSON in each split's `info.description`
+    Name, schema, database and drops, which are not dialogues, are stored as JSON in each split's `info.description`
     (kept by `save_to_disk`, not by CSV or parquet). Needs the package `datasets` (extra `train`).
     """
     from datasets import Dataset, DatasetDict

@@ -3,8 +3,8 @@
     dialogues/   schema.json   dialog_acts.json   {train,dev,test}/dialogues_NNN.json
     goals/       data.json (2.1: goal and log of every dialogue)   db/<domain>_db.json
 
-What the files promise is checked; what breaks the promise is refused with the record's name. What official
-files may lack (the goal or the acts of a dialogue) is left out and counted in `Corpus.dropped`.
+The format is checked; violations are refused with the record's name. Parts that official files may lack (the goal or
+the acts of a dialogue) are omitted and counted in `Corpus.dropped`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lab_lib.ids import by_key, id_key
 from lab_lib.texts import is_blank
 
 SPLITS = ("train", "dev", "test")
-# What people call splits: folders of these names (in any case) that are no split of ours are noted, not read.
+# Common names of splits: folders with these names (in any case) that are not our splits are noted, not read.
 OTHER_NAMES = ("train", "training", "dev", "development", "val", "valid", "validation", "eval", "test", "testing")
 # Users speak at even places, the system at odd ones: (name in the files, name in our types).
 SPEAKERS: tuple[tuple[str, Speaker], ...] = (("USER", "user"), ("SYSTEM", "system"))
@@ -95,7 +95,7 @@ def _read_split(folder: Path) -> list[tuple[str, Any]]:
 
 
 def _unread(folder: Path, splits: Collection[str]) -> list[Dropped]:
-    """Note what looks like dialogues of the corpus and is not read, because of its name."""
+    """Note files and folders that look like dialogues but are not read because of their names."""
     beside = [path for split in splits for path in sorted((folder / split).iterdir()) if path.name[0] != "."]
     files = [
         Dropped(f"{path.parent.name}/{path.name}", "file: not called dialogues_NNN.json")
@@ -108,7 +108,7 @@ def _unread(folder: Path, splits: Collection[str]) -> list[Dropped]:
 
 
 def _unread_tables(folder: Path) -> list[Dropped]:
-    """Note what looks like a table of the database and is not read, because of its name."""
+    """Note files that look like tables of the database but are not read because of their names."""
     named = [
         path.name for path in listed(folder) if ".json" in path.name.lower() and not fnmatch(path.name, "*_db.json")
     ]
@@ -122,7 +122,7 @@ def _name(raw: Any, number: int) -> str:
 
 
 class _Builder:
-    """Joins the files that speak of one dialogue, and notes what had to be left out."""
+    """Joins the files about one dialogue, and notes omissions."""
 
     def __init__(self, schema: tuple[Mapping[str, Any], ...], acts: Path, goals: Path | None) -> None:
         self.slots = {s["service_name"]: frozenset(slot["name"] for slot in s["slots"]) for s in schema}
@@ -183,7 +183,7 @@ class _Builder:
         odd = dict.fromkeys(name for booked in found.turns for name in booked if name not in DOMAINS)
         self.dropped += [Dropped(id, f"bookings of {shown(name)}, which is no domain") for name in odd]
         if len(found.turns) != turns:
-            # Bookings go to turns by position: with other lengths they would be credited to wrong turns.
+            # Bookings are assigned to turns by position: with different lengths they would be assigned to wrong turns.
             reason = f"goal: {self.goals_path.name} has {len(found.turns)} turns, the dialogue {turns}"
             self.dropped.append(Dropped(id, reason))
             return None
@@ -212,7 +212,7 @@ class _Builder:
             self.dropped.append(Dropped(id, f"state: {bare} user turns have none"))
 
     def _note_unset(self, id: str, turns: list[Any], built: list[Turn]) -> None:
-        """Note the slots of states whose value says that the user has said nothing of them."""
+        """Note the slots of states whose value means "not mentioned"."""
         pairs = zip(turns, built, strict=True)
         if count := sum(unset_slots(raw.get("frames", []), turn.state) for raw, turn in pairs if turn.state):
             self.dropped.append(Dropped(id, f"state: {count} slots have no value but '', 'none' or 'not mentioned'"))

@@ -1,4 +1,4 @@
-"""The dialogue types every room of the project shares. Frozen: what is read is never changed."""
+"""The dialogue types of the whole project. They are frozen, so read data cannot change."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class State:
 
 @dataclass(frozen=True)
 class Turn:
-    """One utterance. User turns carry the belief state after them, system turns what is booked by then.
+    """One utterance. User turns hold the belief state after the turn; system turns hold the domains booked so far.
 
     `acts` are the names of its annotated dialogue acts (`Restaurant-Inform`, `general-bye`), in file order;
     `act_slots` holds the slots that each of them is about (`("area", "name")`; often none).
@@ -64,7 +64,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class DomainGoal:
-    """What the user wants of one domain: constraints to meet and facts to be told.
+    """The user's goal in one domain: constraints to meet and facts to give.
 
     `requestable` holds names among PHONE, ADDRESS, POST, REFERENCE and TRAINID; `booking` the booking details.
     """
@@ -90,17 +90,17 @@ class Dialogue:
 
     @property
     def system_turns(self) -> tuple[Turn, ...]:
-        """The turns a model has to produce, in order."""
+        """The turns that a model must produce, in order."""
         return tuple(turn for turn in self.turns if turn.speaker == "system")
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A system turn with what led to it.
+    """A system turn with the preceding user turns.
 
     `index` counts system turns from 0; `number` is the reply's place in `Dialogue.turns`. `users` are the user turns
-    right before the reply: one as a rule, none where the system speaks first or twice in a row. `before` and `state`
-    are the belief states before and after them; a user turn without a state changes nothing.
+    directly before the reply: usually one, none if the system speaks first or twice in a row. `before` and `state` are
+    the belief states before and after them; a user turn without a state changes nothing.
     """
 
     index: int
@@ -117,7 +117,7 @@ class Exchange:
 
 
 def exchanges(dialogue: Dialogue) -> Iterator[Exchange]:
-    """Yield one exchange for each system turn, in order; user turns that get no reply are left out."""
+    """Yield one exchange per system turn, in order; user turns without a reply are omitted."""
     index, users, before, state = 0, list[Turn](), State(), State()
     for number, turn in enumerate(dialogue.turns):
         if turn.speaker == "user":
@@ -130,7 +130,7 @@ def exchanges(dialogue: Dialogue) -> Iterator[Exchange]:
 
 @dataclass(frozen=True)
 class Dropped:
-    """One thing a reader left out, and why. Nothing is dropped without such a record."""
+    """One omitted part and its reason. Nothing is dropped without such a record."""
 
     record: str
     reason: str
@@ -138,7 +138,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus in memory: dialogues by split, its schema (as published), its database by domain, what was dropped."""
+    """A corpus in memory: dialogues by split, its published schema, its database by domain, the dropped records."""
 
     name: str
     splits: Mapping[str, tuple[Dialogue, ...]]

@@ -1,8 +1,8 @@
 """One spelling for slot names and values: the rules the MultiWOZ response scorer applies to states and goals.
 
-They follow the published scorer (Nekvinda and Dušek 2021, "Shades of BLEU, Flavours of Success"), quirks
-included: `12 pm` becomes `24:00`, and an annotator's slip such as `intalian` is put right by an exact table.
-A value no rule knows is returned as it came; nothing here guesses.
+They follow the published scorer (Nekvinda and Dušek 2021, "Shades of BLEU, Flavours of Success"), quirks included: `12
+pm` becomes `24:00`, and an exact table corrects annotators' errors such as `intalian`. A value without a rule is
+returned unchanged.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Asking a server on the web that is not trusted: http and https alone, and a bound for whatever it may send.
+"""Requests to an untrusted web server: only http and https, with limits on everything that it may send.
 
-The standard library follows redirects to ftp, reads the body of a redirect to its end, and waits for the head of an
-answer as long as a byte comes now and then.
+The standard library follows redirects to ftp, reads the whole body of a redirect, and waits for the head of an answer
+as long as a byte arrives now and then.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def open_web(url: str, headers: dict[str, str], stall: float) -> Any:
 
 
 def require_address(address: str, url: str) -> None:
-    """Raise LabError unless an address, `url` or where it leads to, is one of the web."""
+    """Raise LabError unless `url`, or the address that it redirects to, is a web address."""
     leads = "" if address == url else f"the server redirects to {address!r:.200}, "
     try:
         parts = urlsplit(address)
@@ -78,7 +78,7 @@ class _WebOnly(urllib.request.HTTPRedirectHandler):
 
 
 class _Watched(io.RawIOBase):
-    """The bytes of a connection, with a time until which they may be read; None: for ever."""
+    """The bytes of a connection, with a time limit for reading; None: no limit."""
 
     def __init__(self, raw: io.RawIOBase) -> None:
         self.raw, self.until = raw, None

@@ -1,7 +1,7 @@
-"""What travels between nodes: a path, the hash of what lies there, and numbers about it.
+"""The values between nodes: a path, the hash of its content, and numbers about it.
 
-A model or a tokenizer on an edge would be a trap: two models that differ deep inside have one fingerprint for a cache
-that looks at their attributes alone, and old predictions would stand beside new weights.
+A model or a tokenizer on an edge would be dangerous: a cache that compares only attributes would give the same
+fingerprint to models with different weights, and old predictions would be combined with new weights.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def folder_of(artefact: Mapping[str, Any]) -> Path:
     if not folder.is_dir():
         raise LabError(f"{folder}: no such artefact; run the dataflow again in this folder")
     if tree_hash(folder) != artefact["sha256"]:
-        raise LabError(f"{folder}: not what was written (its hash differs); remove it and run the dataflow again")
+        raise LabError(
+            f"{folder}: changed since it was written (its hash differs); remove it and run the dataflow again"
+        )
     return folder
 
 

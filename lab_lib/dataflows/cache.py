@@ -1,4 +1,4 @@
-"""The cache of a dataflow, and what it knows of a node: which inputs gave which result, and what has changed since."""
+"""The cache of a dataflow: the inputs and result of each node, and the changes since then."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SOURCE = "recompute"  # nodes with this behaviour are looked at in every run
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do with a node: `run` it, and because of what; else take it from the cache.
+    """The plan for a node: `run` it, with the reason, or take it from the cache.
 
     `key` is the cache's key, where all inputs of the node are known.
     """
@@ -106,7 +106,7 @@ def in_order(dr: driver.Driver, outputs: Sequence[str], found: Mapping[str, Any]
 
 
 def missing(cache: HamiltonCacheAdapter, node: str, key: str, version: str | None) -> str:
-    """Say why a node has to run: what changed since it ran, or what of its result is gone; "" where nothing is."""
+    """Return why a node must run: changes since its last run, or missing results; "" if there is no reason."""
     if version is None:
         return changed(cache, node, key)
     if not cache.result_store.exists(version):

@@ -1,4 +1,4 @@
-"""What a result depends on beside its inputs: the code of this package and the versions of the packages below it."""
+"""The dependencies of a result besides its inputs: the code of this package and the versions of its dependencies."""
 
 from __future__ import annotations
 

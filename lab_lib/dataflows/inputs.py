@@ -1,4 +1,4 @@
-"""The first nodes: what a dataflow is given, looked at once and tied by content."""
+"""The first nodes: the inputs of a dataflow, read once and identified by content."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from lab_lib.folders import require_folder
 
 
 class JsonStore(ResultStore):
-    """One file a result, named by its hash. A result is a JSON value or a table (a pandas data frame)."""
+    """One file per result, named by its hash. A result is a JSON value or a table (a pandas data frame)."""
 
     def __init__(self, path: str | Path) -> None:
         """Make the folder."""
@@ -45,7 +45,7 @@ class JsonStore(ResultStore):
             try:
                 text = json.dumps({"value": result}, ensure_ascii=False, allow_nan=False, indent=1)
             except (TypeError, ValueError) as error:
-                raise LabError(f"the result of a node is no JSON: {error}") from None
+                raise LabError(f"the result of a node is not JSON: {error}") from None
         write_text(self.file(data_version), text)
 
     def get(self, data_version: str, **kwargs: Any) -> Any:

@@ -1,6 +1,6 @@
-"""Where a dataflow keeps what it makes, and who is told of its progress.
+"""The folder of a dataflow's results, and the log of its progress.
 
-Neither is an input of a node: the place of a file changes nothing in it.
+Neither is an input of a node, because the path of a file does not change its content.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run a dataflow: only what changed, with a line for each node; or say what would run, and why."""
+"""Run the changed nodes of a dataflow, with one line per node, or list what would run and why."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def dry_run(
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep Hamilton from logging a page about an error that is raised, and told in one line, anyway."""
+    """Keep Hamilton from logging a page about an error that is raised anyway as one line."""
     logger = logging.getLogger("hamilton")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

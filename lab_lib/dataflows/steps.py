@@ -125,7 +125,7 @@ def train(
     config = config_for(using, **sections)
     if config.training.steps == 0:
         raise LabError(
-            "training.steps=0: a dataflow trains its model; lab run RECIPE training.steps=0 scores it as it is"
+            "training.steps=0: a dataflow trains its model; lab run RECIPE training.steps=0 scores it untrained"
         )
     preflight(config, make_task(config), ("train",))
     read = [as_dict(config), using, tokenised_set, validation, environment]

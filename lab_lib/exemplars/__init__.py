@@ -1,1 +1,1 @@
-"""What do people say when they mean a function? Labelled utterances, their templates, and where they come from."""
+"""Exemplars of functions: labelled utterances, their templates and their sources."""

@@ -1,4 +1,4 @@
-"""Schema-guided dialogues to exemplars: split by split as the files have them, and what was left out, by reason.
+"""Convert schema-guided dialogues to exemplars, split by split, and count omissions by reason.
 
 The layout is that of SGD, which MultiWOZ 2.2 and the bundled town share; in theirs one schema stands beside all splits.
 """

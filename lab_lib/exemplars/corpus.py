@@ -1,4 +1,4 @@
-"""Corpora of exemplars by name: the bundled desk, skills, town; multiwoz22 and sgd where they are; or a folder."""
+"""Corpora of exemplars by name: the bundled desk, skills, town; multiwoz22 and sgd if available; or a folder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ExemplarCorpus:
         return self.parts[split]
 
     def report(self) -> list[str]:
-        """Return one line for each split's size and each reason for which something was left out."""
+        """Return one line per split with its size, and one line per reason for omissions."""
         return [f"{split}: {line}" for split, part in self.parts.items() for line in part.report()]
 
 

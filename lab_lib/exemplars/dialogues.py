@@ -1,7 +1,7 @@
-"""Which user turns of schema-guided dialogues are exemplars: those in which one new intent becomes active.
+"""Find the user turns of schema-guided dialogues that are exemplars: those in which one new intent becomes active.
 
-The others are told with their reason. Two kinds of them are utterances that ask for no function: thanks and goodbye
-(EASY), and turns that go on with an intent (HARD), which look like requests and are none.
+The others are reported with their reason. Two kinds of them are utterances for no function: thanks and goodbye (EASY),
+and turns that continue an intent (HARD), which look like requests but are not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lab_lib.exemplars.types import EASY, HARD, NO_CONTEXT, Context
 Frame = Mapping[str, Any]
 NO_INTENT = "NONE"
 
-# Why a user turn is no exemplar.
+# Reasons why a user turn is not an exemplar.
 INACTIVE = "no intent is active"
 CLOSING = "thanks or goodbye"
 SEVERAL = "several intents are active"

@@ -1,4 +1,4 @@
-"""Everything that can be said against functions and exemplars before anything is indexed or learned."""
+"""Check functions and exemplars before indexing or training."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def function_faults(functions: Skills) -> Iterator[tuple[str, str]]:
 
 
 def exemplar_faults(one: AnnotatedExemplar, functions: Skills) -> Iterator[str]:
-    """Yield what is wrong with one exemplar by itself."""
+    """Yield the errors of a single exemplar."""
     if one.target_name != NONE and one.target_name not in functions:
         yield f"no function '{one.target_name}'{nearest(one.target_name, functions)}"
         return

@@ -1,4 +1,4 @@
-"""From an utterance with its arguments to an exemplar: the one place where templates are made and checked."""
+"""Make an exemplar from an utterance with its arguments: all templates are made and checked here."""
 
 from __future__ import annotations
 

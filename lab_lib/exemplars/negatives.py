@@ -1,4 +1,4 @@
-"""Cases in which the answer is no: what a model has to see, or it can never say none.
+"""Negative cases for training, which a model needs in order to answer none.
 
 All are drawn with a seed and a key, so that one exemplar has the same cases whatever else is drawn.
 """

@@ -1,1 +1,1 @@
-"""Dialogues written from nothing: generation, scores, table and figure."""
+"""Free generation of whole dialogues: generation, scores, table and figure."""

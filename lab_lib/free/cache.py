@@ -1,8 +1,8 @@
 """A key-value cache that grows in place.
 
 transformers' DynamicLayer joins old and new keys at every token, which copies the whole cache: with 60 dialogues of 400
-tokens of lab-tiny, 60 x 400 x 6 layers x 2 x 256 numbers x 4 bytes = 295 MB a token. Here a layer keeps room ahead and
-writes into it.
+tokens of lab-tiny, 60 x 400 x 6 layers x 2 x 256 numbers x 4 bytes = 295 MB per token. Here a layer reserves free space
+and writes into it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long generated dialogues are: beside real ones, and against the length that was wished."""
+"""The lengths of generated dialogues, compared with real ones and with the requested length."""
 
 from __future__ import annotations
 

@@ -19,13 +19,13 @@ from lab_lib.free.dialogue import SPEAKERS, FreeDialogue, Marks, open_line, pars
 
 @dataclass(frozen=True)
 class FreeConfig:
-    """How dialogues are drawn. The default is what the 2023 lab did: the likeliest 90 % of each next token."""
+    """Sampling settings of dialogues. The default is that of the 2023 lab: top-p with 0.9."""
 
-    temperature: float = 1.0  # below 1 safer and more alike, above 1 more varied and more broken
+    temperature: float = 1.0  # below 1: safer and less varied; above 1: more varied, with more errors
     top_p: float = 0.9  # keep the likeliest tokens that together have this probability; 1 keeps all
     top_k: int = 0  # keep the k likeliest tokens; 0 keeps all
-    max_tokens: int = 768  # a dialogue is cut here, its prompt counted; more than the model was trained on is no use
-    batch_size: int = 32  # dialogues at once; halve it when memory runs out, the dialogues stay the same
+    max_tokens: int = 768  # a dialogue is cut here, including its prompt; do not exceed the model's training length
+    batch_size: int = 32  # dialogues per batch; halve it if memory runs out, the dialogues stay the same
     seed: int = 0
 
     def decoding(self) -> DecodeConfig:

@@ -36,7 +36,7 @@ from lab_lib.runs.steps import load_answering, model_config
 
 @dataclass(frozen=True)
 class Writer:
-    """Who writes (or judges): the model settings, the prompts it was trained with, and the data to compare with.
+    """The writing (or judging) model: its settings, the prompts of its training, and the data to compare with.
 
     `prompt` and `dialogue` are those of a run; a bare model gets the defaults.
     """
@@ -51,19 +51,19 @@ class Writer:
 
 @dataclass(frozen=True)
 class Order:
-    """What to write: `count` dialogues for each wished number of turns (None: any length)."""
+    """The order: `count` dialogues per requested number of turns (None: any length)."""
 
     count: int = 10
     wishes: tuple[int | None, ...] = (None,)
     forced: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse wishes that no dialogue can meet."""
+        """Refuse requests that no dialogue can meet."""
         if self.count < 1:
             raise LabError("--n: at least 1 dialogue")
         for wish in self.wishes:
             if wish is not None and (wish < 2 or wish % 2):
-                raise LabError(f"--turns {wish}: a dialogue is made of pairs, user and system; ask for 2, 4, 6, ...")
+                raise LabError(f"--turns {wish}: a dialogue consists of pairs, user and system; request 2, 4, 6, ...")
 
 
 def find_writer(target: str, corpus: str | None = None, log: Callable[[str], None] = lambda line: None) -> Writer:
@@ -159,7 +159,7 @@ def generate(writer: Writer, order: Order, config: FreeConfig, path: Path, conso
 def generate_alone(
     writer: Writer, order: Order, config: FreeConfig, path: Path, console: Console
 ) -> list[FreeDialogue]:
-    """Do what `generate` says, in a file that no other command writes."""
+    """Implement `generate` with the file locked."""
     check_settings(path, settings(writer, order, config))
     rows = {row["dialogue"]: row for row in [*stored(path), *read_partial(partial(path), is_named)]}
     wanted = [key for key, _ in names(order)]

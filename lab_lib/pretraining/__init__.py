@@ -1,1 +1,1 @@
-"""How lab-tiny was made: a seeded, resumable pretraining script."""
+"""Pretraining of lab-tiny: a seeded, resumable script."""

@@ -1,4 +1,4 @@
-"""What every pretraining shares: its settings, its learning rate, its steps with checkpoints, its command line."""
+"""Common parts of pretraining: settings, learning rate, steps with checkpoints, command line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Steps:
     out: str  # checkpoints and, at the end, the model folder
     steps: int = 2600
     seed: int = 1
-    rows: int = 8  # texts a step
+    rows: int = 8  # texts per step
     learning_rate: float = 1.5e-3
     warmup: int = 100
     decay: float = 0.25  # the last quarter of the steps falls linearly to zero (warmup-stable-decay)

@@ -28,7 +28,7 @@ PAD, BOS, EOS = "<pad>", "<s>", "</s>"
 
 @dataclass(frozen=True)
 class PretrainConfig(Steps):
-    """Every knob of pretraining, with the values the bundled weights were made with."""
+    """All settings of pretraining, with the values of the bundled weights."""
 
     # 8 rows x 768 tokens = 6,144 tokens per step; 2,600 steps = 16.0 M tokens = 4.5 epochs.
     vocabulary: int = 4096
@@ -107,7 +107,7 @@ def windows(documents: Sequence[Any], config: PretrainConfig) -> Iterator[Any]:
 
 
 def perplexity(model: Any, documents: Sequence[Any], limit: int = 400) -> float:
-    """Return exp(mean negative log-likelihood a token) over the first `limit` dialogues, each scored on its own."""
+    """Return exp(mean negative log-likelihood per token) over the first `limit` dialogues, each scored separately."""
     import torch
 
     loss, count = 0.0, 0

@@ -36,7 +36,7 @@ GAPS = "text"  # the kind of message (`text> ...`) of rows with gaps
 
 @dataclass(frozen=True)
 class T5Config(Steps):
-    """Every knob of the pretraining, with the values the bundled weights were made with."""
+    """All settings of the pretraining, with the values of the bundled weights."""
 
     steps: int = 2500
     rows: int = 32  # half of them replies, half gaps
@@ -177,7 +177,7 @@ def optimiser_of(model: Any, config: T5Config) -> Any:
 def take_vectors(model: Any) -> None:
     """Let training begin with lab-tiny's vectors of the tokens, scaled to the standard deviation 1 that T5 begins with.
 
-    The other weights are random: what a token is need not be learned a second time, how to read and to write it must.
+    The other weights are random: the meanings of tokens are reused, but encoding and decoding must be learned.
     """
     import torch
     from safetensors.torch import load_file
@@ -189,7 +189,7 @@ def take_vectors(model: Any) -> None:
 
 
 def perplexity(model: Any, held_out: Sequence[Mapping[str, Any]]) -> float:
-    """Return exp(mean negative log-likelihood a token) of the replies of some batches."""
+    """Return exp(mean negative log-likelihood per token) of the replies of some batches."""
     import torch
 
     loss, count = 0.0, 0

@@ -1,1 +1,1 @@
-"""What the model sees: messages -> text -> token ids and loss mask, in one place for every lab."""
+"""Prompts: messages -> text -> token ids and loss mask, in one place for every lab."""

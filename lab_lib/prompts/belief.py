@@ -25,7 +25,7 @@ from lab_lib.texts import is_blank
 
 Slots = Mapping[str, Mapping[str, str]]  # {service: {slot: value}}
 VERBS = ("find", "book")
-# What the back end asks for before it books: the details a MultiWOZ operator had to fill in.
+# Details that the back end needs for a booking: those that a MultiWOZ operator had to fill in.
 BOOKED_WITH = {
     "restaurant": ("bookpeople", "bookday", "booktime"),
     "hotel": ("bookpeople", "bookday", "bookstay"),
@@ -45,8 +45,8 @@ def argument(slot: str) -> tuple[str, str]:
 def state_functions(schema: Iterable[Mapping[str, Any]]) -> tuple[Function, ...]:
     """Return the functions of a schema's services, all arguments texts and none required.
 
-    Where the schema lists the values of a slot (`is_categorical`), they are the argument's options. Raises LabError for
-    a service or slot whose name cannot stand in a call.
+    If the schema lists the values of a slot (`is_categorical`), they are the argument's options. Raises LabError for a
+    service or slot whose name is not valid in a call.
     """
     functions = []
     for service in schema:
@@ -81,7 +81,8 @@ def calls_of(state: Slots) -> dict[str, Call]:
 
 
 def changed_calls(before: Slots, after: Slots) -> list[Call]:
-    """Return the calls that turn one state into the other; one without arguments takes everything back."""
+    """Return the calls that turn one state into the other; a call without arguments removes all values of its
+    function."""
     old, new = calls_of(before), calls_of(after)
     names = sorted(old.keys() | new.keys(), key=lambda name: (service_of(name), name.startswith("book")))
     return [new.get(name, Call(name, {})) for name in names if new.get(name) != old.get(name)]
@@ -93,10 +94,10 @@ def service_of(function: str) -> str:
 
 
 def read_calls(text: str, functions: Sequence[Function]) -> tuple[list[Call], tuple[str, ...]]:
-    """Return (calls, problems) of what a model wrote. Never raises, and runs nothing.
+    """Return (calls, problems) of a model's text. Never raises, and runs nothing.
 
-    Text that is not calls gives none. A function or argument that does not exist, and a value that is no text, are
-    left out. Each of these is a problem, `kind: what was found`.
+    Text that is not calls gives no calls. Unknown functions and arguments, and values that are not text, are omitted.
+    Each of these is a problem, `kind: details`.
     """
     try:
         parsed = parse_calls(text, strict_bfcl=False, functions=functions)
@@ -122,7 +123,7 @@ def read_calls(text: str, functions: Sequence[Function]) -> tuple[list[Call], tu
 
 @dataclass(frozen=True)
 class Belief:
-    """What the user wants so far, and the services called last: those the coming reply is about."""
+    """The user's current wishes, and the services of the last calls, which the next reply is about."""
 
     state: Slots = field(default_factory=dict)
     active: tuple[str, ...] = ()
@@ -140,11 +141,11 @@ class Belief:
 
 
 def bookings(state: Slots, database: Database) -> tuple[str, ...]:
-    """Return the services a back end would have booked: every detail is given and some venue fits.
+    """Return the services that a back end would book: every detail is given and some venue fits.
 
     Its answer agrees with MultiWOZ 2.2's annotation of bookings on dev, gold states, in 98.7 % of the turns of the
-    three bookable services (of what it books, 93 % is booked there; of what is booked there, it books 98 %). The rest
-    are mostly bookings that the operator was told to refuse.
+    three bookable services (93 % of its bookings are annotated; it makes 98 % of the annotated bookings). Most
+    differences are bookings that the operator was told to refuse.
     """
     return tuple(
         service
@@ -156,12 +157,12 @@ def bookings(state: Slots, database: Database) -> tuple[str, ...]:
 
 
 def current_service(belief: Belief) -> str | None:
-    """Return the service with a table that was called last: the one whose venues a reply names."""
+    """Return the last called service that has a table, whose venues a reply names."""
     return next((service for service in reversed(belief.active) if service in FUZZY), None)
 
 
 def named_text(names: Iterable[str]) -> str:
-    """Write the venues a reply named. The user knows them and may mean them (`book it`); the reply says `[name]`.
+    """Write the venues of a reply. The user knows them and may refer to them (`book it`); the reply contains `[name]`.
 
     On MultiWOZ 2.2 dev 467 of the 869 names that come into the state were never said by the user; 397 of these the
     system had said.
@@ -183,7 +184,7 @@ def found_text(belief: Belief, booked: Sequence[str], database: Database) -> str
 
 @dataclass(frozen=True)
 class GoldTurn:
-    """What is right before a system turn: the calls, the belief after them, and the annotated state behind it."""
+    """The gold values before a system turn: the calls, the belief after them, and the annotated state."""
 
     calls: tuple[Call, ...]
     belief: Belief

@@ -1,6 +1,6 @@
 """Messages in the tokenizer's own chat template, for instruct models.
 
-Each message is one of the chat, with these exceptions, which depend on what the template can write (`ChatTemplate`):
+Each message is one message of the chat, with exceptions that depend on the template (`ChatTemplate`):
 
 - An instruction (system) is the first message. Where the template knows no system role it stands in front of the first
   user's words, in the same message. A system message later in the conversation stands in front of the user's likewise.
@@ -10,9 +10,9 @@ Each message is one of the chat, with these exceptions, which depend on what the
 - An assistant that speaks first is asked to by the same word, unless the template lets it begin.
 - Tools on offer (a system message named `tools`) are no message: the template writes them into a section of its own.
 
-What the model writes comes from the messages: an answer is what the template writes more for the chat with it than for
-the chat before it that asks for it, up to the token that ends it. Generation markers of the template, where it has
-them, say where within that the supervised part begins.
+The supervised part is derived from the messages: an answer is the text that the template adds when the answer is
+appended to the chat that asks for it, up to the end token. Generation markers of the template, if any, determine where
+the supervised part begins.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def tell(messages: Sequence[Message], contents: Sequence[str], template: ChatTem
 
 
 def _must_be_asked(last: Spoken | None, template: ChatTemplate) -> bool:
-    """Whether the assistant cannot speak behind this message (None: as the first)."""
+    """Whether the assistant cannot speak after this message (None: at the beginning)."""
     if last is None or last.role == "system":
         return last is None or not template.opens
     return last.role == "assistant" and not template.repeats
@@ -78,8 +78,8 @@ def _role(message: Message, chat: Sequence[Spoken], template: ChatTemplate) -> s
 class ChatLayout:
     """Messages in a chat template: one piece for each answer, with all that leads to it.
 
-    In format `turns` the answers of the last turn alone have pieces of their own. Earlier ones may then be written in
-    another way than when they were answers, which some templates do (they leave out what the model thought).
+    In format `turns` only the answers of the last turn have separate pieces. Earlier answers may then have a different
+    text in the history, as in templates that omit the model's thoughts.
     """
 
     beginning: tuple[int, ...] = ()  # the template writes BOS, if it wants one
@@ -93,7 +93,7 @@ class ChatLayout:
         self._texts: dict[Message, tuple[str, tuple[int, ...] | None]] = {}
 
     def pieces(self, messages: Sequence[Message], asked: Message | None = None) -> list[Piece]:
-        """Return one piece an answer; with `asked` the last one ends where that answer begins."""
+        """Return one piece per answer; with `asked` the last one ends where that answer begins."""
         offered = [self._offered(message) for message in messages if message.kind == TOOLS]
         every = [message for message in messages if message.kind != TOOLS]
         every += [replace(asked, text="", ids=None)] if asked else []
@@ -144,13 +144,13 @@ class ChatLayout:
     def _rewritten(self, chat: Sequence[Spoken], turn: int) -> LabError:
         """Return the error of a template that changes earlier text; one example per turn helps after an earlier answer.
 
-        Some leave out what the model thought in all answers but the last, others trim white space.
+        Some templates omit the model's thoughts in all answers except the last, others trim white space.
         """
         earlier = any(spoken.role == "assistant" and spoken.message.turn < turn for spoken in chat)
         way_out = "prompt.template=plain"
         if earlier and self.config.format == "dialogues":
             way_out = "prompt.format=turns: one example per turn"
-        return LabError(f"the chat template writes earlier messages in another way when one is added; use {way_out}")
+        return LabError(f"the chat template changes earlier messages when one is added; use {way_out}")
 
     def _render(self, chat: Sequence[Spoken], ask: bool = False) -> Rendered:
         key = (ask, *((spoken.role, spoken.content) for spoken in chat))
@@ -170,7 +170,7 @@ class ChatLayout:
         return Spoken(TOOLS, message.text, message)
 
     def _content(self, message: Message, number: int, slots: Slots) -> str:
-        """Return a message's text as the template gets it: a slot for what must not be read as the template's."""
+        """Return a message's text for the template, with slots for parts that must not be read as template code."""
         if message not in self._texts:
             try:
                 self._texts[message] = self._text(message)
@@ -209,7 +209,7 @@ class ChatLayout:
         return self._tokenised[text]
 
     def shorten(self, messages: Sequence[Message], room: int, asked: Message | None = None) -> list[Piece]:
-        """Cut the user's last words from the left, as little as makes the rest fit."""
+        """Cut the user's last words from the left, as little as necessary."""
         own = (n for n, message in enumerate(messages) if message.kind == "user" and not message.example)
         place = max(own, default=None)
         text = "" if place is None else messages[place].text

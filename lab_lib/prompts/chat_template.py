@@ -1,4 +1,4 @@
-"""A tokenizer's chat template: what it can write, found out by trying it."""
+"""A tokenizer's chat template and its abilities, which are determined by trying it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Rendered:
 
 
 class ChatTemplate:
-    """What a chat template can write.
+    """The abilities of a chat template.
 
     `system`, `tool`: whether it knows messages of these roles. `repeats`: whether two messages of one role may follow
     each other. `opens`: whether an assistant may speak before the user. `end` is the token that ends an answer.
@@ -74,7 +74,7 @@ class ChatTemplate:
     def render(self, chat: Chat, ask: bool = False, tools: Tools | None = None) -> Rendered:
         """Write a chat, with the tools on offer where there are any; with `ask` up to where an answer begins.
 
-        A model that may think before it answers is told not to. Raises LabError when the template refuses the chat.
+        Models that can think before answering are told not to. Raises LabError if the template refuses the chat.
         """
         options = {"add_generation_prompt": ask, "enable_thinking": False, **({"tools": tools} if tools else {})}
         try:
@@ -85,7 +85,7 @@ class ChatTemplate:
 
             how = {"chat_template": self.source, "return_assistant_tokens_mask": True, **options}
             texts, spans = render_jinja_template([list(chat)], **how, **self.tokenizer.special_tokens_map)
-        except Exception as error:  # templates are programs: they raise whatever their authors like
+        except Exception as error:  # templates are programs and can raise anything
             line = str(error).strip().split("\n")[0]
             raise LabError(f"the chat template refuses these messages: {line}") from error
         return Rendered(texts[0], tuple(spans[0]))

@@ -16,21 +16,21 @@ class PromptConfig:
     # chat: the tokenizer's own chat template, for instruct models, which were trained to answer in it.
     template: Literal["plain", "chat"] = "plain"
     # dialogues: one example per dialogue, loss on every system turn (7 times fewer tokens, the same gradient).
-    # turns: one example a system turn, loss on its reply only (the 2023 lab's format, without its bugs).
-    # pairs: one example a system turn for an encoder-decoder (T5), which reads the history and learns the reply alone.
-    # It is taken by itself for such a model, whichever of the others is asked for.
+    # turns: one example per system turn, loss only on its reply (the 2023 lab's format, without its bugs).
+    # pairs: one example per system turn for an encoder-decoder (T5), which reads the history and learns only the reply.
+    # Such a model always uses it, whichever format is configured.
     format: Literal["dialogues", "turns", "pairs"] = "dialogues"
     # A sentence before the history, e.g. "Help visitors of the town. Write values as [slot]." Costs its tokens once.
     instruction: str | None = None
-    # Longest example in tokens; whole oldest turns are dropped beyond it, never the reply, and a line says how often.
-    # 768 is what lab-tiny saw; more than the positions a model has is refused, more than it was trained on is logged.
+    # Maximum tokens of an example; beyond it the oldest turns are dropped, never the reply, and the number is printed.
+    # lab-tiny was trained on 768; more than a model's positions is refused, more than its training length is logged.
     max_tokens: int = 768
-    # replies: the loss is on what the system says. all: on the whole dialogue, users' turns and its end too (the
-    # "standard mlm" of the 2023 lab): such a model can write dialogues from nothing. Needs format dialogues.
+    # replies: the loss is on the system's replies. all: on the whole dialogue with users' turns and its end (the
+    # "standard mlm" of the 2023 lab), so the model can generate dialogues from nothing. Needs format dialogues.
     learn: Literal["replies", "all"] = "replies"
 
     def __post_init__(self) -> None:
-        """Refuse settings that would be ignored or mean nothing."""
+        """Refuse settings that would be ignored or are impossible."""
         if self.learn == "all" and self.format != "dialogues":
             raise LabError("prompt.learn=all needs prompt.format=dialogues (and a decoder-only model)")
         if self.template == "chat" and self.learn == "all":

@@ -1,4 +1,4 @@
-"""A conversation with the model: each prompt depends on what the model answered before."""
+"""A conversation with the model: each prompt depends on the model's previous answers."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def converse(
     name: str | None = None,
     layout: Layout | None = None,
 ) -> Conversation:
-    """Yield a prompt for each message of the assistant: for a call or a plan too, where there are such.
+    """Yield a prompt for each message of the assistant, including calls and plans.
 
     The answers that are sent back take the place of these messages in the history of what follows; None keeps the gold
-    message. All other messages stay as they are: nobody reacts to what the model says. `room` tokens of
-    `config.max_tokens` are kept free for each answer. `layout` is one of a task's own. Raises LabError beginning with
-    `name` (`item KEY` where it is left out) and the turn when a prompt cannot fit.
+    message. All other messages stay unchanged: nobody reacts to the model's answers. `room` tokens of
+    `config.max_tokens` are kept free for each answer. `layout` is a task's own layout. Raises LabError beginning with
+    `name` (default `item KEY`) and the turn if a prompt cannot fit.
     """
     layout, history = layout or layout_for(tokenizer, config), list(messages)
     for place, message in enumerate(history):

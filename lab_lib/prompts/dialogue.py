@@ -1,4 +1,4 @@
-"""How a dialogue becomes messages, examples and prompts: the dialogue's own part of the prompts room."""
+"""Convert a dialogue to messages, examples and prompts."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def shown_dialogues(
     settings: DialogueConfig = NOTHING,
     database: Database | None = None,
 ) -> list[Message]:
-    """Return the messages of dialogues that stand as examples before every prompt, the same before all.
+    """Return the messages of example dialogues, which are the same before every prompt.
 
-    Numbers part them from one another and from the dialogue that follows, so that nobody takes them for one.
+    They are numbered, so that they are distinguishable from each other and from the dialogue that follows.
     """
     bare = replace(prompt, instruction=None)
     every = [dialogue_messages(dialogue, bare, settings, database) for dialogue in dialogues]
@@ -95,11 +95,11 @@ def dialogue_messages(
 ) -> list[Message]:
     """Return the messages of a dialogue in order; system replies are delexicalised (`[name]` for a name).
 
-    Every system turn becomes one answer, whatever the order of speakers; user turns that get none are left out. With
-    `state` the gold state stands before it; with `predict_state` the gold state's function calls and what the database
-    answers to them, and after it the venues that it named; with `plan` its acts. `shown`, messages of
-    `shown_dialogues`, follow the instruction. It does not tokenise or truncate. Raises LabError when the dialogue has
-    no system turn, or `database` is asked for and there is none.
+    Every system turn becomes one answer, whatever the order of speakers; user turns without an answer are omitted. With
+    `state` the gold state precedes it; with `predict_state` the gold state's function calls and the database's answers
+    precede it and the named venues follow it; with `plan` its acts precede it. `shown`, messages of `shown_dialogues`,
+    follow the instruction. It does not tokenise or truncate. Raises LabError when the dialogue has no system turn, or
+    `database` is asked for and there is none.
     """
     if settings.database and database is None:
         raise LabError("task.database needs a corpus with a database")

@@ -1,4 +1,4 @@
-"""Training examples and prompts: token ids, and a loss mask that comes from the messages, never from searching text."""
+"""Training examples and prompts: token ids, and a loss mask from the messages, never from a text search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab_lib.texts import is_blank
 
 
 class Constraint(Protocol):
-    """Which tokens an answer may consist of: a grammar, a list of answers, a set of tokens."""
+    """The allowed tokens of an answer: a grammar, a list of answers, or a set of tokens."""
 
     def allowed(self, answer: Sequence[int]) -> Collection[int] | None:
         """Return the ids that may follow the answer so far, EOS among them where it may end here; None: everything."""
@@ -62,7 +62,7 @@ class Prompt:
 
 
 def answer_text(ids: Sequence[int], tokenizer: Any) -> str:
-    """Turn what a model wrote to text: special tokens removed, nothing else cleaned up, outer white space stripped."""
+    """Decode a model's answer to text: only special tokens and outer white space are removed."""
     return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
 
 
@@ -122,7 +122,7 @@ def _furthest(layout: Layout, messages: Sequence[Message], first: int, room: int
 
 
 def _example(layout: Layout, fitted: Fitted, key: str, first: int) -> Example:
-    """Join the pieces that fit, and supervise what the model writes in turns from `first` on.
+    """Join the pieces that fit, and supervise the model's messages in turns from `first` on.
 
     With `learn: all` that is every token of those turns.
     """

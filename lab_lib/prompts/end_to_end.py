@@ -28,7 +28,7 @@ from lab_lib.prompts.templates import layout_for
 
 @dataclass(frozen=True)
 class BackEnd:
-    """What answers the model's calls: the functions there are and the database behind them."""
+    """The back end for the model's calls: the functions and the database."""
 
     functions: tuple[Function, ...]
     database: Database

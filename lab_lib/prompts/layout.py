@@ -1,4 +1,4 @@
-"""Messages laid out as pieces of tokens, by one of two templates, and cut to the room there is."""
+"""Lay out messages as pieces of tokens by one of two templates, and cut them to the available room."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Layout(Protocol):
         """
 
     def shorten(self, messages: Sequence[Message], room: int, asked: Message | None = None) -> list[Piece]:
-        """Cut the user's words of the one turn that is left from the left, until its pieces fit in `room` tokens.
+        """Cut the user's words of the only remaining turn from the left, until its pieces fit in `room` tokens.
 
         Raises LabError when that is not enough.
         """
@@ -65,8 +65,8 @@ class Fitted:
 def fit(layout: Layout, messages: Sequence[Message], room: int, asked: Message | None = None) -> Fitted:
     """Drop whole oldest turns, with all messages that lead to their answers, until the rest fits in `room` tokens.
 
-    Instructions, examples and the last turn always stay; where they alone do not fit, its user's text is cut from the
-    left. Raises LabError when that is not enough.
+    Instructions, examples and the last turn always stay; if these alone do not fit, the last turn's user text is cut
+    from the left. Raises LabError if that is not enough.
     """
     every = [*messages, asked] if asked else messages
     first, last = every[0].turn, every[-1].turn

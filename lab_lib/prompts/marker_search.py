@@ -1,4 +1,4 @@
-"""What a collator supervises that searches for markers in the tokens, for comparison; nothing here trains with it.
+"""For comparison only: the loss mask of a collator that searches for markers in the tokens.
 
 TRL had such a collator until version 0.20. It is given the ids of two markers, pairs the i-th instruction marker with
 the i-th response marker, and leaves what lies between the two of a pair out of the loss. Where the response marker

@@ -1,4 +1,4 @@
-"""Messages with the standard roles: what a prompt is made of, whatever the task."""
+"""Messages with the standard roles: the parts of every prompt."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ TOOLS = "tools"  # the name of a system message that holds tools as JSON, for th
 class Message:
     """One message. `turn` is the index of the answer that it leads to, or is part of.
 
-    system: instructions to the model. user: what the user says. assistant: what the model writes, and all of it is
-    supervised. tool: facts that nobody says (a belief state, what a database found). `name` is the kind of message
-    where a role has several: a call or a plan before the reply, say; it is empty for plain utterances and the
-    instruction. `ids` are what a model wrote, with the token that ends it: they are kept in the place of the text's.
-    A message of the assistant that is not `learned` is written as the others, and left out of the loss. One of an
-    `example`, a conversation that is shown before the item's own, is never asked for and never dropped.
+    system: instructions to the model. user: the user's words. assistant: the model's text, all of which is supervised.
+    tool: facts that nobody says (a belief state, the results of a database). `name` is the kind of message if a role
+    has several, for example a call or a plan before the reply; it is empty for plain utterances and the instruction.
+    `ids` are a model's generated tokens with the end token: they replace the tokens of the text. A message of the
+    assistant that is not `learned` is excluded from the loss. A message of an `example`, a conversation that precedes
+    the item's own, is never generated and never dropped.
     """
 
     role: Role

@@ -1,8 +1,8 @@
-"""The plain template: one line a message. For base models; lab-tiny was pretrained on it.
+"""The plain template for base models: one line per message. lab-tiny was pretrained on it.
 
-Every message is tokenised on its own and the ids are joined, so a prompt for turn n is, token for token, the
-beginning of the prompt for turn n + 1, and of the whole dialogue. That is what makes one pass over a dialogue give
-the same gradient as one example per turn, and what lets decoding reuse its cache inside a dialogue.
+Every message is tokenised on its own and the ids are joined, so a prompt for turn n is, token for token, the beginning
+of the prompt for turn n + 1, and of the whole dialogue. Therefore one pass over a dialogue gives the same gradient as
+one example per turn, and decoding can reuse its cache within a dialogue.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PlainLayout:
         self._end = text_ids(PLAIN.end, tokenizer)
 
     def pieces(self, messages: Sequence[Message], asked: Message | None = None) -> list[Piece]:
-        """Return one piece a message, and for `asked` its prefix."""
+        """Return one piece per message, and for `asked` its prefix."""
         pieces = [self._piece(message) for message in messages]
         return [*pieces, Piece(self._prefix(asked), (), (), asked)] if asked else pieces
 

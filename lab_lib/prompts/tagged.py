@@ -1,4 +1,4 @@
-"""Prompts that carry an emotion for each message, in four templates: where the tag of the reply stands, and its name.
+"""Prompts with an emotion for each message, in four templates that differ in the place and name of the reply's tag.
 
     out_inst_uni   [INST] [EMOTION] fear [/EMOTION] words [/INST] [EMOTION] anger [/EMOTION] reply</s>
     out_inst       [INST] [U_EMOTION] fear [/U_EMOTION] words [/INST] [C_EMOTION] anger [/C_EMOTION] reply</s>
@@ -91,7 +91,7 @@ class TaggedLayout(PlainLayout):
 
 
 def chat_source(tags: Tags) -> str:
-    """Return the same template in Jinja, with generation markers: what others' code needs to train or to ask.
+    """Return the same template in Jinja, with generation markers, for training and prompting with other code.
 
     Each message has the key `emotion`; that of the reply to come is the argument `emotion` of `apply_chat_template`.
     """

@@ -1,1 +1,1 @@
-"""What shape do dialogues have? Utterances embedded and clustered, and the ways from cluster to cluster."""
+"""The structure of dialogues: embed and cluster utterances, and count the transitions between clusters."""

@@ -1,4 +1,4 @@
-"""Which gold acts are in which cluster: a map of shares, as PNG and SVG."""
+"""The shares of gold acts in each cluster as a heat map, PNG and SVG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""K-means on unit vectors, and what lies in the middle of each cluster."""
+"""K-means on unit vectors, and the utterances nearest to each centre."""
 
 from __future__ import annotations
 

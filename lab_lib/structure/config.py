@@ -1,4 +1,4 @@
-"""Every knob of clustering dialogues, once."""
+"""Every setting of clustering dialogues, once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab_lib.errors import LabError
 
 @dataclass(frozen=True)
 class StructureConfig:
-    """How utterances are embedded and clustered, and what of the result is drawn."""
+    """Settings for embedding, clustering and drawing."""
 
     # minilm (all-MiniLM-L6-v2 from a Python package, offline), tfidf (word counts, needs scikit-learn only), or a
     # folder or hub name of a sentence-transformers model.
@@ -17,8 +17,8 @@ class StructureConfig:
     # 0: the utterance alone. 1: the previous utterance too, so that "yes" after an offer and "yes" after a question
     # can come apart. The table always has both; this is the one that is drawn and described.
     history: int = 1
-    clusters: int = 12  # more: purer clusters, and a graph that nobody can read
-    starts: int = 4  # k-means is begun anew this often and the best kept; time grows in proportion
+    clusters: int = 12  # more: purer clusters, but an unreadable graph
+    starts: int = 4  # number of k-means starts, of which the best is kept; time grows in proportion
     seeds: int = 3  # k-means runs behind each figure of the table; more: truer intervals, time in proportion
     seed: int = 0  # of the first run, the one that is drawn
     arc: float = 0.1  # smallest share of a cluster's continuations that is drawn as an arrow
@@ -27,7 +27,7 @@ class StructureConfig:
     resamples: int = 1000  # bootstrap resamples over dialogues
 
     def __post_init__(self) -> None:
-        """Refuse values that cannot be meant."""
+        """Refuse impossible values."""
         if self.history not in (0, 1):
             raise LabError(f"history={self.history}: 0 (the utterance alone) or 1 (with the one before it)")
         if self.clusters < 2 or self.starts < 1 or self.seeds < 2 or self.resamples < 2:

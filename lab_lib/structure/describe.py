@@ -1,4 +1,4 @@
-"""What a person needs to know of each cluster, in plain values."""
+"""The description of each cluster, in plain values."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Card:
 
 
 def describe(said: Sequence[Utterance], vectors: np.ndarray, found: Clustering, config: StructureConfig) -> list[Card]:
-    """Return one card a cluster, in their order."""
+    """Return one card per cluster, in order."""
     words = representative_words(said, found.labels, config.words)
     examples = nearest_utterances(vectors, found, said, config.examples)
     cards = []

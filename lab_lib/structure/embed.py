@@ -1,7 +1,7 @@
 """Utterances as unit vectors: by a sentence-transformers model, or by word counts where there is none.
 
-Vectors are kept in a folder under a key of model and texts, so that another number of clusters costs no second pass,
-and another model or corpus can never be taken for this one.
+Vectors are cached in a folder under a key of model and texts, so that a different number of clusters needs no second
+pass, and vectors of another model or corpus are never reused.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Embedded:
 
 
 def embed(texts: Sequence[str], name: str, cache: Path, progress: Progress = lambda done: None) -> Embedded:
-    """Return one unit vector a text; each different text is embedded once, and only if it is not in `cache`.
+    """Return one unit vector per text; each different text is embedded once, and only if it is not in `cache`.
 
     `name` is as in StructureConfig.embeddings. `progress` is told how many different texts are ready.
     Raises LabError when a package or model is missing; another model is never taken instead.
@@ -74,7 +74,7 @@ def tfidf(texts: Sequence[str], seed: int = 0) -> np.ndarray:
         from sklearn.feature_extraction.text import TfidfVectorizer
     except ImportError:
         raise LabError("embeddings tfidf need the package scikit-learn: pip install -e '.[structure]'") from None
-    # Words of two utterances or more: one that is said once brings no two utterances together.
+    # Words in at least two utterances: a word in only one utterance relates no two of them.
     counts = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
     try:
         table = counts.fit_transform(texts)

@@ -1,4 +1,4 @@
-"""What `lab structure` leaves in its folder: page, graph, map of acts, record, and the cluster of every utterance."""
+"""The files of `lab structure`: page, graph, map of acts, record, and the cluster of every utterance."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def facts(result: Explored) -> dict[str, Any]:
 
 
 def record(result: Explored, drawn_by: Choice) -> dict[str, Any]:
-    """Return what is needed to believe the figures and to make them again, and the figures."""
+    """Return the results, with everything needed to verify and reproduce them."""
     scores = {
         name: {measure: {key: round(v, 2) for key, v in asdict(value).items()} for measure, value in row.items()}
         for name, row in result.agreement.items()

@@ -1,7 +1,7 @@
 """The graph of clusters as a picture made here, without Graphviz: users above, the system below, time to the right.
 
-The places say something, which a general layout program's do not: clusters stand in the order in which they come in a
-dialogue, in the row of who says them.
+Unlike in a general layout program, positions have a meaning: clusters are in the order of their mean place in a
+dialogue, in the row of their speaker.
 """
 
 from __future__ import annotations

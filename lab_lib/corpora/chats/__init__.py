@@ -1,5 +1,5 @@
-"""Conversations in files of one's own: messages, prompt and completion, instructions, ShareGPT, or two keys by name.
+"""Your own conversations in files: messages, prompt and completion, instructions, ShareGPT, or two named keys.
 
-types.py: what a conversation is; layouts.py: from a record in one of the layouts to a conversation; read.py: files,
-folders and data sets of the hub; split.py: train, dev and test out of one file, with no near copy in two of them.
+types.py: the types; layouts.py: converts a record in one of the layouts to a conversation; read.py: files, folders and
+data sets of the hub; split.py: splits one file into train, dev and test without near copies across splits.
 """

@@ -1,4 +1,4 @@
-"""From a record in one of the usual layouts to a conversation.
+"""Convert a record in one of the usual layouts to a conversation.
 
 messages      {"messages": [{"role": "user", "content": "..."}, ...]}         OpenAI, TRL
 completion    {"prompt": "...", "completion": "..."}, or lists of messages    OpenAI, TRL
@@ -22,7 +22,7 @@ ROLES = {
     **{"developer": "system", "human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"},
     **{"chatgpt": "assistant", "observation": "tool", "function": "tool"},
 }
-# What other kinds of training data have, and what is said of them.
+# Keys of other kinds of training data, and their descriptions for messages.
 OTHERS = {
     ("chosen", "rejected"): "pairs of a preferred and another answer",
     ("preferred_output", "non_preferred_output"): "pairs of a preferred and another answer",
@@ -36,7 +36,7 @@ CALLS = "calls of tools (task calls learns them)"
 
 
 def recognise(record: Record) -> str:
-    """Return the layout of a record. Raises BadRecord, naming the keys, for one that is in none of them."""
+    """Return the layout of a record. Raises BadRecord, naming the keys, for an unknown layout."""
     if "messages" in record:
         return "messages"
     if "conversations" in record:
@@ -56,7 +56,7 @@ def recognise(record: Record) -> str:
 def conversation(record: Record, layout: str, keys: tuple[str, ...] = ()) -> tuple[Said, ...]:
     """Return the messages of a record in a layout.
 
-    Raises BadRecord for a record that is not in it, and Unusable for one that teaches nothing.
+    Raises BadRecord for a record that is not in the layout, and Unusable for one without training content.
     """
     said = _keys(record, keys) if layout == "keys" else READERS[layout](record)
     if not any(one.role == "assistant" for one in said):
@@ -90,7 +90,7 @@ def _completion(record: Record) -> tuple[Said, ...]:
 
 
 def _instruction(record: Record) -> tuple[Said, ...]:
-    """Read an instruction with what it is about; the two are joined by an empty line."""
+    """Read an instruction with its input; the two are joined by an empty line."""
     about = record.get("input") or ""
     if not isinstance(about, str):
         raise BadRecord(f"input: expected text, found {shown(about)}")
@@ -140,7 +140,7 @@ def _joined(value: Any, where: str) -> str:
     if isinstance(value, Sequence) and all(isinstance(part, Mapping) for part in value):
         kinds = {part.get("type") for part in value}
         if kinds - {"text", "input_text", "output_text"}:
-            raise Unusable(f"content of type {', '.join(sorted(map(str, kinds)))}, which is no text")
+            raise Unusable(f"content of type {', '.join(sorted(map(str, kinds)))}, which is not text")
         return "".join(_text(part, "text") for part in value)
     raise BadRecord(f"{where}: expected text, found {shown(value)}")
 

@@ -17,7 +17,7 @@ from lab_lib.errors import LabError, nearest, shown
 from lab_lib.files import expanded, listed, read_json, read_text
 from lab_lib.strict_json import JsonError, parse_json
 
-# What the files and splits of others are called.
+# Other common names of files and splits.
 SPLITS = {
     "train": "train",
     "dev": "dev",
@@ -34,7 +34,7 @@ LEAST = 10  # conversations of one file, so that each of the three sets gets one
 
 @dataclass(frozen=True)
 class Chats:
-    """What was read: conversations by split, the layout, whether the splits were drawn here, and what was left out."""
+    """The corpus: conversations by split, the layout, whether the splits were drawn here, and the omitted records."""
 
     splits: Mapping[str, Sequence[Chat]]
     layout: str
@@ -42,7 +42,7 @@ class Chats:
     dropped: Mapping[str, int] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
-        """Return what a person should know about it, one line each."""
+        """Return notes about the corpus, one line each."""
         counts = ", ".join(f"{len(chats)} {name}" for name, chats in self.splits.items())
         how = "drawn here, near copies kept together" if self.drawn else "as given"
         left = [f"left out: {count} records with {reason}" for reason, count in self.dropped.items()]
@@ -72,7 +72,7 @@ def read_chats(name: str, keys: tuple[str, ...] = (), seed: int = 0) -> Chats:
 
 
 def chats_path(name: str) -> Path:
-    """Return the file or folder that a corpus is read from; of a data set on the hub a path where nothing is."""
+    """Return the file or folder of a corpus; for a data set on the hub a path that does not exist."""
     return BUNDLED.get(name) or expanded(name)
 
 
@@ -86,14 +86,14 @@ class Row:
 
 
 class _Reader:
-    """Reads records in one layout, which the first one decides, and counts what it leaves out."""
+    """Reads records in the layout of the first one, and counts the omitted records."""
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         self.keys, self.layout = keys, "keys" if keys else ""
         self.dropped: Counter[str] = Counter()
 
     def chat(self, row: Row) -> Chat | None:
-        """Return the conversation of a record, or None, counted, for one that teaches nothing."""
+        """Return the conversation of a record, or None for one without training content, which is counted."""
         try:
             if not isinstance(row.value, Mapping):
                 raise BadRecord(f"expected an object, found {shown(row.value)}")

@@ -1,4 +1,4 @@
-"""Train, dev and test out of one file, so that no conversation has a near copy in another of the three."""
+"""Split one file into train, dev and test, without near copies across the splits."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from lab_lib.corpora.chats.types import Chat
 
 SHARE = 0.1  # of the conversations, for dev and for test each
-# Two texts are near copies when they share this much of their runs of three words. A changed name or number in a text
-# of 20 words breaks 3 of 18 runs: 15 of 21 different runs are shared, 0.71.
+# Two texts are near copies if they share this fraction of their runs of three words. A changed name or number in a text
+# of 20 words changes 3 of 18 runs: 15 of 21 different runs are shared, 0.71.
 NEAR = 0.7
-COMMON = 50  # a run of words that more conversations share is a phrase, and says nothing about two of them
+COMMON = 50  # a run of words that more conversations share is a common phrase and is ignored
 
 
 def split_chats(chats: Sequence[Chat], seed: int, parts: Sequence[str] = ("test", "dev")) -> dict[str, list[Chat]]:
     """Return `parts` and "train" of some conversations, drawn by the seed; near copies stay together.
 
-    What is asked decides: two conversations whose users say nearly the same are near copies, whatever the answers.
+    The user's words decide: two conversations with nearly the same user turns are near copies, whatever the answers.
     """
     groups: dict[int, list[int]] = {}
     for place, group in enumerate(near_copies([chat.asked for chat in chats])):

@@ -1,4 +1,4 @@
-"""A conversation as a file of one's own holds it."""
+"""The types of conversations in your own files."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ Speaker = Literal["system", "user", "assistant", "tool"]
 
 
 class BadRecord(LabError):
-    """A record that is not what its layout promises: the run is refused, naming file and line."""
+    """A record that breaks its layout: the run is refused, naming file and line."""
 
 
 class Unusable(Exception):
-    """A record that is what it should be, but nothing can be learned from; it is left out and counted by reason."""
+    """A valid record without training content; it is omitted and counted by reason."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """One message. Of an assistant's, `learned` says whether it may be supervised (OpenAI's `weight` 0: it may not)."""
+    """One message. For an assistant's message, `learned` is False if it must not be supervised (OpenAI's `weight`
+    0)."""
 
     role: Speaker
     text: str

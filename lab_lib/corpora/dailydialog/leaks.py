@@ -1,7 +1,7 @@
-"""What of a test split stands in the training split, and the clean test without it.
+"""Find test dialogues that are also in the training split, and the clean test split without them.
 
-A copy need not be word for word: spaces, apostrophes, names and single words differ. A test dialogue counts as known
-when its first two utterances stand in train, or when it shares three tenths of its runs of three words with one there.
+Copies may differ in spaces, apostrophes, names and single words. A test dialogue counts as known if its first two
+utterances are in train, or if it shares 30 % of its runs of three words with a training dialogue.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from lab_lib.corpora.chats.split import COMMON, word_runs
 from lab_lib.corpora.dailydialog.types import Talk
 
-# Of DailyDialog's test dialogues 26 % share 0.5 and more, 29 % 0.3; what shares less is another conversation.
+# Of DailyDialog's test dialogues 26 % share 0.5 or more, 29 % share 0.3; below that it is a different conversation.
 NEAR = 0.3
 
 
 @dataclass(frozen=True)
 class Leaks:
-    """Keys of the dialogues of one split that stand in another: word for word, by their first two utterances, nearly.
+    """Keys of dialogues of one split that are in another: exactly, by their first two utterances, or nearly.
 
     Case, spacing and punctuation do not count.
     """
@@ -79,7 +79,7 @@ def _near(talks: Sequence[Talk], train: Sequence[Talk]) -> tuple[str, ...]:
     found = []
     for talk in talks:
         runs = word_runs(talk.text)
-        # A run that many dialogues have is a phrase, and says nothing about two of them.
+        # A run of words in many dialogues is a common phrase and is ignored.
         held = (holders.get(run, ()) for run in runs)
         shared = Counter(place for places in held if len(places) <= COMMON for place in places)
         if any(count >= NEAR * (len(runs) + sizes[place] - count) for place, count in shared.items()):

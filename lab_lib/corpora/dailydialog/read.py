@@ -35,13 +35,13 @@ Source = Callable[[str], str | None]  # the text of a file of the layout; None w
 
 @dataclass(frozen=True)
 class Talks:
-    """The dialogues by split, and what was left out of them, by reason: how often, and the first key."""
+    """The dialogues by split, and the omitted parts by reason: their keys."""
 
     splits: Mapping[str, Sequence[Talk]]
     dropped: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
-        """Return a line for each reason why something was left out."""
+        """Return one line per reason for omissions."""
         return [f"left out: {len(keys)} {reason} (the first: {keys[0]})" for reason, keys in self.dropped.items()]
 
 
@@ -87,7 +87,7 @@ def _names(theirs: str) -> dict[str, str]:
 
 
 def _split(folder: Path, ours: str, theirs: str, dropped: dict[str, list[str]]) -> list[Talk]:
-    """Read one split; what teaches no reply is left out."""
+    """Read one split; parts without a reply to learn are omitted."""
     source = _archived(folder / ARCHIVE, theirs) if (folder / ARCHIVE).exists() else _plain(folder)
     names = _names(theirs)
     lines, emotions, acts = (_lines(source, folder, names[kind]) for kind in ("", "emotion_", "act_"))

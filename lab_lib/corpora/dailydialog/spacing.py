@@ -1,6 +1,6 @@
 """From the spaced tokens of DailyDialog to written English: `I ’ m fine , thanks .` to `I'm fine, thanks.`
 
-Written English comes out as it went in. What cannot be decided is left as it is: single quotes around words, hyphens.
+Written English stays unchanged. Undecidable cases stay unchanged too: single quotes around words, hyphens.
 """
 
 from __future__ import annotations

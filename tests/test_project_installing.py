@@ -137,23 +137,3 @@ def test_a_bare_repository_installs_with_every_file(copy: Path, tmp_path: Path) 
     run([*pip, "install", "--target", str(target), str(wheel)], tmp_path)
     said = run([sys.executable, "-c", USE, str(target)], tmp_path, PYTHONPATH=str(target))
     assert said.startswith(f"{ADDRESS} town ok corpus 'town'")
-
-
-@pytest.mark.slow
-def test_the_commands_of_the_page_run_as_they_stand(copy: Path, tmp_path: Path) -> None:
-    """Those for pip, with a stand-in for torch and without the demo; other packages are those of this environment."""
-    info = "torch-2.13.0.dist-info"
-    with zipfile.ZipFile(tmp_path / "torch-2.13.0-py3-none-any.whl", "w") as archive:
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: torch\nVersion: 2.13.0\n")
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(f"{info}/RECORD", "")
-    (tmp_path / "python3").symlink_to(sys.executable)
-    block = next(block for block in BLOCKS if block.startswith("python3 "))
-    script = block.replace("lab demo", "lab demo --help").replace("jupyter lab notebooks", "command -v lab")
-    said = run(
-        ["bash", "-euc", script], copy, PATH=f"{tmp_path}:{os.environ['PATH']}", PIP_FIND_LINKS=str(tmp_path),
-        PYTHONPATH=os.pathsep.join(path for path in sys.path if path.endswith("site-packages")),
-    )  # fmt: skip
-    assert "Successfully installed torch-2.13.0" in said and said.endswith(f"{copy}/.venv/bin/lab\n")

@@ -1,4 +1,4 @@
-"""Pairs from whole conversations, for rewards of all answers of an item together, such as Success.
+"""Pairs from whole conversations, for tasks that reward only all answers of an item together.
 
 The best and the worst of N conversations differ in many turns, most of which did not affect the outcome. A turn forms a
 pair if it alone is decisive: replacing only its reply by the worse one lowers the reward of the best conversation.

@@ -188,7 +188,7 @@ def edited(change):
         ("p.jsonl", lambda g: b'{"dialogue": "tin0001", "turn": 1, "response": "a"}', "turn 0 is missing"),
         ("p.jsonl", lambda g: b'{"dialogue": "tin0001", "turn": 0, "response": "a"}\n' * 2, "occurs twice"),
         ("p.jsonl", lambda g: b'{"dialogue": "tin0001", "turn": true, "response": "a"}', "row 1: expected an object"),
-        ("p.jsonl", lambda g: b'{"dialogue": "tin0001", "turn": 0, "turn": 1, "response": "a"}', "'turn' is there"),
+        ("p.jsonl", lambda g: b'{"dialogue": "tin0001", "turn": 0, "turn": 1, "response": "a"}', "'turn' occurs twice"),
         ("p.json", lambda g: b'{"tin0001": [], "tin0001": []}', "the key 'tin0001' occurs twice"),
         ("p.json", edited(lambda g: {"tin0001": [{"response": "\ud800"}]}), "tin0001, turn 0, response: half of"),
         ("p.json", edited(lambda g: {"tin0001": [{"response": "a", "problems": 7}]}), "problems is 7, expected a"),

@@ -74,7 +74,7 @@ def test_the_steps_of_a_job_tell_memory_from_failures(tmp_path, cluster, queue, 
 def test_a_run_whose_job_nobody_remembers_has_failed(tmp_path, cluster):
     run_folder(tmp_path / "run", "running", job="12")
     (job,) = find_jobs([tmp_path])
-    assert job.state == "failed" and "job 12 is gone" in job.status["reason"]
+    assert job.state == "failed" and "job 12 has ended" in job.status["reason"]
 
 
 @pytest.mark.parametrize(

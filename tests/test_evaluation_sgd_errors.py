@@ -173,13 +173,13 @@ def test_spans_without_reference_spans_cannot_be_scored() -> None:
     [
         ([[]], "schema, service 0: expected an object with 'service_name' and a list 'slots'"),
         ([{"service_name": "Inns_1"}], "schema, service 0: expected an object"),
-        ([service("A_1"), service("A_1")], "schema: the service A_1 is there a second time"),
+        ([service("A_1"), service("A_1")], "schema: the service A_1 occurs a second time"),
         ([{"service_name": "A_1", "slots": ["town"]}], "schema, service A_1: a slot is 'town', expected an object"),
         (
             [{"service_name": "A_1", "slots": [{"name": "town"}]}],
             "service A_1, slot town: 'is_categorical' must be true or",
         ),
-        ([{**service("A_1"), "slots": service("A_1", t=True)["slots"] * 2}], "the slot t is there a second time"),
+        ([{**service("A_1"), "slots": service("A_1", t=True)["slots"] * 2}], "the slot t occurs a second time"),
     ],
 )
 def test_schemas_are_checked(schema: Any, message: str) -> None:
@@ -265,7 +265,7 @@ def test_a_file_holds_a_list_or_a_mapping(tmp_path: Path) -> None:
         ([{"turns": []}], "entry 0 is {'turns': []}, expected a dialogue with 'dialogue_id'"),
         ([named("1_1"), "x"], "entry 1 is 'x', expected a dialogue"),
         ({"1_1": [1]}, "entry 0 is [1], expected a dialogue"),
-        ([named("1_1"), named("1_1")], "dialogue 1_1 is there a second time"),
+        ([named("1_1"), named("1_1")], "dialogue 1_1 occurs a second time"),
     ],
 )
 def test_files_of_another_form(tmp_path: Path, content: Any, message: str) -> None:

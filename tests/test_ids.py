@@ -36,7 +36,7 @@ def bfcl(folder: Path, items: list[str], answers: list[str]) -> Any:
     ("read", "message"),
     [
         (lambda f: sgd(f, ["a_1", "A_1.json"]), "'a_1' and 'A_1.json' are the same id"),
-        (lambda f: sgd(f, ["a_1", "a_1"]), "dialogue a_1 is there a second time"),
+        (lambda f: sgd(f, ["a_1", "a_1"]), "dialogue a_1 occurs a second time"),
         (lambda f: bfcl(f, ["m_0", "M_0"], ["m_0"]), "'m_0' and 'M_0' are the same id"),
         (lambda f: bfcl(f, ["m_0"], ["m_0", "M_0"]), "possible_answer.*'m_0' and 'M_0' are the same id"),
         (lambda f: bfcl(f, ["m_0"], ["m_0", "m_0"]), "line 2: the answer m_0 occurs twice"),

@@ -67,7 +67,7 @@ def test_a_real_run_is_profiled_and_nothing_of_it_is_kept(tmp_path: Path, monkey
     assert parts | {"optimiser", "data", "between operations"} <= rows.keys()
     shares = [int(share) for share in re.findall(r" \| (\d+) \|$", table, flags=re.MULTILINE)]
     assert 100 - len(shares) <= sum(shares) <= 100 + len(shares)  # each is rounded
-    assert re.search(r"s a step of [\d,]+ tokens, [\d,]+ tokens per second\npadding: \d+% of the", table)
+    assert re.search(r"s per step of [\d,]+ tokens, [\d,]+ tokens per second\npadding: \d+% of the", table)
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
     assert any(
         "ChunkedAttention" in str(event.get("name")) or "scaled_dot" in str(event.get("name")) for event in events

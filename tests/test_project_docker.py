@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-LARGEST = 40e6  # bytes of the context; the bundled models and corpora are 25 MB of it
+LARGEST = 48e6  # bytes of the context; the bundled models, adapters and corpora are 37 MB of it
 
 
 def instructions(kind: str) -> list[str]:

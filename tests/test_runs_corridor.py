@@ -189,7 +189,7 @@ def test_recipes_can_be_listed_printed_copied_and_checked(tmp_path, cli):
         (["run", "town-qlora-cpu", "colour=red"], "error: colour=red: unknown key 'colour'"),
         (["run", "town-qlora-cpu", "prompt.format=turn"], "did you mean 'turns'"),
         (["run", "town-qlora-cpu", "data.corpus=twon"], "did you mean 'town'"),
-        (["run", "town-qlora-cpu", "prompt.state=true"], "prompt.state is called task.state now"),
+        (["run", "town-qlora-cpu", "prompt.state=true"], "prompt.state is now called task.state"),
         (["run", "town-qlora-cpu", "task.name=respose"], "did you mean 'response'"),
         (["run", "missing.yaml"], "missing.yaml: no such file"),
         (["decode", "nowhere"], "not a run folder"),

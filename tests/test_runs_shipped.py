@@ -94,7 +94,7 @@ def test_the_demo_ends_with_how_to_talk_to_the_model(cli, monkeypatch, tmp_path)
     shutil.copy(ROOT / "results" / "town-qlora-cpu" / "2026-11-28.json", run / "record.json")
     monkeypatch.setattr("lab_lib.cli.runs.walk_stages", lambda *arguments: run)
     code, out, err = cli("demo")
-    page, talk, bundled = err.splitlines()
+    page, talk, bundled = err.splitlines()[1:]  # the first says what it does and how long that takes
     assert (code, out) == (0, "") and str(run / "report.html") in page
     assert shlex.split(talk.partition("model: ")[2].partition("  (")[0])[-2:] == ["chat", str(run)]
     assert shlex.split(bundled.partition(": ")[2])[-2:] == ["chat", "town-end-to-end"]

@@ -114,7 +114,7 @@ def test_an_adapter_that_is_there_is_scored_with_other_settings_of_decoding(plac
         (("train",), [], "training.steps=0: nothing is trained"),
         (("train", "finetuned", "report"), [], "training.steps=0: nothing is trained"),
         (("finetuned",), [], "training.steps=0: nothing is trained"),
-        (STAGES, ["task.examples=5"], "task.examples=5: there are 2 training dialogues"),
+        (STAGES, ["task.examples=5"], "task.examples=5: there are only 2 training dialogues"),
         (STAGES, ["training.steps=1"], "set training.steps=0"),
     ],
 )

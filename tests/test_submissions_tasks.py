@@ -138,7 +138,7 @@ WRONG = {
     "richer than it is": (EXACT, {"richness__length": 9.0}, "length is 9.0, its predictions give"),
     "unknown lab task": (EXACT, {"lab_task": "ecko"}, "no task 'ecko'; did you mean 'echo'?"),
     "lab task that is a path": (EXACT, {"lab_task": "os:system"}, "lab_task: 'os:system' does not match"),
-    "another task's corpus": (EXACT, {"corpus": "preference"}, "corpus: 'preference' is not one of"),
+    "another task's corpus": (EXACT, {"corpus": "preference"}, "corpus: 'preference' is not a public corpus"),
     "rows of one task as another's": (EXACT, {"lab_task": "response", "corpus": "town"}, "unknown metric 'exact'"),
     "states of a task without": (EXACT, {"states": "own"}, "states is own, its predictions have None"),
     "name of the oracle": (EXACT, {"system": "Gold Words"}, "the name of a row that every table has"),

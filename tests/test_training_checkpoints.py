@@ -60,7 +60,7 @@ def test_a_whole_checkpoint_of_another_run_is_passed_over(tmp_path):
     mine = tmp_path / "two" / "checkpoints"
     shutil.copytree(path_of(tmp_path / "one" / "checkpoints", 4), path_of(mine, 4))
     step, said = found(mine)
-    assert step == 2 and said[0].endswith("skipped: complete is that of a run with another config.yaml")
+    assert step == 2 and said[0].endswith("skipped: complete belongs to a run with another config.yaml")
 
 
 def test_a_checkpoint_whose_best_one_is_damaged_is_passed_over(tmp_path):

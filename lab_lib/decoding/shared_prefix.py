@@ -42,4 +42,4 @@ def prefix_line(prompts: Sequence[Prompt], config: DecodeConfig) -> str | None:
     batches = -(-items // config.prompts_at_once)
     saved = (items - batches) * shared
     times = f"{batches} time{'' if batches == 1 else 's'} instead of {items}"
-    return f"all prompts begin with the same {shared:,} tokens: {times} read, {saved:,} tokens saved"
+    return f"all prompts begin with the same {shared:,} tokens: they are read {times}, which saves {saved:,} tokens"

@@ -93,7 +93,7 @@ def test_every_question_has_a_rubric_line_with_its_points() -> None:
     page = read_text(ROOT / "docs" / "rubrics.md")
     parts = re.split(r"^## Lab ", page, flags=re.MULTILINE)[1:]
     sources = lab_sources(ROOT)
-    assert {"00", "04", "22"} <= {part[:2] for part in parts} <= set(sources)
+    assert {part[:2] for part in parts} == set(sources)
     for part in parts:
         asked = re.findall(r"^# #+ Question (🍇+)", read_text(sources[part[:2]]), re.MULTILINE)
         assert [int(row) for row in re.findall(r"^\| [^|]+ \| (\d) \|", part, re.MULTILINE)] == list(map(len, asked))

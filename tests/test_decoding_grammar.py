@@ -143,13 +143,14 @@ def test_texts_that_have_to_be_said_are_runs_of_words(text, in_it, tokenizer):
     assert accepts(grammar, 'set_alarm(time="07:30")', tokenizer), "no time is said: it may be any"
 
 
-SAID = Request("a b", (2.5, 3.0, 5.0, 20.0), (60.0,), ("07:30", "19:30"))
+SAID = Request("a b", (2.5, 3.0, 5.0, 20.0), (60.0,), ("07:30", "19:30"), ("2.5", "3", "20"))
 
 
 @pytest.mark.parametrize(("call", "in_it"), [
     ("set_timer(minutes=60)", True), ("set_timer(minutes=20)", False), ("news(count=3)", True), ("news()", True),
     ("news(count=5)", False), ("convert(amount=2.5, unit=\"kg\", to=\"pounds\")", True), ("news(count=2)", False),
-    ("set_alarm(time=\"19:30\")", True), ("set_alarm(time=\"07:31\")", False), ("calculate(expression=\"7\")", True),
+    ("set_alarm(time=\"19:30\")", True), ("set_alarm(time=\"07:31\")", False),
+    ("calculate(expression=\"3*(20-2.5)\")", True), ("calculate(expression=\"3*(2-20)\")", False),
 ])  # fmt: skip
 def test_numbers_and_times_that_have_to_be_said_are_those_that_a_parameter_accepts(call, in_it, tokenizer):
     assert accepts(room.Grammar(call_grammar(HOME, said=SAID), tokenizer), call, tokenizer) is in_it
@@ -160,7 +161,7 @@ def test_numbers_and_times_that_have_to_be_said_are_those_that_a_parameter_accep
         if one.name in parsed.arguments and one.raw.get("default") != parsed.arguments[one.name]
     )
     assert offered is in_it or call == "news(count=5)", "5 is the default: it is left out"
-    none_fits = room.Grammar(call_grammar(HOME, said=Request("a b", (2e9,), (0.5,), ("tonight",))), tokenizer)
+    none_fits = room.Grammar(call_grammar(HOME, said=Request("a b", (2e9,), (0.5,), ("tonight",), ())), tokenizer)
     assert call == "news(count=5)" or accepts(none_fits, call, tokenizer), "nothing that is said fits: any value may be"
 
 

@@ -30,6 +30,9 @@ PARTS = {"half": 0.5, "halbe": 0.5, "quarter": 0.25}
 SHORT = {r"half an hour|halbe stunde": 30, r"quarters of an hour|dreiviertelstunde": 45,
          r"quarter of an hour|quarter hour|viertelstunde": 15}  # fmt: skip
 
+FIGURE = re.compile(r"\d+(?:\.\d+)?")
+FACTORS = {r"\b(?:half|halve|twice|doubled?)\b": "2", r"\btripled?\b": "3", r"\bquarters?\b": "4"}
+
 
 def require_text2num(setting: str) -> None:
     """Raise LabError, naming the setting that needs it, where text2num is not installed."""
@@ -44,6 +47,20 @@ def numbers_said(text: str) -> list[float]:
     ([-1.0, 1.0, 1250.0], [2.5, 2.0], [])
     """
     return list(dict.fromkeys(number for said in SAID.finditer(_in_digits(text)) for number in _readings(said)))
+
+
+def figures_said(text: str) -> list[str]:
+    """Return the numbers of a text as they stand in arithmetic, each once; `half` and `twice` say 2, and so on.
+
+    >>> figures_said("half of fifty, and 32.40"), figures_said("a third of 1,250")
+    (['50', '32.40', '2'], ['3', '1250'])
+    """
+    digits = _in_digits(text)
+    found = [
+        *FIGURE.findall(digits),
+        *(figure for words, figure in FACTORS.items() if re.search(words, digits.lower())),
+    ]
+    return list(dict.fromkeys(found))
 
 
 def minutes_said(text: str) -> list[float]:

@@ -13,7 +13,7 @@ from lab_lib.calls.skills.lark import Request, call_grammar, is_offered
 from lab_lib.calls.skills.skill import NO_SKILL, Skills
 from lab_lib.decoding.grammar import Grammar, token_bytes
 from lab_lib.errors import LabError
-from lab_lib.speech.said_numbers import minutes_said, numbers_said
+from lab_lib.speech.said_numbers import figures_said, minutes_said, numbers_said
 from lab_lib.speech.said_times import times_said
 from lab_lib.tasks.skills_data import SkillItem
 
@@ -38,7 +38,13 @@ def grammar_of(
 def request(item: SkillItem) -> Request:
     """Return what a user said, and the numbers and times in it, for the grammar."""
     said = item.asked
-    return Request(said, tuple(numbers_said(said)), tuple(minutes_said(said)), tuple(times_said(said)))
+    return Request(
+        said,
+        numbers=tuple(numbers_said(said)),
+        minutes=tuple(minutes_said(said)),
+        times=tuple(times_said(said)),
+        figures=tuple(figures_said(said)),
+    )
 
 
 def not_said(splits: Mapping[str, Sequence[SkillItem]]) -> list[str]:

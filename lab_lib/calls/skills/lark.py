@@ -17,7 +17,7 @@ from lab_lib.calls.call import literal
 from lab_lib.calls.skills.grammar import DECIMALS, value_schema
 from lab_lib.calls.skills.number_regex import float_regex, int_regex
 from lab_lib.calls.skills.skill import NO_SKILL, Skill, Skills
-from lab_lib.calls.skills.text_regex import is_said, pattern_regex, said_regex, text_regex
+from lab_lib.calls.skills.text_regex import figures_regex, is_said, pattern_regex, said_regex, text_regex
 from lab_lib.calls.skills.values import inner
 from lab_lib.errors import LabError
 
@@ -32,6 +32,7 @@ class Request:
     numbers: tuple[float, ...] = ()
     minutes: tuple[float, ...] = ()  # of spans of time
     times: tuple[str, ...] = ()  # as they stand in a call, HH:MM
+    figures: tuple[str, ...] = ()  # the numbers as they stand in arithmetic
 
 
 def call_grammar(
@@ -41,7 +42,8 @@ def call_grammar(
 
     With `said`, a text that is neither chosen among options nor follows a pattern is a run of its words; where a
     parameter accepts any of its numbers, or a pattern any of its times, the value is one of these. A parameter called
-    minutes takes spans of time instead of numbers where any is said.
+    minutes takes spans of time instead of numbers where any is said. In other texts with a pattern, such as 12*(3+4),
+    numbers are those that are said.
     Raises LabError, naming skill and parameter, for a pattern or bounds that the grammar cannot express.
     """
     terminals = Terminals(said)
@@ -114,6 +116,8 @@ def _value(name: str, schema: Mapping[str, Any], default: Any, terminals: Termin
     expression = _expression(schema, kind)
     if kind == "string" and "pattern" not in schema:
         expression += terminals.said
+    elif kind == "string" and _has_figures(schema, terminals.request):
+        expression += f" & {terminals.name(f'/{figures_regex(terminals.request.figures)}/')}"
     if default is not None:
         expression = f"({expression}) & ~{_literal(literal(default))}"
     return terminals.name(expression)
@@ -133,13 +137,20 @@ def _options(name: str, schema: Mapping[str, Any], said: Request) -> Sequence[An
     return [number for number in inside if round(number, schema[DECIMALS]) == number]
 
 
+def _has_figures(schema: Mapping[str, Any], said: Request) -> bool:
+    """Return whether the numbers in a text with a pattern have to be said; not those of a time of the day."""
+    return bool(said.figures) and "pattern" in schema and not re.fullmatch(schema["pattern"], "12:00", re.ASCII)
+
+
 def is_offered(value: Any, name: str, schema: Mapping[str, Any], said: Request) -> bool:
     """Return whether the grammar of a request has a value for a parameter that accepts it."""
     if schema["type"] == "array":
         return all(is_offered(one, name, schema["items"], said) for one in value)
     if options := _options(name, schema, said):
         return value in options
-    return schema["type"] != "string" or "pattern" in schema or is_said(value, said.words)
+    if schema["type"] == "string" and "pattern" not in schema:
+        return is_said(value, said.words)
+    return not _has_figures(schema, said) or bool(re.fullmatch(figures_regex(said.figures), f'"{value}"'))
 
 
 def _expression(schema: Mapping[str, Any], kind: str) -> str:

@@ -81,6 +81,16 @@ def _substrings(text: str) -> str:
     return json.dumps({"substring_chunks": escaped}, ensure_ascii=False)
 
 
+def figures_regex(figures: Sequence[str]) -> str:
+    """Return the expression of the texts in which every number is one of some figures, quotes included.
+
+    >>> [bool(re.fullmatch(figures_regex(["3", "4"]), text)) for text in ('"3*(4+3)"', '"34"')]
+    [True, False]
+    """
+    number = f"(?:{'|'.join(map(re.escape, figures))})"
+    return f'"[^0-9]*(?:{number}[^0-9]+)*{number}?"'
+
+
 def pattern_regex(pattern: str) -> str:
     """Return the expression of the texts that match a pattern as a whole, quotes included.
 

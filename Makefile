@@ -23,7 +23,7 @@ help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r verb text; do \
 		printf '  make %-14s %s\n' "$$verb" "$$text"; done
 
-install: $(ALL)  ## everything into $(VENV), 3.5 GB, with JupyterLab; `make demo` installs 1.8 GB of it
+install: $(ALL)  ## everything into $(VENV), 3.4 GB, with JupyterLab; `make demo` installs 1.8 GB of it
 
 $(TRAIN): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11.5 or newer found; install one or set PYTHON=/path/to/python" >&2; exit 2; }
@@ -34,7 +34,7 @@ $(TRAIN): pyproject.toml constraints.txt
 	@touch $@
 
 $(ALL): $(TRAIN)
-	@echo "Installing the rest into $(VENV): 3.5 GB on disk in all. This takes minutes; pip prints nothing."
+	@echo "Installing the rest into $(VENV): 3.4 GB on disk in all. This takes minutes; pip prints nothing."
 	@$(PIP) --constraint constraints.txt --editable '.[all]'
 	@$(BIN)/python -m pip check
 	@touch $@

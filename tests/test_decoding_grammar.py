@@ -14,11 +14,12 @@ from some_calls import calls
 from tiny_models import tiny_llama, tiny_neox, tiny_tokenizer
 
 from lab_lib.calls.call import Call
-from lab_lib.calls.skills.check import call_text, check_call, read_call
+from lab_lib.calls.skills.check import NONE, call_text, check_call, read_call
 from lab_lib.calls.skills.grammar import value_schema
 from lab_lib.calls.skills.lark import Request, call_grammar, is_offered, longest_call
 from lab_lib.calls.skills.load import load_skills
 from lab_lib.calls.skills.text_regex import is_said
+from lab_lib.corpora.chats.types import Said
 from lab_lib.corpora.config import DataConfig
 from lab_lib.decoding import grammar as room
 from lab_lib.decoding.config import DecodeConfig
@@ -28,6 +29,8 @@ from lab_lib.errors import LabError
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.encode import Prompt, answer_text
 from lab_lib.tasks.skills import SkillsConfig, SkillsTask
+from lab_lib.tasks.skills_answers import request
+from lab_lib.tasks.skills_data import SkillItem
 
 pytest.importorskip("llguidance", reason="constrained decoding needs the extra `constrained`")
 
@@ -163,6 +166,13 @@ def test_numbers_and_times_that_have_to_be_said_are_those_that_a_parameter_accep
     assert offered is in_it or call == "news(count=5)", "5 is the default: it is left out"
     none_fits = room.Grammar(call_grammar(HOME, said=Request("a b", (2e9,), (0.5,), ("tonight",), ())), tokenizer)
     assert call == "news(count=5)" or accepts(none_fits, call, tokenizer), "nothing that is said fits: any value may be"
+
+
+@pytest.mark.parametrize("text", ["1/" + "9" * 6000, "1" * 20_000, "\ud800 one", "3/0 hours", "1 " * 5000, "\x00 ² ٣"])
+def test_no_request_is_too_odd_to_look_for_its_values(text):
+    asked = SkillItem("odd", (Said("user", text),), NONE, HOME)
+    found = request(asked)
+    assert found.words == text and all(isinstance(one, float) for one in (*found.numbers, *found.minutes))
 
 
 def test_without_none_a_skill_has_to_be_called(tokenizer):

@@ -13,7 +13,7 @@ from lab_lib.errors import LabError
 PACKAGE = "text_to_num"
 LANGUAGES = ("en", "de")
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-NUMBER = r"\d+(?:[.,]\d+)?"
+NUMBER = r"(?<!\d)\d+(?:[.,]\d+)?"  # from its first digit on: a long run of digits is read once
 HALF = r"(?: and a half| and a quarter| und eine halbe)?"
 SAID = re.compile(
     rf"(?P<sign>minus |negative |-)?(?P<whole>{NUMBER})(?:/(?P<below>\d+)|(?P<part>{HALF}))", re.IGNORECASE
@@ -29,7 +29,7 @@ PARTS = {"half": 0.5, "halbe": 0.5, "quarter": 0.25}
 # Parts of an hour without a whole one, as minutes.
 SHORT = {r"half an hour|halbe stunde": 30, r"quarters of an hour|dreiviertelstunde": 45,
          r"quarter of an hour|quarter hour|viertelstunde": 15}  # fmt: skip
-
+# Numbers in arithmetic, and words that stand for one.
 FIGURE = re.compile(r"\d+(?:\.\d+)?")
 FACTORS = {r"\b(?:half|halve|twice|doubled?)\b": "2", r"\btripled?\b": "3", r"\bquarters?\b": "4"}
 
@@ -77,11 +77,21 @@ def minutes_said(text: str) -> list[float]:
 
 
 def _in_digits(text: str) -> str:
+    return THOUSANDS.sub("", in_digits(text, *LANGUAGES))
+
+
+def in_digits(text: str, *languages: str) -> str:
+    """Return a text with its number words as digits; half a character, which text2num refuses, becomes `?`.
+
+    >>> in_digits("two and zwanzig", "en", "de")
+    '2 and 20'
+    """
     from text_to_num import alpha2digit
 
-    for language in LANGUAGES:
+    text = text.encode("utf-8", "replace").decode()
+    for language in languages:
         text = alpha2digit(text, language, 0)
-    return THOUSANDS.sub("", text)
+    return text
 
 
 def _number(text: str) -> float:
@@ -94,7 +104,7 @@ def _part(words: str | None) -> float:
 
 
 def _readings(said: re.Match[str]) -> list[float]:
-    whole, below = _number(said["whole"]), int(said["below"] or 0)
+    whole, below = _number(said["whole"]), float(said["below"] or 0)
     numbers = [whole / below, whole] if below else [whole + _part(said["part"]), whole]
     return [-numbers[0], *numbers] if said["sign"] else numbers
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from lab_lib.speech.said_numbers import in_digits
+
 NAMED = {"noon": "12 pm", "midday": "12 pm", "midnight": "00"}
 HALF_OF_DAY = (
     r"(?: o'?clock)?(?:\s*(?P<letter>[ap])\.?m\b| (?:in the|this|every|tomorrow) (?P<part>morning|afternoon|evening)\b"
@@ -34,9 +36,7 @@ def times_said(text: str) -> list[str]:
     >>> times_said("ten to seven"), times_said("two in the afternoon"), times_said("at 06:05, or a quarter to midnight")
     (['06:50', '18:50'], ['14:00'], ['06:05', '23:45'])
     """
-    from text_to_num import alpha2digit
-
-    left, found = alpha2digit(text.lower(), "en", 0), list[int]()
+    left, found = in_digits(text.lower(), "en"), list[int]()
     for word, time in NAMED.items():
         left = re.sub(rf"\b(?:12 )?{word}\b", time, left)
     for form, minute in FORMS.items():

@@ -94,7 +94,7 @@ def test_dev_is_drawn_by_class_from_the_training_files_and_nothing_is_in_two_set
     splits = load_splits(task())
     sizes = Counter(one.call.name for one in splits.dev)
     assert set(sizes) == {*HOME, "none"} and not splits.leaked and len(splits.test) == 726
-    assert 180 <= len(splits.dev) <= 220 and all(10 <= count <= 40 for count in sizes.values())
+    assert 270 <= len(splits.dev) <= 320 and all(10 <= count <= 60 for count in sizes.values())
     assert all(one.learned for one in splits.train) and not any(one.learned for one in (*splits.dev, *splits.test))
     other = SkillsTask(SkillsConfig("skills"), DataConfig("home", seed=1), PromptConfig(), DecodeConfig())
     assert {one.key for one in load_splits(other).dev} != {one.key for one in splits.dev}

@@ -147,7 +147,7 @@ def test_the_bundled_corpora_refill_and_come_back_from_their_files(tmp_path: Pat
         ({"target_name": "book a bed"}, "line 2: target_name: "),
         ({"target_arguments": {"town": "Tolvey"}}, "line 2: target_arguments.town: 'Tolvey' is not of type 'array'"),
         ({"tempalte": "x"}, r"line 2: Additional properties are not allowed \('tempalte'"),
-        ({"key": "a"}, "line 2: the key 'a' is there before"),
+        ({"key": "a"}, "line 2: the key 'a' occurs a second time"),
     ],
 )
 def test_a_line_against_the_schema_is_named(tmp_path: Path, change, message):

@@ -44,7 +44,7 @@ ONE = exemplar("a", "a bed in Tolvey", "find_inn", town="Tolvey")
         (exemplar("a", "for 3", "find_inn", nights="3"), "'nights' is '3', expected a whole number"),
         (replace(ONE, template="a bed in <city>"), "find_inn has no slot 'city'"),
         (replace(ONE, template="a bed in <nights>"), "the template has <nights>, the arguments have none"),
-        (replace(ONE, template="a room in <town>"), "the template gives back 'a room in Tolvey', not the utterance"),
+        (replace(ONE, template="a room in <town>"), "the filled template is 'a room in Tolvey', not the utterance"),
     ],
 )
 def test_one_faulty_exemplar(row, message):

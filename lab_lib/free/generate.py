@@ -29,7 +29,7 @@ class FreeConfig:
     seed: int = 0
 
     def decoding(self) -> DecodeConfig:
-        """Return these settings as those of replies, which are validated."""
+        """Return these settings as a DecodeConfig, which validates them."""
         return DecodeConfig(
             sample=True, temperature=self.temperature, top_p=self.top_p, top_k=self.top_k, batch_size=self.batch_size
         )
@@ -129,7 +129,7 @@ def generate_free(
     if model.config.is_encoder_decoder:
         raise LabError("free generation needs a decoder-only model: an encoder-decoder answers a given text")
     marks = Marks.of(tokenizer)
-    todo = sorted((ask for ask in asks if ask.key not in done), key=lambda ask: ask.start)  # stable: groups equal starts
+    todo = sorted((ask for ask in asks if ask.key not in done), key=lambda ask: ask.start)  # stable sort by start
     progress(len(asks) - len(todo))
     for batch in batches(todo, config.batch_size):
         try:

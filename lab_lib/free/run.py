@@ -99,7 +99,7 @@ def how(writer: Writer, order: Order) -> dict[str, Choice]:
                 "told", "a line before each user turn says how many turns are left; the model ends the dialogue itself"
             )
     if writer.run and writer.prompt.learn == "replies":
-        found["users"] = Choice("not supervised", "prompt.learn=replies: the user turns are those of the base model")
+        found["users"] = Choice("not supervised", "prompt.learn=replies: only the base model has learned user turns")
     return found
 
 

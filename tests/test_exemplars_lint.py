@@ -62,7 +62,7 @@ def test_functions_and_splits_are_compared():
     found = lint({"train": train, "test": part_of(alike, rows)})
     messages = [f"{one.split} {one.record}: {one.message}" for one in found.findings]
     assert any(text.startswith("train findInn: its name differs from 'find_inn'") for text in messages)
-    assert any(text.startswith("train findInn: its description is that of 'find_inn'") for text in messages)
+    assert any(text.startswith("train findInn: its description equals that of 'find_inn'") for text in messages)
     assert [text.split(":")[0] for text in messages if "is also in train" in text] == ["test c", "test d"]
     assert any(text.startswith("test d:") and "means book in c, find_inn here" in text for text in messages)
     assert any("2 of 3 exemplars (66.7 %) are near copies of one in train" in note for note in found.notes)

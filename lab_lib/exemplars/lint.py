@@ -69,7 +69,7 @@ def function_faults(functions: Skills) -> Iterator[tuple[str, str]]:
         if (other := names.setdefault(name.replace("_", "").lower(), name)) != name:
             yield name, f"its name differs from '{other}' only in case and underscores"
         if (other := texts.setdefault(words_of(skill.function.description), name)) != name:
-            yield name, f"its description equals that of '{other}', so the two cannot be told apart"
+            yield name, f"its description equals that of '{other}', so nothing distinguishes the two"
 
 
 def exemplar_faults(one: AnnotatedExemplar, functions: Skills) -> Iterator[str]:

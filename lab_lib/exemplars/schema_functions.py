@@ -107,7 +107,7 @@ def schema_documents(schema: Schema, where: str, names: Names, own: Schema | Non
     known = schema if own is None else own
     sizes = [[len(intents_of(service, where)) for service in one] for one in (known, schema)]
     if sizes[0] != sizes[1]:
-        raise LabError(f"{where}: not the same services and intents as the schema that it words in another way")
+        raise LabError(f"{where}: not the same services and intents as the original schema")
     made = []
     for old, new in zip(known, schema, strict=True):
         for name, intent in zip(intents_of(old, where), intents_of(new, where), strict=True):

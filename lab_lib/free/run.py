@@ -93,7 +93,7 @@ def how(writer: Writer, order: Order) -> dict[str, Choice]:
     found = {}
     if order.wishes != (None,):
         if order.forced:
-            found["length"] = Choice("forced", "no end before the wished number of turns, and a stop there")
+            found["length"] = Choice("forced", "no end before the requested number of turns, and a stop there")
         else:
             found["length"] = Choice(
                 "told", "a line before each user turn says how many turns are left; the model ends the dialogue itself"

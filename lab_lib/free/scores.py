@@ -167,7 +167,7 @@ def choose_judge(wanted: str | None, writer: Writer, base: str = "lab-tiny") -> 
 def refuse_itself(judge: Writer, writer: Writer) -> None:
     """Raise LabError if judge and writer are the same model, under any name or path."""
     if _weights(judge) == _weights(writer):
-        raise LabError(f"--judge {judge.name}: it wrote the dialogues itself; take another model or another seed's run")
+        raise LabError(f"--judge {judge.name}: it wrote the dialogues itself; name a model or run that did not")
 
 
 def _weights(writer: Writer) -> tuple[Path, str]:

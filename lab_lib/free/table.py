@@ -90,7 +90,7 @@ def _judged(row: Any, name: str) -> Cell:
     return Cell(f"{getattr(row.perplexity, name):.1f}", f"{low:.1f}–{high:.1f}")
 
 
-# Line of the table -> its cell for one group's scores.
+# {row of the table: function from the scores of a group to the cell}.
 FIGURES = {
     "number": lambda row: Cell(str(row.dialogues)),
     "ended": lambda row: _share(row.ended, row.dialogues),

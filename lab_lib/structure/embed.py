@@ -79,7 +79,7 @@ def tfidf(texts: Sequence[str], seed: int = 0) -> np.ndarray:
     try:
         table = counts.fit_transform(texts)
     except ValueError:
-        raise LabError("embeddings tfidf: no word is in two utterances; nothing to compare them by") from None
+        raise LabError("embeddings tfidf: no word is in two utterances, so they cannot be compared") from None
     width = min(TFIDF_WIDTH, min(table.shape) - 1)
     if width < 1:
         raise LabError(f"embeddings tfidf: {len(texts)} different utterances are too few")

@@ -10,7 +10,7 @@ import numpy as np
 
 from lab_lib.structure.utterances import Utterance
 
-# Stop words, which do not show the topic of an utterance. Answers, questions and courtesies (yes, which, please) do.
+# Stop words: they do not characterise a cluster. Answers, questions and courtesies (yes, which, please) are kept.
 _EMPTY = """
 a an the this that these those it its there here i i'm i'd i'll i've we you your you're me my our us they them their he
 she of in on at to for from by with about as into and or but if so then than be am is are was were been do does did have

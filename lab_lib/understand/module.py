@@ -73,7 +73,7 @@ def require_apart(modules: Sequence[Module]) -> None:
     for module in modules:
         for name in module.functions:
             if (other := owners.setdefault(name, module)) is not module:
-                raise LabError(f"'{name}' is a function of {other.name} and of {module.name}: which of the two?")
+                raise LabError(f"'{name}' is a function of {other.name} and of {module.name}; use one of the two")
     kinds = {str(as_dict(module.retriever.config)) for module in modules}
     if len(kinds) > 1:
         names = ", ".join(module.name for module in modules)

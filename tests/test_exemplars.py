@@ -147,7 +147,7 @@ def test_the_bundled_corpora_refill_and_come_back_from_their_files(tmp_path: Pat
         ({"target_name": "book a bed"}, "line 2: target_name: "),
         ({"target_arguments": {"town": "Tolvey"}}, "line 2: target_arguments.town: 'Tolvey' is not of type 'array'"),
         ({"tempalte": "x"}, r"line 2: Additional properties are not allowed \('tempalte'"),
-        ({"key": "a"}, "line 2: the key 'a' is there before"),
+        ({"key": "a"}, "line 2: the key 'a' occurs a second time"),
     ],
 )
 def test_a_line_against_the_schema_is_named(tmp_path: Path, change, message):
@@ -162,7 +162,7 @@ def test_which_exemplars_are_kept():
     rows = [exemplar(f"{n}", f"bed {n}", "find") for n in range(5)]
     rows += [exemplar("5", "Bed 0!", "find"), exemplar("6", "bed 1", "book"), exemplar("7", "a boat", "sail")]
     kept, dropped = distinct(rows)
-    assert [row.record for row in dropped] == ["5", "6"] and "for another function" in dropped[1].reason
+    assert [row.record for row in dropped] == ["5", "6"] and "with another function" in dropped[1].reason
     drawn = at_most(kept, 2, seed=0)
     assert [one.target_name for one in drawn] == ["find", "find", "sail"] and drawn == at_most(kept, 2, seed=0)
     assert {tuple(one.key for one in at_most(kept, 2, seed=s)) for s in range(9)} != {tuple(o.key for o in drawn)}

@@ -44,7 +44,7 @@ ONE = exemplar("a", "a bed in Tolvey", "find_inn", town="Tolvey")
         (exemplar("a", "for 3", "find_inn", nights="3"), "'nights' is '3', expected a whole number"),
         (replace(ONE, template="a bed in <city>"), "find_inn has no slot 'city'"),
         (replace(ONE, template="a bed in <nights>"), "the template has <nights>, the arguments have none"),
-        (replace(ONE, template="a room in <town>"), "the template gives back 'a room in Tolvey', not the utterance"),
+        (replace(ONE, template="a room in <town>"), "the filled template is 'a room in Tolvey', not the utterance"),
     ],
 )
 def test_one_faulty_exemplar(row, message):
@@ -62,7 +62,7 @@ def test_functions_and_splits_are_compared():
     found = lint({"train": train, "test": part_of(alike, rows)})
     messages = [f"{one.split} {one.record}: {one.message}" for one in found.findings]
     assert any(text.startswith("train findInn: its name differs from 'find_inn'") for text in messages)
-    assert any(text.startswith("train findInn: its description is that of 'find_inn'") for text in messages)
+    assert any(text.startswith("train findInn: its description equals that of 'find_inn'") for text in messages)
     assert [text.split(":")[0] for text in messages if "is also in train" in text] == ["test c", "test d"]
     assert any(text.startswith("test d:") and "means book in c, find_inn here" in text for text in messages)
     assert any("2 of 3 exemplars (66.7 %) are near copies of one in train" in note for note in found.notes)

@@ -84,7 +84,7 @@ def test_exemplars_and_recognisers_are_read_and_what_is_not_is_counted(tmp_path:
     assert sorted(one.reason for one in part.dropped) == [
         "keyword format: not read",
         "owner_mode: not the function itself",
-        "parameter: a nested object, which no call here has",
+        "parameter: a nested object, which calls here do not support",
     ]
     assert corpus.recognisers.values(part.functions["buy_ticket"], "from york to nyc") == {
         "origin": ("York", "New York"),
@@ -116,7 +116,7 @@ def listed(*instances, slots=None):
     [
         ({"schema": {"a": 1}}, "schema.json: expected a list of functions, OpenAPI with 'paths', or 'skills'"),
         ({"schema": []}, "no function in it"),
-        ({"schema": [{"name": "f"}]}, "schema.json: f: no description; it is what finds the function"),
+        ({"schema": [{"name": "f"}]}, "schema.json: f: no description; retrieval needs it to find the function"),
         ({"schema": [{"name": "f", "description": "F", "parameters": {"properties": {"x": 3}}}]}, "parameter 'x'"),
         ({"schema": [FUNCTIONS[0], FUNCTIONS[0]]}, "the skill 'buy_ticket' occurs twice"),
         ({"schema": "{"}, "schema.json: line 1, column 2"),
@@ -129,7 +129,7 @@ def listed(*instances, slots=None):
          "'X' means 'a' and 'b'"),
         ({"recognisers": {"city": {"rec_type": "regex"}}}, "rec_type 'regex'"),
         ({"recognisers": {"city": {"pattern": "("}}}, "pattern '(': missing )"),
-        ({"recognisers": {"city": {"pattern": "a*"}}}, "matches where nothing is said"),
+        ({"recognisers": {"city": {"pattern": "a*"}}}, "matches the empty text"),
     ],
 )  # fmt: skip
 def test_what_is_malformed_is_refused_in_one_line(tmp_path: Path, files, message):

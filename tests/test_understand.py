@@ -48,7 +48,7 @@ def test_find_k_writes_points_and_pictures(tmp_path: Path, capsys):
     ("settings", "code", "message"),
     [
         (("wanted=0.999",), 1, "no k reaches a recall of 0.999"),
-        (("wanted=1",), 2, "a recall between 0 and 1"),
+        (("wanted=1",), 2, "expected a recall above 0 and below 1"),
         (("exemplars=[0]", "descriptions=[0]"), 2, "with one above 0"),
         (("retrieval.exemplar=tfidf",), 2, "unknown key 'exemplar'; did you mean 'exemplars'?"),
         (("corpus=desk2",), 2, "did you mean 'desk'?"),

@@ -177,11 +177,11 @@ def test_an_entry_that_is_added_counts_at_once(office, capsys):
         (("hi", "--call", "find_train(day=5)"), "'day' is 5, expected a text"),
         (("hi", "--call", "import os"), "not a Python expression"),
         (("Is there a train?", "--call", "none()"), "office.004 has these words and means find_train; --replace"),
-        (("to Rome or Rome", "--call", 'buy_ticket(quantity=1, destination="Rome")'), "say where its values are"),
+        (("to Rome or Rome", "--call", 'buy_ticket(quantity=1, destination="Rome")'), "mark its values"),
         (("on Friday", "--call", 'find_train(day="Friday")', "--template", "at <day>"), "has other words than"),
         (("hi", "--call", "none()", "--frame", "find_trian"), "did you mean 'find_train'?"),
         (("--recogniser", "city", "--label", "Rome", "--slot", "destinatio"), "did you mean 'destination'?"),
-        (("--recogniser", "town", "--label", "Rome"), "no slot has the recogniser 'town'"),
+        (("--recogniser", "town", "--label", "Rome"), "no slot uses the recogniser 'town'"),
         (("--recogniser", "city", "--label", "Rome", "--expression", "NYC"), "'NYC' means 'New York' and 'Rome'"),
     ],
 )

@@ -65,7 +65,7 @@ def test_a_folder_that_is_no_trained_run_is_refused(tmp_path: Path, capsys):
         (tmp_path / "none", (), "not a run folder (it has no config.yaml)"),
         (skills, (), "has prepared no index; train it first"),
         (skills, ("--schema", "desk", "--none-below", "0.5"), "--none-below: "),
-        (skills, ("--schema", "desk"), "only runs of the task schema_guided answer here"),
+        (skills, ("--schema", "desk"), "expected a run of the task schema_guided"),
     ):
         assert lab("understand", "ask", run, "hi", *words) == 2
         assert message in " ".join(capsys.readouterr().err.split())

@@ -1,6 +1,6 @@
 """Convert schema-guided dialogues to exemplars, split by split, and count omissions by reason.
 
-The layout is that of SGD, which MultiWOZ 2.2 and the bundled town share; in theirs one schema stands beside all splits.
+The layout is that of SGD. MultiWOZ 2.2 and the bundled town share it, but have one schema beside all splits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCHEMA = "schema.json"
 
 @dataclass
 class _Builder:
-    """What gathers while the turns of a split are read."""
+    """Collects exemplars and omissions while the turns of a split are read."""
 
     corpus: str
     split: str
@@ -39,7 +39,7 @@ class _Builder:
     dropped: list[Dropped] = field(default_factory=list)
 
     def add(self, turn: UserTurn) -> None:
-        """Take one user turn."""
+        """Add one user turn."""
         key = f"{self.corpus}.{self.split}.{id_key(turn.dialogue)}.{turn.number}"
         source = Provenance(
             self.corpus, self.split, turn.dialogue, turn.number, turn.service, KINDS.get(turn.reason, "")
@@ -58,7 +58,7 @@ class _Builder:
             self.dropped.append(Dropped(key, f"ambiguous: {reason}"))
 
     def _arguments(self, turn: UserTurn, key: str) -> dict[str, tuple[Any, ...]]:
-        """Return the arguments that the function of a turn takes; a value that it does not take is told."""
+        """Return the arguments that the function of a turn takes; others are recorded as dropped."""
         if turn.intent not in self.functions:
             raise LabError(f"{key}: the schema has no intent '{turn.intent}'")
         parameters = {one.name: one for one in self.functions[turn.intent].function.parameters}
@@ -70,9 +70,9 @@ class _Builder:
 
 
 def convert_split(folder: Path, corpus: str, split: str, schema: Path, names: Names) -> Part:
-    """Convert the dialogues of a folder, file by file. `schema` is where its schema stands.
+    """Convert the dialogues of a folder, file by file. `schema` is the path of its schema.
 
-    Raises LabError, naming file, dialogue and turn, for what is malformed.
+    Raises LabError with file, dialogue and turn for malformed data.
     """
     services = read_schema(schema)
     builder = _Builder(corpus, split, functions_of(services, str(schema), names))
@@ -89,14 +89,14 @@ def convert_split(folder: Path, corpus: str, split: str, schema: Path, names: Na
 
 
 def convert_corpus(folder: Path, corpus: str, splits: Sequence[str] = SPLITS) -> dict[str, Part]:
-    """Convert the splits of a folder that are asked for and there. Raises LabError for a folder without one."""
+    """Convert the requested splits that a folder has. Raises LabError for a folder without splits."""
     schemas = schema_paths(folder)
     names = corpus_names(schemas)
     return {s: convert_split(folder / s, corpus, s, path, names) for s, path in schemas.items() if s in splits}
 
 
 def schema_paths(folder: Path) -> dict[str, Path]:
-    """Return {split: its schema}, its own or the one beside all splits. Raises LabError where there is no split."""
+    """Return {split: its schema}, its own or the one beside all splits. Raises LabError if there are no splits."""
     here = [split for split in SPLITS if os.path.isdir(folder / split)]
     if not here:
         raise LabError(f"{folder}: expected at least one of the folders {', '.join(SPLITS)}")
@@ -105,13 +105,13 @@ def schema_paths(folder: Path) -> dict[str, Path]:
 
 
 def corpus_names(schemas: Mapping[str, Path]) -> Names:
-    """Return how the intents of all splits are called."""
+    """Return the function names of the intents of all splits."""
     paths = tuple(dict.fromkeys(schemas.values()))
     return Names.of([read_schema(path) for path in paths], ", ".join(map(str, paths)))
 
 
 def _dialogues(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (where it stands, dialogue) of the files of a folder; one file at a time is in memory."""
+    """Yield (location, dialogue) from the files of a folder, with one file in memory at a time."""
     seen: dict[str, str] = {}
     for file in dialogue_files(folder):
         for name, dialogue in read_dialogues(file).items():

@@ -31,7 +31,7 @@ class ExemplarCorpus:
     recognisers: Recognisers = field(default=NO_RECOGNISERS, repr=False)  # of the slots that have one
 
     def part(self, split: str) -> Part:
-        """Return a split. Raises LabError naming those that are there."""
+        """Return a split. Raises LabError for an unknown split."""
         if split not in self.parts:
             raise LabError(f"{self.name}: no split '{cut(split)}'{nearest(cut(split), self.parts)}")
         return self.parts[split]
@@ -44,9 +44,9 @@ class ExemplarCorpus:
 def load_exemplars(name: str) -> ExemplarCorpus:
     """Return a corpus by name, or from a folder or file.
 
-    A folder is one of `lab understand convert`, dialogues in the layout of SGD, or a module of the files schema.json,
-    exemplars.json and recognizers.json (origin.py), which is the split train; a file is such a schema alone. Nothing is
-    downloaded. Raises LabError for an unknown name, and for a corpus that is not on this machine.
+    A folder holds the files of `lab understand convert`, dialogues in the layout of SGD, or a module of the files
+    schema.json, exemplars.json and recognizers.json (origin.py), which becomes the split train. A file is such a schema
+    alone. Downloads nothing. Raises LabError for an unknown name, and for a corpus that is not on this machine.
     """
     if name == "skills":
         return ExemplarCorpus(name, _skills())
@@ -66,7 +66,7 @@ def _of_folder(name: str, folder: Path) -> ExemplarCorpus:
 
 
 def corpus_folder(name: str) -> Path:
-    """Return the folder of a corpus by its name. Raises LabError for one that is not on this machine."""
+    """Return the folder of a corpus by name. Raises LabError if it is not on this machine."""
     bundled = {"desk": DESK, "town": TOWN}
     if name in bundled:
         return bundled[name]
@@ -92,7 +92,7 @@ def _skills() -> dict[str, Part]:
 
 
 def _written(folder: Path) -> dict[str, Part]:
-    """Return the splits of a folder of files; a split has its own functions, or those of the folder."""
+    """Return the splits of a folder of files; the functions are those of the split, or of the folder."""
     parts = {}
     for split in SPLITS:
         if (path := folder / split / EXEMPLARS).exists():

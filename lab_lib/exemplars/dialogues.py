@@ -1,7 +1,7 @@
-"""Find the user turns of schema-guided dialogues that are exemplars: those in which one new intent becomes active.
+"""Select the user turns of schema-guided dialogues that are exemplars: those in which one new intent becomes active.
 
-The others are reported with their reason. Two kinds of them are utterances for no function: thanks and goodbye (EASY),
-and turns that continue an intent (HARD), which look like requests but are not.
+The others are reported with a reason. Two kinds of them serve as utterances without a function: thanks and goodbye
+(EASY), and turns that continue an intent (HARD), which look like requests but are not.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ KNOWN = "its intent was active before"
 OFFERED = "its intent was offered by the system"
 KINDS = {CLOSING: EASY, KNOWN: HARD}
 CLOSINGS = {"THANK_YOU", "GOODBYE"}
-WITH_THEM = CLOSINGS | {"NEGATE", "NEGATE_INTENT", "AFFIRM"}  # acts that ask for nothing either: "No, thanks."
+WITH_THEM = CLOSINGS | {"NEGATE", "NEGATE_INTENT", "AFFIRM"}  # acts that request nothing either: "No, thanks."
 
 
 @dataclass(frozen=True)
 class UserTurn:
-    """A user turn; `reason` says why it is no exemplar ("": it is one), `frame` is that of its active intent."""
+    """A user turn; `reason` says why it is not an exemplar ("" if it is one). The rest describes its active intent."""
 
     dialogue: str
     number: int
@@ -46,7 +46,7 @@ class UserTurn:
 
 
 def user_turns(dialogue: Mapping[str, Any], where: str, called: Names) -> Iterator[UserTurn]:
-    """Yield the user turns of a dialogue in order. Raises LabError, beginning with `where`, for a malformed one."""
+    """Yield the user turns of a dialogue in order. Raises LabError, prefixed with `where`, for malformed data."""
     check_dialogue(dialogue, where)
     seen, states = dict[str, None](), dict[str, Mapping[str, Any]]()
     system: Mapping[str, Any] | None = None
@@ -71,13 +71,13 @@ def user_turns(dialogue: Mapping[str, Any], where: str, called: Names) -> Iterat
             made = _with_frame(made, active[0], names[0], Context(next(reversed(seen), ""), asked_slot(system)), before)
         yield made
         for name in names:
-            seen.pop(name, None)  # so that the last one is the one that is open
+            seen.pop(name, None)  # so that the open function is the last one
             seen[name] = None
         states |= {frame["service"]: frame["state"]["slot_values"] for frame in frames}
 
 
 def _fault(frame: Frame) -> str:
-    """Return what is malformed in a frame; the town's name no requested slots, which nothing here reads."""
+    """Return what is malformed in a frame; `requested_slots` may be missing, as in the town: nothing here reads it."""
     state = frame.get("state")
     return fault({**frame, "state": {"requested_slots": [], **state}} if isinstance(state, Mapping) else frame)
 
@@ -96,7 +96,7 @@ def _reason(frames: list[Frame], names: list[str], seen: Mapping[str, None], off
 
 
 def _with_frame(turn: UserTurn, frame: Frame, name: str, context: Context, before: Mapping[str, Any]) -> UserTurn:
-    """Return a turn with what its frame says: the intent, the values that are said, and where they are said."""
+    """Return a turn with the data of its frame: the intent, the values that the user says, and their spans."""
     service = frame["service"]
     spans = tuple(SlotSpan(one["start"], one["exclusive_end"], slot_name(service, one["slot"]))
                   for one in frame.get("slots", ()) if "copy_from" not in one)  # fmt: skip
@@ -107,9 +107,9 @@ def _with_frame(turn: UserTurn, frame: Frame, name: str, context: Context, befor
 
 
 def _said(frame: Frame, before: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return {slot: its values} that the user says in a turn: those of its acts, or where none is noted, what is new.
+    """Return {slot: values} that the user says in a turn: from its acts or, without acts, the changes of the state.
 
-    What the state takes over from the dialogue (a place that was offered) is not said.
+    Values that the state takes from the system (an offered place) are not said by the user.
     """
     service, values = frame["service"], frame["state"]["slot_values"]
     if acts := frame.get("actions"):
@@ -120,19 +120,19 @@ def _said(frame: Frame, before: Mapping[str, Any]) -> dict[str, tuple[str, ...]]
 
 
 def asked_slot(system: Mapping[str, Any] | None) -> str:
-    """Return the slot that the system asked for; "" where it asked for none or for several."""
+    """Return the slot that the system requested; "" if it requested none or several."""
     asked = list(dict.fromkeys(act["slot"] for _, act in _acts(system, "REQUEST")))
     return asked[0] if len(asked) == 1 else ""
 
 
 def _offered(system: Mapping[str, Any] | None, called: Names) -> set[str]:
-    """Return the functions that the system offered: "yes, please" to an offer says nothing by itself."""
+    """Return the functions that the system offered: "yes, please" to an offer has no meaning by itself."""
     acts = _acts(system, "OFFER_INTENT")
     return {called.name(service, intent) for service, act in acts for intent in act.get("values", ())}
 
 
 def _acts(system: Mapping[str, Any] | None, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (service, act) of the acts of that name in a system turn."""
+    """Yield (service, act) for the acts of that name in a system turn."""
     for frame in (system or {}).get("frames", ()):
         for act in frame.get("actions", ()):
             if act.get("act") == name:

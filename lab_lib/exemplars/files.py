@@ -1,4 +1,4 @@
-"""Exemplars and functions as files: exemplars.jsonl by the published schema, functions.yaml as skills are described.
+"""Files of exemplars and functions: exemplars.jsonl by the published schema, functions.yaml as described skills.
 
 folder/   functions.yaml   {train,dev,test}/exemplars.jsonl   {train,dev,test}/functions.yaml (if it has its own)
 """
@@ -32,25 +32,25 @@ def _validator() -> Any:
 
 
 def read_exemplars(path: str | Path) -> tuple[AnnotatedExemplar, ...]:
-    """Read exemplars, one per line. Raises LabError naming the line that breaks the schema or repeats a key."""
+    """Read exemplars, one per line. Raises LabError with the line that violates the schema or repeats a key."""
     found: dict[str, AnnotatedExemplar] = {}
     for number, row in numbered_rows(path):
         one = exemplar_of(row, f"{path}: line {number}")
         if one.key in found:
-            raise LabError(f"{path}: line {number}: the key {shown(one.key)} is there before")
+            raise LabError(f"{path}: line {number}: the key {shown(one.key)} occurs a second time")
         found[one.key] = one
     return tuple(found.values())
 
 
 def numbered_rows(path: str | Path) -> list[tuple[int, Any]]:
-    """Return (line, its JSON value) of a JSONL file; blank lines are skipped."""
+    """Return (line number, JSON value) for each line of a JSONL file; skips blank lines."""
     text = read_text(path)
     numbers = [number for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     return list(zip(numbers, parse_jsonl(text, path), strict=True))
 
 
 def exemplar_of(row: Any, where: str) -> AnnotatedExemplar:
-    """Return the exemplar that a JSON value is. Raises LabError, beginning with `where`, for one of another form."""
+    """Return the exemplar of a JSON value. Raises LabError, prefixed with `where`, if it violates the schema."""
     from jsonschema.exceptions import best_match
 
     if (error := best_match(_validator().iter_errors(row))) is not None:
@@ -60,9 +60,9 @@ def exemplar_of(row: Any, where: str) -> AnnotatedExemplar:
 
 
 def read_own_exemplars(path: Path) -> tuple[AnnotatedExemplar, ...]:
-    """Read exemplars that `write_exemplars` wrote, whose hash is compared: they are not validated one by one.
+    """Read exemplars that `write_exemplars` wrote and whose hash was compared; does not validate them.
 
-    The schema costs half a millisecond per exemplar, a minute for 100,000. Raises LabError for rows of another form.
+    Validation takes half a millisecond per exemplar, a minute for 100,000. Raises LabError for malformed rows.
     """
     rows = read_jsonl(path)
     with reading(path, "exemplars of an index"):
@@ -82,7 +82,7 @@ BARE = {"corpus": "", "split": "", "record": ""}
 
 
 def exemplar_row(one: AnnotatedExemplar) -> dict[str, Any]:
-    """Return an exemplar as a JSON value by the schema, without what is empty."""
+    """Return an exemplar as a JSON value by the schema, without empty fields."""
     row = {**vars(one), "target_arguments": dict(one.target_arguments), "spoken": dict(one.spoken)}
     row["context"] = {key: value for key, value in vars(one.context).items() if value}
     row["provenance"] = {key: value for key, value in vars(one.provenance).items() if value or key in BARE}
@@ -100,7 +100,7 @@ def read_functions(files: Sequence[str | Path]) -> Skills:
 
 
 def write_functions(path: str | Path, functions: Skills) -> Path:
-    """Write functions as a file of described skills, which `read_functions` reads back as the same."""
+    """Write functions as a file of described skills; `read_functions` returns equal ones."""
     described = {
         name: {
             "description": skill.function.description,
@@ -112,7 +112,7 @@ def write_functions(path: str | Path, functions: Skills) -> Path:
 
 
 def _described(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a parameter as a file describes it: null stands in its default alone."""
+    """Return a parameter as a file describes it: null occurs only as its default."""
     found = dict(raw)
     if is_optional(raw):
         found["type"] = raw["type"][0]

@@ -32,7 +32,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Lint:
-    """What is wrong, by split, and what was counted, one line each."""
+    """Findings by split, and counts, one line each."""
 
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
@@ -41,10 +41,10 @@ class Lint:
 def lint(parts: Mapping[str, Part]) -> Lint:
     """Check the exemplars of every split against its functions, and the splits against each other.
 
-    Findings are: function names that do not exclude each other; exemplars of an unknown function or slot; values that
-    their slot does not take; templates that do not give back the utterance; utterances with two labels (overloads);
-    and utterances that a later split shares with an earlier one. Notes count repeats, near-duplicates across splits and
-    functions without exemplars.
+    Findings are: functions that can be confused; exemplars of an unknown function or slot; values that their slot does
+    not take; templates that do not reproduce the utterance; utterances with two labels (overloads); and utterances that
+    a later split shares with an earlier one. Notes count repeats, near copies across splits and functions without
+    exemplars.
     """
     findings, notes = list[Finding](), list[str]()
     for split, part in parts.items():
@@ -62,14 +62,14 @@ def lint(parts: Mapping[str, Part]) -> Lint:
 
 
 def function_faults(functions: Skills) -> Iterator[tuple[str, str]]:
-    """Yield (function, why it does not exclude another): names alike but for case and underscores, one description."""
+    """Yield (function, reason) for names that differ only in case and underscores, and for equal descriptions."""
     names: dict[str, str] = {}
     texts: dict[str, str] = {}
     for name, skill in functions.items():
         if (other := names.setdefault(name.replace("_", "").lower(), name)) != name:
-            yield name, f"its name differs from '{other}' in case and underscores alone"
+            yield name, f"its name differs from '{other}' only in case and underscores"
         if (other := texts.setdefault(words_of(skill.function.description), name)) != name:
-            yield name, f"its description is that of '{other}': which of the two is meant?"
+            yield name, f"its description equals that of '{other}', so nothing distinguishes the two"
 
 
 def exemplar_faults(one: AnnotatedExemplar, functions: Skills) -> Iterator[str]:
@@ -83,14 +83,14 @@ def exemplar_faults(one: AnnotatedExemplar, functions: Skills) -> Iterator[str]:
         if slot not in known:
             has = nearest(slot, known) if known else "; it has none"
             yield f"{one.target_name} has no slot '{slot}'{has}"
-        elif slot not in one.target_arguments and slot not in one.spoken:  # a template alone has words, and no values
+        elif slot not in one.target_arguments and slot not in one.spoken:  # a bare template has no values
             yield f"the template has <{slot}>, the arguments have none"
     for slot, values in one.target_arguments.items():
         if slot in known:
             yield from _value_faults(slot, values, known[slot])
     try:
         if one.refilled != one.utterance:
-            yield f"the template gives back {shown(one.refilled)}, not the utterance"
+            yield f"the filled template is {shown(one.refilled)}, not the utterance"
     except LabError as error:
         yield str(error)
 
@@ -106,7 +106,7 @@ def _value_faults(slot: str, values: Sequence[object], schema: Mapping[str, obje
 
 
 def clashes(rows: Iterable[AnnotatedExemplar]) -> Iterator[tuple[AnnotatedExemplar, str]]:
-    """Yield utterances that are there before with another label: nothing can tell the two apart."""
+    """Yield utterances that occur earlier with another label: no model can separate the two."""
     first: dict[str, AnnotatedExemplar] = {}
     for one in rows:
         before = first.setdefault(words_of(one.utterance), one)
@@ -115,9 +115,9 @@ def clashes(rows: Iterable[AnnotatedExemplar]) -> Iterator[tuple[AnnotatedExempl
 
 
 def leaks(earlier: Part, later: Part, name: str) -> Iterator[tuple[AnnotatedExemplar, str]]:
-    """Yield exemplars of a split whose words are also in an earlier one: what is learned there is no test here.
+    """Yield exemplars whose words also occur in an earlier split: they do not test what is learned there.
 
-    Utterances that ask for no function (thanks, goodbye) repeat everywhere, and are left aside.
+    Utterances without a function (thanks, goodbye) repeat in every split and are ignored.
     """
     known = {words_of(one.utterance): one for one in earlier.exemplars}
     for one in later.exemplars:
@@ -126,7 +126,7 @@ def leaks(earlier: Part, later: Part, name: str) -> Iterator[tuple[AnnotatedExem
 
 
 def near_duplicates(earlier: Part, later: Part, name: str) -> str:
-    """Say how many exemplars of a split are, values masked, near copies of one of the same function in another."""
+    """Return a line on how many exemplars, values masked, nearly copy one of the same function in another split."""
     known: dict[str, list[AnnotatedExemplar]] = defaultdict(list)
     for one in earlier.exemplars:
         known[one.target_name].append(one)
@@ -147,9 +147,9 @@ def _skeleton(one: AnnotatedExemplar) -> frozenset[str]:
 
 
 def counted(part: Part) -> Iterator[str]:
-    """Yield the size of a split, its repeated utterances, and the functions that have no exemplar."""
+    """Yield lines on the size of a split, its repeated utterances, and the functions without exemplars."""
     counts = Counter(one.target_name for one in part.exemplars)
     repeats = len(part.exemplars) - len({words_of(one.utterance) for one in part.exemplars})
-    yield f"{len(part.exemplars)} exemplars of {len(counts)} functions, {repeats} with words that are there before"
+    yield f"{len(part.exemplars)} exemplars of {len(counts)} functions, {repeats} repeated"
     if missing := [name for name in part.functions if name not in counts]:
         yield f"functions without exemplars: {len(missing)}, {', '.join(missing[:5])}{', ...' * (len(missing) > 5)}"

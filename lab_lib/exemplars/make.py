@@ -1,4 +1,4 @@
-"""Make an exemplar from an utterance with its arguments: all templates are made and checked here."""
+"""Make an exemplar from an utterance and its arguments. All templates are made and checked here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from lab_lib.exemplars.template import Ambiguous, SlotSpan, spans_by_value, spans_of, template_of
 from lab_lib.exemplars.types import DONTCARE, NO_CONTEXT, AnnotatedExemplar, Context, Provenance
 
-UNFAITHFUL = "the template does not give back the utterance"
+UNFAITHFUL = "the filled template is not the utterance"
 
 
 def make_exemplar(
@@ -20,9 +20,9 @@ def make_exemplar(
     context: Context = NO_CONTEXT,
     spans: Iterable[SlotSpan] = (),
 ) -> AnnotatedExemplar:
-    """Return the exemplar of an utterance; values without a span are looked for in its words.
+    """Return the exemplar of an utterance; values without a span are searched for in its words.
 
-    Raises Ambiguous, with the reason, when values cannot be taken out of it in one way only.
+    Raises Ambiguous, with the reason, unless the values can be located in exactly one way.
     """
     given = list(spans)
     pointed = {span.slot for span in given}
@@ -46,10 +46,10 @@ def with_template(
     provenance: Provenance,
     context: Context = NO_CONTEXT,
 ) -> AnnotatedExemplar:
-    """Return the exemplar of an utterance whose template somebody wrote: it says which words stand for which slot.
+    """Return the exemplar of an utterance with a hand-written template, which marks the words of each slot.
 
-    A slot that the template has and the arguments do not gets its words as values. Raises Ambiguous for a template that
-    does not fit the utterance, or fits it in several ways.
+    A slot that has a placeholder but no argument gets its words as values. Raises Ambiguous for a template that does
+    not fit the utterance, or fits it in several ways.
     """
     spans = spans_of(template, utterance)
     words = template_of(utterance, spans)[1]
@@ -57,5 +57,5 @@ def with_template(
 
 
 def is_sayable(value: Any) -> bool:
-    """Return whether a value may stand in an utterance as it is: True, False, None and DONTCARE do not."""
+    """Return whether a value can occur in an utterance as it is: True, False, None and DONTCARE cannot."""
     return value is not None and not isinstance(value, bool) and value != DONTCARE

@@ -1,6 +1,6 @@
-"""Negative cases for training, which a model needs in order to answer none.
+"""Negative training examples, which a model needs in order to learn the answer `none`.
 
-All are drawn with a seed and a key, so that one exemplar has the same cases whatever else is drawn.
+All are drawn with a seed and a key, so that the cases of one exemplar do not depend on the other exemplars.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lab_lib.exemplars.types import NONE, AnnotatedExemplar
 
 @dataclass(frozen=True)
 class Choice:
-    """Which of the functions on offer an utterance means; NONE where the right one is not among them."""
+    """Which of the offered functions an utterance means; NONE if the right one is not offered."""
 
     exemplar: AnnotatedExemplar
     offered: tuple[str, ...]
@@ -25,7 +25,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Pair:
-    """Whether an utterance means the same as a template, or what a description says."""
+    """Whether an utterance means the same as a template, or fits a description."""
 
     exemplar: AnnotatedExemplar
     other: str
@@ -34,7 +34,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class SlotQuestion:
-    """Which value of a slot an utterance says; None: it says none."""
+    """The value of a slot in an utterance; None if the utterance has none."""
 
     exemplar: AnnotatedExemplar
     slot: str
@@ -42,10 +42,10 @@ class SlotQuestion:
 
 
 def choices(one: AnnotatedExemplar, retrieved: Sequence[str], seed: int) -> list[Choice]:
-    """Return the cases of an exemplar, given the functions that a retriever proposes: with all, and without the right.
+    """Return the cases of an exemplar, given retrieved functions: one with the right function, and one without it.
 
-    An utterance that asks for no function has one case. A wrong function is taken out of the first case too, so that
-    the number of functions on offer does not say whether the right one is there.
+    An utterance without a function has one case. The first case omits a wrong function too, so that the number of
+    offered functions does not reveal whether the right one is among them.
     """
     offered = tuple(dict.fromkeys(name for name in retrieved if name != NONE))
     wrong = tuple(name for name in offered if name != one.target_name)
@@ -58,7 +58,7 @@ def choices(one: AnnotatedExemplar, retrieved: Sequence[str], seed: int) -> list
 
 
 def template_pairs(one: AnnotatedExemplar, retrieved: Iterable[AnnotatedExemplar], most: int, seed: int) -> list[Pair]:
-    """Return an utterance against templates: its own (true), and of those retrieved at most so many of each answer."""
+    """Pair an utterance with templates: its own (true), and at most `most` retrieved ones per answer."""
     others = [other for other in retrieved if other.key != one.key and other.template != one.template]
     drawn = _drawn([Pair(one, other.template, other.target_name == one.target_name) for other in others], most, seed)
     return [Pair(one, one.template, True), *drawn] if one.target_name != NONE else [p for p in drawn if not p.answer]
@@ -67,7 +67,7 @@ def template_pairs(one: AnnotatedExemplar, retrieved: Iterable[AnnotatedExemplar
 def description_pairs(
     one: AnnotatedExemplar, functions: Skills, retrieved: Iterable[str], most: int, seed: int
 ) -> list[Pair]:
-    """Return an utterance against descriptions: that of its function (true), and at most so many of others."""
+    """Pair an utterance with descriptions: that of its function (true), and at most `most` of others."""
     names = [name for name in dict.fromkeys(retrieved) if name in functions and name != one.target_name]
     wrong = [Pair(one, functions[name].function.description, False) for name in names]
     right = [] if one.target_name not in functions else [functions[one.target_name].function.description]
@@ -75,7 +75,7 @@ def description_pairs(
 
 
 def slot_questions(one: AnnotatedExemplar, functions: Skills) -> list[SlotQuestion]:
-    """Return a question for each slot of the function that is meant, those of which nothing is said among them."""
+    """Return one question per slot of the function, including slots without a value."""
     if one.target_name == NONE:
         return []
     slots = [parameter.name for parameter in functions[one.target_name].function.parameters]
@@ -85,7 +85,7 @@ def slot_questions(one: AnnotatedExemplar, functions: Skills) -> list[SlotQuesti
 def left_out(
     exemplars: Iterable[AnnotatedExemplar], families: Iterable[str]
 ) -> tuple[list[AnnotatedExemplar], list[AnnotatedExemplar]]:
-    """Return (the exemplars of other families, those of the families that are left out: the third kind of none)."""
+    """Return (exemplars of other families, exemplars of the left-out families: the third kind of none)."""
     away = set(families)
     rows = list(exemplars)
     return (
@@ -97,7 +97,7 @@ def left_out(
 def nones_by_kind(
     nones: Iterable[AnnotatedExemplar], away: Iterable[AnnotatedExemplar], most: int, seed: int
 ) -> Mapping[str, list[AnnotatedExemplar]]:
-    """Return {kind of none: at most so many utterances}: easy, hard, and of families that are left out."""
+    """Return {kind of none: at most `most` utterances}: easy, hard, and from families that are left out."""
     rows = list(nones)
     kinds = {kind: [one for one in rows if one.provenance.kind == kind] for kind in ("easy", "hard")}
     kinds["family left out"] = list(away)
@@ -105,7 +105,7 @@ def nones_by_kind(
 
 
 def _drawn(pairs: Sequence[Pair], most: int, seed: int) -> list[Pair]:
-    """Return at most so many pairs of each answer, in their order."""
+    """Return at most `most` pairs per answer, in their original order."""
     kept: set[int] = set()
     for answer in (True, False):
         places = [place for place, pair in enumerate(pairs) if pair.answer is answer]

@@ -1,8 +1,8 @@
-"""A module as OpenCUI's tools read it: a folder with schema.json, exemplars.json and recognizers.json.
+"""Read a module in the format of OpenCUI: a folder with schema.json, exemplars.json and recognizers.json.
 
 exemplars.json is {function: [{"template": "two tickets to <city>"}]}, or a list whose entries name their function
-(`owner` or `target_name`). Where only a template is given, nobody said its values: its placeholders are read as the
-names of their slots, and it has no arguments.
+(`owner` or `target_name`). An entry without an utterance has no values: slot names replace the placeholders of its
+template, and the exemplar has no arguments.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from lab_lib.exemplars.types import NONE, AnnotatedExemplar, Context, Provenance
 from lab_lib.files import read_json
 
 ORIGIN_EXEMPLARS = "exemplars.json"
-LOOSE = re.compile(r"<\s*([^<>]+?)\s*>")  # a placeholder as they write it: `< city >`
+LOOSE = re.compile(r"<\s*([^<>]+?)\s*>")  # a placeholder in these files: `< city >`
 OTHER_MODE = "owner_mode: not the function itself"
 
 
 def origin_schema(folder: Path) -> Path | None:
-    """Return the schema of a folder of these files; None where it has none."""
+    """Return the schema of a folder of these files; None if it has none."""
     return next((folder / name for name in SCHEMAS if (folder / name).is_file()), None)
 
 
 def read_origin(schema: Path, alone: bool = False) -> Part:
-    """Return the functions of a schema, and unless it is to stand alone, the exemplars beside it, if there are any.
+    """Return the functions of a schema and, unless `alone`, the exemplars beside it, if any.
 
-    Raises LabError for a file of another form. What is left out is told with its reason.
+    Raises LabError for a file in an unknown format. Omissions are recorded with a reason.
     """
     functions, dropped = read_origin_schema(schema)
     found: list[AnnotatedExemplar] = []

@@ -1,7 +1,7 @@
-"""Functions from the schema files of others: a list of OpenAI's functions or tools, OpenAPI, or {skills, slots}.
+"""Read functions from schema files of other tools: a list of OpenAI functions or tools, OpenAPI, or {skills, slots}.
 
-Names become snake_case, as everywhere here. What a function here cannot say (nested objects, keywords that bound
-nothing) is left out, and told with its reason.
+Names become snake_case, as everywhere here. What a function here cannot express (nested objects, unknown keywords) is
+omitted and recorded with a reason.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from lab_lib.files import read_json
 
 SCHEMAS = ("schema.json", "schemas.json")
 VERBS = ("get", "put", "post", "delete", "patch", "head", "options")
-NESTED = "parameter: a nested object, which no call here has"
+NESTED = "parameter: a nested object, which calls here do not support"
 
 
 @dataclass(frozen=True)
 class Raw:
-    """A function as its file has it: {parameter: JSON schema}, and which of them are required."""
+    """A function as in its file: {parameter: JSON Schema}, and the names of the required ones."""
 
     name: str
     description: str
@@ -37,9 +37,9 @@ class Raw:
 
 
 def read_origin_schema(path: Path) -> tuple[Skills, list[Dropped]]:
-    """Return (the functions of a schema file, what of it was left out and why).
+    """Return (functions of a schema file, omissions with reasons).
 
-    Raises LabError for a file of none of the forms, a function without a name or description, and two of one name.
+    Raises LabError for an unknown format, a function without a name or description, and equal names.
     """
     found = read_json(path)
     if isinstance(found, list) and found and all(isinstance(one, Mapping) and "service_name" in one for one in found):
@@ -52,7 +52,7 @@ def read_origin_schema(path: Path) -> tuple[Skills, list[Dropped]]:
 
 
 def origin_name(name: str) -> str:
-    """Return the name of a function as it is here.
+    """Return the name of a function in the convention of this package.
 
     >>> origin_name("MakeReservation"), origin_name("pets.list-all")
     ('make_reservation', 'pets_list_all')
@@ -82,7 +82,7 @@ def _openai(raw: Any, where: str) -> Raw:
 
 
 def _frame(key: str, raw: Any, slots: Any, where: str) -> Raw:
-    """Return a skill whose slots are described once for all; no slot is required, and none has a type that is read."""
+    """Return a skill, with slots from the shared list; all slots are optional strings, since no types are read."""
     where = f"{where}: skill {shown(key)}"
     skill, described = _object(raw, where), _object(slots, f"{where}, slots")
     found = {}
@@ -93,7 +93,7 @@ def _frame(key: str, raw: Any, slots: Any, where: str) -> Raw:
 
 
 def _openapi(found: Mapping[str, Any], where: str) -> Iterator[Raw]:
-    """Yield the operations; one without parameters has those of the component of its name."""
+    """Yield the operations; one without parameters takes those of the component with its name."""
     components = found.get("components", {})
     shapes = components.get("schemas", {}) if isinstance(components, Mapping) else {}
     for path, verbs in found["paths"].items():
@@ -121,7 +121,7 @@ def _described(raw: Mapping[str, Any]) -> dict[str, str]:
 
 def _skill(raw: Raw, where: str, path: Path, dropped: list[Dropped]) -> Skill:
     if not raw.description.strip():
-        raise LabError(f"{where}: no description; it is what finds the function")
+        raise LabError(f"{where}: no description; retrieval needs it to find the function")
     parameters = [made for slot, schema in raw.parameters.items()
                   if (made := _parameter(raw, slot, schema, where, dropped)) is not None]  # fmt: skip
     needed = tuple(one.name for one in parameters if "default" not in one.raw)
@@ -129,7 +129,7 @@ def _skill(raw: Raw, where: str, path: Path, dropped: list[Dropped]) -> Skill:
 
 
 def _parameter(raw: Raw, slot: str, schema: Any, where: str, dropped: list[Dropped]) -> Parameter | None:
-    """Return a parameter; None for one that no call here can have."""
+    """Return a parameter; None if calls here cannot express it."""
     plain = _object(schema, f"{where}, parameter {shown(slot)}")
     kinds = plain.get("type")
     if isinstance(kinds, list):

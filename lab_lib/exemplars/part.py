@@ -14,7 +14,7 @@ from lab_lib.exemplars.types import NONE, AnnotatedExemplar
 
 @dataclass(frozen=True)
 class Part:
-    """What can be called, the texts that describe it, and what was said; `nones` ask for no function."""
+    """The functions of a split, their descriptions, and exemplars; `nones` are utterances without a function."""
 
     functions: Skills = field(repr=False)
     documents: tuple[Document, ...] = field(repr=False)
@@ -23,14 +23,14 @@ class Part:
     dropped: tuple[Dropped, ...] = field(default=(), repr=False)
 
     def report(self) -> list[str]:
-        """Return one line on the size, and one for each reason for which turns or arguments were left out."""
+        """Return one line on the size, and one per reason for omitted turns or arguments."""
         names = {one.target_name for one in self.exemplars}
         counts = f"{len(self.exemplars)} exemplars of {len(names)} functions, {len(self.nones)} without a function"
         return [counts, *grouped(self.dropped)]
 
 
 def part_of(functions: Skills, found: Iterable[AnnotatedExemplar], dropped: Iterable[Dropped] = ()) -> Part:
-    """Return a split with the utterances that ask for no function apart."""
+    """Return a split, with the utterances without a function kept apart."""
     every = tuple(found)
     asking = tuple(one for one in every if one.target_name != NONE)
     nones = tuple(one for one in every if one.target_name == NONE)

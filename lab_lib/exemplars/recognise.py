@@ -1,4 +1,4 @@
-"""Recognisers: values of slots that are found in an utterance without a model, by expressions or a pattern."""
+"""Recognisers: find values of slots in an utterance without a model, by expressions or a pattern."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab_lib.errors import LabError
 
 @dataclass(frozen=True)
 class Mention:
-    """A value that is said at `utterance[start:end]`."""
+    """A value at `utterance[start:end]`."""
 
     start: int
     end: int
@@ -23,10 +23,10 @@ class Mention:
 
 @dataclass(frozen=True)
 class Recogniser:
-    """What a slot may be said as: {value: expressions for it}, a regular expression, or both.
+    """The ways to say the values of a slot: {value: its expressions}, a regular expression, or both.
 
-    An expression is found as whole words in any case, and stands for its value; what matches the pattern is a value.
-    Raises LabError for a pattern that is no regular expression.
+    An expression matches whole words in any case and yields its value; a match of the pattern is itself the value.
+    Raises LabError for an invalid regular expression.
     """
 
     slot: str
@@ -40,7 +40,7 @@ class Recogniser:
             raise LabError(f"recogniser of '{self.slot}': {self.pattern!r} is no regular expression: {error}") from None
 
     def found(self, utterance: str) -> tuple[str, ...]:
-        """Return the values that are said, in the order in which they are said; of those in one place the longest.
+        """Return the distinct values in the order in which they are said; the longest of those at one place.
 
         >>> Recogniser("to", {"NYC": ("New York", "NYC"), "York": ("York",)}).found("to new york")
         ('NYC',)
@@ -48,7 +48,7 @@ class Recogniser:
         return tuple(dict.fromkeys(one.value for one in self.mentions(utterance)))
 
     def mentions(self, utterance: str) -> list[Mention]:
-        """Return where values are said, none over another."""
+        """Return the mentions of values, without overlaps."""
         spots = (
             [(m, self.values.get(m[0].lower(), m[0])) for m in self._words.finditer(utterance)] if self.values else []
         )
@@ -62,14 +62,14 @@ class Recogniser:
 
     @cached_property
     def values(self) -> dict[str, str]:
-        """{what may be said, in lower case: its value}; a value is an expression of itself."""
+        """{expression in lower case: its value}; a value is also its own expression."""
         return {
             text.lower(): value for value, texts in self.entries.items() for text in (*texts, value) if text.strip()
         }
 
     @cached_property
     def _words(self) -> re.Pattern[str]:
-        longest = sorted(self.values, key=len, reverse=True)  # the longest first: of two in one place it is taken
+        longest = sorted(self.values, key=len, reverse=True)  # the first alternative that matches wins
         return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest))})(?!\w)", re.IGNORECASE)
 
     @cached_property
@@ -84,7 +84,7 @@ def pattern_recognisers(skill: Skill) -> list[Recogniser]:
 
 
 def recognise(utterance: str, recognisers: Iterable[Recogniser]) -> dict[str, tuple[str, ...]]:
-    """Return {slot: values that are said}, without slots of which nothing is found."""
+    """Return {slot: values that are said}, without slots for which nothing is found."""
     found: dict[str, tuple[str, ...]] = {}
     for one in recognisers:
         found[one.slot] = tuple(dict.fromkeys((*found.get(one.slot, ()), *one.found(utterance))))

@@ -1,10 +1,10 @@
-"""Recognisers: which words name a value of a slot, by lists of entries and by patterns.
+"""Files of recognisers, which find the values of slots by lists of entries and by patterns.
 
     {"recognizers": {"city": {"rec_type": "list", "instances": [{"label": "New York", "expressions": ["big apple"]}]},
                      "card": {"rec_type": "pattern", "pattern": "[A-Z]{2}[0-9]{4}"}},
      "slots": {"destination": "city", "renew_loan.card_number": "card"}}
 
-A list gives the label of an entry, whichever of its expressions is said; a pattern gives the words that match.
+A list yields the label of the entry whose expression is said; a pattern yields the words that match.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KINDS = ("list", "pattern")
 
 @dataclass(frozen=True)
 class Entry:
-    """One value of a list: its name, and what people say for it; `source` says where one that was added is from."""
+    """One value of a list: its label and its expressions; `source` is the provenance of an entry that was added."""
 
     label: str
     expressions: tuple[str, ...]
@@ -37,7 +37,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listed:
-    """A recogniser as its file has it: a list of entries, or a pattern ("": none)."""
+    """A recogniser as in its file: a list of entries, or a pattern ("" without one)."""
 
     name: str
     description: str = ""
@@ -46,30 +46,30 @@ class Listed:
 
     @cached_property
     def recogniser(self) -> Recogniser:
-        """What finds its values."""
+        """The recogniser that finds these values."""
         return Recogniser(self.name, {one.label: one.expressions for one in self.entries}, self.pattern)
 
 
 @dataclass(frozen=True)
 class Recognisers:
-    """Recognisers by name, and which of them a slot has; `slots` holds slots, or a function and its slot (`f.slot`)."""
+    """Recognisers by name, and by slot; the keys of `slots` are slots, or a function and its slot (`f.slot`)."""
 
     by_name: Mapping[str, Listed] = field(default_factory=dict)
     slots: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, function: str, slot: str) -> Recogniser | None:
-        """Return the recogniser of a slot of a function; None where it has none."""
+        """Return the recogniser of a function's slot; None if it has none."""
         name = self.slots.get(f"{function}.{slot}") or self.slots.get(slot)
         return None if name is None else self.by_name[name].recogniser
 
     def values(self, skill: Skill, utterance: str) -> dict[str, tuple[str, ...]]:
-        """Return {slot: values that are said} of a function; a pattern of its schema is a recogniser too."""
+        """Return {slot: values that are said} for a function; patterns of its schema are recognisers too."""
         listed = [replace(one, slot=slot.name) for slot in skill.function.parameters
                   if (one := self.of(skill.name, slot.name)) is not None]  # fmt: skip
         return recognise(utterance, [*listed, *pattern_recognisers(skill)])
 
     def with_entry(self, name: str, entry: Entry, slots: Mapping[str, str]) -> Recognisers:
-        """Return these and one entry more, in a list that is made if need be. Raises LabError as `checked` does."""
+        """Return a copy with one more entry, in a new list if needed. Raises LabError as `checked` does."""
         old = self.by_name.get(name, Listed(name))
         if old.pattern:
             raise LabError(f"the recogniser '{name}' is a pattern and takes no entry")
@@ -86,9 +86,10 @@ NO_RECOGNISERS = Recognisers()
 
 
 def read_recognisers(path: Path) -> Recognisers:
-    """Read recognisers; a file without `slots` gives each to the slot of its name.
+    """Read recognisers; in a file without `slots`, each belongs to the slot of its name.
 
-    Raises LabError for another form, a slot's unknown recogniser, a broken pattern, and an expression of two labels.
+    Raises LabError for a malformed file, an unknown recogniser of a slot, an invalid pattern, and an expression with
+    two labels.
     """
     found = read_json_object(path)
     whole = "recognizers" in found
@@ -101,7 +102,7 @@ def read_recognisers(path: Path) -> Recognisers:
 
 
 def recogniser_file(found: Recognisers) -> dict[str, Any]:
-    """Return recognisers as the value of their file."""
+    """Return recognisers as the JSON value of their file."""
     named = {one.name: _raw(one) for one in found.by_name.values()}
     return {"recognizers": named, "slots": dict(found.slots)}
 
@@ -112,7 +113,7 @@ def write_recognisers(path: Path, found: Recognisers) -> Path:
 
 
 def checked(found: Recognisers, where: str) -> Recognisers:
-    """Return recognisers. Raises LabError for a slot of an unknown one, and for an expression that means two labels."""
+    """Return recognisers. Raises LabError for a slot of an unknown one, and for an expression with two labels."""
     for slot, name in found.slots.items():
         if name not in found.by_name:
             near = nearest(str(name), found.by_name)
@@ -130,7 +131,7 @@ def checked(found: Recognisers, where: str) -> Recognisers:
 
 
 def _slot_key(slot: str) -> str:
-    """Return a slot as functions have it: `FoodOrdering.size` is that of `food_ordering`."""
+    """Return a slot in the convention of this package: `FoodOrdering.size` becomes `food_ordering.size`."""
     owner, _, name = slot.rpartition(".")
     return f"{snake(owner)}.{slot_name('', name)}" if owner else slot_name("", name)
 
@@ -162,7 +163,7 @@ def _entry(raw: Any, where: str) -> Entry:
 def _pattern(expression: Any, where: str) -> str:
     try:
         if re.compile(expression).fullmatch(""):
-            raise LabError(f"{where}: the pattern {shown(expression)} matches where nothing is said")
+            raise LabError(f"{where}: the pattern {shown(expression)} matches the empty text")
     except (re.error, TypeError) as error:
         raise LabError(f"{where}: pattern {shown(expression)}: {error}") from None
     return str(expression)

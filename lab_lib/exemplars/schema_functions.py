@@ -1,9 +1,8 @@
 """Functions from the schema of schema-guided dialogues: an intent is a function, its slots are the parameters.
 
-Interfaces to the same kind of thing (Restaurants_1, Restaurants_2: a family) share the names of their intents. They
-become one function, so that names exclude each other: it has the parameters of all of them, and a description from
-each. Where two families have an intent of one name (films to stream, films in a cinema), the name of the family stands
-before it.
+Services of one family (Restaurants_1, Restaurants_2) share the names of their intents. These become one function, so
+that names are unambiguous: it has the parameters of all of them, and a description from each. If two families share the
+name of an intent (films to stream, films in a cinema), the name of the family becomes its prefix.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def snake(name: str) -> str:
 
 
 def slot_name(service: str, slot: str) -> str:
-    """Return a slot as a parameter: without its service, which MultiWOZ writes before it; a word of Python gets a `_`.
+    """Return a slot as a parameter name: without the prefix of MultiWOZ; a Python keyword gets a `_`.
 
     >>> slot_name("hotel", "hotel-book stay"), slot_name("Trains_1", "from")
     ('book_stay', 'from_')
@@ -61,13 +60,13 @@ def family_of(service: str) -> str:
 
 @dataclass(frozen=True)
 class Names:
-    """How intents are called as functions; `shared` are the names that intents of several families have."""
+    """The function names of intents; `shared` are the intent names that several families have."""
 
     shared: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, schemas: Iterable[Schema], where: str) -> Names:
-        """Look for shared names in the schemas of all splits, so that a function is called the same in each."""
+        """Find shared names in the schemas of all splits, so that a function has the same name in each."""
         families: dict[str, set[str]] = {}
         for service in (service for schema in schemas for service in schema):
             for intent in intents_of(service, where):
@@ -75,7 +74,7 @@ class Names:
         return cls(frozenset(name for name, found in families.items() if len(found) > 1))
 
     def name(self, service: str, intent: str) -> str:
-        """Return the name of an intent as a function.
+        """Return the function name of an intent.
 
         >>> names = Names(frozenset({"find_movies"}))
         >>> names.name("Media_2", "FindMovies"), names.name("Homes_1", "FindApartment")
@@ -86,7 +85,7 @@ class Names:
 
 
 def functions_of(schema: Schema, where: str, names: Names) -> Skills:
-    """Return the functions of a schema, in its order. Raises LabError for an intent or slot that is malformed."""
+    """Return the functions of a schema, in its order. Raises LabError for a malformed intent or slot."""
     found: dict[str, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
     for service in schema:
         for intent in intents_of(service, where):
@@ -95,20 +94,20 @@ def functions_of(schema: Schema, where: str, names: Names) -> Skills:
 
 
 def documents_of(functions: Skills) -> tuple[Document, ...]:
-    """Return one text a function: the words of its name, and its description."""
+    """Return one text per function: the words of its name, and its description."""
     return tuple(Document(name, document_text(name, skill.function.description)) for name, skill in functions.items())
 
 
 def schema_documents(schema: Schema, where: str, names: Names, own: Schema | None = None) -> tuple[Document, ...]:
-    """Return one text an intent of every service, none twice.
+    """Return one text per intent of every service, without duplicates.
 
-    `own` is the schema that names the functions where `schema` words it in another way: the same services and intents
-    in the same order. Raises LabError where the two do not go together.
+    `own` is the schema that names the functions if `schema` is another wording of it: the same services and intents in
+    the same order. Raises LabError if the two do not match.
     """
     known = schema if own is None else own
     sizes = [[len(intents_of(service, where)) for service in one] for one in (known, schema)]
     if sizes[0] != sizes[1]:
-        raise LabError(f"{where}: not the same services and intents as the schema that it words in another way")
+        raise LabError(f"{where}: not the same services and intents as the original schema")
     made = []
     for old, new in zip(known, schema, strict=True):
         for name, intent in zip(intents_of(old, where), intents_of(new, where), strict=True):
@@ -118,7 +117,7 @@ def schema_documents(schema: Schema, where: str, names: Names, own: Schema | Non
 
 
 def document_text(name: str, description: str) -> str:
-    """Return a function as a retriever reads it.
+    """Return the text of a function for a retriever.
 
     >>> document_text("FindRestaurants", "Find a restaurant in a city")
     'find restaurants: Find a restaurant in a city'
@@ -127,7 +126,7 @@ def document_text(name: str, description: str) -> str:
 
 
 def intents_of(service: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
-    """Return the intents of a service. Raises LabError for one without a name."""
+    """Return the intents of a service. Raises LabError for an intent without a name."""
     intents = service.get("intents")
     if not isinstance(intents, list) or not all(isinstance(one, Mapping) and one.get("name") for one in intents):
         raise LabError(
@@ -137,7 +136,7 @@ def intents_of(service: Mapping[str, Any], where: str) -> list[Mapping[str, Any]
 
 
 def _function(name: str, pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]], where: str) -> Function:
-    """Return the one function that the intents of several services are; a slot that all require is required."""
+    """Merge the intents of several services into one function; a slot is required if all intents require it."""
     described = dict.fromkeys(str(intent.get("description") or name) for _, intent in pairs)
     slots: dict[str, list[Mapping[str, Any]]] = {}
     required: set[str] | None = None
@@ -156,9 +155,9 @@ def _function(name: str, pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, A
 
 
 def parameter_schema(slots: Sequence[Mapping[str, Any]], required: bool) -> dict[str, Any]:
-    """Return the JSON Schema of a parameter that stands for a slot of one service or several.
+    """Return the JSON Schema of a parameter for a slot of one or several services.
 
-    True and False make a boolean. Options count where every service lists them; elsewhere it is a text.
+    True and False become a boolean. Options become an enum if every service lists them. All other slots are strings.
     """
     values = [
         value for slot in slots for value in (slot.get("possible_values") or () if slot["is_categorical"] else ())
@@ -173,7 +172,7 @@ def parameter_schema(slots: Sequence[Mapping[str, Any]], required: bool) -> dict
 
 
 def typed(value: str, schema: Mapping[str, Any]) -> Any:
-    """Return the text of a value as a parameter has it.
+    """Return the text of a value as the type of its parameter.
 
     >>> typed("True", {"type": "boolean"}), typed("True", {"type": "string"})
     (True, 'True')

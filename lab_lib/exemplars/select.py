@@ -1,4 +1,4 @@
-"""Which exemplars are kept: no utterance twice, at most some of each function, drawn with a seed."""
+"""Select exemplars: no repeated utterances, and at most a number per function, drawn with a seed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from lab_lib.corpora.types import Dropped
 from lab_lib.exemplars.types import AnnotatedExemplar
 
-REPEAT = "utterance: it is there before, for the same function"
-CLASH = "utterance: it is there before, for another function"
+REPEAT = "utterance: a repeat with the same function"
+CLASH = "utterance: a repeat with another function"
 
 
 def words_of(utterance: str) -> str:
-    """Return what two copies of an utterance share: case, white space and the marks at its end do not count.
+    """Return the form in which utterances are compared: without case, white space and final punctuation.
 
     >>> words_of(" Book  a table! ")
     'book a table'
@@ -23,7 +23,7 @@ def words_of(utterance: str) -> str:
 
 
 def distinct(exemplars: Iterable[AnnotatedExemplar]) -> tuple[list[AnnotatedExemplar], list[Dropped]]:
-    """Return the first exemplar of each utterance, and the others with their reason."""
+    """Return (first exemplar of each utterance, the others as dropped with a reason)."""
     first: dict[str, AnnotatedExemplar] = {}
     dropped = []
     for one in exemplars:
@@ -34,7 +34,7 @@ def distinct(exemplars: Iterable[AnnotatedExemplar]) -> tuple[list[AnnotatedExem
 
 
 def at_most(exemplars: Sequence[AnnotatedExemplar], most: int, seed: int) -> list[AnnotatedExemplar]:
-    """Return at most so many exemplars of each function, drawn with a seed, in the order in which they stood."""
+    """Return at most `most` exemplars per function, drawn with a seed, in their original order."""
     by_function: dict[str, list[AnnotatedExemplar]] = defaultdict(list)
     for one in exemplars:
         by_function[one.target_name].append(one)
@@ -48,15 +48,15 @@ def at_most(exemplars: Sequence[AnnotatedExemplar], most: int, seed: int) -> lis
 def without_words_of(
     exemplars: Iterable[AnnotatedExemplar], known: Iterable[AnnotatedExemplar]
 ) -> list[AnnotatedExemplar]:
-    """Return the exemplars whose utterance is not also among `known`: a copy would be its own neighbour."""
+    """Return the exemplars whose utterance is not among `known`: a copy would be its own nearest neighbour."""
     taken = {words_of(one.utterance) for one in known}
     return [one for one in exemplars if words_of(one.utterance) not in taken]
 
 
 def agreement(exemplars: Iterable[AnnotatedExemplar]) -> tuple[int, int]:
-    """Return (utterances that are there several times with equal labels always, those of which all are so).
+    """Return (number of repeated utterances with equal labels, number of repeated utterances).
 
-    What is said in the same words and labelled differently no retriever and no model can get right by the words.
+    No retriever and no model can predict two different labels from the same words.
     """
     labels: dict[str, list[str]] = defaultdict(list)
     for one in exemplars:

@@ -17,10 +17,10 @@ from lab_lib.exemplars.types import HARD, AnnotatedExemplar, Provenance
 
 
 def skill_exemplars(paths: Iterable[Path], skills: Skills, split: str) -> tuple[list[AnnotatedExemplar], list[Dropped]]:
-    """Return the exemplars of example files, those of prompts among them, and what was left out with its reason.
+    """Return (exemplars of example files, including prompt examples; omissions with reasons).
 
-    An utterance that calls no skill is a hard none: it was written to look like a request. Raises LabError, naming file
-    and line, for a file or call that is malformed.
+    An utterance without a skill is a hard none: it was written to look like a request. Raises LabError with file and
+    line for a malformed file or call.
     """
     found, dropped = list[AnnotatedExemplar](), list[Dropped]()
     for path in paths:

@@ -1,8 +1,7 @@
-"""Templates: an utterance with its values taken out, and back.
+"""Templates: utterances with placeholders for their values.
 
-`I need two tickets to <city>` says more about the function than the name of a city does, and the values put back give
-the utterance to the character. What has two readings is refused with its reason: a template that is guessed is wrong
-in a way that nobody sees.
+`I need two tickets to <city>` says more about the function than the name of a city does. Filling in the values restores
+the utterance exactly. An ambiguous utterance is refused with a reason, because nobody would notice a wrong guess.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from lab_lib.errors import LabError, shown
 
 PLACEHOLDER = re.compile(r"<([A-Za-z][A-Za-z0-9_]*)>")
 
-# Why an utterance has no template of its own.
+# Reasons why an utterance has no template.
 OVERLAP = "two slots claim the same words"
 REPEATED = "a value is said more than once, and no span says which is meant"
 SHARED = "two slots have one value, and no span says which is meant"
@@ -26,12 +25,12 @@ SEVERAL_WAYS = "the template fits the utterance in several ways"
 
 
 class Ambiguous(ValueError):
-    """An utterance from which its values cannot be taken out in one way only; the message is the reason."""
+    """The values of an utterance cannot be located in exactly one way; the message is the reason."""
 
 
 @dataclass(frozen=True, order=True)
 class SlotSpan:
-    """A slot whose value is said at `utterance[start:end]`."""
+    """A slot whose value is at `utterance[start:end]`."""
 
     start: int
     end: int
@@ -59,7 +58,7 @@ def template_of(utterance: str, spans: Iterable[SlotSpan]) -> tuple[str, dict[st
 
 
 def refill(template: str, fillings: Mapping[str, Sequence[str]]) -> str:
-    """Return a template with its placeholders filled, those of one slot with its texts in order.
+    """Return a template with its placeholders filled; the texts of a slot are used in order.
 
     Raises LabError for a placeholder without a text.
     """
@@ -76,7 +75,7 @@ def refill(template: str, fillings: Mapping[str, Sequence[str]]) -> str:
 
 
 def spans_of(template: str, utterance: str) -> list[SlotSpan]:
-    """Return where an utterance says what the placeholders of its template stand for. Raises Ambiguous.
+    """Return the spans of an utterance that fill the placeholders of its template. Raises Ambiguous.
 
     >>> spans_of("<number> to <city>", "two to New York")
     [SlotSpan(start=0, end=3, slot='number'), SlotSpan(start=7, end=15, slot='city')]
@@ -95,10 +94,10 @@ def spans_of(template: str, utterance: str) -> list[SlotSpan]:
 def spans_by_value(
     utterance: str, values: Mapping[str, Sequence[str]], taken: Iterable[SlotSpan] = ()
 ) -> list[SlotSpan]:
-    """Return where values are said that no span points to: whole words, in any case, exactly once.
+    """Return the spans of values without a given span: whole words, in any case, exactly once.
 
-    Longer values come first, and words that are `taken` belong to others. A value that is not said has no span. Raises
-    Ambiguous for one that is said more than once, and for one that is said once and is that of two slots.
+    Longer values come first; words in `taken` are not searched. A value that is not said has no span. Raises Ambiguous
+    for a value that is said more than once, and for a said value that two slots share.
 
     >>> spans_by_value("from York to New York", {"to": ["New York"], "from": ["York"]})
     [SlotSpan(start=5, end=9, slot='from'), SlotSpan(start=13, end=21, slot='to')]
@@ -124,5 +123,5 @@ def spans_by_value(
 
 
 def _masked(text: str, start: int, end: int) -> str:
-    """Return a text of the same length in which nothing can be found at a place."""
+    """Return a text of the same length in which nothing matches between start and end."""
     return f"{text[:start]}{chr(0) * (end - start)}{text[end:]}"

@@ -1,4 +1,4 @@
-"""A labelled utterance: what was said, which function it means with which arguments, and its value-free template."""
+"""A labelled utterance: its words, the function and arguments that it means, and its template without values."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lab_lib.calls.skills.skill import NO_SKILL
 from lab_lib.exemplars.schema_functions import family_of
 from lab_lib.exemplars.template import refill
 
-NONE = NO_SKILL  # the target of an utterance that asks for none of the functions
-DONTCARE = "dontcare"  # the value of a slot to which the user is indifferent, as SGD and MultiWOZ write it
+NONE = NO_SKILL  # the target of an utterance without a function
+DONTCARE = "dontcare"  # the value of a slot without a preference, as in SGD and MultiWOZ
 EASY, HARD = "easy", "hard"  # kinds of none: thanks and goodbye; a turn that continues an earlier request
 
 
 @dataclass(frozen=True)
 class Context:
-    """What stands before the utterance: the function that is open (`frame`), the slot that was asked for; or ""."""
+    """The context of an utterance: the open function (`frame`) and the requested slot; "" without one."""
 
     frame: str = ""
     slot: str = ""
@@ -28,9 +28,9 @@ NO_CONTEXT = Context()
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where an exemplar is from. `service` is the interface it was said to (`Restaurants_2`), `turn` counts from 0.
+    """The source of an exemplar. `service` is the interface it was said to (`Restaurants_2`), `turn` counts from 0.
 
-    `kind` says of an utterance without a function why it has none: EASY or HARD.
+    `kind` is why an utterance has no function: EASY or HARD.
     """
 
     corpus: str
@@ -55,11 +55,11 @@ UNKNOWN = Provenance("", "", "")
 
 @dataclass(frozen=True)
 class AnnotatedExemplar:
-    """One labelled utterance. Each argument is the tuple of its values: one, as a rule.
+    """One labelled utterance. Each argument is the tuple of its values, usually one.
 
-    In the template `<slot>` stands for what was said of a slot. That is the slot's values in their order, or what
-    `spoken` has for it: the user's own words where they differ from the values. A slot without a placeholder was not
-    said in words that can be found (`pets_allowed=True`).
+    In the template, `<slot>` replaces the words of a slot. These are the slot's values in order, or the texts in
+    `spoken` if the user's words differ from the values. A slot without a placeholder was not said in words that can be
+    located (`pets_allowed=True`).
 
     >>> one = AnnotatedExemplar("a", "two to Rome", "two to <city>", "buy_ticket", {"city": ("Rome",), "number": (2,)})
     >>> one.refilled
@@ -77,10 +77,10 @@ class AnnotatedExemplar:
 
     @property
     def fillings(self) -> dict[str, tuple[str, ...]]:
-        """{slot: what was said of it, in order}."""
+        """{slot: its words in the utterance, in order}."""
         return {slot: tuple(map(str, values)) for slot, values in self.target_arguments.items()} | dict(self.spoken)
 
     @property
     def refilled(self) -> str:
-        """The template with its values put back: the utterance. Raises LabError where they do not fit."""
+        """The template with its values filled in: the utterance. Raises LabError if they do not fit."""
         return refill(self.template, self.fillings)

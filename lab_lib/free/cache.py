@@ -1,8 +1,8 @@
 """A key-value cache that grows in place.
 
-transformers' DynamicLayer joins old and new keys at every token, which copies the whole cache: with 60 dialogues of 400
-tokens of lab-tiny, 60 x 400 x 6 layers x 2 x 256 numbers x 4 bytes = 295 MB per token. Here a layer reserves free space
-and writes into it.
+transformers' DynamicLayer concatenates old and new keys at every token, which copies the whole cache: with 60 dialogues
+of 400 tokens of lab-tiny, 60 x 400 x 6 layers x 2 x 256 numbers x 4 bytes = 295 MB per token. Here a layer reserves
+free space and writes into it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-ROOM = 128  # positions kept free; a longer growth allocates again
+ROOM = 128  # positions reserved in advance; a full tensor is allocated again
 
 
 class RoomyLayer(DynamicLayer):
@@ -25,7 +25,7 @@ class RoomyLayer(DynamicLayer):
         self.rooms: list[Any] = [None, None]
 
     def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """Write the new states behind the old ones and return all of them."""
+        """Append the new states to the old ones and return all of them."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         self.keys, key_room = extend(self.keys, self.rooms[0], key_states)
@@ -35,9 +35,9 @@ class RoomyLayer(DynamicLayer):
 
 
 def extend(held: Any, room: Any, new: Any) -> tuple[Any, Any]:
-    """Return (held + new along the length, the tensor it is the beginning of), with `room` used again if it fits.
+    """Return (held + new along the length, the tensor that contains them); `room` is reused if it has enough space.
 
-    `held` is the beginning of `room`, or a tensor of its own (after rows were selected), which is then copied once.
+    `held` is the beginning of `room`, or a separate tensor (after rows were selected), which is then copied once.
     """
     start = held.shape[-2] if held.numel() else 0
     end = start + new.shape[-2]
@@ -51,7 +51,7 @@ def extend(held: Any, room: Any, new: Any) -> tuple[Any, Any]:
 
 
 def new_cache(config: Any) -> Any:
-    """Return an empty cache for a model; layers of another kind than full attention stay transformers' own."""
+    """Return an empty cache for a model; layers other than full attention keep transformers' class."""
     cache = DynamicCache(config=config)
     cache.layers = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache

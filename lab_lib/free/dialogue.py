@@ -1,4 +1,4 @@
-"""Dialogues that a model wrote: from token ids to turns, and the rows of their file."""
+"""Generated dialogues: from token ids to turns, and the rows of their file."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lab_lib.prompts.template import PLAIN
 from lab_lib.prompts.text import text_ids
 
 SPEAKERS: dict[str, Speaker] = {"user": "user", "assistant": "system"}
-# Kinds of messages (Message.kind) that a dialogue in plain lines has.
+# Kinds of messages (Message.kind) in a dialogue as plain lines.
 KINDS = ("system", "user", "state", "call", "found", "plan", "assistant", "named", "left")
 
 
 @dataclass(frozen=True)
 class Marks:
-    """The token ids that give a dialogue its form.
+    """The token ids that structure a dialogue.
 
-    `eos` ends a reply; in the place of a new line it, or BOS, ends the dialogue (`ends`). `line_break` ends any other
-    line. `prefixes` are the ids that the line of each kind of message begins with.
+    `eos` ends a reply; at the start of a line, it or BOS ends the dialogue (`ends`). `line_break` ends any other line.
+    `prefixes` are the first ids of the lines of each kind of message.
     """
 
     eos: int
@@ -32,7 +32,7 @@ class Marks:
 
     @classmethod
     def of(cls, tokenizer: Any) -> Marks:
-        """Return the marks of a tokenizer. Raises LabError when a line break is more than one token."""
+        """Return the marks of a tokenizer. Raises LabError if a line break is more than one token."""
         breaks = text_ids(PLAIN.end, tokenizer)
         if len(breaks) != 1:
             raise LabError(f"the tokenizer writes a line break as {len(breaks)} tokens; free generation needs one")
@@ -41,13 +41,13 @@ class Marks:
         return cls(eos, ends, breaks[0], {kind: text_ids(PLAIN.before(kind), tokenizer) for kind in KINDS})
 
     def kind(self, line: Sequence[int]) -> str | None:
-        """Return the kind of message a line is by the ids it begins with; None for a line of no kind."""
+        """Return the kind of message of a line, by its first ids; None for an unknown kind."""
         return next((kind for kind, ids in self.prefixes.items() if tuple(line[: len(ids)]) == ids), None)
 
 
 @dataclass(frozen=True)
 class FreeTurn:
-    """One generated utterance; `notes` are the lines before it that nobody says (state, call, found), in order."""
+    """One generated utterance; `notes` are the unspoken lines before it (state, call, found), in order."""
 
     speaker: Speaker
     text: str
@@ -58,10 +58,11 @@ class FreeTurn:
 class FreeDialogue:
     """One generated dialogue.
 
-    `wished` is the number of turns that was asked for (None: any). `ended` is how it ended: `itself` (the model wrote
-    its end), `stopped` (at the wished number of turns) or `cut` (at the maximum length; what was unfinished is not
-    among the turns). `stray` are lines of no known kind. `tokens` counts what was written after the beginning.
-    `end_share` is how likely the model found the end where it was stopped (0 to 1; None for any other ending).
+    `wished` is the requested number of turns (None: any). `ended` is how it ended: `itself` (the model generated the
+    end), `stopped` (at the requested number of turns) or `cut` (at the maximum length; an unfinished line is not among
+    the turns). `stray` are lines of unknown kinds. `tokens` counts the generated tokens, without the prompt.
+    `end_share` is the model's probability of the end where the dialogue was stopped (0 to 1; None for any other
+    ending).
     """
 
     key: str
@@ -75,7 +76,7 @@ class FreeDialogue:
 
     @property
     def well_formed(self) -> bool:
-        """Whether users and system take turns, a user first and the system last, with no stray line or empty turn."""
+        """Whether user and system alternate, user first and system last, without stray lines and empty turns."""
         order = [turn.speaker for turn in self.turns]
         right = ["user", "system"] * (len(order) // 2)
         return bool(order) and order == right and not self.stray and all(turn.text for turn in self.turns)
@@ -87,7 +88,7 @@ class FreeDialogue:
 
 
 def from_row(row: Any, where: str) -> FreeDialogue:
-    """Read a row back; raises LabError, beginning with `where`, unless it is one of `as_row`."""
+    """Return the dialogue of a row from `as_row`. Raises LabError, prefixed with `where`, for another row."""
     try:
         turns = tuple(FreeTurn(t["speaker"], str(t["text"]), tuple(t["notes"])) for t in row["turns"])
         about = (row["ended"], row["tokens"], row["instruction"], tuple(row["stray"]), row["end_share"])
@@ -99,9 +100,9 @@ def from_row(row: Any, where: str) -> FreeDialogue:
 def parse(
     ids: Sequence[int], prompt: Sequence[int], marks: Marks, tokenizer: Any
 ) -> tuple[tuple[FreeTurn, ...], str | None, tuple[str, ...]]:
-    """Return (turns, instruction, stray lines) of a dialogue: `prompt` without BOS, then the ids the model wrote.
+    """Return (turns, instruction, stray lines) of a dialogue: `prompt` without BOS, then the generated ids.
 
-    Lines are told apart by token ids, never by searching text. A last line that has no end is left out.
+    Lines are distinguished by token ids, never by text search. A last line without an end is omitted.
     """
     turns: list[FreeTurn] = []
     notes: list[str] = []
@@ -123,13 +124,13 @@ def parse(
 
 
 def lines(ids: Sequence[int], marks: Marks) -> list[list[int]]:
-    """Split ids at EOS and line breaks; BOS, and what comes after the last of them, is left out."""
+    """Split ids at EOS and line breaks; omits BOS and an incomplete last line."""
     *complete, _ = _split(ids, marks)
     return [line for line in complete if line]
 
 
 def open_line(ids: Sequence[int], marks: Marks) -> list[int]:
-    """Return the ids after the last EOS or line break: the line that is not complete yet."""
+    """Return the ids after the last EOS or line break: the incomplete line."""
     return _split(ids, marks)[-1]
 
 

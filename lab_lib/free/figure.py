@@ -1,4 +1,4 @@
-"""The lengths of generated dialogues, compared with real ones and with the requested length."""
+"""The figure of dialogue lengths: generated dialogues against real ones and against the requested length."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from lab_lib.results.figure import STYLE, save
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's vermilion and blue; a hatch and a marker tell them apart in grey print too.
+# Okabe and Ito's blue and vermilion; a hatch and a marker distinguish them in greyscale print.
 REAL, WRITTEN = "#0072B2", "#D55E00"
 
 
 def draw_lengths(
     real: Sequence[int], written: Sequence[int], wishes: Sequence[Mapping[str, Any]], title: str, png: Path, svg: Path
 ) -> None:
-    """Write a picture of the numbers of turns, as PNG and SVG (atomically).
+    """Draw the numbers of turns and write the figure as PNG and SVG (atomically).
 
-    Left: shares of real and of generated dialogues by length. Right, if lengths were wished (`wishes`: {wished, mean,
-    low, high}): the mean obtained with the middle 80 %, and the line on which wishes are met.
+    Left: shares of real and of generated dialogues by length. Right, if lengths were requested (`wishes`: {wished,
+    mean, low, high}): the mean length obtained with the middle 80 %, and the line of equal lengths.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -39,7 +39,7 @@ def draw_lengths(
 
 
 def _shares(axes: Axes, real: Sequence[int], written: Sequence[int]) -> None:
-    """Draw two histograms side by side, in steps of two turns: a dialogue is made of pairs."""
+    """Draw two histograms side by side, in steps of two turns, since dialogues consist of pairs."""
     edges = np.arange(1, max([*real, *written]) + 4, 2)  # 2 (or 1 more), 4, 6, ... turns
     middle = edges[:-1] + 1
     both = ((real, REAL, f"real ({len(real)})", "", -0.4), (written, WRITTEN, "generated", "//", 0.4))
@@ -54,13 +54,13 @@ def _shares(axes: Axes, real: Sequence[int], written: Sequence[int]) -> None:
 
 
 def _met(axes: Axes, wishes: Sequence[Mapping[str, Any]]) -> None:
-    """Draw obtained against wished length."""
+    """Draw obtained against requested lengths."""
     wished, mean = [row["wished"] for row in wishes], [row["mean"] for row in wishes]
     spread = [[row["mean"] - row["low"] for row in wishes], [row["high"] - row["mean"] for row in wishes]]
     reach = max([*wished, *(row["high"] for row in wishes)]) + 1
-    axes.plot([0, reach], [0, reach], color="black", linestyle="--", linewidth=1, label="as wished")
+    axes.plot([0, reach], [0, reach], color="black", linestyle="--", linewidth=1, label="as requested")
     axes.errorbar(
         wished, mean, np.clip(spread, 0, None), color=WRITTEN, marker="o", capsize=4, label="mean, middle 80 %"
     )
-    axes.set(xlabel="turns wished", ylabel="turns obtained", xlim=(0, reach), ylim=(0, reach), xticks=wished)
+    axes.set(xlabel="turns requested", ylabel="turns obtained", xlim=(0, reach), ylim=(0, reach), xticks=wished)
     axes.legend(frameon=False, fontsize="small")

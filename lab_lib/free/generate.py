@@ -1,7 +1,7 @@
-"""Whole dialogues from nothing: the model writes users and system alike, token by token, until it ends the dialogue.
+"""Free generation: the model generates the turns of user and system, token by token, until it ends the dialogue.
 
-Every dialogue draws from a random generator of its own, so it depends on the seed and its name, not on which others
-are written beside it. All dialogues of a batch begin with the same ids, so there is no padding.
+Every dialogue has its own random generator, so it depends on the seed and its name, not on the other dialogues of its
+batch. All dialogues of a batch begin with the same ids, so there is no padding.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from lab_lib.free.dialogue import SPEAKERS, FreeDialogue, Marks, open_line, pars
 
 @dataclass(frozen=True)
 class FreeConfig:
-    """Sampling settings of dialogues. The default is that of the 2023 lab: top-p with 0.9."""
+    """Sampling settings for dialogues. The default, top-p with 0.9, is that of the 2023 lab."""
 
     temperature: float = 1.0  # below 1: safer and less varied; above 1: more varied, with more errors
-    top_p: float = 0.9  # keep the likeliest tokens that together have this probability; 1 keeps all
-    top_k: int = 0  # keep the k likeliest tokens; 0 keeps all
-    max_tokens: int = 768  # a dialogue is cut here, including its prompt; do not exceed the model's training length
-    batch_size: int = 32  # dialogues per batch; halve it if memory runs out, the dialogues stay the same
+    top_p: float = 0.9  # keep the most probable tokens that reach this total probability; 1 keeps all
+    top_k: int = 0  # keep the k most probable tokens; 0 keeps all
+    max_tokens: int = 768  # maximum length, including the prompt; do not exceed the model's training length
+    batch_size: int = 32  # dialogues per batch; halve it if memory runs out: the dialogues do not change
     seed: int = 0
 
     def decoding(self) -> DecodeConfig:
-        """Return the same settings as those of replies, which checks them."""
+        """Return these settings as a DecodeConfig, which validates them."""
         return DecodeConfig(
             sample=True, temperature=self.temperature, top_p=self.top_p, top_k=self.top_k, batch_size=self.batch_size
         )
@@ -37,10 +37,10 @@ class FreeConfig:
 
 @dataclass(frozen=True)
 class Ask:
-    """One dialogue to write: its name, the ids it begins with and, if a length is wished, the number of turns.
+    """One dialogue to generate: its name, its first ids and, if a length is requested, the number of turns.
 
-    `countdown` holds the ids of the line that is written for the model before each later user's turn, saying how many
-    turns are left. With `forced` the model is held to the wish: it may not end the dialogue earlier, and is stopped.
+    `countdown` holds the ids of the line that is inserted before each later user turn and says how many turns are left.
+    `forced` enforces the length: the model may not end the dialogue earlier, and is stopped there.
     """
 
     key: str
@@ -52,10 +52,10 @@ class Ask:
 
 @dataclass
 class Growing:
-    """A dialogue while it is written: its ids, those of the line it is in, and how many turns are complete.
+    """A dialogue during generation: its ids, those of the current line, and the number of complete turns.
 
-    `given` are ids that are written for the model next. `due` is whether a user's turn or the end is next: the place
-    right behind a reply and its line break.
+    `given` are ids to insert next. `due` is whether a user turn or the end comes next: directly after a reply and its
+    line break.
     """
 
     ask: Ask
@@ -73,19 +73,19 @@ class Growing:
 
     @property
     def may_not_end(self) -> bool:
-        """Whether an end here would be refused: there is no turn yet, or fewer than the model is held to."""
+        """Whether an end is forbidden here: there is no turn yet, or fewer turns than the forced length."""
         return not self.line and (not self.turns or (self.ask.forced and self.turns < (self.ask.wished or 0)))
 
     @property
     def is_stopped(self) -> bool:
-        """Whether a forced dialogue has reached its wish and stands where its end belongs."""
+        """Whether a forced dialogue has its requested length and is at a place where it can end."""
         return self.ask.forced and self.due and not self.given and self.turns >= (self.ask.wished or 0)
 
     def take(self, drawn: int) -> None:
-        """Go on by one token: one that is given if there is any, else the one the model drew.
+        """Add one token: an inserted one if there is any, else the sampled one.
 
-        Where it goes on although a length was wished, the countdown and the user's prefix are given: held back from
-        the end, a model may write anything, also a second reply.
+        If a length was requested and the dialogue continues, the countdown and the user prefix are inserted: a model
+        that may not end the dialogue can generate anything, including a second reply.
         """
         if self.due and not self.given and self.ask.wished and drawn not in self.marks.ends:
             number = self.turns // 2 - 1
@@ -94,9 +94,9 @@ class Growing:
         self.add(self.given.pop(0) if self.given else drawn)
 
     def add(self, token: int) -> None:
-        """Take one token; `ended` says when the dialogue is over."""
+        """Add one token; sets `ended` when the dialogue is over."""
         if not self.line and token in self.marks.ends:
-            # Right behind a reply's own EOS and line break; EOS is not the beginning of any line.
+            # Directly after a reply's EOS and line break: no line begins with EOS.
             self.ended = "itself"
             return
         self.ids.append(token)
@@ -120,16 +120,16 @@ def generate_free(
     done: Collection[str] = (),
     progress: Callable[[int], None] = lambda count: None,
 ) -> Iterator[FreeDialogue]:
-    """Yield a dialogue for every ask that is not in `done` (names), batch by batch; `progress` is told how many more.
+    """Yield a dialogue for every ask that is not in `done` (names), batch by batch; `progress` receives increments.
 
-    Raises LabError for an encoder-decoder, and when the device runs out of memory.
+    Raises LabError for an encoder-decoder, and if the device runs out of memory.
     """
     import torch
 
     if model.config.is_encoder_decoder:
         raise LabError("free generation needs a decoder-only model: an encoder-decoder answers a given text")
     marks = Marks.of(tokenizer)
-    todo = sorted((ask for ask in asks if ask.key not in done), key=lambda ask: ask.start)  # stable: alike together
+    todo = sorted((ask for ask in asks if ask.key not in done), key=lambda ask: ask.start)  # stable sort by start
     progress(len(asks) - len(todo))
     for batch in batches(todo, config.batch_size):
         try:
@@ -143,7 +143,7 @@ def generate_free(
 
 
 def batches(asks: Sequence[Ask], size: int) -> Iterator[list[Ask]]:
-    """Yield up to `size` neighbours at a time that begin with the same ids."""
+    """Yield batches of up to `size` consecutive asks that begin with the same ids."""
     batch: list[Ask] = []
     for ask in asks:
         if batch and (len(batch) == size or ask.start != batch[0].start):
@@ -155,7 +155,7 @@ def batches(asks: Sequence[Ask], size: int) -> Iterator[list[Ask]]:
 
 
 def write(model: Any, rows: list[Growing], config: FreeConfig) -> list[Growing]:
-    """Write the dialogues of one batch to their ends and return them."""
+    """Generate the dialogues of one batch to their ends and return them."""
     import torch
 
     from lab_lib.free.cache import new_cache
@@ -176,7 +176,7 @@ def write(model: Any, rows: list[Growing], config: FreeConfig) -> list[Growing]:
         left = [n for n, row in enumerate(running) if not row.ended]
         if not left:
             break
-        if 2 * len(left) <= len(running):  # leaving out ended rows copies the cache, so it waits until half have ended
+        if 2 * len(left) <= len(running):  # removing ended rows copies the cache: wait until half have ended
             kept = torch.tensor(left, device=tokens.device)
             options["past_key_values"].batch_select_indices(kept)
             noise.generators = [noise.generators[n] for n in left]
@@ -186,14 +186,14 @@ def write(model: Any, rows: list[Growing], config: FreeConfig) -> list[Growing]:
 
 
 def choose(logits: Any, rows: Sequence[Growing], noise: GumbelNoise, config: FreeConfig) -> Any:
-    """Return the next token of each row from `logits` (rows, vocabulary), drawn after top-p and its like.
+    """Sample the next token of each row from `logits` (rows, vocabulary), after top-p and the other warpers.
 
-    Rows that have reached the wish they are held to end here; how likely the model found that is kept.
+    Rows with a forced length end here when they have reached it; the probability of the end is stored.
     """
     for n, row in enumerate(rows):
         ends = list(row.marks.ends)
         if row.is_stopped and not row.ended:
-            # Further digits depend on what else is in the batch.
+            # Further digits depend on the rest of the batch.
             row.ended, row.end_share = "stopped", round(float(logits[n].softmax(-1)[ends].sum()), 4)
         elif row.may_not_end:
             logits[n, ends] = float("-inf")
@@ -203,7 +203,7 @@ def choose(logits: Any, rows: Sequence[Growing], noise: GumbelNoise, config: Fre
 
 
 def finished(row: Growing, tokenizer: Any) -> FreeDialogue:
-    """Return what was written as a dialogue."""
+    """Return a generated row as a dialogue."""
     turns, instruction, stray = parse(row.ids, row.ask.start, row.marks, tokenizer)
     ended = row.ended or "cut"
     return FreeDialogue(row.ask.key, row.ask.wished, turns, ended, len(row.ids), instruction, stray, row.end_share)

@@ -1,4 +1,4 @@
-"""`lab generate` from end to end: dialogues written, printed, scored beside real ones, recorded."""
+"""`lab generate` from end to end: dialogues are generated, printed, scored beside real ones, and recorded."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def write_and_score(
     out: Path | None,
     console: Console,
 ) -> Path:
-    """Write dialogues of a run or model, print some, score them, and return the path of the file.
+    """Generate dialogues, print some, score them, and return the path of the file.
 
-    Beside the file: NAME.report.json (settings, figures, where they come from) and NAME.lengths.png and .svg.
-    Raises LabError for bad input, also before anything is written when the judge is no use.
+    Beside the file: NAME.report.json (settings, figures, provenance) and NAME.lengths.png and .svg. Raises LabError for
+    bad input; an invalid judge is refused before generation.
     """
     writer = find_writer(target, corpus, log := partial(console.print, highlight=False, markup=False))
     order = settle(writer, order)

@@ -1,4 +1,4 @@
-"""`lab generate`: whole dialogues from a run's model, or from any model, written to a file that can be resumed."""
+"""`lab generate`: generate whole dialogues with the model of a run, or any model, into a file that can be resumed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from lab_lib.runs.steps import load_answering, model_config
 
 @dataclass(frozen=True)
 class Writer:
-    """The writing (or judging) model: its settings, the prompts of its training, and the data to compare with.
+    """The generating (or judging) model: its settings, the prompts of its training, and the data to compare with.
 
     `prompt` and `dialogue` are those of a run; a bare model gets the defaults.
     """
@@ -51,7 +51,7 @@ class Writer:
 
 @dataclass(frozen=True)
 class Order:
-    """The order: `count` dialogues per requested number of turns (None: any length)."""
+    """What to generate: `count` dialogues per requested number of turns (None: any length)."""
 
     count: int = 10
     wishes: tuple[int | None, ...] = (None,)
@@ -69,8 +69,8 @@ class Order:
 def find_writer(target: str, corpus: str | None = None, log: Callable[[str], None] = lambda line: None) -> Writer:
     """Return the run in folder `target`, else the model of that name (bundled, folder or hub), unquantised.
 
-    `corpus` is what to compare with: the run's own unless given, town for a bare model. Raises LabError for a run whose
-    files are not those that it began with.
+    `corpus` is the corpus to compare with; by default the run's own, or town for a bare model. Raises LabError for a
+    run whose input files have changed.
     """
     if (Path(target) / "config.yaml").exists():
         config = load_run_config(Path(target))
@@ -89,27 +89,27 @@ def find_writer(target: str, corpus: str | None = None, log: Callable[[str], Non
 
 
 def how(writer: Writer, order: Order) -> dict[str, Choice]:
-    """Return how lengths are met and what the model has learned of users, each with its reason."""
+    """Return how lengths are controlled and whether user turns were supervised, each with its reason."""
     found = {}
     if order.wishes != (None,):
         if order.forced:
-            found["length"] = Choice("forced", "no end before the wished number of turns, and a stop there")
+            found["length"] = Choice("forced", "no end before the requested number of turns, and a stop there")
         else:
             found["length"] = Choice(
-                "told", "before each user's turn stands how many turns are left; the model ends by itself"
+                "told", "a line before each user turn says how many turns are left; the model ends the dialogue itself"
             )
     if writer.run and writer.prompt.learn == "replies":
-        found["users"] = Choice("not supervised", "prompt.learn=replies: what users say is left of the base model")
+        found["users"] = Choice("not supervised", "prompt.learn=replies: only the base model has learned user turns")
     return found
 
 
 def settle(writer: Writer, order: Order) -> Order:
-    """Return the order with `forced` set where the model cannot be told a length: it never saw one in training."""
+    """Return the order, with `forced` set if the model was trained without a countdown."""
     return order if writer.dialogue.countdown else replace(order, forced=True)
 
 
 def names(order: Order) -> list[tuple[str, int | None]]:
-    """Return (name, wish) of every dialogue asked for; a name is what its random numbers depend on."""
+    """Return (name, requested turns) of every dialogue; the random numbers depend on the name."""
     return [
         (f"free-{'any' if wish is None else f'{wish:02d}'}-{number:04d}", wish)
         for wish in order.wishes
@@ -118,7 +118,7 @@ def names(order: Order) -> list[tuple[str, int | None]]:
 
 
 def asks(order: Order, writer: Writer, tokenizer: Any) -> list[Ask]:
-    """Return what is to be written, each with its name and the ids it begins with."""
+    """Return the dialogues to generate, each with its name and its first ids."""
     told = writer.dialogue.countdown
     start = {wish: beginning_of(writer.prompt.instruction, told, wish, tokenizer) for wish in order.wishes}
     counts = {wish: countdown(wish, tokenizer) if wish and told else () for wish in order.wishes}
@@ -126,16 +126,16 @@ def asks(order: Order, writer: Writer, tokenizer: Any) -> list[Ask]:
 
 
 def countdown(wish: int, tokenizer: Any) -> tuple[tuple[int, ...], ...]:
-    """Return the ids of the lines before the second user's turn and later ones: `wish` - 2 turns left, then - 4, ..."""
+    """Return the ids of the lines before the second and later user turns: `wish` - 2 turns left, then - 4, ..."""
     left = [Message("system", str(turns), 0, "left") for turns in range(wish - 2, 0, -2)]
     return tuple(line_ids([line], tokenizer) for line in left)
 
 
 def beginning_of(instruction: str | None, told: bool, wish: int | None, tokenizer: Any) -> tuple[int, ...]:
-    """Return the ids a dialogue begins with: BOS, the instruction and how many turns are left; without all of these
-    the prefix of the first line.
+    """Return the first ids of a dialogue: BOS, the instruction and how many turns are left.
 
-    `told` is whether the model was trained with a countdown. Without a wish it then begins with a number of its own.
+    Without all of these, return the prefix of the first line. `told` is whether the model was trained with a countdown.
+    Without a requested length, it then generates the number itself.
     """
     given = [Message("system", instruction, 0)] if instruction else []
     if wish and told:
@@ -146,10 +146,10 @@ def beginning_of(instruction: str | None, told: bool, wish: int | None, tokenize
 
 
 def generate(writer: Writer, order: Order, config: FreeConfig, path: Path, console: Console) -> list[FreeDialogue]:
-    """Write the dialogues into `path` (JSONL) unless they are there, and return them in the order asked for.
+    """Generate the dialogues into `path` (JSONL) unless they exist, and return them in the requested order.
 
-    A file that is there is resumed: a killed call, or more dialogues of the same settings. What the settings
-    were stands beside it. Raises LabError naming the first setting that differs, and when another command writes it.
+    An existing file is resumed, after a killed command or to add dialogues with the same settings. The settings are
+    stored beside it. Raises LabError naming the first setting that differs, and if another command writes the file.
     """
     config = replace(config, max_tokens=min(config.max_tokens, writer.prompt.max_tokens))
     with holding(path.with_name(f".{path.name}.lock"), path, "writing this file"):
@@ -164,7 +164,7 @@ def generate_alone(
     rows = {row["dialogue"]: row for row in [*stored(path), *read_partial(partial(path), is_named)]}
     wanted = [key for key, _ in names(order)]
     if path.exists() and all(key in rows for key in wanted):
-        console.print(f"the dialogues are there ({path})")
+        console.print(f"the dialogues exist already ({path})")
     else:
         write_missing(writer, order, config, path, rows, console)
     return [from_row(rows[key], f"{path}: {key}") for key in wanted]
@@ -173,9 +173,9 @@ def generate_alone(
 def write_missing(
     writer: Writer, order: Order, config: FreeConfig, path: Path, rows: dict[str, Any], console: Console
 ) -> None:
-    """Write the dialogues that are not in `rows` and add them; then write the whole file, in order of names.
+    """Generate the dialogues that are not in `rows` and add them; then write the whole file, ordered by name.
 
-    Until then rows are kept in `<path>.partial`, as they come.
+    Until then, rows are appended to `<path>.partial`.
     """
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
     from lab_lib.models.hardware import print_choices
@@ -198,7 +198,7 @@ def write_missing(
 
 
 def settings(writer: Writer, order: Order, config: FreeConfig) -> dict[str, Any]:
-    """Return everything a dialogue depends on but its name."""
+    """Return everything that a dialogue depends on, except its name."""
     depends = ("temperature", "top_p", "top_k", "max_tokens", "seed")
     return {"model": writer.name, **{name: getattr(config, name) for name in depends}, "forced": order.forced}
 
@@ -208,7 +208,7 @@ def check_settings(path: Path, wanted: dict[str, Any]) -> None:
     beside = path.with_name(path.name + ".settings.yaml")
     if not beside.exists():
         if path.exists():
-            raise LabError(f"{path}: exists, and nothing says how it was made; choose another --out")
+            raise LabError(f"{path}: exists without the file of its settings; choose another --out")
         write_text(beside, yaml.safe_dump(wanted, sort_keys=False))
         return
     old = parse_yaml(read_text(beside), str(beside))
@@ -219,7 +219,7 @@ def check_settings(path: Path, wanted: dict[str, Any]) -> None:
 
 
 def stored(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file that may not be there yet. Raises LabError for a line that names no dialogue."""
+    """Return the rows of a file, which may not exist yet. Raises LabError for a row without the name of a dialogue."""
     rows = read_jsonl(path) if path.exists() else []
     for number, row in enumerate(rows, 1):
         if not is_named(row):
@@ -233,5 +233,5 @@ def is_named(row: Any) -> bool:
 
 
 def partial(path: Path) -> Path:
-    """Return where rows are kept until all are there."""
+    """Return the path where rows are kept until all are generated."""
     return path.with_name(path.name + ".partial")

@@ -1,4 +1,4 @@
-"""What generated dialogues are worth: perplexity under another model, richness, copies, lengths, beside real ones."""
+"""Scores of generated and real dialogues: perplexity under another model, lexical diversity, copies, lengths."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from lab_lib.runs.splits import draw
 from lab_lib.runs.steps import load_answering
 from lab_lib.tasks.base import Splits
 
-Plain = list[tuple[str, str]]  # (speaker, text) a turn
-KINDS = {"user": "user", "system": "assistant"}  # of messages, by speaker
+Plain = list[tuple[str, str]]  # (speaker, text) per turn
+KINDS = {"user": "user", "system": "assistant"}  # kinds of messages, by speaker
 
 
 @dataclass(frozen=True)
 class Group:
-    """Dialogues of one origin, and how many of them ended and are well formed (None: they are real)."""
+    """Dialogues of one origin, and how many of them ended and are well formed (None if they were not generated)."""
 
     kind: str
     dialogues: list[Plain]
@@ -46,9 +46,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Scores:
-    """The figures of a group of so many dialogues. `turns` are their lengths; words are counted at white space.
+    """The scores of a group. `turns` are the lengths of its dialogues; words are separated by white space.
 
-    `perplexity` is None without a judge. `richness` holds the figures of `evaluation.richness` over all utterances.
+    `perplexity` is None without a judge. `richness` holds the lexical diversity of all utterances
+    (`evaluation.richness`).
     """
 
     kind: str
@@ -66,8 +67,8 @@ class Scores:
 def groups(written: Sequence[FreeDialogue], splits: Splits[Dialogue], seed: int) -> dict[str, Group]:
     """Return the rows of the table: as many real dialogues, random turns of training dialogues, the generated ones.
 
-    The random turns have the speakers of the real ones, each utterance drawn from the training set: right words in no
-    order. The real ones are those a run reports on (test, or dev); where there are fewer, all of them are taken.
+    The random turns, a trivial baseline, have the speakers of the real ones; each utterance is drawn from the training
+    set. The real ones are from the split that a run reports (test, or dev); if there are fewer, all of them are used.
     """
     real = [real_dialogue(dialogue) for dialogue in draw(splits.reported, len(written), seed)]
     rng = random.Random(seed)
@@ -86,20 +87,20 @@ def groups(written: Sequence[FreeDialogue], splits: Splits[Dialogue], seed: int)
 
 
 def real_dialogue(dialogue: Dialogue) -> Plain:
-    """Return a corpus dialogue as a model is shown it: system turns delexicalised, single spaces."""
+    """Return a corpus dialogue as models are trained on it: system turns delexicalised, single spaces."""
     return [(t.speaker, clean(t.text if t.speaker == "user" else delexicalise(t))) for t in dialogue.turns]
 
 
 def score_groups(
     found: dict[str, Group], splits: Splits[Dialogue], judge: Judge | None, seed: int
 ) -> dict[str, Scores]:
-    """Return the figures of every group. Raises LabError when a group has no words at all."""
+    """Return the scores of every group. Raises LabError for a group without words."""
     training = [[text for _, text in real_dialogue(dialogue)] for dialogue in splits.train]
     return {name: score_group(name, group, training, judge, seed) for name, group in found.items()}
 
 
 def score_group(name: str, group: Group, training: Sequence[Sequence[str]], judge: Judge | None, seed: int) -> Scores:
-    """Return the figures of one group of dialogues."""
+    """Return the scores of one group of dialogues."""
     said = [[text for _, text in dialogue] for dialogue in group.dialogues]
     every = [text for dialogue in said for text in dialogue]
     if not any(text.split() for text in every):
@@ -119,13 +120,13 @@ def score_group(name: str, group: Group, training: Sequence[Sequence[str]], judg
 
 
 def _words(group: Group, speaker: str) -> float | None:
-    """Return the mean number of words of a speaker's turns."""
+    """Return the mean number of words per turn of a speaker."""
     counts = [len(text.split()) for dialogue in group.dialogues for who, text in dialogue if who == speaker]
     return float(np.mean(counts)) if counts else None
 
 
 class Judge:
-    """A model that says how likely dialogues are: only what users and system say counts, not who says it."""
+    """A model that scores dialogues by their probability: only what user and system say counts, not the prefixes."""
 
     def __init__(self, writer: Writer):
         loaded = load_answering(writer.model, writer.prompt)
@@ -136,11 +137,11 @@ class Judge:
         self.log_probs = model_log_probs(loaded.model)
 
     def perplexity(self, dialogues: Sequence[Plain], seed: int) -> Perplexity:
-        """Return the perplexity of the words, each judged after the whole dialogue before it."""
+        """Return the perplexity of the words, each given the whole dialogue before it."""
         return perplexity([self.text(dialogue) for dialogue in dialogues], self.log_probs, self.limit, seed=seed)
 
     def text(self, dialogue: Plain) -> Text:
-        """Return a dialogue in the lines every model of ours is trained on; prefixes and ends are read, not judged."""
+        """Return a dialogue in the lines that models here are trained on; prefixes and ends are context, not scored."""
         ids, counted = list(beginning(self.tokenizer)), [False] * len(beginning(self.tokenizer))
         for speaker, text in dialogue:
             parts = (PLAIN.before(KINDS[speaker]), f" {text}", PLAIN.end)
@@ -153,30 +154,30 @@ class Judge:
 
 
 def choose_judge(wanted: str | None, writer: Writer, base: str = "lab-tiny") -> Choice:
-    """Return who judges (a run folder, a model, or `none`) and why. Raises LabError when it would judge itself."""
+    """Return the judge (a run folder, a model, or `none`) and why it was chosen."""
     if wanted == "none":
-        return Choice("none", "asked for: no perplexity")
+        return Choice("none", "requested: no perplexity")
     if wanted is None:
         if writer.model.name == base and writer.model.adapter is None:
             return Choice("none", f"{base} wrote the dialogues itself; name another model by --judge")
-        return Choice(base, "the bundled model, which did not write them; a run of another seed judges better")
-    return Choice(wanted, "asked for")
+        return Choice(base, "the bundled model, which did not generate them; a run with another seed is a better judge")
+    return Choice(wanted, "requested")
 
 
 def refuse_itself(judge: Writer, writer: Writer) -> None:
-    """Raise LabError when judge and writer are one model, by whatever name or path."""
+    """Raise LabError if judge and writer are the same model, under any name or path."""
     if _weights(judge) == _weights(writer):
-        raise LabError(f"--judge {judge.name}: it wrote the dialogues itself; take another model or another seed's run")
+        raise LabError(f"--judge {judge.name}: it wrote the dialogues itself; name a model or run that did not")
 
 
 def _weights(writer: Writer) -> tuple[Path, str]:
-    """Return where the weights of a model and its adapter lie."""
+    """Return the paths of the weights of a model and of its adapter."""
     model = writer.model
     return find_source(model.name, model.revision).folder.resolve(), os.path.realpath(model.adapter or "")
 
 
 def wishes_met(written: Sequence[FreeDialogue]) -> list[dict[str, Any]]:
-    """Return for each wished length what was obtained: mean, share exactly so, mean distance; cut ones count too."""
+    """Return for each requested length: mean, percentage met exactly, mean distance; truncated dialogues count too."""
     rows = []
     for wish in sorted({one.wished for one in written if one.wished is not None}):
         lengths = [len(one.turns) for one in written if one.wished == wish]

@@ -1,4 +1,4 @@
-"""Generated dialogues for people: the dialogues themselves, the table beside real ones, wished against obtained."""
+"""Generated dialogues as text, their scores beside real ones, and requested against obtained lengths as tables."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NOTES = (
     "can be compared between judges, per token cannot. Ranges: 95 % intervals (bootstrap over dialogues).",
     "Copied: word for word in the training set; real dialogues share much with it too.",
 )
-ENDS = {"itself": "", "stopped": ", stopped at the wish", "cut": ", cut at the maximum length"}
+ENDS = {"itself": "", "stopped": ", stopped at the requested length", "cut": ", cut at the maximum length"}
 
 
 def render(dialogue: FreeDialogue) -> Text:
     """Return a generated dialogue as coloured text, as `lab data show` prints real ones."""
-    wish = "" if dialogue.wished is None else f", {dialogue.wished} wished"
+    wish = "" if dialogue.wished is None else f", {dialogue.wished} requested"
     head = f"{dialogue.key}  ({len(dialogue.turns)} turns{wish}{ENDS[dialogue.ended]})"
     rows = [Text(head, style=STYLES["head"])]
     if dialogue.instruction:
@@ -38,14 +38,14 @@ def render(dialogue: FreeDialogue) -> Text:
 
 
 def table(scores: Mapping[str, Any], title: str) -> Table:
-    """Return the table of `free_scores.Scores`: a figure a line, a group of dialogues a column."""
+    """Return the table of `scores.Scores`: one row per figure, one column per group of dialogues."""
     rows = list(scores.values())
     lines = [(name, [cell(row) for row in rows]) for name, cell in FIGURES.items()]
     return terminal_table(list(scores), lines, NOTES, title, "Dialogues")
 
 
 def wishes_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the table of wished against obtained numbers of turns."""
+    """Return the table of requested against obtained numbers of turns."""
     headings = ("Dialogues", "Obtained", "Exactly, %", "Off by", "End likely, %")
     lines = [
         (
@@ -61,10 +61,10 @@ def wishes_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         for row in rows
     ]
     notes = [
-        "Obtained: mean number of turns, and where the middle 80 % lie. Off by: mean distance in turns. End likely: "
-        "how probable the model itself found the end where it was stopped (only with --force)."
+        "Obtained: mean number of turns, and the range of the middle 80 %. Off by: mean distance in turns. End likely: "
+        "the model's probability of the end where it was stopped (only with --force)."
     ]
-    return terminal_table(headings, lines, notes, "Wished and obtained length", "Wished")
+    return terminal_table(headings, lines, notes, "Requested and obtained length", "Requested")
 
 
 def _share(part: int | None, whole: int) -> Cell:
@@ -90,19 +90,19 @@ def _judged(row: Any, name: str) -> Cell:
     return Cell(f"{getattr(row.perplexity, name):.1f}", f"{low:.1f}–{high:.1f}")
 
 
-# Line of the table -> its cell for one group's scores.
+# {row of the table: function from the scores of a group to the cell}.
 FIGURES = {
     "number": lambda row: Cell(str(row.dialogues)),
-    "came to an end": lambda row: _share(row.ended, row.dialogues),
+    "ended": lambda row: _share(row.ended, row.dialogues),
     "well formed": lambda row: _share(row.well_formed, row.dialogues),
     "turns (middle 80 %)": _turns,
-    "words a user turn": lambda row: _number(row.user_words),
-    "words a system turn": lambda row: _number(row.system_words),
+    "words per user turn": lambda row: _number(row.user_words),
+    "words per system turn": lambda row: _number(row.system_words),
     "perplexity per token": lambda row: _judged(row, "per_token"),
     "perplexity per word": lambda row: _judged(row, "per_word"),
     "different words": lambda row: Cell(str(row.richness["num_unigrams"])),
     "different 3-grams": lambda row: Cell(str(row.richness["num_trigrams"])),
-    "entropy (bits a word)": lambda row: _number(row.richness["entropy"], 2),
+    "entropy (bits per word)": lambda row: _number(row.richness["entropy"], 2),
     "type-token ratio (50)": lambda row: _number(row.richness["msttr"], 2),
     "copied turns, %": lambda row: _number(row.copies.utterances),
     "of 8 words or more, %": lambda row: _number(row.copies.long_utterances),

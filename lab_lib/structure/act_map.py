@@ -1,4 +1,4 @@
-"""The shares of gold acts in each cluster as a heat map, PNG and SVG."""
+"""Heat map of the shares of gold acts in each cluster, as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from lab_lib.results.figure import STYLE, save
 
-NUMBERED = 0.05  # smaller shares are seen by their colour alone
+NUMBERED = 0.05  # smaller shares are shown by colour only
 
 
 def draw_act_map(acts: Sequence[str], shares: np.ndarray, title: str, png: Path | None, svg: Path | None) -> str:
     """Draw shares (acts, clusters) of 0 to 1, columns summing to 1, and return the SVG text.
 
-    One colour that darkens evenly can be read with any kind of sight; each share of 5 % or more is also a number.
+    One hue that darkens evenly is readable with any colour vision; shares of 5 % or more are also printed as numbers.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -24,7 +24,7 @@ def draw_act_map(acts: Sequence[str], shares: np.ndarray, title: str, png: Path 
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(4 + 0.5 * max(clusters, 6), 1.8 + 0.3 * max(len(acts), 6)), layout="constrained")
         axes = figure.subplots()
-        # Cells and a scale of 40 steps stay vectors in the SVG; an image inside it is smoothed by browsers.
+        # Cells and a colour bar of 40 steps stay vectors in the SVG; browsers would smooth an embedded image.
         steps = matplotlib.colormaps["Blues"].resampled(40)
         cells = axes.pcolormesh(100 * shares, cmap=steps, vmin=0, vmax=100, edgecolors="#EEEEEE", linewidth=0.5)
         axes.invert_yaxis()

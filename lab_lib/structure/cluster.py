@@ -13,10 +13,10 @@ from lab_lib.structure.utterances import Utterance
 
 @dataclass(frozen=True)
 class Clustering:
-    """Which cluster each utterance is in: `labels` (utterances,), whole numbers from 0; `centres` (clusters, width).
+    """The cluster of each utterance: `labels` (utterances,), integers from 0; `centres` (clusters, width).
 
-    Clusters are numbered in the order in which they come in a dialogue (mean place of their utterances), so that
-    number 1 opens dialogues in every run, and runs can be compared by eye.
+    Clusters are numbered by the mean position of their utterances in a dialogue, so that number 1 opens dialogues in
+    every run, and runs can be compared by eye.
     """
 
     labels: np.ndarray
@@ -24,7 +24,7 @@ class Clustering:
 
 
 def with_history(vectors: np.ndarray, said: Sequence[Utterance], weight: float = 1.0) -> np.ndarray:
-    """Return, for every utterance, its vector beside `weight` x the one of the utterance before it, of length 1.
+    """Return each utterance's vector, concatenated with `weight` x that of the previous utterance, of length 1.
 
     The width doubles. The first utterance of a dialogue has zeros in the second half.
     """
@@ -43,8 +43,8 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 def kmeans(vectors: np.ndarray, clusters: int, starts: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (labels, centres) of the best of `starts` runs of k-means; rows of `vectors` have length 1.
 
-    On unit vectors the squared distance is 2 - 2 cos, so near means similar. Raises LabError when there are fewer
-    different vectors than clusters.
+    On unit vectors the squared distance is 2 - 2 cos, so near means similar. Raises LabError if there are fewer
+    distinct vectors than clusters.
     """
     from sklearn.cluster import KMeans
 
@@ -56,7 +56,7 @@ def kmeans(vectors: np.ndarray, clusters: int, starts: int, seed: int) -> tuple[
 
 
 def cluster(vectors: np.ndarray, said: Sequence[Utterance], clusters: int, starts: int, seed: int) -> Clustering:
-    """Return k-means of the vectors with clusters numbered by their mean place in the dialogue."""
+    """Return a k-means clustering of the vectors, with clusters numbered by their mean position in the dialogue."""
     labels, centres = kmeans(vectors, clusters, starts, seed)
     place = np.array([utterance.place for utterance in said])
     middle = np.array([place[labels == number].mean() for number in range(clusters)])
@@ -69,7 +69,7 @@ def cluster(vectors: np.ndarray, said: Sequence[Utterance], clusters: int, start
 def nearest_utterances(
     vectors: np.ndarray, found: Clustering, said: Sequence[Utterance], count: int
 ) -> list[list[int]]:
-    """Return for each cluster the numbers of the utterances nearest to its centre, nearest first, no text twice."""
+    """Return per cluster the indices of the utterances nearest to its centre, nearest first, no text twice."""
     nearest = []
     for number, centre in enumerate(found.centres):
         inside = np.flatnonzero(found.labels == number)

@@ -1,4 +1,4 @@
-"""Every setting of clustering dialogues, once."""
+"""Settings for clustering dialogues."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class StructureConfig:
     # folder or hub name of a sentence-transformers model.
     embeddings: str = "minilm"
     # 0: the utterance alone. 1: the previous utterance too, so that "yes" after an offer and "yes" after a question
-    # can come apart. The table always has both; this is the one that is drawn and described.
+    # can be separated. The table always reports both; this setting selects which one is drawn and described.
     history: int = 1
     clusters: int = 12  # more: purer clusters, but an unreadable graph
     starts: int = 4  # number of k-means starts, of which the best is kept; time grows in proportion
-    seeds: int = 3  # k-means runs behind each figure of the table; more: truer intervals, time in proportion
-    seed: int = 0  # of the first run, the one that is drawn
-    arc: float = 0.1  # smallest share of a cluster's continuations that is drawn as an arrow
-    words: int = 6  # representative words of a cluster
-    examples: int = 3  # utterances nearest to its centre
+    seeds: int = 3  # k-means runs per figure of the table; more: better intervals, proportionally more time
+    seed: int = 0  # of the first run, which is drawn
+    arc: float = 0.1  # smallest share of a cluster's transitions that is drawn as an arrow
+    words: int = 6  # representative words per cluster
+    examples: int = 3  # utterances per cluster, nearest to its centre
     resamples: int = 1000  # bootstrap resamples over dialogues
 
     def __post_init__(self) -> None:

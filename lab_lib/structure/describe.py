@@ -1,4 +1,4 @@
-"""The description of each cluster, in plain values."""
+"""Describe each cluster in plain values."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lab_lib.structure.words import representative_words
 
 @dataclass(frozen=True)
 class Card:
-    """One cluster: its number from 1, how many utterances, and what they have in common.
+    """One cluster: its number from 1, its size, and what its utterances have in common.
 
-    `share` of all utterances and `system`, the share said by the system, are between 0 and 1; `place` is where in a
-    dialogue they stand on average (0 first turn, 1 last). `acts` holds (gold act, share among the annotated ones) of
-    the commonest three.
+    `share` (of all utterances) and `system` (the share said by the system) are between 0 and 1; `place` is the mean
+    position in a dialogue (0 first turn, 1 last). `acts` holds (gold act, share among the annotated utterances) of the
+    three most frequent acts.
     """
 
     number: int
@@ -34,7 +34,7 @@ class Card:
 
     @property
     def speaker(self) -> str:
-        """Who says them: `user` or `system` for nine of ten or more, else `both`."""
+        """The speaker: `user` or `system` if 90 % of the utterances or more are theirs, else `both`."""
         return "system" if self.system >= 0.9 else "user" if self.system <= 0.1 else "both"
 
 
@@ -61,16 +61,17 @@ def describe(said: Sequence[Utterance], vectors: np.ndarray, found: Clustering, 
 
 
 def commonest_acts(said: Sequence[Utterance], count: int) -> tuple[tuple[str, float], ...]:
-    """Return (gold act, share among the annotated utterances), the commonest first."""
+    """Return (gold act, share among the annotated utterances), most frequent first."""
     acts = Counter(utterance.act for utterance in said if utterance.act is not None)
     total = sum(acts.values())
     return tuple((act, n / total) for act, n in sorted(acts.items(), key=lambda pair: (-pair[1], pair[0]))[:count])
 
 
 def act_shares(said: Sequence[Utterance], found: Clustering, most: int = 20) -> tuple[list[str], np.ndarray]:
-    """Return (acts, shares): which share of each cluster's annotated utterances has each act, (acts, clusters).
+    """Return (acts, shares): the share of each act among each cluster's annotated utterances, (acts, clusters).
 
-    The `most` commonest acts, in the order of the clusters they are in; what is left is the last row, `other acts`.
+    The rows are the `most` frequent acts in the order of their clusters; if there are more, the last row is `other
+    acts`.
     """
     counts = Counter(utterance.act for utterance in said if utterance.act is not None)
     acts = sorted(counts, key=lambda act: (-counts[act], act))[:most]

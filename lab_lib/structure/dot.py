@@ -1,4 +1,4 @@
-"""The graph of clusters for Graphviz: the text of a .dot file, and its picture where the program `dot` is there."""
+"""The graph of clusters for Graphviz: the text of a .dot file, and its image if the program `dot` is installed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from lab_lib.errors import LabError
 from lab_lib.structure.describe import Card
 from lab_lib.structure.transitions import Transitions
 
-# Who speaks: (fill, line colour, style). Okabe and Ito's blue and vermilion, and an outline each, for grey print.
+# Speaker: (fill, line colour, style). Okabe and Ito's blue and vermilion; the outlines differ for greyscale print.
 LOOKS = {
     "user": ("#DCEBF7", "#0072B2", "rounded,filled"),
     "system": ("#FDEBD0", "#D55E00", "filled"),
     "both": ("#EEEEEE", "#555555", "filled,dashed"),
 }
-WORDS = 4  # in a node
+WORDS = 4  # per node
 ARROWS = {"user": "#0072B2", "system": "#D55E00", "both": "#555555", "start": "#000000"}
 
 
 def dot_text(cards: Sequence[Card], ways: Transitions, smallest: float, title: str) -> str:
-    """Return the graph in the DOT language, dialogues running from left to right."""
+    """Return the graph in the DOT language, with dialogues from left to right."""
     lines = [
         "digraph dialogues {",
         f"  label={quote(title)}; labelloc=t; rankdir=LR; ranksep=0.45; nodesep=0.3; bgcolor=white;",
@@ -39,14 +39,14 @@ def dot_text(cards: Sequence[Card], ways: Transitions, smallest: float, title: s
         width = f'penwidth={0.6 + 5 * share:.2f}, color="{ARROWS[speaker]}"'
         begin = "start" if source == ways.clusters else f"c{source + 1}"
         end = "end" if target == ways.clusters else f"c{target + 1}"
-        # Ways back in time do not decide who stands left of whom.
+        # Transitions back in time do not affect the horizontal order.
         back = ", constraint=false" if source != ways.clusters and target <= source else ""
         lines.append(f'  {begin} -> {end} [{width}, label="{share:.0%}"{back}];')
     return "\n".join([*lines, "}"]) + "\n"
 
 
 def node_lines(card: Card) -> list[str]:
-    """Return what stands in a node: number, who says it and its share of all; then its first words, one per line."""
+    """Return the lines of a node: number, speaker and share of all utterances; then its first words, one per line."""
     return [f"{card.number} {card.speaker} {card.share:.0%}", *card.words[:WORDS]]
 
 
@@ -60,12 +60,12 @@ def quote(text: str) -> str:
 
 
 def find_dot() -> str | None:
-    """Return the path of Graphviz's program `dot`, None where it is not installed."""
+    """Return the path of Graphviz's program `dot`; None if it is not installed."""
     return shutil.which("dot")
 
 
 def draw_dot(text: str, program: str, format: str) -> bytes:
-    """Return the picture (`svg` or `png`) that Graphviz makes of a graph. Raises LabError with its complaint."""
+    """Return the image (`svg` or `png`) of a graph by Graphviz. Raises LabError with its error message."""
     extra = ["-Gdpi=110"] if format == "png" else []
     done = subprocess.run([program, f"-T{format}", *extra], input=text.encode(), capture_output=True)
     if done.returncode:

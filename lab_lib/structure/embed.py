@@ -1,7 +1,7 @@
-"""Utterances as unit vectors: by a sentence-transformers model, or by word counts where there is none.
+"""Embed utterances as unit vectors: by a sentence-transformers model, or by word counts.
 
-Vectors are cached in a folder under a key of model and texts, so that a different number of clusters needs no second
-pass, and vectors of another model or corpus are never reused.
+Vectors of a model are cached in a folder under a hash of model and texts, so that another number of clusters needs no
+second pass, and vectors of another model or corpus are never reused.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from lab_lib.files import atomic_open
 from lab_lib.models.embedders import MINILM, MINILM_SHA256, load_embedder, minilm_folder, weights_digest
 from lab_lib.structure.cluster import unit
 
-CHUNK = 256  # texts between two reports of progress
-TFIDF_WIDTH = 100  # dimensions kept of the word counts
+CHUNK = 256  # texts between two progress updates
+TFIDF_WIDTH = 100  # dimensions after the truncated SVD
 
 Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Vectors (texts, width) of length 1, the name they were made with, and how many texts the model had to cut."""
+    """Vectors (texts, width) of length 1, the name of the embeddings, and how many texts the model truncated."""
 
     vectors: np.ndarray
     name: str
@@ -37,10 +37,10 @@ class Embedded:
 
 
 def embed(texts: Sequence[str], name: str, cache: Path, progress: Progress = lambda done: None) -> Embedded:
-    """Return one unit vector per text; each different text is embedded once, and only if it is not in `cache`.
+    """Return one unit vector per text; each distinct text is embedded once, and only if it is not in `cache`.
 
-    `name` is as in StructureConfig.embeddings. `progress` is told how many different texts are ready.
-    Raises LabError when a package or model is missing; another model is never taken instead.
+    `name` is as in StructureConfig.embeddings. `progress` receives the number of distinct texts that were completed.
+    Raises LabError for a missing package or model; does not fall back to another model.
     """
     unique = list(dict.fromkeys(texts))
     place = {text: number for number, text in enumerate(unique)}
@@ -57,7 +57,7 @@ def embed(texts: Sequence[str], name: str, cache: Path, progress: Progress = lam
         return Embedded(stored[:-1][rows], name, int(stored[-1, 0]), True)
     model = model or load_embedder(str(minilm_folder()))
     vectors, cut = _encode(unique, model, progress)
-    # The last row holds the number of texts that were cut.
+    # The last row holds the number of truncated texts.
     footer = np.full((1, vectors.shape[1]), cut, dtype=vectors.dtype)
     with atomic_open(path, "wb") as stream:
         np.save(stream, np.vstack([vectors, footer]), allow_pickle=False)
@@ -67,19 +67,19 @@ def embed(texts: Sequence[str], name: str, cache: Path, progress: Progress = lam
 def tfidf(texts: Sequence[str], seed: int = 0) -> np.ndarray:
     """Return unit vectors of word and word-pair counts: tf-idf, reduced by a truncated SVD (Deerwester et al. 1990).
 
-    Words alone: "cheap" and "inexpensive" have nothing in common here. A text of rare words only becomes zeros.
+    Only words count: "cheap" and "inexpensive" are unrelated here. A text that has only rare words becomes zeros.
     """
     try:
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
     except ImportError:
         raise LabError("embeddings tfidf need the package scikit-learn: pip install -e '.[structure]'") from None
-    # Words in at least two utterances: a word in only one utterance relates no two of them.
+    # Words in at least two utterances: a word in only one utterance relates no utterances.
     counts = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
     try:
         table = counts.fit_transform(texts)
     except ValueError:
-        raise LabError("embeddings tfidf: no word is in two utterances; nothing to compare them by") from None
+        raise LabError("embeddings tfidf: no word is in two utterances, so they cannot be compared") from None
     width = min(TFIDF_WIDTH, min(table.shape) - 1)
     if width < 1:
         raise LabError(f"embeddings tfidf: {len(texts)} different utterances are too few")
@@ -87,8 +87,8 @@ def tfidf(texts: Sequence[str], seed: int = 0) -> np.ndarray:
 
 
 def _encode(texts: Sequence[str], model: Any, progress: Progress) -> tuple[np.ndarray, int]:
-    """Return the unit vectors of the texts, in their order, and how many are longer than the model reads."""
-    order = sorted(range(len(texts)), key=lambda number: len(texts[number]))  # like lengths waste no padding
+    """Return the unit vectors of the texts, in order, and how many texts exceed the model's maximum length."""
+    order = sorted(range(len(texts)), key=lambda number: len(texts[number]))  # equal lengths need little padding
     parts = []
     for start in range(0, len(order), CHUNK):
         chunk = [texts[number] for number in order[start : start + CHUNK]]
@@ -100,7 +100,7 @@ def _encode(texts: Sequence[str], model: Any, progress: Progress) -> tuple[np.nd
 
 
 def _longer(texts: Sequence[str], model: Any) -> int:
-    """Return how many texts have more tokens than `max_seq_length`, the model's limit (None: it has none)."""
+    """Return how many texts have more tokens than `max_seq_length`, the model's limit (None: no limit)."""
     limit = model.max_seq_length
     if limit is None or limit == float("inf"):
         return 0
@@ -109,7 +109,7 @@ def _longer(texts: Sequence[str], model: Any) -> int:
 
 
 def _key(model: Any, texts: Sequence[str]) -> str:
-    """Return 24 hex digits that stand for this model (its weights, not its name) and these texts."""
+    """Return 24 hex digits, a hash of the model's weights (not its name) and the texts."""
     weights = MINILM_SHA256 if model is None else weights_digest(model)
     parts = json.dumps([weights, list(texts)], ensure_ascii=False)
     return hashlib.sha256(parts.encode()).hexdigest()[:24]

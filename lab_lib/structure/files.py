@@ -1,4 +1,4 @@
-"""The files of `lab structure`: page, graph, map of acts, record, and the cluster of every utterance."""
+"""The files of `lab structure`: page, graph, heat map of acts, record, and the cluster of every utterance."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ WALKS = 5  # dialogues shown turn by turn
 
 
 def write_all(result: Explored, out: Path, console: Console) -> Path:
-    """Write everything into the folder `out`, print the table of agreement, and return the path of the page.
+    """Write all results into the folder `out`, print the table of agreement, and return the path of the page.
 
-    structure.html, structure.json, utterances.jsonl, graph.dot, graph.png, graph.svg and, where there are gold acts,
-    acts.png and acts.svg. Files that are there are replaced.
+    The files are structure.html, structure.json, utterances.jsonl, graph.dot, graph.png, graph.svg and, if there are
+    gold acts, acts.png and acts.svg. Existing files are replaced.
     """
     graph, drawn_by = draw(result, out)
     console.print(f"graph drawn by {drawn_by}", highlight=False)
@@ -44,15 +44,15 @@ def write_all(result: Explored, out: Path, console: Console) -> Path:
 
 
 def table(result: Explored) -> Any:
-    """Return the table of agreement with the gold acts, for the terminal; a lab shows it too."""
+    """Return the table of agreement with the gold acts, for terminals and notebooks."""
     lines = agreement_lines(result.agreement)
     return terminal_table(HEADINGS, lines, QUALITY_NOTES, f"{result.source}: clusters against gold acts", "Clusters")
 
 
 def draw(result: Explored, out: Path) -> tuple[str, Choice]:
-    """Write graph.dot, graph.svg and graph.png; return the SVG and what drew it.
+    """Write graph.dot, graph.svg and graph.png; return the SVG text and the program that drew it.
 
-    Graphviz draws if its program is installed; else the graph is laid out here, by time and speaker.
+    Graphviz draws if its program is installed; otherwise matplotlib draws, with positions by time and speaker.
     """
     text = dot_text(result.cards, result.ways, result.config.arc, str(result.source))
     write_text(out / "graph.dot", text)
@@ -103,7 +103,7 @@ def record(result: Explored, drawn_by: Choice) -> dict[str, Any]:
 
 
 def walks(result: Explored) -> list[Walk]:
-    """Return the first dialogues, turn by turn with the number of the cluster of each."""
+    """Return the first dialogues turn by turn, with the cluster number of each turn."""
     found: list[Walk] = []
     for number, dialogue in enumerate(result.dialogues[:WALKS]):
         turns = [
@@ -116,7 +116,7 @@ def walks(result: Explored) -> list[Walk]:
 
 
 def _rows(result: Explored) -> Iterator[dict[str, Any]]:
-    """Write each utterance with its cluster (from 1) and its gold act."""
+    """Yield each utterance with its cluster (from 1) and its gold act."""
     for utterance, label in zip(result.said, result.found.labels, strict=True):
         yield {
             "dialogue": result.dialogues[utterance.dialogue].key,

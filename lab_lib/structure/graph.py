@@ -1,6 +1,6 @@
-"""The graph of clusters as a picture made here, without Graphviz: users above, the system below, time to the right.
+"""Draw the graph of clusters with matplotlib, without Graphviz: users above, the system below, time to the right.
 
-Unlike in a general layout program, positions have a meaning: clusters are in the order of their mean place in a
+Unlike in a general layout program, positions have a meaning: clusters are in the order of their mean position in a
 dialogue, in the row of their speaker.
 """
 
@@ -18,31 +18,31 @@ from lab_lib.structure.transitions import Transitions
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROW = 1.25  # distance of one row of nodes from the next
-STEP = 0.56  # distance in the width from one cluster to the next in time
+ROW = 1.25  # vertical distance between rows of nodes
+STEP = 0.56  # horizontal distance between consecutive clusters
 WIDTH, HEIGHT = 0.98, 0.74  # of a node
 INCHES = 1.55  # of one unit of width or height
-POINTS = 12  # of all text but the title: a notebook shows the picture at about two fifths of its size
-LABELLED = 0.15  # arrows of this share or more carry their number; more numbers than that would hide each other
+POINTS = 12  # of all text except the title: a notebook shows the picture at about two fifths of its size
+LABELLED = 0.15  # smallest share of an arrow that has a number; more numbers would overlap
 NUMBER = (0.3, 0.15)  # width and height of such a number
-# Where along an arrow its number may stand: the first place that is free. Not the middle, so that numbers of there and
-# back stand apart; behind a box in the way rather than before it, where other arrows go to that box.
+# Positions of a number along its arrow; the first free one is used. They avoid the middle, to separate the numbers of
+# opposite arrows, and prefer the far side of a box in between, because other arrows end at its near side.
 ALONG = (0.36, 0.5, 0.64, 0.7, 0.76, 0.82, 0.28, 0.22, 0.16, 0.88)
 Place = tuple[float, float]
-Curve = tuple[Place, Place, float]  # from, to, and how much it bends, as `_along` takes them
+Curve = tuple[Place, Place, float]  # from, to, and bend, as `_along` takes them
 
 
 def draw_graph(
     cards: Sequence[Card], ways: Transitions, smallest: float, title: str, png: Path | None, svg: Path | None
 ) -> str:
-    """Draw the graph, write it to the paths that are given (atomically), and return the SVG text."""
+    """Draw the graph, write it to the given paths (atomically), and return the SVG text."""
     import matplotlib
     from matplotlib.figure import Figure
 
     places = lay_out(cards)
     right, top = places[-2][0], max(y for _, y in places.values())
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
-        # Equal scales in both directions, so that the bends of the arrows can be computed.
+        # Equal scales in both directions, so that the curves of the arrows can be computed.
         figure = Figure(figsize=(INCHES * (right + 0.9), INCHES * (top + 1.6)))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.text(-0.4, top + 0.75, title, parse_math=False, fontweight="bold", fontsize=14)
@@ -65,12 +65,12 @@ def draw_graph(
 def lay_out(cards: Sequence[Card]) -> dict[int, Place]:
     """Return the centre of every node by its index; -1 is the start, -2 the end.
 
-    The width is time: each cluster stands one STEP further than the one before it, or more where a box in its own row
-    would be covered. The lowest row is at height 0.
+    The horizontal axis is time: each cluster is one STEP to the right of the one before it, or more if it would cover a
+    box in its row. The lowest row is at height 0.
     """
     heights = rows_of(cards)
     places: dict[int, Place] = {}
-    free: dict[float, float] = {}  # where the next box of a row may stand
+    free: dict[float, float] = {}  # smallest x of the next box in each row
     x = 0.35
     for card in cards:
         y = heights[card.number - 1]
@@ -82,9 +82,9 @@ def lay_out(cards: Sequence[Card]) -> dict[int, Place]:
 
 
 def rows_of(cards: Sequence[Card]) -> list[float]:
-    """Return the height of each cluster: users above, the system below, and what both say between, in several rows.
+    """Return the height of each cluster: users at the top, the system at the bottom, clusters of both in rows between.
 
-    One row for two clusters of both, at most three, filled in turn: neighbours in time do not stand side by side.
+    There is one row per two clusters of both, at most three, filled in turn: consecutive clusters are not side by side.
     """
     speakers = [card.speaker for card in cards]
     between = min(3, -(-speakers.count("both") // 2))
@@ -130,12 +130,12 @@ def _ending(axes: Axes, place: Place, name: str) -> Any:
 
 
 def _arrow(axes: Axes, box: Any, other: Any, ends: tuple[Place, Place], share: float, colour: str) -> Curve:
-    """Draw one way from box to box, as wide as its share, and return its curve."""
+    """Draw one transition from box to box, as wide as its share, and return its curve."""
     from matplotlib.patches import FancyArrowPatch
 
     begin, end = ends
     loop = begin == end
-    if loop:  # over a box of the users, under one of the system
+    if loop:  # above a box of users, below a box of the system
         side = 1 if begin[1] > 0 else -1
         begin, end = ((x, begin[1] + side * HEIGHT / 2) for x in (begin[0] - 0.3 * side, begin[0] + 0.3 * side))
     bend = -0.9 if loop else _bend(begin, end)
@@ -157,16 +157,16 @@ def _arrow(axes: Axes, box: Any, other: Any, ends: tuple[Place, Place], share: f
 
 
 def _number(axes: Axes, place: Place, share: float, colour: str) -> None:
-    """Write a share over everything else that is drawn there."""
+    """Write the share of an arrow above all other elements."""
     ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
     text: dict[str, Any] = {"fontsize": POINTS - 1, "ha": "center", "va": "center", "bbox": ground, "zorder": 5}
     axes.text(*place, f"{share:.0%}", color=colour, **text)
 
 
 def free_place(curve: Curve, nodes: Sequence[Place], numbers: Sequence[Place]) -> Place:
-    """Return where along its curve the number of an arrow stands: in no node and on no other number, if there is room.
+    """Return the position of an arrow's number on its curve: outside nodes and other numbers, if there is room.
 
-    Where there is none, it stands on another number rather than in a node, whose text it would hide.
+    Without room, the number covers another number rather than a node, whose text it would hide.
     """
     places = [_along(*curve, t) for t in ALONG]
     outside = [place for place in places if not _covered(place, nodes, (WIDTH, HEIGHT))] or places
@@ -174,13 +174,13 @@ def free_place(curve: Curve, nodes: Sequence[Place], numbers: Sequence[Place]) -
 
 
 def _covered(place: Place, others: Sequence[Place], size: tuple[float, float]) -> bool:
-    """Say whether a number at `place` would touch one of the boxes of some size around `others`."""
+    """Return whether a number at `place` would overlap one of the boxes of the given size around `others`."""
     wide, high = ((own + other) / 2 for own, other in zip(NUMBER, size, strict=True))
     return any(abs(place[0] - x) < wide and abs(place[1] - y) < high for x, y in others)
 
 
 def _bend(begin: Place, end: Place) -> float:
-    """Return how much an arrow bends: a little always, so that there and back are two lines; more along a row."""
+    """Return the bend of an arrow: never 0, so that opposite arrows are two lines; larger within a row."""
     if begin[1] == end[1]:
         return -0.35 if begin[1] > 0 else 0.35
     return 0.12

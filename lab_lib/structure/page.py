@@ -1,4 +1,4 @@
-"""The page about the clusters of a corpus: one HTML file that needs no network and no script."""
+"""The page about the clusters of a corpus: one HTML file without network access and without scripts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUALITY_NOTES = (
 )
 
 
-# A dialogue as its way through the clusters: its key, and (cluster number from 1, speaker, text) of each turn.
+# A dialogue as a path through the clusters: its id, and (cluster number from 1, speaker, text) of each turn.
 Walk = tuple[str, Sequence[tuple[int, str, str]]]
 
 
@@ -32,7 +32,7 @@ def agreement_lines(rows: Mapping[str, Mapping[str, Agreement]]) -> list[tuple[s
 
 
 def _cell(value: Agreement) -> Cell:
-    """Return a figure with its interval; one that cannot vary has none."""
+    """Return a figure with its interval; a figure that cannot vary has none."""
     same = value.high - value.low < 1e-9
     return Cell(f"{value.mean + 0.0:.1f}", "" if same else f"{value.low:.1f}–{value.high:.1f}")
 
@@ -40,9 +40,9 @@ def _cell(value: Agreement) -> Cell:
 def structure_html(
     result: Explored, facts: Mapping[str, Any], pictures: tuple[str, str | None], walks: Sequence[Walk]
 ) -> str:
-    """Return the page: graph, clusters, agreement with the gold acts, some dialogues. Texts are only put in as text.
+    """Return the page: graph, clusters, agreement with the gold acts, some dialogues. Texts are escaped.
 
-    `pictures` are SVG texts: the graph and the map of acts, which is None for a corpus without dialogue acts.
+    `pictures` are SVG texts: the graph and the heat map of acts, which is None for a corpus without dialogue acts.
     """
     from markupsafe import Markup
 
@@ -64,7 +64,7 @@ def structure_html(
 
 
 def next_clusters(card: Card, ways: Transitions, count: int = 3) -> list[tuple[str, str]]:
-    """Return (name, share) of what most often follows a cluster, the likeliest first."""
+    """Return (name, share) of the most frequent successors of a cluster, most frequent first."""
     shares = ways.shares[card.number - 1]
     order = sorted(range(len(shares)), key=lambda target: (-shares[target], target))[:count]
     named = [("end" if target == ways.clusters else str(target + 1), shares[target]) for target in order]

@@ -1,7 +1,7 @@
-"""How well clusters agree with the gold acts: homogeneity, completeness and their mean, the V-measure.
+"""How well clusters agree with the gold acts: homogeneity, completeness and their harmonic mean, the V-measure.
 
-Rosenberg and Hirschberg (2007). All three are functions of one table, how many utterances of each act are in each
-cluster, so a resample of dialogues is a sum of such tables.
+Rosenberg and Hirschberg (2007). All three are functions of one table: the counts of each act in each cluster. A
+resample of dialogues is therefore a sum of such tables.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MEASURES = ("homogeneity", "completeness", "v_measure")
 
 @dataclass(frozen=True)
 class Agreement:
-    """One figure over several clusterings that differ in their seed: the mean, and a 95 % interval around it."""
+    """One measure over several clusterings with different seeds: the mean, and its 95 % interval."""
 
     mean: float
     low: float
@@ -31,7 +31,7 @@ def v_measure(table: np.ndarray) -> dict[str, float]:
     """Return the three measures, in points of 0-100, of a table (acts, clusters) of counts.
 
     homogeneity = 1 - H(act | cluster) / H(act): a cluster holds one act. completeness = 1 - H(cluster | act) /
-    H(cluster): an act is in one cluster. V is their harmonic mean. A side that cannot vary counts as 1.
+    H(cluster): an act is in one cluster. V is their harmonic mean. A measure whose denominator is 0 counts as 1.
 
     >>> v_measure(np.array([[3, 0], [0, 3]]))
     {'homogeneity': 100.0, 'completeness': 100.0, 'v_measure': 100.0}
@@ -55,11 +55,10 @@ def _entropy(shares: np.ndarray) -> float:
 def agreement(said: Sequence[Utterance], runs: Sequence[np.ndarray], resamples: int, seed: int) -> dict[str, Agreement]:
     """Return {measure: mean over the runs with its interval}; `runs` are labels of the same utterances.
 
-    Utterances without a gold act are left out. The interval is the mean plus and minus 1.96 standard errors, from
-    resamples that draw as many runs as there are, with replacement, and one set of dialogues for all of them (the
-    bootstrap's normal interval; Efron and Tibshirani 1993, chapter 12). Percentiles would not do here: entropies of a
-    resample are biased downwards, so the mean itself could lie outside.
-    Raises LabError when nothing is annotated.
+    Utterances without a gold act are ignored. The interval is the mean plus and minus 1.96 standard errors, from
+    resamples. Each resample draws as many runs as there are, with replacement, and one set of dialogues for all of them
+    (the bootstrap's normal interval; Efron and Tibshirani 1993, chapter 12). Percentiles are not suitable: entropies of
+    a resample are biased downwards, so the mean itself could be outside. Raises LabError if no utterance is annotated.
     """
     tables = [tables_by_dialogue(said, labels) for labels in runs]
     means = {name: float(np.mean([v_measure(t.sum(axis=0))[name] for t in tables])) for name in MEASURES}
@@ -94,15 +93,15 @@ def tables_by_dialogue(said: Sequence[Utterance], labels: np.ndarray) -> np.ndar
 
 
 def random_labels(said: Sequence[Utterance], clusters: int, seed: int) -> np.ndarray:
-    """Return for each utterance a cluster drawn at random, all alike: what agreement is worth nothing."""
+    """Return a cluster for each utterance, drawn uniformly at random: a trivial baseline."""
     return np.random.default_rng(seed).integers(clusters, size=len(said))
 
 
 def one_cluster(said: Sequence[Utterance]) -> np.ndarray:
-    """Return all utterances in one cluster: complete, and not homogeneous at all."""
+    """Return all utterances in one cluster, a trivial baseline: complete, but not homogeneous."""
     return np.zeros(len(said), dtype=int)
 
 
 def by_speaker(said: Sequence[Utterance]) -> np.ndarray:
-    """Return two clusters, users and system: what knowing the speaker alone gives, since labels name the speaker."""
+    """Return two clusters, users and system, a trivial baseline: gold acts include the speaker."""
     return np.array([int(utterance.speaker == "system") for utterance in said])

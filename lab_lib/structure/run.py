@@ -1,4 +1,4 @@
-"""`lab structure`: from a corpus to clusters of utterances, the ways between them, their agreement with gold acts."""
+"""`lab structure`: from a corpus to clusters of utterances, their transitions, and their agreement with gold acts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HISTORIES = {0: "utterance alone", 1: "with the one before"}
 
 @dataclass(frozen=True)
 class Source:
-    """Which dialogues: corpus, splits and, if not all of them, the domain they must have."""
+    """Which dialogues: corpus, splits and, unless all are used, the domain that they must have."""
 
     corpus: str
     splits: tuple[str, ...]
@@ -38,7 +38,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Explored:
-    """Everything that was found. `agreement` is empty for a corpus without dialogue acts."""
+    """All results. `agreement` is empty for a corpus without dialogue acts."""
 
     source: Source
     config: StructureConfig
@@ -52,7 +52,7 @@ class Explored:
 
 
 def explore(source: Source, config: StructureConfig, console: Console) -> Explored:
-    """Embed, cluster and describe the utterances of some dialogues; nothing is written but the cache of embeddings.
+    """Embed, cluster and describe the utterances of some dialogues; writes only the cache of embeddings.
 
     Raises LabError for an unknown corpus, split or domain, and for a missing package.
     """
@@ -74,14 +74,14 @@ def explore(source: Source, config: StructureConfig, console: Console) -> Explor
 
 
 def embed_all(said: Sequence[Utterance], config: StructureConfig, console: Console) -> Embedded:
-    """Return the vectors of the utterances, from the cache or made now; say which, and what was cut."""
+    """Return the vectors of the utterances, cached or new; logs which, and how many texts were truncated."""
     texts = [utterance.text for utterance in said]
     with DecodingProgress(console, f"embedding by {config.embeddings}", len(set(texts))) as advance:
         found = embed(texts, config.embeddings, cache_folder() / "embeddings", advance)
     if found.cached:
         console.print("the embeddings were in the cache")
     if found.cut:
-        console.print(f"{found.cut} utterances are longer than {config.embeddings} reads; their ends were not seen")
+        console.print(f"{found.cut} utterances exceed the maximum length of {config.embeddings} and were truncated")
     return found
 
 
@@ -100,7 +100,7 @@ def _clusterings(
 def _agreement(
     said: Sequence[Utterance], runs: Mapping[int, Sequence[Clustering]], config: StructureConfig
 ) -> dict[str, dict[str, Agreement]]:
-    """Return agreement with the gold acts: trivial clusterings first, then the two kinds of embeddings."""
+    """Return agreement with the gold acts: trivial baselines first, then the two kinds of embeddings."""
     seeds = range(config.seed, config.seed + config.seeds)
     rows = {
         "one cluster": [one_cluster(said)],

@@ -1,4 +1,4 @@
-"""The ways from cluster to cluster: which follows which, what dialogues begin and end with."""
+"""Transitions from cluster to cluster, including the start and the end of dialogues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab_lib.structure.utterances import Utterance
 class Transitions:
     """How often one cluster follows another: `counts` (clusters + 1, clusters + 1).
 
-    The last row is the start of a dialogue, the last column its end; nothing goes from the start to the end.
+    The last row is the start of a dialogue, the last column its end; no transition goes from the start to the end.
     """
 
     counts: np.ndarray
@@ -26,13 +26,15 @@ class Transitions:
 
     @property
     def shares(self) -> np.ndarray:
-        """Return each row as shares of 1: what follows a cluster (or the start). A row without counts is zero."""
+        """Each row as fractions that sum to 1: what follows a cluster (or the start). A row without counts is zero."""
         sums = self.counts.sum(axis=1, keepdims=True)
         return self.counts / np.where(sums == 0, 1, sums)
 
     def arcs(self, smallest: float) -> list[tuple[int, int, float]]:
-        """Return (from, to, share) with at least that share, and in any case the commonest way out of each cluster to
-        another and into it from another, so that none seems to come from or to lead to nowhere.
+        """Return (from, to, share) of the transitions with at least the share `smallest`.
+
+        The most frequent transition out of each cluster to another, and into it from another, is always included, so
+        that every cluster appears connected.
         """
         shares, places = self.shares, np.arange(len(self.counts))
         others = self.counts.copy()
@@ -44,7 +46,7 @@ class Transitions:
 
 
 def transitions(said: Sequence[Utterance], labels: np.ndarray, clusters: int) -> Transitions:
-    """Count what follows what inside dialogues; `said` holds whole dialogues, in order."""
+    """Count the transitions within dialogues; `said` holds whole dialogues, in order."""
     counts = np.zeros((clusters + 1, clusters + 1), dtype=int)
     before = clusters
     for number, (utterance, label) in enumerate(zip(said, labels, strict=True)):

@@ -1,4 +1,4 @@
-"""From dialogues to a list of utterances, each with what came before it and one gold act."""
+"""Convert dialogues to a list of utterances, each with the one before it and one gold act."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from lab_lib.errors import LabError, nearest
 class Utterance:
     """One turn of a dialogue.
 
-    `dialogue` numbers its dialogue among those clustered, `turn` its place in it from 0, `place` the same as a share
-    of the dialogue (0 the first turn, 1 the last). `act` is its gold label (see `gold_act`), None where nothing is
-    annotated.
+    `dialogue` is the index of its dialogue among those clustered, `turn` its position there from 0, `place` the
+    relative position (0 the first turn, 1 the last), `before` the text of the previous turn. `act` is its gold label
+    (see `gold_act`), None without annotation.
     """
 
     dialogue: int
@@ -29,9 +29,9 @@ class Utterance:
 
 
 def select(corpus: Corpus, splits: Sequence[str], domain: str | None) -> tuple[Dialogue, ...]:
-    """Return the dialogues of some splits, in order; with `domain`, those in which it is talked about (among others).
+    """Return the dialogues of some splits, in order; with `domain`, only those that include this domain.
 
-    Raises LabError for an unknown split or domain, and when nothing is left.
+    Raises LabError for an unknown split or domain, and if no dialogue is left.
     """
     for split in splits:
         if split not in corpus.splits:
@@ -63,9 +63,10 @@ def utterances(dialogues: Sequence[Dialogue]) -> list[Utterance]:
 def gold_act(turn: Turn, common: Counter[tuple[Speaker, str]]) -> str | None:
     """Return one label for a turn: its speaker and its act, for example `user Hotel-Request`; None without acts.
 
-    Of several acts, `general-...` ones (thanks, goodbye, anything else?) are skipped if there is another; of those
-    left the one that is rarest for this speaker in `common` counts, since it says most about the turn; then the first
-    in the alphabet. The speaker belongs to the label: a user who informs wishes, a system that informs answers.
+    Of several acts, `general-...` ones (thanks, goodbye, anything else?) are skipped if there is another. Of the
+    others, the act that is rarest for this speaker in `common` is chosen, since it says most about the turn; ties are
+    resolved alphabetically. The label includes the speaker: a user who informs states a wish, a system that informs
+    answers.
 
     >>> offer = Turn("system", "It is booked. Anything else?", acts=("general-reqmore", "Booking-Book"))
     >>> gold_act(offer, Counter({("system", "general-reqmore"): 1, ("system", "Booking-Book"): 5}))

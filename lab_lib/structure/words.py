@@ -1,4 +1,4 @@
-"""The words that tell one cluster from the rest."""
+"""The words that distinguish one cluster from the rest."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from lab_lib.structure.utterances import Utterance
 
-# Words that say nothing of what an utterance is about. Answers, questions and courtesies (yes, which, please) do.
+# Stop words: they do not characterise a cluster. Answers, questions and courtesies (yes, which, please) are kept.
 _EMPTY = """
 a an the this that these those it its there here i i'm i'd i'll i've we you your you're me my our us they them their he
 she of in on at to for from by with about as into and or but if so then than be am is are was were been do does did have
 has had will would can could should shall may just also very really some any
 """
 EMPTY = frozenset(_EMPTY.split())
-WORD = re.compile(r"[^\W\d_](?:[\w']*[^\W_])?|\[[^\[\]\s]+\]")  # words, not numbers; placeholders whole
+WORD = re.compile(r"[^\W\d_](?:[\w']*[^\W_])?|\[[^\[\]\s]+\]")  # words, not numbers; a placeholder is one word
 
 
 def words(text: str) -> list[str]:
@@ -40,8 +40,8 @@ def representative_words(
 
         log((y + a) / (n + prior - y - a)) - log((y' + a) / (n' + prior - y' - a)),   variance 1/(y + a) + 1/(y' + a)
 
-    Counts of words, not of utterances. A frequent word that is everywhere alike and a rare one that is here by chance
-    both score low. Only words that the cluster has more than its share of are returned, and no EMPTY ones.
+    Counts are of words, not of utterances. Frequent words with the same share everywhere and rare words that occur by
+    chance score low. Returns only words that are overrepresented in the cluster, and no EMPTY ones.
     """
     clusters = int(labels.max()) + 1
     counts: list[Counter[str]] = [Counter() for _ in range(clusters)]

@@ -1,1 +1,1 @@
-"""Which functions does an utterance mean? The right k, an index, a tuned embedder: the side trips of the lab."""
+"""Understand utterances by retrieval and a generator: choose k, build indexes, tune embedders, produce calls."""

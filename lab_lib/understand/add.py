@@ -1,6 +1,6 @@
-"""`lab understand add`: an index learns one exemplar or one entry of a recogniser more, without training.
+"""`lab understand add`: add one exemplar or one recogniser entry to an index, without training.
 
-What is added is checked like what is indexed. The index is replaced as a whole: a killed call leaves the old one.
+Additions pass the same checks as indexed data. The index is replaced as a whole: a killed command leaves the old one.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ from lab_lib.understand.converter import check_text
 from lab_lib.understand.generator import is_of_a_run
 from lab_lib.understand.module import Module, open_module
 
-ADDED = "added"  # the corpus of what was added, in its provenance
+ADDED = "added"  # the corpus in the provenance of an added exemplar
 LOCK = ".lock"
 
 
 @dataclass(frozen=True)
 class NewExemplar:
-    """What somebody says an utterance means: the text of a call, and perhaps the template that shows its values."""
+    """A labelled utterance to add: the text of its call and, optionally, the template that marks its values."""
 
     utterance: str
     call: str
     template: str = ""
     context: Context = NO_CONTEXT
-    replace: bool = False  # an exemplar of the same words that means another function
+    replace: bool = False  # replace an exemplar that has the same words
 
 
 def add_exemplar(folder: Path, new: NewExemplar) -> AnnotatedExemplar:
     """Add an exemplar to an index and return it.
 
-    Raises LabError for a call that its function does not take, a template that does not fit, words that are there
-    before, and an index that is stale or locked.
+    Raises LabError for an invalid call, a template that does not fit, words that another exemplar has, and an index
+    that is stale, locked or part of a run.
     """
     with _opened(folder) as module:
         made = _exemplar(module, new)
@@ -58,10 +58,9 @@ def add_exemplar(folder: Path, new: NewExemplar) -> AnnotatedExemplar:
 
 
 def add_entry(folder: Path, recogniser: str, label: str, expressions: Sequence[str], slots: Sequence[str]) -> Entry:
-    """Add an entry to a recogniser of an index, and the recogniser to slots (`slot` or `function.slot`).
+    """Add an entry to a recogniser of an index, and assign the recogniser to slots (`slot` or `function.slot`).
 
-    Raises LabError for a slot that no function has, an expression that has another label, and a recogniser that no slot
-    uses.
+    Raises LabError for an unknown slot, an expression that has another label, and a recogniser that no slot uses.
     """
     with _opened(folder) as module:
         entry = Entry(label, tuple(expressions), f"{ADDED} {now()}")
@@ -70,24 +69,24 @@ def add_entry(folder: Path, recogniser: str, label: str, expressions: Sequence[s
         found = module.recognisers.with_entry(recogniser, entry, {slot: recogniser for slot in slots})
         if recogniser not in found.slots.values():
             near = nearest(recogniser, module.recognisers.by_name) if module.recognisers.by_name else ""
-            raise LabError(f"no slot has the recogniser '{recogniser}': name one with --slot{near}")
+            raise LabError(f"no slot uses the recogniser '{recogniser}': name a slot with --slot{near}")
         replace_index(folder, _with(module, module.retriever.exemplars), module.functions, found)
     return entry
 
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[Module]:
-    """Hold an index and open it. Raises LabError for one that a run was trained with: its results rest on it."""
+    """Lock an index and open it. Raises LabError for an index of a run, whose results depend on it."""
     if not (folder / INDEX).exists():
         raise LabError(f"{folder}: no index here; `lab understand index` makes one")
     if is_of_a_run(folder):
-        raise LabError(f"{folder}: the run was trained with this index; add to a copy, and ask it with --schema COPY")
+        raise LabError(f"{folder}: the run was trained with this index; add to a copy, and use it with --schema COPY")
     with holding(folder / LOCK, folder, "adding to this index"):
         yield open_module(str(folder))
 
 
 def _exemplar(module: Module, new: NewExemplar) -> AnnotatedExemplar:
-    """Return the exemplar, checked against the functions of its module."""
+    """Return the new exemplar, checked against the functions of the module."""
     check_text(new.utterance)
     call = read_call(new.call, module.functions)
     if new.context.frame and new.context.frame not in module.functions:
@@ -102,7 +101,7 @@ def _exemplar(module: Module, new: NewExemplar) -> AnnotatedExemplar:
         else:
             made = make_exemplar(key, new.utterance, call.name, arguments, source, new.context)
     except Ambiguous as reason:
-        hint = "" if new.template else '; say where its values are: --template "two tickets to <city>"'
+        hint = "" if new.template else '; mark its values: --template "two tickets to <city>"'
         raise LabError(f"{shown(new.utterance)}: {reason}{hint}") from None
     for fault in exemplar_faults(made, module.functions):
         raise LabError(f"{shown(new.utterance)}: {fault}")
@@ -110,11 +109,11 @@ def _exemplar(module: Module, new: NewExemplar) -> AnnotatedExemplar:
 
 
 def _clashes(one: AnnotatedExemplar, new: AnnotatedExemplar, replaced: bool) -> bool:
-    """Return whether an exemplar gives way to a new one. Raises LabError where it says the same and is not to."""
+    """Return whether the new exemplar replaces this one. Raises LabError for equal words without `replaced`."""
     if words_of(one.utterance) != words_of(new.utterance):
         return False
     if not replaced:
-        raise LabError(f"{one.key} has these words and means {one.target_name}; --replace puts the new one there")
+        raise LabError(f"{one.key} has these words and means {one.target_name}; --replace replaces it")
     return True
 
 
@@ -123,7 +122,7 @@ def _replace(folder: Path, module: Module, exemplars: Sequence[AnnotatedExemplar
 
 
 def _with(module: Module, exemplars: Sequence[AnnotatedExemplar]) -> Retriever:
-    """Return a retriever over other exemplars; what the index has encoded before is not encoded again."""
+    """Return a retriever over these exemplars; it reuses the vectors of the index."""
     old = module.retriever
     encoder = Encoder(old.config.embeddings, old.config.query_prompt)
     if old.config.needs_model:
@@ -158,5 +157,5 @@ def _require_slot(module: Module, slot: str) -> None:
 
 
 def now() -> str:
-    """Return the time as it stands in a provenance, in UTC."""
+    """Return the current time in UTC, in the format of a provenance."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

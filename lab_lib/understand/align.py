@@ -1,10 +1,10 @@
-"""Which words of an utterance stand where a template has its placeholders.
+"""Align an utterance with a template, to find the words that fill the placeholders.
 
     template    I like to get <quantity> ticket to <destination>
     utterance            I want two  tickets to New York     ->  <destination> is "New York"
 
-Words that both have are lined up. A placeholder gets the words between its neighbours if those are lined up too, and if
-two words beside it agree: one alone ("to") stands in too many sentences. What is not certain is left out.
+Words that occur in both are aligned. A placeholder gets the words between its neighbours if these are aligned too, and
+if two adjacent words agree: a single one ("to") occurs in too many sentences. Uncertain placeholders are left out.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from difflib import SequenceMatcher
 from lab_lib.exemplars.template import PLACEHOLDER, SlotSpan
 
 TOKEN = re.compile(r"<[A-Za-z][A-Za-z0-9_]*>|\w+(?:['’]\w+)*|[^\w\s]")
-LETTERS = 4  # of two words that have to agree: `ticket`, `tickets`
-LONGEST = 8  # words of a value
-BESIDE = 2  # words beside a placeholder that have to agree, on both sides together
-APART = 3  # words that may stand between two of those in the utterance
-TAIL = {"please", "thanks", "thank", "thx", "cheers"}  # words that end a request, and no value
+LETTERS = 4  # leading letters that are compared: `ticket` equals `tickets`
+LONGEST = 8  # words per value, at most
+BESIDE = 2  # adjacent words that must agree, on both sides together
+APART = 3  # largest distance, in words, between two of those in the utterance
+TAIL = {"please", "thanks", "thank", "thx", "cheers"}  # words that end a request and belong to no value
 
 
 def align(template: str, utterance: str) -> list[SlotSpan]:
-    """Return where an utterance says what placeholders of a template stand for; those that are not certain are missing.
+    """Return the spans of an utterance that fill placeholders of a template; uncertain ones are missing.
 
     >>> align("I like to get <quantity> ticket to <destination>", "I want two tickets to New York, please")
     [SlotSpan(start=22, end=30, slot='destination')]
@@ -35,7 +35,7 @@ def align(template: str, utterance: str) -> list[SlotSpan]:
     pairs = {block.a + n: block.b + n
              for block in SequenceMatcher(None, wanted, said, autojunk=False).get_matching_blocks()
              for n in range(block.size)}  # fmt: skip
-    found, ends = list[SlotSpan](), dict[int, int]()  # {place of a placeholder that is filled: its last word}
+    found, ends = list[SlotSpan](), dict[int, int]()  # {index of a filled placeholder: index of its last word}
     for place, token in enumerate(pattern):
         if not PLACEHOLDER.fullmatch(token):
             continue
@@ -51,7 +51,7 @@ def align(template: str, utterance: str) -> list[SlotSpan]:
 
 
 def _ended(tokens: Sequence[str]) -> list[str]:
-    """Return tokens without the marks at their end: an utterance may lack them."""
+    """Return tokens without final punctuation, which an utterance may lack."""
     kept = list(tokens)
     while kept and kept[-1] in ".!?":
         kept.pop()
@@ -59,12 +59,12 @@ def _ended(tokens: Sequence[str]) -> list[str]:
 
 
 def _form(word: str) -> str:
-    """Return what two words have in common that count as one."""
+    """Return the form in which words are compared: their first letters, in lower case."""
     return word.lower()[:LETTERS]
 
 
 def _agreeing(place: int, left: int, right: int, pairs: dict[int, int], ends: dict[int, int], size: int) -> int:
-    """Return how many neighbours of a placeholder agree, at most two a side; the beginning of both is one of them."""
+    """Return how many neighbours of a placeholder agree, at most two per side; a common beginning counts as one."""
     count, at = 0, left
     for other in (place - 1, place - 2):
         spot = ends.get(other, pairs.get(other))
@@ -83,7 +83,7 @@ def _agreeing(place: int, left: int, right: int, pairs: dict[int, int], ends: di
 
 
 def _last(said: Sequence[str], left: int, right: int, open_end: bool) -> int:
-    """Return the last word of a value; one that nothing follows ends before a mark, or words of politeness."""
+    """Return the index of a value's last word; a value at the end stops before punctuation and polite words."""
     if open_end:
         tail = {_form(word) for word in TAIL}
         right = next((n for n in range(left + 1, right) if said[n] in tail or not re.match(r"\w", said[n])), right)

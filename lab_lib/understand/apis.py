@@ -1,4 +1,4 @@
-"""The services of a dialogue as functions that a prompt offers, in their own wording or in another one (SGD-X)."""
+"""The services of a dialogue as functions for a prompt, in their original wording or in another one (SGD-X)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lab_lib.exemplars.types import AnnotatedExemplar
 
 @dataclass(frozen=True)
 class Api:
-    """One intent of a service. `known` is its function in the index; `slots` is {parameter: slot of the schema}.
+    """One intent of a service. `known` is its function's name in the index; `slots` is {parameter: slot of the schema}.
 
-    Function and parameters are called as the wording calls them; service, intent and slots as the official files do.
+    Function and parameters have the names of the wording; service, intent and slots those of the official files.
     """
 
     service: str
@@ -22,7 +22,7 @@ class Api:
     known: str
     skill: Skill
     slots: Mapping[str, str]
-    parameters: Mapping[str, str]  # as the index calls a parameter -> as the wording does
+    parameters: Mapping[str, str]  # {parameter in the index: parameter in the wording}
 
     def worded(self, one: AnnotatedExemplar) -> AnnotatedExemplar:
         """Return an exemplar of the function with the names of the wording."""
@@ -59,5 +59,5 @@ def apis_of(schema: Schema, where: str, names: Names, wording: Schema | None = N
 
 
 def offered_functions(apis: Iterable[Api]) -> Skills:
-    """Return the functions of some intents; of two with one name the first."""
+    """Return the functions of some intents; of functions with equal names the first."""
     return Skills(list({one.skill.name: one.skill for one in reversed(list(apis))}.values())[::-1])

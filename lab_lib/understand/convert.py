@@ -1,4 +1,4 @@
-"""`lab understand convert`: a corpus as files of exemplars and functions, which anybody can read and edit."""
+"""`lab understand convert`: write a corpus as files of exemplars and functions that people can read and edit."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lab_lib.exemplars.select import at_most
 def write_corpus(corpus: ExemplarCorpus, out: Path, per_function: int | None, nones: int | None, seed: int) -> Path:
     """Write every split with its functions into a new folder.
 
-    At most `per_function` exemplars of each function and `nones` utterances without one are drawn with the seed; None:
-    all. Raises LabError for a folder that holds something.
+    Samples at most `per_function` exemplars per function and `nones` utterances without a function, with the seed; None
+    keeps all. Raises LabError for a folder that is not empty.
     """
     if out.exists() and any(out.iterdir()):
         raise LabError(f"{out}: not empty; a corpus is written into a new folder")

@@ -1,7 +1,7 @@
-"""From an utterance to a call: retrieval says what it is like, then a model or the best match says what it means.
+"""From an utterance to a call: retrieve similar texts; then a model, or the best match, chooses the function.
 
-Without a model the function is that of the most similar exemplar or description, and values are read as readings.py
-says. An utterance in the very words of an exemplar means what that exemplar means: one that is added counts at once.
+Without a model the function is that of the most similar exemplar or description, and readings.py extracts the values.
+An utterance with the words of an exemplar gets the call of that exemplar, so an added exemplar takes effect at once.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ from lab_lib.understand.module import Module, require_apart
 from lab_lib.understand.readings import NEAR, fitting, read_slots, same_words
 from lab_lib.understand.understood import Evidence, Likely, Reading, SeenDescription, SeenExemplar, Understood
 
-LONGEST = 2000  # characters of an utterance
-SCALE = EmbedderConfig.scale  # cosines are multiplied by it before they become probabilities, as when embedders learn
+LONGEST = 2000  # characters per utterance, at most
+SCALE = EmbedderConfig.scale  # inverse temperature of the softmax over cosines, as in embedder training
 BY_RETRIEVAL = "retrieval"
-NOTHING = "Nothing was asked for that these functions do."
+NOTHING = "The utterance asks for none of these functions."
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the modules have for an utterance, best first; of each the module where it stands."""
+    """The texts retrieved for an utterance, best first, each with its module."""
 
     documents: list[tuple[Module, ScoredDocument]]
     exemplars: list[tuple[Module, ScoredExemplar]]
 
     @property
     def evidence(self) -> Evidence:
-        """The same as data."""
+        """The retrieved texts as plain data."""
         described = [SeenDescription(m.name, one.document.function, one.document.text, one.score)
                      for m, one in self.documents]  # fmt: skip
         return Evidence(described, [_seen(module, one) for module, one in self.exemplars])
 
 
 class Model(Protocol):
-    """A generator that was trained for these questions. `name` is its run's; it says how much it wants to see."""
+    """A generator trained for these questions. `name` is its run; the two numbers are how many texts it is shown."""
 
     name: str
     descriptions: int
@@ -57,13 +57,13 @@ class Model(Protocol):
     def understand(
         self, utterance: str, context: Context, found: Found, functions: Skills, recognisers: Mapping[str, Recognisers]
     ) -> tuple[str, list[Likely], list[Reading]]:
-        """Return (the function that is meant, how likely each on offer is, what is said of its slots)."""
+        """Return (function, probability of each candidate, readings of the function's slots)."""
 
 
 class Converter:
-    """Asks modules, and a model if there is one. `none_below` replaces the likeness that each index brings.
+    """Converts utterances with modules and, optionally, a model. `none_below` replaces the thresholds of the indexes.
 
-    Raises LabError for modules that cannot be asked together.
+    Raises LabError for modules that cannot be queried together.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class Converter:
 
     # ---- retrieval -------------------------------------------------------------------------------------------------
     def retrieve(self, utterance: str, context: Context = NO_CONTEXT, seen: tuple[int, int] | None = None) -> Found:
-        """Return what is like an utterance; `seen` are how many descriptions and exemplars.
+        """Return the texts similar to an utterance; `seen` is (number of descriptions, number of exemplars).
 
-        Raises LabError for a text that nobody can have said, and for an open function that is not known.
+        Raises LabError for an empty or too long text, and for an unknown open function.
         """
         check_text(utterance)
         if context.frame and context.frame not in self.functions:
@@ -91,7 +91,7 @@ class Converter:
         query, (k_documents, k_exemplars) = Query(utterance, context.frame), seen or self.seen
         documents = [(m, one) for m in self.modules for one in scored_documents(m.retriever, query, k_documents)]
         found = [(m, one) for m in self.modules for one in scored_exemplars(m.retriever, query, k_exemplars)]
-        if len(self.modules) > 1:  # of one module the order of its ranker stays
+        if len(self.modules) > 1:  # a single module keeps the order of its ranker
             found.sort(key=lambda pair: -pair[1].score)
         documents.sort(key=lambda pair: -pair[1].score)
         return Found(documents[:k_documents], found[:k_exemplars])
@@ -114,7 +114,7 @@ class Converter:
         return self._call(replace(start, options=options), name, self._read(utterance, name))
 
     def _said_before(self, utterance: str, context: Context) -> AnnotatedExemplar | None:
-        """Return the exemplar that says the same, in the same context or in any."""
+        """Return the exemplar with the same words, in the same context or in none."""
         for module in self.modules:
             place = module.retriever.same_words(Query(utterance, context.frame))
             if place != NOWHERE and module.retriever.exemplars[place].context.frame in ("", context.frame):
@@ -122,7 +122,7 @@ class Converter:
         return None
 
     def _likely(self, found: Found) -> list[Likely]:
-        """Return functions by their best score; `none` is first where nothing is as like as exemplars usually are."""
+        """Return functions by their best score; `none` is first if no score reaches the threshold."""
         best: dict[str, float] = {}
         compared = [(one.exemplar.target_name, one.score) for _, one in found.exemplars]
         if not compared or self.modules[0].retriever.config.exemplars != "keyword":  # BM25 is on another scale
@@ -151,12 +151,12 @@ class Converter:
         return read_slots(utterance, module.functions[name], own, module.recognisers)
 
     def _fitted(self, name: str, readings: list[Reading]) -> list[Reading]:
-        """Return what a model read, as the slots take it; the rest stays, and is refused with its reason."""
+        """Return a model's readings as their slots take them; others stay and are refused with a reason."""
         parameters = {} if name == NO_SKILL else {one.name: one for one in self.functions[name].function.parameters}
         return [fitting(one, parameters[one.slot]) or one for one in readings]
 
     def _call(self, start: Understood, name: str, readings: list[Reading]) -> Understood:
-        """Return what was understood as a checked call, or with the reason why it is none."""
+        """Return the result with a checked call, or with the reason why there is none."""
         probability = next((one.probability for one in start.options if one.name == name), 0.0)
         made = replace(start, name=name, probability=probability, slots=readings)
         if name == NO_SKILL:

@@ -1,4 +1,4 @@
-"""Which exemplars stand in an index, and which utterances are asked of it: two splits that share no words."""
+"""Select the exemplars to index and the utterances to query with: two splits that share no utterance."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from lab_lib.retrieval.config import RetrievalConfig
 
 @dataclass(frozen=True)
 class AskConfig:
-    """What is indexed and what is asked."""
+    """What is indexed, and the queries."""
 
     corpus: str = "desk"  # a corpus that `lab understand convert` knows by name, or a folder
     index: str = "train"  # the split whose exemplars are indexed
-    queries: str = "dev"  # the split that asks; test is for the one last report
-    per_function: int = 40  # exemplars of a function in the index, drawn with the seed; more: better, and slower
+    queries: str = "dev"  # the split of the queries; use test only for the final report
+    per_function: int = 40  # exemplars per function in the index, drawn with the seed; more: better, and slower
     max_queries: int | None = None  # drawn with the seed; null: all
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse an index of nothing."""
+        """Refuse sizes below 1."""
         if self.per_function < 1 or (self.max_queries is not None and self.max_queries < 1):
             raise LabError("per_function and max_queries must be at least 1")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """An index's texts, the utterances that are asked of it, and a line on how many were left out of them."""
+    """The texts of an index, its queries, and notes on sizes and omissions."""
 
     documents: tuple[Document, ...]
     exemplars: tuple[AnnotatedExemplar, ...]
@@ -41,16 +41,17 @@ class Asked:
 
 
 def load_asked(config: AskConfig) -> tuple[ExemplarCorpus, Asked]:
-    """Read a corpus and choose what is indexed and asked."""
+    """Read a corpus and select the texts to index and the queries."""
     corpus = load_exemplars(config.corpus)
     return corpus, choose(corpus, config)
 
 
 def choose(corpus: ExemplarCorpus, config: AskConfig) -> Asked:
-    """Choose the exemplars of the index and the queries.
+    """Select the exemplars of the index and the queries.
 
-    Queries whose words are in the index are left out: an utterance would find itself. So are those of functions without
-    an exemplar there, which only descriptions can find (`unseen_queries`). Descriptions are those of both splits.
+    Omits queries whose words are in the index, because an utterance would retrieve itself, and queries of functions
+    without an exemplar there, which only descriptions can retrieve (`unseen_queries`). Descriptions come from both
+    splits.
     """
     known, asking = corpus.part(config.index), corpus.part(config.queries)
     exemplars = at_most(distinct(known.exemplars)[0], config.per_function, config.seed)
@@ -71,13 +72,13 @@ def choose(corpus: ExemplarCorpus, config: AskConfig) -> Asked:
 
 
 def unseen_queries(corpus: ExemplarCorpus, config: AskConfig) -> list[AnnotatedExemplar]:
-    """Return the utterances of functions that have no exemplar in the index split: descriptions alone can find them."""
+    """Return the utterances of functions without an exemplar in the index split: only descriptions find them."""
     names = {one.target_name for one in corpus.part(config.index).exemplars}
     return [one for one in distinct(corpus.part(config.queries).exemplars)[0] if one.target_name not in names]
 
 
 def sample(rows: list[AnnotatedExemplar], most: int | None, seed: int) -> list[AnnotatedExemplar]:
-    """Return at most so many, drawn with a seed, in the order in which they stood."""
+    """Return at most `most` rows, drawn with a seed, in their original order."""
     if most is None or most >= len(rows):
         return rows
     places = sorted(random.Random(seed).sample(range(len(rows)), most))
@@ -86,6 +87,6 @@ def sample(rows: list[AnnotatedExemplar], most: int | None, seed: int) -> list[A
 
 @dataclass(frozen=True)
 class IndexConfig(AskConfig):
-    """An index: its texts, and how they are ranked."""
+    """An index: its texts and their ranking."""
 
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)

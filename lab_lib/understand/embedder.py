@@ -1,4 +1,4 @@
-"""`lab understand train-embedder`: a corpus's training split tunes the embedder, its dev split says when to stop."""
+"""`lab understand train-embedder`: tune the embedder on the training split, with early stopping on the dev split."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from lab_lib.understand.data import AskConfig, Asked, choose
 
 @dataclass(frozen=True)
 class TuneConfig(AskConfig):
-    """What the embedder learns from and is chosen on. The index and the queries are those of find-k."""
+    """Training data of the embedder. The index and the queries for model selection are those of find-k."""
 
-    learn_per_function: int = 500  # exemplars of a function to learn from; the index is made of others too
+    learn_per_function: int = 500  # training exemplars per function; the index is drawn separately
     embedder: EmbedderConfig = field(default_factory=EmbedderConfig)
 
 
 def tune(corpus: ExemplarCorpus, config: TuneConfig, folder: Path, log: Callable[[str], None]) -> Path:
     """Tune an embedder on the index split; return the folder of the model.
 
-    The queries never are among what is learned, by key or by words. Raises LabError for the test split as judge.
+    Training exemplars share no words with the queries. Raises LabError if the test split would select the model.
     """
     if config.queries == "test":
-        raise LabError("queries=test: the split that chooses the model cannot be the one that is reported")
+        raise LabError("queries=test: the split that selects the model must not be the one that is reported")
     asked: Asked = choose(corpus, config)
     for line in asked.notes:
         log(line)
     part = corpus.part(config.index)
     learned = without_words_of(distinct(part.exemplars)[0], asked.queries)
     learned = at_most(learned, config.learn_per_function, config.seed)
-    log(f"learns from {len(learned)} exemplars and {len(part.documents)} descriptions of {config.index}")
+    log(f"training on {len(learned)} exemplars and {len(part.documents)} descriptions of {config.index}")
     judge = Judge(asked.documents, asked.exemplars, asked.queries)
     return train_embedder(folder, learned, part.documents, judge, config.embedder, log)

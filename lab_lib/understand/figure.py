@@ -1,4 +1,4 @@
-"""The picture of find-k: recall against the length of the prompt, one line for each number of descriptions."""
+"""The figure of find-k: recall against prompt length, one line per number of descriptions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from lab_lib.results.figure import STYLE, save
 from lab_lib.understand.find_k import KFound
 
-# Okabe and Ito (2008), darker ones first; a marker each, for grey print.
+# Okabe and Ito (2008), darker colours first; one marker per line, for greyscale print.
 LINES = (
     ("#000000", "o"), ("#0072B2", "s"), ("#D55E00", "^"), ("#009E73", "D"), ("#CC79A7", "v"), ("#E69F00", "P"),
     ("#56B4E9", "X"), ("#7F7F7F", "<"), ("#5E4FA2", ">"),
@@ -17,7 +17,7 @@ SIZE_INCHES = (7.2, 4.8)
 
 
 def draw_find_k(found: KFound, png: Path | None, svg: Path | None) -> str:
-    """Draw the grid, with the intervals of all points and the chosen one marked; return the SVG text."""
+    """Draw the grid with the intervals of all points, mark the chosen point, and return the SVG text."""
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""`lab understand find-k`: how many descriptions and how many exemplars a prompt needs."""
+"""`lab understand find-k`: find how many descriptions and exemplars a prompt needs."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from lab_lib.retrieval.retriever import Retriever
 from lab_lib.tasks.schema_guided_text import Style, exemplar_text, function_line
 from lab_lib.understand.data import Asked, IndexConfig
 
-CURVE = (1, 2, 4, 8, 16)  # k at which recall is printed for descriptions and for exemplars alone
+CURVE = (1, 2, 4, 8, 16)  # values of k at which recall is printed for descriptions and for exemplars alone
 
 
 @dataclass(frozen=True)
 class FindKConfig(IndexConfig):
-    """Which k are tried, and what is wanted of them."""
+    """The values of k to try, and the required recall."""
 
-    wanted: float = 0.99  # recall that the lower end of the interval has to reach
-    # Not 0, though it is often the cheapest: only its description can find a function that has no exemplar yet.
+    wanted: float = 0.99  # recall that the lower end of the interval must reach
+    # Not 0, although it is often cheapest: only a description can find a function that has no exemplar yet.
     descriptions: tuple[int, ...] = (1, 2, 3, 4, 6, 8, 12, 16)
     exemplars: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 12, 16)
     tokenizer: str = "lab-tiny"  # the model whose tokens are counted
@@ -35,14 +35,14 @@ class FindKConfig(IndexConfig):
         """Refuse a recall outside 0 to 1, and invalid numbers for k."""
         super().__post_init__()
         if not 0 < self.wanted < 1:
-            raise LabError(f"wanted={self.wanted}: a recall between 0 and 1; 1 is never certain")
+            raise LabError(f"wanted={self.wanted}: expected a recall above 0 and below 1")
         if min((*self.descriptions, *self.exemplars), default=-1) < 0 or max((*self.descriptions, *self.exemplars)) < 1:
-            raise LabError("descriptions, exemplars: each a list of numbers from 0 on, with one above 0")
+            raise LabError("descriptions, exemplars: expected lists of numbers of at least 0, with one above 0")
 
 
 @dataclass(frozen=True)
 class KFound:
-    """The points of the grid, the chosen one (None where none reaches what is wanted, with the reason), and curves."""
+    """The points of the grid, the chosen one (None, with the reason, if none has the required recall), and curves."""
 
     config: FindKConfig
     queries: int
@@ -60,7 +60,7 @@ def find_k(
     count: Callable[[str], int],
     encoder: Encoder | None = None,
 ) -> KFound:
-    """Try every pair of both k. `count` counts the tokens of a text."""
+    """Measure recall and cost of every pair of k. `count` counts the tokens of a text."""
     retriever = Retriever(asked.documents, asked.exemplars, config.retrieval, encoder)
     found = retrieve(retriever, asked.queries, max(*config.descriptions, *CURVE), max(*config.exemplars, *CURVE))
     functions = {**corpus.part(config.index).functions, **corpus.part(config.queries).functions}
@@ -74,7 +74,7 @@ def find_k(
 
 
 def curves(found: Retrieved) -> dict[str, dict[int, float]]:
-    """Return {what is retrieved: {k: recall}}."""
+    """Return {kind of text: {k: recall}}."""
     return {
         "descriptions": {k: recall_at(found.described, found.gold, k) for k in CURVE},
         "exemplars": {k: recall_at(found.owners, found.gold, k) for k in CURVE},
@@ -84,19 +84,19 @@ def curves(found: Retrieved) -> dict[str, dict[int, float]]:
 def prompt_costs(
     names: Sequence[str], functions: dict[str, Any], exemplars: Sequence[AnnotatedExemplar], count: Callable[[str], int]
 ) -> Costs:
-    """Return the tokens of each function and each exemplar as they stand in the prompts of the task schema_guided."""
+    """Return the tokens of each function and each exemplar, formatted as in prompts of the task schema_guided."""
     lines = [function_line(name, functions[name]) for name in names]
     return Costs.of(lines, [exemplar_text(one, Style()) for one in exemplars], count)
 
 
 def write_found(found: KFound, out: Path) -> Path:
-    """Write everything as JSON."""
+    """Write all results as JSON."""
     value = asdict(found) | {"config": as_dict(found.config)}
     return write_json(out, value)
 
 
 def table_rows(found: KFound) -> list[tuple[str, ...]]:
-    """Return the points that are worth their tokens, cheapest first: no cheaper one has as much recall."""
+    """Return the points on the Pareto front, cheapest first: no cheaper point has as much recall."""
     rows, best = list[tuple[str, ...]](), -1.0
     for point in sorted(found.points, key=lambda point: (point.tokens, -point.recall)):
         if point.recall > best:

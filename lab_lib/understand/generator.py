@@ -1,4 +1,4 @@
-"""A run of the task schema_guided answers: which function, with a probability for each on offer, then slot by slot."""
+"""Answer with a run of the task schema_guided: first the function, with probabilities, then each slot."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from lab_lib.tasks.schema_guided_text import Question, Said, Shown, offered, que
 from lab_lib.understand.converter import Found
 from lab_lib.understand.understood import Likely, Reading
 
-KEY = "request"  # of an utterance that is in no corpus
+KEY = "request"  # of an utterance that is not from a corpus
 
 
 class Generator:
-    """A model that was trained for the questions of a task; it is loaded when it is first asked."""
+    """A model trained for the questions of a task; its weights are loaded when the first question is asked."""
 
     def __init__(self, name: str, task: SchemaGuidedTask, load: Callable[[], Any]) -> None:
         self.name, self.task, self._load = name, task, load
@@ -43,7 +43,7 @@ class Generator:
     def understand(
         self, utterance: str, context: Context, found: Found, functions: Skills, recognisers: Mapping[str, Recognisers]
     ) -> tuple[str, list[Likely], list[Reading]]:
-        """Return (the function that is meant, how likely each on offer is, what is said of its slots)."""
+        """Return (function, probability of each candidate, readings of the function's slots)."""
         style, said, shown = self.task.config, Said(utterance, context, KEY), self.shown(found)
         recognised: dict[str, tuple[str, ...]] = {}
         talk = questions(said, shown, functions, style, recognised)
@@ -68,14 +68,14 @@ class Generator:
             return name, options, readings
 
     def shown(self, found: Found) -> Shown:
-        """Return what the prompts show of what was retrieved, as in training: exemplars of functions alone."""
+        """Return what prompts show of the retrieved texts, as in training: only exemplars that have a function."""
         like = [one.exemplar for _, one in found.exemplars if one.exemplar.target_name != NO_SKILL]
         named = [one.document.function for _, one in found.documents]
         count = self.task.config.exemplars
         return Shown(offered(named, like[:count]), tuple(like[:count]), tuple(like) if count else ())
 
     def _choose(self, question: Question) -> tuple[str, dict[str, float]]:
-        """Return (the likeliest answer, the probability of each), of a question with options alone."""
+        """Return (most probable option, {option: probability}) of a question that has options."""
         prompter, loaded = self._ready()
         candidates = {option: [_answer_ids(prompter, question, option)] for option in question.answers.options}
         prompt = prompter.prompt(question, KEY, "function")
@@ -102,28 +102,28 @@ class Generator:
 
 
 def open_generator(name: str, log: Callable[[str], None]) -> Generator:
-    """Return the model of a run. Loads no weights.
+    """Return the model of a run without loading its weights.
 
-    Raises LabError for a run of another task, one without an adapter, and one whose inputs changed.
+    Raises LabError for a run of another task, a run without an adapter, and a run whose inputs changed.
     """
     folder = expanded(name)
     config = load_run_config(folder)
     task = make_task(config)
     if not isinstance(task, SchemaGuidedTask):
-        raise LabError(f"{folder}: a run of task {task.name}; only runs of the task schema_guided answer here")
+        raise LabError(f"{folder}: a run of task {task.name}; expected a run of the task schema_guided")
     model = model_config(config, RunFolder(folder), "finetuned")
     require_unchanged(config, folder, log)
     return Generator(str(folder), task, lambda: load_answering(model, config.prompt))
 
 
 def is_generator(name: str) -> bool:
-    """Return whether a folder is a run of the task schema_guided. Raises LabError for a folder that is no run."""
+    """Return whether a run has the task schema_guided. Raises LabError for a folder that is not a run."""
     return isinstance(load_run_config(expanded(name)).task, SchemaGuidedConfig)
 
 
 def run_index(name: str) -> str:
     """Return the index that a run was trained with. Raises LabError for a run that has none yet."""
-    load_run_config(expanded(name))  # says what is wrong with a folder that is no run
+    load_run_config(expanded(name))  # raises for a folder that is not a run
     path = RunFolder(expanded(name)).prepared / "index"
     if not (path / INDEX).exists():
         raise LabError(f"{name}: the run has prepared no index; train it first, or name one with --schema")
@@ -131,21 +131,21 @@ def run_index(name: str) -> str:
 
 
 def is_of_a_run(folder: Path) -> bool:
-    """Return whether an index is what a run was trained with."""
+    """Return whether an index belongs to a run that was trained with it."""
     place = folder.resolve()
     return place.parent.name == "prepared" and (place.parent.parent / "config.yaml").exists()
 
 
 def _answer_ids(prompter: Prompter, question: Question, text: str) -> list[int]:
-    """Return an answer as the model writes it, its end included."""
+    """Return the token ids of an answer as the model generates it, including its end token."""
     made = prompter.example(question, text, KEY)
     return [id for id, counts in zip(made.ids, made.loss_mask, strict=True) if counts]
 
 
 def _reading(slot: str, given: Sequence[Any], utterance: str, sure: float, recognised: bool) -> Reading:
-    """Return a value that the model gave, with its place where it is said in these words."""
+    """Return a value from the model, with its position if the utterance contains its words."""
     value = given[0] if len(given) == 1 else list(given)
     words = said_in(str(given[0]), utterance) or ""
     start = utterance.find(words) if words else -1
-    source = "model, of what was recognised" if recognised else "model"
+    source = "model, among recognised values" if recognised else "model"
     return Reading(slot, value, words, start, start + len(words) if words else -1, source, sure)

@@ -1,4 +1,4 @@
-"""`lab understand states RUN`: joint goal accuracy of a run on dialogues of SGD, by the official metrics, and SGD-X."""
+"""`lab understand states RUN`: joint goal accuracy of a run on SGD and SGD-X, by the official metrics."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from lab_lib.understand.variants import ORIGINAL, PLACE, VARIANTS, sensitivity
 PARTS = {"all services": ALL, "seen": SEEN, "unseen": UNSEEN}
 GOAL, INTENT = "joint_goal_accuracy", "active_intent_accuracy"
 REMARK = (
-    "beside published tables: SGD's baseline has a joint goal accuracy of 25.4 on all of test, D3ST with T5-base 72.9; "
-    "here requested slots are not predicted, 44 of the 208 official files are not at hand, and lab-tiny was pretrained "
+    "published: SGD's baseline has a joint goal accuracy of 25.4 on the whole test split, D3ST with T5-base 72.9; "
+    "here requested slots are not predicted, 44 of the 208 official files are missing, and lab-tiny was pretrained "
     "on the text of SGD's train split"
 )
 
 
 @dataclass(frozen=True)
 class StatesConfig:
-    """Which dialogues are asked about."""
+    """Which dialogues are evaluated."""
 
     corpus: str = "sgd"
     split: str = "test"
@@ -49,14 +49,14 @@ class StatesConfig:
 
 @dataclass(frozen=True)
 class Measured:
-    """{wording: (scores by likeness, scores by equality)} of some dialogues."""
+    """{wording: (scores with fuzzy matching, scores with exact matching)} of some dialogues."""
 
     dialogues: tuple[str, ...]
     scores: Mapping[str, tuple[SgdScores, SgdScores]]
 
 
 def open_asking(run: Path) -> Asking:
-    """Return what answers with the model of a run. Raises LabError for a run of another task, or without an adapter."""
+    """Return an Asking with the model of a run. Raises LabError for a run of another task, or without an adapter."""
     config = load_run_config(run)
     task, folder = make_task(config), RunFolder(run)
     if not isinstance(task, SchemaGuidedTask):
@@ -78,7 +78,7 @@ def measure_states(
 ) -> Measured:
     """Predict the states of some dialogues in each wording of the schema, and score them.
 
-    Raises LabError for a split or a wording that is not there.
+    Raises LabError for a split or a wording that does not exist.
     """
     folder = corpus_folder(config.corpus)
     schemas = schema_paths(folder)
@@ -107,7 +107,7 @@ HEADINGS = ("schema", "services", "goal, fuzzy", "95 % interval", "goal, exact",
 
 
 def table_rows(found: Measured) -> list[tuple[str, ...]]:
-    """Return joint goal accuracies in per cent, by wording and by services seen in training or not."""
+    """Return joint goal accuracies in per cent, by wording and by seen and unseen services."""
     rows = []
     for wording, (fuzzy, exact) in found.scores.items():
         for name, part in PARTS.items():
@@ -124,7 +124,7 @@ def _cells(scores: SgdScores, part: str) -> tuple[str, str]:
 
 
 def variant_line(found: Measured) -> str | None:
-    """Return average and sensitivity of joint goal accuracy over the wordings of SGD-X; None where one is missing."""
+    """Return average and sensitivity of joint goal accuracy over the SGD-X wordings; None if one is missing."""
     if not set(VARIANTS) <= set(found.scores):
         return None
     goals = np.array(
@@ -136,7 +136,7 @@ def variant_line(found: Measured) -> str | None:
 
 
 def as_json(found: Measured, config: StatesConfig) -> dict[str, Any]:
-    """Return everything as plain JSON values."""
+    """Return all results as plain JSON values."""
     sides = {
         name: {how: {"metrics": one.metrics, "intervals": one.intervals, "notes": list(one.notes)}
                for how, one in zip(("fuzzy", "exact"), pair, strict=True)}

@@ -1,4 +1,4 @@
-"""A module: functions, exemplars and recognisers with an index of their own. Several can be asked together."""
+"""A module: functions, exemplars and recognisers with one index. Several modules can be queried together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lab_lib.understand.data import IndexConfig
 
 @dataclass(frozen=True)
 class Module:
-    """What can be asked for, and how it is found. Below the likeness `usual` an utterance is like nothing in it."""
+    """Functions and their retrieval. An utterance whose best similarity is below `usual` asks for none of them."""
 
     name: str
     functions: Skills = field(repr=False)
@@ -33,28 +33,28 @@ class Module:
 
 @dataclass(frozen=True)
 class ModuleConfig(IndexConfig):
-    """A module that is made of a corpus: the splits and sizes of its index."""
+    """How a module is made from a corpus: the splits and sizes of its index."""
 
-    nones: int = 40  # utterances that ask for nothing in the index, which say what is none; drawn with the seed
+    nones: int = 40  # exemplars of `none` in the index, drawn with the seed
 
 
 def open_module(name: str, retrieval: RetrievalConfig | None = None) -> Module:
-    """Open a module by its name: the folder of an index, or a corpus, which is indexed in memory.
+    """Open a module by name: the folder of an index, or a corpus, which is indexed in memory.
 
-    `retrieval` is how a corpus is indexed; an index has its own. Raises LabError for what is neither, for settings
-    beside an index, and for an index that is stale.
+    `retrieval` configures the index of a corpus; a stored index has its own settings. Raises LabError for an unknown
+    name, for settings given with a stored index, and for a stale index.
     """
     folder = expanded(name)
     if not (folder / INDEX).exists():
         return make_module(load_exemplars(name), ModuleConfig(corpus=name, retrieval=retrieval or RetrievalConfig()))
     if retrieval is not None:
-        raise LabError(f"{name}: an index has settings of its own; leave --set out, or name a corpus")
+        raise LabError(f"{name}: an index has its own settings; omit --set, or name a corpus")
     retriever, functions = load_index(folder)
     return Module(str(folder), functions, retriever, index_recognisers(folder), index_likeness(folder))
 
 
 def make_module(corpus: ExemplarCorpus, config: ModuleConfig) -> Module:
-    """Return the module of a corpus: exemplars of its index split, and the descriptions and functions of all splits."""
+    """Return the module of a corpus: exemplars of its index split, and descriptions and functions of all splits."""
     part = corpus.part(config.index)
     others = [one for split, one in corpus.parts.items() if split != config.index]
     kept = at_most(distinct(part.exemplars)[0], config.per_function, config.seed)
@@ -68,20 +68,20 @@ def make_module(corpus: ExemplarCorpus, config: ModuleConfig) -> Module:
 
 
 def require_apart(modules: Sequence[Module]) -> None:
-    """Raise LabError for modules that cannot be asked together: one function in two of them, scores of two kinds."""
+    """Raise LabError for modules that cannot be queried together: they share a function or rank differently."""
     owners: dict[str, Module] = {}
     for module in modules:
         for name in module.functions:
             if (other := owners.setdefault(name, module)) is not module:
-                raise LabError(f"'{name}' is a function of {other.name} and of {module.name}: which of the two?")
+                raise LabError(f"'{name}' is a function of {other.name} and of {module.name}; use one of the two")
     kinds = {str(as_dict(module.retriever.config)) for module in modules}
     if len(kinds) > 1:
         names = ", ".join(module.name for module in modules)
-        raise LabError(f"{names}: indexed in different ways, so their scores say different things; index them alike")
+        raise LabError(f"{names}: indexed in different ways, so their scores cannot be compared; use the same settings")
 
 
 def stamp(name: str) -> tuple[int, int] | None:
-    """Return what changes when something is added to an index: its manifest is another file then. None: no index."""
+    """Return a value that changes when an index changes: time and inode of its manifest. None: no index."""
     path = Path(expanded(name)) / INDEX
     try:
         found = path.stat()

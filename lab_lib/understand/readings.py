@@ -1,8 +1,8 @@
-"""The values of slots without a model: by recognisers, options, numbers, and by the templates of exemplars.
+"""Extract slot values without a model: by recognisers, options, numbers, and the templates of exemplars.
 
-A template says where a value stands, a recogniser says what it is. A slot with a closed set of values (a recogniser,
-options, a pattern, a number) takes no others. Without a template a value counts if it is the only one for its slot, and
-that slot the only one for it.
+A template locates a value, a recogniser identifies it. A slot with a closed set of values (a recogniser, options, a
+pattern, a number) takes no others. Without a template, a value counts if it is the only one for its slot, and that slot
+the only one for it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from lab_lib.speech.number_words import in_words
 from lab_lib.understand.align import align
 from lab_lib.understand.understood import Reading
 
-COUNTED = 100  # whole numbers below it are read as words
-NEAR = 64  # exemplars whose templates are looked at; of all of them the values are known
+COUNTED = 100  # whole numbers below it are also recognised as words
+NEAR = 64  # exemplars whose templates are aligned; known values come from all exemplars
 
 
 @dataclass(frozen=True)
 class Reader:
-    """What is known of a slot's values: what finds them, where that is from, and whether there are no others."""
+    """How the values of a slot are found: the recogniser, its source, and whether the set of values is closed."""
 
     finds: Recogniser
     source: str
@@ -39,8 +39,8 @@ class Reader:
 
 
 def same_words(one: AnnotatedExemplar) -> list[Reading]:
-    """Return the arguments of an exemplar that says the same: as they are labelled."""
-    source = f"{one.key}, which says the same"
+    """Return the labelled arguments of an exemplar that has the same words."""
+    source = f"{one.key}, which has the same words"
     return [Reading(slot, values[0] if len(values) == 1 else list(values), source=source)
             for slot, values in one.target_arguments.items()]  # fmt: skip
 
@@ -48,7 +48,7 @@ def same_words(one: AnnotatedExemplar) -> list[Reading]:
 def read_slots(
     utterance: str, skill: Skill, near: Sequence[AnnotatedExemplar], recognisers: Recognisers
 ) -> list[Reading]:
-    """Return what an utterance says of the slots of a function. `near` are exemplars of it, the nearest first."""
+    """Return the readings of the slots of a function. `near` are exemplars of it, nearest first."""
     parameters = {one.name: one for one in skill.function.parameters}
     readers = {name: reader_of(skill, one, near, recognisers) for name, one in parameters.items()}
     spans = template_spans(utterance, near[:NEAR], parameters)
@@ -63,7 +63,7 @@ def read_slots(
 def template_spans(
     utterance: str, near: Sequence[AnnotatedExemplar], known: Iterable[str]
 ) -> dict[str, list[tuple[SlotSpan, str]]]:
-    """Return {slot: [(where it is said, the key of the exemplar whose template says so)]}; no two overlap."""
+    """Return {slot: [(span, key of the exemplar whose template locates it)]}; no two spans overlap."""
     found: dict[str, list[tuple[SlotSpan, str]]] = {}
     taken: list[SlotSpan] = []
     for one in near:
@@ -78,7 +78,7 @@ def template_spans(
 def reader_of(
     skill: Skill, parameter: Parameter, near: Sequence[AnnotatedExemplar], recognisers: Recognisers
 ) -> Reader | None:
-    """Return what finds the values of a slot; None for one that nothing finds: true or false, or no value is known."""
+    """Return the reader of a slot; None for a boolean slot, and for a text slot without known values."""
     raw = parameter.raw.get("items", parameter.raw)
     if (listed := recognisers.of(skill.name, parameter.name)) is not None:
         return Reader(listed, f"recogniser {listed.slot}", closed=True)
@@ -93,7 +93,7 @@ def reader_of(
 
 
 def _known_values(slot: str, near: Sequence[AnnotatedExemplar]) -> dict[str, tuple[str, ...]]:
-    """Return {value: what was said for it} of the exemplars of a function; `dontcare` and the like are no words."""
+    """Return {value: words for it} of the exemplars of a function; `dontcare` and the like are omitted."""
     found: dict[str, tuple[str, ...]] = {}
     for one in near:
         values, said = one.target_arguments.get(slot, ()), one.fillings.get(slot, ())
@@ -113,7 +113,7 @@ def _numbers() -> Recogniser:
 def _placed(
     utterance: str, parameter: Parameter, where: Sequence[tuple[SlotSpan, str]], reader: Reader | None
 ) -> list[Reading]:
-    """Return the readings of a slot whose place a template says."""
+    """Return the readings of a slot that a template locates."""
     found = []
     for span, key in where:
         source, said = f"template of {key}", utterance[span.start : span.end]
@@ -134,7 +134,7 @@ def _alone(
     readers: Mapping[str, Reader | None],
     taken: Sequence[tuple[int, int]],
 ) -> list[Reading]:
-    """Return the readings of slots without a place: the one value there is for a slot, where no other slot takes it."""
+    """Return the readings of slots that no template locates: the slot's only value, if no other slot takes it."""
     mentions = {
         slot: [one for one in reader.finds.mentions(utterance)
                if not any(one.start < end and start < one.end for start, end in taken)]
@@ -154,7 +154,7 @@ def _alone(
 
 
 def fitting(one: Reading, parameter: Parameter) -> Reading | None:
-    """Return a reading with its value as the slot takes it, number words as numbers; None for one it does not take."""
+    """Return a reading with its value as the slot takes it, number words as numbers; None if it does not fit."""
     raw = parameter.raw.get("items", parameter.raw)
     values = one.value if isinstance(one.value, list) else [one.value]
     try:
@@ -165,7 +165,7 @@ def fitting(one: Reading, parameter: Parameter) -> Reading | None:
 
 
 def typed(value: Any, raw: Mapping[str, Any]) -> Any:
-    """Return a value that was said as the type of its slot; what cannot be one stays as it is.
+    """Return the text of a value as the type of its slot; unchanged if it cannot be converted.
 
     >>> typed("2", {"type": "integer"}), typed("Print", {"type": "string", "enum": ["print"]})
     (2, 'print')
@@ -186,7 +186,7 @@ def typed(value: Any, raw: Mapping[str, Any]) -> Any:
 
 
 def _joined(readings: Sequence[Reading], parameters: Mapping[str, Parameter]) -> list[Reading]:
-    """Return one reading a slot in the order of the parameters; those of a list are its elements."""
+    """Return one reading per slot in the order of the parameters; a list slot joins all its readings."""
     made = []
     for name, parameter in parameters.items():
         own = sorted((one for one in readings if one.slot == name), key=lambda one: one.start)

@@ -1,4 +1,4 @@
-"""`lab understand rows`: function accuracy without a generator, and whether a likeness tells who asks for none."""
+"""`lab understand rows`: function accuracy without a generator, and AUROC of similarity as a detector of `none`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from lab_lib.retrieval.recall import wilson
 from lab_lib.retrieval.retriever import Query, Retriever
 from lab_lib.understand.data import Asked, IndexConfig, unseen_queries
 
-NEIGHBOURS = 11  # that vote, in the row of nearest neighbours
-MOST_NONES = 1000  # utterances of each kind of none
+NEIGHBOURS = 11  # voters in the row of nearest neighbours
+MOST_NONES = 1000  # utterances per kind of none, at most
 
 
 @dataclass(frozen=True)
 class Share:
-    """How many of some utterances are right."""
+    """The number of correct utterances and the total."""
 
     hits: int
     total: int
 
     @property
     def text(self) -> str:
-        """In per cent, with the interval.
+        """The percentage with its 95 % interval (Wilson).
 
         >>> Share(9, 10).text
         '90.0 (59.6 to 98.2)'
@@ -41,7 +41,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Rows:
-    """{row: share that is right} of known and of unseen functions, {kind of none: AUROC of the likeness}."""
+    """{row: share correct} for known and for unseen functions, {kind of none: AUROC of the similarity}."""
 
     known: Mapping[str, Share]
     unseen: Mapping[str, Share]
@@ -49,7 +49,7 @@ class Rows:
 
 
 def rows(corpus: ExemplarCorpus, asked: Asked, config: IndexConfig, encoder: Encoder | None = None) -> Rows:
-    """Choose a function for every query by each method, and compare likenesses with those of utterances without one."""
+    """Predict a function for every query by each method, and compare similarities of requests and of `none`."""
     retriever = Retriever(asked.documents, asked.exemplars, config.retrieval, encoder)
     queries = [Query.of(one) for one in asked.queries]
     chosen = {
@@ -69,7 +69,7 @@ def rows(corpus: ExemplarCorpus, asked: Asked, config: IndexConfig, encoder: Enc
 def _none(
     retriever: Retriever, asked: Asked, corpus: ExemplarCorpus, config: IndexConfig, away: Sequence[AnnotatedExemplar]
 ) -> dict[str, float]:
-    """Return {kind of none: AUROC} of the nearest exemplar's cosine."""
+    """Return {kind of none: AUROC} of the cosine to the nearest exemplar."""
     nones = without_words_of(distinct(corpus.part(config.queries).nones)[0], asked.exemplars)
     asking = likeness(retriever.encoder, asked.exemplars, [Query.of(one) for one in asked.queries])
     found = {}
@@ -86,7 +86,7 @@ def _shares(chosen: Mapping[str, Sequence[str]], queries: Sequence[AnnotatedExem
 
 
 def lines(found: Rows) -> list[str]:
-    """Return the rows as lines."""
+    """Return the results as lines of text."""
     known = [f"known functions, {row}: {share.text} %" for row, share in found.known.items()]
     unseen = [f"functions without an exemplar, {row}: {share.text} %" for row, share in found.unseen.items()]
     none = [

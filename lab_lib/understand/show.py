@@ -1,4 +1,4 @@
-"""What was understood as lines of a terminal: the call alone on stdout, all about it on stderr."""
+"""Format a result for a terminal: the call alone on stdout, everything about it on stderr."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from lab_lib.understand.converter import BY_RETRIEVAL
 from lab_lib.understand.understood import Likely, Reading, SeenExemplar, Understood
 
 UNTRAINED = "by retrieval alone: no trained run was named, so the nearest match and its template decide"
-OTHERS = 3  # functions that are named beside the one that is meant
+OTHERS = 3  # alternatives that are listed, at most
 
 
 def about(found: Understood) -> list[str]:
-    """Return the lines beside a call: who chose it, how likely it is, what else was, and why there is no call."""
+    """Return the lines beside a call: what chose it, its probability, the alternatives, and why there is no call."""
     lines = [UNTRAINED if found.by == BY_RETRIEVAL else f"by {found.by}"]
     others = [one for one in found.options if one.name != found.name][:OTHERS]
     instead = "; otherwise " + ", ".join(map(_likely, others)) if others else ""
@@ -21,7 +21,7 @@ def about(found: Understood) -> list[str]:
 
 
 def explained(found: Understood) -> list[str]:
-    """Return the evidence as lines: where each value is from, and what was retrieved with its score."""
+    """Return the evidence as lines: the source of each value, and the retrieved texts with their scores."""
     lines = [_reading(one) for one in found.slots]
     lines += [f"description {one.score:6.3f}  {one.function}: {shown(one.text, 90)[1:-1]}  [{one.module}]"
               for one in found.evidence.descriptions]  # fmt: skip

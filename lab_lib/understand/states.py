@@ -1,8 +1,8 @@
-"""Dialogue states from one utterance at a time: the function that is open, and its slots as they are said.
+"""Dialogue states predicted from single utterances: the open function, and its slot values as the user says them.
 
-The services of a dialogue are given, as in the official task. A turn that means no function continues the one that
-is open. Values that were given stay in the state. Requested slots are not predicted, and what a user accepts without
-saying it ("yes, that one") is not seen.
+The services of a dialogue are given, as in the official task. A turn without a function continues the open one. Values
+stay in the state. Requested slots are not predicted, and values that a user accepts without saying them ("yes, that
+one") are missed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Dialogue = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Asking:
-    """What answers: exemplars, both k, what prompts show, and the model."""
+    """What answers questions: the retriever, the number of exemplars, the style of prompts, and the model."""
 
     retriever: Retriever
     exemplars: int
@@ -47,7 +47,7 @@ class Asking:
 
 @dataclass
 class _Tracker:
-    """What is known of one dialogue after some of its turns."""
+    """The state of one dialogue after some of its turns."""
 
     dialogue: Dialogue
     apis: Mapping[str, Api]
@@ -58,7 +58,7 @@ class _Tracker:
     frames: list[list[dict[str, Any]]] = field(default_factory=list)
 
     def said(self, turn: Mapping[str, Any], system: Mapping[str, Any] | None) -> Said:
-        """Return a user turn with the function that is open and the slot that was asked for."""
+        """Return a user turn with its context: the open function and the requested slot."""
         slot = asked_slot(system)
         if slot and self.open:
             api = self.apis[self.open]
@@ -66,14 +66,14 @@ class _Tracker:
         return Said(turn["utterance"], Context(self.open, slot if self.open else ""), str(self.dialogue["dialogue_id"]))
 
     def add(self, found: Mapping[str, tuple[Any, ...]]) -> None:
-        """Take what a turn says of the slots of the open function."""
+        """Add the slot values of a turn to the state of the open function."""
         api = self.apis[self.open]
         self.intents[api.service] = api.intent
         state = self.values.setdefault(api.service, {})
         state.update({api.slots[slot]: [str(value) for value in values] for slot, values in found.items()})
 
     def close_turn(self, turn: Mapping[str, Any], where: str) -> None:
-        """Write the frames of a turn: the services that the reference has there."""
+        """Append the frames of a turn, one for each service that the reference has there."""
         self.frames.append([
             {"service": name, "state": {"active_intent": self.intents.get(name, "NONE"), "requested_slots": [],
              "slot_values": {slot: list(texts) for slot, texts in self.values.get(name, {}).items()}}}
@@ -94,7 +94,7 @@ class _Tracker:
 def predict_states(
     dialogues: Mapping[str, Dialogue], apis: Mapping[str, tuple[Api, ...]], asking: Asking
 ) -> dict[str, dict[str, Any]]:
-    """Return {id: the dialogue with the states that are understood}; all dialogues are asked about turn by turn."""
+    """Return {id: the dialogue with predicted states}; one round asks about one turn of every dialogue."""
     trackers = {}
     for key, dialogue in dialogues.items():
         here = [api for name in dialogue["services"] for api in apis[name]]
@@ -109,7 +109,7 @@ def predict_states(
 
 
 def _user_turns(dialogue: Dialogue) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
-    """Yield (user turn, system turn before it)."""
+    """Yield (user turn, preceding system turn)."""
     before = None
     for turn in dialogue["turns"]:
         if turn["speaker"] == "USER":
@@ -119,7 +119,7 @@ def _user_turns(dialogue: Dialogue) -> Iterator[tuple[Mapping[str, Any], Mapping
 
 
 def _ask_round(live: Sequence[tuple[_Tracker, Mapping[str, Any], Mapping[str, Any] | None]], asking: Asking) -> None:
-    """Ask about one user turn of each dialogue: the function of all, then the slots of all."""
+    """Ask about one user turn of each dialogue: first all functions, then all slots."""
     said = [tracker.said(turn, system) for tracker, turn, system in live]
     found = shown_for(
         asking.retriever, [_known(one, t) for one, (t, *_) in zip(said, live, strict=True)], 1, asking.exemplars
@@ -144,13 +144,13 @@ def _ask_round(live: Sequence[tuple[_Tracker, Mapping[str, Any], Mapping[str, An
 
 
 def _known(said: Said, tracker: _Tracker) -> Said:
-    """Return what was said with the open function as the index calls it."""
+    """Return an utterance with the open function under its name in the index."""
     frame = tracker.apis[tracker.open].known if tracker.open else ""
     return Said(said.utterance, Context(frame, ""), said.key)
 
 
 def _worded(found: Shown, tracker: _Tracker) -> Shown:
-    """Return what is shown of a dialogue: all its functions, and the exemplars of these in their wording."""
+    """Return what prompts show for a dialogue: all its functions, and their exemplars in the same wording."""
     by_known = {api.known: api for api in tracker.apis.values()}
 
     def own(exemplars: Sequence[Any]) -> tuple[Any, ...]:

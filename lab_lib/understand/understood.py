@@ -1,4 +1,4 @@
-"""What was made of an utterance, with its evidence: for a terminal, for programs and for a server alike."""
+"""The result for an utterance, with its evidence, as terminals, programs and servers use it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Likely:
-    """A function that could be meant, `none` among them, and its probability among those that were looked at."""
+    """A candidate function (or `none`) and its probability among the candidates."""
 
     name: str
     probability: float
@@ -16,7 +16,7 @@ class Likely:
 
 @dataclass(frozen=True)
 class SeenDescription:
-    """A description that was retrieved, and its score."""
+    """A retrieved description and its score."""
 
     module: str
     function: str
@@ -26,7 +26,7 @@ class SeenDescription:
 
 @dataclass(frozen=True)
 class SeenExemplar:
-    """An exemplar that was retrieved, and its score; `source` is where it is from."""
+    """A retrieved exemplar and its score; `source` is its provenance."""
 
     module: str
     key: str
@@ -39,9 +39,9 @@ class SeenExemplar:
 
 @dataclass(frozen=True)
 class Reading:
-    """What an utterance says of a slot, and how that is known.
+    """The value of a slot in an utterance, and how it was found.
 
-    `said` stands at `start:end`, which are -1 where no words are pointed to. `probability` is a model's.
+    `said` are the words at `start:end`, which are -1 without a position. `probability` is given by a model only.
     """
 
     slot: str
@@ -55,7 +55,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was retrieved for an utterance, best first."""
+    """The texts retrieved for an utterance, best first."""
 
     descriptions: list[SeenDescription]
     exemplars: list[SeenExemplar]
@@ -63,11 +63,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Understood:
-    """A call, or why there is none.
+    """A call, or the reason why there is none.
 
-    `call` is the text of the checked call, `none()` where nothing was asked, "" where what was understood is no call
-    that could be made: `reason` is then a key of the REASONS in `calls`, and `said` a sentence. `name` and `arguments`
-    are what was understood, also then. `by` names what chose: a run, or retrieval.
+    `call` is the text of the checked call, `none()` if no function was asked for, "" if the call is not valid: `reason`
+    is then a key of the REASONS in `calls`, and `said` a sentence. `name` and `arguments` are set even if the call is
+    not valid. `by` names what chose the function: a run, an exemplar, or retrieval.
     """
 
     utterance: str

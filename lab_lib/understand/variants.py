@@ -1,7 +1,7 @@
-"""SGD-X: the same services in five other wordings. A retriever that has learned the wording of a schema loses here.
+"""SGD-X: the same services in five other wordings. A retriever that has learned the wording of a schema scores lower.
 
 Average and sensitivity as in Lee et al. (2022): per utterance the coefficient of variation over the variants (sample
-standard deviation divided by the mean; 0 where no variant finds the function), and the mean of that over utterances.
+standard deviation divided by the mean; 0 if no variant finds the function), then the mean over utterances.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ ORIGINAL = "original"
 
 @dataclass(frozen=True)
 class VariantRecall:
-    """Recall of descriptions by variant ("original" among them) and k, and their average and sensitivity by k.
+    """Recall of descriptions by variant (including "original") and k, and their average and sensitivity by k.
 
-    Shares, not per cent. The average is that of the five variants, without the original.
+    Fractions, not per cent. The average covers the five variants, without the original.
     """
 
     queries: int
@@ -45,9 +45,9 @@ class VariantRecall:
 
 
 def load_variants(config: IndexConfig) -> tuple[dict[str, tuple[Document, ...]], list[AnnotatedExemplar]]:
-    """Return ({variant: its descriptions}, the utterances that ask) of a split of SGD.
+    """Return ({variant: its descriptions}, the queries) of a split of SGD.
 
-    Raises LabError where the variants are not beside the corpus.
+    Raises LabError if the variants are not beside the corpus.
     """
     folder = corpus_folder(config.corpus)
     schemas = schema_paths(folder)
@@ -64,7 +64,7 @@ def load_variants(config: IndexConfig) -> tuple[dict[str, tuple[Document, ...]],
 def variant_recall(
     documents: Mapping[str, Sequence[Document]], queries: Sequence[AnnotatedExemplar], config: RetrievalConfig
 ) -> VariantRecall:
-    """Return the recall of descriptions in each wording. Raises LabError for no query."""
+    """Return the recall of descriptions in each wording. Raises LabError without queries."""
     if not queries:
         raise LabError("variants: no utterance to retrieve for")
     encoder = Encoder(config.embeddings, config.query_prompt)
@@ -79,7 +79,7 @@ def variant_recall(
 
 
 def sensitivity(varied: np.ndarray) -> np.ndarray:
-    """Return the mean coefficient of variation of figures (variants, queries, columns), by column.
+    """Return the mean coefficient of variation per column of values (variants, queries, columns).
 
     >>> sensitivity(np.array([[[1.0], [1.0]], [[1.0], [0.0]]])).round(4)
     array([0.7071])
@@ -91,7 +91,7 @@ def sensitivity(varied: np.ndarray) -> np.ndarray:
 def _hits(
     documents: Sequence[Document], queries: Sequence[AnnotatedExemplar], config: RetrievalConfig, encoder: Encoder
 ) -> np.ndarray:
-    """Return (queries, k): is the right function among the first k?"""
+    """Return (queries, k): whether the right function is among the first k."""
     retriever = Retriever(documents, (), replace(config, exemplars="tfidf"), encoder)
     ids = {name: place for place, name in enumerate(retriever.names)}
     gold = np.array([ids[one.target_name] for one in queries])
@@ -103,7 +103,7 @@ HEADINGS = ("schema", *(f"@{k}" for k in CURVE))
 
 
 def table_rows(found: VariantRecall) -> list[tuple[str, ...]]:
-    """Return recalls in per cent by wording, then average and sensitivity (a number, not per cent)."""
+    """Return recalls in per cent by wording, then average and sensitivity (not in per cent)."""
     rows = [(name, *(f"{100 * found.by_variant[name][k]:.1f}" for k in CURVE)) for name in found.by_variant]
     rows.append(("average of v1 to v5", *(f"{100 * found.average[k]:.1f}" for k in CURVE)))
     return [*rows, ("sensitivity", *(f"{found.sensitivity[k]:.3f}" for k in CURVE))]

@@ -14,6 +14,7 @@ from lab_lib.models.hardware import Choice
 from lab_lib.training.batches import IGNORED, Collator, to_rows
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.loss import LONG, SHORT, Batching, batching_for, choose_positions
+from lab_lib.training.packing import PACKED, choose_packing
 from lab_lib.training.seq2seq import loss_for
 
 
@@ -61,9 +62,35 @@ def test_a_short_batch_has_the_loss_and_gradients_of_a_long_one(tmp_path: Path, 
     assert max(b.abs().max().item() for _, b in pairs) > 1e-3  # the gradients that agree are not all zero
 
 
+def test_packed_rows_have_the_loss_and_gradients_of_padded_ones(tmp_path: Path):
+    model = load(tiny_neox(tmp_path)).double().eval()
+    short, loss = rows()[:5], batching_for(model, pad=0)
+    assert choose_packing(model).value == PACKED and len(loss.collate(rows() * 3)["input_ids"]) == 3 * len(rows())
+    batch = loss.collate(short)
+    assert batch["input_ids"].shape == (1, 64) and sum(len(row["input_ids"]) for row in short) == 50
+    padded = Batching(Collator(0, short=True), loss.loss, loss.logits)
+    (one, first), (other, second) = gradients(model, loss, short), gradients(model, padded, short)
+    assert one == pytest.approx(other, abs=1e-12)
+    assert max((a - b).abs().max().item() for a, b in zip(first, second, strict=True)) < 1e-12
+    assert max(b.abs().max().item() for b in second) > 1e-3
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_are_packed_only_for_models_that_separate_them(tmp_path: Path, family: str):
+    (folder := tmp_path / family).mkdir()
+    model = load(FAMILIES[family](folder)).eval()
+    batching = batching_for(model, pad=0)
+    if family == "t5" or choose_packing(model).value != PACKED:
+        assert "position_ids" not in batching.collate(rows()[:5])
+        return
+    padded = Batching(Collator(0, short=True), batching.loss, batching.logits)
+    assert "position_ids" in batching.collate(rows()[:5])
+    assert gradients(model, batching, rows()[:5])[0] == pytest.approx(gradients(model, padded, rows()[:5])[0], rel=1e-5)
+
+
 def test_a_short_batch_computes_a_row_of_logits_for_each_learnt_token(tmp_path: Path):
     model = load(tiny_llama(tmp_path))
-    batch = batching_for(model, pad=0).collate(rows())
+    batch = batching_for(model, pad=0).collate(rows() * 3)
     learnt = int((batch["labels"] != IGNORED).sum())
     assert "attention_mask" not in batch and 0 < learnt < batch["labels"].numel() / 4
     logits = model(input_ids=batch["input_ids"], logits_to_keep=batch["logits_to_keep"]).logits

@@ -13,6 +13,7 @@ from typing import Any
 
 from lab_lib.models.hardware import Choice
 from lab_lib.training.batches import IGNORED, Collator
+from lab_lib.training.packing import PACKED, choose_packing
 from lab_lib.training.seq2seq import collator_for, loss_for
 
 SHORT, LONG = "supervised positions", "every position"
@@ -36,11 +37,15 @@ def supervised_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -
 
 @dataclass(frozen=True)
 class Batching:
-    """The collator and the loss for one model; `loss` is None if the model's own loss is correct."""
+    """The collator and the loss for one model; `loss` is None if the model's own loss is correct.
+
+    `packing` says whether short rows are packed; None for long batches, which have a mask instead.
+    """
 
     collate: Callable[[Sequence[dict[str, list[int]]]], dict[str, Any]]
     loss: Callable[..., Any] | None
     logits: Choice
+    packing: Choice | None = None
 
     def __call__(self, model: Any, batch: dict[str, Any]) -> Any:
         """Return the mean loss of a supervised token of one batch, as the Trainer computes it, for measurements."""
@@ -53,7 +58,8 @@ def batching_for(model: Any, pad: int) -> Batching:
     """Return the batching for `model`: short batches if they give the same result, else a mask and all logits."""
     logits = choose_positions(model)
     if logits.value == SHORT:
-        return Batching(Collator(pad, short=True), supervised_loss, logits)
+        packing = choose_packing(model)
+        return Batching(Collator(pad, True, packing.value == PACKED), supervised_loss, logits, packing)
     return Batching(collator_for(model, pad), loss_for(model), logits)
 
 

@@ -122,6 +122,8 @@ def train(
     rows, lengths = rows_for(model, examples, eos), [len(example.ids) for example in examples]
     batching = batching_for(model, pad)
     log(f"logits at {batching.logits}")
+    if batching.packing:
+        log(f"short rows are {batching.packing}")
     log(batch_line(config, world_size()))
     steps, tokens = step_count(config, len(rows)), config.batch_size * sum(lengths) / len(rows)
     if untrained := untrained_line(config, steps):

@@ -166,5 +166,5 @@ WRONG = [
     ("21.6", codes_first, "137 only the signal"),
     ("21.6", two_is_input, "search the log first"),
     ("21.6", killed_is_memory, "the log gives no reason"),
-    ("21.6", no_codes, "lab's exit code for bad input"),
+    ("21.6", no_codes, "lab exits with 2 for bad input"),
 ]

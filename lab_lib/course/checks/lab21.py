@@ -157,7 +157,7 @@ def cause(answer: Any) -> None:
         (1, "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB.\n", "gpu memory", "See the table"),
         (2, "error: out of memory while training: halve training.micro_batch_size\n", "gpu memory",
          "lab exits with 2 here too, but the input was valid: search the log first"),
-        (2, "error: no recipe 'twon'; did you mean 'town-qlora-cpu'?\n", "bad input", "2: lab's exit code for bad input"),
+        (2, "error: no recipe 'twon'; did you mean 'town-qlora-cpu'?\n", "bad input", "lab exits with 2 for bad input"),
         (137, "step 300/650\n", "killed", "128 + 9: signal 9, and the log gives no reason"),
         (1, "ZeroDivisionError: division by zero\n", "failed", "Neither the words nor the exit code are in the list"),
     ]  # fmt: skip

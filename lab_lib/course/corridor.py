@@ -60,5 +60,5 @@ def corridor(*lit: str) -> Corridor:
     """Return the picture with some stages highlighted: `corridor("model")`. Raises LabError for an unknown stage."""
     for name in lit:
         if name not in DOORS:
-            raise LabError(f"corridor: no door {name!r}{nearest(name, DOORS)}")
+            raise LabError(f"corridor: no stage {name!r}{nearest(name, DOORS)}")
     return Corridor(lit)

@@ -48,7 +48,7 @@ class SkillsConfig(TaskConfig):
     # Files of skills, .py (imported: your own code) or .yaml; `home` is the set of ten skills of the course.
     skills: tuple[str, ...] = ("home",)
     # What every prompt says about them. nothing: the model memorises them, which costs no tokens. signatures, texts:
-    # the model can call skills that it was not trained on; the ten of the course take 300 to 650 tokens per prompt.
+    # the prompt describes the skills, new ones too; the ten of the course take 300 to 650 tokens per prompt.
     # tools: the tools section of the tokenizer's own chat template.
     describe: Describe = "nothing"
     # free: unconstrained decoding. constrained: a grammar of the skills allows only calls that they accept (extra

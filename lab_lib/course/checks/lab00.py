@@ -18,7 +18,7 @@ def blockers(answer: Any) -> None:
         ("hub", "warning"),
         ("disk", "failure"),
     )
-    checks = [Check(n, name, state, "", "" if state == "ok" else "mend it") for n, (name, state) in enumerate(states)]  # type: ignore[arg-type]
+    checks = [Check(n, name, state, "", "" if state == "ok" else "fix it") for n, (name, state) in enumerate(states)]  # type: ignore[arg-type]
     given = "checks in the states " + ", ".join(f"{name}: {state}" for name, state in states)
     got = call(answer, checks, given=given)
     if same(got, [name for name, state in states if state != "ok"]):

@@ -54,7 +54,7 @@ def counted(root: Path) -> str:
 
 
 def points_fault(root: Path) -> str | None:
-    """Return what is wrong with the stored points of a checkout, None when they are those of its sources."""
+    """Return what is wrong with the stored points of a checkout; None if they match its sources."""
     path = root / STORED
     if not path.parent.is_dir() or (path.exists() and read_text(path) == counted(root)):
         return None

@@ -58,7 +58,7 @@ def build_class(folder: Path, numbers: list[str], seed: int) -> list[str]:
 
 
 def refuse_tracked(folder: Path) -> None:
-    """Raise LabError for a folder some of whose files git tracks, and for a path that is no folder."""
+    """Raise LabError for a folder some of whose files git tracks, and for a path that is not a folder."""
     if folder.exists() and not folder.is_dir():
         raise LabError(f"{folder}: a file, expected a folder or a name for a new one")
     if not folder.exists() or shutil.which("git") is None:

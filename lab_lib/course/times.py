@@ -25,7 +25,7 @@ class Rates:
     words: float  # of technical text, read in a second language; words of a passage that was read twice count twice
     given: float  # lines of the cells that are given
     lines: float  # lines that are written
-    attempt: float  # minutes of one attempt: run the check, read what it says
+    attempt: float  # minutes of one attempt: run the check, read its message
     point: float  # minutes of one point of a question, thinking and writing
 
 
@@ -61,6 +61,6 @@ def _work(solved: Iterable[dict[str, Any]], rates: Rates) -> float:
 
 @cache
 def read_log() -> dict[str, Any]:
-    """Return the log as it is stored: the rates, and of every lab what was read, written and tried."""
+    """Return the stored log: the rates, and for each lab the words read, lines written and attempts."""
     found: dict[str, Any] = read_json(LOG)
     return found

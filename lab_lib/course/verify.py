@@ -48,7 +48,7 @@ def lab_faults(root: Path, source: Path) -> list[str]:
 
 
 def file_faults(path: Path) -> list[str]:
-    """Return what no notebook may hold: secrets, widget state, paths of one machine, too many bytes."""
+    """Return what a notebook must not hold but does: secrets, widget state, paths of one machine, too many bytes."""
     text = read_text(path)
     found = [f"{path}: holds {name}; revoke it at its provider" for name, p in SECRETS.items() if re.search(p, text)]
     if len(text.encode()) > LARGEST:

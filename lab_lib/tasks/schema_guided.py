@@ -98,14 +98,14 @@ class SchemaGuidedTask(Task[GuidedItem]):
     main = "exact"
     submitted = ("response", "stopped")
     words = Words("utterance", "utterances", "call", "calls", facts="function")
-    with_effect = ("data.seed",)  # it draws what is indexed and learned
+    with_effect = ("data.seed",)  # it draws the exemplars of index and training
     instead_of_chat = "ask it with 'lab understand ask'"
 
     def __init__(self, *settings: Any) -> None:
         """Keep the settings. Raises LabError for a dev set held out of the training split."""
         super().__init__(*settings)
         if self.data.hold_out:
-            raise LabError("data.hold_out: task schema_guided has what it learns and indexes in one split; set it to 0")
+            raise LabError("data.hold_out: task schema_guided trains on and indexes one split; set it to 0")
         self._prompters: dict[Any, Prompter] = {}
 
     # ---- data --------------------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def of_sgd(found: SgdScores, keys: Mapping[str, str], answers: int, problems: Ma
         items=len(found.dialogues),
         answers=answers,
         signature=found.signature,
-        notes=(*found.notes, *([f"answers that are no state: {unread}, of {answers}"] if unread else [])),
+        notes=(*found.notes, *([f"answers that are not a state: {unread}, of {answers}"] if unread else [])),
         extra=extra_of(found),
     )
 

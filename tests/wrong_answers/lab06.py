@@ -217,7 +217,7 @@ WRONG = [
     ("06.3", lambda value, schema: bool(value) and fits_of(value, schema), "False fits"),
     ("06.4", lambda v, t, w: mask_of(v, t, w, end=False), "EOS is allowed only"),
     ("06.4", lambda v, t, w: mask_of(v, t, w, whole=True), "depends on the written text"),
-    ("06.4", lambda v, t, w: mask_of(v, t, w, wrong=False), "has to begin with what is written"),
+    ("06.4", lambda v, t, w: mask_of(v, t, w, wrong=False), "has to begin with the written text"),
     ("06.4", lambda v, t, w: mask_of(v, t, w, single=True), "beyond the end of the text"),
     (
         "06.4",

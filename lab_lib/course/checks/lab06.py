@@ -141,7 +141,7 @@ def fits(answer: Any) -> None:
 
 MASKS: list[tuple[list[str], list[str], str, str]] = [
     (["", "a"], ["a"], "", "EOS is allowed only where a text is complete"),
-    (["", "b"], ["ab"], "", "The text has to begin with what is written and the token"),
+    (["", "b"], ["ab"], "", "The text has to begin with the written text plus the token"),
     (["", "a", "b", "ab"], ["ab"], "", "A token may be more than one character"),
     (["", "a", "b", "ab"], ["ab"], "a", "The mask depends on the written text"),
     (["", "a", "b", "ab"], ["ab"], "ab", "A text that is complete can only end"),

@@ -1,4 +1,4 @@
-"""Drawings of concepts, made by code: what a loss mask, NF4, LoRA, a cache, beams, BM25, DPO and a requeued job are.
+"""Drawings of concepts, made by code: the loss mask, NF4, LoRA, the KV cache, beams, BM25, DPO, a requeued job.
 
     from lab_lib.course import sketch
 

@@ -10,7 +10,7 @@ from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.strategies import STRATEGIES, availability, expand_section
 
 ALWAYS = frozenset({"max_new_tokens"})
-SAMPLING = frozenset({"temperature", "top_k", "top_p", "min_p", "seed"})  # what a strategy that draws uses
+SAMPLING = frozenset({"temperature", "top_k", "top_p", "min_p", "seed"})  # settings of a strategy that samples
 
 
 def settings_config(settings: Mapping[str, Any]) -> DecodeConfig:

@@ -211,9 +211,7 @@ def modules(answer: Any) -> None:
     feed = [name for name in LLAMA if "mlp" in name]
     got = _names(answer, LLAMA, "attention", given)
     if set(feed) <= set(got):
-        raise Wrong(
-            f"attention, for {given}: got all layers, as every selector did in 2023; see what belongs to the if"
-        )
+        raise Wrong(f"attention, for {given}: got all layers, as every selector did in 2023; check where the if ends")
     if got and not set(got) & set(LLAMA):
         raise Wrong(
             f"attention, for {given}: got {brief(got)}; return full names: a last part such as 'dense' is not unique"

@@ -203,7 +203,7 @@ WRONG = [
     ("06.2", lambda text: pairs_of(text, twice=False), "a second user before a call"),
     ("06.2", lambda text: pairs_of(text, lone=False), "a call without a user"),
     ("06.2", lambda text: pairs_of(text, last=False), "at the end who got no call"),
-    ("06.2", lambda text: pairs_of(text, numbered=False), "'another line' misses the line"),
+    ("06.2", lambda text: pairs_of(text, numbered=False), "'another line' omits line"),
     ("06.2", lambda text: pairs_of(text, blank=False), "ValueError: line 3: blank"),
     ("06.2", lambda text: pairs_of(text, strip=False), "White space around"),
     ("06.2", last_line, "line 99"),

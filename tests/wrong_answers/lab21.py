@@ -135,7 +135,7 @@ WRONG = [
     ("21.1", lambda s: options(s, r"#SBATCH\s+--([\w-]+)=(.*)"), "is the same as --name=value"),
     ("21.1", lambda s: options(s, r"#SBATCH\s+--([\w-]+)[=\s]+(.+)"), "A flag has the value"),
     ("21.1", lambda s: options(s, r"#+ ?SBATCH\s+--([\w-]+)[=\s]*(.*)"), "Only lines that begin"),
-    ("21.1", lambda s: options(s, stop=lambda line: not line.startswith("#")), "empty lines and comments are none"),
+    ("21.1", lambda s: options(s, stop=lambda line: not line.startswith("#")), "blank lines and comments do not count"),
     ("21.1", lambda s: options(s, stop=lambda line: False), "Slurm reads options before the first command only"),
     ("21.1", first_counts, "Of two lines the last one counts"),
     ("21.2", by_name, "the larger number, although"),

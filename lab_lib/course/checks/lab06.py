@@ -94,7 +94,7 @@ def read_pairs(answer: Any) -> None:
                 raise
             numbers = re.findall(r"\d+", str(wrong.__cause__))
             if str(line) not in numbers:
-                raise Wrong(f"for {given}: the message {brief(str(wrong.__cause__))} misses the line {line}") from None
+                raise Wrong(f"for {given}: the message {brief(str(wrong.__cause__))} omits line {line}") from None
             continue
         raise Wrong(f"for {given}: got {brief(got)}, expected a ValueError that names line {line}")
 

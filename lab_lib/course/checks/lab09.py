@@ -16,7 +16,7 @@ DIAMOND = {"d": ["b", "c"], "b": ["a"], "c": ["a"], "a": []}
 
 def in_order(answer: Any) -> None:
     cases = [
-        (FLOW, "saved", ["data", "base", "fitted", "saved"], "Steps come after those they read; `report` is not read"),
+        (FLOW, "saved", ["data", "base", "fitted", "saved"], "The steps it reads come first; `report` is not needed"),
         (DIAMOND, "d", ["a", "b", "c", "d"], "A step that two others read appears once, before both"),
         (FLOW, "data", ["data"], "A step that reads nothing needs only itself"),
         ({"z": ["b", "a"], "a": [], "b": []}, "z", ["b", "a", "z"],

@@ -281,5 +281,7 @@ CHECKS = {
     "20.8": Exercise(
         "merge one layer", merge, "The shapes give the order of the product; .float() and .to() change formats."
     ),
-    "20.9": Exercise("what is uploaded", uploads, "List what may go up, not what may not; str.endswith takes a tuple."),
+    "20.9": Exercise(
+        "what is uploaded", uploads, "List what may be sent, not what may not; str.endswith takes a tuple."
+    ),
 }

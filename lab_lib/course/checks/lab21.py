@@ -9,7 +9,7 @@ from typing import Any
 from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, refuse_traps, refuses
 from lab_lib.course.checks.lab21_shows import SHOWS as SHOWS
 
-BEFORE_THE_FIRST_COMMAND = "Slurm reads options before the first command only; empty lines and comments are none"
+BEFORE_THE_FIRST_COMMAND = "Slurm reads options before the first command only; blank lines and comments do not count"
 
 
 def header(answer: Any) -> None:

@@ -44,7 +44,7 @@ def wrong_answers(lab: str) -> list[tuple[str, Any, str]]:
 
 
 def complaint(exercise: str, *answer: Any) -> str:
-    """Return what the check says to a wrong answer; fails when it takes it for right."""
+    """Return the message of the check for a wrong answer; fails when the check accepts it."""
     FAILURES.clear()
     with pytest.raises(WrongAnswer) as caught:
         check(exercise, *answer)

@@ -1,4 +1,4 @@
-"""A scored run folder for tests of the course, made without a model: gold replies, some of them spoilt."""
+"""A scored run folder for tests of the course, made without a model: gold replies, some of them corrupted."""
 
 from __future__ import annotations
 

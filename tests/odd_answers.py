@@ -1,4 +1,4 @@
-"""What students really pass to a check, or return from a function: values of every wrong kind."""
+"""Values of every wrong kind that students may pass to a check or return from a function."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Hostile:
-    """Raises wherever it is looked at."""
+    """Raises in every operation."""
 
     def _fail(self, *_: Any) -> Any:
         raise RuntimeError("hostile")
@@ -19,7 +19,7 @@ class Hostile:
 
 
 class Agreeable:
-    """Is equal to everything, and is 1 for all that ask for a number."""
+    """Is equal to everything, and is 1 when it is converted to a number."""
 
     def __eq__(self, other: object) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""An assistant whose model is a table: which words mean which call, and what it finds likely. No weights."""
+"""An assistant whose model is a table of calls and probabilities by request. No weights."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ KNOWN: dict[str, tuple[Mapping[str, float], Mapping[str, str]]] = {
 
 @dataclass
 class ScriptedModel:
-    """Knows KNOWN; everything else asks for nothing. `asked` keeps what was asked, and `on_write` may interfere."""
+    """Knows the requests of KNOWN; all others ask for nothing. `asked` logs requests; `write` calls `on_write`."""
 
     asked: list[str] = field(default_factory=list)
     on_write: Callable[[], None] = lambda: None

@@ -27,7 +27,7 @@ def texts(schema: dict[str, Any]) -> st.SearchStrategy[str]:
 
 
 def values(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Values of a parameter, by what a grammar is told of it."""
+    """A strategy for the values of a parameter, by its schema."""
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if schema["type"] == "string":

@@ -101,7 +101,7 @@ def test_reference_slots_folders_and_unkept_calls_of_the_understanding_task(cli:
     wanted = ("left out 1 x folder of dialogues: not called train, dev or test, or without schema.json, in dev",
               "left out 2 x states: 1 slot values outside the schema are not scored (train 1, test 1), the first in ",
               "control tokens written out in 1 of 1 states: </s> 1x",
-              "answers that are no state: prose 1, of 1")  # fmt: skip
+              "answers that are not a state: prose 1, of 1")  # fmt: skip
     assert all(any(line in note for note in notes) for line in wanted), notes
     write_jsonl(path, [{**row, "response": written.removesuffix("</s>")}])
     code, _, err = cli(*ask, "--resamples", 0)

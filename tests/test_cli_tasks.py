@@ -215,7 +215,7 @@ def test_states_in_the_official_layout_and_as_the_model_writes_them_score_alike(
     values = found["official"]["values"]
     assert values["joint_goal_accuracy"] == 50 and values["unseen_joint_goal_accuracy"] == 50
     assert values["seen_average_goal_accuracy"] == 75 and values["active_intent_accuracy"] == 75
-    assert "answers that are no state: prose 1, of 4" in err
+    assert "answers that are not a state: prose 1, of 4" in err
     assert "predicted dialogues: 2 of 3; only these are scored" in err
     assert report["scores"]["per_item"]["dev/1_1"]["causes"] == ["wrong intent", "missing slot"]
     assert "Services not seen in training" in (tmp_path / out.strip()).with_suffix(".html").read_text()

@@ -1,4 +1,4 @@
-"""What stands at the top of labs: a run that trains in the background, and a conversation that was recorded."""
+"""The start of labs: a run that trains in the background, and a recorded conversation."""
 
 from __future__ import annotations
 

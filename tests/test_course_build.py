@@ -1,4 +1,4 @@
-"""Notebooks from a source: markers, ids, grading marks, execution, and every fault `lab course check` names."""
+"""Notebooks from a source: markers, ids, grading marks, execution, and every fault that `lab course check` reports."""
 
 from __future__ import annotations
 

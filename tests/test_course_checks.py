@@ -1,4 +1,4 @@
-"""The words checks are written in: what passes, what each failure says, when a hint comes."""
+"""The assertions of the checks: what passes, the message of each failure, when a hint is shown."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_close_takes_numbers_only():
 
 
 def test_a_check_that_cannot_read_an_answer_says_so(lab, monkeypatch):
-    """As against an error in the student's own code, which is shown as theirs."""
+    """An error in the student's own code, in contrast, is shown as theirs."""
 
     def longest(answer):
         equal(max(map(len, call(answer, "ab", given="'ab'"))), 2, given="'ab'")
@@ -172,7 +172,7 @@ def test_refuses_wants_the_named_error():
     assert "raised KeyError, expected ValueError" in says(refuses, lambda x: {}[x], 1, given="1")
 
 
-def test_the_corridor_lights_doors():
+def test_the_corridor_highlights_stages():
     lit = corridor("model", "prediction")
     assert repr(lit) == "corpus -> dialogue -> example -> [model] -> [prediction] -> report"
     assert lit._repr_svg_().count("#E69F00") == 2

@@ -1,4 +1,4 @@
-"""Pictures of notebooks: what they say to those who do not see them."""
+"""Pictures of notebooks: their alternative texts, and drawings that stay inside their frame."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_drawing_stands_on_white_with_a_margin_and_says_what_it_shows(name):
     title, ground, *parts = root
     assert title.text == drawn.says and drawn.says in repr(drawn)
     assert ground.get("fill") == "#FFFFFF" and ground.get("width") == root.get("width")
-    for part in parts:  # nothing lies outside, but for the ends of long words
+    for part in parts:  # nothing lies outside, except the ends of long words
         if part.tag.endswith("rect"):
             right, low = (
                 float(part.get("x")) + float(part.get("width")),

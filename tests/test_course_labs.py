@@ -1,4 +1,4 @@
-"""Every lab: the solutions pass their checks, and what students get wrong is caught, each with a message of its own."""
+"""Every lab: the solutions pass their checks, and each typical mistake is found and gets a message of its own."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_messages_with_the_same_explanation_differ(exercise):
 
 @pytest.mark.parametrize("exercise", WRONG)
 def test_an_odd_answer_is_refused_in_one_line(exercise):
-    """Nothing that a student can pass or return ends in a traceback out of the check, and none of it is right."""
+    """No odd value that a student passes or returns causes a traceback from the check, and none is accepted."""
     for name, answer in (odd_values() | odd_functions()).items():
         title, message = told(exercise, answer).split("\n")  # a second failure would add a hint
         assert title.startswith(f"✗ {exercise} ") and message.startswith("  ") and len(message) < 1000, name
@@ -81,7 +81,7 @@ LONG = {"20.1", "20.8"}
 
 @pytest.mark.parametrize("exercise", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in WRONG])
 def test_a_right_answer_in_another_form_is_judged_in_one_line(exercise, capsys):
-    """Right or wrong, but told so: lists for arrays, tensors that require grad, generators, one value too few."""
+    """Accepted, or refused with a message: lists for arrays, tensors that require grad, generators, a value too few."""
     for name, answer in twisted(right_answers(exercise[:2])[exercise]).items():
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
@@ -95,7 +95,7 @@ def test_a_right_answer_in_another_form_is_judged_in_one_line(exercise, capsys):
 
 @pytest.mark.parametrize("exercise", [name for lab in labs() for name in getattr(module(lab), "SHOWS", {})])
 def test_what_cannot_be_shown_is_told_in_one_line(exercise):
-    """`show` draws what it can; an answer of a wrong kind ends in no traceback."""
+    """`show` draws what it can; an answer of a wrong kind causes no traceback."""
     needed = len(inspect.signature(module(exercise[:2]).SHOWS[exercise]).parameters)
     values = odd_values()
     for name in ("None", "x", "3", "generator", "ragged", "dict", "grad", "hostile", "cyclic", "object"):

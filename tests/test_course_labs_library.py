@@ -1,4 +1,4 @@
-"""What the labs teach is what the library, and the libraries under it, compute: solutions compared with both."""
+"""The solutions of the labs compute the same as the library and the libraries that it uses."""
 
 from __future__ import annotations
 

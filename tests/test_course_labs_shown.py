@@ -1,4 +1,4 @@
-"""What `show` draws or prints of a student's answer, for the answers of the solutions."""
+"""What `show` draws or prints for the answers of the solutions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def drawn(shown):
     pytest.importorskip("matplotlib")
 
     def run(exercise: str, *given) -> None:
-        assert shown(exercise, *given).count("Image") == 1  # what IPython writes in a picture's place
+        assert shown(exercise, *given).count("Image") == 1  # what IPython writes instead of a picture
 
     return run
 

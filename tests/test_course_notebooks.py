@@ -34,13 +34,13 @@ def test_each_lab_has_exercises_grapes_and_a_way_on(number):
     text = read_text(LABS[number])
     assert len(exercises(text)) >= 4
     assert "🍇" in text and "What to try next" in text and "FULL = False" in text
-    assert "RESULT(" not in text  # the place of a number that nobody has put in yet
+    assert "RESULT(" not in text  # the placeholder of a number that is not filled in yet
     assert all(reveal(name).strip() for name in exercises(text))
 
 
 @pytest.mark.parametrize("number", LABS)
 def test_something_is_shown_within_three_cells(number):
-    """Something speaks, draws or surprises: the set-up cell, which is closed, is not counted, nor is the corridor."""
+    """Text, a picture or an error; neither the collapsed set-up cell nor the corridor counts."""
     cells = [cell for cell in read_json(LABS[number].with_suffix(".ipynb"))["cells"] if cell["cell_type"] == "code"]
     assert cells[0]["metadata"]["jupyter"]["source_hidden"]
     said = [output for cell in cells[1:4] for output in cell["outputs"] if "corpus -> " not in str(output)]
@@ -49,14 +49,14 @@ def test_something_is_shown_within_three_cells(number):
 
 @pytest.mark.parametrize("number", LABS)
 def test_what_a_lab_imports_is_there(number):
-    """Names that moved are found in the default tier, which executes no notebook."""
+    """Finds names that have moved, in the default tier, which executes no notebook."""
     nodes = [node for node in ast.walk(ast.parse(read_text(LABS[number]))) if isinstance(node, ast.ImportFrom)]
     names = [f"{node.module}.{alias.name}" for node in nodes for alias in node.names]
     ours = [name for name in names if name.startswith("lab_lib.")]
     assert ours and all(pkgutil.resolve_name(name) is not None for name in ours)
 
 
-# Where a quarter of a number would end the lesson: lab 21 kills a run after its checkpoint of step 2.
+# Where a quarter of a number would break the lab: lab 21 kills a run after its checkpoint of step 2.
 OTHER = {"21": {"STEPS": 3}}
 
 
@@ -75,12 +75,12 @@ def other_parameters(number, notebook):
     return changed
 
 
-# Labs whose whole size costs about a minute. The others train for minutes, or want a hub, a GPU or the real corpora.
+# Labs whose whole size costs about a minute. The others train for minutes, or need a hub, a GPU or the real corpora.
 CHEAP = ("02",)
 
 
 def with_full(notebook):
-    """Return a notebook as a student leaves it who sets FULL = True."""
+    """Return a notebook with FULL = True, as a student would set it."""
     changed = copy.deepcopy(notebook)
     (cell,) = (cell for cell in changed["cells"] if "parameters" in cell["metadata"].get("tags", ()))
     assert "FULL = False" in cell["source"]

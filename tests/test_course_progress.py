@@ -1,4 +1,4 @@
-"""A student's folder: where labs keep what they make, points, borrowed solutions, a copy to work in, and a class."""
+"""A student's folder: folders of results, points, borrowed solutions, a working copy, and the folder of a class."""
 
 from __future__ import annotations
 

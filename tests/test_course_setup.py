@@ -25,7 +25,7 @@ from lab_lib.models import hardware
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A kernel that has not installed anything, its own home, and an environment that is put back afterwards."""
+    """A kernel that has not installed anything, its own home, and an environment that is restored afterwards."""
     monkeypatch.setattr(setup, "stale", {})
     monkeypatch.setattr(os, "environ", os.environ.copy())
     os.environ["HOME"] = str(tmp_path)
@@ -34,7 +34,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def python(code: str) -> str:
-    """Run code in a process of its own and return what it prints."""
+    """Run code in a separate process and return its output."""
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout

@@ -49,7 +49,7 @@ def wheel(folder: Path, name: str, version: str, needs: str | None = None) -> No
 
 
 def requirements() -> list[Requirement]:
-    """Return what the package in this working tree needs, core and EXTRAS."""
+    """Return the requirements of the package in this working tree, core and EXTRAS."""
     tomllib = pytest.importorskip("tomllib")  # Python 3.11 and later
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [line for extra in EXTRAS for line in project["optional-dependencies"][extra]]
@@ -63,7 +63,7 @@ def inside(requirement: Requirement) -> str:
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder pip takes for its index: each requirement at its floor, and what should not be taken."""
+    """The folder that pip uses as its index: each requirement at its floor, and versions that must not be chosen."""
     folder = tmp_path_factory.mktemp("index")
     for requirement in requirements():
         wheel(folder, requirement.name, inside(requirement))
@@ -146,7 +146,7 @@ def versions(python: Path) -> Mapping[str, str]:
 def test_what_is_missing_is_installed_and_torch_and_numpy_stay(colab: Path, index: Path, repository: str) -> None:
     first = run_cell(colab, index, repository)
     assert first.returncode == 0, first.stdout
-    assert "Successfully installed lab_lib" in first.stdout  # pip's own words are there to read
+    assert "Successfully installed lab_lib" in first.stdout  # the output of pip is visible
     after = versions(colab)
     for name in ("numpy", "torch", "pandas"):
         assert Version(after[name]) == Version(THERE[name])

@@ -1,4 +1,4 @@
-"""The widgets' pure parts, their shells without a browser, and what they show where nobody can move a slider."""
+"""The widgets: their pure parts, their shells without a browser, and their static views."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_a_model_with_an_encoder_reads_its_history_once() -> None:
     ],
 )
 def test_what_does_not_go_together_is_refused_in_one_line(settings: dict, reason: str) -> None:
-    nobody = decoding.Desk(None, TOWN.splits["test"], PROMPT, None, SHOWN)  # refused before any model is asked
+    nobody = decoding.Desk(None, TOWN.splits["test"], PROMPT, None, SHOWN)  # refused before a model is used
     shown = text(nobody.answer(0, 0, settings))
     assert shown.startswith("✗ ") and reason in shown and "\n" not in shown
 
@@ -214,7 +214,7 @@ def test_the_playground_decodes_what_its_sliders_say(desk: decoding.Desk) -> Non
     slider = {control.description: control for control in sliders}
     generate()  # as the playground does when it is shown
     assert "class='chip'" in view.value and "class='chip'" in other.value
-    slider["top_k"].value = 7  # greedy search has no use for it
+    slider["top_k"].value = 7  # greedy search does not use it
     button.click()
     assert "greedy: max_new_tokens=20" in text(view.value) and "class='chip'" in view.value
     strategy.value = "contrastive"
@@ -240,7 +240,7 @@ def test_sliders_that_a_strategy_does_not_use_are_off(settings: dict, used: set)
     assert set(side.settings()) == used | {"strategy", "max_new_tokens"} | (settings.keys() - side.sliders.keys())
     assert "min-p" in names and not {"assisted", "dola", "constrained-beam"} & set(side.strategy.options)
     assert "beam-sampling" not in knobs.offered_strategies(encoder=True)
-    for name in names:  # every strategy that is offered can be chosen, and what its sliders say is taken
+    for name in names:  # every offered strategy can be chosen, and the values of its sliders are used
         side.strategy.value = name
         knobs.settings_config(side.settings())
 
@@ -249,7 +249,7 @@ def test_tokens_cannot_bring_html() -> None:
     token = tokens.Token(EVIL, 0.25, 2, ((EVIL, 0.5),), drawn=0.3)
     shown = page(tokens.answer_html(tokens.Answer(EVIL, (token,), False)), problem(LabError(EVIL)))
     assert harmless(shown) and "25" in text(shown) and "cut at max_new_tokens" in shown
-    assert "<summary>" in shown and "probability 25.00%, rank 2" in text(shown)  # told without a mouse, too
+    assert "<summary>" in shown and "probability 25.00%, rank 2" in text(shown)  # readable without a mouse, too
     assert f"{math.log(0.25):.2f} nats" in shown
 
 
@@ -289,7 +289,7 @@ def test_the_curve_plays_back(folder: Path) -> None:
     assert run.steps == list(STEPS)
     line, first, replies = training.view(run, 0)
     assert "step 10 of 29" in line and "dev" not in line and "No sample replies yet" in replies
-    assert training.view(run, 1)[1] != first  # the line that shows where we are has moved
+    assert training.view(run, 1)[1] != first  # the line at the current step has moved
     line, last, replies = training.view(run, 2)
     assert (
         "dev BLEU 20.0 · dev Inform 90.0" in line
@@ -413,7 +413,7 @@ def test_without_a_notebook_a_line_is_printed(capsys) -> None:
 
 @pytest.mark.notebooks
 def test_an_executed_notebook_holds_first_views_and_no_widget_state(folder: Path) -> None:
-    """nbclient is what makes the committed notebooks; GitHub shows HTML and pictures, and no widget."""
+    """nbclient executes the committed notebooks; GitHub shows HTML and pictures, but no widgets."""
     import nbformat
     from nbclient import NotebookClient
 

@@ -112,14 +112,14 @@ def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
 
 
 class Notebook:
-    """An open notebook. `view` is what stands below its cells: the source cells are never searched."""
+    """An open notebook. `view` is the outputs below its cells: the source cells are never searched."""
 
     def __init__(self, page: Any, shots: Path, name: str):
         self.page, self.shots, self.name = page, shots, name
         self.view = page.locator(".jp-OutputArea-output")
 
     def run_all(self) -> None:
-        # Cells that are run before the kernel is connected are forgotten without a word.
+        # JupyterLab silently drops cells that are run before the kernel is connected.
         self.page.get_by_text(re.compile(r"\| Idle")).wait_for(timeout=PATIENCE)
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()

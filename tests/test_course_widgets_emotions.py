@@ -1,4 +1,4 @@
-"""The widget of replies with each emotion: its first view, its button, and texts that stay text."""
+"""The widget of replies with each emotion: its first view, its button, and texts that are never HTML."""
 
 from __future__ import annotations
 

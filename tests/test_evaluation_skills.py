@@ -38,9 +38,9 @@ JUDGED = [
     ('weather(location="San-Francisco", day="tomorrow")', RAIN, (False, True, True, (1, 2, 2), "argument location")),
     ('weather(location="San Francisco")', RAIN, (False, False, True, (1, 1, 2), "argument day")),
     ('weather(location="San Francisco", day="today")', 'weather(location="San Francisco")',
-     (True, True, True, (1, 1, 1), "")),  # the default says no more than nothing
+     (True, True, True, (1, 1, 1), "")),  # the default value equals no argument
     ('calculate(expression="99")', 'calculate(expression="9*9")',
-     (False, False, True, (0, 1, 1), "argument expression")),  # a pattern is no wording
+     (False, False, True, (0, 1, 1), "argument expression")),  # a pattern is not a wording
     ('news(topic="rain")', RAIN, (False, False, False, (0, 1, 2), "other skill")),
     ("none()", RAIN, (False, False, False, (0, 0, 2), "missed")),
     ("news()", "none()", (False, False, False, (0, 0, 0), "false trigger")),

@@ -32,7 +32,7 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """A trained model of the task with random weights; its calls are held by the grammar."""
+    """A trained model of the task with random weights; the grammar constrains its calls."""
     pytest.importorskip("llguidance")
     place = tmp_path_factory.mktemp("spoken")
     model = tiny_llama(place / "model", max_position_embeddings=512)
@@ -72,7 +72,7 @@ def test_typed_and_noisy_requests_are_decoded_scored_and_made_once(run, tmp_path
 
 
 def test_what_was_not_heard_calls_nothing(run, tmp_path, monkeypatch):
-    """Silence in the place of speech: the rest is the real thing."""
+    """Silence instead of speech; everything else is real."""
     monkeypatch.setattr(hearing, "noisy", lambda text, seed: "" if seed.endswith("1") else text)
     (found,) = measure_run(run, [NOISE], 11, 0, tmp_path / "out", QUIET)
     assert found.errors.errors > 0

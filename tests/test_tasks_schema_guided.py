@@ -1,4 +1,4 @@
-"""The task schema_guided: questions and allowed answers, what is learned, what is refused, and how calls are scored."""
+"""The task schema_guided: questions and allowed answers, training examples, refusals, and the scores of calls."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_an_answer_that_is_not_on_offer_is_none_and_no_value():
         ((DONTCARE,), Context(), "free", (), "indifferent"),
         ((), Context(), "free", (), "irrelevant"),
         ((DONTCARE,), Context(), "activity", (), "indifferent"),
-        (("Yoga",), Context(), "activity", (), "yoga"),  # as the utterance has it
+        (("Yoga",), Context(), "activity", (), "yoga"),  # as spelt in the utterance
         (("tango",), Context(), "activity", (), None),  # nobody said it
         (("Hatha",), Context(), "activity", ("Hatha", "Vinyasa"), "Hatha"),  # a recogniser's value
     ],

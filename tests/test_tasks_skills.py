@@ -61,7 +61,7 @@ def test_the_prompt_that_is_served_is_the_beginning_of_the_example_that_is_learn
     one = task(prompt, describe=describe)
     for text in SAID:
         if name == "llama2" and "[INST]" in text:
-            continue  # it is told from the template's own by nothing: refused, see tests/test_prompts_chat.py
+            continue  # indistinguishable from the template's own text: refused, see tests/test_prompts_chat.py
         given = item(text)
         (example,) = one.examples(given, tokenizer)
         served = one.item_from({"messages": [{"role": "user", "content": text}]})

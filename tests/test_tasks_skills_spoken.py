@@ -1,4 +1,4 @@
-"""The task `skills` with requests as a recogniser might write them: a share in training, a row of its own on test."""
+"""The task `skills` with requests that have errors of a recogniser: a share in training, and a row on test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_share_of_the_training_requests_is_learned_as_it_is_heard():
     splits = task().load()
     heard = [as_learned(item, 0.5, 0) for item in splits["train"]]
     changed = [(old, new) for old, new in zip(splits["train"], heard, strict=True) if old != new]
-    assert 0.3 < len(changed) / len(heard) < 0.5  # some of the drawn ones are as they were
+    assert 0.3 < len(changed) / len(heard) < 0.5  # some of the drawn ones do not change
     for old, new in changed:
         assert (new.key, new.call, new.skills) == (old.key, old.call, old.skills)
         words = new.utterance.lower()

@@ -1,4 +1,4 @@
-"""The task `understanding`: states as text and back, what a prompt holds, and the scores as every table takes them."""
+"""The task `understanding`: states as text and back, the contents of prompts, and the scores for all tables."""
 
 from __future__ import annotations
 

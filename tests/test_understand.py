@@ -63,7 +63,7 @@ def test_convert_and_index_a_corpus(tmp_path: Path, capsys):
     assert lab("understand", "convert", "town", "--out", tmp_path / "town", "--per-function", 5, "--nones", 3) == 0
     part = load_exemplars(str(tmp_path / "town")).part("train")
     assert (len(part.exemplars), len(part.nones)) == (40, 3)
-    assert "town.train.twn0027.0" in capsys.readouterr().err  # what was left out is told
+    assert "town.train.twn0027.0" in capsys.readouterr().err  # what was left out is reported
     assert lab("understand", "convert", "town", "--out", tmp_path / "town") == 2
     settings = (f"corpus={tmp_path / 'town'}", "retrieval.exemplars=keyword", "retrieval.descriptions=tfidf")
     assert lab("understand", "index", *settings, "--out", tmp_path / "index") == 0
@@ -100,14 +100,14 @@ def test_rows_without_a_generator(capsys, tmp_path: Path):
 
 
 def test_sgd_x_is_measured_by_place(tmp_path: Path, capsys):
-    """Variants name services and intents in other words; the same place in the schema says which is which."""
+    """Variants rename services and intents; equal positions in the schemas match them."""
     said = (("find a bed", "Inns_1", "FindInn"), ("find a boat", "Boats_1", "FindBoat"))
     turns = [user(text, frame(name, intent, [("INFORM_INTENT", "intent", intent)])) for text, name, intent in said]
     dialogues = [{"dialogue_id": f"1_{n}", "services": [], "turns": [turn]} for n, turn in enumerate(turns)]
     folder = write_sgd(tmp_path / "sgd", "test", dialogues)
     for name in VARIANTS:
         worded = json.dumps(SCHEMA)
-        if name == "v5":  # its words say the opposite
+        if name == "v5":  # its descriptions say the opposite
             worded = (
                 worded.replace("Find a bed", "xx").replace("Find a boat", "Find a bed").replace("xx", "Find a boat")
             )

@@ -1,4 +1,4 @@
-"""From an utterance to a call by retrieval alone, and an index that is put right without training."""
+"""From an utterance to a call by retrieval alone, and an index that is corrected without training."""
 
 from __future__ import annotations
 
@@ -128,13 +128,13 @@ def test_what_is_like_nothing_is_none(office, tmp_path: Path):
         asked(words, office, text="hi")
 
 
-# ---- putting right ---------------------------------------------------------------------------------------------------
+# ---- corrections -----------------------------------------------------------------------------------------------------
 NEW = NewExemplar("get me over to Rome twice", 'buy_ticket(quantity=2, destination="Rome")')
 
 
 @pytest.mark.parametrize("method", ["tfidf", "keyword", "fused", "embedding", "graph"])
 def test_an_exemplar_that_is_added_counts_at_once(tmp_path: Path, method, monkeypatch):
-    if method == "graph":  # what very many vectors are searched by
+    if method == "graph":  # the search method for very many vectors
         monkeypatch.setattr(vectors_room, "MANY", 2)
         method = "embedding"
     texts = [one["template"] for many in EXEMPLARS.values() for one in many]
@@ -161,7 +161,7 @@ def test_an_entry_that_is_added_counts_at_once(office, capsys):
     words = ("--recogniser", "city", "--label", "New York", "--expression", "the big apple")
     assert lab("understand", "add", office, *words) == 0
     assert asked(office, text=text).call == 'buy_ticket(quantity=2, destination="New York")'
-    assert asked(office, text="I want two tickets to NYC").call  # what the entry had before it keeps
+    assert asked(office, text="I want two tickets to NYC").call  # the entry keeps its earlier values
     add_entry(office, "weekday", "Friday", ["fri"], ["find_train.day"])
     assert asked(office, text="Is there a train on fri?").call == 'find_train(day="Friday")'
     manifest = json.loads((office / "index.json").read_text())

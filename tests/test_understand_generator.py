@@ -25,7 +25,7 @@ TEXT = "Could you keep two of Night Ferry for me at the hillside branch?"
 
 @pytest.fixture(scope="module")
 def generator(tmp_path_factory) -> Generator:
-    """An untrained model: what it says is by chance, what it may say is not."""
+    """An untrained model: its answers are random, but always allowed ones."""
     base = tiny_llama(tmp_path_factory.mktemp("base"), max_position_embeddings=4096)
     config = load_recipe("understand-desk-cpu", ["prompt.max_tokens=4000", "decoding.max_new_tokens=12"])
     loaded = load_answering(ModelConfig(name=str(base), quantisation="none", dtype="fp32"), config.prompt)

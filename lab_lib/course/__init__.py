@@ -1,4 +1,4 @@
-"""What a student touches: checks, pictures of answers, drawings, widgets; and how the notebooks are made."""
+"""The interface for students: checks, plots of answers, drawings, widgets; and the builder of the notebooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load what notebooks use when it is asked for: the set-up cell comes here before numpy may be installed."""
+    """Import on first access: the set-up cell imports this package when numpy may not be installed yet."""
     if name in HOMES:
         return getattr(importlib.import_module(f"lab_lib.course.{HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""A real run that trains in a process of its own while the notebook goes on."""
+"""A run that trains in a separate process while the notebook continues."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from lab_lib.course.widgets.training import watch
 from lab_lib.runs.config import load_recipe
 
 NOBODY = "Not started: a program executes this notebook, and nobody would watch the run."
-started: dict[Path, subprocess.Popen[bytes]] = {}  # of this kernel, by run folder
+started: dict[Path, subprocess.Popen[bytes]] = {}  # processes of this kernel, by run folder
 
 
 @dataclass(frozen=True)
 class Background:
-    """A run that was started, or was there. `path` is its run folder; what the run prints is in `printed`."""
+    """A run that was started or existed already. `path` is its run folder; the file `printed` holds its output."""
 
     path: Path
 
     @property
     def printed(self) -> Path:
-        """The file with what the run prints."""
+        """The file with the output of the run."""
         return self.path.with_suffix(".txt")
 
     def watch(self) -> None:
-        """Show its curve and sample replies below the cell, while it trains or afterwards."""
+        """Show the training curve and sample replies below the cell, during training or afterwards."""
         if static_view() and not (self.path / "log.jsonl").exists():
             print(NOBODY)
         else:
@@ -36,11 +36,11 @@ class Background:
 
 
 def in_background(lab: str, recipe: str, *settings: str) -> Background:
-    """Start `lab run RECIPE SETTINGS` in a process of its own, in the lab's folder for them.
+    """Start `lab run RECIPE SETTINGS` in a separate process; its run folder is the lab's folder for these settings.
 
-    A run that is complete, or that this kernel has started, is left as it is; one that was interrupted is resumed. The
-    process outlives the kernel. Nothing is started where a program executes the notebook (see `widgets`: there nobody
-    can move a slider either). Raises LabError for an unknown recipe or setting.
+    A run that is complete, or that this kernel is training already, is left unchanged; an interrupted one is resumed.
+    The process outlives the kernel. Nothing is started where a program executes the notebook (`widgets` says how that
+    is detected). Raises LabError for an unknown recipe or setting.
     """
     config = load_recipe(recipe, settings)
     run = Background(lab_folder(lab, config, name=recipe))
@@ -54,9 +54,9 @@ def in_background(lab: str, recipe: str, *settings: str) -> Background:
         run.path.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "lab_lib", "run", recipe, *settings, "--out", str(run.path)]
         with open(run.printed, "wb") as out:
-            # A session of its own: "interrupt the kernel" is not for it.
+            # A new session: "interrupt the kernel" does not interrupt the run.
             started[run.path] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
             )
-        print(f"{recipe} trains in the background now; what it prints: {run.printed}")
+        print(f"{recipe} trains in the background now; its output: {run.printed}")
     return run

@@ -18,10 +18,10 @@ from lab_lib.files import write_text
 
 
 def solve(exercise: str) -> Any:
-    """Return the function that solves an exercise (`03.1`), and say where its code can be read.
+    """Return the function that solves an exercise (`03.1`), and print the path of its code.
 
-    `check` takes it as right, for 0 points. It stands on the solutions before it, not on the student's own functions.
-    Raises LabError for an unknown exercise, and where solutions are not to be had.
+    `check` accepts it for 0 points. It uses the solutions of earlier exercises, not the student's own functions.
+    Raises LabError for an unknown exercise, and where solutions are not available.
     """
     name = exercise_id(exercise)
     lab = name.partition(".")[0]
@@ -65,7 +65,7 @@ def _alone(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> ast.stmt:
 
 
 def _names_of(path: Path) -> dict[str, Any]:
-    """Run a file of solutions and return its names."""
+    """Import a file of solutions and return {name: function}."""
     spec = importlib.util.spec_from_file_location(f"borrowed_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise LabError(f"{path}: cannot be imported")

@@ -18,11 +18,11 @@ from lab_lib.files import read_text
 
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 NO_TASK = ("", 0)
-# The set-up cell is closed when a notebook is opened: the second key is for JupyterLab, the third for Colab.
+# The set-up cell is collapsed when a notebook is opened: the second key is for JupyterLab, the third for Colab.
 SET_UP = {"tags": ["setup"], "jupyter": {"source_hidden": True}, "cellView": "form"}
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 FORMAT = {"nbformat": 4, "nbformat_minor": 5}
-Text = Callable[[str, str, str], str]  # (text of a cell, its type, where it stands) -> the text a notebook shows
+Text = Callable[[str, str, str], str]  # (text of a cell, its type, its place) -> the text in the notebook
 
 
 def repository() -> str:
@@ -35,7 +35,7 @@ def repository() -> str:
 
 
 def student_notebook(path: Path, stuck: bool = True) -> dict[str, Any]:
-    """Return the student's notebook of a source: marked parts are stubs, no outputs.
+    """Return the student's notebook of a source: stubs in place of marked regions, no outputs.
 
     With `stuck` every exercise says where its solution is. Raises LabError, naming file and cell, for wrong markers,
     exercises out of order, or one without check or stub.
@@ -46,21 +46,21 @@ def student_notebook(path: Path, stuck: bool = True) -> dict[str, Any]:
 def solution_notebook(path: Path) -> dict[str, Any]:
     """Return the complete notebook of a source, not executed yet. Raises as `student_notebook`.
 
-    It keeps the marker words: they show what was to be written, and nbgrader makes its assignments from them.
+    It keeps the marker words: they show which parts students write, and nbgrader generates assignments from them.
     """
     return _notebook(path, "solutions", lambda text, kind, where: text, stuck=False)
 
 
 def to_text(notebook: Any) -> str:
-    """Return a notebook as it is stored, in nbformat's own form."""
+    """Return the text of a notebook file, as nbformat writes it."""
     import nbformat
 
-    copy = nbformat.from_dict(deepcopy(notebook))  # writes() splits the lines of what it is given in place
+    copy = nbformat.from_dict(deepcopy(notebook))  # writes() splits the lines of its argument in place
     return str(nbformat.writes(copy)).rstrip("\n") + "\n"
 
 
 def source_hash(path: Path) -> str:
-    """Return a hash of what a lab's notebooks are made from."""
+    """Return the first 16 hex digits of the SHA-256 of a lab's source."""
     return hashlib.sha256(read_text(path).encode()).hexdigest()[:16]
 
 
@@ -106,7 +106,7 @@ def _check_order(path: Path, text: str) -> None:
 
 
 def _task(task: tuple[str, int], text: str) -> tuple[str, int]:
-    """Return the exercise (`04.2`), or `question`, a cell belongs to, and the grapes of its heading."""
+    """Return the exercise (`04.2`) or `question` that a cell belongs to, and the number of grapes in its heading."""
     heading = re.search(r"^#+ (?:Exercise (\d\d\.\d+)|Question\b).*", text, re.MULTILINE)
     if heading is None:
         return NO_TASK if re.match(r"#+ ", text) else task
@@ -114,7 +114,7 @@ def _task(task: tuple[str, int], text: str) -> tuple[str, int]:
 
 
 def _dressed(text: str, place: int, path: Path, folder: str, stuck: bool) -> str:
-    """Return a cell with what the builder adds: the badge above the title, the way to a solution under an exercise."""
+    """Return a cell with what the builder adds: a badge above the title, links to the solution under an exercise."""
     address = repository()
     if place == 1:
         link = address.replace("https://github.com/", "https://colab.research.google.com/github/")
@@ -154,14 +154,14 @@ def _id(text: str, seen: set[str]) -> str:
 def _grading(kind: str, text: str, task: tuple[str, int]) -> dict[str, Any]:
     """Return nbgrader's metadata (its schema version 3) of a stub, a check or an answer; nothing for other cells.
 
-    Grapes are points: of the check where an exercise has one, of the answer, graded by a person, for a question.
+    Grapes are points: those of an exercise go to its check, those of a question to its answer, which a person grades.
     """
     name, grapes = task
     check = kind == "code" and text.startswith(f'check("{name}"')
     if not name or not (check or has_solution(text)):
         return {}
     part = "check" if check else "answer" if kind == "markdown" else "stub"
-    # Several cells may belong to one exercise; nbgrader wants every id once.
+    # Several cells may belong to one exercise; nbgrader requires unique ids.
     grade_id = f"{part}-{name.replace('.', '-')}-{hashlib.sha256(text.encode()).hexdigest()[:4]}"
     graded = {"grade": part != "stub", "locked": check, "solution": not check, "grade_id": grade_id}
     points = {"points": grapes} if part != "stub" else {}

@@ -1,4 +1,4 @@
-"""A folder of a class: `lab course build --class` leaves a file in it that turns solutions off and changes inputs."""
+"""The folder of a class: `lab course build --class` writes a file there that turns off solutions and changes inputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MARK = "class.json"  # {"seed": 7}
 
 
 def class_seed(folder: Path | None = None) -> int | None:
-    """Return the seed of the class whose folder (or one below it) this is, None outside of one."""
+    """Return the seed of the class that `folder` (default: the working folder) belongs to; None outside of a class."""
     place = (folder or Path()).resolve()
     for here in (place, *place.parents):
         if (here / MARK).is_file():
@@ -23,6 +23,6 @@ def class_seed(folder: Path | None = None) -> int | None:
 
 
 def require_solutions(what: str) -> None:
-    """Raise LabError in a folder of a class: there solutions are turned off."""
+    """Raise LabError in the folder of a class, where solutions are turned off."""
     if class_seed() is not None:
         raise LabError(f"{what}: solutions are turned off in the folder of this class; ask your teacher")

@@ -1,4 +1,4 @@
-"""The picture at the beginning of a lab: the corridor from corpus to report, with the doors of today lit."""
+"""The picture at the beginning of a lab: the pipeline from corpus to report, the stages of this lab highlighted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from html import escape
 
 from lab_lib.errors import LabError, nearest
 
-# Name, and what lies behind the door.
+# Name of each stage, and what it holds.
 DOORS = {
     "corpus": "files",
     "dialogue": "what was said",
@@ -15,17 +15,17 @@ DOORS = {
     "prediction": "one row a turn",
     "report": "scores, intervals",
 }
-WIDTH, HEIGHT, GAP = 118, 46, 22  # of a door, in pixels
+WIDTH, HEIGHT, GAP = 118, 46, 22  # of a stage, in pixels
 
 
 class Corridor:
-    """Shown as a picture by a notebook, as a line of text elsewhere."""
+    """A picture in a notebook, a line of text elsewhere."""
 
     def __init__(self, lit: tuple[str, ...]):
         self.lit = lit
 
     def __repr__(self) -> str:
-        """Return `corpus -> [dialogue] -> ...`, what is lit in brackets."""
+        """Return `corpus -> [dialogue] -> ...`, highlighted stages in brackets."""
         return " -> ".join(f"[{name}]" if name in self.lit else name for name in DOORS)
 
     def _repr_svg_(self) -> str:
@@ -37,7 +37,7 @@ class Corridor:
         return f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif">{arrows}{doors}</svg>'
 
     def _door(self, name: str, left: int) -> str:
-        # Okabe and Ito's orange on dark text; a thick border says the same without colour.
+        # Okabe and Ito's orange under dark text; a thick border carries the same information without colour.
         fill, edge = ("#E69F00", 3) if name in self.lit else ("#F2F2F2", 1)
         middle = left + WIDTH // 2
         return (
@@ -57,8 +57,8 @@ def _arrow(left: int) -> str:
 
 
 def corridor(*lit: str) -> Corridor:
-    """Return the corridor with some doors lit: `corridor("example", "model")`. Raises LabError for an unknown door."""
+    """Return the picture with some stages highlighted: `corridor("model")`. Raises LabError for an unknown stage."""
     for name in lit:
         if name not in DOORS:
-            raise LabError(f"corridor: no door {name!r}{nearest(name, DOORS)}")
+            raise LabError(f"corridor: no stage {name!r}{nearest(name, DOORS)}")
     return Corridor(lit)

@@ -23,14 +23,14 @@ DOTS_PER_INCH = 100  # a notebook with a few such pictures stays far below 1 MB
 def panels(width: float, height: float, count: int = 1) -> Iterator[list[Axes]]:
     """Give `count` axes side by side to draw on (sizes in inches), and show the picture at the end of the block.
 
-    Nothing is shown when the block raises. Outside a notebook IPython prints a line in the picture's place.
+    Nothing is shown when the block raises. Outside a notebook IPython prints a line instead of the picture.
     """
     import matplotlib
     from IPython.display import Image, display
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({**STYLE, "font.size": 11}):
-        # A bare Figure draws whatever backend the notebook has chosen, and leaves no state behind.
+        # A bare Figure works with every backend that a notebook may choose, and leaves no state in pyplot.
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = list(figure.subplots(1, count, squeeze=False)[0])
         yield axes
@@ -40,7 +40,7 @@ def panels(width: float, height: float, count: int = 1) -> Iterator[list[Axes]]:
 
 
 def description(axes: Sequence[Axes]) -> str:
-    """Return what a picture shows, for those who do not see it: of each part its title and what its axes are."""
+    """Return the alternative text of a figure: the title and the axis labels of each panel."""
     parts = [
         ": ".join(filter(None, (one.get_title(), " against ".join(filter(None, (one.get_ylabel(), one.get_xlabel()))))))
         for one in axes

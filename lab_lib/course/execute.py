@@ -1,4 +1,4 @@
-"""Notebooks run from top to bottom in a folder of their own, and their outputs made fit to commit."""
+"""Execute notebooks from top to bottom in an empty folder, and clean their outputs for a commit."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def execute(notebook: Mapping[str, Any], name: str, folder: Path | None = None) 
 
 
 def plain(text: str) -> str:
-    """Return text as a terminal would leave it: no colours, and of a line that was written over only the last state.
+    """Return text as a terminal shows it at the end: without colours, and only the last state of an overwritten line.
 
     >>> plain("a 10 %\\ra 90 %\\n\\x1b[1mb\\x1b[0m")
     'a 90 %\\nb'
@@ -78,7 +78,7 @@ def _work_folder(folder: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """Set what notebooks run under, for the kernel that is started inside."""
+    """Set the variables of ENVIRONMENT for a kernel that is started in the block; restore them afterwards."""
     before = {name: os.environ.get(name) for name in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)
     try:
@@ -93,7 +93,7 @@ def _failed(cell: Any) -> bool:
 
 
 def _tidy(cell: Any, work: str) -> None:
-    """Drop what changes from run to run or cannot be shown later: times, widget views, progress, the work folder."""
+    """Remove what changes from run to run or cannot be shown later: times, widget views, progress, the work folder."""
     cell.metadata.pop("execution", None)
     if cell.cell_type != "code":
         return

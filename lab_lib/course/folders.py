@@ -1,8 +1,8 @@
-"""Where a lab keeps what it makes: a folder for its number and its settings, so that no two cells share one.
+"""The folders of a lab's results: one for each lab and its settings, so that no two cells share a folder.
 
-folder = lab_folder("04", config)                              # runs/lab04-1f3c9a2e: made again for other settings
+folder = lab_folder("04", config)                              # runs/lab04-1f3c9a2e: another one for other settings
 folder = lab_folder("04", config, name="rate-0.0003")          # runs/lab04-rate-0.0003-1f3c9a2e
-whole = lab_folder("21", STEPS, name="whole", fresh=True)      # a demonstration: it begins with an empty place
+whole = lab_folder("21", STEPS, name="whole", fresh=True)      # a demonstration: the folder is deleted first
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ ROOT = Path("runs")  # below the folder of the notebooks
 
 
 def lab_folder(lab: str, *settings: Any, name: str = "", fresh: bool = False) -> Path:
-    """Return the folder of a lab (`"04"`) for some settings: the same settings, the same folder, others another one.
+    """Return the folder of a lab (`"04"`) for some settings: the same for the same settings, another one for others.
 
-    `settings` are configs, or values that JSON can hold; without any, the folder is the lab's for good. `name` tells
-    several folders of one lab apart. With `fresh` it is emptied first, for a demonstration that must begin anew. The
-    folder is not made. Raises LabError for a setting or a name that cannot be part of it.
+    `settings` are configs, or values that JSON can hold; without any, the path depends on `lab` and `name` alone.
+    `name` tells several folders of one lab apart. With `fresh` an existing folder is deleted, for a demonstration that
+    must start empty. The folder is not created. Raises LabError for an invalid lab, name or setting.
     """
     if not re.fullmatch(r"\d\d", str(lab)) or not re.fullmatch(r"[\w.=,+-]*", name) or name.startswith("."):
         raise LabError(f"lab_folder: expected a lab such as '04' and a plain name, got {shown(lab)} and {shown(name)}")
@@ -40,7 +40,7 @@ def lab_folder(lab: str, *settings: Any, name: str = "", fresh: bool = False) ->
 
 
 def _mark(settings: tuple[Any, ...]) -> str:
-    """Return eight characters that are others for other settings."""
+    """Return the first eight hex digits of a hash of the settings."""
     try:
         text = json.dumps(settings, sort_keys=True, default=_plain)
     except TypeError as error:

@@ -39,9 +39,9 @@ def make(root: Path, numbers: Sequence[str], force: bool, console: Console) -> N
 
 
 def with_outputs(fresh: dict[str, Any], stored: Path) -> dict[str, Any] | None:
-    """Return a notebook with the outputs that are stored, if it runs the same code; None when it has to be executed.
+    """Return `fresh` with the stored outputs if its code is the same; None if it has to be executed.
 
-    So a sentence can be changed without running an hour of training again.
+    So a change of text does not repeat an hour of training.
     """
     if not stored.exists():
         return None

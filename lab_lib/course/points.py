@@ -1,6 +1,6 @@
 """Points of the exercises, one for each 🍇 in a heading of a lab's source, and whether they are core or optional.
 
-Where only the package is installed (Colab) there are no sources to count in; `lab course build` writes the file.
+Where only the package is installed (Colab) there are no sources to count in, so `lab course build` stores the counts.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def counted(root: Path) -> str:
 
 
 def points_fault(root: Path) -> str | None:
-    """Return what is wrong with the stored points of a checkout, None when they are those of its sources."""
+    """Return what is wrong with the stored points of a checkout; None if they match its sources."""
     path = root / STORED
     if not path.parent.is_dir() or (path.exists() and read_text(path) == counted(root)):
         return None
@@ -84,9 +84,9 @@ def exercise_id(name: str) -> str:
 
 
 def grapes(count: int) -> str:
-    """Return points as the course shows them: `🍇🍇`, or `(2 points)` where emojis are unwelcome or cannot be written.
+    """Return points as the course shows them: `🍇🍇`, or `(2 points)` where emojis are off or cannot be encoded.
 
-    LAB_EMOJI=0 asks for words, for machines without an emoji font.
+    LAB_EMOJI=0 turns emojis off, for machines without an emoji font.
     """
     if os.environ.get("LAB_EMOJI") != "0" and _writes(GRAPE):
         return GRAPE * count
@@ -94,7 +94,7 @@ def grapes(count: int) -> str:
 
 
 def in_words(text: str) -> str:
-    """Return a text with every row of grapes in words.
+    """Return a text with every row of grapes written in words.
 
     >>> in_words("### Exercise 04.2 · Room 🍇🍇🍇")
     '### Exercise 04.2 · Room (3 points)'
@@ -103,12 +103,12 @@ def in_words(text: str) -> str:
 
 
 def tick() -> str:
-    """Return the mark of a right answer: `✓`, or `ok` where it cannot be written."""
+    """Return the mark of a right answer: `✓`, or `ok` where it cannot be encoded."""
     return "✓" if _writes("✓") else "ok"
 
 
 def cross() -> str:
-    """Return the mark of a wrong answer: `✗`, or `wrong:` where it cannot be written."""
+    """Return the mark of a wrong answer: `✗`, or `wrong:` where it cannot be encoded."""
     return "✗" if _writes("✗") else "wrong:"
 
 

@@ -15,10 +15,10 @@ EARNED: dict[str, int] = {}  # by this process
 
 
 def reward(exercise: str, borrowed: bool = False) -> str:
-    """Count an exercise that is solved (a borrowed solution for 0 points), and return what `check` says of it.
+    """Record a solved exercise (a borrowed solution for 0 points), and return what `check` prints about its points.
 
-    Points that were earned stay. Outside notebooks they are not written to a file. Returns "" for an exercise without
-    points. What cannot be written is said in the line: an answer is right all the same.
+    Earned points are never reduced. Outside notebooks they are not written to a file. Returns "" for an exercise
+    without points. If the file cannot be written, the returned text says so: the answer is right all the same.
     """
     lab = points().get(exercise.partition(".")[0], {})
     if exercise not in lab:
@@ -64,7 +64,7 @@ def in_notebook() -> bool:
 
 
 def _keep() -> dict[str, int]:
-    """Write the points of this process beside those that are written down already, and return all."""
+    """Merge the points of this process into the stored ones, write them, and return all."""
     stored = _read(Path())
     known = stored | {name: max(got, stored.get(name, 0)) for name, got in EARNED.items()}
     if known != stored:
@@ -73,7 +73,7 @@ def _keep() -> dict[str, int]:
 
 
 def _read(folder: Path) -> dict[str, int]:
-    """Return what the file of a folder says of exercises that exist. Raises LabError for a damaged file."""
+    """Return the stored points of a folder, for existing exercises only. Raises LabError for a damaged file."""
     found = read_json_or({}, folder / FILE)
     known = {name: most for exercises in points().values() for name, most in exercises.items()}
     return {name: got for name, got in found.items() if name in known and type(got) is int and 0 <= got <= known[name]}

@@ -1,4 +1,4 @@
-"""A dialogue as the MultiWOZ scorer reads it, one row a reply: what lab 02 computes Inform and Success from by hand."""
+"""A dialogue as the MultiWOZ scorer reads it, one row per reply; lab 02 computes Inform and Success from these rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab_lib.evaluation.normalise import normalise_reply
 
 @dataclass(frozen=True)
 class Reading:
-    """One reply: the domain it is taken to be about ("" for none), and its text with placeholders like NAME.
+    """One reply: the domain that the scorer assigns to it ("" for none), and its text with placeholders like NAME.
 
     `found` are the ids of the venues that meet the belief state of that domain before the reply (none for domains
     without a table, such as taxi), `booked` says whether that domain is booked by then.

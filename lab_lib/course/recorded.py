@@ -1,19 +1,19 @@
-"""A recorded conversation, printed: what a model of this course says and calls, before anything is loaded."""
+"""Print a recorded conversation: the replies and calls of a model of this course, without loading the model."""
 
 from __future__ import annotations
 
 import textwrap
 
-RECORDED = "town-end-to-end"  # predictions that the package carries, of the recipe town-end-to-end-cpu
+RECORDED = "town-end-to-end"  # bundled predictions of the recipe town-end-to-end-cpu
 WIDTH = 92  # characters of a line
 
 
 def overheard(dialogue: int = 0, turns: int = 3, calls: bool = False) -> None:
     """Print the first turns of a conversation with the end-to-end model of lab 05.
 
-    The user's turns are those of the town's test split; what the model wrote to them was recorded, and its placeholders
-    are filled from the database. With `calls` its function calls stand above each reply, and the right ones where they
-    differ. `dialogue` is the place in the test split. Raises IndexError for a place that is not there.
+    The user's turns are those of the town's test split. The replies of the model were recorded, and their placeholders
+    are filled from the database. With `calls` its function calls are printed above each reply, and the gold calls where
+    they differ. `dialogue` is an index into the test split. Raises IndexError for an index out of range.
     """
     from lab_lib.calls.call import render_calls
     from lab_lib.chat.end_to_end import Guide

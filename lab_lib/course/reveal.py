@@ -1,4 +1,4 @@
-"""One solution, on purpose: from the checkout, or from the repository's address where only the package is installed."""
+"""The solution of one exercise: from the checkout, or from the web where only the package is installed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from lab_lib.course.source import checkout, find_lab, solution
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import read_text
 
-SECONDS, MOST = 20, 1 << 20  # of a source; ours have 40,000 bytes
-# Where only the package is installed (Colab) there is no folder to look the names up in; a test compares them with it.
+SECONDS, MOST = 20, 1 << 20  # timeout; most bytes of a source (ours have 40,000)
+# Where only the package is installed (Colab) there is no folder of sources to list; a test compares both.
 NAMES = {
     "00": "00_setup",
     "01": "01_know_your_data",
@@ -51,7 +51,7 @@ def lab_text(number: str) -> str:
 
 
 def raw_address(repository: str) -> str:
-    """Return where a repository's main branch is served as plain files.
+    """Return the address under which the files of a repository's main branch are served.
 
     >>> raw_address("https://github.com/me/lab")
     'https://raw.githubusercontent.com/me/lab/main'

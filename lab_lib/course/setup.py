@@ -1,6 +1,6 @@
-"""What the set-up cell of a notebook calls: install what is missing, say what this machine is, never ask anything.
+"""The set-up of a notebook: install missing packages, print a summary of the machine, never ask for input.
 
-The standard library is enough to import this module: on a fresh machine nothing else of ours is there yet.
+The standard library is enough to import this module: on a fresh machine no dependency is installed yet.
 """
 
 from __future__ import annotations
@@ -22,31 +22,32 @@ from lab_lib.models.versions import needed_packages, version_problem
 from lab_lib.training.loggers import has_wandb_key
 
 EXTRAS = ("train", "structure", "constrained")  # of pyproject.toml: what the labs import
-# A machine that comes with torch has it built for its driver, and everything compiled against numpy breaks in a kernel
-# that is running when numpy changes: what is installed of these stays, in the version it has.
+# A preinstalled torch is built for the driver of its machine, and everything compiled against numpy breaks in a running
+# kernel when numpy changes: of these packages, installed ones keep their version.
 KEPT = frozenset({"torch", "torchvision", "torchaudio", "triton", "numpy", "scipy", "pandas"})
 KEPT_FAMILIES = ("nvidia-", "cuda-")
 RESTART = "restart the kernel (in Colab: Runtime > Restart session), then run this cell again"
 GIB = 1 << 30
-stale: dict[str, str] = {}  # packages this kernel has imported in another version than is installed now, and why
+# {imported package whose installed version has changed: a sentence}
+stale: dict[str, str] = {}
 
 
 class RestartNeeded(LabError):
-    """This kernel works with modules that are no longer installed. A notebook shows the line without a traceback."""
+    """This kernel has imported versions that are no longer installed. A notebook shows the line without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython prints (its hook for errors that explain themselves)."""
+        """Return the lines that IPython prints instead of a traceback (its hook)."""
         return [str(self)]
 
 
 def ready(*extras: str) -> None:
-    """Make this kernel ready for a lab, and print in a few lines what the machine is.
+    """Prepare this kernel for a lab, and print a few lines about the machine.
 
     `extras` are those of pyproject.toml that the notebook needs, by default EXTRAS. Only packages that are missing or
-    outside their bounds are installed; torch, numpy and their relatives are never changed. What cannot be had is said,
-    and left to fail where it is used. Raises RestartNeeded, after the installation, when a module that was already
-    imported got another version. Nothing asks for a login: Weights & Biases is off unless there is a key or WANDB_MODE
-    is set.
+    outside their bounds are installed; torch, numpy and their relatives are never changed. A package that cannot be
+    installed is reported, and fails where it is used. Raises RestartNeeded, after the installation, when a module that
+    was already imported got another version. Nothing asks for a login: Weights & Biases is off unless
+    there is a key or WANDB_MODE is set.
     """
     prepare_process()
     if not has_wandb_key():
@@ -98,7 +99,7 @@ def versions() -> dict[str, str]:
 
 
 def install(wanted: Iterable[Any]) -> None:
-    """Install requirements with pip, showing what it says; note in `stale` what this kernel has in an older version."""
+    """Install requirements with pip and print its output; add imported packages that changed version to `stale`."""
     before = versions()
     print("installing what is missing:", ", ".join(str(r).partition(";")[0] for r in wanted))
     with tempfile.TemporaryDirectory() as folder:
@@ -110,7 +111,7 @@ def install(wanted: Iterable[Any]) -> None:
 
 
 def run_pip(arguments: list[str]) -> None:
-    """Run pip for this interpreter. Its output is printed line by line: hidden, nobody would see why it failed."""
+    """Run pip for this interpreter and print its output line by line, so that a failure explains itself."""
     command = [sys.executable, "-m", "pip", *arguments, "--disable-pip-version-check", "--no-input"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
         assert pip.stdout is not None
@@ -119,7 +120,7 @@ def run_pip(arguments: list[str]) -> None:
 
 
 def imported_in_another_version(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
-    """Return what changed under this kernel's feet: package -> a sentence, for packages with an imported module."""
+    """Return {package: a sentence} for the packages that changed version and have an imported module."""
     changed = {name for name in before.keys() & after.keys() if before[name] != after[name]}
     if not changed:
         return {}
@@ -133,11 +134,11 @@ def imported_in_another_version(before: Mapping[str, str], after: Mapping[str, s
 
 
 def machine_lines(needed: Iterable[Any]) -> list[str]:
-    """Return the checks: versions; device and number format with reasons; memory, disk and hub token; then problems."""
+    """Return the summary: versions; device and number format with reasons; memory, disk, hub token; then problems."""
     from lab_lib.machine import doctor
     from lab_lib.models.hardware import choose_device, choose_dtype, find_cpu, find_machine
 
-    # Only torch can say whether it can use a GPU; where there is no driver, nobody has to wait for its import.
+    # Only torch knows whether it can use a GPU; without a driver its slow import is skipped.
     driver = shutil.which("nvidia-smi") is not None
     machine = find_machine() if driver else find_cpu()
     checks = [doctor.check_python, doctor.check_memory, doctor.check_disk, *([doctor.check_gpu] if driver else [])]
@@ -153,7 +154,7 @@ def machine_lines(needed: Iterable[Any]) -> list[str]:
 
 
 def free_space(device: str, memory: int) -> str:
-    """Return how much is free of the main memory (`memory` in bytes), of the GPU's and of this folder's disk."""
+    """Return the free main memory (`memory`, in bytes), GPU memory and disk space of this folder as text."""
     parts = [f"{memory / GIB:.1f} GiB of memory", f"{shutil.disk_usage('.').free / GIB:.0f} GiB of disk"]
     if device != "cpu":
         import torch
@@ -169,7 +170,7 @@ def kept_note(problem: str) -> str:
 
 
 def token_state() -> str:
-    """Say whether a token for the model hub is there, without reading it or asking for one."""
+    """Return whether a token for the model hub exists, without reading it or asking for one."""
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
     stored = Path(os.environ.get("HF_TOKEN_PATH", home / "token"))
     if os.environ.get("HF_TOKEN") or stored.is_file():

@@ -21,8 +21,8 @@ ready()"""
 def setup_cell(repository: str) -> str:
     """Return the source of the set-up cell; `repository` is the address that git clones, without `git+`.
 
-    The cell needs Python, pip and git only. What pip says is printed: a notebook shows what a child process writes to
-    a pipe that is read, and not everywhere what it writes to its own output.
+    The cell needs Python, pip and git only. It reads the output of pip from a pipe and prints it: not every notebook
+    front end shows what a child process writes to its own standard output.
 
     >>> "git+https://example.org/lab" in setup_cell("https://example.org/lab")
     True

@@ -30,7 +30,7 @@ def lab_sources(root: Path) -> dict[str, Path]:
 
 
 def find_lab(root: Path, number: str) -> Path:
-    """Return the source of a lab, by number (`04`) or name (`04_qlora`). Raises LabError for none."""
+    """Return the source of a lab, by number (`04`) or name (`04_qlora`). Raises LabError for an unknown lab."""
     sources = lab_sources(root)
     if number[:2] not in sources:
         raise LabError(f"lab {number!r}: no such lab{nearest(number, sources)}")

@@ -1,4 +1,4 @@
-"""A copy of the notebooks to work in: a student's own, or the one that a teacher gives to a class."""
+"""A working copy of the notebooks: for one student, or for a class."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lab_lib.errors import LabError
 from lab_lib.files import read_text, write_json, write_text
 from lab_lib.models.hub import DATA
 
-LOOKED_AT = ("town", "skills", "chats")  # of the bundled data: what the labs look at, to open and to change
+LOOKED_AT = ("town", "skills", "chats")  # bundled data that the labs read, for students to open and change
 IGNORED = "# A copy to work in: git leaves it alone, also inside a checkout.\n*\n"
 
 
 def start(folder: Path, emoji: bool = True) -> list[str]:
-    """Write every notebook and the data of the labs into a folder; return what was written, or kept, a line each.
+    """Write every notebook and the data of the labs into a folder; return one line for each file written or kept.
 
-    A notebook that is there is kept as it is: it is the student's. Without `emoji` grapes become words. Raises LabError
+    An existing notebook is kept as it is: it is the student's. Without `emoji` grapes become words. Raises LabError
     for a folder whose files git tracks, and without network where there is no checkout.
     """
     refuse_tracked(folder)
@@ -39,10 +39,10 @@ def start(folder: Path, emoji: bool = True) -> list[str]:
 
 
 def build_class(folder: Path, numbers: list[str], seed: int) -> list[str]:
-    """Write the notebooks of a class: no way to a solution in them, solutions off, other inputs in the checks.
+    """Write the notebooks of a class: no links to solutions, solutions turned off, other inputs in the checks.
 
-    All labs, or those that are named; the seed decides the inputs. Raises LabError for a folder that has notebooks of
-    another seed, for a folder whose files git tracks, an unknown lab, and without a checkout.
+    All labs, or those in `numbers`; the seed decides the inputs. Raises LabError for a folder that a student works in
+    (progress.json), for a folder whose files git tracks, an unknown lab, and without a checkout.
     """
     refuse_tracked(folder)
     root = checkout()
@@ -58,7 +58,7 @@ def build_class(folder: Path, numbers: list[str], seed: int) -> list[str]:
 
 
 def refuse_tracked(folder: Path) -> None:
-    """Raise LabError for a folder some of whose files git tracks, and for a path that is no folder."""
+    """Raise LabError for a folder some of whose files git tracks, and for a path that is not a folder."""
     if folder.exists() and not folder.is_dir():
         raise LabError(f"{folder}: a file, expected a folder or a name for a new one")
     if not folder.exists() or shutil.which("git") is None:
@@ -70,7 +70,7 @@ def refuse_tracked(folder: Path) -> None:
 
 
 def _surroundings(folder: Path) -> list[str]:
-    """Write what stands beside the notebooks: the data to look at, and the note for git."""
+    """Write the files beside the notebooks: the data and .gitignore."""
     write_text(folder / ".gitignore", IGNORED)
     lines = []
     for name in LOOKED_AT:
@@ -84,7 +84,7 @@ def _surroundings(folder: Path) -> list[str]:
 
 
 def _stored(name: str) -> str:
-    """Return the text of a student's notebook: of the checkout, or from the repository's address."""
+    """Return the text of a student's notebook: from the checkout, or from the repository's address."""
     try:
         root = checkout()
     except LabError:

@@ -1,7 +1,7 @@
-"""Minutes of a lab, estimated from what a reader who did not write it logged: words, lines, attempts.
+"""Minutes of a lab, estimated from the log of a reader who had not written it: words, lines, attempts.
 
-The reader was a language model. Nobody held a watch, no class was asked: minutes are counted from the log with the
-rates of `Rates`, plus the minutes that the cells themselves run. docs/teaching.md says how the log came about.
+The reader was a language model. No time was measured and no class was asked: minutes are computed from the log with
+the rates of `Rates`, plus the run time of the cells. docs/teaching.md says how the log was made.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ ROUND = 5  # minutes: nobody plans a lesson more finely
 
 @dataclass(frozen=True)
 class Rates:
-    """How much a student does in a minute. A slower class has smaller rates and needs more time."""
+    """How much a student does per minute. A slower class has smaller rates and needs more time."""
 
     words: float  # of technical text, read in a second language; words of a passage that was read twice count twice
     given: float  # lines of the cells that are given
     lines: float  # lines that are written
-    attempt: float  # minutes of one attempt: run the check, read what it says
+    attempt: float  # minutes of one attempt: run the check, read its message
     point: float  # minutes of one point of a question, thinking and writing
 
 
@@ -61,6 +61,6 @@ def _work(solved: Iterable[dict[str, Any]], rates: Rates) -> float:
 
 @cache
 def read_log() -> dict[str, Any]:
-    """Return the log as it is stored: the rates, and of every lab what was read, written and tried."""
+    """Return the stored log: the rates, and for each lab the words read, lines written and attempts."""
     found: dict[str, Any] = read_json(LOG)
     return found

@@ -1,4 +1,4 @@
-"""Do the notebooks that are stored come from their sources, whole and clean? Each fault is one line."""
+"""Check that the stored notebooks match their sources, are complete and clean; each fault is one line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MACHINE_PATH = r"(?<![\w.:/])/(?:home|root|tmp|Users|work|mnt|content)/[^\s\"'\\
 
 
 def faults(root: Path) -> list[str]:
-    """Return what is wrong with the notebooks of a checkout, an empty list when nothing is."""
+    """Return what is wrong with the notebooks of a checkout; an empty list when nothing is wrong."""
     labs = lab_sources(root)
     found = [fault for path in labs.values() for fault in lab_faults(root, path)]
     found += filter(None, [points_fault(root)])
@@ -48,9 +48,9 @@ def lab_faults(root: Path, source: Path) -> list[str]:
 
 
 def file_faults(path: Path) -> list[str]:
-    """Return what no notebook may hold: secrets, widget state, paths of one machine, too many bytes."""
+    """Return what a notebook must not hold but does: secrets, widget state, paths of one machine, too many bytes."""
     text = read_text(path)
-    found = [f"{path}: holds {name}; take it back at its provider" for name, p in SECRETS.items() if re.search(p, text)]
+    found = [f"{path}: holds {name}; revoke it at its provider" for name, p in SECRETS.items() if re.search(p, text)]
     if len(text.encode()) > LARGEST:
         found.append(f"{path}: {len(text.encode()):,} bytes; GitHub shows notebooks up to {LARGEST:,}")
     notebook = read_json(path)

@@ -1,7 +1,7 @@
-"""Which function is meant, and with which arguments: answered from retrieved descriptions and exemplars.
+"""Schema-guided calls: choose a function and its arguments, given retrieved descriptions and exemplars.
 
-An item is one utterance. The model is asked which function it means, then what it says of each slot; what it answers
-becomes a call. Beside it stand rows that choose functions without a generator.
+An item is one utterance. The model is asked which function it means, then which value it gives to each slot; the
+answers become a call. Other rows choose functions without a generator.
 """
 
 from __future__ import annotations
@@ -47,37 +47,37 @@ from lab_lib.tasks.schema_guided_text import (
 
 @dataclass(frozen=True)
 class SchemaGuidedConfig(Style, TaskConfig):
-    """What is retrieved for a prompt, what of it is shown, and what is learned."""
+    """What is retrieved for a prompt, which parts a prompt shows, and the training examples."""
 
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
-    # Both k, as `lab understand find-k` chose them: descriptions and exemplars in a prompt.
+    # Numbers of descriptions and exemplars in a prompt, as chosen by `lab understand find-k`.
     descriptions: int = 4
     exemplars: int = 4
-    # The share of dev prompts that must have the right function; a run whose prompts miss it is refused.
+    # The share of dev prompts that must contain the right function; a run with a lower share is refused.
     wanted: float = 0.95
-    # nearest: the exemplars that are retrieved. random: drawn with the seed, what they are worth by themselves.
+    # nearest: retrieved exemplars. random: exemplars drawn with the seed, as a baseline for retrieval.
     choice: Choice = "nearest"
     per_function: int = 40  # exemplars of a function in the index
-    learn_per_function: int = 100  # exemplars of a function that are learned
-    nones: int = 200  # utterances that mean no function: so many of each kind are learned, and asked
-    # Families (the service without its number: Restaurants) of which nothing is learned and no exemplar is indexed;
-    # their descriptions are on offer.
+    learn_per_function: int = 100  # exemplars of a function to train on
+    nones: int = 200  # utterances that mean no function: the number of each kind in training and test
+    # Families (the service without its number: Restaurants) without training examples and indexed exemplars; their
+    # descriptions are on offer.
     unseen: tuple[str, ...] = ()
-    # Families that are not on offer at all: of what is said to them, none is the right answer.
+    # Families that are not on offer at all: the right answer to utterances that mean them is none.
     away: tuple[str, ...] = ()
-    # False: the most relevant stands last, in training as in decoding. True: in training, any order.
+    # False: the most relevant stands last, in training and decoding. True: random order in training.
     shuffle: bool = False
-    # Of so many training utterances the right function is also taken away, and none is the answer.
+    # The share of training utterances that get a second example, without the right function and with the answer none.
     without_right: float = 0.3
-    absent: int = 2  # slots of which nothing is said, in questions for each training utterance
-    # So many questions of each answer, true and false, whether an utterance means what a template or a description
-    # says; 0: none. They are learned beside the others, and never asked.
+    absent: int = 2  # questions per training utterance about slots that it does not mention
+    # Number of true and of false questions whether an utterance means what a template or a description says; 0: none.
+    # They are extra training examples, and never asked at test time.
     pairs: int = 0
-    # constrained: answers are options or words of the utterance (extra `constrained`). free: what the model likes.
+    # constrained: answers are options or words of the utterance (extra `constrained`). free: unconstrained decoding.
     answers: Literal["constrained", "free"] = "constrained"
 
     def __post_init__(self) -> None:
-        """Refuse numbers and shares that are none."""
+        """Refuse numbers and shares out of range."""
         for name in ("descriptions", "per_function", "learn_per_function"):
             if getattr(self, name) < 1:
                 raise LabError(f"task.{name}={getattr(self, name)}: expected at least 1")
@@ -90,7 +90,7 @@ class SchemaGuidedConfig(Style, TaskConfig):
 
 
 class SchemaGuidedTask(Task[GuidedItem]):
-    """One item is an utterance; its one answer is the text of a call."""
+    """An item is an utterance; its only answer is the text of a call."""
 
     name = "schema_guided"
     Config = SchemaGuidedConfig
@@ -98,14 +98,14 @@ class SchemaGuidedTask(Task[GuidedItem]):
     main = "exact"
     submitted = ("response", "stopped")
     words = Words("utterance", "utterances", "call", "calls", facts="function")
-    with_effect = ("data.seed",)  # it draws what is indexed and learned
+    with_effect = ("data.seed",)  # it draws the exemplars of index and training
     instead_of_chat = "ask it with 'lab understand ask'"
 
     def __init__(self, *settings: Any) -> None:
-        """Keep the settings. Raises LabError for a dev set out of the training split."""
+        """Keep the settings. Raises LabError for a dev set held out of the training split."""
         super().__init__(*settings)
         if self.data.hold_out:
-            raise LabError("data.hold_out: task schema_guided has what it learns and indexes in one split; set it to 0")
+            raise LabError("data.hold_out: task schema_guided trains on and indexes one split; set it to 0")
         self._prompters: dict[Any, Prompter] = {}
 
     # ---- data --------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ class SchemaGuidedTask(Task[GuidedItem]):
         return self.corpus.items()
 
     def dropped(self) -> Sequence[str]:
-        """Return the sizes of the splits, what was left out of them and why, and the size of the index."""
+        """Return the sizes of the splits, the items left out with reasons, and the size of the index."""
         index = self.corpus.indexed
         names = {one.target_name for one in index}
         return [*self.corpus.corpus.report(), f"index: {len(index)} exemplars of {len(names)} functions"]
@@ -133,7 +133,7 @@ class SchemaGuidedTask(Task[GuidedItem]):
         return {name: path for name, path in files_below(folder).items() if _is_read(name, splits)}
 
     def text(self, item: GuidedItem) -> str:
-        """Return what was said."""
+        """Return the utterance."""
         return item.exemplar.utterance
 
     def check(self) -> None:
@@ -149,7 +149,7 @@ class SchemaGuidedTask(Task[GuidedItem]):
         require_retrieval(self.config.retrieval)
 
     def without_effect(self) -> Mapping[str, str]:
-        """Each question is an example, no answer stands before it, and no plan is written."""
+        """Each question is an example, without answers before it and without a plan."""
         alone = "for task schema_guided: each question is an example"
         found = {"decoding.history": alone, "decoding.plan_bias": alone}
         return found if self.prompt.format == "pairs" else {**found, "prompt.format": alone}
@@ -166,18 +166,18 @@ class SchemaGuidedTask(Task[GuidedItem]):
         log(self._learned(splits.train, read_prepared(path, self.corpus)).line)
 
     def _learned(self, items: Sequence[GuidedItem], prepared: Prepared) -> Learned:
-        """Return what of some items is learned, counted."""
+        """Return the numbers of training questions of some items."""
         return Learned.of(case for item in items for case in self._cases(item, prepared.shown[item.key]))
 
     @cached_property
     def retrieved(self) -> Prepared:
-        """What `prepare` made. Raises LabError where there is no run to prepare it."""
+        """The result of `prepare`. Raises LabError outside a run, where nothing was prepared."""
         if self.prepared is None:
             raise LabError("task schema_guided: only a run ('lab run') retrieves for its prompts; this is not a run")
         return read_prepared(self.prepared, self.corpus)
 
     def shown(self, item: GuidedItem) -> Shown:
-        """Return what the prompts of an item show."""
+        """Return the functions and exemplars in the prompts of an item."""
         if item.key not in self.retrieved.shown:
             raise LabError(f"{item.key}: the run did not retrieve for it")
         return self.retrieved.shown[item.key]
@@ -187,7 +187,7 @@ class SchemaGuidedTask(Task[GuidedItem]):
         return {split: self.corpus.functions(split) for split in self.corpus.corpus.parts}
 
     def functions(self, split: str) -> Skills:
-        """Return the functions on offer to a split."""
+        """Return the functions on offer in a split."""
         return self._functions[split]
 
     def recognised(self, item: GuidedItem) -> Recognised:
@@ -197,7 +197,7 @@ class SchemaGuidedTask(Task[GuidedItem]):
 
     # ---- model -------------------------------------------------------------------------------------------------
     def prompter(self, tokenizer: Any) -> Prompter:
-        """Return what writes questions for a tokenizer."""
+        """Return the prompter for a tokenizer."""
         if tokenizer not in self._prompters:
             room = min(self.decoding.max_new_tokens, self.prompt.max_tokens // 2)
             constrained = self.config.answers == "constrained"
@@ -209,13 +209,13 @@ class SchemaGuidedTask(Task[GuidedItem]):
         return cases(item, shown, functions, self.config, self.recognised(item), self.data.seed)
 
     def examples(self, item: GuidedItem, tokenizer: Any) -> list[Example]:
-        """Return the examples of an item: the function with and without it, slots that are said and some others."""
+        """Return the examples of an item: about its function, with and without it on offer, and about its slots."""
         prompter = self.prompter(tokenizer)
         made = self._cases(item, self.shown(item))
         return [prompter.example(one.question, one.answer, item.key) for one in made if one.answer is not None]
 
     def converse(self, item: GuidedItem, tokenizer: Any, variant: str = "") -> Conversation:
-        """Yield the question for the function, those for its slots, and last the call that came of the answers."""
+        """Yield the question about the function, those about its slots, and last a prompt for the resulting call."""
         prompter, said, shown = self.prompter(tokenizer), Said.of(item.exemplar), self.shown(item)
         functions, found = self.functions(item.split), self.recognised(item)
         talk = questions(said, shown, functions, self.config, found)
@@ -230,7 +230,7 @@ class SchemaGuidedTask(Task[GuidedItem]):
                 return
 
     def gold_conversation(self, item: GuidedItem, tokenizer: Any) -> Conversation:
-        """Yield the one prompt that goes into the predictions, with the gold call."""
+        """Yield the only prompt whose answer is stored in the predictions, here the gold call."""
         asked = function_question(Said.of(item.exemplar), self.shown(item), self.functions(item.split), self.config)
         yield self.prompter(tokenizer).forced(asked, call_text(gold_call(item)), item.key)
 
@@ -238,7 +238,7 @@ class SchemaGuidedTask(Task[GuidedItem]):
         return gold_answer(item.exemplar, item.target, question, self.shown(item), functions, self.config, found)
 
     def interactive(self, variant: str = "") -> bool:
-        """Which slots are asked for depends on the function that the model named."""
+        """True: the questions about slots depend on the function that the model named."""
         return True
 
     def check_tokenizer(self, tokenizer: Any) -> None:
@@ -254,12 +254,12 @@ class SchemaGuidedTask(Task[GuidedItem]):
         return score_guided(items, predictions, settings)
 
     def baselines(self, items: Sequence[GuidedItem], source: Sequence[GuidedItem], seed: int) -> list[Row]:
-        """Return the gold calls, always none, and what retrieval alone chooses, where a run has retrieved."""
+        """Return the gold calls, always none, and, where a run has retrieved, the choices of retrieval alone."""
         chosen = self.retrieved.chosen if self.prepared is not None else {}
         return baseline_rows(items, source, chosen, self.functions)
 
     def view(self, item: GuidedItem, rows: Sequence[Row]) -> ItemView:
-        """Return the utterance with the right call and every system's; the fact is the function."""
+        """Return the utterance with the gold call and the calls of all systems; the fact is the function."""
         systems = [row for row in rows if row.kind not in ("oracle", "trivial") and item.key in row.predictions]
         answers = {row.name: row.predictions[item.key][0]["response"] for row in systems}
         asked = said_text(Said.of(item.exemplar), {}, self.config)
@@ -267,6 +267,6 @@ class SchemaGuidedTask(Task[GuidedItem]):
 
 
 def _is_read(name: str, splits: Sequence[str]) -> bool:
-    """Whether a file of a corpus belongs to a split of the run, or stands beside all of them."""
+    """Return whether a corpus file belongs to a split of the run, or to no split."""
     first, _, rest = name.partition("/")
     return not rest or first in splits

@@ -1,7 +1,7 @@
-"""What may be answered to a question of the schema-guided task, and what an answer means.
+"""The allowed answers to a question of the schema-guided task, and their meaning.
 
-An answer is one of the options (functions, the values of a slot, what a recogniser found), or words of the utterance
-itself. Nothing else can be written under the grammar, and nothing else counts when it is read.
+An answer is one of the options (functions, values of a slot, values that a recogniser found), or words of the utterance
+itself. The grammar allows nothing else, and other answers are ignored when they are read.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from lab_lib.calls.skills.bounds import kind_of
 from lab_lib.exemplars.types import DONTCARE, AnnotatedExemplar
 from lab_lib.prompts.messages import clean
 
-NULL = "null"  # nothing is said of the slot
+NULL = "null"  # the slot is not mentioned
 INDIFFERENT = "indifferent"  # the user does not care
-NOTHING = "nothing"  # to one question for all slots: no slot is said
-AFFIRMED, NEGATED, IRRELEVANT = "affirmed", "negated", "irrelevant"  # of a slot that is true or false
+NOTHING = "nothing"  # in the question about all slots: no slot is mentioned
+AFFIRMED, NEGATED, IRRELEVANT = "affirmed", "negated", "irrelevant"  # of a Boolean slot
 STATES: Mapping[str, tuple[Any, ...]] = {
     AFFIRMED: (True,),
     NEGATED: (False,),
@@ -33,10 +33,10 @@ PAIR, IS = "; ", "="  # `title=The Salt Road; branch=hillside`
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers that are allowed: `options`, or words of the text `words` where there is one.
+    """The allowed answers: `options`, or words of the text `words` if it is not empty.
 
-    `several` of them may be joined. With `pairs`, (label, answers) of each slot, an answer gives some slots their
-    values; the options are then whole answers.
+    With `several`, answers may be joined by AND. With `pairs`, (label, answers) of each slot, an answer gives values to
+    some slots; the options are then whole answers.
     """
 
     options: tuple[str, ...] = ()
@@ -46,11 +46,11 @@ class Answers:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The options that a prompt lists: all but those that every slot has."""
+        """The options that a prompt lists: all except those that every slot has."""
         return tuple(one for one in self.options if one not in (NULL, INDIFFERENT))
 
     def allows(self, text: str) -> bool:
-        """Return whether a text is an answer; of several pairs each label stands once at most."""
+        """Return whether a text is an allowed answer; among pairs each label occurs at most once."""
         if text in self.options:
             return True
         if self.pairs:
@@ -61,7 +61,7 @@ class Answers:
         return all(part in self.options or (part and said_in(part, self.words)) for part in parts)
 
     def lark(self, before: str = "", after: str = "") -> str:
-        """Return the grammar of the answers in the Lark syntax of llguidance, between two texts."""
+        """Return the grammar of the answers between two fixed texts, in the Lark syntax of llguidance."""
         terminals: list[str] = []
         rule = self._pairs_rule(terminals) if self.pairs else self._rule(terminals)
         around = [json.dumps(text) for text in (before, after)]
@@ -69,7 +69,7 @@ class Answers:
         return "\n".join([f"start: {start}", f"answer: {rule}", *terminals]) + "\n"
 
     def _rule(self, terminals: list[str], whole: bool = True) -> str:
-        """Return the rule of one value; in a pair (not `whole`) a slot of which nothing is said is left out."""
+        """Return the rule of one value; in a pair (not `whole`) without the answers that mean no value."""
         options = [one for one in self.options if whole or one not in (NULL, IRRELEVANT)]
         found = [json.dumps(one, ensure_ascii=False) for one in options]
         if clean(self.words):
@@ -80,7 +80,7 @@ class Answers:
         return f"({' | '.join(found)})"
 
     def _pairs_rule(self, terminals: list[str]) -> str:
-        """Return the rule of pairs in the order of the slots, each once at most: an alternative for each first one."""
+        """Return the rule of pairs in the order of the slots, each at most once: one alternative per first slot."""
         rules = [(label, answers._rule(terminals, whole=False)) for label, answers in self.pairs]
         rules = [(label, rule) for label, rule in rules if rule != "()"]
         found = [json.dumps(one) for one in self.options]
@@ -91,7 +91,7 @@ class Answers:
 
 
 def value_answers(parameter: Parameter, utterance: str, recognised: Sequence[Any] = ()) -> Answers:
-    """Return the answers about one slot: states, options, what was recognised, or the words of the utterance."""
+    """Return the answers about one slot: states, options, recognised values, or the words of the utterance."""
     kind, raw = kind_of(parameter.raw), parameter.raw
     if kind == "boolean":
         return Answers(tuple(STATES))
@@ -103,7 +103,7 @@ def value_answers(parameter: Parameter, utterance: str, recognised: Sequence[Any
 
 
 def gold_text(one: AnnotatedExemplar, parameter: Parameter, recognised: Sequence[Any] = ()) -> str | None:
-    """Return the right answer about a slot; None where neither the options nor the utterance hold it."""
+    """Return the right answer about a slot; None if neither the options nor the utterance contain it."""
     values = one.target_arguments.get(parameter.name, ())
     answers = value_answers(parameter, one.utterance, recognised)
     if kind_of(parameter.raw) == "boolean":
@@ -120,7 +120,7 @@ def gold_text(one: AnnotatedExemplar, parameter: Parameter, recognised: Sequence
 
 
 def as_said(text: str, answers: Answers) -> str | None:
-    """Return a value as the answers have it: an option, or the words of the utterance in their own case."""
+    """Return a value as an answer spells it: an option, or the words of the utterance in their own case."""
     for option in answers.options:
         if option.casefold() == text.casefold():
             return option
@@ -128,7 +128,7 @@ def as_said(text: str, answers: Answers) -> str | None:
 
 
 def said_in(text: str, words: str) -> str | None:
-    """Return where a text says something, in its own case: whole words of it; None where it does not.
+    """Return the occurrence of `text` in `words`, as whole words in their own case; None if there is none.
 
     >>> said_in("mara tennant", "by Mara Tennant."), said_in("Mar", "by Mara Tennant.")
     ('Mara Tennant', None)
@@ -140,7 +140,7 @@ def said_in(text: str, words: str) -> str | None:
 
 
 def read_values(text: str, parameter: Parameter, answers: Answers) -> tuple[Any, ...]:
-    """Return the values that an answer about a slot gives; () where nothing is said, or what is said is not allowed."""
+    """Return the values in an answer about a slot; () if it gives none or is not allowed."""
     if text in (NULL, NOTHING, "") or not answers.allows(text):
         return ()
     kind = kind_of(parameter.raw)
@@ -153,7 +153,7 @@ def read_values(text: str, parameter: Parameter, answers: Answers) -> tuple[Any,
 
 
 def _typed(text: str, kind: str) -> Any:
-    """Return a value as the kind of its slot has it; a text that is no such number stays a text."""
+    """Return a value in the type of its slot; a text that is not such a number stays a text."""
     try:
         return {"integer": int, "number": float}.get(kind, str)(text)
     except ValueError:
@@ -161,7 +161,7 @@ def _typed(text: str, kind: str) -> Any:
 
 
 def pairs_text(given: Mapping[str, str]) -> str:
-    """Return {label: value} as an answer to the question for all slots.
+    """Return {label: value} as an answer to the question about all slots.
 
     >>> pairs_text({"title": "The Salt Road", "branch": "hillside"}), pairs_text({})
     ('title=The Salt Road; branch=hillside', 'nothing')
@@ -170,7 +170,7 @@ def pairs_text(given: Mapping[str, str]) -> str:
 
 
 def read_pairs(text: str, labels: Sequence[str]) -> dict[str, str]:
-    """Return {label: value} of an answer to the question for all slots; what is no such answer gives nothing.
+    """Return {label: value} of an answer to the question about all slots; {} for any other text.
 
     >>> read_pairs("title=A; B; branch=hillside", ("title", "branch"))
     {'title': 'A; B', 'branch': 'hillside'}

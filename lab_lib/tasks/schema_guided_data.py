@@ -1,4 +1,4 @@
-"""Items of the schema-guided task: which utterances are learned, asked and indexed, which functions are on offer."""
+"""Items of the schema-guided task: the utterances for training, test and the index, and the functions on offer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS = (EASY, HARD, AWAY)
 
 
 class Drawn(Protocol):
-    """The settings that say what is drawn; see `SchemaGuidedConfig`."""
+    """The settings that decide what is drawn; see `SchemaGuidedConfig`."""
 
     @property
     def per_function(self) -> int: ...
@@ -35,7 +35,7 @@ class Drawn(Protocol):
 
 @dataclass(frozen=True)
 class GuidedItem:
-    """An utterance. `kind` says why no function is meant ("": one is), `known` whether exemplars of it are indexed."""
+    """An utterance. `kind` says why it means no function ("" if it means one), `known` if exemplars are indexed."""
 
     exemplar: AnnotatedExemplar
     kind: str = ""
@@ -54,7 +54,7 @@ class GuidedItem:
 
 
 class GuidedCorpus:
-    """A corpus with what the settings leave of it. Everything that is drawn is drawn with `seed`."""
+    """A corpus restricted by the settings. All random draws use `seed`."""
 
     def __init__(self, name: str, settings: Drawn, train: str, seed: int) -> None:
         self.settings, self.train, self.seed = settings, train, seed
@@ -63,7 +63,7 @@ class GuidedCorpus:
     # ---- families ------------------------------------------------------------------------------------------------
     @cached_property
     def families(self) -> Mapping[str, frozenset[str]]:
-        """{family: its functions}, by what the exemplars of all splits say."""
+        """{family: its functions}, from the exemplars of all splits."""
         found: dict[str, set[str]] = {}
         for part in self.corpus.parts.values():
             for one in part.exemplars:
@@ -76,17 +76,17 @@ class GuidedCorpus:
 
     @cached_property
     def away(self) -> frozenset[str]:
-        """Functions that are on offer nowhere."""
+        """Functions that are on offer in no split."""
         return self.of_families(self.settings.away)
 
     @cached_property
     def hidden(self) -> frozenset[str]:
-        """Functions of which nothing is learned and no exemplar is indexed."""
+        """Functions without training examples and indexed exemplars."""
         return self.away | self.of_families(self.settings.unseen)
 
     # ---- what is on offer ----------------------------------------------------------------------------------------
     def functions(self, split: str) -> Skills:
-        """Return the functions of a split, and after them those that only the training split has."""
+        """Return the functions of a split, then those that only the training split has."""
         own, known = self.corpus.part(split).functions, self.corpus.part(self.train).functions
         every = [*own.values(), *(skill for name, skill in known.items() if name not in own)]
         return Skills([skill for skill in every if skill.name not in self.away])
@@ -98,12 +98,12 @@ class GuidedCorpus:
 
     @cached_property
     def indexed(self) -> tuple[AnnotatedExemplar, ...]:
-        """The exemplars of the index: of each function of the training split at most some."""
+        """The exemplars of the index: at most `per_function` of each function of the training split."""
         return tuple(at_most(self._learned, self.settings.per_function, self.seed))
 
     # ---- items ---------------------------------------------------------------------------------------------------
     def items(self) -> dict[str, tuple[GuidedItem, ...]]:
-        """Return the items by split; of the training split those that are learned, of the others all."""
+        """Return the items by split: the drawn ones of the training split, all of the others."""
         return {split: self._items(split, part) for split, part in self.corpus.parts.items()}
 
     def _items(self, split: str, part: Part) -> tuple[GuidedItem, ...]:

@@ -1,4 +1,4 @@
-"""What is learned from an utterance: its function with and without the right one on offer, its slots."""
+"""The training examples of an utterance: its function, with and without the right one on offer, and its slots."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TRUE, FALSE = "true", "false"
 
 
 class Learning(Protocol):
-    """The settings that say what is learned; see `SchemaGuidedConfig`."""
+    """The settings that decide what is trained on; see `SchemaGuidedConfig`."""
 
     @property
     def shuffle(self) -> bool: ...
@@ -46,12 +46,12 @@ class Learning(Protocol):
 
 
 class LearningStyle(Style, Learning):
-    """Both what is shown and what is learned."""
+    """The settings of prompts and of training examples."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A question with its right answer; None where neither options nor utterance hold it: nothing is learned then."""
+    """A question with its right answer; None if neither options nor utterance contain it: then it is not trained on."""
 
     question: Question
     answer: str | None
@@ -59,7 +59,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Learned:
-    """How many questions are learned, and how many have no answer that could be given."""
+    """The number of training questions, and of those that are left out because no allowed answer is right."""
 
     functions: int
     slots: int
@@ -74,7 +74,7 @@ class Learned:
 
     @property
     def line(self) -> str:
-        """The counts in words."""
+        """The counts as a sentence."""
         return (
             f"learned: {self.functions} questions about functions, {self.slots - self.unsaid} about slots; "
             f"{self.unsaid} more ask for a value that is not said in these words, and are left out"
@@ -84,7 +84,7 @@ class Learned:
 def cases(
     item: GuidedItem, shown: Shown, functions: Skills, settings: LearningStyle, recognised: Recognised, seed: int
 ) -> Iterator[Case]:
-    """Yield what is learned from one utterance; everything that is drawn is drawn with the seed and its key."""
+    """Yield the training cases of one utterance; all random draws use the seed and the key of the item."""
     one, chance = item.exemplar, random.Random(f"{seed} {item.key}")
     with_right, *without = choices(one, shown.functions, seed)
     for choice in (with_right, *(without if chance.random() < settings.without_right else ())):
@@ -106,7 +106,7 @@ def _slots(
     recognised: Recognised,
     chance: random.Random,
 ) -> Iterator[Case]:
-    """Yield the questions about slots: all that are said, and some that are not; or the one for all."""
+    """Yield the questions about slots: all that are mentioned and some others; or the one question about all slots."""
     asked = slot_questions(Said.of(one), shown, skill, settings, recognised)
     silent = [q for q in asked if q.slot and not one_said(one, _parameters(q, skill)[0])]
     kept = {q.slot for q in chance.sample(silent, min(settings.absent, len(silent)))}
@@ -122,7 +122,7 @@ def _parameters(question: Question, skill: Skill) -> list[Parameter]:
 def _pairs(
     one: AnnotatedExemplar, shown: Shown, functions: Skills, settings: LearningStyle, seed: int
 ) -> Iterator[Case]:
-    """Yield whether an utterance means what a template, or a description, says."""
+    """Yield questions whether an utterance means what a template or a description says."""
     found = template_pairs(one, shown.pool, settings.pairs, seed)
     found += description_pairs(one, functions, shown.functions, settings.pairs, seed)
     for pair in found:
@@ -140,7 +140,7 @@ def gold_answer(
     style: Style,
     recognised: Recognised,
 ) -> str:
-    """Return the right answer to a question about an utterance; of a value that cannot be said, that none is said."""
+    """Return the right answer to a question about an utterance; NULL if no allowed answer is right."""
     if not question.function:
         return function_labels(shown.functions, style).get(target, NONE)
     skill = functions[question.function]

@@ -1,6 +1,6 @@
-"""The stage before training: what is retrieved for every utterance of a run, and what retrieval alone would choose.
+"""The stage before training: retrieve for every utterance of a run, and choose functions by retrieval alone.
 
-prepared/   retrieved.jsonl   index/ (as `lab understand index` writes it: for whoever asks the model later)
+prepared/   retrieved.jsonl   index/ (as `lab understand index` writes it, for later use of the model)
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BEST, HEAD, GATED = "best description", "logistic head", "nearest exemplar or no
 
 @dataclass(frozen=True)
 class Wanted:
-    """How many descriptions and exemplars a prompt has, which ones, and the recall that is asked of them."""
+    """The number of descriptions and exemplars in a prompt, the choice of exemplars, and the required recall."""
 
     descriptions: int
     exemplars: int
@@ -41,7 +41,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Prepared:
-    """{key of an item: what its prompts show}, {row: {key: the function that it chooses}}."""
+    """{key of an item: the contents of its prompts}, {row: {key: the function that it chooses}}."""
 
     shown: Mapping[str, Shown]
     chosen: Mapping[str, Mapping[str, str]]
@@ -56,17 +56,17 @@ def make_prepared(
     path: Path,
     log: Callable[[str], None],
 ) -> None:
-    """Retrieve for the items of each split, check the recall on `dev`, and write all into the folder.
+    """Retrieve for the items of each split, check the recall on `dev`, and write everything into the folder.
 
-    Raises LabError where the prompts of dev miss the recall that is wanted: a model that learns from prompts without
-    the right function learns to guess.
+    Raises LabError if the prompts of dev miss the wanted recall: a model that is trained on prompts without the right
+    function learns to guess.
     """
     encoder = Encoder(retrieval.embeddings, retrieval.query_prompt)
     retrievers = {
         split: Retriever(corpus.documents(split), corpus.indexed, retrieval, encoder)
         for split in {corpus.train, *items}
     }
-    for split in sorted(items, key=lambda name: name != dev):  # dev first: what is refused is refused soon
+    for split in sorted(items, key=lambda name: name != dev):  # dev first: a refusal comes early
         log(_recall(retrievers[split], items[split], wanted, split, wanted.recall if split == dev else 0.0))
     rows: list[dict[str, object]] = []
     for split, own in items.items():
@@ -88,9 +88,9 @@ def make_prepared(
 
 
 def _recall(retriever: Retriever, items: Sequence[GuidedItem], wanted: Wanted, split: str, least: float) -> str:
-    """Return a line on how many prompts have the right function; raise LabError for fewer than are wanted.
+    """Return a line on the share of prompts with the right function; raise LabError for a lower share than `least`.
 
-    As in find-k, functions that have no exemplar in the index are left aside.
+    As in find-k, functions without an exemplar in the index are ignored.
     """
     asking = [item.exemplar for item in items if item.known and not item.kind]
     if not asking:
@@ -120,7 +120,7 @@ def choose(retriever: Retriever, items: Sequence[GuidedItem], seed: int) -> dict
 def _gate(
     rows: Sequence[dict[str, object]], items: Mapping[str, Sequence[GuidedItem]], dev: str, retriever: Retriever
 ) -> None:
-    """Add a row that chooses none where the nearest exemplar is not near; dev says how near is near enough."""
+    """Add a row that chooses none below a threshold on the likeness of the nearest exemplar, chosen on dev."""
     near = {
         item.key: float(value)
         for own in items.values()
@@ -139,7 +139,7 @@ def _likeness(retriever: Retriever, items: Sequence[GuidedItem]) -> Sequence[flo
 
 
 def balanced_level(pairs: Sequence[tuple[float, bool]]) -> float:
-    """Return the level from which on an utterance means a function, with the fewest mistakes of both kinds alike.
+    """Return the likeness from which on an utterance means a function: the sum of both error rates is smallest there.
 
     >>> balanced_level([(0.2, False), (0.4, False), (0.6, True), (0.9, True)])
     0.5
@@ -147,7 +147,7 @@ def balanced_level(pairs: Sequence[tuple[float, bool]]) -> float:
     values = np.array([value for value, _ in pairs])
     asks = np.array([kind for _, kind in pairs], dtype=bool)
     if asks.all() or not asks.any():
-        return -1.0  # dev has one kind alone: nothing is held back
+        return -1.0  # dev has only one kind: no threshold
     levels = np.unique(values)
     cuts = np.array([levels[0], *(levels[:-1] + levels[1:]) / 2])
     wrong = [(values[asks] < cut).mean() + (values[~asks] >= cut).mean() for cut in cuts]
@@ -164,7 +164,7 @@ def _row(key: str, shown: Shown) -> dict[str, object]:
 
 
 def read_prepared(path: Path, corpus: GuidedCorpus) -> Prepared:
-    """Read what a run prepared. Raises LabError for exemplars that the corpus no longer has."""
+    """Read the result of `make_prepared`. Raises LabError for exemplars that the corpus no longer has."""
     known = {one.key: one for one in corpus.indexed}
     shown: dict[str, Shown] = {}
     chosen: dict[str, dict[str, str]] = {}

@@ -20,7 +20,7 @@ from lab_lib.prompts.templates import layout_for
 from lab_lib.tasks.schema_guided_answers import NULL, Answers
 from lab_lib.tasks.schema_guided_text import Question
 
-GRAMMARS = 4096  # compiled ones that are kept: those of functions and options come again, those of utterances do not
+GRAMMARS = 4096  # compiled grammars that are cached: those of functions and options recur, those of utterances do not
 
 
 class Prompter:
@@ -34,22 +34,22 @@ class Prompter:
         self._around: tuple[str, str] | None = None
 
     def example(self, question: Question, answer: str, key: str) -> Example:
-        """Return the example of a question with its answer, which alone is supervised."""
+        """Return the example of a question and its answer; only the answer is supervised."""
         messages = [*self._told(question), Message("assistant", answer, 0)]
         (made,) = training_examples(messages, key, self.tokenizer, self.config, layout=self.layout)
         return made
 
     def prompt(self, question: Question, key: str, asks: str) -> Prompt:
-        """Return the prompt of a question; `asks` says what for, see `Prompt`."""
+        """Return the prompt of a question; `asks` is the kind of answer, see `Prompt`."""
         asked = Message("assistant", "", 0, name="" if asks == "reply" else asks)
         made = prompt_before(self._told(question), replace(asked, name=""), key, self.layout, self.room)
         constraint = self.constraint(question.answers) if self.constrained else None
         return replace(made, turn=0, asks=asks, constraint=constraint)
 
     def forced(self, question: Question, text: str, key: str) -> Prompt:
-        """Return a prompt whose one answer is a text: what came of the questions before it goes into the predictions.
+        """Return a prompt with a single allowed answer: it puts the result of earlier questions into the predictions.
 
-        Nothing is chosen: the model writes the only text that is allowed.
+        The model chooses nothing: it writes the only text that is allowed.
         """
         written = self.example(question, text, key)
         ids = [id for id, counts in zip(written.ids, written.loss_mask, strict=True) if counts]
@@ -60,7 +60,7 @@ class Prompter:
         return self._grammar(answers).constraint()
 
     def text(self, ids: Sequence[int]) -> str:
-        """Return what a model wrote."""
+        """Return the text of an answer."""
         return answer_text(ids, self.tokenizer)
 
     def _told(self, question: Question) -> list[Message]:
@@ -68,7 +68,7 @@ class Prompter:
         return [*([Message("system", instruction, 0)] if instruction else []), *question.messages]
 
     def _compiled(self, answers: Answers) -> Grammar:
-        if self._around is None:  # what stands around an answer (the space behind `bot>`) belongs to the grammar
+        if self._around is None:  # the grammar includes the text around an answer (the space behind `bot>`)
             hello = Question((Message("user", "hello", 0),), answers)
             made = self.example(hello, NULL, "an answer")
             ids = [id for id, counts in zip(made.ids, made.loss_mask, strict=True) if counts][:-1]
@@ -80,20 +80,20 @@ class Prompter:
 
 
 class OneText:
-    """A constraint with one answer, the token ids of a text with EOS last."""
+    """A constraint that allows one answer: the token ids of a text, EOS last."""
 
     def __init__(self, ids: tuple[int, ...]) -> None:
         self.ids = ids
 
     def allowed(self, answer: Sequence[int]) -> frozenset[int]:
-        """Return the next id of the text, EOS behind it."""
+        """Return the next id of the text; after its end, EOS."""
         return frozenset((self.ids[min(len(answer), len(self.ids) - 1)],))
 
 
 def answer_questions(
     questions: Sequence[Question], keys: Sequence[str], model: Any, prompter: Prompter, decoding: DecodeConfig
 ) -> list[str]:
-    """Return a loaded model's answers to some questions, read together; `keys` name them in errors."""
+    """Return a loaded model's answers to questions, decoded in batches; `keys` name the questions in errors."""
     asked = [prompter.prompt(one, key, "slot") for one, key in zip(questions, keys, strict=True)]
     found: list[str] = []
     for start in range(0, len(asked), decoding.prompts_at_once):

@@ -1,4 +1,4 @@
-"""What stands in a prompt: the functions and exemplars that a retriever finds for an utterance."""
+"""The contents of a prompt: the functions and exemplars that a retriever finds for an utterance."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lab_lib.retrieval.ranking import NOWHERE
 from lab_lib.retrieval.retriever import Query, Retriever
 from lab_lib.tasks.schema_guided_text import Said, Shown, offered
 
-POOL = 16  # exemplars that are looked through for those of the chosen function
+POOL = 16  # retrieved exemplars that are searched for those of the chosen function
 Choice = Literal["nearest", "random"]
 
 
 def require_retrieval(config: RetrievalConfig) -> None:
-    """Raise LabError for a package or an embedding model that retrieval needs and that is not here. Loads nothing."""
+    """Raise LabError for a missing package or embedding model that retrieval needs. Loads nothing."""
     if config.needs_model:
         if config.embeddings == MINILM:
             minilm_folder()
@@ -42,9 +42,9 @@ def shown_for(
     choice: Choice = "nearest",
     seed: int = 0,
 ) -> list[Shown]:
-    """Return what is shown for each utterance: functions by description and those of exemplars, the best first.
+    """Return the contents of the prompts of each utterance: functions by description and of exemplars, best first.
 
-    `random` exemplars are drawn with the seed instead; the functions on offer are then those of descriptions alone.
+    `random` exemplars are drawn with the seed; the functions on offer are then those of descriptions alone.
     """
     asked = [Query(one.utterance, one.context.frame) for one in said]
     if not asked:

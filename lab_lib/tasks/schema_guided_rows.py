@@ -1,4 +1,4 @@
-"""What a generator has to beat: functions chosen by retrieval alone, with the values that are known and said."""
+"""Trivial baselines: functions chosen by retrieval alone, with known values that the utterance says."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def baseline_rows(
 ) -> list[Row]:
     """Return the gold calls, always none, and the rows that chose functions without a generator.
 
-    Their slots have the values that training utterances, or the schema, have for them and that are said. `functions`
-    returns those on offer to a split.
+    Their slots get values that are known from training utterances or the schema and that the utterance says.
+    `functions` returns the functions on offer in a split.
     """
     known = known_values([item.exemplar for item in source if not item.kind])
 
@@ -48,7 +48,7 @@ def gold_call(item: GuidedItem) -> Call:
 
 
 def known_values(exemplars: Sequence[AnnotatedExemplar]) -> dict[tuple[str, str], dict[str, tuple[str, ...]]]:
-    """Return {(function, slot): {value: how it was said}} of some utterances."""
+    """Return {(function, slot): {value: the words for it}} of some utterances."""
     found: dict[tuple[str, str], dict[str, set[str]]] = {}
     for one in exemplars:
         for slot, values in one.target_arguments.items():
@@ -60,7 +60,7 @@ def known_values(exemplars: Sequence[AnnotatedExemplar]) -> dict[tuple[str, str]
 
 
 def said_call(item: GuidedItem, name: str, functions: Skills, known: Mapping[tuple[str, str], Any]) -> Call:
-    """Return the call of a function with the first value of each slot that is known and said."""
+    """Return the call of a function with the first known value of each slot that the utterance says."""
     if name not in functions:
         return Call(NONE, {})
     recognisers = pattern_recognisers(functions[name])

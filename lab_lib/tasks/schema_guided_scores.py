@@ -1,6 +1,6 @@
-"""How well utterances become calls: the function, its slots, the whole call; and is it seen that none is meant?
+"""Scores of the schema-guided task: function, slots and whole call, and the recognition of utterances without one.
 
-All of it comes from counts that add up over utterances.
+All scores are ratios of counts that are summed over utterances.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ METRICS = (
              explanation=f"{kind}: {SHOWN_KINDS[kind]}. Precision: against the utterances that mean a function."
              if of == "precision" else "") for kind in KINDS for of in ("precision", "recall")),
 )  # fmt: skip
-# Counted for each utterance: of known and unseen functions; of slots; of each kind of none.
+# Counts of each utterance: of known and unseen functions, of slots, of each kind of none.
 COLUMNS = (
     "known", "known_right", "unseen", "unseen_right", "exact", "slots_right", "slots_given", "slots_due", "false_none",
     *(f"{kind}{more}" for kind in KINDS for more in ("", "_right")),
@@ -46,7 +46,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Judged:
-    """What was found about one answer; `call` is None where it is no call."""
+    """The verdict on one answer; `call` is None if the answer is not a call."""
 
     call: Call | None
     function: bool
@@ -60,7 +60,7 @@ class Judged:
 
 
 def judge(item: GuidedItem, text: str) -> Judged:
-    """Return what the text of a call gets right."""
+    """Return the verdict on the text of a call."""
     try:
         calls = parse_calls(text, strict_bfcl=False)
     except ParseError as error:
@@ -78,14 +78,14 @@ def _due(item: GuidedItem) -> int:
 
 
 def accepted_values(one: AnnotatedExemplar) -> dict[str, set[tuple[str, ...]]]:
-    """Return {slot: what counts as right}: its values as they are noted, and the user's own words for them."""
+    """Return {slot: accepted values}: its values as annotated, and the user's own words for them."""
     noted = {slot: {_words(list(values))} for slot, values in one.target_arguments.items() if values}
     return {slot: {*ways, *([_words(list(one.spoken[slot]))] if slot in one.spoken else [])}
             for slot, ways in noted.items()}  # fmt: skip
 
 
 def _words(value: Any) -> tuple[str, ...]:
-    """Return a value, or the values of a list, without case and white space.
+    """Return a value, or the values of a list, in lower case and with single spaces.
 
     >>> _words("New  York"), _words([2, True])
     (('new york',), ('2', 'true'))
@@ -105,7 +105,7 @@ def _cause(item: GuidedItem, call: Call, given: Mapping[str, Any], accepted: Map
 
 
 class Figures:
-    """The values of summed counts. `keys` are the metrics that have one; a resample without it gives NaN."""
+    """The scores of summed counts. `keys` are the metrics to return; one without a value in a resample is NaN."""
 
     def __init__(self, keys: Sequence[str] | None = None) -> None:
         self.keys = keys
@@ -137,7 +137,7 @@ class Figures:
 
 
 def score_guided(items: Sequence[GuidedItem], predictions: Predictions, settings: EvaluateConfig) -> Scores:
-    """Score the calls that were made of some utterances. Raises LabError for an utterance with several answers."""
+    """Score the predicted calls of some utterances. Raises LabError for an utterance with several answers."""
     asked = [item for item in items if item.key in predictions]
     for item in asked:
         if len(predictions[item.key]) != 1:

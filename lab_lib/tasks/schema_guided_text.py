@@ -1,11 +1,11 @@
-"""What a model is asked about one utterance: which function it means, then what it says of each argument.
+"""The questions to a model about one utterance: which function it means, then the value of each argument.
 
-    talk = questions(said, shown, functions, style)    what was said, and what was retrieved for it
-    question = next(talk)                              messages, and the answers that are allowed
+    talk = questions(said, shown, functions, style)    the utterance, and what was retrieved for it
+    question = next(talk)                              messages, and the allowed answers
     question = talk.send("find_book")                  the model's answer; StopIteration at the end holds the call
 
-Two prompts, one model: the first offers functions and shows exemplars, the second asks for one argument (or for all).
-Training, decoding and whoever serves a model build their prompts here.
+There are two kinds of prompts: the first offers functions and shows exemplars, the second asks for one argument (or for
+all). Training, decoding and serving build their prompts here.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from lab_lib.exemplars.types import NONE, AnnotatedExemplar, Context
 from lab_lib.prompts.messages import Message, clean
 from lab_lib.tasks.schema_guided_answers import Answers, gold_text, pairs_text, read_pairs, read_values, value_answers
 
-ANY_OTHER = "none of these"  # how the answer `none` is described
+ANY_OTHER = "none of these"  # the description of the answer `none`
 NO_CONTEXT = Context()
 
 
 @dataclass(frozen=True)
 class Style:
-    """What of the schema and of the exemplars a prompt shows. The same values in training and decoding."""
+    """The parts of the schema and the exemplars in a prompt. Training and decoding need the same values."""
 
-    # False: functions and slots are numbered, and the numbers are answered. A model that reads no names has to read
-    # descriptions: better where a schema is worded in another way, worse where names say what descriptions do not.
+    # False: numbers replace the names of functions and slots in prompts and answers. The model then has to read the
+    # descriptions: better for schemas with other names, worse where names say more than descriptions.
     names: bool = True
     # one: a question for each slot of the function. all: one question for all slots, answered as `title=...; day=...`.
     slots: Literal["one", "all"] = "one"
-    # The function that is open, and the slot that was asked for, stand before the utterance: `(find_hotel: city) Rome`.
+    # The open function and the slot that was asked for stand before the utterance: `(find_hotel: city) Rome`.
     context: bool = True
-    slot_exemplars: int = 1  # exemplars of the chosen function before a question about its slots; each costs its tokens
+    slot_exemplars: int = 1  # exemplars of the chosen function before a question about its slots
 
     @property
     def at_once(self) -> bool:
@@ -47,7 +47,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Said:
-    """One utterance, and what it was said in. `key` names it in messages of errors."""
+    """One utterance with its context. `key` names it in error messages."""
 
     utterance: str
     context: Context = NO_CONTEXT
@@ -55,15 +55,15 @@ class Said:
 
     @classmethod
     def of(cls, one: AnnotatedExemplar) -> Said:
-        """Return what was said in an exemplar."""
+        """Return the utterance of an exemplar with its context."""
         return cls(one.utterance, one.context, one.key)
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What was retrieved for an utterance: functions on offer and exemplars, the most relevant first.
+    """The functions on offer and exemplars that were retrieved for an utterance, the most relevant first.
 
-    `pool` are more exemplars, of which those of the chosen function may stand before questions about its slots.
+    `pool` are more exemplars; those of the chosen function may precede questions about its slots.
     """
 
     functions: tuple[str, ...]
@@ -73,9 +73,9 @@ class Shown:
 
 @dataclass(frozen=True)
 class Question:
-    """One prompt: its messages, the answers that are allowed, and what is asked for.
+    """One prompt: its messages, the allowed answers, and the function and slot that it asks about.
 
-    `slot` is "" for the question about the function; `function` is then "" too.
+    `slot` is "" in a question about all slots; `function` and `slot` are "" in the question about the function.
     """
 
     messages: tuple[Message, ...]
@@ -89,9 +89,9 @@ Talk = Generator[Question, str, Call]
 
 
 def questions(said: Said, shown: Shown, functions: Skills, style: Style, recognised: Recognised | None = None) -> Talk:
-    """Yield the questions about an utterance, be sent the answers, and return the call: `none()` where none is meant.
+    """Yield the questions about an utterance, receive the answers by `send`, and return the call, perhaps `none()`.
 
-    An answer that is not allowed counts as `none`, or as a slot of which nothing was said.
+    An answer that is not allowed counts as `none`, or as a slot that was not mentioned.
     """
     asked = function_question(said, shown, functions, style)
     name = read_function((yield asked), shown, style)
@@ -108,7 +108,7 @@ def questions(said: Said, shown: Shown, functions: Skills, style: Style, recogni
 
 # ---- the function ------------------------------------------------------------------------------------------------
 def function_question(said: Said, shown: Shown, functions: Skills, style: Style) -> Question:
-    """Return the question which function is meant; the most relevant function and exemplar stand last."""
+    """Return the question about the function; the most relevant function and exemplar stand last."""
     labels = function_labels(shown.functions, style)
     lines = [function_line(labels[name], functions[name]) for name in reversed(shown.functions)]
     told = f"Which function is meant? {' '.join(lines)} {NONE}: {ANY_OTHER}."
@@ -121,7 +121,7 @@ def function_question(said: Said, shown: Shown, functions: Skills, style: Style)
 
 
 def function_labels(offered: Sequence[str], style: Style) -> dict[str, str]:
-    """Return {function: what stands for it in the prompt}, the last one in the prompt with the highest number.
+    """Return {function: its label in the prompt}; of numbers, the last function in the prompt has the highest.
 
     >>> function_labels(["find_book", "renew_loan"], Style(names=False))
     {'find_book': '2', 'renew_loan': '1'}
@@ -135,12 +135,12 @@ def function_line(label: str, skill: Skill) -> str:
 
 
 def exemplar_text(one: AnnotatedExemplar, style: Style) -> str:
-    """Return an exemplar as it stands in a prompt, for who counts what it costs."""
+    """Return an exemplar as it stands in a prompt, to count its tokens."""
     return f"{said_text(Said.of(one), {}, style)}\n{one.target_name}\n"
 
 
 def said_text(said: Said, labels: Mapping[str, str], style: Style) -> str:
-    """Return an utterance with what it was said in.
+    """Return an utterance with its context as it stands in a prompt.
 
     >>> said_text(Said("Rome", Context("find_hotel", "city")), {}, Style())
     '(find_hotel: city) Rome'
@@ -185,7 +185,7 @@ def _slot_question(
     about = function_line(skill.name, skill) if style.names else f"{skill.function.description.rstrip('. ')}."
     messages = [Message("system", clean(f"What is said? {about} {described}"), 0)]
     own = [one for one in shown.pool or shown.exemplars if one.target_name == skill.name]
-    own.sort(key=lambda one: not any(one_said(one, parameter) for parameter in parameters))  # those that say it first
+    own.sort(key=lambda one: not any(one_said(one, parameter) for parameter in parameters))  # with the slots first
     for one in reversed(own[: style.slot_exemplars]):
         if (text := gold_slots(one, skill, parameters, style)) is not None:
             messages += _example(said_text(Said.of(one), {}, style), text)
@@ -201,7 +201,7 @@ def slot_line(skill: Skill, parameter: Parameter, answers: Answers, style: Style
 
 
 def slot_label(skill: Skill, parameter: Parameter, style: Style) -> str:
-    """Return what stands for a slot: its name, or its number."""
+    """Return the label of a slot: its name, or its number."""
     return parameter.name if style.names else str(1 + list(skill.function.parameters).index(parameter))
 
 
@@ -212,7 +212,7 @@ def gold_slots(
     style: Style,
     recognised: Recognised | None = None,
 ) -> str | None:
-    """Return the right answer to a question about slots; None where the utterance does not hold it."""
+    """Return the right answer to a question about slots; None if the utterance does not contain it."""
     found = recognised or {}
     texts = {p: gold_text(one, p, found.get(p.name, ())) for p in parameters}
     if any(text is None for text in texts.values()):
@@ -223,14 +223,14 @@ def gold_slots(
 
 
 def one_said(one: AnnotatedExemplar, parameter: Parameter) -> bool:
-    """Whether an exemplar says anything of a slot."""
+    """Return whether an exemplar mentions a slot."""
     return bool(one.target_arguments.get(parameter.name))
 
 
 def read_slots(
     text: str, question: Question, skill: Skill, style: Style, recognised: Recognised | None = None
 ) -> dict[str, tuple[Any, ...]]:
-    """Return {slot: its values} that an answer gives; a slot of which nothing is said is left out."""
+    """Return {slot: its values} of an answer; slots that are not mentioned are left out."""
     by_label = {slot_label(skill, one, style): one for one in skill.function.parameters}
     if question.slot:
         (parameter,) = (one for one in skill.function.parameters if one.name == question.slot)
@@ -246,7 +246,7 @@ def read_slots(
 
 
 def _example(said: str, answer: str) -> list[Message]:
-    """Return an exemplar as a question that is answered already: read, and not learned."""
+    """Return an exemplar as a question with its answer, which is read but not supervised."""
     return [
         Message("user", said, 0, example=True),
         Message("assistant", answer, 0, learned=False, example=True),
@@ -255,7 +255,7 @@ def _example(said: str, answer: str) -> list[Message]:
 
 # ---- what is shown -----------------------------------------------------------------------------------------------
 def offered(described: Sequence[str], exemplars: Sequence[AnnotatedExemplar]) -> tuple[str, ...]:
-    """Return the functions on offer, by their best rank in one of both; exemplars first where ranks are equal."""
+    """Return the functions on offer by their best rank in either list; for equal ranks, those of exemplars first."""
     ranks: dict[str, tuple[int, int]] = {}
     for side, names in enumerate(([one.target_name for one in exemplars], described)):
         for rank, name in enumerate(dict.fromkeys(name for name in names if name != NONE)):
@@ -264,7 +264,7 @@ def offered(described: Sequence[str], exemplars: Sequence[AnnotatedExemplar]) ->
 
 
 def shuffled(shown: Shown, seed: str) -> Shown:
-    """Return what is shown in an order of chance."""
+    """Return functions and exemplars in random order."""
     chance = random.Random(seed)
     names, exemplars = list(shown.functions), list(shown.exemplars)
     chance.shuffle(names)

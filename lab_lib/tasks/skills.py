@@ -1,4 +1,4 @@
-"""Skills: from what a user says to the call of a skill, or to `none()` where nothing was asked of the assistant."""
+"""Skills: from a user's request to the call of a skill, or to `none()` where nothing is asked of the assistant."""
 
 from __future__ import annotations
 
@@ -43,41 +43,41 @@ from lab_lib.tasks.skills_variants import Pool, copies, known_values
 
 @dataclass(frozen=True)
 class SkillsConfig(TaskConfig):
-    """Which skills there are, and what a prompt says of them."""
+    """The skills, what a prompt says about them, and how their training requests are varied."""
 
-    # Files of skills, .py (imported: your own code) or .yaml; `home` are the ten of the course.
+    # Files of skills, .py (imported: your own code) or .yaml; `home` is the set of ten skills of the course.
     skills: tuple[str, ...] = ("home",)
-    # What every prompt says of them. nothing: the model learns them by heart, which costs no token. signatures, texts:
-    # the model may read about skills that it was not trained on; for the ten of the course that is 300 to 650 tokens a
-    # prompt. tools: the section of the tokenizer's own chat template.
+    # What every prompt says about them. nothing: the model memorises them, which costs no tokens. signatures, texts:
+    # the prompt describes the skills, new ones too; the ten of the course take 300 to 650 tokens per prompt.
+    # tools: the tools section of the tokenizer's own chat template.
     describe: Describe = "nothing"
-    # free: the model writes what it likes. constrained: a grammar of the skills leaves only tokens that make a call
-    # which they accept (extra `constrained`). both: one row of each; the row `fine-tuned` is the constrained one.
+    # free: unconstrained decoding. constrained: a grammar of the skills allows only calls that they accept (extra
+    # `constrained`). both: one row for each; the row `fine-tuned` is the constrained one.
     answers: Literal["free", "constrained", "both"] = "free"
-    # any: texts and numbers are what the model writes. said: under the grammar, a text that is neither chosen among
-    # options nor follows a pattern is a run of words of the request, and a number is one that the request says, if it
-    # says any. A small model copies words and digits badly.
+    # any: texts and numbers are free. said: under the grammar, a text that has neither options nor a pattern must be a
+    # run of words of the request, and a number must be one that the request says, if it says any. A small model copies
+    # words and digits badly.
     values: Literal["any", "said"] = "any"
-    # Copies of each training request with other values (those or words of other training requests), casing and marks;
-    # where there are not that many, it is learned several times.
+    # Copies of each training request with other values (values or words of other training requests), casing and
+    # punctuation; a request with fewer possible copies is repeated instead.
     copies: int = 0
-    # The share of the training requests, and of copies, that are learned as a recogniser might write them: without
-    # marks, with fillers and words that sound alike (speech/noise.py). Above 0 for a model that listens.
+    # The share of the training requests, and of copies, that get the errors of a speech recogniser: no punctuation,
+    # fillers, words that sound alike (speech/noise.py). Above 0 for a model that gets recognised speech.
     spoken: float = 0.0
-    # True: one row more, on the test requests as a recogniser might write them. `lab calls speech` takes a real one.
+    # True: one more row, on test requests with such errors. `lab calls speech` uses a real recogniser.
     spoken_test: bool = False
-    # The share of the training requests whose prompts have made-up names of skills, and other orders of them and of
-    # their parameters: above 0 the model has to read what a prompt says.
+    # The share of the training requests whose prompts have made-up names of skills, and other orders of skills and
+    # parameters: above 0 the model has to read its prompt.
     renamed: float = 0.0
-    # True: two rows more, with made-up names, and with another order of parameters, in the prompts of test.
+    # True: two more rows, with made-up names, and with another order of parameters, in the test prompts.
     renamed_test: bool = False
-    # Skills that are not on offer, as if nobody had written them; to who asks for one the right answer is none().
+    # Skills that are not on offer, as if they did not exist; the right answer to requests for them is none().
     leave_out: tuple[str, ...] = ()
-    # {skill: how many of its training requests are learned}; 0: all that the model knows of it is in the prompt.
+    # {skill: number of its training requests to train on}; 0: the model knows the skill from the prompt alone.
     examples_of: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse negative numbers, shares outside 0 to 1, and renaming that no prompt would show."""
+        """Refuse negative numbers, shares outside 0 to 1, and settings that would have no effect."""
         if self.copies < 0:
             raise LabError(f"task.copies={self.copies}: expected 0 or more")
         if self.values == "said" and self.answers == "free":
@@ -89,12 +89,12 @@ class SkillsConfig(TaskConfig):
 
     @property
     def subset(self) -> Subset:
-        """Which skills and training requests there are not."""
+        """The skills and training requests that are left out."""
         return Subset(self.leave_out, self.examples_of)
 
 
 class SkillsTask(Task[SkillItem]):
-    """One item is what was said; its one answer is the text of a call."""
+    """An item is a request with its context; its only answer is the text of a call."""
 
     name = "skills"
     Config = SkillsConfig
@@ -106,20 +106,20 @@ class SkillsTask(Task[SkillItem]):
     instead_of_chat = "ask it with 'lab calls ask'"
 
     def __init__(self, *settings: Any) -> None:
-        """Keep the settings. Raises LabError for a description that the template has no place for."""
+        """Keep the settings. Raises LabError for a description that the prompt template cannot hold."""
         super().__init__(*settings)
         if self.config.describe == "tools" and self.prompt.template != "chat":
             raise LabError("task.describe=tools needs prompt.template=chat: it is a section of chat templates")
         both, heard, renamed = self.config.answers == "both", self.config.spoken_test, self.config.renamed_test
         self.variants = variants_of(free=both, spoken=heard, renamed=renamed)
-        self.threshold: float | None = None  # probability of none from which on nothing is called; chosen on dev
+        self.threshold: float | None = None  # from this probability of none on nothing is called; chosen on dev
         self._grammars: dict[Any, Grammar] = {}
         self._names: dict[Any, Candidates] = {}
 
     # ---- data --------------------------------------------------------------------------------------------------
     @cached_property
     def known(self) -> Skills:
-        """All skills, read once, those that are not on offer too."""
+        """All skills, read once, including those that are not on offer."""
         return load_skills(self.config.skills)
 
     @cached_property
@@ -143,7 +143,7 @@ class SkillsTask(Task[SkillItem]):
         return self.corpus.splits
 
     def dropped(self) -> Sequence[str]:
-        """Return the sizes of the splits, and how long a call may be where the grammar does not end it in time."""
+        """Return the sizes of the splits, and a line on the longest call if max_new_tokens may cut it."""
         room = self.decoding.max_new_tokens
         lines = [*self.corpus.lines, *(not_said(self.load()) if self.config.values == "said" else ())]
         if self.config.answers == "free" or room > (longest := longest_call(self.skills)):
@@ -157,11 +157,11 @@ class SkillsTask(Task[SkillItem]):
         return {**files_below(corpus_path(self.data.corpus)), **{f"skills/{path.name}": path for path in paths}}
 
     def text(self, item: SkillItem) -> str:
-        """Return what was said."""
+        """Return what was said, user and assistant."""
         return item.text
 
     def without_effect(self) -> Mapping[str, str]:
-        """A request has one answer, so it is one example, no answer stands before it, and no plan is written."""
+        """A request has one answer: it is one example, without answers before it and without a plan."""
         alone = "for task skills: a request has one answer"
         found = {"decoding.history": alone, "decoding.plan_bias": alone}
         return found if self.prompt.format == "pairs" else {**found, "prompt.format": alone}
@@ -173,7 +173,7 @@ class SkillsTask(Task[SkillItem]):
 
     @property
     def layout(self) -> PromptConfig:
-        """The settings of prompts: only the last answer is supervised, so an example is a turn."""
+        """The prompt settings: only the last answer is supervised, so an example is a turn."""
         return self.prompt if self.prompt.format == "pairs" else replace(self.prompt, format="turns")
 
     @cached_property
@@ -182,17 +182,17 @@ class SkillsTask(Task[SkillItem]):
         return known_values(self.load().get(self.data.train, ()))
 
     def examples(self, item: SkillItem, tokenizer: Any) -> list[Example]:
-        """Return the example of an item, what was said and its call; of a training item those of its copies too."""
+        """Return the example of an item (request and call); for a training item also those of its copies."""
         count, seed = self.config.copies if item.learned else 0, self.data.seed
         every = [item, *(copies(item, self.pool, count, seed) if count else ())]
-        every += [item] * (count + 1 - len(every))  # a request without values is learned as often as others are
+        every += [item] * (count + 1 - len(every))  # requests without values are repeated as often
         learned = [as_learned(one, self.config.spoken, seed + place) for place, one in enumerate(every)]
         learned = [as_renamed(one, self.config.renamed, seed + place) for place, one in enumerate(learned)]
         made = [training_examples(self.messages(one), one.key, tokenizer, self.layout) for one in learned]
         return [example for examples in made for example in examples]
 
     def converse(self, item: SkillItem, tokenizer: Any, variant: str = "") -> Conversation:
-        """Yield the one prompt of an item: the beginning of its example."""
+        """Yield the only prompt of an item: the beginning of its example."""
         constrained = self.config.answers != "free" and variant != FREE
         given, facts = in_row(item, variant, self.data.seed)
         prompt = self.question(given, tokenizer, constrained)
@@ -216,7 +216,7 @@ class SkillsTask(Task[SkillItem]):
         return names if self.threshold is None else {**names, THRESHOLD: self.threshold}
 
     def interactive(self, variant: str = "") -> bool:
-        """Whether prompts are of another kind than those of the main row: without the grammar, or with other words."""
+        """Whether prompts differ from those of the main row: without the grammar, or with other words."""
         return variant != ""
 
     def written(self, call: Call, tokenizer: Any) -> tuple[int, ...]:
@@ -226,11 +226,11 @@ class SkillsTask(Task[SkillItem]):
         return tuple(id for id, counts in zip(example.ids, example.loss_mask, strict=True) if counts)
 
     def source_of_values(self, item: SkillItem) -> Request | None:
-        """Return where texts and numbers of a call are from; None: they may be any."""
+        """Return the request that texts and numbers of a call must come from; None: they are free."""
         return request(item) if self.config.values == "said" else None
 
     def grammar(self, tokenizer: Any, said: Request | None = None) -> Grammar:
-        """Return the grammar of the skills for a tokenizer, compiled once, or anew for the words that were said."""
+        """Return the grammar of the skills for a tokenizer, compiled once; with `said`, compiled for that request."""
         written = lambda call: self.written(call, tokenizer)  # noqa: E731
         if said is not None:
             return grammar_of(self.skills, written, tokenizer, said=said)
@@ -239,7 +239,7 @@ class SkillsTask(Task[SkillItem]):
         return self._grammars[tokenizer]
 
     def candidates(self, item: SkillItem, tokenizer: Any) -> Candidates:
-        """Return the names of the skills, and `none`, as the model would begin to write them."""
+        """Return the token ids of the names of the skills, and of `none`, as the model begins to write them."""
         if tokenizer not in self._names:
             written = lambda call: self.written(call, tokenizer)  # noqa: E731
             self._names[tokenizer] = name_spellings(self.skills, written, tokenizer)
@@ -250,7 +250,7 @@ class SkillsTask(Task[SkillItem]):
         self.threshold = choose_threshold([(self.log_probs[one.key], one.call.name) for one in dev])
 
     def check_packages(self) -> None:
-        """Raise LabError where the grammar's package is not installed."""
+        """Raise LabError where a package of the grammar or of `values=said` is not installed."""
         if self.config.answers != "free":
             require_llguidance(f"task.answers={self.config.answers}")
         if self.config.values == "said":
@@ -271,7 +271,7 @@ class SkillsTask(Task[SkillItem]):
 
     @property
     def converses(self) -> bool:
-        """A call is not an answer to go on talking about: `lab calls ask` is for people."""
+        """False: a call is not an answer in a conversation; people use `lab calls ask`."""
         return False
 
     def beside_model(self) -> Mapping[str, str]:
@@ -286,15 +286,15 @@ class SkillsTask(Task[SkillItem]):
         return score_skills(gold, own, self.skills, settings, list(self.known), apart)
 
     def baselines(self, items: Sequence[SkillItem], source: Sequence[SkillItem], seed: int) -> list[Row]:
-        """Return the gold calls, always none, keywords and the call of the nearest example."""
+        """Return the rows of the gold calls, always none, keywords, and the call of the nearest example."""
         return baseline_rows(items, source)
 
     def words_of(self, answer: Mapping[str, Any]) -> str:
-        """Return the words of an answer, without the figures beside it."""
+        """Return the words of an answer, without its probabilities."""
         return super().words_of({"response": answer["response"]})
 
     def view(self, item: SkillItem, rows: Sequence[Row]) -> ItemView:
-        """Return the request with the right call and every system's; the fact is the skill."""
+        """Return the request with the gold call and the calls of all systems; the fact is the skill."""
         systems = [row for row in rows if row.kind not in ("oracle", "trivial") and item.key in row.predictions]
         answers = {row.name: row.predictions[item.key][0]["response"] for row in systems}
         return ItemView(item.key, (TurnView(item.text, call_text(item.call), answers),), {item.call.name: {}})

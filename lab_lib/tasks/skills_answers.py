@@ -1,4 +1,4 @@
-"""What a model may answer: the grammar of the skills for its tokenizer, and the tokens by which it names a skill."""
+"""The allowed answers: the grammar of the skills for a tokenizer, and the token sequences that name a skill."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from lab_lib.speech.said_numbers import figures_said, minutes_said, numbers_said
 from lab_lib.speech.said_times import times_said
 from lab_lib.tasks.skills_data import SkillItem
 
-# A call -> the ids that a model learns to write for it, EOS last.
+# call -> the supervised token ids of that call, EOS last.
 Written = Callable[[Call], Sequence[int]]
 
 
 def grammar_of(
     skills: Skills, written: Written, tokenizer: Any, none: bool = True, said: Request | None = None
 ) -> Grammar:
-    """Return the grammar of the calls of some skills as a model writes them; without `none`, a skill has to be called.
+    """Return the grammar of the calls of some skills as a model writes them; without `none`, a skill must be called.
 
-    With `said`, texts are runs of its words and numbers are its numbers. What stands around a call (the space behind
-    `bot>`) belongs to it.
+    With `said`, texts are runs of its words and numbers are its numbers. The grammar includes the text around a call
+    (the space behind `bot>`). Raises LabError for a tokenizer that cannot write the call `none()`.
     """
     before, middle, after = token_bytes(written(NONE)[:-1], tokenizer).partition(call_text(NONE).encode())
     if not middle:
@@ -36,7 +36,7 @@ def grammar_of(
 
 
 def request(item: SkillItem) -> Request:
-    """Return what a user said, and the numbers and times in it, for the grammar."""
+    """Return the words of the user, and the numbers and times in them, for the grammar."""
     said = item.asked
     return Request(
         said,
@@ -48,7 +48,7 @@ def request(item: SkillItem) -> Request:
 
 
 def not_said(splits: Mapping[str, Sequence[SkillItem]]) -> list[str]:
-    """Return how many calls have a value that the grammar of their requests lacks, as a line; none where all have."""
+    """Return a line on the calls with a value that the grammar of their request lacks; no line if there are none."""
     items = [item for some in splits.values() for item in some]
     count = sum(not _is_said(item) for item in items)
     line = f"task.values=said: {count} of {len(items)} calls have a text, number or time that the request does not say"
@@ -56,7 +56,7 @@ def not_said(splits: Mapping[str, Sequence[SkillItem]]) -> list[str]:
 
 
 def _is_said(item: SkillItem) -> bool:
-    """Return whether the grammar of a request has its call."""
+    """Return whether the grammar of a request contains its gold call."""
     if item.call == NONE:
         return True
     parameters, said = item.skills[item.call.name].function.parameters, request(item)
@@ -65,9 +65,9 @@ def _is_said(item: SkillItem) -> bool:
 
 
 def name_spellings(skills: Skills, written: Written, tokenizer: Any) -> dict[str, list[list[int]]]:
-    """Return {name: the tokens that say it, up to the opening bracket, in each way that they may go on}, `none` too.
+    """Return {name: its token sequences up to the opening bracket, one for each continuation}, including `none`.
 
-    The bracket is among them, because `set` is the beginning of `set_timer`; what may follow it can change its token.
+    The bracket is included because `set` is the beginning of `set_timer`; the text after it can change its token.
     """
     found = {NO_SKILL: [_up_to_bracket(written(NONE), NO_SKILL, tokenizer)]}
     for name, skill in skills.items():
@@ -77,7 +77,7 @@ def name_spellings(skills: Skills, written: Written, tokenizer: Any) -> dict[str
 
 
 def _beginnings(function: Function) -> list[Call]:
-    """Return a call for each argument that may come first, and one without arguments where that is allowed."""
+    """Return one call for each possible first argument, and one without arguments if that is allowed."""
     first = []
     for parameter in function.parameters:
         first.append(Call(function.name, {parameter.name: "a" if parameter.type == "string" else 1}))

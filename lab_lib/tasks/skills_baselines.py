@@ -1,4 +1,4 @@
-"""What must be beaten: always none, the words that give a skill away, and the call of the most similar example."""
+"""Trivial baselines: always none, keywords of a skill, and the call of the most similar example."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lab_lib.evaluation.nearest import Nearest
 from lab_lib.evaluation.scores import Row
 from lab_lib.tasks.skills_data import SkillItem
 
-SURE = 0.9  # of the training requests with a keyword ask for its skill
-OFTEN = 3  # training requests at least that have it
+SURE = 0.9  # least share of the training requests with a keyword that ask for its skill
+OFTEN = 3  # least number of training requests with a keyword
 
 
 def baseline_rows(items: Sequence[SkillItem], source: Sequence[SkillItem]) -> list[Row]:
-    """Return the gold calls and the trivial rows; these learn from `source` alone."""
+    """Return the gold calls and the trivial rows; these are fitted on `source` alone."""
     nearest, keywords = Nearest([item.text for item in source]), Keywords(source)
 
     def row(name: str, kind: Any, call: Callable[[SkillItem], Call]) -> Row:
@@ -34,9 +34,9 @@ def baseline_rows(items: Sequence[SkillItem], source: Sequence[SkillItem]) -> li
 
 
 class Keywords:
-    """Calls the skill whose words are said, with the arguments that stand in the request: options, numbers, or none().
+    """Calls the skill with the most keywords in the request, with the options and numbers found there; else none().
 
-    A keyword of a skill is a word of which nearly all training requests that have it ask for that skill.
+    A word is a keyword of a skill if nearly all training requests that contain it ask for that skill.
     """
 
     def __init__(self, source: Sequence[SkillItem]) -> None:
@@ -60,7 +60,7 @@ class Keywords:
             return NONE
         try:
             return check_call(Call(name, _said(words, name, item.skills)), item.skills)
-        except CallRefused:  # what it needs was not said in this way
+        except CallRefused:  # a required argument was not found
             return NONE
 
 

@@ -1,4 +1,4 @@
-"""What the task `skills` learns from: utterances and conversations with the call that answers each."""
+"""The data of the task `skills`: utterances and conversations, each with the call that answers it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lab_lib.files import expanded, listed, read_text
 from lab_lib.strict_json import JsonError, parse_json
 
 BUNDLED = {"home": FOLDER}
-# What the folders of a corpus of example files are called.
+# Names of the folders of a corpus of example files, and the splits that they hold.
 FOLDERS = {"train": "train", "dev": "dev", "held-out": "test", "test": "test"}
 SHARE = 0.1  # of the training examples, for each set that has no files of its own
 ROW = ("user", "answer")  # the keys of a row of `lab calls dataset`
@@ -29,9 +29,9 @@ ROW = ("user", "answer")  # the keys of a row of `lab calls dataset`
 
 @dataclass(frozen=True)
 class SkillItem:
-    """What was said, the last words a user's, and the one call that answers it, `none()` where nothing was asked.
+    """What was said, ending with a user's words, and the call that answers it, `none()` where nothing was asked.
 
-    `skills` are those on offer. `learned` says whether it is a training item.
+    `skills` are those on offer. `learned` marks training items.
     """
 
     key: str
@@ -47,12 +47,12 @@ class SkillItem:
 
     @property
     def asked(self) -> str:
-        """All that the user said."""
+        """All words of the user."""
         return "\n".join(one.text for one in self.said if one.role == "user")
 
     @property
     def text(self) -> str:
-        """All that was said."""
+        """All words of user and assistant."""
         return "\n".join(one.text for one in self.said if one.role != "system")
 
 
@@ -61,7 +61,7 @@ Splits = Mapping[str, Sequence[SkillItem]]
 
 @dataclass(frozen=True)
 class Corpus:
-    """The items by split, and what a person should know about how they were read, one line each."""
+    """The items by split, and notes on how they were read, one line each."""
 
     splits: Splits
     lines: tuple[str, ...]
@@ -76,8 +76,8 @@ def read_corpus(name: str, skills: Skills, seed: int) -> Corpus:
     """Read a corpus: a bundled one, example files (a file, a folder, or a folder with train and held-out), or JSONL.
 
     JSONL is in the layouts of the task `messages`, or has rows {"user", "answer"}; the last answer is the call.
-    Sets that have no files of their own are drawn by `seed`, near copies kept together. Raises LabError, naming file
-    and line, for what is no example and for calls that the skills do not accept.
+    Sets without files of their own are drawn with `seed`; near copies stay together. Raises LabError, naming file and
+    line, for malformed examples and for calls that the skills do not accept.
     """
     path = corpus_path(name)
     jsonl = [path] if path.suffix in (".jsonl", ".json", ".gz") else listed(path, "*.jsonl*")
@@ -94,7 +94,7 @@ def read_corpus(name: str, skills: Skills, seed: int) -> Corpus:
 
 
 def _of_examples(path: Path, skills: Skills, seed: int) -> Splits:
-    """Read example files; those of the folders train, dev and held-out are these splits."""
+    """Read example files; the keys of FOLDERS name folders of a split, other sets are drawn from train."""
     folders = {FOLDERS[place.name]: place for place in listed(path) if place.name in FOLDERS and place.is_dir()}
     places = folders if "train" in folders else {"train": path}
     found = {split: _items(place, path, skills, split) for split, place in places.items()}
@@ -108,7 +108,7 @@ def _of_examples(path: Path, skills: Skills, seed: int) -> Splits:
 
 
 def _items(place: Path, corpus: Path, skills: Skills, split: str) -> list[SkillItem]:
-    """Return the items of some example files; training reads the examples of prompts too, tests do not."""
+    """Return the items of some example files; examples of prompts are items of the training split only."""
     items = []
     for path in example_files([place]):
         file = read_examples(path)
@@ -124,7 +124,7 @@ def _is_row(path: Path) -> bool:
     try:
         record = parse_json(next(filter(str.strip, read_text(path).split("\n")), ""))
     except JsonError:
-        return False  # the reader says what is wrong with it
+        return False  # the reader reports what is wrong
     return isinstance(record, dict) and set(ROW) <= record.keys()
 
 

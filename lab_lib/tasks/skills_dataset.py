@@ -1,4 +1,4 @@
-"""What the task `skills` learns from as JSONL for other trainers: train, dev and test, in one of several layouts."""
+"""The data of the task `skills` as JSONL for other trainers: train, dev and test, in one of several layouts."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from lab_lib.tasks.skills_data import SkillItem
 from lab_lib.tasks.skills_text import Describe, skill_messages
 
 PARTS = ("train", "dev", "test")
-ABOUT = "dataset.json"  # beside the parts: what they were made from
+ABOUT = "dataset.json"  # beside the parts: their sources and sizes
 BLURB = "A user talks to an assistant that has these skills. Write the call that answers the user."
 
 
 def row(item: SkillItem, layout: str) -> dict[str, Any]:
-    """Return an item in a layout of LAYOUTS; `id` says which one it is."""
+    """Return an item in a layout of LAYOUTS; `id` is its key."""
     return {"id": item.key, **LAYOUTS[layout](item)}
 
 
 def _messages(describe: Describe) -> Callable[[SkillItem], dict[str, Any]]:
-    """Return how items are written as the messages of the task `skills` with that description."""
+    """Return a function that writes an item as the messages of the task `skills` with that description."""
 
     def write(item: SkillItem) -> dict[str, Any]:
         found = skill_messages(item.said, item.call, item.skills, describe)
@@ -45,7 +45,7 @@ def _messages(describe: Describe) -> Callable[[SkillItem], dict[str, Any]]:
 
 
 def _origin(item: SkillItem) -> dict[str, Any]:
-    """Return the origin's form: all in one text, the user's words behind `### User:`, the call behind `### Answer:`."""
+    """Return the format of the original project: one text with the user's words after `### User:`, then the call."""
     skills = "\n\n".join([*map(prompt_text, item.skills.values()), NO_SKILL_TEXT])
     asked = f"{BLURB}\n\n{skills}\n\n### User: {item.text}\n### Answer:"
     answer = {"role": "assistant", "content": call_text(item.call)}
@@ -53,7 +53,7 @@ def _origin(item: SkillItem) -> dict[str, Any]:
 
 
 def _pair(item: SkillItem) -> dict[str, Any]:
-    """Return the row that the origin's script printed."""
+    """Return the row that the script of the original project printed."""
     return {"user": item.text, "answer": call_text(item.call)}
 
 
@@ -95,7 +95,7 @@ def write_dataset(corpus: str, out: Path, layout: str, skills: tuple[str, ...], 
 
 
 def _require_ours(out: Path) -> None:
-    """Raise LabError for what is there and is no data set of ours."""
+    """Raise LabError for an existing path that is not a data set of this module."""
     names = {path.name for path in out.iterdir()} if out.is_dir() else set()
     if (os.path.exists(out) and not out.is_dir()) or (names and names != {ABOUT, *(f"{part}.jsonl" for part in PARTS)}):
         raise LabError(f"--out {out}: there are other files; name a new folder")

@@ -1,6 +1,6 @@
-"""Skills under made-up names, with their parameters in another order: does a model read the prompt, or remember?
+"""Skills under made-up names, with their parameters in another order: does a model read its prompt, or remember?
 
-Who knows skills by heart calls `weather` whatever the prompt says. Who reads finds the description under its new name.
+A model that has memorised the skills calls `weather` whatever the prompt says. A model that reads uses the new name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 
 
 def check_renaming(share: float, on_test: bool, describe: str, answers: str) -> None:
-    """Raise LabError for names that no prompt says, and for a grammar in which a remembered name cannot be written."""
+    """Raise LabError for names that no prompt shows, and for a grammar that excludes remembered names."""
     if not 0 <= share <= 1:
         raise LabError(f"task.renamed={share}: a share of the training requests, between 0 and 1")
     if (share or on_test) and describe == "nothing":
@@ -33,7 +33,7 @@ def check_renaming(share: float, on_test: bool, describe: str, answers: str) -> 
 def with_new_names(item: SkillItem, seed: str) -> tuple[SkillItem, dict[str, str]]:
     """Return an item whose skills have made-up names, drawn by the seed, and {made-up name: skill}.
 
-    They stand in another order too: a model could learn by heart which place of the prompt to copy a name from.
+    The skills are reordered too: a model could memorise the place of the prompt to copy a name from.
     """
     draw = random.Random(f"{seed}, names")
     called: dict[str, str] = {}
@@ -48,7 +48,7 @@ def with_new_names(item: SkillItem, seed: str) -> tuple[SkillItem, dict[str, str
 
 
 def with_other_order(item: SkillItem, seed: str) -> SkillItem:
-    """Return an item whose skills have their parameters in another order, drawn by the seed; its call has it too."""
+    """Return an item whose skills and call have their parameters in another order, drawn by the seed."""
     draw = random.Random(f"{seed}, order")
     skills = []
     for skill in item.skills.values():
@@ -62,7 +62,7 @@ def with_other_order(item: SkillItem, seed: str) -> SkillItem:
 
 
 def as_renamed(item: SkillItem, share: float, seed: int) -> SkillItem:
-    """Return an item as it is learned: of the training items a share with other names and orders, each with its own."""
+    """Return an item for training: a share of the training items get new names and orders, drawn for each item."""
     if not item.learned or random.Random(f"{seed}, renamed, {item.key}").random() >= share:
         return item
     own = f"{seed}, {item.key}"
@@ -70,7 +70,7 @@ def as_renamed(item: SkillItem, share: float, seed: int) -> SkillItem:
 
 
 def with_own_names(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a prediction in the names that the skills really have; a name that was not on offer stays unknown."""
+    """Return a prediction with the real names of the skills; a name that was not on offer becomes an unknown one."""
     called = answer.get(CALLED)
     if not isinstance(called, Mapping):
         return answer

@@ -1,4 +1,4 @@
-"""The rows that a run of the task `skills` may have: one trained model, asked in several ways."""
+"""The rows that a run of the task `skills` may have: one trained model with several kinds of prompts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ FREE = "free"  # the variant without a grammar
 
 
 def variants_of(free: bool, spoken: bool, renamed: bool) -> tuple[str, ...]:
-    """Return the ways to ask the trained model that stand beside the main one."""
+    """Return the variants of prompts besides the main one."""
     more = {FREE: free, SPOKEN: spoken, RENAMED: renamed, SHUFFLED: renamed}
     return tuple(variant for variant, wanted in more.items() if wanted)
 
 
 def in_row(item: SkillItem, variant: str, seed: int) -> tuple[SkillItem, dict[str, Any]]:
-    """Return (an item as it is asked in a row, what its predictions say of that); the main row's stays what it is."""
+    """Return (the item of a row, the facts that its predictions hold about it); the main row keeps its item."""
     if variant == SPOKEN:
         heard = as_heard(item, seed)
         return heard, {HEARD: heard.utterance}

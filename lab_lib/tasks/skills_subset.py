@@ -1,4 +1,4 @@
-"""A skill that is not there yet, or has few examples: what adding one takes, and what the others lose by it."""
+"""Leave out a skill, or most of its examples: how many examples a new skill needs, and what the others lose."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lab_lib.tasks.skills_data import Corpus, SkillItem
 
 @dataclass(frozen=True)
 class Subset:
-    """Skills that are not on offer, and how many training examples others have; see `SkillsConfig`."""
+    """Skills that are not on offer, and the numbers of training examples of others; see `SkillsConfig`."""
 
     leave_out: tuple[str, ...] = ()
     examples_of: Mapping[str, int] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The skills that it is about."""
+        """The skills that the subset concerns."""
         return (*self.leave_out, *(self.examples_of or {}))
 
     def offered(self, known: Skills) -> Skills:
-        """Return the skills on offer. Raises LabError for a name that is no skill, and when none is left."""
+        """Return the skills on offer. Raises LabError for an unknown name, and when no skill is left."""
         for name in self.names:
             if name not in known:
                 key = "leave_out" if name in self.leave_out else "examples_of"
@@ -45,11 +45,11 @@ def check_subset(subset: Subset) -> None:
 
 
 def subset_of(corpus: Corpus, subset: Subset, known: Skills, seed: int) -> Corpus:
-    """Return a corpus with fewer skills or training examples, and a line on what is not learned.
+    """Return a corpus with fewer skills or training examples, and a line on the numbers left out.
 
     Training requests for a skill that is not on offer are left out; in the other sets the right call for them is
-    `none()`. Fewer examples are drawn by the seed, those of a smaller number among those of a larger one. Raises
-    LabError for a skill that has fewer.
+    `none()`. The examples are drawn by the seed; a smaller number gives a subset of a larger one. Raises LabError for
+    a skill that has fewer examples than asked for.
     """
     if not subset.names:
         return corpus
@@ -66,7 +66,7 @@ def subset_of(corpus: Corpus, subset: Subset, known: Skills, seed: int) -> Corpu
 
 
 def _kept(items: Sequence[SkillItem], subset: Subset, seed: int) -> list[SkillItem]:
-    """Return the training items that are learned, in their order."""
+    """Return the training items that are kept, in their order."""
     wanted = {**dict.fromkeys(subset.leave_out, 0), **(subset.examples_of or {})}
     dropped = set[str]()
     for name, count in wanted.items():

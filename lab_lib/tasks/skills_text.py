@@ -1,4 +1,4 @@
-"""How a request is written for a model: one function, for training, for evaluation and for whoever serves the model."""
+"""The messages of a request: one function for training, evaluation and serving."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab_lib.calls.skills.skill import NO_SKILL_TEXT, Skills, prompt_text, tool
 from lab_lib.corpora.chats.types import Said
 from lab_lib.prompts.messages import TOOLS, Message, clean
 
-# What a prompt says about the skills: nothing (the model knows them by heart), their signatures, signatures and texts,
+# What a prompt says about the skills: nothing (the model has memorised them), their signatures, signatures and texts,
 # or the tools section of the tokenizer's own chat template.
 Describe = Literal["nothing", "signatures", "texts", "tools"]
 
@@ -20,10 +20,10 @@ Describe = Literal["nothing", "signatures", "texts", "tools"]
 def skill_messages(
     said: Sequence[Said], call: Call, skills: Skills, describe: Describe, instruction: str | None = None
 ) -> list[Message]:
-    """Return what was said, before it the skills on offer, after it the call, which is the one supervised message.
+    """Return the skills on offer, what was said, and the call, which is the only supervised message.
 
-    Where a model is asked, the call is any one: its text is not part of the prompt. An earlier answer of the assistant
-    is read and not learned. White space inside what was said becomes one space.
+    For a prompt, any call will do: its text is not part of the prompt. Earlier answers of the assistant are read, but
+    not supervised. White space inside an utterance becomes one space.
     """
     system = [one.text for one in said if one.role == "system"]
     offer = [instruction, *system, offered(skills, describe)]
@@ -40,7 +40,7 @@ def skill_messages(
 
 
 def offered(skills: Skills, describe: Describe) -> str:
-    """Return the skills as prose for a prompt; "" where it says nothing or the chat template has a place for them."""
+    """Return the skills as prose for a prompt; "" if it says nothing or the chat template has a section for tools."""
     parts = [text.split("\n", 1) for text in (*map(prompt_text, skills.values()), NO_SKILL_TEXT)]
     if describe == "signatures":
         return f"Skills: {', '.join(signature for signature, _ in parts)}"

@@ -1,9 +1,9 @@
-"""More examples out of training examples: the same wording with other values, and small differences in its form.
+"""Data augmentation: copies of training examples with the same wording, but other values or small changes of form.
 
-Values are swapped where a request has the words of its call, among the values that training requests have for the same
-parameter: `rain in Oslo` becomes `rain in San Diego`, in the call too. Half of the free texts become a free text of any
-skill instead: `rain in two loaves of bread`, so that a model learns to copy what stands there, not which values there
-are. Nothing is taken from anywhere else.
+A value that a request says word for word is replaced by a value that training requests have for the same parameter:
+`rain in Oslo` becomes `rain in San Diego`, in the call too. Half of the free texts are replaced by a free text of any
+skill instead: `rain in two loaves of bread`, so that a model learns to copy the words of the request, not to choose
+known values. No value comes from outside the training requests.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from lab_lib.calls.skills.skill import NO_SKILL
 from lab_lib.speech.number_words import digits_to_words
 from lab_lib.tasks.skills_data import SkillItem
 
-SWAPPED, RESHAPED = 0.8, 0.5  # shares of the copies in which a value is another one, and the form is
-ANY_TEXT = 0.5  # share of the free texts that are swapped for those of any skill
+SWAPPED, RESHAPED = 0.8, 0.5  # probability that a value is replaced, and that the form changes
+ANY_TEXT = 0.5  # share of the free texts that are replaced by one of any skill
 TEXTS = ("", "texts")  # in the pool: the free texts of all skills
 NUMBER = re.compile(r"(?<![\d.])\d+(?![\d.])")
-Pool = Mapping[tuple[str, str], Sequence[Any]]  # (skill, parameter) -> the values that requests have word for word
+Pool = Mapping[tuple[str, str], Sequence[Any]]  # (skill, parameter) -> values that requests say word for word
 
 
 def known_values(items: Sequence[SkillItem]) -> Pool:
-    """Return the values of the calls of some items that stand in their requests word for word.
+    """Return the values of the calls of some items that their requests say word for word.
 
-    Of texts that do not, such as 12*(3+4), the numbers that do: under `numbers of` the parameter.
+    For other texts, such as 12*(3+4), return the numbers in them that are said, under `numbers of` the parameter.
     """
     found: dict[tuple[str, str], dict[Any, None]] = {}
     for item in items:
@@ -48,7 +48,7 @@ def known_values(items: Sequence[SkillItem]) -> Pool:
 
 
 def copies(item: SkillItem, pool: Pool, count: int, seed: int) -> list[SkillItem]:
-    """Return `count` copies of an item with other values or another form, those that differ from it and each other.
+    """Return up to `count` copies of an item with other values or another form, all different from it and each other.
 
     The same seed gives the same copies, whatever other items there are.
     """
@@ -76,12 +76,12 @@ def _copy(item: SkillItem, pool: Pool, rng: random.Random) -> SkillItem:
         return replace(item, said=said)
     try:
         return replace(item, said=said, call=check_call(Call(item.call.name, arguments), item.skills))
-    except CallRefused:  # km to km, say: no call to learn
+    except CallRefused:  # for example km to km: not a valid call
         return item
 
 
 def _swapped(text: str, value: Any, known: Sequence[Any], rng: random.Random) -> tuple[str, Any]:
-    """Return a request and a value (or list), each part that is said word for word replaced by another one.
+    """Return a request and a value (or list) in which each part that is said word for word is replaced.
 
     A number that is said in words is replaced by another one in words.
     """
@@ -99,7 +99,7 @@ def _swapped(text: str, value: Any, known: Sequence[Any], rng: random.Random) ->
 
 
 def _numbers_swapped(text: str, value: str, known: Sequence[int], rng: random.Random) -> tuple[str, str]:
-    """Return a request and a text such as 12*(3+4), each number that both have once exchanged for a known one."""
+    """Return a request and a text such as 12*(3+4), each number that occurs once in both replaced by a known one."""
     for number in NUMBER.findall(value):
         said, other = _place(int(number), text), rng.choice(known)
         if said is None or NUMBER.findall(value).count(number) > 1 or str(other) in NUMBER.findall(value):
@@ -111,9 +111,9 @@ def _numbers_swapped(text: str, value: str, known: Sequence[int], rng: random.Ra
 
 
 def _place(value: Any, text: str) -> tuple[re.Match[str], bool] | None:
-    """Return where a value is said, the only place of it, and whether a number is said in words.
+    """Return the only match of a value in a text, and whether it is a number in words.
 
-    None for truth values and for what is said otherwise.
+    None for Booleans, and for values that are not said or said more than once.
     """
     if isinstance(value, bool):
         return None
@@ -126,13 +126,13 @@ def _place(value: Any, text: str) -> tuple[re.Match[str], bool] | None:
 
 
 def _said(value: Any, words: bool) -> str:
-    """Return a value as it is said; 18.0 is said as 18, or in words."""
+    """Return a value as a user says it; 18.0 is said as 18, or in words."""
     said = f"{value:g}" if isinstance(value, float) else str(value)
     return digits_to_words(said) if words else said
 
 
 def _reshaped(text: str, arguments: Mapping[Any, Any], rng: random.Random) -> str:
-    """Return a request with another mark at its end, and its first letter small or large unless a value has it."""
+    """Return a request with other final punctuation, and its first letter in another case unless a value has it."""
     bare = text.rstrip(".!?")
     text = bare + rng.choice(["", "", ".", text[len(bare) :]])
     first = text.split(maxsplit=1)[0] if text.split() else ""

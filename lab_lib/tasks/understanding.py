@@ -1,7 +1,7 @@
 """Understanding schema-guided dialogues (SGD): the intent, requested slots and state of each user turn.
 
 The corpus is a folder with one folder for each split (train, dev, test), or the folder of one split; each has its
-schema.json and dialogues in the official format. The services of `train`, which stands in the corpus or beside the one
+schema.json and dialogues in the official format. The services of `train`, a folder in the corpus or beside the one
 split, are the seen ones. After each user turn the model writes the frames of the turn as calls, see
 understanding_text.py.
 """
@@ -65,16 +65,16 @@ Schema = list[dict[str, Any]]
 class UnderstandingConfig(TaskConfig):
     """What the model sees of a dialogue, and how values are compared."""
 
-    # words: what user and system said; one example a user turn. states: between them the states that the model wrote
-    # before, which needs decoding.history=own; examples are as prompt.format says, with `dialogues` one per dialogue.
+    # words: what user and system said; one example per user turn. states: between them also the states that the model
+    # wrote before, which needs decoding.history=own; prompt.format decides the examples, `dialogues`: one per dialogue.
     history: Literal["words", "states"] = "words"
-    fuzzy: bool = True  # non-categorical values count by their likeness; False: only if equal, as in MultiWOZ
+    fuzzy: bool = True  # non-categorical values get a score by likeness; False: exact match, as in MultiWOZ
     across_turn: bool = False  # True: joint accuracies are products over the services of a turn, as in MultiWOZ
-    backend: Literal["difflib", "indel"] = "difflib"  # what measures likeness; difflib is the published one
+    backend: Literal["difflib", "indel"] = "difflib"  # the measure of likeness; difflib is the published one
 
 
 class UnderstandingTask(Task[SgdItem]):
-    """One item is a dialogue; its answers are the states after its user turns."""
+    """An item is a dialogue; its answers are the states after its user turns."""
 
     name = "understanding"
     Config = UnderstandingConfig
@@ -84,7 +84,7 @@ class UnderstandingTask(Task[SgdItem]):
     page_limit = 200
 
     def __init__(self, *settings: Any) -> None:
-        """Keep the settings. Raises LabError for those of one section that another one would ignore."""
+        """Keep the settings. Raises LabError for settings of different sections that contradict each other."""
         super().__init__(*settings)
         self.with_states = self.config.history == "states"
         if self.with_states != (self.decoding.history == "own"):
@@ -96,7 +96,7 @@ class UnderstandingTask(Task[SgdItem]):
     # ---- data --------------------------------------------------------------------------------------------------
     @property
     def folders(self) -> Mapping[str, Path]:
-        """{split: its folder}; the folder of one split is the one that is reported."""
+        """{split: its folder}; a corpus that is the folder of one split is the reported split."""
         folder = expanded(self.data.corpus)
         found = {name: folder / name for name in SPLITS if os.path.exists(folder / name / "schema.json")}
         if not found and not os.path.exists(folder / "schema.json"):
@@ -111,11 +111,11 @@ class UnderstandingTask(Task[SgdItem]):
 
     @cached_property
     def items(self) -> Mapping[str, Sequence[SgdItem]]:
-        """What `load` returns."""
+        """The result of `load`."""
         return self.load()
 
     def load(self) -> Mapping[str, Sequence[SgdItem]]:
-        """Return the dialogues by split. Ids repeat between splits: of several splits, keys begin with the name."""
+        """Return the dialogues by split. Ids repeat between splits: with several splits, keys begin with the split."""
         several = len(self._files) > 1
         return {
             split: [SgdItem(f"{split}/{key}" if several else key, key, split, d) for key, d in dialogues.items()]
@@ -123,7 +123,7 @@ class UnderstandingTask(Task[SgdItem]):
         }
 
     def files(self) -> Mapping[str, Path]:
-        """Return schemas and dialogues of the splits, and the schema of `train` where that stands beside the corpus."""
+        """Return schemas and dialogues of the splits, and the schema of a `train` folder beside the corpus."""
         folders = {"train": expanded(self.data.corpus).parent / "train", **self.folders}
         found = {f"{split}/schema.json": folder / "schema.json" for split, folder in folders.items()}
         read = {split: dialogue_files(folder) for split, folder in self.folders.items()}
@@ -135,7 +135,7 @@ class UnderstandingTask(Task[SgdItem]):
         return {split: read_dialogues(folder) for split, folder in self.folders.items()}
 
     def dropped(self) -> Sequence[str]:
-        """Return which folders are no split, and what of the reference states no schema has: it is not scored."""
+        """Return the folders that are not splits, and the reference values outside the schema, which are not scored."""
         if type(self).load is not UnderstandingTask.load:  # a task with items of its own
             return ()
         places = {item.key: split for split, items in self.items.items() for item in items}
@@ -149,11 +149,11 @@ class UnderstandingTask(Task[SgdItem]):
         return grouped([*unread_splits(Path(self.data.corpus).expanduser(), self.folders), *outside], places)
 
     def text(self, item: SgdItem) -> str:
-        """Return what both sides say."""
+        """Return the utterances of both speakers."""
         return "\n".join(str(turn.get("utterance")) for turn in item.turns)
 
     def without_effect(self) -> Mapping[str, str]:
-        """No plan is written; without states an example is a turn, and without likeness nothing measures it."""
+        """No plan is written; without states an example is a turn; without fuzzy matching the backend is unused."""
         found = {"decoding.plan_bias": "for task understanding: it writes no plan"}
         if not self.with_states:
             found["prompt.format"] = "without task.history=states: an example is a user turn"
@@ -162,13 +162,13 @@ class UnderstandingTask(Task[SgdItem]):
         return found
 
     def check(self) -> None:
-        """Raise LabError for a name of the schema that cannot stand in a call."""
+        """Raise LabError for a name in a schema that cannot stand in a call."""
         for split in self.items:
             check_names(self.schema(split))
 
     # ---- model -------------------------------------------------------------------------------------------------
     def histories(self, item: SgdItem) -> Iterator[list[Message]]:
-        """Yield the messages of the dialogue; with a history of words, those of each user turn apart."""
+        """Yield the messages of the dialogue; with a history of words, one list for each user turn."""
         messages = [Message("system", self.prompt.instruction, 0)] if self.prompt.instruction else []
         for number, exchange in enumerate(_exchanges(item)):
             if exchange.before:
@@ -183,12 +183,12 @@ class UnderstandingTask(Task[SgdItem]):
             yield messages
 
     def examples(self, item: SgdItem, tokenizer: Any) -> list[Example]:
-        """Return the examples of a dialogue: one a user turn, or with states in the history as `prompt.format` says."""
+        """Return the examples of a dialogue: one per user turn, or by `prompt.format` with states in the history."""
         made = [training_examples(m, item.key, tokenizer, self.prompt, _title(item)) for m in self.histories(item)]
         return made[0] if self.with_states else [examples[-1] for examples in made]
 
     def converse(self, item: SgdItem, tokenizer: Any, variant: str = "") -> Conversation:
-        """Yield a prompt for each user turn; its facts are the state before, where prompts hold states."""
+        """Yield a prompt for each user turn; with states in prompts, its facts are the state before the turn."""
         room = self.decoding.max_new_tokens
         for messages in self.histories(item):
             talk = converse(messages, item.key, tokenizer, self.prompt, room, _title(item))
@@ -203,12 +203,12 @@ class UnderstandingTask(Task[SgdItem]):
             state = {**state, **slot_values(read_frames(text, exchange.services)[0])}
 
     def interactive(self, variant: str = "") -> bool:
-        """Prompts hold the states that the model wrote before."""
+        """Return whether prompts hold states that the model wrote before."""
         return self.with_states
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     def read(self, path: Path) -> Predictions:
-        """Read dialogues in the official format, one file or a folder of files, or our own JSONL."""
+        """Read predictions in the official format (one file or a folder of files) or in our own JSONL."""
         if path.name.removesuffix(".gz").endswith(".jsonl"):
             return read_predictions(path)
         dialogues = read_dialogues(path)
@@ -217,7 +217,7 @@ class UnderstandingTask(Task[SgdItem]):
         return {keys[name]: official_answers(found, f"dialogue {name}") for name, found in dialogues.items()}
 
     def scorer(self, split: str) -> SgdScorer:
-        """Return the scorer of a split, prepared once."""
+        """Return the scorer of a split, created once."""
         if split not in self._scorers:
             references = {item.id: item.dialogue for item in self.items[split]}
             seen = {service["service_name"] for service in self.schema("train")}
@@ -239,7 +239,7 @@ class UnderstandingTask(Task[SgdItem]):
         return replace(scores, notes=(*scores.notes, *stray, *unkept_notes(asked)))
 
     def baselines(self, items: Sequence[SgdItem], source: Sequence[SgdItem], seed: int) -> list[Row]:
-        """Return the gold states, empty ones, and no slots with the intent that each service has most often."""
+        """Return the rows of gold states, empty states, and the most frequent intent of each service without slots."""
         usual = _usual_intents(source)
 
         def row(name: str, kind: Any, write: Any) -> Row:
@@ -256,7 +256,7 @@ class UnderstandingTask(Task[SgdItem]):
         ]
 
     def view(self, item: SgdItem, rows: Sequence[Row]) -> ItemView:
-        """Return the dialogue with the gold states and every system's; the facts are its services."""
+        """Return the dialogue with the gold states and the states of all systems; the facts are its services."""
         systems = {row.name: row.predictions.get(item.key, ()) for row in rows if row.kind not in ("oracle", "trivial")}
         turns = [
             TurnView(

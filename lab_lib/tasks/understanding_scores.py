@@ -1,4 +1,4 @@
-"""The scores of the task `understanding`: the official ones in per cent, of all services, seen and unseen ones."""
+"""The scores of the task `understanding`: the official ones in per cent, for all, seen and unseen services."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lab_lib.evaluation.scores import Metric, Scores, Verdict
 from lab_lib.evaluation.sgd_frames import METRICS, FrameVerdict
 from lab_lib.evaluation.sgd_scores import ALL, SEEN, UNSEEN, SgdScores
 
-# Key of the scorer -> (what our metric keys begin with, the table that they stand in).
+# Key of the scorer -> (prefix of our metric keys, their table).
 PARTS = {
     ALL: ("", "All services"),
     SEEN: ("seen_", "Services seen in training"),
     UNSEEN: ("unseen_", "Services not seen in training"),
 }
 KEYS = tuple(prefix + name for prefix, _ in PARTS.values() for name in METRICS)
-# The main table: the scorer's metrics that every system has, of all services.
+# The main table: the metrics that every system has, for all services.
 MAIN = {
     "joint_goal_accuracy": "Joint goal",
     "average_goal_accuracy": "Average goal",
@@ -51,10 +51,10 @@ SGD_METRICS = (
 
 
 class Figures:
-    """The values of summed counts: for each part the sums of all metrics, then how many values there are."""
+    """The scores of summed counts: for each part the sums of all metrics, then the numbers of their values."""
 
     def __init__(self, keys: tuple[str, ...]) -> None:
-        """`keys` are the metrics that have a value; a resample without one gives NaN."""
+        """`keys` are the metrics to return; one without a value in a resample is NaN."""
         self.keys = keys
 
     def __call__(self, counts: np.ndarray) -> dict[str, float]:
@@ -66,9 +66,9 @@ class Figures:
 
 
 def of_sgd(found: SgdScores, keys: Mapping[str, str], answers: int, problems: Mapping[str, int]) -> Scores:
-    """Return the scores as every table takes them; `keys` is {dialogue id: item key}, in the order scored.
+    """Return the scores in the form that all tables use; `keys` is {dialogue id: item key}, in the order scored.
 
-    `problems` counts answers that are no state, by reason, of `answers`.
+    `answers` is the number of answers; `problems` counts those that are not a state, by reason.
     """
     values = {
         prefix + name: 100 * value for part, (prefix, _) in PARTS.items()
@@ -89,13 +89,13 @@ def of_sgd(found: SgdScores, keys: Mapping[str, str], answers: int, problems: Ma
         items=len(found.dialogues),
         answers=answers,
         signature=found.signature,
-        notes=(*found.notes, *([f"answers that are no state: {unread}, of {answers}"] if unread else [])),
+        notes=(*found.notes, *([f"answers that are not a state: {unread}, of {answers}"] if unread else [])),
         extra=extra_of(found),
     )
 
 
 def verdicts_of(found: SgdScores, keys: Mapping[str, str]) -> dict[str, Verdict]:
-    """Return the verdict on each dialogue: whether all frames are right, by service too, and what is wrong."""
+    """Return the verdict on each dialogue: whether all frames are right, also by service, and what is wrong."""
     frames: defaultdict[str, list[FrameVerdict]] = defaultdict(list)
     for frame in found.frames:
         frames[frame.dialogue].append(frame)
@@ -103,7 +103,7 @@ def verdicts_of(found: SgdScores, keys: Mapping[str, str]) -> dict[str, Verdict]
 
 
 def verdict_of(frames: list[FrameVerdict]) -> Verdict:
-    """Return the verdict on a dialogue from those on its frames; causes without their details."""
+    """Return the verdict on a dialogue from those on its frames; causes are cut at the colon."""
     labels = dict.fromkeys(cause.split(":")[0] for frame in frames for cause in frame.causes)
     services: defaultdict[str, list[FrameVerdict]] = defaultdict(list)
     for frame in frames:
@@ -116,7 +116,7 @@ def _marks(frames: list[FrameVerdict]) -> dict[str, bool]:
 
 
 def extra_of(found: SgdScores) -> dict[str, Any]:
-    """Return what the JSON report says beside: the scores of each service and domain, and every wrong frame."""
+    """Return the extra parts of the JSON report: the scores of each service and domain, and every wrong frame."""
     return {
         "backend": found.backend,
         "across_turn": found.across_turn,

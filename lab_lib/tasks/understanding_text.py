@@ -1,11 +1,11 @@
 """Frames of schema-guided dialogues as text and back: what a model writes after each user turn.
 
 The text is a list of calls, one for each service that the turn has a frame of. Arguments are the slot values of the
-state; `active_intent` and `requested_slots` stand before them where there are any:
+state; `active_intent` and `requested_slots` come first, if they are not empty:
 
     Inns_1(active_intent="FindInn", requested_slots=["name"], town="Tolvey")
 
-It is read without evaluating anything. Text that cannot be read is an empty state.
+It is parsed without evaluating anything. Text that cannot be parsed is an empty state.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class SgdItem:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A user turn, with what the system said since the user turn before."""
+    """A user turn, with what the system said since the previous user turn."""
 
     before: str
     user: str
@@ -78,7 +78,7 @@ def exchanges(dialogue: Mapping[str, Any], where: str) -> Iterator[Exchange]:
 
 
 def frames_text(frames: Iterable[Frame]) -> str:
-    """Return frames as the text to learn, each slot with its first value.
+    """Return frames as the target text, each slot with its first value.
 
     >>> frames_text([{"service": "Inns_1", "state": {**EMPTY, "slot_values": {"town": ["Tolvey", "tolvey"]}}}])
     'Inns_1(town="Tolvey")'
@@ -94,9 +94,9 @@ def _call(service: str, state: Mapping[str, Any]) -> Call:
 
 
 def read_frames(text: str, services: Iterable[str]) -> tuple[list[dict[str, Any]], str]:
-    """Return the frames of `services` that a text writes, and why it is no state ("" if it is one).
+    """Return the frames of `services` in a text, and why the text is not a state ("" if it is one).
 
-    A service that the text leaves out has an empty frame; what it says of other services is not kept.
+    A service without a call has an empty frame; calls of other services are dropped.
     """
     try:
         calls, problem = parse_calls(text, strict_bfcl=False), ""
@@ -107,7 +107,7 @@ def read_frames(text: str, services: Iterable[str]) -> tuple[list[dict[str, Any]
 
 
 def _state(call: Call) -> dict[str, Any]:
-    """Return the state that a call writes; values are texts, an intent or a list of slots of another kind is none."""
+    """Return the state of a call; values become texts, an intent or requested slots of a wrong type are ignored."""
     intent, requested = call.arguments.get(INTENT), call.arguments.get(REQUESTED)
     values = {str(slot): [_text(value)] for slot, value in call.arguments.items() if slot not in (INTENT, REQUESTED)}
     return {
@@ -128,7 +128,7 @@ def slot_values(frames: Iterable[Frame]) -> dict[str, dict[str, str]]:
 
 
 def predicted_dialogue(item: SgdItem, answers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return a dialogue in the official format with the frames that answers (one a user turn) write.
+    """Return a dialogue in the official format with the frames of answers (one per user turn).
 
     It ends with the last answer. A dialogue that was read from an official file is returned as it is.
     Raises LabError for more answers than there are user turns.
@@ -152,7 +152,7 @@ def predicted_dialogue(item: SgdItem, answers: Sequence[Mapping[str, Any]]) -> M
 
 
 def unkept_notes(predicted: Iterable[tuple[SgdItem, Sequence[Mapping[str, Any]]]]) -> list[str]:
-    """Return notes on what answers write and the scorer never sees: calls of other services, a service called twice."""
+    """Return notes on parts of answers that are not scored: calls of other services, repeated calls of a service."""
     others: Counter[str] = Counter()
     nearest: dict[str, str] = {}
     twice = 0
@@ -186,7 +186,7 @@ def official_answers(dialogue: Mapping[str, Any], where: str) -> list[dict[str, 
 
 
 def official_values(predicted: Iterable[tuple[SgdItem, Sequence[Mapping[str, Any]]]]) -> Iterator[str]:
-    """Yield the first value of every slot of predicted dialogues in the official format: the one that is scored."""
+    """Yield the first value, which is scored, of every slot of predicted dialogues in the official format."""
     for _, answers in predicted:
         turns = answers[0]["official"]["turns"] if answers and "official" in answers[0] else ()
         for frame in (frame for turn in turns if turn.get("speaker") == "USER" for frame in turn["frames"]):
@@ -194,7 +194,7 @@ def official_values(predicted: Iterable[tuple[SgdItem, Sequence[Mapping[str, Any
 
 
 def _shown(frames: Sequence[Frame]) -> str:
-    """Return predicted frames as text; malformed ones, which the scorer refuses by name, as they are."""
+    """Return predicted frames as text; malformed ones, which the scorer reports, as their repr."""
     try:
         return frames_text(frames)
     except (KeyError, TypeError, AttributeError, IndexError):

@@ -99,7 +99,7 @@ def unsorted(one, other):
 
 
 WRONG = [
-    ("00.1", lambda checks: [c.name for c in checks if c.state != "ok"], "a warning takes something away"),
+    ("00.1", lambda checks: [c.name for c in checks if c.state != "ok"], "a warning limits what you can do"),
     ("00.1", lambda checks: [c for c in checks if c.state == "failure"], "the checks themselves"),
     ("00.1", lambda checks: sorted(c.name for c in checks if c.state == "failure"), r"expected \['pac"),
     ("00.1", lambda checks: [c.name for c in checks if c.state == "failure"] or None, "no failure at all: got None"),
@@ -120,7 +120,7 @@ WRONG = [
     ("00.4", hours(up, unit=60), "those are minutes"),
     ("00.4", hours(up, accumulated=False), "an optimiser step takes"),
     ("00.4", hours(down), "there are 29"),
-    ("00.4", lambda e, n, b, m, speed: n * up(e, b) * b / m * speed / 3600, "not seconds an iteration"),
+    ("00.4", lambda e, n, b, m, speed: n * up(e, b) * b / m * speed / 3600, "not in seconds per iteration"),
     ("00.5", global_draw, "the global generator has changed"),
     ("00.5", shuffled_in_place, "in another order now"),
     ("00.5", with_putting_back, "an item was drawn twice"),

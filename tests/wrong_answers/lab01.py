@@ -167,7 +167,11 @@ WRONG = [
     ("01.4", no_refusal, "expected a ValueError"),
     ("01.5", lambda ds, who: [len(t.text) for d in ds for t in d.turns if t.speaker == who], "Words are what split"),
     ("01.5", lambda ds, who: [len(t.text.split()) for d in ds for t in d.turns], "both speakers"),
-    ("01.5", lambda ds, who: [sum(len(t.text.split()) for t in d.turns if t.speaker == who) for d in ds], "a dialogue"),
+    (
+        "01.5",
+        lambda ds, who: [sum(len(t.text.split()) for t in d.turns if t.speaker == who) for d in ds],
+        "per dialogue",
+    ),
     ("01.6", lambda train, test: [d.id for d in test if d.id in {e.id for e in train}], "A copy under a new id"),
     ("01.6", exact_copies, "make no difference"),
     ("01.6", same_openings, "An opening that both share"),

@@ -164,7 +164,7 @@ WRONG = [
     ("02.1", any_order, "order inside"),
     ("02.1", of_reference, "got \\(1, 2\\)"),
     ("02.1", lambda reply, reference, n: clipped(reply, reference, 1), "two neighbours"),
-    ("02.2", lambda c, r: math.exp(1 - r / c), "not rewarded"),
+    ("02.2", lambda c, r: math.exp(1 - r / c), "nor rewarded"),
     ("02.2", lambda c, r: 1.0 if c >= r else math.exp(1 - c / r), "exponent is 1 - r/c"),
     ("02.2", lambda c, r: 1.0 if c >= r else math.exp(1 - r / c), "ZeroDivisionError"),
     ("02.2", lambda c, r: 1.0 if c > r else c / r, "got 0.5"),
@@ -196,6 +196,6 @@ WRONG = [
     ("02.7", lambda counts, score, draws: score(counts.sum(axis=0)), "shape"),
     ("02.8", ends, "ends subtracted"),
     ("02.8", lambda first, second, score, draws: pair_of(second, first, score, draws), "second minus first"),
-    ("02.8", lambda f, s, score, draws: pair_of(f, s, score, draws, theirs=draws[::-1]), "draws of their own"),
+    ("02.8", lambda f, s, score, draws: pair_of(f, s, score, draws, theirs=draws[::-1]), "separate draws"),
     ("02.8", lambda f, s, score, draws: pair_of(f, s, score, draws, middle=np.mean), "mean of the resamples"),
 ]

@@ -1,4 +1,4 @@
-"""One check an exercise: `check("04.2", answer)` says what is right, or which input failed and how.
+"""One check per exercise: `check("04.2", answer)` confirms a right answer, or names the input that failed.
 
 The exercises of lab NN are in the module `labNN`: a dict CHECKS of `core.Exercise`, and SHOWS of functions that draw or
 print a student's answer. Checks are deterministic and offline, and hold no answers.
@@ -19,8 +19,8 @@ from lab_lib.course.points import tick
 from lab_lib.course.progress import reward
 from lab_lib.errors import LabError, nearest
 
-FAILURES: Counter[str] = Counter()  # of this kernel, by exercise
-HINT_FROM = 2  # the failure from which on the hint is shown
+FAILURES: Counter[str] = Counter()  # in this kernel, by exercise
+HINT_FROM = 2  # the hint is shown from this failure on
 
 
 def labs() -> list[str]:
@@ -47,9 +47,9 @@ def check(exercise: str, *answer: Any) -> None:
 
 
 def show(exercise: str, *answer: Any) -> None:
-    """Draw or print what a student's answer does; says so in a line where there is nothing to show yet.
+    """Draw or print results of a student's answer; print one line if the answer is not written yet.
 
-    Raises WrongAnswer, shown without a traceback, where the answer is of a kind that cannot be drawn.
+    Raises WrongAnswer, shown without a traceback, for an answer that cannot be drawn.
     """
     drawn = _entry(exercise, "SHOWS")
     try:

@@ -1,7 +1,7 @@
-"""The few words checks are written in: call, equal, close, refuses. Each says which input failed and how.
+"""The assertions of the checks: call, equal, close, refuses. Each failure names the input and what is wrong.
 
-A student may return anything. So `same`, `near` and `brief` never raise, and `judge` turns whatever a check trips over
-into a wrong answer, with the value that it could not read.
+A student may return anything. So `same`, `near` and `brief` never raise, and `judge` turns every exception that a
+returned value causes in a check into a wrong answer that shows the value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lab_lib.course.classroom import class_seed
 from lab_lib.course.points import cross
 from lab_lib.errors import apart
 
-UNWRITTEN = "not written yet: your code goes where `raise NotImplementedError()` stands"
+UNWRITTEN = "not written yet: replace `raise NotImplementedError()` with your code"
 LONGEST = 300  # characters of a value in a message
 RETURNED: dict[str, Any] = {}  # the last input that `call` gave to a student's function, and the value returned
 
@@ -29,20 +29,20 @@ class Wrong(Exception):
 
 
 class WrongAnswer(AssertionError):
-    """What `check` raises. A notebook shows its lines instead of a traceback, and stops there as at any error."""
+    """What `check` raises. A notebook shows its lines instead of a traceback, and stops as it does at any error."""
 
     def __init__(self, exercise: str, title: str, message: str, hint: str | None):
         self.lines = [f"{cross()} {exercise} {title}", f"  {message}"] + ([f"  Hint: {hint}"] if hint else [])
         super().__init__("\n".join(self.lines))
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython prints (its documented hook for errors that explain themselves)."""
+        """Return the lines that IPython prints instead of a traceback (its documented hook)."""
         return self.lines
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """A title of a few words, the check (raises Wrong; returns nothing when right), and a hint that is no answer."""
+    """A title of a few words, the check (raises Wrong; returns nothing when right), and a hint without the answer."""
 
     title: str
     check: Callable[..., None]
@@ -50,9 +50,9 @@ class Exercise:
 
 
 def drawn(number: int) -> np.random.Generator:
-    """Return a generator for inputs that are drawn: the same everywhere, but others in the folder of a class."""
+    """Return a generator for random inputs: the same ones everywhere, except in the folder of a class."""
     seed = class_seed()
-    return np.random.default_rng(number if seed is None else [number, seed + 1])  # [n, 0] draws as n does
+    return np.random.default_rng(number if seed is None else [number, seed + 1])  # [n, 0] gives the same numbers as n
 
 
 def judge(exercise: Exercise, *answer: Any) -> None:
@@ -104,14 +104,14 @@ def _cut(text: str) -> str:
 
 
 def call(function: Any, *arguments: Any, given: str, **named: Any) -> Any:
-    """Return what a student's function answers. Raises Wrong when it is no function, is unwritten or fails."""
+    """Return the value of a student's function. Raises Wrong when it is not callable, is unwritten or raises."""
     if not callable(function):
         raise Wrong(f"expected a function, got {brief(function)}; pass the function itself, without brackets")
     try:
         got = function(*arguments, **named)
     except NotImplementedError:
         raise Wrong(UNWRITTEN) from None
-    except (Exception, SystemExit) as error:  # whatever a student's code raises is told with its input
+    except (Exception, SystemExit) as error:  # any error of a student's code is reported with its input
         frames = traceback.extract_tb(error.__traceback__)[1:]  # without this function's own
         theirs = [frame for frame in frames if frame.filename == frames[0].filename]  # not a line of a library
         line = f" (line {theirs[-1].lineno} of your code)" if theirs else ""
@@ -156,7 +156,7 @@ def refuses(function: Any, *arguments: Any, given: str, error: type[Exception] =
 def floats(got: Any, *, given: str, form: str) -> np.ndarray:
     """Return numbers, alone or in nested lists, arrays or tensors, as an array. Raises Wrong for everything else.
 
-    Text, truth values and complex numbers are no numbers here, although numpy can convert them.
+    Text, Booleans and complex numbers are refused here, although numpy can convert them.
     """
     try:
         return _array(got)
@@ -193,7 +193,7 @@ def plain(value: Any) -> Any:
 
 
 def refuse_traps(got: Any, traps: Mapping[Any, str], given: str, tolerance: float = 1e-6) -> None:
-    """Raise Wrong, with the message of a known mistake, when a number is the one that the mistake gives."""
+    """Raise Wrong with the message of a known mistake when a number is the result of that mistake."""
     for value, message in traps.items():
         if near(got, value, tolerance * max(abs(value), 1e-3)):
             raise Wrong(f"for {given}: got {brief(got)}; {message}")
@@ -202,7 +202,7 @@ def refuse_traps(got: Any, traps: Mapping[Any, str], given: str, tolerance: floa
 def _array(value: Any) -> np.ndarray:
     listed = plain(value)
     if not all(map(_is_number, _leaves(listed))):
-        raise TypeError("a value that is no real number")
+        raise TypeError("a value that is not a real number")
     return np.asarray(listed, dtype=float)
 
 
@@ -219,7 +219,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 def _same(got: Any, expected: Any) -> bool:
-    """Compare plain values; what is expected says of which type the other may be."""
+    """Compare plain values; the expected value decides which types are accepted."""
     if isinstance(expected, dict):
         alike = isinstance(got, dict) and got.keys() == expected.keys()
         return alike and all(_same(got[key], value) for key, value in expected.items())
@@ -228,7 +228,7 @@ def _same(got: Any, expected: Any) -> bool:
         return isinstance(got, kind) and len(got) == len(expected) and all(map(_same, got, expected))
     if _is_number(expected):
         return _is_number(got) and bool(got == expected)
-    return isinstance(got, type(expected)) and expected.__eq__(got) is True  # asked of the value that is ours
+    return isinstance(got, type(expected)) and expected.__eq__(got) is True  # our __eq__, not the student's
 
 
 def _end(why: str) -> str:

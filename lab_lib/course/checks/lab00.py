@@ -18,11 +18,11 @@ def blockers(answer: Any) -> None:
         ("hub", "warning"),
         ("disk", "failure"),
     )
-    checks = [Check(n, name, state, "", "" if state == "ok" else "mend it") for n, (name, state) in enumerate(states)]  # type: ignore[arg-type]
+    checks = [Check(n, name, state, "", "" if state == "ok" else "fix it") for n, (name, state) in enumerate(states)]  # type: ignore[arg-type]
     given = "checks in the states " + ", ".join(f"{name}: {state}" for name, state in states)
     got = call(answer, checks, given=given)
     if same(got, [name for name, state in states if state != "ok"]):
-        raise Wrong(f"for {given}: got {brief(got)}; a warning takes something away, but does not stop the course")
+        raise Wrong(f"for {given}: got {brief(got)}; a warning limits what you can do, but does not stop the course")
     if isinstance(got, list) and got and isinstance(got[0], Check):
         raise Wrong(f"for {given}: got the checks themselves; expected their names, a list of strings")
     equal(got, ["packages", "disk"], given=given, why="In the order of the checks")
@@ -54,7 +54,7 @@ def iterations_per_second(answer: Any) -> None:
 def speed_row(answer: Any) -> None:
     rows: list[tuple[tuple[str | None, str | None, float | None, float | None], str, str]] = [
         (("Tesla T4", "12.0", 2.4349, 31.0), "| Tesla T4 | 12.0 | 2.43 | 31.00 |", "Speeds have two decimals"),
-        (("Tesla T4", None, 2.434, None), "| Tesla T4 | - | 2.43 | - |", "Who does not know a value writes -"),
+        (("Tesla T4", None, 2.434, None), "| Tesla T4 | - | 2.43 | - |", "Write - for an unknown value"),
         ((None, None, None, None), "| - | - | - | - |", "Every value may be unknown"),
         (("old GPU", "9.0", 0.0, 0.004), "| old GPU | 9.0 | 0.00 | 0.00 |", "A speed of 0 is known, and slow"),
     ]
@@ -63,7 +63,7 @@ def speed_row(answer: Any) -> None:
 
 
 def training_hours(answer: Any) -> None:
-    given = "450 examples, 3 epochs, batch_size=16, micro_batch_size=4, 2 iterations a second"
+    given = "450 examples, 3 epochs, batch_size=16, micro_batch_size=4, 2 iterations per second"
     got = call(answer, 450, 3, 16, 4, 2.0, given=given)
     traps = {
         348 / 2: "those are seconds",
@@ -71,11 +71,11 @@ def training_hours(answer: Any) -> None:
         87 / 2 / 3600: "an optimiser step takes batch_size / micro_batch_size iterations",
         84 * 4 / 2 / 3600: "450 / 16 is 28.1: the last, smaller batch of an epoch is a step too, so there are 29",
         3 * 450 / 4 / 2 / 3600: "450 / 16 is 28.1: the last, smaller batch of an epoch is a step too, so there are 29",
-        348 * 2 / 3600: "the speed is iterations a second, not seconds an iteration",
+        348 * 2 / 3600: "the speed is in iterations per second, not in seconds per iteration",
     }
     refuse_traps(got, traps, given)
     close(got, 348 / 2 / 3600, given=given, tolerance=1e-6)
-    given = "32 examples, 2 epochs, batch_size=16, micro_batch_size=16, 0.5 iterations a second"
+    given = "32 examples, 2 epochs, batch_size=16, micro_batch_size=16, 0.5 iterations per second"
     close(call(answer, 32, 2, 16, 16, 0.5, given=given), 8 / 3600, given=given, tolerance=1e-7)
 
 
@@ -89,16 +89,16 @@ def draw(answer: Any) -> None:
         raise Wrong(f"for {given}: the items are in another order now; shuffle a copy, or use a function that copies")
     if random.getstate() != state:
         raise Wrong(
-            f"for {given}: the global generator has changed, so others draw other numbers; make one of your own"
+            f"for {given}: the global generator has changed, which changes draws elsewhere; create one of your own"
         )
     if not isinstance(got, list) or len(got) != 10 or not all(any(same(one, item) for item in items) for one in got):
         raise Wrong(f"for {given}: got {brief(got)}, expected a list of 10 of the items")
     if len(set(got)) < 10:
-        raise Wrong(f"for {given}: an item was drawn twice; draw without putting back")
+        raise Wrong(f"for {given}: an item was drawn twice; draw without replacement")
     random.seed(54321)
     equal(
         call(answer, items, 10, 3, given=given), got, given=f"{given}, called again",
-        why="The same seed draws the same items, whatever was drawn elsewhere before",
+        why="The same seed draws the same items, whatever other code has drawn before",
     )  # fmt: skip
     if all(same(call(answer, items, 10, seed, given=f"seed={seed}"), got) for seed in (4, 5, 6)):
         raise Wrong(f"for seeds 3, 4, 5 and 6: always {brief(got)}; another seed should draw others")
@@ -120,7 +120,7 @@ def differences(answer: Any) -> None:
         (one, dev, ["reported"], "dev and test are not the same dialogues"),
         (one, {**later, "scorer": "mwz|rules:2023", "corpus": "multiwoz22"}, ["corpus", "scorer"], "in sorted order"),
         (one, old, ["reported"], "a key that is missing in one record counts as different"),
-        (old, old, [], "a key that both lack is no difference"),
+        (old, old, [], "a key that both lack counts as equal"),
     ]
     for left, right, expected, why in cases:
         given = f"{brief(left)} and {brief(right)}"
@@ -128,7 +128,7 @@ def differences(answer: Any) -> None:
 
 
 def draw_durations(answer: Any, durations: list[float]) -> None:
-    """Draw each duration, and the one that the student's speed stands for."""
+    """Draw each duration, and the duration that corresponds to the student's speed."""
     from lab_lib.course.drawing import COLOURS, panels
 
     speed = answer(durations)
@@ -150,7 +150,7 @@ def print_rows(answer: Any) -> None:
 
 
 def print_draws(answer: Any) -> None:
-    """Print what some seeds draw from ten numbers, one of them twice."""
+    """Print four of ten numbers, drawn with several seeds; one seed is used twice."""
     for seed in (0, 0, 1, 2):
         print(f"seed {seed}:", answer(range(10), 4, seed))
 
@@ -160,7 +160,7 @@ CHECKS = {
     "00.2": Exercise(
         "iterations per second",
         iterations_per_second,
-        "Slice the warm-up away; the module statistics knows the median.",
+        "Slice off the warm-up; the module statistics has a median function.",
     ),
     "00.3": Exercise(
         "a row of the table", speed_row, "`value or '-'` is right for strings; a number can be 0, though."
@@ -169,8 +169,6 @@ CHECKS = {
         "how long will it take", training_hours, "Write the units beside each line: steps, then iterations."
     ),
     "00.5": Exercise("draw dialogues", draw, "`random.Random(seed)` is a generator that nobody else uses."),
-    "00.6": Exercise(
-        "may they stand in one table", differences, "Three keys matter; `record.get(key)` is never an error."
-    ),
+    "00.6": Exercise("may they stand in one table", differences, "Three keys matter; `record.get(key)` never raises."),
 }
 SHOWS = {"00.2": draw_durations, "00.3": print_rows, "00.5": print_draws}

@@ -40,8 +40,8 @@ def changes(answer: Any) -> None:
          "A slot that was not there before is new, in a known domain too"),
         (one, {"hotel": {**one["hotel"], "stars": "5"}}, {"hotel": {"stars": "5"}}, "Another value is a change"),
         (one, one, {}, "Leave out domains in which nothing changed"),
-        (one, {"hotel": {"area": "north"}}, {}, "A slot that is gone is no change"),
-        (one, {**one, "taxi": {}}, {}, "A domain without slots says nothing"),
+        (one, {"hotel": {"area": "north"}}, {}, "A slot that is gone is not a change"),
+        (one, {**one, "taxi": {}}, {}, "A domain without slots is not a change"),
         (one, {"hotel": {**one["hotel"], "type": "inn"}, "train": {"day": "monday"}},
          {"hotel": {"type": "inn"}, "train": {"day": "monday"}}, "Several domains may change in one turn"),
         ({"taxi": {"leave": "9"}}, {"taxi": {"leave": "9"}, "train": {"leave": "9"}}, {"train": {"leave": "9"}},
@@ -56,12 +56,12 @@ def changes(answer: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Return nested mappings as dicts, so that a defaultdict counts as what it holds."""
+    """Return nested mappings as dicts, so that a defaultdict equals a dict with the same items."""
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
 def _lists(value: Any) -> Any:
-    """Return collections inside a list or tuple as lists, so that a tuple or set counts as what it holds."""
+    """Return collections inside a list or tuple as lists, so that tuples and sets are accepted too."""
     if not isinstance(value, list | tuple):
         return value
     return [list(part) if isinstance(part, Collection) else part for part in value]
@@ -72,10 +72,10 @@ def active_domains(answer: Any) -> None:
     train = {"train": {"day": "monday"}}
     cases: list[tuple[States, str]] = [
         ([{}, north], "Before any change a turn is about no domain"),
-        ([north, north], "A turn that changes nothing is about what the turn before was about"),
+        ([north, north], "A turn that changes nothing is about the same domains as the turn before"),
         ([north, {**north, **train}, {**north, **train}], "Only what changed counts, not every domain of the state"),
         ([{**north, **train}, {**north, **train}, {**east, **train}], "Of several domains only those that changed now"),
-        ([], "No turn, no list"),
+        ([], "Without turns the list is empty"),
     ]
     for states, why in cases:
         given = f"states={states}"
@@ -84,7 +84,7 @@ def active_domains(answer: Any) -> None:
 
 
 def expected_domains(states: States) -> list[list[str]]:
-    """Return the active domains as prompts have them."""
+    """Return the active domains, computed as for prompts."""
     typed = [State({d: {s: (v,) for s, v in slots.items()} for d, slots in state.items()}) for state in states]
     active: list[list[str]] = []
     for before, after in pairwise([State(), *typed]):
@@ -98,13 +98,13 @@ def delexicalise(answer: Any) -> None:
         ("It is in the north, in the far north.", [(31, 36, "area")],
          "Replace the place that the span marks, not the first place with the same words"),
         ("Rio is in the north.", [(0, 3, "name"), (14, 19, "area")],
-         "A placeholder has another length than the words: the offsets of later spans are those of the old text"),
+         "A placeholder differs in length from the words: the offsets of later spans refer to the old text"),
         ("Try Nandos, in the north.", [(19, 24, "area"), (4, 10, "name")], "Spans come in any order"),
         ("The Old Mill Inn has rooms.", [(4, 16, "name"), (8, 12, "area")],
-         "A span that starts before an earlier one has ended stays text"),
+         "A span that starts before an earlier one has ended is not replaced"),
         ("At 10:15 to 11:00.", [(3, 8, "leaveat"), (12, 17, "arriveby")], "Two spans of one turn"),
         ("A 4 star place.", [(2, 3, "stars"), (3, 3 + 5, "type")], "Neighbours do not overlap: end is exclusive"),
-        ("Bye!", [], "Without spans the text stays"),
+        ("Bye!", [], "Without spans the text does not change"),
     ]  # fmt: skip
     for text, spans, why in cases:
         given = f"{text!r} with {spans}"
@@ -117,7 +117,7 @@ def delexicalise(answer: Any) -> None:
 
 
 def oracle(text: str, spans: list[tuple[int, int, str]]) -> str:
-    """Return what the library's delexicalisation gives."""
+    """Return the text that the library's delexicalisation gives."""
     return right_delexicalise(Turn("system", text, tuple(Span(slot, "", a, b) for a, b, slot in spans)))
 
 
@@ -128,9 +128,9 @@ def lengths(answer: Any) -> None:
         given = f"two dialogues and speaker={speaker!r}"
         got = call(answer, (first, second), speaker, given=given)
         if isinstance(got, list) and len(got) == 2 and speaker == "user":
-            raise Wrong(f"for {given}: got {got}, one number a dialogue; expected one number for each turn")
+            raise Wrong(f"for {given}: got {got}, one number per dialogue; expected one number per turn")
         if isinstance(got, list) and len(got) == 5:
-            raise Wrong(f"for {given}: got {got}, the turns of both speakers; expected those of one")
+            raise Wrong(f"for {given}: got {got}, the turns of both speakers; expected those of one speaker")
         equal(got, expected, given=given, why="Words are what split() gives: white space of any length separates them")
 
 
@@ -141,10 +141,10 @@ def leaks(answer: Any) -> None:
     known = (dialogue("T1", "A train, please.", "When?"), dialogue("T2", "Hello", "Good  morning"))
     cases: list[tuple[Dialogue, bool, str]] = [
         (dialogue("X1", "A train, please.", "When?"), True, "A copy under a new id is a leak"),
-        (dialogue("T1", "A taxi, please.", "Where to?"), False, "The same id is no leak if the words differ"),
+        (dialogue("T1", "A taxi, please.", "Where to?"), False, "The same id is not a leak if the words differ"),
         (dialogue("X2", "HELLO", "Good morning "), True, "Case and extra spaces make no difference"),
-        (dialogue("X3", "A train, please.", "On which day?"), False, "An opening that both share is no leak"),
-        (dialogue("X5", "Hello", "When?"), False, "Turns of two different dialogues are no copy of one"),
+        (dialogue("X3", "A train, please.", "On which day?"), False, "An opening that both share is not a leak"),
+        (dialogue("X5", "Hello", "When?"), False, "Turns of two different dialogues are not a copy of one dialogue"),
         (dialogue("X4", "When?", "A train, please."), False, "The order of turns counts"),
         (dialogue("X6", "A train, please."), False, "A part of a dialogue is not the dialogue"),
         (dialogue("X7", "A train, please. When?"), False, "Turns are compared one by one"),
@@ -160,8 +160,8 @@ def supervised_stretches(answer: Any) -> None:
         ([5, 6, 7, 8, 9], [False, True, True, False, True], [[6, 7], [9]], "A gap begins a new stretch"),
         ([5, 6], [True, False], [[5]], "A stretch may stand at the beginning"),
         ([5, 6, 7], [False, True, True], [[6, 7]], "Do not lose the stretch at the end"),
-        ([7, 7, 7], [True, False, True], [[7], [7]], "It is the mask that counts, not the ids"),
-        ([5, 6], [False, False], [], "Nothing supervised, no stretch"),
+        ([7, 7, 7], [True, False, True], [[7], [7]], "The mask decides, not the ids"),
+        ([5, 6], [False, False], [], "Without supervised tokens there is no stretch"),
     ]
     for ids, loss_mask, expected, why in cases:
         given = f"ids={ids}, loss_mask={loss_mask}"
@@ -180,7 +180,7 @@ CHECKS = {
     "01.3": Exercise(
         "what a turn is about",
         active_domains,
-        "Walk over the states and remember two things: the state before, and the domains that are current.",
+        "Loop over the states and keep two variables: the state before, and the current domains.",
     ),
     "01.4": Exercise(
         "delexicalise by hand",
@@ -188,11 +188,11 @@ CHECKS = {
         "Sort the spans by their start, collect pieces of the old text and placeholders in a list, and remember where "
         "the last span that you replaced ended.",
     ),
-    "01.5": Exercise("words per turn", lengths, "Two loops, dialogues and their turns, and one condition."),
+    "01.5": Exercise("words per turn", lengths, "Write two loops, over dialogues and their turns, and one condition."),
     "01.6": Exercise(
         "find the leaks",
         leaks,
-        "Turn each dialogue into one value that can stand in a set: a tuple of its cleaned turns.",
+        "Turn each dialogue into one value that a set can hold: a tuple of its cleaned turns.",
     ),
     "01.7": Exercise(
         "the supervised stretches",

@@ -10,7 +10,7 @@ from typing import Any
 from lab_lib.corpora.types import Dialogue, State
 from lab_lib.course.drawing import COLOURS, panels
 
-WORDS = 46  # characters of an utterance in a row
+WORDS = 46  # most characters of an utterance in a line
 
 
 def show_changes(answer: Any, dialogue: Dialogue) -> None:
@@ -27,14 +27,14 @@ def show_active(answer: Any, dialogue: Dialogue) -> None:
 
 
 def show_delexicalised(answer: Any, dialogue: Dialogue) -> None:
-    """Print the replies of a dialogue, each above what became of it; the spans are handed over in reverse order."""
+    """Print the replies of a dialogue, each above its delexicalised form; the spans are passed in reverse order."""
     for turn in dialogue.system_turns:
         spans = [(span.start, span.end, span.slot) for span in reversed(turn.spans)]
         print(f"{turn.text}\n  -> {answer(turn.text, spans)}")
 
 
 def draw_lengths(answer: Any, dialogues: Sequence[Dialogue]) -> None:
-    """Draw how long the turns of users and system are, and how many dialogues are about which domain."""
+    """Draw the distribution of turn lengths of user and system, and the number of dialogues per domain."""
     found = {speaker: answer(dialogues, speaker) for speaker in ("user", "system")}
     with panels(9, 3.2, 2) as (left, right):
         longest = max(map(max, found.values()))
@@ -49,7 +49,7 @@ def draw_lengths(answer: Any, dialogues: Sequence[Dialogue]) -> None:
 
 
 def _bars(axes: Any, counts: Counter[str]) -> None:
-    """Draw one bar a domain, the commonest on top."""
+    """Draw one bar per domain, the most frequent on top."""
     names = [name for name, _ in reversed(counts.most_common())]
     axes.barh(names, [counts[name] for name in names], color=COLOURS[2])
     axes.set(xlabel="dialogues (one may have several domains)")
@@ -57,7 +57,7 @@ def _bars(axes: Any, counts: Counter[str]) -> None:
 
 
 def show_stretches(answer: Any, example: Any, tokenizer: Any) -> None:
-    """Print the supervised stretches as text, one a line."""
+    """Print the supervised stretches as text, one per line."""
     for stretch in answer(example.ids, example.loss_mask):
         print(repr(tokenizer.decode(stretch)))
 

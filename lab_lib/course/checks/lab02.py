@@ -31,11 +31,11 @@ def matched(answer: Any) -> None:
 
 def brevity_penalty(answer: Any) -> None:
     for c, r, why in (
-        (10, 10, "Equal lengths are not punished"),
-        (12, 10, "Replies that are longer are not punished, and not rewarded: BLEU's precisions do that"),
+        (10, 10, "Equal lengths are not penalised"),
+        (12, 10, "Longer replies are neither penalised nor rewarded here: BLEU's precisions penalise them"),
         (5, 10, "The exponent is 1 - r/c: half as long gives exp(-1)"),
-        (9, 10, "A little shorter is punished a little"),
-        (0, 10, "Without any word the penalty is 0, and nothing is divided by zero"),
+        (9, 10, "Replies that are a little shorter get a small penalty"),
+        (0, 10, "Without any word the result is 0; do not divide by zero"),
     ):
         expected = float(np.exp(1 - r / c)) if 0 < c < r else float(c >= r)
         given = f"c={c}, r={r}" + ("" if c else " (replies without any word: 0)")
@@ -47,15 +47,15 @@ def bleu(answer: Any) -> None:
 
     same = ("a b c d e", "a b c d e")
     cases: list[tuple[list[tuple[str, str]], str]] = [
-        ([same], "A perfect reply has 100"),
+        ([same], "A perfect reply scores 100"),
         ([("a b c d x f", "a b c d e f")], "The mean is geometric: the fourth root of the product"),
         ([same, ("a b c d", "a b c d x y z")],
-         "The lengths of all pairs are added before the brevity penalty is taken"),
+         "The lengths of all pairs are added before the brevity penalty is computed"),
         ([same, ("q w e r t y u i o p", "a w e r t b c d f g")],
-         "Add matched and total over all pairs, then divide; a mean over pairs is another number"),
+         "Add matched and total over all pairs, then divide; a mean over pairs gives a different number"),
         ([same, ("x y", "u v")], "A pair without a match lowers the sums; it does not make the corpus 0"),
         ([("a b x c d", "a b y c d")], "No trigram matches: the product is 0"),
-        ([("a b", "a b")], "A reply of two words has no trigram: BLEU is 0, and nothing is divided by zero"),
+        ([("a b", "a b")], "A reply of two words has no trigram: BLEU is 0; do not divide by zero"),
     ]  # fmt: skip
     for pairs, why in cases:
         replies, references = zip(*pairs, strict=True)
@@ -63,7 +63,7 @@ def bleu(answer: Any) -> None:
         given = f"pairs={pairs}"
         got = call(answer, pairs, given=given)
         if expected and isinstance(got, float) and abs(100 * got - expected) < 1e-6:
-            raise Wrong(f"for {given}: got {got}, a share; BLEU is written in points of 0 to 100")
+            raise Wrong(f"for {given}: got {got}, a share; BLEU is given in points from 0 to 100")
         close(got, expected, given=given, tolerance=1e-6, why=why)
 
 
@@ -80,13 +80,13 @@ def _set(value: Any) -> Any:
 
 def on_offer(answer: Any) -> None:
     cases = [
-        ([row("hotel", "how about NAME ?", "ab")], "hotel", "ab", "The reply offers what the state finds"),
+        ([row("hotel", "how about NAME ?", "ab")], "hotel", "ab", "The reply offers the venues that match the state"),
         ([row("hotel", "which area ?", "ab")], "hotel", "", "Without NAME nothing is offered"),
         ([row("hotel", "our name is on the list", "ab")], "hotel", "", "The placeholder is NAME in capitals"),
         ([row("hotel", "NAME", "ab"), row("restaurant", "NAME", "x")], "hotel", "ab",
          "Rows about another domain change nothing"),
         ([row("hotel", "NAME", "ab"), row("hotel", "NAME", "cd")], "hotel", "cd",
-         "The user changed the wish: the offer made last counts"),
+         "The user changed the constraints: the offer made last counts"),
         ([row("hotel", "NAME", "a"), row("hotel", "NAME", "abc")], "hotel", "a",
          "All venues on offer are still among those found, so they stay on offer"),
         ([row("hotel", "NAME", "abc"), row("hotel", "NAME", "a")], "hotel", "a",
@@ -94,7 +94,7 @@ def on_offer(answer: Any) -> None:
         ([row("hotel", "NAME", "ab"), row("hotel", "it is booked", "c")], "hotel", "ab",
          "A reply without NAME leaves the offer as it is"),
         ([row("hotel", "NAME", ""), row("hotel", "NAME", "c")], "hotel", "c",
-         "An offer of no venue is no offer: the next one counts"),
+         "An offer without venues does not count: the next one does"),
     ]  # fmt: skip
     for readings, domain, expected, why in cases:
         given = f"domain={domain!r}, rows={[(r.domain, r.reply, sorted(r.found)) for r in readings]}"
@@ -107,7 +107,7 @@ def informs(answer: Any) -> None:
         ("a", "ab", "One wanted venue is enough"),
         ("ab", "ab", "All offered venues are wanted"),
         ("abc", "ab", "c is on offer and is not wanted"),
-        ("", "ab", "Nothing on offer informs nobody; the empty set is a subset of every set"),
+        ("", "ab", "Without an offer the answer is False; the empty set is a subset of every set"),
         ("x", "ab", "The wrong venue"),
     ):
         given = f"offered={set(offered) or '{}'}, wanted={set(wanted)}".replace("set()", "{}")
@@ -129,7 +129,7 @@ def told(answer: Any) -> None:
         ([row("hotel", "booked, REFERENCE", booked=True)], {"REFERENCE"}, "In a booked row the reference counts"),
         ([row("hotel", "booked, REFERENCE")], set(), "A reference without a booking does not count"),
         ([row("hotel", "PHONE , ref REFERENCE")], {"PHONE"}, "Without a booking the other facts of the reply count"),
-        ([row("hotel", "PHONE"), row("hotel", "bye")], {"PHONE"}, "What was told once stays told"),
+        ([row("hotel", "PHONE"), row("hotel", "bye")], {"PHONE"}, "A fact that was told once stays told"),
         ([row("hotel", "NAME in the AREA")], set(), "NAME and AREA are not among FACTS"),
     ]  # fmt: skip
     for readings, expected, why in cases:
@@ -156,7 +156,7 @@ def interval(answer: Any) -> None:
         values = np.array([_ratio(counts[draw].sum(axis=0)) for draw in draws])
         traps = {
             "the 5th and 95th percentile, which hold 90 %": np.percentile(values, [5, 95]),
-            "mean ± 1.96 standard deviations; take percentiles, they need no normal distribution":
+            "mean ± 1.96 standard deviations; take percentiles, which assume no normal distribution":
                 values.mean() + np.array([-1.96, 1.96]) * values.std(),
             "smallest and largest value; two unlucky draws would decide": np.array([values.min(), values.max()]),
             "scores of single dialogues; sum the rows of a draw first, then score the sum": np.percentile(
@@ -175,7 +175,7 @@ def paired(answer: Any) -> None:
     draws = rng.integers(20, size=(300, 20))
     for ours, theirs, name in (
         (first, second, "20 dialogues, first a little better in most"),
-        (second, first, "the same with the two systems exchanged"),
+        (second, first, "the same with the two systems swapped"),
         (first, first, "a system compared with itself"),
     ):
         got = call(answer, ours, theirs, _ratio, draws, given=name)
@@ -186,7 +186,7 @@ def paired(answer: Any) -> None:
         traps = {
             "second minus first": np.array([-whole, *np.percentile(two - one, [2.5, 97.5])]),
             "the intervals' ends subtracted; take the difference in each resample": np.array([whole, *(a - b)]),
-            "draws of their own for the second system; both must have the same dialogues in a resample": np.array(
+            "separate draws for the second system; both need the same dialogues in a resample": np.array(
                 [whole, *np.percentile(one - two[::-1], [2.5, 97.5])]),
             "the mean of the resamples; the difference itself is that of all dialogues": np.array(
                 [np.mean(one - two), *np.percentile(one - two, [2.5, 97.5])]),
@@ -195,7 +195,7 @@ def paired(answer: Any) -> None:
 
 
 def _pair_or_trap(got: Any, expected: np.ndarray, traps: dict[str, np.ndarray], given: str) -> None:
-    """Raise Wrong unless `got` is as expected; where it is what a trap gives, with the trap's name."""
+    """Raise Wrong unless `got` is as expected; name the trap if `got` is its value."""
     for trap, value in traps.items():
         if near(got, value) and not near(value, expected):
             raise Wrong(f"for {given}: got {_brief(value)}, expected {_brief(expected)}. These are {trap}")
@@ -208,7 +208,7 @@ def _brief(values: np.ndarray) -> str:
 
 CHECKS = {
     "02.1": Exercise(
-        "clipped matches", matched, "collections.Counter counts, and `&` of two Counters takes the smaller."
+        "clipped matches", matched, "collections.Counter counts, and `&` of two Counters keeps the smaller count."
     ),
     "02.2": Exercise("brevity penalty", brevity_penalty, "There are three cases; begin with c = 0."),
     "02.3": Exercise(
@@ -219,14 +219,14 @@ CHECKS = {
     "02.4": Exercise(
         "what is on offer",
         on_offer,
-        "Keep one set. Ask three things of each row: its domain, NAME, and offered <= found.",
+        "Keep one set. Test three things in each row: its domain, NAME, and offered <= found.",
     ),
-    "02.5": Exercise("Inform", informs, "`<=` between sets asks for a subset. What is the empty set a subset of?"),
-    "02.6": Exercise("facts told", told, "Two loops, rows of the domain and FACTS, and one exception for REFERENCE."),
+    "02.5": Exercise("Inform", informs, "`<=` between sets tests for a subset. What is the empty set a subset of?"),
+    "02.6": Exercise("facts told", told, "Two loops, over rows of the domain and FACTS; one exception for REFERENCE."),
     "02.7": Exercise(
         "an interval by bootstrap",
         interval,
-        "counts[draw] are the rows of the dialogues drawn, one of them perhaps several times; numpy has percentiles.",
+        "counts[draw] has the rows of the drawn dialogues, with repetitions; np.percentile does the rest.",
     ),
     "02.8": Exercise(
         "a paired comparison", paired, "Inside the loop over draws, score both systems on the same draw and subtract."

@@ -1,4 +1,4 @@
-"""Checks of lab 03: filters of logits, left padding, seeds of replies, the largest batch, contrastive search."""
+"""Checks of lab 03: logit filters, left padding, seeds of replies, the largest batch, contrastive search."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INF = np.inf
 
 
 def _unharmed(answer: Any, logits: np.ndarray, *rest: Any, given: str) -> np.ndarray:
-    """Call a filter; raise Wrong when it alters the array it was given or returns something of another shape."""
+    """Call a filter; raise Wrong when it alters its argument or returns an array of another shape."""
     kept = logits.copy()
     got = call(answer, logits, *rest, given=given)
     if not np.array_equal(kept, logits):
@@ -55,8 +55,8 @@ def softmax(answer: Any) -> None:
     with np.errstate(all="ignore"):
         huge = call(answer, np.array([1000.0, 999.0, -INF]), given="[1000, 999, -inf]")
     if not np.all(np.isfinite(floats(huge, given="[1000, 999, -inf]", form="three probabilities"))):
-        raise Wrong(f"for [1000, 999, -inf]: got {brief(huge)}: exp(1000) overflows; a number subtracted from every "
-                    "logit leaves the ratios as they are")  # fmt: skip
+        raise Wrong(f"for [1000, 999, -inf]: got {brief(huge)}: exp(1000) overflows; subtracting the same number "
+                    "from every logit does not change the ratios")  # fmt: skip
     close(huge, [1 / (1 + math.exp(-1)), 1 / (1 + math.e), 0], given="[1000, 999, -inf]", tolerance=1e-9)
     more = drawn(1).normal(size=7).round(2)
     odds = np.exp(more / 0.8 - (more / 0.8).max())
@@ -70,9 +70,9 @@ def top_k(answer: Any) -> None:
     cases = [
         ([3, 1, 2], 2, [3, -INF, 2], ""),
         ([1, 5, 3], 1, [-INF, 5, -INF], ""),
-        ([4, 2, 2, 1], 2, [4, 2, 2, -INF], "tokens that tie with the k-th stay"),
-        ([1, 2], 50, [1, 2], "k above the size of the vocabulary keeps all"),
-        ([2, -INF, -INF], 2, [2, -INF, -INF], "what was removed before stays removed"),
+        ([4, 2, 2, 1], 2, [4, 2, 2, -INF], "Tokens that tie with the k-th stay"),
+        ([1, 2], 50, [1, 2], "A k above the size of the vocabulary keeps all tokens"),
+        ([2, -INF, -INF], 2, [2, -INF, -INF], "Tokens that were removed before stay removed"),
     ]  # fmt: skip
     more = drawn(2).permutation(9)
     cases.append((more.tolist(), 4, [float(one) if one > 4 else -INF for one in more], ""))
@@ -101,12 +101,12 @@ def top_p(answer: Any) -> None:
     given = "logits [5.39, 6.31, 5.80], the same probabilities, and p=0.7"
     got = _unharmed(answer, shifted, 0.7, given=given)
     if not np.allclose(got[1:], shifted[1:]):
-        raise Wrong(f"for {given}: got {brief(got)}; what stays keeps its logit, and logits are no probabilities yet")
+        raise Wrong(f"for {given}: got {brief(got)}; a token that stays keeps its logit; logits are not probabilities")
     equal(np.isfinite(got).tolist(), [False, True, True], given=f"{given}, which stay")
     everything = _unharmed(answer, LOGITS, 1.0, given="p=1")
     equal(everything, LOGITS, given=f"{brief(LOGITS)} and p=1", why="p=1 keeps every token")
     got = _unharmed(answer, np.array([0.0, -INF, 0.0]), 0.9, given="[0, -inf, 0] and p=0.9")
-    equal(got, np.array([0.0, -INF, 0.0]), given="[0, -inf, 0] and p=0.9", why="what was removed stays removed")
+    equal(got, np.array([0.0, -INF, 0.0]), given="[0, -inf, 0] and p=0.9", why="Removed tokens stay removed")
     refuses(answer, LOGITS, 0.0, given="p=0")
     refuses(answer, LOGITS, 1.5, given="p=1.5")
 
@@ -119,10 +119,12 @@ def min_p(answer: Any) -> None:
         got = np.isfinite(_unharmed(answer, logits, 0.3, given=given)).tolist()
         if got == [True, False, False, False]:
             raise Wrong(f"for {given}: 0.25 was removed; compare with share x the largest probability, 0.18, not share")
-        equal(got, [True, True, False, False], given=f"{given}, which stay", why="the logits' own zero means nothing")
+        equal(
+            got, [True, True, False, False], given=f"{given}, which stay", why="A shift of all logits changes nothing"
+        )
     given = "[1, 1, -inf] and share=1"
     got = _unharmed(answer, np.array([1.0, 1.0, -INF]), 1.0, given=given)
-    equal(got, np.array([1.0, 1.0, -INF]), given=given, why="at least as likely: a tie with the likeliest stays")
+    equal(got, np.array([1.0, 1.0, -INF]), given=given, why="The comparison is >=: a tie with the likeliest stays")
 
 
 def chain(answer: Any) -> None:
@@ -158,7 +160,7 @@ def left_pad(answer: Any) -> None:
         raise Wrong(f"for {given}: ids are {brief(ids)}, padded on the right; a reply would follow padding")
     equal(ids, np.array([[5, 6, 7], [0, 0, 8], [0, 0, 9]]), given=f"{given}, ids")
     if mask.tolist() == [[1, 1, 1], [0, 0, 1], [0, 0, 1]]:
-        raise Wrong(f"for {given}: the mask is 0 on the real token 0 of the last row; tell padding by position")
+        raise Wrong(f"for {given}: the mask is 0 on the real token 0 of the last row; tell padding by its position")
     equal(
         mask.astype(int) if mask.dtype == bool else mask,
         np.array([[1, 1, 1], [0, 0, 1], [0, 1, 1]]),
@@ -176,7 +178,7 @@ def left_pad(answer: Any) -> None:
 def reply_seed(answer: Any) -> None:
     code = getattr(answer, "__code__", None)
     if code is not None and "hash" in code.co_names:
-        raise Wrong("your function calls hash(), which gives another number in every process; use hashlib")
+        raise Wrong("your function calls hash(), which gives a different number in every process; use hashlib")
     first = call(answer, 0, "town1", 12, given='0, "town1", 12')
     if not isinstance(first, int | np.integer) or not 0 <= int(first) < 2**63:
         raise Wrong(f'for 0, "town1", 12: got {brief(first)}, expected an integer from 0 to 2**63 - 1')
@@ -191,7 +193,7 @@ def reply_seed(answer: Any) -> None:
         if call(answer, *given, given=brief(given)) == first:
             raise Wrong(f"{brief(given)} and (0, 'town1', 12) get the same seed; it should depend on {what}")
     if call(answer, 1, "1a", 0, given="1, '1a', 0") == call(answer, 11, "a", 0, given="11, 'a', 0"):
-        raise Wrong("(1, '1a', 0) and (11, 'a', 0) get the same seed; put something between the run's seed and the id")
+        raise Wrong("(1, '1a', 0) and (11, 'a', 0) get the same seed; put a separator between run seed and id")
     many = {call(answer, seed, "a", turn, given=f"{seed}, 'a', {turn}") for seed in range(20) for turn in range(20)}
     if len(many) < 400:
         raise Wrong(
@@ -212,7 +214,7 @@ class _Memory:
     def fits(self, size: int) -> bool:
         self.tries += 1
         if size < 1:
-            raise _Stop(f"for {self.given}: fits({size}) was asked; the smallest batch is 1")
+            raise _Stop(f"for {self.given}: fits({size}) was called; the smallest batch is 1")
         if size > max(1, 2 * self.good):
             raise _Stop(f"for {self.given}: fits({size}) was tried when {self.good} was the largest that had fitted: "
                         "more than twice as much kills the kernel")  # fmt: skip
@@ -237,34 +239,34 @@ def contrastive(answer: Any) -> None:
     seen = np.array([[1.0, 0.0], [0.0, 4.0]])
     states = np.array([[9.0, 0.9], [-2.0, 1.0], [-0.1, -0.1]])  # close to the first, between, away from both
     given = "three candidates with alpha=0"
-    equal(call(answer, p, states, seen, 0.0, given=given), 0, given=given, why="alpha 0 is greedy search")
+    equal(call(answer, p, states, seen, 0.0, given=given), 0, given=given, why="Alpha 0 is greedy search")
     given = "three candidates with alpha=1"
     got = call(answer, p, states, seen, 1.0, given=given)
     if same(got, 0):
-        raise Wrong(f"for {given}: got 0, whose state is most like one before; the penalty is subtracted")
-    equal(got, 2, given=given, why="alpha 1 takes the state that is least like any before")
+        raise Wrong(f"for {given}: got 0, whose state is most similar to an earlier one; the penalty is subtracted")
+    equal(got, 2, given=given, why="Alpha 1 takes the state that is least similar to the earlier ones")
     _lengths(answer)
     _largest(answer)
     got = call(
         answer, np.array([0.5, 0.5]), np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 0.0]]), 0.5, given="a tie"
     )
-    equal(got, 1, given="two candidates of equal probability, the first repeats the state before", why="prefer the new")
+    equal(got, 1, given="two candidates of equal probability, the first repeats the state before", why="Prefer the new")
     refuses(answer, p, states, seen, 1.5, given="alpha=1.5")
     refuses(answer, p, states, seen, -0.1, given="alpha=-0.1")
 
 
 def _lengths(answer: Any) -> None:
-    """Candidates of which products and cosines choose different ones."""
+    """Check candidates for which dot products and cosines choose differently."""
     states, seen = np.array([[0.1, 0.0], [5.0, 5.0]]), np.array([[1.0, 0.0]])
     given = "states [0.1, 0] and [5, 5], one state [1, 0] before, p=[0.5, 0.5], alpha=0.5"
     got = call(answer, np.array([0.5, 0.5]), states, seen, 0.5, given=given)
     if same(got, 0):
-        raise Wrong(f"for {given}: got 0, whose cosine is 1 but whose product is small; scale states to length 1")
+        raise Wrong(f"for {given}: got 0, whose cosine is 1 but whose dot product is small; scale states to length 1")
     equal(got, 1, given=given)
 
 
 def _largest(answer: Any) -> None:
-    """Candidates of which the mean and the largest cosine choose different ones."""
+    """Check candidates for which the mean and the largest cosine choose differently."""
     turn = lambda degrees: [math.cos(math.radians(degrees)), math.sin(math.radians(degrees))]  # noqa: E731
     states, seen = np.array([turn(0), turn(100)]), np.array([turn(0), turn(180), turn(180), turn(50)])
     given = "a candidate that repeats one of four states, and one that is near to one of them; p=[0.5, 0.5], alpha=0.5"
@@ -276,9 +278,9 @@ def _largest(answer: Any) -> None:
 
 CHECKS = {
     "03.1": Exercise("softmax with a temperature", softmax, "Divide first; then subtract the largest; then exp."),
-    "03.2": Exercise("top-k", top_k, "Find the k-th largest value; np.where keeps what is at least as large."),
+    "03.2": Exercise("top-k", top_k, "Find the k-th largest value; np.where keeps values that are at least as large."),
     "03.3": Exercise(
-        "top-p", top_p, "Sort the probabilities, and look at what the likelier tokens have together before each token."
+        "top-p", top_p, "Sort the probabilities, and for each token compute the sum of the likelier ones before it."
     ),
     "03.4": Exercise("min-p", min_p, "p_i / p_max = exp(l_i - l_max); take the logarithm of both sides of p_i >= ..."),
     "03.5": Exercise("the chain", chain, "Each filter takes and returns logits; only the last line is a softmax."),
@@ -286,12 +288,12 @@ CHECKS = {
         "left padding", left_pad, "For each row: width - len(row) is where its real tokens begin, in all three arrays."
     ),
     "03.7": Exercise(
-        "the seed of a reply", reply_seed, "Join the three with a separator, digest, and make a number of 8 bytes."
+        "the seed of a reply", reply_seed, "Join the three with a separator; make a number of 8 bytes of the digest."
     ),
     "03.8": Exercise(
         "the largest batch", largest_batch, "Keep two numbers: the largest that fits, the smallest that does not."
     ),
     "03.9": Exercise(
-        "one step of contrastive search", contrastive, "states @ seen.T of unit vectors has a cosine for every pair."
+        "one step of contrastive search", contrastive, "states @ seen.T of unit vectors holds the cosine of every pair."
     ),
 }

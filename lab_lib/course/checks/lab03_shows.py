@@ -9,11 +9,11 @@ import numpy as np
 
 from lab_lib.course.drawing import COLOURS, MARKERS, panels
 
-SHOWN = 12  # tokens in a picture
+SHOWN = 12  # tokens in a plot
 
 
 def draw_temperatures(answer: Any) -> None:
-    """Draw what three temperatures make of the same logits."""
+    """Draw the probabilities of the same logits at three temperatures."""
     logits = np.array([3.0, 2.2, 1.6, 0.8, 0.2, -0.5])
     found = {temperature: answer(logits, temperature) for temperature in (0.5, 1.0, 2.0)}
     with panels(6.4, 2.8) as (axes,):

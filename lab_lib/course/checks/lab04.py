@@ -1,4 +1,4 @@
-"""Checks of lab 04: the loss mask, truncation, quantisation and LoRA by hand, selectors, evaluation in between."""
+"""Checks of lab 04: the loss mask, truncation, quantisation and LoRA by hand, selectors, evaluation during training."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def masked_loss(answer: Any) -> None:
     close(got, good, given=given, tolerance=1e-6)
     got = call(answer, logits.copy(), ids, [True, True, False, False, False], given="position 0 supervised as well")
     close(
-        got, good, given="positions 0 and 1 supervised", tolerance=1e-6, why="nothing predicts the token at position 0"
+        got, good, given="positions 0 and 1 supervised", tolerance=1e-6, why="Nothing predicts the token at position 0"
     )
     with np.errstate(all="ignore"):
         got = call(answer, logits + 2000, ids, [False, True, True, True, True], given="logits of 2,000 and more")
-    close(got, good, given="logits of 2,000 and more", tolerance=1e-6, why="subtract a row's largest before exp")
+    close(got, good, given="logits of 2,000 and more", tolerance=1e-6, why="Subtract the largest of a row before exp")
 
 
 def fit(answer: Any) -> None:
@@ -56,22 +56,22 @@ def fit(answer: Any) -> None:
     given = "fit([1], [[2, 2, 2], [3, 3], [4]], 4)"
     got = call(answer, [1], copy.deepcopy(turns), 4, given=given)
     if same(got, [1, 2, 2, 2]):
-        raise Wrong(f"for {given}: got {got}: the end was cut, and with it what is to be answered")
+        raise Wrong(f"for {given}: got {got}: the end was cut, and with it the turn to answer")
     if same(got, [2, 3, 3, 4]):
         raise Wrong(f"for {given}: got {got}: the instruction was cut and a turn was cut in two")
     if same(got, [1, 2, 2, 2, 3, 3, 4][-4:]):
         raise Wrong(f"for {given}: got {got}: the instruction was cut")
     if same(got, [3, 3, 4]):
-        raise Wrong(f"for {given}: got {got}: where is the instruction?")
+        raise Wrong(f"for {given}: got {got}: the instruction is missing")
     equal(got, [1, 3, 3, 4], given=given)
     given = "fit([1], [[2, 2, 2], [3, 3], [4]], 6)"
     got = call(answer, [1], copy.deepcopy(turns), 6, given=given)
     if same(got, [1, 2, 2, 3, 3, 4]):
         raise Wrong(f"for {given}: got {got}: a turn was cut in two; drop it whole")
-    equal(got, [1, 3, 3, 4], given=given, why="the oldest turn does not fit whole")
+    equal(got, [1, 3, 3, 4], given=given, why="The oldest turn does not fit whole")
     given = "fit([1], [[2], [3, 3, 3], [4]], 3)"
     equal(call(answer, [1], [[2], [3, 3, 3], [4]], 3, given=given), [1, 4], given=given,
-          why="no gaps: when a turn is dropped, the older ones are too")  # fmt: skip
+          why="No gaps: when a turn is dropped, all older ones are dropped too")  # fmt: skip
     given = "fit([1], [[2, 2, 2], [3, 3], [4]], 7)"
     equal(call(answer, [1], copy.deepcopy(turns), 7, given=given), [1, 2, 2, 2, 3, 3, 4], given=given)
     equal(call(answer, [], [[7, 8]], 2, given="fit([], [[7, 8]], 2)"), [7, 8], given="fit([], [[7, 8]], 2)")
@@ -108,12 +108,12 @@ def quantise(answer: Any) -> None:
     equal(codes, np.array([4, 1, 4, 3]), given=f"{given}, codes")
     given = "[0.3, 1, -0.5, 0.05], levels [-1, -0.1, 0, 0.8, 1] (unevenly spaced), block 4"
     codes, _ = _quantised(answer, [0.3, 1, -0.5, 0.05], [-1, -0.1, 0, 0.8, 1], 4, given)
-    equal(codes, np.array([2, 4, 1, 2]), given=f"{given}, codes", why="the nearest level, wherever the levels are")
+    equal(codes, np.array([2, 4, 1, 2]), given=f"{given}, codes", why="Take the nearest level; the spacing varies")
     given = "[0, 0, 2, 1], levels [-1, 0, 1], block 2"
     codes, scales = _quantised(answer, [0, 0, 2, 1], [-1, 0, 1], 2, given)
     if not np.all(np.isfinite(scales)) or codes[:2].tolist() != [1, 1]:
         raise Wrong(
-            f"for {given}: a block of zeros got codes {brief(codes[:2])}; 0 / 0 is not a number, choose level 0"
+            f"for {given}: a block of zeros got codes {brief(codes[:2])}; 0 / 0 is not a number; choose level 0"
         )
     refuses(answer, np.ones(5), np.array([-1.0, 0.0, 1.0]), 4, given="5 weights in blocks of 4")
 
@@ -123,7 +123,7 @@ def nf4(answer: Any) -> None:
     if levels.shape != (16,):
         raise Wrong(f"got {levels.size} levels, expected 16: 8 above zero, zero, and 7 below")
     if np.any(np.diff(levels) <= 0):
-        raise Wrong(f"got {brief(levels.round(3))}, expected them sorted and all different")
+        raise Wrong(f"got {brief(levels.round(3))}, expected different levels in ascending order")
     if not np.isclose(levels.max(), 1):
         raise Wrong(f"the largest level is {levels.max():.3f}, expected 1: divide all by it")
     if not np.any(levels == 0):
@@ -132,7 +132,7 @@ def nf4(answer: Any) -> None:
         raise Wrong("got 8 levels below zero and 7 above; NF4 has the finer half above")
     inner, even = levels[8], 1 / 8
     if np.isclose(inner, even, atol=0.02):
-        raise Wrong(f"the first level above 0 is {inner:.3f}: evenly spaced levels, not quantiles of a normal")
+        raise Wrong(f"the first level above 0 is {inner:.3f}: evenly spaced levels, not normal quantiles")
     close(levels[[7, 8, 15]], [0, 0.0795803, 1], given="levels 7, 8 and 15", tolerance=1e-5)
     close(levels[[0, 1, 6]], [-1, -0.6961928, -0.09105], given="levels 0, 1 and 6", tolerance=1e-5)
 
@@ -152,7 +152,7 @@ def bits_a_weight(answer: Any) -> None:
 
 
 def _adapter(rank: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return x (3, 4), w (5, 4), a (rank, 4), b (5, rank): every size another, so that a wrong order cannot fit."""
+    """Return x (3, 4), w (5, 4), a (rank, 4), b (5, rank): all sizes differ, so that a wrong order fails."""
     random = drawn(4)
     return tuple(random.integers(-3, 4, shape).astype(float) for shape in ((3, 4), (5, 4), (rank, 4), (5, rank)))  # type: ignore[return-value]
 
@@ -162,7 +162,7 @@ def lora_forward(answer: Any) -> None:
     given = "x (3, 4), w (5, 4), a (2, 4), b (5, 2), alpha=8"
     got = call(answer, x, w, a, np.zeros_like(b), 8, given=f"{given} with B = 0")
     close(
-        got, x @ w.T, given=f"{given} with B = 0", tolerance=1e-6, why="an adapter that starts at zero changes nothing"
+        got, x @ w.T, given=f"{given} with B = 0", tolerance=1e-6, why="An adapter that starts at zero changes nothing"
     )
     got = call(answer, x, w, a, b, 8, given=given)
     update = x @ a.T @ b.T
@@ -187,7 +187,7 @@ def merge(answer: Any) -> None:
     if near(got, w + 8 * (b @ a), 1e-6):
         raise Wrong(f"for {given}: the update is alpha times too large; the scale is alpha / rank = 4")
     out = x @ w.T + 4 * (x @ a.T @ b.T)
-    close(x @ got.T, out, given=f"{given}: x @ merged.T", tolerance=1e-6, why="it should be what lora_forward gives")
+    close(x @ got.T, out, given=f"{given}: x @ merged.T", tolerance=1e-6, why="It should be what lora_forward gives")
 
 
 def trainable(answer: Any) -> None:
@@ -211,10 +211,10 @@ def modules(answer: Any) -> None:
     feed = [name for name in LLAMA if "mlp" in name]
     got = _names(answer, LLAMA, "attention", given)
     if set(feed) <= set(got):
-        raise Wrong(f"attention, for {given}: got all layers, as every selector did in 2023; look where the if ends")
+        raise Wrong(f"attention, for {given}: got all layers, as every selector did in 2023; check where the if ends")
     if got and not set(got) & set(LLAMA):
         raise Wrong(
-            f"attention, for {given}: got {brief(got)}; return full names: a last part such as 'dense' is not one layer"
+            f"attention, for {given}: got {brief(got)}; return full names: a last part such as 'dense' is not unique"
         )
     equal(got, attention, given=f"attention, {given}")
     equal(_names(answer, LLAMA, "ffn", given), feed, given=f"ffn, {given}")
@@ -222,18 +222,18 @@ def modules(answer: Any) -> None:
     if "lm_head" in got:
         raise Wrong(f"linear, for {given}: lm_head is among them; the output layer over the vocabulary gets no adapter")
     equal(got, [*attention, *feed], given=f"linear, {given}")
-    given = "the layers of a GPT-NeoX (Pythia), where attention.dense and mlp.dense_h_to_4h say it in the middle"
+    given = "the layers of a GPT-NeoX (Pythia), where attention.dense and mlp.dense_h_to_4h differ in the middle part"
     equal(_names(answer, NEOX, "attention", given), NEOX[:2], given=f"attention, {given}")
     equal(_names(answer, NEOX, "ffn", given), NEOX[2:4], given=f"ffn, {given}")
     names = ["h.0.attn.Wqkv", "h.0.attn.out_proj"]
     got = _names(answer, names, "regexp:Wqkv$", "['h.0.attn.Wqkv', 'h.0.attn.out_proj']")
-    equal(got, names[:1], given="regexp:Wqkv$", why="names are compared and returned as they are written")
-    refuses(answer, LLAMA, "fnn", given="the selector 'fnn', a typing error")
+    equal(got, names[:1], given="regexp:Wqkv$", why="Names are compared and returned as they are written")
+    refuses(answer, LLAMA, "fnn", given="the selector 'fnn', a typo")
     refuses(answer, LLAMA, "regexp:query", given="regexp:query, which no layer of a Llama matches")
 
 
 def _names(answer: Any, names: list[str], selector: str, given: str) -> list[str]:
-    """Return what a selector chose as a list. Raises Wrong for the unsorted kinds of collection."""
+    """Return the names that a selector chose as a list, a set in the order of `names`. Raises Wrong for all else."""
     got = call(answer, list(names), selector, given=f"{selector}, {given}")
     if isinstance(got, set | frozenset) and all(isinstance(name, str) for name in got):
         got = sorted(got, key=lambda name: names.index(name) if name in names else -1)
@@ -249,15 +249,15 @@ def with_vectors(answer: Any) -> None:
     wrong = {
         adapters + 2 * vectors: "tied vectors and output layer are one matrix; it is trained and counted once",
         vectors: "the adapters of the layers are trained as before; count them too",
-        adapters: "these are the adapters alone; the vectors are trained beside them",
-        adapters + 4 * (100 + 20): "the vectors get no adapter of some rank; the matrix itself is trained",
+        adapters: "these are the adapters alone; the vectors are trained as well",
+        adapters + 4 * (100 + 20): "the vectors get no low-rank adapter; the matrix itself is trained",
     }
     refuse_traps(got, wrong, given)
     equal(got, adapters + vectors, given=given)
     given = given.replace("tied", "not tied")
     got = call(answer, list(shapes), 4, 100, 20, False, given=given)
     if same(got, adapters + vectors):
-        raise Wrong(f"for {given}: got {brief(got)}: the output layer is a second matrix then, and is trained as well")
+        raise Wrong(f"for {given}: got {brief(got)}: the output layer is then a second matrix, and is trained as well")
     equal(got, adapters + 2 * vectors, given=given)
     equal(call(answer, [], 4, 100, 20, True, given="no layers, tied"), vectors, given="no layers, tied")
 
@@ -267,27 +267,23 @@ CHECKS = {
         "the loss of supervised tokens", masked_loss, "Go through the supervised positions t and look at row t - 1."
     ),
     "04.2": Exercise(
-        "instruction and window", fit, "Try to begin at turn 0, then 1, then 2; take the first that fits."
+        "instruction and window", fit, "Try to start at turn 0, then 1, then 2; take the first start that fits."
     ),
     "04.3": Exercise(
-        "quantise a row", quantise, "Reshape to (blocks, block); the distance to every level is one subtraction away."
+        "quantise a row", quantise, "Reshape to (blocks, block); one subtraction gives the distances to all levels."
     ),
     "04.4": Exercise("the levels of NF4", nf4, "Eight, one and seven; print them before you divide."),
-    "04.5": Exercise(
-        "bits per weight", bits_a_weight, "Ask of every number that is stored: how many weights share it?"
-    ),
+    "04.5": Exercise("bits per weight", bits_a_weight, "Ask for every stored number: how many weights share it?"),
     "04.6": Exercise("LoRA, forward", lora_forward, "Follow the shapes: (n, in) -> (n, r) -> (n, out)."),
     "04.7": Exercise("LoRA, merged", merge, "(x A^T) B^T = x (B A)^T."),
     "04.8": Exercise("trained weights", trainable, "Write down the shapes of A and B for one layer."),
-    "04.9": Exercise(
-        "the selector", modules, "Ask of each full name alone whether it is wanted; nothing comes after the if."
-    ),
+    "04.9": Exercise("the selector", modules, "Decide for each full name separately whether the selector wants it."),
     "04.10": Exercise(
         "adapters and vectors", with_vectors, "Two sums: what 04.8 counts, and one or two whole matrices."
     ),
     "04.11": Exercise(
         "an evaluation without a trace",
         evaluation,
-        "Remember model.training before you switch; two contexts do the rest.",
+        "Store model.training before you switch the mode; two context managers do the rest.",
     ),
 }

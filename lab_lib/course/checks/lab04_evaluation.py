@@ -1,4 +1,4 @@
-"""Check of lab 04's evaluation in the middle of a training: does it leave the training as it was?"""
+"""Check of the evaluation during training of lab 04: does it leave the state of the training unchanged?"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def evaluation(answer: Any) -> None:
             got = call(answer, model, score, given=given)
             _evaluated(seen, model, training, given)
             if not torch.equal(before, torch.get_rng_state()):
-                raise Wrong(f"for {given}: score drew random numbers, and torch's random state was not put back: "
+                raise Wrong(f"for {given}: score drew random numbers, and torch's random state was not restored: "
                             "training would continue with other dropout masks")  # fmt: skip
             if not torch.is_grad_enabled():
                 raise Wrong(f"for {given}: gradients are still off afterwards: training would learn nothing")
@@ -34,7 +34,7 @@ def evaluation(answer: Any) -> None:
 
 
 def _evaluated(seen: dict[str, Any], model: Any, training: bool, given: str) -> None:
-    """Look at what the score saw, and at the mode that the model was left in."""
+    """Raise Wrong for a wrong state during the scoring, or a wrong mode of the model afterwards."""
     if not seen.get("same"):
         raise Wrong(f"for {given}: score was not called with the model")
     if seen["training"]:
@@ -44,4 +44,4 @@ def _evaluated(seen: dict[str, Any], model: Any, training: bool, given: str) -> 
     if model.training is not training and training:
         raise Wrong(f"for {given}: it was left in evaluation mode; the rest of the training would have no dropout")
     if model.training is not training:
-        raise Wrong(f"for {given}: it was left in training mode; put back the mode it was in before")
+        raise Wrong(f"for {given}: it was left in training mode; restore the mode it was in before")

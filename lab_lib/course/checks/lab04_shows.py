@@ -21,7 +21,7 @@ NEOX = [
 
 
 def draw_quantised(answer: Any) -> None:
-    """Draw two blocks of 16 weights and what is left of them with 7 levels; the second has one large weight."""
+    """Draw two blocks of 16 weights before and after quantisation to 7 levels; the second has one large weight."""
     row = np.random.default_rng(1).normal(size=32)
     row[24] = 5.0
     levels = np.arange(-3, 4) / 3

@@ -15,14 +15,14 @@ from lab_lib.course.checks.lab05_shows import SHOWS as SHOWS
 from lab_lib.prompts.belief import Belief
 
 State = dict[str, dict[str, str]]
-RAN: list[str] = []  # a text that is run, instead of read, leaves its mark here
+RAN: list[str] = []  # a text that is executed instead of parsed appends to this list
 HERE = f'__import__("{__name__}", fromlist=["RAN"]).RAN.append("ran")'
 
 
 def write_call(answer: Any) -> None:
     cases: list[tuple[str, dict[str, str], str]] = [
         ("find_hotel", {"area": "north"}, "Values stand in double quotes"),
-        ("find_hotel", {"stars": "4", "area": "north"}, "Arguments stand in the order of the alphabet"),
+        ("find_hotel", {"stars": "4", "area": "north"}, "Arguments stand in alphabetical order"),
         ("find_taxi", {}, "A call without arguments has empty brackets"),
         ("find_restaurant", {"name": "nando's"}, "An apostrophe needs no escape in double quotes"),
         ("find_restaurant", {"name": 'the "copper" kettle'}, "A quote inside a value has to be escaped"),
@@ -62,7 +62,7 @@ def read_call(answer: Any) -> None:
         'find_hotel(area="north", area="south")': "an argument given twice",
         'hotel.find(area="north")': "a dotted name",
         'find_hotel(area="north")(area="south")': "a call of a call's result",
-        '"north"': "a text that is no call",
+        '"north"': "a text that is not a call",
         'find_hotel(area="a" + "b")': "arithmetic",
         'find_hotel(area=f"{1}")': "an f-string",
         "(" * 300: "300 open brackets",
@@ -73,7 +73,7 @@ def read_call(answer: Any) -> None:
 
 
 def _must_not_run(answer: Any) -> None:
-    """Raise Wrong when the answer runs what it should read."""
+    """Raise Wrong when the answer executes the text that it should parse."""
     for text in (f"find_hotel(area=str({HERE}))", "find_hotel(area=f'{" + HERE + "}')"):
         RAN.clear()
         try:
@@ -83,16 +83,16 @@ def _must_not_run(answer: Any) -> None:
             RAN.clear()
             if ran:
                 raise Wrong(
-                    "your function ran the text of a model. Never do that: read it with ast.parse, without eval"
+                    "your function executed the text of a model. Never do that: parse it with ast.parse, without eval"
                 )
 
 
 def after(answer: Any) -> None:
     hotel: State = {"hotel": {"area": "north", "bookday": "friday"}, "taxi": {"leaveat": "10:00"}}
     cases: list[tuple[State, list[tuple[str, dict[str, str]]], str]] = [
-        ({}, [("find_hotel", {"area": "north"})], "A first call makes the service"),
+        ({}, [("find_hotel", {"area": "north"})], "A first call creates the service"),
         (hotel, [], "No call, no change"),
-        (hotel, [("find_hotel", {"area": "north", "stars": "4"})], "What was booked and other services stay"),
+        (hotel, [("find_hotel", {"area": "north", "stars": "4"})], "Bookings and other services stay"),
         (
             hotel,
             [("find_hotel", {"stars": "4"})],
@@ -103,7 +103,7 @@ def after(answer: Any) -> None:
             [("book_hotel", {"day": "monday", "people": "2"})],
             "The argument day of book_hotel is the slot bookday",
         ),
-        (hotel, [("book_hotel", {})], "A call without arguments takes everything of its function back"),
+        (hotel, [("book_hotel", {})], "A call without arguments removes all slots of its function"),
         (hotel, [("find_taxi", {})], "A service without slots is not in the state"),
         (hotel, [("find_train", {"day": "friday"}), ("book_train", {"people": "3"})], "Two calls in one turn"),
         (hotel, [("find_hotel", {"area": "east"}), ("find_hotel", {"area": "west"})], "The later of two calls counts"),
@@ -119,7 +119,7 @@ def after(answer: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Return nested mappings as dicts, so that a defaultdict counts as what it holds."""
+    """Return nested mappings as dicts, so that a defaultdict equals a dict with the same items."""
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
@@ -133,14 +133,14 @@ TRAINS = [
 
 def find(answer: Any) -> None:
     cases: list[tuple[dict[str, str], str]] = [
-        ({}, "Without constraints every row fits"),
+        ({}, "Without constraints every row matches"),
         ({"day": "monday", "leaveat": "14:30"}, "All constraints have to hold"),
         ({"leaveat": "10:00"}, "The slot leaveat is the earliest time: at or after it"),
         ({"arriveby": "15:22"}, "The slot arriveby is the latest time: at or before it"),
-        ({"arriveby": "10:00", "leaveat": "09:00"}, "A time that is met exactly fits"),
+        ({"arriveby": "10:00", "leaveat": "09:00"}, "A time that is met exactly is a match"),
         ({"day": "dontcare"}, "The value dontcare constrains nothing"),
-        ({"day": "friday", "bookpeople": "2"}, "What is no column, like bookpeople, constrains nothing"),
-        ({"day": "sunday"}, "No row fits: an empty list"),
+        ({"day": "friday", "bookpeople": "2"}, "A slot without a column, like bookpeople, constrains nothing"),
+        ({"day": "sunday"}, "No row matches: return an empty list"),
     ]
     database = Database({"train": TRAINS})
     for constraints, why in cases:
@@ -154,12 +154,12 @@ def find(answer: Any) -> None:
 
 CHECKS = {
     "05.1": Exercise(
-        "write a call", write_call, "Json.dumps writes a text with its escapes; look at its ensure_ascii."
+        "write a call", write_call, "json.dumps writes a text with its escapes; look at its ensure_ascii."
     ),
     "05.2": Exercise(
         "read a call",
         read_call,
-        "Test with isinstance that each part of the tree is what you expect. A SyntaxError is no ValueError.",
+        "Test with isinstance that each part of the tree is what you expect. A SyntaxError is not a ValueError.",
     ),
     "05.3": Exercise(
         "the state after some calls",
@@ -167,7 +167,7 @@ CHECKS = {
         "Split the function's name at its first underscore. Which slots are its own?",
     ),
     "05.4": Exercise(
-        "ask the database", find, "First leave out what constrains nothing; then one rule a kind of slot."
+        "ask the database", find, "First drop slots that constrain nothing; then write one rule per kind of slot."
     ),
     "05.5": Exercise(
         "joint goal accuracy",
@@ -175,7 +175,7 @@ CHECKS = {
         "Turn each state into one clean dict or set of (service, slot, value); then states can be compared by ==.",
     ),
     "05.6": Exercise(
-        "slot precision, recall, F1", slot_scores, "With sets a turn the hits are an intersection. Guard the divisions."
+        "slot precision, recall, F1", slot_scores, "With sets per turn, hits are an intersection. Guard the divisions."
     ),
     "05.7": Exercise(
         "match calls", match, "Write fits(call, expected) first; itertools.permutations gives all orders of the calls."

@@ -1,4 +1,4 @@
-"""Checks of lab 05's scores: joint accuracy, slot precision and recall, the match of calls, errors that stay."""
+"""Checks of the scores of lab 05: joint accuracy, slot precision and recall, matching calls, carried errors."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def joint_accuracy(answer: Any) -> None:
         ([one, two], [two, two], 0.5, "A state with one slot too many is wrong too"),
         ([one], [both], 0.0, "All services count, not only the one the turn is about"),
         ([{}, {}], [{}, {}], 1.0, "Two empty states are the same"),
-        ([{"hotel": {}}], [{}], 1.0, "A service without slots says nothing"),
-        ([{"hotel": {"area": "dontcare"}}], [{}], 1.0, "The value dontcare says nothing, whoever writes it"),
-        ([{"hotel": {"area": "none", "stars": ""}}], [{}], 1.0, "Both none and the empty text are no values"),
+        ([{"hotel": {}}], [{}], 1.0, "A service without slots counts as absent"),
+        ([{"hotel": {"area": "dontcare"}}], [{}], 1.0, "The value dontcare counts as no value on either side"),
+        ([{"hotel": {"area": "none", "stars": ""}}], [{}], 1.0, "Both none and the empty text count as no value"),
         ([{"hotel": {"area": "North "}}], [two], 1.0, "Case and outer spaces make no difference"),
         ([{"hotel": {"people": "two"}}], [{"hotel": {"people": "2"}}], 1.0, "Variants of a value are the same"),
         ([{"hotel": {"people": "2"}}], [{"hotel": {"people": "Two"}}], 1.0, "Variants may stand on both sides"),
@@ -56,13 +56,13 @@ def slot_scores(answer: Any) -> None:
     four = {"hotel": {"area": "north", "stars": "4", "type": "inn", "parking": "yes"}}
     cases: list[tuple[list[State], list[State], str]] = [
         ([four], [four], "Everything is right"),
-        ([{"hotel": {"area": "north"}}], [four], "What is predicted is right, but most is missing"),
-        ([four], [{"hotel": {"area": "north"}}], "What is too much lowers precision"),
-        ([{"hotel": {"area": "east"}}], [{"hotel": {"area": "north"}}], "A wrong value is no hit, for either of them"),
+        ([{"hotel": {"area": "north"}}], [four], "All predicted slots are right, but most slots are missing"),
+        ([four], [{"hotel": {"area": "north"}}], "Extra slots lower precision"),
+        ([{"hotel": {"area": "east"}}], [{"hotel": {"area": "north"}}], "A wrong value is not a hit for either one"),
         ([four, {"taxi": {"leaveat": "9"}}], [four, {"taxi": {"leaveat": "8"}}], "Count over all turns, then divide"),
         ([{"taxi": {"area": "north"}}], [{"hotel": {"area": "north"}}], "Slots belong to their service"),
         ([{}], [four], "Nothing predicted: precision counts as 0"),
-        ([{}], [{}], "Nothing there: all three count as 0"),
+        ([{}], [{}], "No slots at all: all three count as 0"),
     ]
     for predicted, gold, why in cases:
         given = f"predicted={predicted}, gold={gold}"
@@ -76,7 +76,7 @@ def slot_scores(answer: Any) -> None:
             and not same(*got[:2])
             and near(got[1::-1], expected[:2], 2e-6)
         ):
-            raise Wrong(f"for {given}: precision and recall are the wrong way round")
+            raise Wrong(f"for {given}: precision and recall are swapped")
         close(got, expected, given=given, tolerance=2e-6, why=why)
 
 
@@ -89,17 +89,17 @@ def match(answer: Any) -> None:
         ([north], [want_north], "A value that is accepted"),
         ([south], [want_north], "A value that is not accepted"),
         ([("find_hotel", {"area": "centre"})], [want_north], "Every accepted value counts"),
-        ([("find_inn", {"area": "north"})], [want_north], "The function has to be the same"),
+        ([("find_inn", {"area": "north"})], [want_north], "The function must be the same"),
         ([("find_hotel", {"area": "north", "stars": "4"})], [want_north], "An argument too many"),
         ([("find_hotel", {})], [want_north], "An argument too few"),
         ([taxi, north], [want_north, want_taxi], "The order of the calls makes no difference"),
         ([north, taxi, taxi], [want_north, want_taxi], "A call too many"),
         ([north], [want_north, want_taxi], "A call too few"),
-        ([north, north], [want_north, want_taxi], "One call cannot serve for two, and each one needs its own"),
+        ([north, north], [want_north, want_taxi], "One call cannot match two expected ones: each one needs its own"),
         ([north, taxi], [want_north, want_north], "Each expected call needs a call of its own"),
         ([north, south], [either, want_north], "The first that fits need not be the right partner: try all pairings"),
-        ([], [], "Nothing was to be called and nothing was"),
-        ([north], [], "Nothing was to be called"),
+        ([], [], "No call is expected and none was made"),
+        ([north], [], "No call is expected"),
     ]
     for calls, expected, why in cases:
         given = f"calls={calls}, expected={expected}"
@@ -111,7 +111,7 @@ def match(answer: Any) -> None:
 
 
 def judged(calls: Pairs, expected: Sequence[tuple[str, Mapping[str, Any]]]) -> bool:
-    """Return what the library's AST match says under our own rules."""
+    """Return the verdict of the library's AST match in the lab syntax."""
     names = {name: set(arguments) for name, arguments in [*calls, *expected]}
     functions = [
         Function(name, "", tuple(Parameter(n, "string", None, "", {}) for n in ("area", "leaveat", "stars")), ())
@@ -134,14 +134,14 @@ def new_and_carried(answer: Any) -> None:
     wrong = {"hotel": {"area": "east"}}
     cases: list[tuple[list[State], list[State], list[tuple[int, int]], str]] = [
         (gold, gold, [(0, 0), (0, 0)], "No slot is wrong"),
-        ([wrong, gold[1]], gold, [(1, 0), (0, 0)], "An error that is put right is not carried on"),
+        ([wrong, gold[1]], gold, [(1, 0), (0, 0)], "A corrected error is not carried on"),
         ([wrong, {"hotel": {"area": "east", "stars": "4"}}], gold, [(1, 0), (0, 1)], "A slot that stays wrong"),
         ([wrong, {"hotel": {"area": "west", "stars": "4"}}], gold, [(1, 0), (0, 1)],
-         "Wrong again, if with another value: it is still the same slot"),
+         "Wrong again with another value: it is still the same slot"),
         ([wrong, wrong], gold, [(1, 0), (1, 1)], "One new error beside a carried one"),
         ([{}, {}], gold, [(1, 0), (1, 1)], "A slot that is missing is wrong"),
         ([{}, {"taxi": {"area": "north"}}], [{}, {}], [(0, 0), (1, 0)], "A slot too many is wrong"),
-        ([wrong, gold[1], wrong], [*gold, gold[0]], [(1, 0), (0, 0), (1, 0)], "After a right turn an error is new"),
+        ([wrong, gold[1], wrong], [*gold, gold[0]], [(1, 0), (0, 0), (1, 0)], "After a correct turn an error is new"),
     ]  # fmt: skip
     for predicted, truth, expected, why in cases:
         given = f"predicted={predicted}, gold={truth}"

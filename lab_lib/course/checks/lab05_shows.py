@@ -1,4 +1,4 @@
-"""Pictures and lines of lab 05: calls read or refused, venues found, accuracy by turn, errors that stay."""
+"""Plots and printed lines of lab 05: calls read or refused, matching venues, accuracy by turn, carried errors."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from lab_lib.corpora.types import Dialogue
 from lab_lib.course.drawing import COLOURS, MARKERS, panels
 from lab_lib.prompts.belief import gold_turns
 
-States = Mapping[str, Sequence[Mapping[str, Mapping[str, str]]]]  # {dialogue: a state a turn}
+States = Mapping[str, Sequence[Mapping[str, Mapping[str, str]]]]  # {dialogue: one state per turn}
 FEWEST = 5  # dialogues that a point of a curve needs
 
 
 def print_readings(read: Callable[[str], Any], texts: Sequence[str]) -> None:
-    """Print what a student's reader makes of each text."""
+    """Print the call that a student's parser reads from each text, or the reason for refusing it."""
     for text in texts:
         try:
             print(f"{text:40} -> {read(text)}")
@@ -23,7 +23,7 @@ def print_readings(read: Callable[[str], Any], texts: Sequence[str]) -> None:
 
 
 def print_venues(find: Callable[..., list[Any]], rows: Mapping[str, list[Any]], dialogue: Dialogue) -> None:
-    """Print how many venues fit after each call of a dialogue."""
+    """Print how many venues match after each call of a dialogue."""
     for gold in gold_turns(dialogue):
         for service, slots in gold.belief.state.items():
             if service in rows and any(call.name == f"find_{service}" for call in gold.calls):
@@ -50,7 +50,7 @@ def draw_accuracy(accuracy: Callable[..., float], predicted: Mapping[str, States
 
 
 def draw_errors(count: Callable[..., list[tuple[int, int]]], predicted: States, gold: States) -> None:
-    """Draw how many slots a state has wrong on average at each turn: newly, or since before."""
+    """Draw the mean number of wrong slots of a state at each turn: new errors and carried ones."""
     found = {key: count(predicted[key], gold[key]) for key in gold}
     turns = [n for n in range(max(map(len, found.values()))) if sum(len(f) > n for f in found.values()) >= FEWEST]
     means = []

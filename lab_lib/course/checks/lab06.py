@@ -15,18 +15,18 @@ from lab_lib.course.checks.lab06_scores import area, curve, shares
 from lab_lib.course.checks.lab06_shows import SHOWS as SHOWS
 from lab_lib.errors import LabError
 
-# What the skill has to take, and what not: (call, whether it is accepted, why).
+# Calls that the skill must accept or refuse: (call, whether it is accepted, why).
 HEAT = [
     ('heat(room="kitchen")', True, "`degrees` and `until` have defaults"),
     ('heat(room="living room", degrees=5, until="07:30")', True, "5 degrees and the time 07:30 are allowed"),
     ('heat(room="bedroom", degrees=30, until="23:59")', True, "30 degrees and the time 23:59 are allowed"),
-    ("heat()", False, "a room has to be said"),
+    ("heat()", False, "the room is required"),
     ('heat(room="attic")', False, "there is no attic: write the rooms as a Literal"),
-    ('heat(room="kitchen", degrees=4)', False, "the least is 5 degrees"),
-    ('heat(room="kitchen", degrees=31)', False, "the most is 30 degrees"),
+    ('heat(room="kitchen", degrees=4)', False, "the minimum is 5 degrees"),
+    ('heat(room="kitchen", degrees=31)', False, "the maximum is 30 degrees"),
     ('heat(room="kitchen", degrees=20.5)', False, "degrees are whole numbers"),
-    ('heat(room="kitchen", until="24:00")', False, "24:00 is no time of the pattern"),
-    ('heat(room="kitchen", until="tomorrow")', False, "tomorrow is no time of the day"),
+    ('heat(room="kitchen", until="24:00")', False, "24:00 does not match the pattern"),
+    ('heat(room="kitchen", until="tomorrow")', False, "tomorrow is not a time of day"),
     ('heat(room="kitchen", until=True)', False, "a time is a text"),
 ]
 SENTENCES = [
@@ -42,7 +42,7 @@ def heat(answer: Any) -> None:
     try:
         skills = Skills([skill_of(answer)])
     except LabError as error:
-        raise Wrong(f"this is no skill yet: {str(error).removeprefix('skills: ')}") from None
+        raise Wrong(f"this is not a skill yet: {str(error).removeprefix('skills: ')}") from None
     if list(skills) != ["heat"]:
         raise Wrong(f"the skill is called {brief(next(iter(skills)))}, expected 'heat'")
     names = [one.name for one in skills["heat"].function.parameters]
@@ -66,7 +66,7 @@ GOOD = [
     (f"\n{U}  hi \n \n{A} none() \n\n{U}ho\n{A}f()\n", [("hi", "none()"), ("ho", "f()")],
      "White space around does not count, and empty lines are allowed, also between the two lines of a pair"),
     (f"{U}note: buy milk\n{A}f(x=\"a: b\")", [("note: buy milk", 'f(x="a: b")')],
-     "A text may hold further colons: cut at the first one only"),
+     "A text may hold further colons: split at the first one only"),
     ("", [], "A text without lines has no pairs"),
 ]  # fmt: skip
 BAD = [
@@ -94,37 +94,37 @@ def read_pairs(answer: Any) -> None:
                 raise
             numbers = re.findall(r"\d+", str(wrong.__cause__))
             if str(line) not in numbers:
-                raise Wrong(f"for {given}: the message {brief(str(wrong.__cause__))} names no line {line}") from None
+                raise Wrong(f"for {given}: the message {brief(str(wrong.__cause__))} omits line {line}") from None
             continue
         raise Wrong(f"for {given}: got {brief(got)}, expected a ValueError that names line {line}")
 
 
 FITS: list[tuple[Any, dict[str, Any], str]] = [
     ("Rome", {"type": "string"}, ""),
-    ("", {"type": "string"}, "An empty text says nothing"),
-    (5, {"type": "string"}, "A number is no text"),
+    ("", {"type": "string"}, "An empty text is not a value"),
+    (5, {"type": "string"}, "A number is not a text"),
     ("abcd", {"type": "string", "maxLength": 3}, "At most 3 characters"),
     ("abc", {"type": "string", "maxLength": 3}, "3 characters are allowed"),
     ("b", {"type": "string", "enum": ["a", "b"]}, ""),
     ("c", {"type": "string", "enum": ["a", "b"]}, "It is none of the options"),
     (5, {"type": "integer"}, ""),
-    ("5", {"type": "integer"}, "A text is no number; nothing is converted"),
-    (5.0, {"type": "integer"}, "5.0 is no whole number here"),
+    ("5", {"type": "integer"}, "A text is not a number; nothing is converted"),
+    (5.0, {"type": "integer"}, "5.0 is not a whole number here"),
     (True, {"type": "integer"}, "In Python True is an int; here it is not"),
-    (0, {"type": "integer", "minimum": 1, "maximum": 9}, "The least is 1"),
+    (0, {"type": "integer", "minimum": 1, "maximum": 9}, "The minimum is 1"),
     (1, {"type": "integer", "minimum": 1, "maximum": 9}, "The bounds are allowed"),
     (9, {"type": "integer", "minimum": 1, "maximum": 9}, "The bounds are allowed"),
-    (10, {"type": "integer", "maximum": 9}, "The most is 9"),
+    (10, {"type": "integer", "maximum": 9}, "The maximum is 9"),
     (2, {"type": "integer", "enum": [1, 2]}, ""),
-    (True, {"type": "integer", "enum": [1, 2]}, "True equals 1 in Python, and is no option"),
+    (True, {"type": "integer", "enum": [1, 2]}, "True equals 1 in Python, but is not an option"),
     (5, {"type": "number"}, "A whole number is a number"),
     (0.5, {"type": "number", "maximum": 1}, ""),
-    (math.nan, {"type": "number"}, "nan is no number, whatever its type"),
-    (math.nan, {"type": "number", "minimum": 0, "maximum": 1}, "nan is no number, whatever its type"),
-    (False, {"type": "number"}, "A truth value is no number"),
+    (math.nan, {"type": "number"}, "nan is not a number, whatever its type"),
+    (math.nan, {"type": "number", "minimum": 0, "maximum": 1}, "nan is not a number, whatever its type"),
+    (False, {"type": "number"}, "A Boolean is not a number"),
     (False, {"type": "boolean"}, "False fits, although it is false"),
-    (0, {"type": "boolean"}, "0 is no truth value"),
-    (None, {"type": "string"}, "None is no text"),
+    (0, {"type": "boolean"}, "0 is not a Boolean"),
+    (None, {"type": "string"}, "None is not a text"),
 ]
 
 
@@ -140,15 +140,15 @@ def fits(answer: Any) -> None:
 
 
 MASKS: list[tuple[list[str], list[str], str, str]] = [
-    (["", "a"], ["a"], "", "EOS may come only where a text is complete"),
-    (["", "b"], ["ab"], "", "The text has to begin with what is written and the token"),
+    (["", "a"], ["a"], "", "EOS is allowed only where a text is complete"),
+    (["", "b"], ["ab"], "", "The text has to begin with the written text plus the token"),
     (["", "a", "b", "ab"], ["ab"], "", "A token may be more than one character"),
-    (["", "a", "b", "ab"], ["ab"], "a", "What is written counts"),
+    (["", "a", "b", "ab"], ["ab"], "a", "The mask depends on the written text"),
     (["", "a", "b", "ab"], ["ab"], "ab", "A text that is complete can only end"),
-    (["", "b", "c"], ["ab", "abc"], "ab", "A text may be complete and still go on"),
-    (["", "bc", "b"], ["ab"], "a", "A token that says more than the text has may not come"),
-    (["", "a", "b"], ["ab"], "b", "Where the beginning is wrong already, nothing may come"),
-    (["", "()", "(", ")"], ["f()"], "f", "All ways to write a text are allowed"),
+    (["", "b", "c"], ["ab", "abc"], "ab", "A complete text may also be the beginning of a longer one"),
+    (["", "bc", "b"], ["ab"], "a", "A token that goes beyond the end of the text is not allowed"),
+    (["", "a", "b"], ["ab"], "b", "After a wrong beginning no token is allowed"),
+    (["", "()", "(", ")"], ["f()"], "f", "All tokenisations of a text are allowed"),
     (["", "a"], ["", "a"], "", "An empty text may be allowed"),
 ]
 
@@ -169,10 +169,10 @@ def mask(answer: Any) -> None:
 CHECKS = {
     "06.1": Exercise("a skill", heat, "Look at set_timer and set_alarm in lab_lib/data/skills/home.py."),
     "06.2": Exercise("a parser that refuses", read_pairs,
-                     "Keep the user who waits for a call in a variable, None where nobody waits."),
-    "06.3": Exercise("values that fit", fits, "isinstance(True, int) is True; ask for bool before you ask for int."),
-    "06.4": Exercise("the mask", mask, "text.startswith(written + token) for any of the texts; EOS is another case."),
+                     "Keep the user's text that has no call yet in a variable, or None."),
+    "06.3": Exercise("values that fit", fits, "isinstance(True, int) is True; test for bool before you test for int."),
+    "06.4": Exercise("the mask", mask, "text.startswith(written + token) for any of the texts; EOS is its own case."),
     "06.5": Exercise("shares of the names", shares, "Subtract the largest log probability before exp: it cancels."),
     "06.6": Exercise("the false-trigger curve", curve, "Split the requests by kind; each rate has its own divisor."),
-    "06.7": Exercise("AUROC", area, "Compare every request of one kind with every one of the other."),
+    "06.7": Exercise("AUROC", area, "Compare every request of one kind with every request of the other."),
 }  # fmt: skip

@@ -11,8 +11,8 @@ from lab_lib.evaluation.none_scores import shares as right_shares
 LOGS = [
     ({"none": math.log(0.1), "weather": math.log(0.3)}, "Divide by the sum over the names: 0.3 of 0.4"),
     ({"none": -5000.0, "weather": -5001.0, "news": -5002.0}, "exp(-5000) is 0: subtract the largest first"),
-    ({"none": 0.0, "weather": -2000.0}, "A share may be as good as 0"),
-    ({"none": -1.0}, "One name has all of it"),
+    ({"none": 0.0, "weather": -2000.0}, "A share may be almost 0"),
+    ({"none": -1.0}, "A single name has the share 1"),
 ]
 
 
@@ -51,7 +51,7 @@ def curve(answer: Any) -> None:
         if isinstance(got, list) and got == [(b, a) for a, b in expected] and got != expected:
             raise Wrong(f"for {given}: got {brief(got)}; false triggers come first, misses second")
         if near(got, [(1 - one, 1 - other) for one, other in expected]):
-            raise Wrong(f"for {given}: got {brief(got)}, the shares of the requests that were right")
+            raise Wrong(f"for {given}: got {brief(got)}, the shares that were right; expected those of errors")
         close(got, expected, given=given, tolerance=1e-9, why=why)
     for nones, nothing in ONE_KIND:
         refuses(answer, nones, nothing, [0.5], given=f"nones={nones}, nothing={nothing} (a kind is missing)")
@@ -79,7 +79,7 @@ def area(answer: Any) -> None:
         ties = sum(one == other for one, other in pairs)
         given, expected = f"nones={nones}, nothing={nothing}", (wins + ties / 2) / len(pairs)
         got = call(answer, list(nones), list(nothing), given=given)
-        traps = {1 - expected: "the other order: a request for nothing should have the higher one"}
+        traps = {1 - expected: "the other order: requests for nothing should have the higher probability"}
         if len(pairs) > 1:
             traps[wins + ties / 2] = "a count; divide by the number of pairs"
         refuse_traps(got, {value: text for value, text in traps.items() if abs(value - expected) > 1e-6}, given)

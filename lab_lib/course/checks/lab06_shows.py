@@ -1,4 +1,4 @@
-"""Pictures and lines of lab 06: what a parser makes of a file, what a mask allows, the false-trigger curve."""
+"""Plots and printed lines of lab 06: a parsed file, the tokens that a mask allows, the false-trigger curve."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from lab_lib.course.drawing import COLOURS, panels
 
-LONGEST = 8  # steps of a text that the mask is shown for
+LONGEST = 8  # most steps for which the mask is shown
 STEPS = 200  # thresholds of a curve
 
 
 def print_pairs(read: Callable[[str], Any], text: str) -> None:
-    """Print what a student's parser makes of a text, line numbers beside it."""
+    """Print a text with line numbers, and the pairs that a student's parser reads from it."""
     for number, line in enumerate(text.split("\n"), 1):
         print(f"{number:3}  {line}")
     try:
@@ -23,7 +23,7 @@ def print_pairs(read: Callable[[str], Any], text: str) -> None:
 
 
 def print_masks(mask: Callable[..., Any], vocabulary: Sequence[str], texts: Sequence[str]) -> None:
-    """Print which tokens may come, step by step along the first allowed token."""
+    """Print the allowed tokens step by step, each step after the first allowed token."""
     written = ""
     for _ in range(LONGEST):
         allowed = [token for token, may in zip(vocabulary, mask(vocabulary, texts, written), strict=True) if may]

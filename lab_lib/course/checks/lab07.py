@@ -15,15 +15,15 @@ BM25: list[tuple[str, list[str], str]] = [
     ("a", ["a b", "b"], "A text that is longer than the mean has a lower score"),
     ("a", ["a a", "a b", "c d"], "A second occurrence counts less than the first"),
     ("a b", ["a b", "a c", "c d"], "The scores of the words are added"),
-    ("a a", ["a", "b"], "Each different word of the query counts once"),
-    ("z", ["a", "b"], "A word that no text has changes nothing"),
+    ("a a", ["a", "b"], "Each distinct word of the query counts once"),
+    ("z", ["a", "b"], "A word that is in no text changes nothing"),
     ("a", ["", "a"], "A text without words has the score 0, and counts in N and in the mean length"),
-    ("a", ["a", "a", "a"], "A word that every text has counts little, and not less than nothing"),
+    ("a", ["a", "a", "a"], "A word that is in every text counts little, but not negatively"),
 ]
 
 
 def scores(query: Words, texts: Sequence[Words], k1: float = 1.5, b: float = 0.75) -> list[float]:
-    """Return what is right: BM25 as Lucene has it."""
+    """Return the right scores: BM25 as in Lucene."""
     mean = sum(map(len, texts)) / len(texts)
     found = []
     for text in texts:
@@ -55,13 +55,13 @@ def bm25(answer: Any) -> None:
 FUSED: list[tuple[list[list[str]], int, str]] = [
     ([["a", "b"]], 60, "One ranking stays as it is"),
     ([["a", "b", "c"], ["c", "a"]], 60, "a: ranks 1 and 2; c: ranks 3 and 1; b: rank 2 alone"),
-    ([["a", "b"], ["b", "a"]], 60, "Of equal points the one that occurs first comes first"),
-    ([["b"], ["a"]], 60, "Of equal points the one that occurs first comes first, not by the alphabet"),
+    ([["a", "b"], ["b", "a"]], 60, "Among equal points the text that occurs first comes first"),
+    ([["b"], ["a"]], 60, "Among equal points the text that occurs first comes first, not by the alphabet"),
     ([["a", "x", "y", "b"], ["b", "z"]], 60,
      "A text that is in both rankings has the points of both; z has rank 2, as x has, and occurs later"),
     ([["a", "x", "y", "z", "b"], ["b"]], 0, "With c = 0 rank 1 counts 1, rank 2 a half"),
     ([[], ["a"]], 60, "A ranking may be empty"),
-    ([], 60, "No ranking, no text"),
+    ([], 60, "Without rankings the list is empty"),
 ]  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def fuse(answer: Any) -> None:
 
 
 def fused(rankings: Sequence[Sequence[str]], constant: int) -> list[str]:
-    """Return what is right."""
+    """Return the right fusion."""
     points: dict[str, float] = {}
     for ranking in rankings:
         for rank, text in enumerate(ranking, 1):
@@ -89,11 +89,11 @@ LEAKS: list[tuple[list[str], list[str], list[int], str]] = [
     (["Book a table"], ["book A TABLE"], [0], "Case does not count"),
     (["Book  a table"], [" Book a\ttable "], [0], "White space does not count"),
     (["Book a table!"], ["Book a table", "book a table ."], [0, 1], "Marks at the end do not count"),
-    (["No, thanks"], ["No thanks"], [], "Marks inside count: only those at the end are left out"),
+    (["No, thanks"], ["No thanks"], [], "Marks inside count: only those at the end are removed"),
     (["a table"], ["Book a table"], [], "A part of an utterance is another utterance"),
     (["b", "a"], ["a", "c", "b"], [0, 2], "Places are those in `test`, ascending"),
-    (["a", "a"], ["a", "a"], [0, 1], "Every utterance of `test` that is there has its place, each once"),
-    ([], ["a"], [], "Nothing is in an empty training set"),
+    (["a", "a"], ["a", "a"], [0, 1], "Every leaked utterance of `test` has its place in the list, once"),
+    ([], ["a"], [], "An empty training set leaks nothing"),
 ]
 
 
@@ -112,8 +112,8 @@ RANKED: list[tuple[list[list[int]], list[str], list[str], int, list[int | None],
     ([[0, 1]], ["f", "g"], ["f"], 1, [None], "The utterance is not in the index: the first one counts"),
     ([[1, 0]], ["f", "g"], ["f"], 1, [None], "At k = 1 only the first one counts"),
     ([[1, 0]], ["f", "g"], ["f"], 2, [None], "At k = 2 the second one counts too"),
-    ([[0, 1, 2]], ["f", "g", "f"], ["f"], 1, [0], "The utterance itself is taken out: then the first is place 1"),
-    ([[0, 1, 2]], ["f", "g", "f"], ["f"], 2, [0], "Take the utterance out first, then look at the first k: 1 and 2"),
+    ([[0, 1, 2]], ["f", "g", "f"], ["f"], 1, [0], "The utterance itself is removed: then place 1 is the first"),
+    ([[0, 1, 2]], ["f", "g", "f"], ["f"], 2, [0], "Remove the utterance first, then look at the first k: 1 and 2"),
     ([[1, 0, 2]], ["f", "f", "g"], ["f"], 1, [0], "The utterance itself may stand anywhere"),
     ([[0, 1], [0, 1]], ["f", "g"], ["f", "g"], 1, [None, None], "A share of the utterances: 1 of 2"),
     ([[1, 2], [2, 1]], ["f", "g", "f"], ["f", "h"], 2, [0, None], "h has no exemplar: it is never found"),
@@ -127,14 +127,14 @@ def recall_at(answer: Any) -> None:
         expected = recall(ranked, owners, gold, k, own)
         got = call(answer, [list(one) for one in ranked], list(owners), list(gold), k, list(own), given=given)
         traps = {recall(ranked, owners, gold, k, [None] * len(own)): "with the utterance itself in the index",
-                 _cut_first(ranked, owners, gold, k, own): "the first k were taken before the utterance was taken out",
+                 _cut_first(ranked, owners, gold, k, own): "the first k were taken before the utterance was removed",
                  100 * expected: "in per cent; expected a share"}  # fmt: skip
         refuse_traps(got, {value: text for value, text in traps.items() if value != expected}, given)
         close(got, expected, given=given, tolerance=1e-9, why=why)
 
 
 def recall(ranked: Any, owners: Sequence[str], gold: Sequence[str], k: int, own: Sequence[int | None]) -> float:
-    """Return what is right."""
+    """Return the right recall."""
     kept = [[place for place in places if place != itself] for places, itself in zip(ranked, own, strict=True)]
     hits = [any(owners[place] == right for place in one[:k]) for one, right in zip(kept, gold, strict=True)]
     return sum(hits) / len(hits)
@@ -147,7 +147,7 @@ def _cut_first(ranked: Any, owners: Sequence[str], gold: Sequence[str], k: int, 
 THRESHOLDS: list[tuple[list[float], list[bool], str]] = [
     ([0.9, 0.8, 0.2, 0.1], [True, True, False, False], "Between 0.2 and 0.8 there is no mistake"),
     ([0.1, 0.9], [True, False], "The nearer one does not ask: some mistake is made wherever the threshold lies"),
-    ([0.5, 0.5], [True, False], "Both have one likeness: every threshold makes one mistake of two"),
+    ([0.5, 0.5], [True, False], "Both have the same likeness: every threshold makes one mistake of two"),
     ([0.9, 0.6, 0.4, 0.5], [True, True, True, False], "Shares count: one of three that ask against the only other"),
     ([0.4, 0.9, *[0.5] * 3, *[0.1] * 5], [True, True, *[False] * 8], "Shares count, not numbers: 3 of 8 or 1 of 2"),
     ([0.8, 0.7, 0.1, 0.75, 0.2, 0.3], [True, True, True, False, False, False], ""),
@@ -166,7 +166,7 @@ def none_threshold(answer: Any) -> None:
         made = _mistakes(likeness, asks, float(value))
         if made > best + 1e-9:
             end = f". {why}" if why else ""
-            raise Wrong(f"for {given}: {brief(got)} makes mistakes of {made:.3f}, the fewest are {best:.3f}{end}")
+            raise Wrong(f"for {given}: {brief(got)} gives mistakes of {made:.3f}, the fewest are {best:.3f}{end}")
 
 
 def _mistakes(likeness: Sequence[float], asks: Sequence[bool], cut: float) -> float:
@@ -177,9 +177,9 @@ def _mistakes(likeness: Sequence[float], asks: Sequence[bool], cut: float) -> fl
 
 
 CHECKS = {
-    "07.1": Exercise("BM25", bm25, "First count, for each word of the query, how many texts have it."),
-    "07.2": Exercise("rank fusion", fuse, "Add the points up in a dict; sorted() keeps the order of equal ones."),
-    "07.3": Exercise("the leak", leaks, "Bring both sides into one form first; str.rstrip takes several characters."),
-    "07.4": Exercise("recall without the item itself", recall_at, "Take the place `own[i]` out before you cut at k."),
-    "07.5": Exercise("the threshold of none", none_threshold, "It is enough to try each likeness, and one above all."),
+    "07.1": Exercise("BM25", bm25, "First count, for each word of the query, the texts that contain it."),
+    "07.2": Exercise("rank fusion", fuse, "Sum the points in a dict; sorted() keeps the order of equal ones."),
+    "07.3": Exercise("the leak", leaks, "Normalise both sides first; str.rstrip takes several characters."),
+    "07.4": Exercise("recall without the item itself", recall_at, "Remove the place `own[i]` before you cut at k."),
+    "07.5": Exercise("the threshold of none", none_threshold, "It is enough to try each likeness and one above all."),
 }

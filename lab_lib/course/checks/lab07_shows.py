@@ -1,4 +1,4 @@
-"""Pictures and lines of lab 07: scores of texts, fused ranks, recall with and without the item itself, none."""
+"""Plots and printed lines of lab 07: BM25 scores, fused ranks, recall with and without the item itself, none."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from lab_lib.course.drawing import COLOURS, MARKERS, panels
 
 
 def print_scores(bm25: Callable[..., list[float]], query: str, texts: Sequence[str]) -> None:
-    """Print texts by their score."""
+    """Print texts in descending order of their scores."""
     scores = bm25(query.split(), [text.replace(",", "").split() for text in texts])
     for place in sorted(range(len(texts)), key=lambda place: -scores[place]):
         print(f"{scores[place]:6.3f}  {texts[place]}")
 
 
 def print_fused(fuse: Callable[..., list[str]], rankings: Mapping[str, Sequence[str]]) -> None:
-    """Print rankings and what they become."""
+    """Print rankings and their fusion."""
     for name, ranking in rankings.items():
         print(f"{name:>10}: {', '.join(ranking)}")
     print(f"{'fused':>10}: {', '.join(fuse(list(rankings.values())))}")

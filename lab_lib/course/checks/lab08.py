@@ -13,7 +13,7 @@ from lab_lib.course.checks.lab08_shows import SHOWS as SHOWS
 NEUTRAL, FEAR, ANGER, JOY = "neutral", "fear", "anger", "happiness"
 PAIRS = [
     ([(NEUTRAL, NEUTRAL), (FEAR, NEUTRAL), (JOY, JOY), (ANGER, FEAR), (NEUTRAL, ANGER)], "Shares of all pairs"),
-    ([(NEUTRAL, FEAR), (NEUTRAL, ANGER)], "Neither may be right at all"),
+    ([(NEUTRAL, FEAR), (NEUTRAL, ANGER)], "Both shares may be 0"),
     ([(FEAR, FEAR)], "One pair is enough"),
 ]
 
@@ -35,13 +35,13 @@ def trivial(answer: Any) -> None:
 
 END = "</s>"
 MASKED = [
-    ([("user", ["hi"]), ("assistant", ["yes", END])], "The reply and its end are learned"),
+    ([("user", ["hi"]), ("assistant", ["yes", END])], "The reply and its end are supervised"),
     ([("user", ["hi"]), ("assistant", ["yes", END, "\n"]), ("user", ["ho"]), ("assistant", ["no", END])],
-     "What stands behind the end of a reply is not learned, and the next turn has its own"),
+     "Tokens behind the end of a reply are not supervised, and the next reply has its own end"),
     ([("user", ["ha", END, "ha"]), ("assistant", ["no", END])], "A user may write </s> too: roles decide, not tokens"),
     ([("assistant", ["a", END, "b", END])], "The first end of a reply counts"),
-    ([("assistant", ["cut", "off"])], "A reply without its end is learned as far as it goes"),
-    ([], "No pieces, no tokens"),
+    ([("assistant", ["cut", "off"])], "A reply without an end is supervised to its last token"),
+    ([], "Without pieces the mask is empty"),
 ]  # fmt: skip
 
 
@@ -57,8 +57,8 @@ def role_mask(answer: Any) -> None:
 
 ASKED: list[tuple[list[tuple[str, str]], str]] = [
     ([(FEAR, FEAR), (FEAR, NEUTRAL), (JOY, JOY), (JOY, JOY)], "Half of fear and all of happiness"),
-    ([(NEUTRAL, NEUTRAL)] * 8 + [(FEAR, NEUTRAL), (ANGER, NEUTRAL)], "Every emotion counts alike, however often asked"),
-    ([(FEAR, ANGER)], "Emotions that were only found do not count"),
+    ([(NEUTRAL, NEUTRAL)] * 8 + [(FEAR, NEUTRAL), (ANGER, NEUTRAL)], "Every emotion counts equally, however frequent"),
+    ([(FEAR, ANGER)], "Emotions that were found, but never asked for, do not count"),
     ([(JOY, JOY)], "Emotions that nobody asked for do not count"),
 ]
 
@@ -82,7 +82,7 @@ ROWS = [
     ([0.8, 0.2], [0.9, 0.1], "0.8 / 0.9 against 0.2 / 0.1"),
     ([0.7, 0.2, 0.1], [0.5, 0.25, 0.25], "Three emotions"),
     ([0.5, 0.5], [0.5, 0.5], "Even priors change nothing"),
-    ([1.0, 0.0], [0.9, 0.1], "What is impossible stays impossible"),
+    ([1.0, 0.0], [0.9, 0.1], "A probability of 0 stays 0"),
 ]
 
 
@@ -101,11 +101,11 @@ def even(answer: Any) -> None:
 
 SHARES = [
     (0.4, 0.6, 0.1, "0.3 of 0.5"),
-    (0.6, 0.6, 0.1, "All of them have it: the judge misses the rest"),
-    (0.1, 0.6, 0.1, "None has it: all that was found are false alarms"),
-    (0.05, 0.6, 0.1, "Below the false alarms: cut at 0"),
-    (0.9, 0.6, 0.1, "Above the recall: cut at 1"),
-    (0.3, 1.0, 0.0, "A judge without errors is believed"),
+    (0.6, 0.6, 0.1, "The share is 1: the judge misses the rest"),
+    (0.1, 0.6, 0.1, "The share is 0: all that was found are false alarms"),
+    (0.05, 0.6, 0.1, "Below the false alarms: clip to 0"),
+    (0.9, 0.6, 0.1, "Above the recall: clip to 1"),
+    (0.3, 1.0, 0.0, "A judge without errors needs no correction"),
 ]
 
 
@@ -115,11 +115,11 @@ def true_share(answer: Any) -> None:
         raw = (measured - alarms) / (recall - alarms)
         got = call(answer, measured, recall, alarms, given=given)
         expected = min(1.0, max(0.0, raw))
-        traps = {raw: "a share below 0 or above 1; cut it", measured / recall: "false alarms are not taken off"}
+        traps = {raw: "a share below 0 or above 1; clip it", measured / recall: "false alarms are not subtracted"}
         refuse_traps(got, {value: text for value, text in traps.items() if abs(value - expected) > 1e-6}, given)
         close(got, expected, given=given, tolerance=1e-9, why=why)
     for recall, alarms in ((0.1, 0.1), (0.1, 0.3)):
-        refuses(answer, 0.2, recall, alarms, given=f"recall={recall}, false_alarms={alarms} (such a judge cannot tell)")
+        refuses(answer, 0.2, recall, alarms, given=f"recall={recall}, false_alarms={alarms} (such a judge is useless)")
 
 
 def logs(*shares: float) -> list[float]:
@@ -142,7 +142,7 @@ def guided(answer: Any) -> None:
         expected = raw - raw.max() - math.log(np.exp(raw - raw.max()).sum())
         got = call(answer, list(told), list(untold), strength, given=given)
         if not near(raw, expected, 1e-6) and near(got, raw):
-            raise Wrong(f"for {given}: got {brief(got)}; their exp does not sum to 1, normalise them")
+            raise Wrong(f"for {given}: got {brief(got)}; their exp does not sum to 1; normalise them")
         if near(got, np.exp(expected)):
             raise Wrong(f"for {given}: got {brief(got)}, probabilities; expected their logarithms")
         other = np.array(told) + strength * (np.array(untold) - told)
@@ -156,7 +156,7 @@ DPO = [
     (-10.0, -12.0, -10.0, -12.0, 0.1, "At the beginning the margin is 0 and the loss log 2"),
     (-8.0, -15.0, -10.0, -12.0, 0.1, "The chosen one rose by 2, the rejected one fell by 3: m = 0.5"),
     (-15.0, -25.0, -10.0, -12.0, 0.1, "Both fell, the rejected one further: the loss falls too"),
-    (-12.0, -10.0, -10.0, -12.0, 0.5, "The wrong way round: above log 2"),
+    (-12.0, -10.0, -10.0, -12.0, 0.5, "A negative margin: the loss is above log 2"),
     (-9010.0, 0.0, -10.0, -1000.0, 0.5, "m is -5000: the loss is 5000, not infinite"),
     (0.0, -9000.0, -10.0, -10.0, 1.0, "m is large: the loss is 0"),
 ]
@@ -171,7 +171,7 @@ def dpo(answer: Any) -> None:
         expected, without = _softplus(-m), _softplus(-beta * (chosen - rejected))
         traps = {
             without: "the reference is left out",
-            _softplus(m): "the loss of the other order: it has to fall when the margin grows",
+            _softplus(m): "the loss of the swapped pair: it has to fall when the margin grows",
             m: "the margin itself; the loss is -log(1 / (1 + exp(-m)))",
         }
         refuse_traps(got, {value: text for value, text in traps.items() if abs(value - expected) > 1e-6}, given)
@@ -184,10 +184,10 @@ def _softplus(value: float) -> float:
 
 CHECKS = {
     "08.1": Exercise("what labels alone give", trivial, "Two counts over the same pairs, divided by their number."),
-    "08.2": Exercise("the loss mask", role_mask, "Go through the tokens of a piece and remember whether its end came."),
-    "08.3": Exercise("balanced control", control, "Collect the hits in a dict by the emotion asked for."),
+    "08.2": Exercise("the loss mask", role_mask, "Loop over the tokens of a piece and remember whether its end came."),
+    "08.3": Exercise("balanced control", control, "Collect the hits in a dict, keyed by the emotion asked for."),
     "08.4": Exercise("even priors", even, "Divide first, then divide by the sum of what you have."),
     "08.5": Exercise("the share behind a measured one", true_share, "Solve the equation for p."),
-    "08.6": Exercise("guidance", guided, "log of the sum of exp: subtract the largest value before, add it behind."),
+    "08.6": Exercise("guidance", guided, "log of the sum of exp: subtract the largest value first, add it back last."),
     "08.7": Exercise("the loss of a pair", dpo, "log(1 + exp(-m)); for m below 0 it is -m + log(1 + exp(m))."),
 }

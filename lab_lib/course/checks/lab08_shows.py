@@ -1,4 +1,4 @@
-"""Pictures and lines of lab 08: which tokens a mask supervises, and what guidance does to probabilities."""
+"""Plots and printed lines of lab 08: which tokens a mask supervises, and how guidance changes probabilities."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STRENGTHS = (0.0, 1.0, 2.0, 4.0)
 
 
 def print_mask(role_mask: Callable[[Any], Sequence[bool]], pieces: Sequence[tuple[str, Sequence[str]]]) -> None:
-    """Print the pieces, one a line; tokens in the loss stand between underscores."""
+    """Print the pieces, one per line; tokens in the loss stand between underscores."""
     mask, place = list(role_mask(pieces)), 0
     for role, tokens in pieces:
         marks = mask[place : place + len(tokens)]
@@ -24,7 +24,7 @@ def print_mask(role_mask: Callable[[Any], Sequence[bool]], pieces: Sequence[tupl
 def draw_guided(
     guided: Callable[..., Sequence[float]], tokens: Sequence[str], untold: Sequence[float], told: Sequence[float]
 ) -> None:
-    """Draw the probabilities of a few next tokens, with growing strength of guidance."""
+    """Draw the probabilities of a few next tokens at several strengths of guidance."""
     logs = [[math.log(share) for share in shares] for shares in (told, untold)]
     width = 0.8 / len(STRENGTHS)
     with panels(5.6, 3.2) as (axes,):

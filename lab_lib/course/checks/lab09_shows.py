@@ -1,4 +1,4 @@
-"""Pictures of lab 09: what a model looks at in the question while it writes the answer."""
+"""The plot of lab 09: the cross-attention from the tokens of an answer to those of its question."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Looks:
 
 
 def looks_of(model: Path, question: str, answer: str) -> Looks:
-    """Return what a saved adapter of lab-tiny-t5 compares in the cross attention of its last layer."""
+    """Return queries and keys of the cross-attention in the last layer of lab-tiny-t5 with a saved adapter."""
     import torch
 
     from lab_lib.dataflows.settings import defaults
@@ -52,7 +52,7 @@ def looks_of(model: Path, question: str, answer: str) -> Looks:
 
 
 def draw_attention(answer: Any, looks: Looks) -> None:
-    """Draw the student's weights, the mean over the heads: a row a written token, a column a token of the question."""
+    """Draw the student's weights, averaged over heads: one row per written token, one column per question token."""
     mask = np.ones(len(looks.read))
     weights = np.mean([answer(q, k, mask) for q, k in zip(looks.queries, looks.keys, strict=True)], axis=0)
     with panels(0.36 * len(looks.read) + 2, 0.26 * len(looks.written) + 1.6) as (axes,):

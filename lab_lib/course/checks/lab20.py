@@ -1,4 +1,4 @@
-"""Checks of lab 20: weights, bytes, adapters, caches, tokenizers, merging, sharing."""
+"""Checks of lab 20: weights, bytes, adapters, caches, tokenizers, merging, publishing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Shape = Mapping[str, Any]
 
 
 def llama(**changes: Any) -> dict[str, Any]:
-    """Return the config of a small Llama with numbers that cannot be mixed up."""
+    """Return the config of a small Llama with sizes that are easy to tell apart."""
     numbers = {"vocab_size": 97, "hidden_size": 24, "num_hidden_layers": 3, "intermediate_size": 40, "head_dim": 6}
     return {**numbers, "num_attention_heads": 4, "num_key_value_heads": 4, "tie_word_embeddings": True, **changes}
 
@@ -41,11 +41,11 @@ def count_weights(answer: Any) -> None:
     untied, grouped = {"tie_word_embeddings": False}, {"num_key_value_heads": 2}
     cases = [
         (llama(), "The embeddings count once when they are tied"),
-        (llama(**untied), "Without tying the output layer is a matrix of its own"),
+        (llama(**untied), "Without tying the output layer is a separate matrix"),
         (llama(**grouped), "The layers k and v have num_key_value_heads, q and o have num_attention_heads"),
         (llama(head_dim=10), "Heads × head_dim need not be hidden_size: o maps it back"),
         (llama(num_hidden_layers=0), "Without blocks embeddings and the last norm remain"),
-        (llama(**untied, **grouped, vocab_size=50), "All of it together"),
+        (llama(**untied, **grouped, vocab_size=50), "All of these changes together"),
     ]
     for shape, why in cases:
         got = call(answer, shape, given=named(shape))
@@ -57,7 +57,7 @@ def count_weights(answer: Any) -> None:
 
 
 def _name_the_slip(off: Any, shape: Shape, given: str) -> None:
-    """Raise Wrong with the name of a frequent slip, if the difference is exactly that."""
+    """Raise Wrong with the name of a frequent mistake, if the difference is exactly its result."""
     width, layers = shape["hidden_size"], shape["num_hidden_layers"]
     block = width * shape["intermediate_size"]
     slips = {
@@ -132,16 +132,16 @@ def training_bytes(answer: Any) -> None:
 
 def cache_bytes(answer: Any) -> None:
     shape = llama(num_key_value_heads=2)
-    given = f"{named(shape)}, 5 tokens, 1 row, 2 bytes a value"
+    given = f"{named(shape)}, 5 tokens, 1 row, 2 bytes per value"
     got = call(answer, shape, 5, 1, 2, given=given)
     expected = cached(shape, 5)
     if same(got, expected / 2):
-        raise Wrong(f"for {given}: got {got}, the half: keys and values are both kept")
+        raise Wrong(f"for {given}: got {got}, half of it: keys and values are both stored")
     if same(got, 2 * expected):
-        raise Wrong(f"for {given}: got {got}, twice too much: the cache has key-value heads, not heads of queries")
+        raise Wrong(f"for {given}: got {got}, twice as much: the cache stores key-value heads, not query heads")
     equal(got, expected, given=given)
     for tokens, rows, size in ((5, 3, 2), (7, 1, 4), (0, 4, 2)):
-        given = f"{named(shape)}, {tokens} tokens, {rows} rows, {size} bytes a value"
+        given = f"{named(shape)}, {tokens} tokens, {rows} rows, {size} bytes per value"
         equal(
             call(answer, shape, tokens, rows, size, given=given), cached(shape, tokens) * rows * size // 2, given=given
         )
@@ -162,12 +162,12 @@ def bytes_a_token(answer: Any) -> None:
     def by_word(text: str) -> list[int]:
         return [len(word) for word in text.split()]
 
-    given = "the texts ['a café'] and one token a word"
+    given = "the texts ['a café'] and one token per word"
     got = call(answer, ["a café"], by_word, given=given)
     if same(got, 3.0):
-        raise Wrong(f"for {given}: got 3.0, characters a token; é is two bytes in UTF-8")
+        raise Wrong(f"for {given}: got 3.0, characters per token; é is two bytes in UTF-8")
     close(got, 3.5, given=given, tolerance=1e-9)
-    given = "the texts ['aaaaaaaa', 'b b b b'] and one token a word"
+    given = "the texts ['aaaaaaaa', 'b b b b'] and one token per word"
     got = call(answer, ["aaaaaaaa", "b b b b"], by_word, given=given)
     if near(got, (8 + 7 / 4) / 2):
         raise Wrong(f"for {given}: got {got}, the mean of the texts' means; divide all bytes by all tokens")
@@ -177,17 +177,17 @@ def bytes_a_token(answer: Any) -> None:
 
 
 def bits_a_byte(answer: Any) -> None:
-    given = "1 nat a token, 10 tokens, 40 bytes"
+    given = "1 nat per token, 10 tokens, 40 bytes"
     got = call(answer, 1.0, 10, 40, given=given)
     if near(got, 0.25):
-        raise Wrong(f"for {given}: got {got}: these are nats a byte; a bit is ln 2 nats")
+        raise Wrong(f"for {given}: got {got}: these are nats per byte; a bit is ln 2 nats")
     if near(got, 0.25 * math.log(2)):
         raise Wrong(f"for {given}: got {got}: a nat is more than a bit, so the number of bits is the larger one")
     if near(got, 4 / math.log(2)):
-        raise Wrong(f"for {given}: got {got}: bytes and tokens are the wrong way round")
+        raise Wrong(f"for {given}: got {got}: bytes and tokens are swapped")
     close(got, 10 * math.log2(math.e) / 40, given=given, tolerance=1e-9)
-    # ln 2 nats are what a guess between two equally likely tokens costs: one bit.
-    given = "ln 2 nats a token, one byte a token"
+    # ln 2 nats, one bit, is the loss of a guess between two equally likely tokens.
+    given = "ln 2 nats per token, one byte per token"
     close(call(answer, math.log(2), 7, 7, given=given), 1.0, given=given, tolerance=1e-9)
 
 
@@ -240,11 +240,11 @@ def uploads(answer: Any) -> None:
     model = ["README.md", "config.json", "model.safetensors"]
     cases = [
         ([*model[::-1]], model, "Sorted"),
-        ([*model, "predictions/test.json"], model, "Files of sub-folders stay: predictions hold corpus text"),
-        ([*model, "checkpoints/model.safetensors"], model, "Files of sub-folders stay"),
-        ([*model, "optimizer.pt", "training_args.bin"], model, "Pickles stay: loading one can run code"),
-        ([*model, ".env", ".token.json"], model, "Hidden files stay: they may hold a token"),
-        ([*model, "log.jsonl", "notes.md"], model, "Only the kinds of files that were named"),
+        ([*model, "predictions/test.json"], model, "Sub-folders are not uploaded: predictions hold corpus text"),
+        ([*model, "checkpoints/model.safetensors"], model, "Sub-folders are not uploaded"),
+        ([*model, "optimizer.pt", "training_args.bin"], model, "Pickles are not uploaded: loading one can run code"),
+        ([*model, ".env", ".token.json"], model, "Hidden files are not uploaded: they may hold a token"),
+        ([*model, "log.jsonl", "notes.md"], model, "Upload only the kinds of files that were named"),
         ([*model, "chat.jinja"], sorted([*model, "chat.jinja"]), "A chat template belongs to the model"),
     ]  # fmt: skip
     for files, expected, why in cases:
@@ -265,7 +265,7 @@ CHECKS = {
     "20.2": Exercise(
         "the bytes of the weights",
         bytes_of_weights,
-        "Count in bits a weight: 4, its share of an 8-bit scale, and its share of the 32-bit scale of the scales.",
+        "Count bits per weight: 4, its share of an 8-bit scale, and its share of the 32-bit scale of the scales.",
     ),
     "20.3": Exercise(
         "the weights of an adapter", adapter_weights, "List (inputs, outputs) of the seven layers of a block first."
@@ -279,7 +279,9 @@ CHECKS = {
         "bits per byte", bits_a_byte, "All the nats of the text, divided by its bytes; then change the unit."
     ),
     "20.8": Exercise(
-        "merge one layer", merge, "Shapes tell the order of the product; .float() and .to() change formats."
+        "merge one layer", merge, "The shapes give the order of the product; .float() and .to() change formats."
     ),
-    "20.9": Exercise("what is uploaded", uploads, "Say what may go up, not what may not; str.endswith takes a tuple."),
+    "20.9": Exercise(
+        "what is uploaded", uploads, "List what may be sent, not what may not; str.endswith takes a tuple."
+    ),
 }

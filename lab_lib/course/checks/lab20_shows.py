@@ -1,4 +1,4 @@
-"""Pictures of lab 20: where weights lie, what fits on which GPU, caches, tokenizers, what merging rounds away."""
+"""Plots of lab 20: the parts of the weights, memory and GPUs, caches, tokenizers, rounding errors of merging."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def number(value: float) -> str:
 
 
 def draw_weights(count: Callable[[Any], int], shapes: Shapes) -> None:
-    """Draw which share of a model's weights lies where, as the student's function counts them."""
+    """Draw the shares of the parts of a model in its weights, as the student's function counts them."""
     parts: dict[str, list[float]] = {"embeddings and output layer": [], "attention": [], "feed-forward": []}
     totals = []
     for shape in shapes.values():
@@ -45,7 +45,7 @@ def draw_weights(count: Callable[[Any], int], shapes: Shapes) -> None:
 
 
 def draw_memory(needed: Callable[[Any, str], float], shapes: Shapes) -> None:
-    """Draw what three ways of training need for each model, against the memory of some GPUs."""
+    """Draw the memory that three methods of training need for each model, and the memory of some GPUs."""
     large = {name: shape for name, shape in shapes.items() if shape["hidden_size"] >= 512}
     sizes = {method: [needed(shape, method) / GIB for shape in large.values()] for method in METHODS}
     with panels(8.4, 4.0) as (axes,):
@@ -83,7 +83,7 @@ def draw_cache(cache: Callable[..., int], shapes: Shapes) -> None:
 def draw_tokenizers(
     ratio: Callable[..., float], encoders: Mapping[str, Callable[[str], Sequence[int]]], texts: Mapping[str, Any]
 ) -> None:
-    """Draw how many bytes a token has, for several tokenizers and kinds of text."""
+    """Draw the bytes per token of several tokenizers and kinds of text."""
     with panels(8.4, 3.4) as (axes,):
         for place, (kind, some) in enumerate(texts.items()):
             values = [ratio(some, encode) for encode in encoders.values()]
@@ -98,7 +98,7 @@ def draw_tokenizers(
 
 
 def draw_merge(merge: Callable[..., Any], weight: Any, a: Any, b: Any, alpha: float) -> None:
-    """Draw how large the adapter's update of a layer is beside what rounding the merged weights does."""
+    """Draw the sizes of the adapter's update of a layer and of the rounding errors of the merged weights."""
     from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 
     merged = merge(weight, a, b, alpha)

@@ -1,4 +1,4 @@
-"""Checks of lab 21: job scripts, checkpoints, shares, memory, causes of death."""
+"""Checks of lab 21: job scripts, checkpoints, shards, memory, causes of failure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from lab_lib.course.checks.core import Exercise, Wrong, brief, call, close, equal, refuse_traps, refuses
 from lab_lib.course.checks.lab21_shows import SHOWS as SHOWS
 
-BEFORE_THE_FIRST_COMMAND = "Slurm reads options before the first command only; empty lines and comments are no commands"
+BEFORE_THE_FIRST_COMMAND = "Slurm reads options before the first command only; blank lines and comments do not count"
 
 
 def header(answer: Any) -> None:
@@ -44,7 +44,7 @@ def newest_complete(answer: Any) -> None:
             folder,
             "checkpoint-1000",
             "complete: 80, 900, 1000",
-            "1000 is the larger number, not the later word",
+            "1000 is the larger number, although 900 sorts later as text",
         )
         (folder / "checkpoint-1200").mkdir()
         (folder / "checkpoint-1200" / "model.safetensors").touch()
@@ -54,7 +54,7 @@ def newest_complete(answer: Any) -> None:
         (folder / "best-2000").mkdir()
         (folder / "best-2000" / "complete").touch()
         _expect(
-            answer, folder, "checkpoint-1000", "the same, and a folder best-2000", "Other folders are no checkpoints"
+            answer, folder, "checkpoint-1000", "the same, and a folder best-2000", "Other folders are not checkpoints"
         )
         for name in ("checkpoint-900", "checkpoint-1000", "checkpoint-80"):
             (folder / name / "complete").unlink()
@@ -73,8 +73,8 @@ def _expect(answer: Any, folder: Path, name: str, given: str, why: str) -> None:
 def accumulation(answer: Any) -> None:
     for (batch, micro, processes), why in {
         (16, 4, 1): "4 micro batches of 4 make 16",
-        (16, 4, 2): "Each step, every process brings a micro batch: 2 x 4 examples at once",
-        (8, 1, 8): "One micro batch a process is enough",
+        (16, 4, 2): "In each step every process adds a micro batch: 2 x 4 examples at once",
+        (8, 1, 8): "One micro batch per process is enough",
         (64, 2, 4): "64 / (2 x 4)",
     }.items():
         given = f"batch_size={batch}, micro_batch_size={micro}, processes={processes}"
@@ -103,16 +103,16 @@ def _shares(items: list[str], shares: list[Any], given: str) -> None:
         raise Wrong(f"for {given}: got {brief(shares)}; expected a list from every task")
     given_out = [item for part in shares for item in part]
     if lost := [item for item in items if item not in given_out]:
-        raise Wrong(f"for {given}: {brief(lost)} in nobody's share; the shares are {brief(shares)}")
+        raise Wrong(f"for {given}: {brief(lost)} in no share; the shares are {brief(shares)}")
     if twice := sorted({item for item in given_out if given_out.count(item) > 1}):
         raise Wrong(f"for {given}: {brief(twice)} in more than one share; the shares are {brief(shares)}")
     sizes = [len(part) for part in shares]
     if max(sizes) - min(sizes) > 1:
         raise Wrong(
-            f"for {given}: shares of {sizes} items; the slowest task decides when all are done: differ by 1 at most"
+            f"for {given}: shares of {sizes} items; the slowest task decides when all are done; differ by at most 1"
         )
     if any(list(part) != [item for item in items if item in part] for part in shares):
-        raise Wrong(f"for {given}: the items of a share are in another order than they were given in")
+        raise Wrong(f"for {given}: the items of a share are not in the order of the input")
 
 
 def nf4_gigabytes(answer: Any) -> None:
@@ -121,10 +121,10 @@ def nf4_gigabytes(answer: Any) -> None:
     got = call(answer, billion, 0, given=given)
     exact = (4 + 8 / 64 + 32 / (64 * 256)) / 8
     traps = {
-        exact * 8: "those are gigabits: 8 bits are a byte",
+        exact * 8: "those are gigabits: a byte has 8 bits",
         exact * 1e9: "those are bytes: a gigabyte is 10**9 of them",
         exact * 1e9 / 2**30: "those are GiB (2**30 bytes); a gigabyte is 10**9 bytes",
-        0.5: "that is 4 bits a weight; each block of 64 weights has a scale too",
+        0.5: "that is 4 bits per weight; each block of 64 weights has a scale too",
         0.5625: "that is without double quantisation, which is on unless double_quant=False",
         (4 + 8 / 64) / 8: "the scales' own scales are missing: 32 bits for every 256 scales",
     }
@@ -135,7 +135,7 @@ def nf4_gigabytes(answer: Any) -> None:
     given = "linear=0, other=10**9"
     close(call(answer, 0, billion, given=given), 2.0, given=given, tolerance=1e-6, why="Other weights have 16 bits")
     given = "linear=0, other=0, trained=10**9"
-    why = "16 bytes a trained weight: itself, its gradient, two moments, 4 bytes each"
+    why = "16 bytes per trained weight: itself, its gradient, two moments, 4 bytes each"
     close(call(answer, 0, 0, billion, given=given), 16.0, given=given, tolerance=1e-6, why=why)
     given = "linear=6476005376, other=262410240, trained=159907840"
     expected = 6476005376 * exact / 1e9 + 262410240 * 2 / 1e9 + 159907840 * 16 / 1e9
@@ -148,18 +148,18 @@ def cause(answer: Any) -> None:
         "slurmstepd: error: Detected 1 oom_kill event in StepId=7.batch. Some of the step tasks have been OOM Killed.\n"
     )
     cases = [
-        (0, "runs/town\n", "done", "Exit code 0 says that all went well"),
-        (0, limit + "resuming from the checkpoint of step 300\nruns/town\n", "done", "Look at the exit code first"),
+        (0, "runs/town\n", "done", "Exit code 0 means success"),
+        (0, limit + "resuming from the checkpoint of step 300\nruns/town\n", "done", "Test the exit code first"),
         (143, limit, "time limit", "The log names the reason of the signal"),
         (137, limit, "time limit", "The log names the reason, and 137 only the signal"),
         (143, limit.replace("TIME LIMIT", "PREEMPTION"), "preempted", "The log names the reason of the signal"),
         (137, events, "main memory", "The log names the reason, and 137 only the signal"),
-        (1, "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB.\n", "gpu memory", "In the table"),
+        (1, "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB.\n", "gpu memory", "See the table"),
         (2, "error: out of memory while training: halve training.micro_batch_size\n", "gpu memory",
-         "lab ends with 2 here too, but the input was good: look into the log first"),
-        (2, "error: no recipe 'twon'; did you mean 'town-qlora-cpu'?\n", "bad input", "lab's code for bad input"),
-        (137, "step 300/650\n", "killed", "128 + 9: signal 9, and nobody says why"),
-        (1, "ZeroDivisionError: division by zero\n", "failed", "Neither words nor exit code are in the list"),
+         "lab exits with 2 here too, but the input was valid: search the log first"),
+        (2, "error: no recipe 'twon'; did you mean 'town-qlora-cpu'?\n", "bad input", "lab exits with 2 for bad input"),
+        (137, "step 300/650\n", "killed", "128 + 9: signal 9, and the log gives no reason"),
+        (1, "ZeroDivisionError: division by zero\n", "failed", "Neither the words nor the exit code are in the list"),
     ]  # fmt: skip
     for code, log, expected, why in cases:
         given = f"exit code {code} and the log {log!r}"
@@ -168,15 +168,15 @@ def cause(answer: Any) -> None:
 
 CHECKS = {
     "21.1": Exercise(
-        "read the header", header, "Go through the lines and stop at the first that is neither empty nor a comment."
+        "read the header", header, "Loop over the lines and stop at the first that is neither empty nor a comment."
     ),
     "21.2": Exercise(
         "which checkpoint", newest_complete, "Look for the files `complete` with glob; compare steps as numbers."
     ),
-    "21.3": Exercise("how often to accumulate", accumulation, "divmod gives the whole part and what is left over."),
+    "21.3": Exercise("how often to accumulate", accumulation, "divmod gives the quotient and the remainder."),
     "21.4": Exercise("shares without overlap", share, "A slice may have a step: items[start::step]."),
     "21.5": Exercise(
-        "memory in NF4", nf4_gigabytes, "Write down bits a weight first, scales included; divide by 8 last."
+        "memory in NF4", nf4_gigabytes, "Write down bits per weight first, scales included; divide by 8 last."
     ),
-    "21.6": Exercise("find the cause", cause, "Ask in this order: exit code 0, words of the log, other exit codes."),
+    "21.6": Exercise("find the cause", cause, "Test in this order: exit code 0, words of the log, other exit codes."),
 }

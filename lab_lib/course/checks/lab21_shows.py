@@ -25,7 +25,7 @@ def print_header(answer: Any, script: str) -> None:
 
 
 def print_shares(answer: Any) -> None:
-    """Print who gets which of ten dialogues, for one to four tasks."""
+    """Print which task gets which of ten dialogues, for one to four tasks."""
     for count in range(1, 5):
         print(
             f"{count} tasks:", " | ".join(" ".join(map(str, answer(range(10), task, count))) for task in range(count))
@@ -41,7 +41,7 @@ def weights(layers: int, hidden: int, inner: int, keys: int, rows: int) -> tuple
 
 
 def draw_memory(answer: Any) -> None:
-    """Draw what models of four sizes take with the student's formula, beside two GPUs."""
+    """Draw the memory of models of four sizes by the student's formula, and that of two GPUs."""
     with panels(7, 3.2) as (axes,):
         bottom = [0.0] * len(LLAMAS)
         sizes = [weights(*shape) for shape in LLAMAS.values()]

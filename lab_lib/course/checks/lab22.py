@@ -76,8 +76,8 @@ def assign(answer: Any) -> None:
         ([[1, 0], [1, 0.2]], [[0.9, 0], [5, 0]],
          "Centres differ in length, so the largest product is not the nearest; take distances"),
         ([[0, 0], [1, 1], [9, 9], [8, 8]], [[0, 1], [9, 8], [100, 100]],
-         "One number a point; a centre may stay without points"),
-        ([[5, 0]], [[4, 0], [6, 0]], "Of equally near centres the first"),
+         "One number per point; a centre may have no points"),
+        ([[5, 0]], [[4, 0], [6, 0]], "Of equally near centres take the first"),
     ]  # fmt: skip
     for points, centres, why in cases:
         given = f"points={points}, centres={centres}"
@@ -98,7 +98,7 @@ def update(answer: Any) -> None:
         ([[1, 1], [3, 3]], [1, 1], [[7, 7], [0, 0]], [[7, 7], [2, 2]],
          "The mean of no points is not a number: a cluster without points keeps its centre"),
         ([[1, 1], [3, 3]], [0, 0], [[0, 0], [5, 5], [6, 6]], [[2, 2], [5, 5], [6, 6]],
-         "There are as many centres afterwards as before"),
+         "The number of centres does not change"),
     ]  # fmt: skip
     for points, labels, centres, expected, why in cases:
         given = f"points={points}, labels={labels}, centres={centres}"
@@ -107,7 +107,7 @@ def update(answer: Any) -> None:
             got = call(answer, np.array(points, dtype=float), np.array(labels), theirs, given=given)
         close(got, expected, given=given, tolerance=1e-9, why=why)
         if not np.array_equal(theirs, np.array(centres, dtype=float)):
-            raise Wrong(f"for {given}: your function changed `centres` itself; begin with centres.copy()")
+            raise Wrong(f"for {given}: your function changed `centres` itself; start with centres.copy()")
 
 
 def typical(answer: Any) -> None:
@@ -118,8 +118,8 @@ def typical(answer: Any) -> None:
          "Words that are missing on one side are typical too; add 1 to their counts"),
         ({"a": 8, "b": 2}, {"a": 800, "b": 120, "c": 80}, 1, ["b"],
          "Divide by all words of the side: outside there may be a hundred times as many"),
-        ({"x": 3, "b": 3, "a": 3}, {"z": 9}, 3, ["a", "b", "x"], "Equal scores stand in the order of the alphabet"),
-        ({"a": 5}, {"z": 9, "y": 2}, 3, ["a", "y", "z"], "A word outside alone scores low, but it has a score"),
+        ({"x": 3, "b": 3, "a": 3}, {"z": 9}, 3, ["a", "b", "x"], "Equal scores stand in alphabetical order"),
+        ({"a": 5}, {"z": 9, "y": 2}, 3, ["a", "y", "z"], "A word that is only outside scores low, but it has a score"),
     ]  # fmt: skip
     for inside, outside, count, expected, why in cases:
         given = f"inside={inside}, outside={outside}, count={count}"
@@ -131,7 +131,7 @@ def transitions(answer: Any) -> None:
     cases = [
         ([[0, 1, 1]], 2, "Rows are what comes before, columns what comes after; the last row is the start"),
         ([[0, 1], [2, 0]], 3, "Nothing follows across the border of two dialogues"),
-        ([[0, 0, 0, 1]], 4, "The array has k + 1 rows and columns, also for clusters that never come"),
+        ([[0, 0, 0, 1]], 4, "The array has k + 1 rows and columns, also for clusters that never occur"),
         ([[1], [1], [0]], 2, "A dialogue of one utterance has a start and an end"),
         ([[0], []], 2, "A dialogue without utterances counts nothing, not even from start to end"),
         ([row.tolist() for row in drawn(5).integers(0, 4, (6, 5))], 4, ""),
@@ -147,11 +147,11 @@ def transitions(answer: Any) -> None:
 
 
 def _trap(got: Any, expected: np.ndarray, given: str) -> None:
-    """Name what is wrong with a matrix of the right shape, where it can be seen."""
+    """Raise Wrong for the matrix of a known mistake: transposed, or start and end first."""
     rolled = np.roll(expected, 1, axis=(0, 1))
     for found, what in (
-        (expected.T, "turned over: entry [a, b] is for b after a"),
-        (rolled, "with start and end in front; they are the last row and the last column"),
+        (expected.T, "transposed: entry [a, b] is for b after a"),
+        (rolled, "with start and end first; they are the last row and the last column"),
     ):
         if same(got, found) and not same(got, expected):
             raise Wrong(f"for {given}: got {found.tolist()}, expected {expected.tolist()}; yours is {what}")
@@ -160,12 +160,12 @@ def _trap(got: Any, expected: np.ndarray, given: str) -> None:
 def homogeneity(answer: Any) -> None:
     cases = [
         ([[3, 0], [0, 3]], "Each cluster holds one act", ""),
-        ([[3, 3], [3, 3]], "Clusters that know nothing of acts", "p(act | cluster) is p(act) here: nothing is gained"),
+        ([[3, 3], [3, 3]], "Clusters independent of acts", "p(act | cluster) is p(act) here: homogeneity is 0"),
         ([[4, 0, 0], [0, 1, 3]], "An act may lie in several clusters without harm",
-         "That is what completeness asks; here H(act | cluster) is divided by H(act)"),
-        ([[8, 1], [2, 9]], "Two mixed clusters", "Weigh each cluster by its size"),
+         "That is what completeness measures; here H(act | cluster) is divided by H(act)"),
+        ([[8, 1], [2, 9]], "Two mixed clusters", "Weight each cluster by its size"),
         ([[90, 5], [0, 5]], "A large cluster and a small pure one",
-         "Weigh each cluster by its size, not each alike"),
+         "Weight each cluster by its size, not all equally"),
         ([[4, 6]], "One act only", "H(act) is 0 then: do not divide by it"),
         (drawn(6).integers(1, 9, (3, 4)).tolist(), "A drawn table", ""),
     ]  # fmt: skip
@@ -181,7 +181,7 @@ def homogeneity(answer: Any) -> None:
 
 
 CHECKS = {
-    "22.1": Exercise("nearest neighbours", nearest, "vectors @ vectors[i] has all cosines; np.argsort sorts upwards."),
+    "22.1": Exercise("nearest neighbours", nearest, "vectors @ vectors[i] has all cosines; np.argsort is ascending."),
     "22.2": Exercise(
         "vectors with history",
         with_history,
@@ -197,7 +197,7 @@ CHECKS = {
     "22.6": Exercise(
         "transitions with start and end",
         transitions,
-        "Put k in front of each walk and k behind it, then count neighbours.",
+        "Put k before and after each walk, then count pairs of neighbours.",
     ),
     "22.7": Exercise(
         "homogeneity", homogeneity, "Divide the table by its sum. Row sums are p(act), column sums are p(cluster)."

@@ -10,11 +10,11 @@ import numpy as np
 from lab_lib.course.drawing import COLOURS, MARKERS, panels
 from lab_lib.structure.utterances import Utterance
 
-NUMBERED = 0.1  # smaller shares are seen by their colour alone
+NUMBERED = 0.1  # cells with smaller shares show no number
 
 
 def show_neighbours(answer: Any, vectors: np.ndarray, said: Sequence[Utterance], which: Sequence[int]) -> None:
-    """Print some utterances, each with its three nearest of other words and their cosines."""
+    """Print some utterances, each with its three nearest neighbours in other words and their cosines."""
     for i in which:
         print(said[i].text)
         seen = {said[i].text.lower()}
@@ -25,7 +25,7 @@ def show_neighbours(answer: Any, vectors: np.ndarray, said: Sequence[Utterance],
 
 
 def draw_steps(assign: Any, update: Any) -> None:
-    """Draw k-means on three heaps of points in the plane: the start, one step of each kind, and the end."""
+    """Draw k-means on three groups of points in the plane: the start, one step of each kind, and the end."""
     rng = np.random.default_rng(3)
     heaps = np.concatenate([rng.normal(middle, 0.7, (25, 2)) for middle in ((0, 0), (4, 1), (1.5, 4))])
     centres = np.array([[-1.0, 3.0], [0.0, 4.5], [4.0, 3.5]])
@@ -48,7 +48,7 @@ def draw_steps(assign: Any, update: Any) -> None:
 
 
 def _plane(axes: Any, points: np.ndarray, labels: np.ndarray, centres: np.ndarray, before: np.ndarray | None) -> None:
-    """Draw points in the colour and marker of their cluster, centres as stars, and the way they have come."""
+    """Draw points in the colour and marker of their cluster, centres as stars, and the last moves of centres."""
     for number, centre in enumerate(centres):
         mine = points[np.asarray(labels) == number]
         axes.scatter(*mine.T, s=18, color=COLOURS[number], marker=MARKERS[number], alpha=0.6, linewidth=0)

@@ -1,11 +1,11 @@
-"""Drawings of concepts, made by code: what a loss mask, NF4, LoRA, a cache, beams, BM25, DPO and a requeued job are.
+"""Drawings of concepts, made by code: the loss mask, NF4, LoRA, the KV cache, beams, BM25, DPO, a requeued job.
 
     from lab_lib.course import sketch
 
     sketch("lora")
 
-Each stands on a white ground of its own with a margin, so it reads on a light and on a dark page. Numbers in a drawing
-are computed where it is drawn.
+Each has a white background with a margin, so it is readable on light and dark pages. The numbers in a drawing are
+computed by its function.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import importlib
 from lab_lib.course.sketches.canvas import Canvas
 from lab_lib.errors import LabError, nearest
 
-# What draws each, `module.function`; loaded when it is asked for.
+# The function that draws each, `module.function`; imported on first use.
 SKETCHES = {
     "loss mask": "training.loss_mask",
     "nf4": "training.nf4",

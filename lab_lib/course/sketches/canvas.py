@@ -1,4 +1,4 @@
-"""A small canvas for SVG: boxes, words, lines and curves on a white ground."""
+"""A small canvas for SVG: boxes, words, lines and curves on a white background."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POINTS = 40  # of a curve
 
 
 class Canvas:
-    """A drawing of some size in pixels, its upper left corner at (0, 0); `says` is the drawing in one sentence."""
+    """A drawing of a size in pixels, its upper left corner at (0, 0); `says` describes the drawing in one sentence."""
 
     def __init__(self, width: int, height: int, says: str):
         self.width, self.height, self.says = width, height, says
@@ -45,7 +45,7 @@ class Canvas:
     def words(
         self, x: float, y: float, text: str, size: int = 13, at: str = "start", colour: str = INK, bold: bool = False
     ) -> None:
-        """Write text whose base line begins (`at`: "start"), has its middle or ends ("end") at (x, y)."""
+        """Write text at (x, y), where its base line starts (`at`: "start"), is centred ("middle") or ends ("end")."""
         weight = ' font-weight="bold"' if bold else ""
         self.parts.append(
             f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{at}" fill="{colour}"{weight}'
@@ -97,12 +97,12 @@ class Axes:
         return self.x + right, self.y + self.height * (1 - y / self.top)
 
     def curve(self, function: Callable[[float], float], colour: str, dash: str = "") -> None:
-        """Draw a function; what lies above the plot is left out."""
+        """Draw a function; points above the plot are left out."""
         xs = [self.low + (self.high - self.low) * n / (POINTS - 1) for n in range(POINTS)]
         self.canvas.line([self.at(x, function(x)) for x in xs if function(x) <= self.top], colour, 2.5, dash)
 
     def label(self, title: str, below: str) -> None:
-        """Write a title above the plot, and what its x axis is."""
+        """Write a title above the plot, and the label of its x axis below."""
         self.canvas.words(self.x, self.y - 10, title, bold=True)
         self.canvas.words(self.x + self.width / 2, self.y + self.height + 32, below, 12, "middle", SOFT)
 

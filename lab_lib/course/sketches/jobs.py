@@ -1,4 +1,4 @@
-"""The drawing of the lab about clusters: what becomes of a run that is killed."""
+"""The drawing of the lab about clusters: how a killed run is resumed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ STEPS, EVERY, KILLED = 8, 2, 5  # of the run; between two checkpoints; how many 
 
 
 def requeue() -> Canvas:
-    """Return the drawing of a run without interruption, and of one that is killed and goes on from its checkpoint."""
+    """Return the drawing of a run without interruption, and of one that is killed and resumed from its checkpoint."""
     kept = KILLED - KILLED % EVERY
     canvas = Canvas(
         740,

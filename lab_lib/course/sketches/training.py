@@ -29,7 +29,7 @@ WIDTH, RANK = 256, 32  # of lab-tiny's attention, and of the recipe's adapters
 
 
 def loss_mask() -> Canvas:
-    """Return the drawing of one example: what the model reads, and the next tokens that its guesses are scored on."""
+    """Return the drawing of one example: the tokens that the model reads, and the next tokens in the loss."""
     canvas = Canvas(
         760, 190, "every token is read; only the tokens of the reply and its end are scored, one step ahead"
     )

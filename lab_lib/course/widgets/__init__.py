@@ -5,10 +5,10 @@
     widgets.browse(corpus)                      dialogues with spans, states and acts; search by id or domain
     widgets.playground(loaded, dialogues)       decode one turn in two ways, side by side, with token probabilities
     widgets.watch(run_folder)                   the training curve and sample replies, live or replayed
-    widgets.errors(run_folder)                  the dialogues of a cause of failure, gold and system side by side
+    widgets.errors(run_folder)                  the dialogues with a cause of failure, gold and system side by side
     widgets.emotions(session)                   a reply with each emotion, and what the judges find in it
 
-In full, with everything that may be given by name:
+With all arguments and their defaults:
 
     widgets.browse(corpus, split="test", search="hotel train", static=None)
     widgets.playground(loaded, dialogues, prompt=PromptConfig(), database=None, first={}, second={...}, static=None,
@@ -17,12 +17,12 @@ In full, with everything that may be given by name:
     widgets.errors(run_folder, system="fine-tuned", cause=None, static=None)
     widgets.emotions(session, text="I lost my ring!", static=None)
 
-`prompt`, `shown` (what of a dialogue its prompts show) and `database` of the playground must be those the adapter was
-trained with: for the bundled town adapter `PromptConfig()`, `DialogueConfig(state=True, database=True)` and
+`prompt`, `shown` (the parts of a dialogue in its prompts) and `database` of the playground must be those that the
+adapter was trained with: for the bundled town adapter `PromptConfig()`, `DialogueConfig(state=True, database=True)` and
 `Database(corpus.database)`. `first` and `second` are the settings that the two sides begin with, for example
 {"strategy": "top-p", "top_p": 0.8, "seed": 1}.
 
-Where nobody can move a slider the first view is shown as plain HTML and a picture instead. That is so
+Where nobody can move a slider, the first view is shown as plain HTML and a picture instead:
 - with `static=True`;
 - when the environment variable LAB_STATIC_WIDGETS is 1 (0 asks for the sliders whatever the next rule says);
 - when the kernel may not ask for input: nbclient, nbmake, nbconvert and papermill run notebooks so, a person's

@@ -36,13 +36,12 @@ def playground(
 ) -> None:
     """Decode one reply with two settings below the cell, and show the probability of every token.
 
-    `loaded` is what `load_model` returned; `prompt`, `shown` (what of a dialogue its prompts show) and `database` must
-    be those of its training. `first` and `second` are decoding settings, with `strategy` for a name (`lab decode
-    --strategies`): greedy and top-p when left out.
-    Sliders that a strategy does not use are disabled. What does not go together is shown as the one line the library
-    refuses it with. The replies are those of a run with the same settings; the first two are generated at once.
-    `static` as in the package's docstring: decodes the first turn of the first dialogue. Raises LabError when there is
-    no dialogue.
+    `loaded` is what `load_model` returned; `prompt`, `shown` (the parts of a dialogue in its prompts) and `database`
+    must be those of its training. `first` and `second` are decoding settings, with `strategy` for a name (`lab decode
+    --strategies`); by default greedy and top-p. Sliders that a strategy does not use are disabled. For settings that
+    the library refuses its message is shown. The replies are those of a run with the same settings; the first two are
+    generated immediately. `static` as in the package's docstring: decodes the first turn of the first dialogue. Raises
+    LabError when there is no dialogue.
     """
     if not dialogues:
         raise LabError("playground: no dialogues given, expected at least one")
@@ -59,7 +58,7 @@ def playground(
 
 
 class Desk:
-    """A model and the dialogues it is asked about; every method returns HTML."""
+    """A model and the dialogues whose system turns it writes."""
 
     def __init__(
         self,
@@ -77,7 +76,7 @@ class Desk:
         return dialogue_prompts(dialogue, tokenizer, self.prompt, self.shown, self.database, room)[turn]
 
     def answer(self, place: int, turn: int, settings: Mapping[str, Any]) -> Markup:
-        """Decode with some settings; for what the library refuses, return its reason."""
+        """Return a decoded reply as HTML, or the reason why the library refuses the settings."""
         try:
             config = settings_config(settings)
             answer = decode(self.loaded, self.ask(place, turn, config.max_new_tokens), config)
@@ -86,14 +85,14 @@ class Desk:
         return Markup("{}{}").format(paragraph(describe(settings), "soft"), answer_html(answer))
 
     def facts(self, place: int, turn: int) -> list[tuple[str, str]]:
-        """Return what the prompt tells the model before a reply that nobody said: (`state`, its text), and others."""
+        """Return the task facts in the prompt since the reply before, as (kind, text), for example of kind `state`."""
         messages = dialogue_messages(self.dialogues[place], self.prompt, self.shown, self.database)
         replies = [n for n, message in enumerate(messages) if message.kind == "assistant"]
         since = messages[replies[turn - 1] + 1 if turn else 0 : replies[turn]]
         return [(message.kind, message.text) for message in since if message.role == "tool"]
 
     def history(self, place: int, turn: int) -> Markup:
-        """Return the last turns before the reply, the facts told with them, the reference, and the whole prompt."""
+        """Return the last turns before the reply, their task facts, the reference and the whole prompt as HTML."""
         dialogue = self.dialogues[place]
         end = [n for n, said in enumerate(dialogue.turns) if said.speaker == "system"][turn]
         rows = [
@@ -128,9 +127,9 @@ def describe(settings: Mapping[str, Any]) -> str:
 
 
 def _shell(desk: Desk, first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[Any, Callable[[], None]]:
-    """Return the widget, and what its button does.
+    """Return the widget, and the function of its button.
 
-    It shows which turn, its history, two sides of controls, one button for both, and their replies.
+    The widget shows the choice of a turn, its history, two sides of controls, one button for both, and their replies.
     """
     import ipywidgets
 

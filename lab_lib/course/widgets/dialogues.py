@@ -17,9 +17,9 @@ from lab_lib.errors import LabError, nearest
 def browse(corpus: Corpus, split: str | None = None, search: str = "", static: bool | None = None) -> None:
     """Show the dialogues of a corpus below the cell.
 
-    `split` is the one to begin with (default: the first), `search` words that an id or domain must have (all of them).
+    `split` is the one to begin with (default: the first), `search` words that must all occur in the id or the domains.
     `static` as in the package's docstring: shows the first dialogue found. Raises LabError for an unknown split, and
-    for a static view of nothing.
+    for a static view when no dialogue matches.
     """
     split = split if split is not None else next(iter(corpus.splits))
     if split not in corpus.splits:
@@ -70,7 +70,7 @@ def matching(dialogues: Sequence[Dialogue], search: str) -> list[Dialogue]:
 
 
 def dialogue_page(dialogue: Dialogue, place: int, count: int, delexicalised: bool = False) -> str:
-    """Return a dialogue as HTML, number `place` (from 0) of `count`: goal, turns, and what changed after each.
+    """Return a dialogue as HTML, number `place` (from 0) of `count`: goal, turns, and what each turn changed.
 
     With `delexicalised` the spans of system turns are shown as placeholders, as models learn them.
     """
@@ -128,7 +128,7 @@ def spans_html(turn: Turn, delexicalised: bool = False) -> Markup:
 
 
 def changes(before: State, after: State) -> list[str]:
-    """Return what a turn changed in the belief state, a line a slot: `+` new, `~` changed, `−` gone.
+    """Return what a turn changed in the belief state, one line per slot: `+` new, `~` changed, `−` removed.
 
     Several accepted values are joined by `|`.
 
@@ -153,7 +153,7 @@ def _flat(state: State) -> dict[str, str]:
 
 
 def goal_lines(goal: Mapping[str, DomainGoal]) -> Iterator[str]:
-    """Yield what the user wants, a line a domain: constraints, booking details, and facts to be told (`PHONE?`)."""
+    """Yield the user's goal, one line per domain: constraints, booking details, and requested facts (`PHONE?`)."""
     for domain, part in goal.items():
         wanted = [f"{slot} = {value}" for slot, value in part.informable.items()]
         wanted += [f"book {slot} = {value}" for slot, value in part.booking.items()]

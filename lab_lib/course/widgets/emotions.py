@@ -15,9 +15,9 @@ from lab_lib.texts import is_blank
 
 
 def emotions(session: Session, text: str = "I lost my ring!", static: bool | None = None) -> None:
-    """Show the reply to a message with each emotion, below the cell: write another message, and ask again.
+    """Show the replies to a message, one with each emotion, below the cell; the widget takes other messages too.
 
-    `session` is a conversation with a run of the task emotion; it stays as it is. `static` as in the package's
+    `session` is a conversation with a run of the task emotion; it is not changed. `static` as in the package's
     docstring: shows the replies to `text`. Raises LabError for a session of another task, and for a blank text.
     """
     if not session.task.choices:
@@ -32,7 +32,7 @@ def emotions(session: Session, text: str = "I lost my ring!", static: bool | Non
 
 
 def replies_html(found: Sequence[tuple[str, Answer]]) -> Markup:
-    """Return the replies as a table, and above it what is true of all: what the user's message was taken for."""
+    """Return the replies as a table, and above it the emotion that was recognised in the user's message."""
     heard = next((str(fact) for fact in found[0][1].facts if fact.name == "you"), "")
     verdicts = [[fact for fact in answer.facts if fact.right is not None] for _, answer in found]
     rows = [
@@ -44,7 +44,7 @@ def replies_html(found: Sequence[tuple[str, Answer]]) -> Markup:
 
 
 def _shell(session: Session, text: str) -> Any:
-    """Return the widget: a field for the message, and a button that is disabled where there is nothing to reply to."""
+    """Return the widget: a field for the message, and a button that is disabled while the message is blank."""
     import ipywidgets
 
     field = ipywidgets.Text(value=text, description="message", layout={"width": "40em"})

@@ -1,4 +1,4 @@
-"""The error explorer: the items of a run that failed for one cause, gold and system answers side by side."""
+"""The error explorer: the items of a run that failed for a cause, gold and system answers side by side."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.splits import load_splits
 from lab_lib.tasks.base import ItemView, Words
 
-FAILED = "all failures"  # beside the causes themselves, and all items
+FAILED = "all failures"  # a choice beside the single causes and all items
 MOST = 8  # causes with a row of their own in the table
 
 
@@ -65,7 +65,7 @@ class Judged:
 
     @property
     def everything(self) -> str:
-        """What the choice of all items is called."""
+        """The name of the choice of all items."""
         return f"all {self.words.items}"
 
 
@@ -118,7 +118,7 @@ def chosen(judged: Judged, cause: str) -> list[str]:
 
 
 def cause_table(judged: Judged) -> Markup:
-    """Return the causes with their numbers of items, the rarer ones on a line."""
+    """Return the causes with their numbers of items, the rarer causes together on one line."""
     items = judged.words.items
     if not (rows := causes(judged)):
         return paragraph(f"{judged.name}: no failure in {len(judged.verdicts)} {items}.")
@@ -146,7 +146,7 @@ def item_html(judged: Judged, key: str, place: int, count: int) -> Markup:
 
 
 def fact_lines(facts: Mapping[str, Any]) -> list[str]:
-    """Return what holds for the whole item, a line a part, in the words of report.html.
+    """Return the facts of the whole item, one line per part, in the words of report.html.
 
     >>> fact_lines({"hotel": {"informable": {"area": "hill", "stars": "3"}, "requestable": ["PHONE"]}, "words": 12})
     ['hotel: area hill, stars 3 · asks PHONE', 'words: 12']
@@ -168,7 +168,7 @@ def _spoken(value: Any) -> str:
 
 
 def _answer(gold: str, row: Mapping[str, Any]) -> Markup:
-    """Return an answer with its differences, under the calls the model wrote before it (if it predicts states)."""
+    """Return an answer with its differences, below the calls that the model wrote before it (if it predicts states)."""
     said = marked(difference(gold, row["response"]))
     return Markup("<code>{}</code><br>{}").format(row["call"], said) if row.get("call") else said
 

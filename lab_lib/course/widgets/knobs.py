@@ -1,4 +1,4 @@
-"""The controls of one side of the playground: a strategy, and the knobs that it uses."""
+"""The controls of one side of the playground: a strategy, and sliders for the settings that it uses."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.strategies import STRATEGIES, availability, expand_section
 
 ALWAYS = frozenset({"max_new_tokens"})
-SAMPLING = frozenset({"temperature", "top_k", "top_p", "min_p", "seed"})  # what a strategy that draws uses
+SAMPLING = frozenset({"temperature", "top_k", "top_p", "min_p", "seed"})  # settings of a strategy that samples
 
 
 def settings_config(settings: Mapping[str, Any]) -> DecodeConfig:
-    """Return the DecodeConfig of some settings, read as a recipe's `decoding:` section is: `strategy` may be named.
+    """Return the DecodeConfig of some settings, read like a recipe's `decoding:` section; `strategy` may be a name.
 
-    Raises LabError as that does.
+    Raises LabError for invalid settings.
     """
     return build(DecodeConfig, expand_section({"decoding": dict(settings)})["decoding"], "decoding")
 
@@ -27,7 +27,7 @@ def offered_strategies(encoder: bool) -> list[str]:
 
 
 def used_by(strategy: str) -> frozenset[str]:
-    """Return the settings that change the replies of a strategy; the others would do nothing, or be refused.
+    """Return the settings that change the replies of a strategy; the others have no effect or are refused.
 
     >>> sorted(used_by("contrastive"))
     ['max_new_tokens', 'penalty_alpha', 'top_k']
@@ -37,7 +37,7 @@ def used_by(strategy: str) -> frozenset[str]:
 
 
 class Side:
-    """A drop-down of strategies and a slider for each knob; a knob that the strategy does not use is disabled."""
+    """A drop-down of strategies and a slider for each setting; settings that the strategy does not use are disabled."""
 
     def __init__(self, settings: Mapping[str, Any], strategies: Sequence[str]):
         import ipywidgets
@@ -47,7 +47,7 @@ class Side:
 
         real, whole = ipywidgets.FloatSlider, ipywidgets.IntSlider
         named = settings.get("strategy", "greedy")
-        # A strategy that was asked for by name stands in the list, refused or not: its reason is shown.
+        # A strategy that was given by name is listed even if the model refuses it: the reason is then shown.
         names = [*strategies, *([named] if named in STRATEGIES and named not in strategies else [])]
         self.strategy = ipywidgets.Dropdown(options=names, description="strategy")
         self.sliders = {
@@ -62,7 +62,7 @@ class Side:
         for name, control in self.sliders.items():
             control.description, control.style, control.layout.width = name, {"description_width": "9em"}, "95%"
         self.view = ipywidgets.HTML()
-        # What has no slider (beams, typical_p, ...) stays as it was given.
+        # Settings without a slider (beams, typical_p, ...) stay as they were given.
         self.extra = {key: value for key, value in settings.items() if key not in ("strategy", *self.sliders)}
         self.given = settings.keys() & self.sliders.keys()
         self.strategy.value = named
@@ -72,7 +72,7 @@ class Side:
         self.box = ipywidgets.VBox([self.strategy, *self.sliders.values()], layout={"width": "50%"})
 
     def settings(self) -> dict[str, Any]:
-        """Return the strategy, what was given for it without a slider, and what the sliders in use say."""
+        """Return the strategy, its given settings without a slider, and the values of the enabled sliders."""
         values = {name: control.value for name, control in self.sliders.items() if not control.disabled}
         return {"strategy": self.strategy.value, **self.extra, **values}
 

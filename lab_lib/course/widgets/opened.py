@@ -15,7 +15,7 @@ from lab_lib.tasks.base import ItemView, Task
 
 
 class OpenedRun:
-    """The config and the task of a run; its corpus is read when an item is asked for, and once."""
+    """The config and the task of a run; its corpus is read once, on first use."""
 
     def __init__(self, folder: Path):
         """Read the config. Raises LabError for a folder without one, or of an older version."""
@@ -29,7 +29,7 @@ class OpenedRun:
 
     @cached_property
     def items(self) -> dict[str, Any]:
-        """All items of the run's corpus by key. Raises LabError when the corpus is not on this machine, or another."""
+        """All items of the run's corpus by key. Raises LabError when the corpus is missing here or has changed."""
         require_unchanged(self.config, self.folder, lambda line: None, loads=False)
         return {item.key: item for split in self.task.load().values() for item in split}
 
@@ -41,7 +41,7 @@ class OpenedRun:
 
 
 def open_run(folder: Path) -> OpenedRun:
-    """Return an opened run, the same one until its config changes: a slider asks for it at every move."""
+    """Return an opened run, cached until its config changes: a slider asks for it at every move."""
     path = folder / "config.yaml"
     return _opened(folder, read_text(path) if path.exists() else "")
 

@@ -1,7 +1,7 @@
 """HTML of the widgets: one small style, readable on light and dark, and every text escaped.
 
 All HTML is put together with `markupsafe.Markup.format` and `join`, which escape whatever is not Markup itself. GitHub
-removes styles, so nothing is said by colour alone.
+removes styles, so colour alone never carries information.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 from markupsafe import Markup
 
 # Backgrounds are see-through and text keeps the notebook's own colour, so both themes stay readable. The hues are those
-# of Okabe and Ito (2008); what they mean is also said by a word, a sign or a line. The doubled class outweighs a rule
-# of Jupyter's for tables in outputs, which sets every cell to the right.
+# of Okabe and Ito (2008); a word, a symbol or a line says the same. The doubled class outweighs a rule of
+# Jupyter for tables in outputs, which right-aligns every cell.
 STYLE = Markup("""<style>
 .lab-widget { color: var(--jp-content-font-color1, inherit); font: 14px/1.5 system-ui, sans-serif; max-width: 62rem;
   padding-right: 1em; white-space: normal; overflow-wrap: anywhere; }
@@ -62,7 +62,7 @@ def paragraph(text: str, css: str = "") -> Markup:
 
 
 def problem(error: Exception) -> Markup:
-    """Return the one line of a LabError, as a person should see it."""
+    """Return the message of a LabError as a marked paragraph."""
     return Markup('<p class="wrong">✗ {}</p>').format(str(error))
 
 

@@ -1,4 +1,4 @@
-"""What the widgets share of ipywidgets: whether to use it at all, and a pager."""
+"""Parts that the widgets share: the choice between widget and static view, and a pager."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _in_ipython() -> bool:
 def show_static(text: str, *parts: str | bytes) -> None:
     """Show parts, each HTML or a PNG, as plain outputs of the cell.
 
-    Where HTML cannot be shown, `text` is: by front ends without it, and on standard output outside IPython.
+    `text` is shown where HTML cannot be: by front ends without HTML, and on standard output outside IPython.
     """
     if not _in_ipython():
         print(text)
@@ -64,9 +64,9 @@ def show_widget(widget: Any) -> None:
 
 
 class Pager:
-    """A slider over 1..count with buttons for the one before and the next; `changed` is called when it moves.
+    """A slider over 1..count with buttons for the previous and the next place; `changed` is called when it moves.
 
-    What leads nowhere is disabled: the slider of one thing, the button before the first and after the last.
+    Controls without effect are disabled: the slider if count is 1, a button at its end of the range.
     """
 
     def __init__(self, what: str, changed: Callable[[], None]):
@@ -82,7 +82,7 @@ class Pager:
         self.box = ipywidgets.HBox([self.slider, self.back, self.forth])
 
     def resize(self, count: int, place: int = 0) -> None:
-        """Page through `count` things from now on, `place` (from 0) first; draws once."""
+        """Set the range to `count` things and go to `place` (from 0); draws once."""
         self.quiet = True
         self.slider.value = 1
         self.slider.max = max(count, 1)

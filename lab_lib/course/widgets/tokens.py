@@ -20,10 +20,10 @@ LIKELIEST = 3  # tokens that a chip names when it is opened
 
 @dataclass(frozen=True)
 class Token:
-    """One token of a reply. `p` is the model's probability of it after all that stands before it.
+    """One token of a reply. `p` is the model's probability of it, given all tokens before it.
 
-    `drawn` is its probability among what temperature, top-k, top-p, min-p and typical left to draw from; None where
-    nothing is drawn. `rank` counts from 1, the likeliest; `likeliest` are (text, probability), the model's first three.
+    `drawn` is its probability in the distribution after temperature, top-k, top-p, min-p and typical; None without
+    sampling. `rank` counts from 1, the likeliest; `likeliest` are (text, probability) of the model's first three.
     """
 
     text: str
@@ -80,7 +80,7 @@ def tokens_of(ids: Sequence[int], logits: Any, tokenizer: Any, config: DecodeCon
     model_p = logits.softmax(-1)
     left = logits
     for warper in warpers(config) if config.sample else ():
-        left = warper(None, left)  # they look at the scores alone
+        left = warper(None, left)  # warpers use the scores alone
     drawn_p = left.softmax(-1)
     tokens = []
     for place, id in enumerate(ids):
@@ -100,11 +100,11 @@ def tokens_of(ids: Sequence[int], logits: Any, tokenizer: Any, config: DecodeCon
 
 
 def token_text(id: int, tokenizer: Any) -> str:
-    """Return a token as a person can see it: spaces as `·`, line breaks as `↵`, EOS as `⟨end⟩`, others by code."""
+    """Return a token in visible characters: spaces as `·`, line breaks as `↵`, EOS as `⟨end⟩`, others by code."""
     if id == tokenizer.eos_token_id:
         return "⟨end⟩"
     text, piece = tokenizer.decode([id]), tokenizer.convert_ids_to_tokens(id)
-    # Decoding one token alone, some tokenizers leave out the space that its piece begins with (Ġ or ▁).
+    # When they decode a single token, some tokenizers drop the space that its piece begins with (Ġ or ▁).
     if piece[:1] in ("Ġ", "▁") and not text.startswith(" "):
         text = f" {text}"
     text = text.replace(" ", "·").replace("\n", "↵")
@@ -112,7 +112,7 @@ def token_text(id: int, tokenizer: Any) -> str:
 
 
 def answer_html(answer: Answer) -> Markup:
-    """Return a reply, its tokens as chips with their probabilities in per cent, and a line about the whole and them."""
+    """Return a reply, its tokens as chips with their probabilities in per cent, and a line of explanation."""
     logs = [math.log(max(token.p, 1e-30)) for token in answer.tokens]
     ending = "ended by itself" if answer.ended else "cut at max_new_tokens"
     line = f"{len(logs)} tokens, {ending}; log probability {sum(logs):.2f} nats, {sum(logs) / len(logs):.2f} per token"
@@ -123,7 +123,7 @@ def answer_html(answer: Answer) -> Markup:
 
 
 def chip(token: Token) -> Markup:
-    """Return a token with its probability under it: the less likely, the more orange; a click opens the rest."""
+    """Return a token with its probability under it: the less likely, the more orange; a click opens the details."""
     others = ", ".join(f"{text} {p:.1%}" for text, p in token.likeliest)
     tip = f"probability {token.p:.2%}, rank {token.rank}; likeliest: {others}"
     if token.drawn is not None:

@@ -22,7 +22,7 @@ from lab_lib.results.curve import best_step, curve_png, drawn_metrics
 from lab_lib.results.differences import difference
 from lab_lib.training.log import LOG, SAMPLES, read_rows
 
-TRAINED = ("train", "finetuned", "report")  # stages after which a run's log does not grow any more
+TRAINED = ("train", "finetuned", "report")  # stages after which the log of a run does not grow
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -31,7 +31,7 @@ def watch(folder: str | Path, every: float = 2.0, static: bool | None = None) ->
 
     Looks into the folder every `every` seconds until the run is trained, has failed, or "follow" is switched off. The
     run may train in another process, or in the next cells of the same notebook, so the folder need not be there yet.
-    `static` as in the package's docstring: shows what is logged now. That raises LabError where there is no log.
+    `static` as in the package's docstring: shows what is logged now, and raises LabError where there is no log.
     """
     folder = Path(folder)
     if not static_view(static):
@@ -46,7 +46,7 @@ def watch(folder: str | Path, every: float = 2.0, static: bool | None = None) ->
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder says by now. `log` and `samples` are its rows so far, `status` is empty before it starts."""
+    """The contents of a run folder. `log` and `samples` are its rows so far, `status` is empty before a run."""
 
     folder: Path
     log: Rows
@@ -60,7 +60,7 @@ class Run:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come: training is complete, or a stage ended in another way."""
+        """Whether no more rows will come: training is complete, or a stage ended in another way."""
         state = self.status.get("state")
         return state in ("failed", "interrupted", "oom", "timeout") or (
             state == "completed" and self.status.get("stage") in TRAINED
@@ -68,7 +68,7 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run folder as it is, or is not yet; a row that is being written is left for the next time."""
+    """Read a run folder, which need not exist yet; an incomplete last row is left for the next call."""
     status = folder / "status.json"
     log, samples = (read_rows(folder / name)[0] for name in (LOG, SAMPLES))
     return Run(folder, log, samples, read_json_object(status) if status.exists() else {})
@@ -85,13 +85,13 @@ def opened(run: Run) -> OpenedRun | None:
 
 
 def metrics_of(run: Run) -> Sequence[Metric]:
-    """Return what the run's dev scores are; none before it has a config."""
+    """Return the metrics of the run's dev scores; none before it has a config."""
     found = opened(run)
     return found.task.metrics if found else ()
 
 
 def picture(run: Run, step: int) -> bytes:
-    """Return the whole curve as PNG; a line shows where a step before its end is. Marks the best checkpoint so far."""
+    """Return the whole curve as PNG, with a line at a step before its end. Marks the best checkpoint up to the step."""
     found, shown = opened(run), step if step < run.steps[-1] else None
     if found is None:
         return curve_png(run.log, (), run.folder.name, at=shown)
@@ -100,7 +100,7 @@ def picture(run: Run, step: int) -> bytes:
 
 
 def progress(run: Run, step: int) -> Markup:
-    """Return one line: step, loss, dev scores, and how the run stands."""
+    """Return one line: step, loss, dev scores, and the status of the run."""
     log = until(run.log, step)
     facts = [f"step {step} of {run.steps[-1]} so far"]
     facts += [f"loss {row['loss']:.3f}" for row in log[::-1] if "loss" in row][:1]
@@ -158,12 +158,12 @@ def _shell(folder: Path, every: float) -> Any:
             line.value = page(problem(error))
 
     def bounds() -> None:
-        """Let play reach the last step; what has nothing to play or to wait for is disabled."""
+        """Let play reach the last step; disable play and follow where they have no effect."""
         play.max = max(len(now[0].steps), 1)
         play.disabled, follow.disabled = len(now[0].steps) < 2, now[0].over
 
     def look() -> None:
-        """Read the folder again; where something is new, go to its end."""
+        """Read the folder again; if something is new, go to the last step."""
         before, now[0] = now[0], read_run(folder)
         bounds()
         if now[0] != before:

@@ -6,7 +6,7 @@
 # * what BLEU, Inform, Success, Combined and Richness count, by computing each once yourself;
 # * which rows a table needs before a number in it means anything;
 # * how sure a number is: intervals over dialogues, and the paired comparison of two systems;
-# * what a small pretrained model can do without fine-tuning, and how to tell.
+# * what a small pretrained model can do without fine-tuning, and how to measure it.
 #
 # **Time** 60 minutes for the core exercises, 120 with the optional ones and the questions (estimates). **Needs** lab
 # 01; no GPU, no network.

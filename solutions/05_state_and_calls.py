@@ -536,8 +536,8 @@ widgets.errors(folder.path)
 # too. The words get worse because the prompts get worse: `found>` has other numbers, so the model apologises, or makes
 # an offer when it should ask.
 #
-# Inform with its own calls is that of random replies with the gold state (58.3): knowing what the user wants is worth
-# as much as everything that the model has learned. Never compare rows of the two settings.
+# Inform with its own calls is close to that of random replies with the gold state (58.3): knowing what the user wants
+# is worth as much as everything that the model has learned. Never compare rows of the two settings.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

@@ -12,9 +12,10 @@
 # **Time** 50 minutes for the core exercises, 95 with the optional ones and the questions (estimates). **Needs** labs
 # 01, 04 and 06; no GPU, no network.
 #
-# In lab 06 the model knew ten skills by heart. Here the functions are in the prompt: a *schema* lists them, and a few
-# labelled utterances (*exemplars*) show how people ask for them. A function that is added tomorrow needs a description
-# and no training. But hundreds of functions do not fit into a prompt, so the right ones have to be retrieved first.
+# In lab 06 the model learned ten skills in training. Here the functions are in the prompt: a *schema* lists them, and a
+# few labelled utterances (*exemplars*) show how people ask for them. A function that is added tomorrow needs a
+# description and no training. But hundreds of functions do not fit into a prompt, so the right ones have to be
+# retrieved first.
 
 # %% tags=["parameters"]
 FULL = False  # True: train as the recipe says (some minutes on 2 cores)
@@ -379,8 +380,8 @@ own = run(config, lab_folder("07", config), say, ("train", "finetuned", "report"
 # The best of the rows without a generator: the nearest exemplar, the vote of the eleven nearest, the best description,
 # and, with embeddings, a logistic regression on them. They cost milliseconds. On real SGD this regression is right for
 # 85 % of the utterances with known functions, so a generator with 80 % would be slower and worse. "By how much" is a
-# question of the interval: with a few dozen utterances, differences of ten points are noise. What only the generator
-# has are slots, functions that no exemplar shows, and none.
+# question of the interval: with a few dozen utterances, differences of ten points are noise. Only the generator handles
+# slots, functions without an exemplar, and none.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

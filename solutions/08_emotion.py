@@ -83,8 +83,8 @@ print("our conversations: always neutral {:.1%}, copy the user {:.1%}".format(*t
 #
 # *Answer from: this notebook.*
 #
-# The published comparison was 71.8 % (untuned, without the emotion) against 78.8 % (tuned, with the gold emotion in a
-# tag). Name two reasons for the difference that have nothing to do with learning. Which row is missing?
+# The published comparison was 71.8 % (untuned, in the model's own prompt format) against 78.8 % (tuned, with the gold
+# emotion in a tag). Name two reasons for the difference that have nothing to do with learning. Which row is missing?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
@@ -185,9 +185,9 @@ for template in TAGS:
 #
 # ### Exercise 08.3 · Balanced control 🍇🍇 · core
 #
-# `pairs` has one pair per reply: (emotion asked for, emotion found). For each emotion **that was asked for**, compute
-# the share of the replies to its requests in which it was found. Return the mean of these shares. Raise `ValueError` if
-# there are no pairs.
+# `pairs` has one pair per reply: (emotion asked for, emotion found). For each emotion **that was asked for**, take the
+# pairs in which it was asked for, and compute the share in which it was also found. Return the mean of these shares.
+# Raise `ValueError` if there are no pairs.
 
 # %%
 def control(pairs):
@@ -352,8 +352,8 @@ own = run(config, lab_folder("08", config), say, ("train", "finetuned", "report"
 # <!-- BEGIN SOLUTION -->
 # The retrieved replies have high control, but nobody wrote them for this history: *Copied* is 100 %, and on DailyDialog
 # 19 % of them, but 58.5 % of the gold replies, were nearer to their own history than to nine others. A fine-tuned model
-# that copies training replies does the same with more effort. Gold utterances have their emotion, so what they lack to
-# 100 % are errors of the judge. Without the correction, no system can be expected above them.
+# that copies training replies does the same with more effort. Gold utterances have their emotion, so the gap to 100 %
+# comes from errors of the judge. Without the correction, no system can be expected above them.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -447,9 +447,9 @@ sketch("dpo")
 # ### Exercise 08.7 · The loss of a pair 🍇🍇 · core
 #
 # The four numbers are log probabilities of the whole replies: by the model (`chosen`, `rejected`) and by the reference
-# (`ref_chosen`, `ref_rejected`). The margin is m = `beta` · ((`chosen` − `ref_chosen`) − (`rejected` −
-# `ref_rejected`)): how much more likely the chosen reply has become, compared with the rejected one. Return the loss,
-# `-log(1 / (1 + exp(-m)))`. m may be as small as -5000; the loss is then 5000.
+# (`ref_chosen`, `ref_rejected`). How much more likely a reply has become is its log probability by the model minus that
+# by the reference. The margin m is `beta` times (this difference for the chosen reply minus the same for the rejected
+# reply). Return the loss, `-log(1 / (1 + exp(-m)))`. m may be as small as -5000; the loss is then 5000.
 
 # %%
 def dpo_loss(chosen, rejected, ref_chosen, ref_rejected, beta):

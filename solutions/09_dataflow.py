@@ -53,7 +53,7 @@ corridor("model")
 # `reads` is `{step: list of steps that it reads}`. Return the list of the steps that `wanted` needs, directly or
 # indirectly, and `wanted` itself; each step occurs once, after all steps that it reads. The order is depth first:
 # before a step, go through the steps of its list in their order, and put each one, preceded in the same way by the
-# steps that it reads, into the result. Raise `ValueError` for a circle.
+# steps that it reads, into the result. Raise `ValueError` if the steps form a cycle.
 #
 # Example: `{"saved": ["fitted"], "fitted": ["data", "base"], "data": [], "base": [], "report": ["saved"]}` and
 # `"saved"` give `["data", "base", "fitted", "saved"]`.

@@ -147,7 +147,7 @@ for row in read_jsonl(folder / "predictions" / "finetuned.jsonl")[:3]:
     print(json.dumps(row))
 
 # %% [markdown]
-# Words in brackets are placeholders: a program replaces them by names and numbers later (lab 01).
+# Words in brackets are placeholders: a program later replaces them by names and numbers (lab 01).
 #
 # Open `report.html` of the folder in a browser. It shows every dialogue, with the reply of a person and the reply of
 # the model side by side.
@@ -243,8 +243,8 @@ print(speed_row(measured["gpu"], measured["cuda"], measured["train_its"], measur
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The row above shows the speed of the machine that ran this notebook. It did other work at the same time; without other
-# work it makes 2.05 training iterations per second (`results/speed`). The recorded run of the same recipe
+# The row above shows the speed of the machine that ran this notebook. The machine did other work at the same time;
+# without other work it makes 2.05 training iterations per second (`results/speed`). The recorded run of the same recipe
 # (results/town-qlora-cpu/record.json: AMD EPYC, 2 cores, bf16, no GPU) made 87 steps of 16 dialogues, which is 87 x 16
 # / 4 = 348 micro batches, in 212.9 s, including three dev evaluations: 1.63 it/s.
 # <!-- END SOLUTION -->
@@ -387,7 +387,8 @@ for system, row in record["rows"].items():
     print(f"{system:20} Combined {combined:6.1f}  ({low:.1f} to {high:.1f}), {row['items']} dialogues")
 
 # %% [markdown]
-# Six dialogues give a very wide interval. The recorded run on all 60 dialogues has 126.1 (119.0 to 132.7).
+# Six dialogues give a very wide interval. The recorded run on all 60 dialogues has a Combined of 126.1 (119.0 to
+# 132.7).
 #
 # ### Exercise 00.6 · May they stand in one table? 🍇🍇 · core
 #
@@ -418,7 +419,7 @@ check("00.6", differences)
 # Which split and how many dialogues; delexicalised or not; which scorer, in which version, on which tokenisation; gold
 # or predicted states; chosen on dev or on test; one seed or several. 16.9 is `multiwoz22-qlora-cpu`
 # (results/multiwoz22-qlora-cpu/record.json): 1,000 test dialogues, delexicalised, gold states, `scorer` in the record.
-# Random replies have 2.7 under the same rules, and human replies 100 (README, second table).
+# Under the same rules random replies have a BLEU of 2.7, and human replies 100 (docs/real-data.md, first table).
 # <!-- END SOLUTION -->
 
 # %% [markdown]

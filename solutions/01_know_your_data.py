@@ -97,8 +97,8 @@ for line, count in different.most_common(6):
 # <!-- BEGIN SOLUTION -->
 # The state is used to search the database, which knows one spelling per value. In the test split of the town, 22 of
 # 1,084 spans (row *words differ from value* of the audit below) have other words than their value; most of these are
-# numbers that are written out. A search for `people=two` would find no table. A joint goal accuracy that compares words
-# would count right states as wrong.
+# numbers that are written out. A search for `people=two` would find no table. A score that compares the words of states
+# (joint goal accuracy, lab 05) would count right states as wrong.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -182,10 +182,13 @@ write(render(test[0], delexicalised=True))
 # %% [markdown]
 # ### Exercise 01.4 · Delexicalise by hand 🍇🍇🍇 · core
 #
-# `text` is a reply, `spans` a list of `(start, end, slot)` **in any order**. Return the text in which every span is
-# replaced by `[slot]`; nothing else changes. If spans overlap, go from left to right and keep a span only if it starts
-# at or after the end of the last kept span; leave the others as plain text. Raise `ValueError` for a span that is not
-# inside the text.
+# `text` is a reply, `spans` a list of `(start, end, slot)` **in any order**. `start` and `end` count characters of the
+# given `text`, and `end` is exclusive. Return the text with `[slot]` in the place of each span; nothing else changes.
+#
+# * Spans may overlap. Go through them by increasing `start`. Replace a span only if it starts at or after the end of
+#   the last replaced span; otherwise its words stay as they are.
+# * Raise `ValueError` for a span that is not inside the text. Inside means 0 ≤ `start` < `end` ≤ `len(text)`.
+# * Do not change the list `spans`.
 #
 # Example: `"Try Nandos, in the north."` with `[(19, 24, "area"), (4, 10, "name")]` gives
 # `"Try [name], in the [area]."`
@@ -264,8 +267,8 @@ print("domains a dialogue:", dict(sorted(Counter(len(dialogue.services) for dial
 # <!-- BEGIN SOLUTION -->
 # Of the town's 60 test dialogues 10 are about a taxi (the cell above). A share p of n dialogues has a standard error of
 # sqrt(p (1 - p) / n) = sqrt(0.8 x 0.2 / 10) = 0.126, so a 95 % interval is about 25 points wide on each side: the
-# number is very uncertain. Over all 60 dialogues it is 10 points. Scores by domain are for finding errors, not for
-# comparing systems.
+# number is very uncertain. Over all 60 dialogues the interval is 10 points wide on each side. Scores by domain are for
+# finding errors, not for comparing systems.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -418,10 +421,9 @@ for form in ("dialogues", "turns"):
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# It never stops: after the reply it writes the user's next turn, and so on until the length limit. `</s>` stands behind
-# every reply and is one of the supervised tokens. It is easily lost in two ways: `</s>` is also used for padding, and
-# every token that equals the padding token is masked (docs/pitfalls.md, number 1); or long examples are cut on the
-# right.
+# It never stops: after the reply it writes the user's next turn, and so on until the length limit. `</s>` follows every
+# reply and is supervised. It is easily lost in two ways: `</s>` is also used for padding, and every token that equals
+# the padding token is masked (docs/pitfalls.md, number 1); or long examples are cut on the right.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -434,9 +436,9 @@ for form in ("dialogues", "turns"):
 # One example per dialogue. Both formats supervise the same 68,217 tokens of the town, but with one example per reply
 # the model reads every history again and again: 853,318 tokens per epoch against 227,347, 3.8 times as many (the cell
 # above). On MultiWOZ dev, without states, it is 1,668,918 against 351,644 (docs/lab-log.md). A reply never sees what
-# comes after it, so the gradient is the same, and a test of the library compares the two. What it costs: an example is
-# as long as the dialogue. 400 dialogues make 450 examples here because those longer than 768 tokens are continued in a
-# second one.
+# comes after it, so the gradient is the same, and a test of the library compares the two. The cost is that an example
+# is as long as the dialogue. 400 dialogues make 450 examples here, because a dialogue of more than 768 tokens is
+# continued in a second example.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

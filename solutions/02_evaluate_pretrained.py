@@ -6,7 +6,7 @@
 # * what BLEU, Inform, Success, Combined and Richness count, by computing each once yourself;
 # * which rows a table needs before a number in it means anything;
 # * how sure a number is: intervals over dialogues, and the paired comparison of two systems;
-# * what a small pretrained model can do without fine-tuning, and how to tell.
+# * what a small pretrained model can do without fine-tuning, and how to measure it.
 #
 # **Time** 60 minutes for the core exercises, 120 with the optional ones and the questions (estimates). **Needs** lab
 # 01; no GPU, no network.
@@ -214,7 +214,7 @@ for row in readings:
 # `{b, c}` leave `{b, c}`, because `a` no longer fits. This is the rule of the official scorer.
 #
 #
-# (Trains are offered by `TRAINID`; the scorer does the same there.)
+# (Trains are offered by `TRAINID`, with the same rule; your function needs only `NAME`.)
 
 
 # %%
@@ -387,10 +387,12 @@ for key, verdict in scores["most frequent reply"].per_item.items():
 #
 # ### Exercise 02.7 · An interval by bootstrap 🍇🍇🍇 · core
 #
-# `counts` is an array (dialogues, columns), `draws` an array (resamples, dialogues) of row numbers: which dialogues each
-# resample has drawn. Return `(low, high)`, the 2.5th and 97.5th percentile of `score` over the resamples.
+# `counts` is an array (dialogues, columns), `draws` an array (resamples, dialogues) of row numbers: which dialogues
+# each resample has drawn. The score of a resample is `score` of the sum of its drawn rows. Return `(low, high)`, the
+# 2.5th and 97.5th percentile of these scores.
 #
-# Example: `score = lambda sums: 100 * sums[0] / sums[1]` is a share, if the columns are successes and ones.
+# Example: `score = lambda sums: 100 * sums[0] / sums[1]` is the percentage of successes, if column 0 is 1 for a success
+# and 0 otherwise, and column 1 is always 1.
 
 
 # %%
@@ -553,13 +555,13 @@ show("02.8", paired, one.counts, two.counts, one.of_counts, draws)
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# In the run stored here the gold history has Combined 123.9 (105.2-135.5), the own history 111.1 (90.4-130.1): the two
-# intervals share most of their width. The difference is 12.8 (-2.4 to 34.2), so it may be 0. The differences of Inform
-# and Success may also be 0, because their intervals begin there. The difference of BLEU is -0.5 (-3.6 to 2.2). The gold
-# history is perhaps better, but these dialogues do not show it: the 13.3 points of Success are 2 dialogues of 15. An
-# interval shrinks with the square root of the number of dialogues. Half of it is 18 points for 15 dialogues, so 3
-# points would need (18 / 3)² x 15 = 540 dialogues. The town has 60, the real MultiWOZ 1,000. On the 99 held-out
-# dialogues of MultiWOZ, with another adapter, the result was the opposite: the own history gained 6 points
+# In the run stored here, the model with gold history has a Combined of 123.9 (105.2-135.5), the own history 111.1
+# (90.4-130.1): the two intervals share most of their width. The difference is 12.8 (-2.4 to 34.2), so it may be 0. The
+# differences of Inform and Success may also be 0, because their intervals begin there. The difference of BLEU is -0.5
+# (-3.6 to 2.2). The gold history is perhaps better, but these dialogues do not show it: the 13.3 points of Success are
+# 2 dialogues of 15. An interval shrinks with the square root of the number of dialogues. Half of it is 18 points for 15
+# dialogues, so 3 points would need (18 / 3)² x 15 = 540 dialogues. The town has 60, the real MultiWOZ 1,000. On the 99
+# held-out dialogues of MultiWOZ, with another adapter, the result was the opposite: the own history gained 6 points
 # (docs/lab-log.md).
 # <!-- END SOLUTION -->
 
@@ -592,7 +594,7 @@ show("02.8", paired, one.counts, two.counts, one.of_counts, draws)
 # are in separate tables. Which dialogues, and all of them? Which scorer? Only numbers of the same scorer can be
 # compared, so `lab evaluate` also scores the published prediction files. And how many seeds: three runs of
 # `multiwoz22-plan-cpu` that differ in nothing but the seed have BLEU 17.7, 18.2 and 18.2 and Combined 105.4, 106.6 and
-# 105.8 (README); a difference of half a point of BLEU from one run each says nothing.
+# 105.8 (docs/real-data.md); a difference of half a point of BLEU between two single runs says nothing.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

@@ -144,12 +144,18 @@ check("03.2", keep_top_k)
 # %% [markdown]
 # ### Exercise 03.3 · Top-p, the nucleus 🍇🍇 · core
 #
-# k is the same everywhere, but some positions have one sensible token and others fifty. Top-p (Holtzman et al. 2020)
-# keeps the most probable tokens **until their total probability reaches p**. The token that crosses p stays, so at
-# least one token always stays. Write `keep_top_p(logits, p)`, with 0 < p ≤ 1 (otherwise raise `ValueError`).
+# k is the same at every position, but some positions have one sensible token and others fifty. Top-p (Holtzman et al.
+# 2020) keeps the most probable tokens **until their total probability reaches p**. Write `keep_top_p(logits, p)`; it
+# returns a new array of the same shape:
 #
-# Probabilities `[0.5, 0.3, 0.2]` and p = 0.7: the first token has 0.5, and the first two together have 0.8 ≥ 0.7, so
-# two tokens stay.
+# - compute the probabilities with your `softmax`, and add them up, the most probable first, until the sum is at least
+#   p. The token that crosses p is kept too, so at least one token is kept;
+# - a kept token keeps its place and its logit, every other logit is `-inf`; of equally probable tokens, any may stay;
+# - p = 1 keeps all tokens; a logit that is already `-inf` stays `-inf`;
+# - raise `ValueError` unless 0 < p ≤ 1; do not change the given array.
+#
+# Example: with the probabilities `[0.5, 0.3, 0.2]` and p = 0.7, the first token alone has 0.5 < 0.7, and the first two
+# together have 0.8 ≥ 0.7, so two tokens are kept.
 
 # %%
 def keep_top_p(logits, p):
@@ -294,10 +300,10 @@ sketch("beam")
 # A probable first token can be followed by improbable ones: the probability of a reply is the product over its tokens,
 # and greedy search never goes back. Beam search keeps several beginnings and compares their products, so in most cases
 # it finds a reply that is at least as probable (not always: a beginning that falls out of the beam is lost). Its cost
-# is one row per beam. On the prompt above the two part at the first word: greedy search offers one venue, beams find a
-# shorter reply that names two. For open-ended text the most probable reply is dull. For a reply that must name the right
-# facts it is useful: on real MultiWOZ beams have a Combined of 105.2, greedy search 80.5 (`results/decoding-strategies`, 50
-# dev dialogues).
+# is one row per beam. On the prompt above the two replies differ from the first word on: greedy search offers one
+# venue, beam search finds a shorter reply that names two. For open-ended text the most probable reply is dull. For a
+# reply that must name the right facts it is useful: on real MultiWOZ beams have a Combined of 105.2, greedy search 80.5
+# (`results/decoding-strategies`, 50 dev dialogues).
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -494,8 +500,8 @@ print(longest_reply([len(prompt.ids) for prompt in prompts], config))
 #
 # Two limits come earlier than memory. The history: `prompt.max_tokens` is 768, and the cell above says how many tokens
 # are left when every history stays whole; beyond that the oldest turns are dropped. The second limit is meaning: when
-# it is forced to continue, the reply above asks one question after another, begins to repeat itself, and starts a new
-# line `bot`. lab-tiny was trained on 768 positions; beyond that it extrapolates.
+# the model is forced to continue, it asks one question after another, begins to repeat itself, and starts a new line
+# `bot` (reply above). lab-tiny was trained on 768 positions; beyond that it extrapolates.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -508,8 +514,8 @@ print(longest_reply([len(prompt.ids) for prompt in prompts], config))
 # does not fit.
 #
 # - a try takes seconds: find 1,000 in about 20 tries, not in 1,000;
-# - never try more than twice the largest size that has fitted so far (1 at first): without a GPU, a batch that is much
-#   too large does not raise an error; instead the system kills your kernel.
+# - try 1 first, and then never more than twice the largest size that has fitted so far: without a GPU, a batch that is
+#   much too large does not raise an error; instead the system kills your kernel. Never try a size below 1.
 
 # %%
 def largest_batch(fits, most):
@@ -562,16 +568,17 @@ with merged_for_decoding(model):
 #
 # $$\text{score}(v) = (1 - \alpha)\, p(v) - \alpha \max_j \cos(h_v, h_j)$$
 #
-# $h_v$ is the last layer's hidden state when $v$ is appended, $h_j$ those of all tokens before, the prompt's too. The
-# second term is the *degeneration penalty*: a token that brings the model back to an earlier state is probably the
-# beginning of a loop.
+# $h_v$ is the last layer's hidden state when $v$ is appended; the $h_j$ are those of all earlier tokens, including the
+# prompt. The second term is the *degeneration penalty*: a token that brings the model back to an earlier state is
+# probably the beginning of a loop.
 #
 # ### Exercise 03.9 · One step 🍇🍇🍇 · optional
 #
 # Write `contrastive_step(p, states, seen, alpha)`:
 #
 # - `p`: k probabilities; `states`: (k, width), the candidates' hidden states; `seen`: (length, width), those before;
-# - hidden states have any length: a cosine is the product of *unit* vectors;
+# - hidden states are not unit vectors: scale them to norm 1 before you multiply them, because a cosine is the product
+#   of *unit* vectors;
 # - the penalty is the largest cosine, not the mean: one earlier position that is the same is enough for a loop;
 # - return the index (0 to k − 1) of the candidate with the highest score; an alpha outside [0, 1] is a `ValueError`.
 
@@ -702,8 +709,8 @@ for place, token in enumerate(written[: written.index(tokenizer.convert_tokens_t
 # postcode is missing. These replies are well formed, but they do not say what the user asked for. At temperature 1.5,
 # 25 of 68 replies are broken, and 8 dialogues fail.
 #
-# What it buys is variety: 329 different 3-grams at 0.05 and 446 at 1; the gold replies of the same dialogues have 441
-# (table in lab 04, section 5). The 764 at 1.5 are noise: Richness counts words, not meaning.
+# In return, sampling gives variety: 329 different 3-grams at temperature 0.05 and 446 at 1; the gold replies of the
+# same dialogues have 441 (table in lab 04, section 5). The 764 at 1.5 are noise: Richness counts words, not meaning.
 #
 # Ten dialogues and one seed decide nothing. On real MultiWOZ (`results/decoding-strategies`: adapter of
 # `multiwoz22-qlora-cpu`, 50 dev dialogues, three seeds) greedy has Combined 80.5 (69.0–91.4), min-p 79.5, top-p 78.9,
@@ -716,8 +723,8 @@ for place, token in enumerate(written[: written.index(tokenizer.convert_tokens_t
 # (500 3-grams). Otherwise I would ship min-p. But measure it for your model, since the order also depends on the model.
 # With an adapter without `lora.embeddings` (lab 04), beam search was below greedy search (61.0 and 81.8), and all
 # sampling strategies were between 22.9 and 28.2, close to the most frequent reply (24.8): the adapter gave the closing
-# `]` of a placeholder a probability of 1 %. On the town it had 12.9 at temperature 1, where the sweep above has 107.0
-# (`docs/lab-log.md`).
+# `]` of a placeholder a probability of 1 %. On the town such an adapter had a Combined of 12.9 at temperature 1, where
+# the sweep above has 107.0 (`docs/lab-log.md`).
 # <!-- END SOLUTION -->
 
 # %% [markdown]

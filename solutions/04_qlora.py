@@ -246,14 +246,17 @@ sketch("nf4")
 # %% [markdown]
 # ### Exercise 04.4 · NF4: levels where the weights are 🍇🍇 · core
 #
-# Weights are distributed like a normal distribution: many near 0, few far out. NF4 puts the levels at its quantiles, so
-# that each level is used about equally often (as drawn above; the picture below shows how well this holds when a block
-# is divided by its largest weight). Write `nf4_levels()`, 16 sorted floats:
+# Weights are distributed like a normal distribution: many are near 0, few far from it. NF4 puts its levels at the
+# quantiles of the normal distribution, so that each level is used about equally often (the picture above shows this,
+# the one below how well this holds when a block is divided by its largest weight). `OFFSET` in the next cell is a
+# probability. Write `nf4_levels()`; it returns an array of 16 different numbers in ascending order:
 #
-# - 8 positive levels: the quantiles of the standard normal at 9 evenly spaced probabilities from `OFFSET` down to 0.5,
-#   without the last (the quantile at 0.5 is 0);
-# - 7 negative levels: the same with **8** evenly spaced probabilities, without the last, with a minus;
-# - 0 itself (padding and pruned weights must stay exactly 0), and all divided by the largest, so that it is 1.
+# - 8 positive levels: take 9 evenly spaced probabilities from `OFFSET` down to 0.5, both included, and leave out the
+#   last, 0.5 (its quantile is 0). The levels are the quantiles of the standard normal distribution at the other 8;
+# - 7 negative levels: take **8** evenly spaced probabilities from `OFFSET` down to 0.5, leave out 0.5 in the same way,
+#   and put a minus before the 7 quantiles;
+# - 0 itself, exactly (padding and pruned weights must stay 0);
+# - finally divide all 16 by the largest: the last level is then 1 and the first −1.
 #
 # `statistics.NormalDist().inv_cdf(p)` is the quantile at p; `np.linspace(a, b, n)` has n evenly spaced numbers.
 
@@ -571,10 +574,11 @@ for symbol in ("[", "]", "?", "."):
 #
 # You do not notice it in a greedy reply, which only needs the largest probability. Before this recipe had
 # `lora.embeddings`, the closing `]` had a probability of 1 % and was still the most probable token. Ten dev dialogues
-# (`docs/lab-log.md`): Combined 134.4 at temperature 0.05 and 12.9 at 1. With it 136.8 and 107.0 (lab 03, section 8). So
-# look at the probabilities, or sample. The greedy score on test hardly changed: Combined 126.0 before, 126.1
-# (119.0–132.7) now. The loss shows it as well: on the gold replies of twelve test dialogues it fell from 0.627 to 0.175
-# nats per token (the new value is in the table of lab 20), since a probability of 1 % costs 4.6 nats at every `]`.
+# (`docs/lab-log.md`): Combined 134.4 at temperature 0.05 and 12.9 at 1. With trained embeddings the two are 136.8 and
+# 107.0 (lab 03, section 8). So look at the probabilities, or sample. The greedy score on test hardly changed: Combined
+# 126.0 before, 126.1 (119.0–132.7) now. The loss shows it as well: on the gold replies of twelve test dialogues it fell
+# from 0.627 to 0.175 nats per token (the new value is in the table of lab 20), since a probability of 1 % costs 4.6
+# nats at every `]`.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -666,7 +670,8 @@ widgets.watch(folder.path)
 # Ninety steps with two examples each only begin to learn. The run that you started at the top of this notebook has 87
 # steps with 16 examples each. Look at it now; if it still trains, its curve grows below. As recorded, this recipe
 # reaches a Combined of 126.1 (119.0–132.7) on test (`results/town-qlora-cpu/record.json`). When it is complete,
-# `widgets.errors(real.path)` shows what still goes wrong, and `lab chat` with its folder talks with it.
+# `widgets.errors(real.path)` shows what still goes wrong, and with `lab chat FOLDER` (the folder of the run) you can
+# talk to the model.
 
 # %%
 real.watch()
@@ -801,7 +806,7 @@ draw({
 #
 # Pretraining is worth more than 10 points of BLEU; without it the model is about as good as random replies (Combined
 # 35.2). Three seeds show no loss by the 4 bits. Full fine-tuning seems slightly better in BLEU; in Combined the three
-# methods cannot be distinguished.
+# pretrained methods cannot be distinguished.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

@@ -72,8 +72,9 @@ for message in dialogue_messages(test[0], recipe.prompt, recipe.task, task.datab
 
 # %% [markdown]
 # The lines `call>` and `bot>` are supervised: the model writes them. The lines `user>`, `found>` (the answer of the
-# database to the calls) and `named>` (the venues behind the placeholders of the reply) are given. At decoding time the
-# model generates two answers per turn: first the calls, and then the reply, which can use the result of the calls.
+# database to the calls) and `named>` (the names that the placeholders of the reply stand for) are given. At decoding
+# time the model generates two answers per turn: first the calls, and then the reply, which can use the result of the
+# calls.
 #
 # ### Exercise 05.1 · Write a call 🍇 · core
 #
@@ -530,13 +531,13 @@ widgets.errors(folder.path)
 # <!-- BEGIN SOLUTION -->
 # With the gold calls the model has BLEU 40.3, Inform 100.0, Success 96.7, Combined 138.7 (134.6–142.1); with its own
 # calls 32.1, 61.7, 55.0 and 90.4 (76.4–103.8), on the same 60 dialogues with the same weights. Of the 48 points of
-# Combined 8 are words (BLEU) and 40 are venues (half of what Inform and Success lose together). Success loses hardly
-# more than Inform: if the right venue was offered, the reply mostly contains the requested facts too. The words get
-# worse because the prompts get worse: `found>` has other numbers, so the model apologises, or makes an offer when it
-# should ask.
+# Combined that are lost, 8 come from words (BLEU) and 40 from venues (half of what Inform and Success lose together).
+# Success loses hardly more than Inform: if the right venue was offered, the reply mostly contains the requested facts
+# too. The words get worse because the prompts get worse: `found>` has other numbers, so the model apologises, or makes
+# an offer when it should ask.
 #
-# Inform with its own calls is that of random replies with the gold state (58.3): knowing what the user wants is worth
-# as much as everything that the model has learned. Never compare rows of the two settings.
+# Inform with its own calls is close to that of random replies with the gold state (58.3): knowing what the user wants
+# is worth as much as everything that the model has learned. Never compare rows of the two settings.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -628,11 +629,11 @@ for text, calls in examples[:4]:
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # It knows the form of a call and when to call: all 403 texts can be parsed, and in only 4 turns it made an unnecessary
-# call or missed a call. In 144 turns the content of a call is wrong: the values. Of the gold slots `area`, with
-# its five values, is right in 91 %, `name` in 66 %, `departure` in 61 % and `food` in 69 %, `people` of a booking in 71
-# % (table above). The wrong values are of the right kind, such as another hour or another number: the model has learned
+# call or missed a call. In 144 turns the content of a call is wrong: the values. Of the gold slots `area`, with its
+# five values, is right in 91 %, `name` in 66 %, `departure` in 61 % and `food` in 69 %, `people` of a booking in 71 %
+# (table above). The wrong values are of the right kind, such as another hour or another number: the model has learned
 # which kind of value belongs there, but it does not always copy the value from the user's words or from the line
-# `named>`. Some calls are too long: they contain a price range that nobody asked for.
+# `named>`. Some calls have too many arguments: they contain a price range that nobody asked for.
 #
 # So neither a more tolerant parser nor a rule for when to call would help: together they concern 4 of 403 turns. More
 # dialogues would help, or a base model that copies well, or constrained decoding that allows only values from the

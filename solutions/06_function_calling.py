@@ -40,8 +40,8 @@ call = read_call('set_timer(minutes=5, name="tea")', skills)
 print(run_call(call, skills))
 
 # %% [markdown]
-# This was the whole path after the model: a text was parsed as a call, checked against its skill, and executed in a
-# separate process. The model that writes such texts is still missing. We begin with the skills.
+# The cell above shows every step after the model: a text is parsed as a call, checked against its skill, and executed
+# in a separate process. The model that writes such texts is still missing. We begin with the skills.
 
 # %%
 corridor("example", "model", "prediction")
@@ -68,7 +68,7 @@ print(json.dumps(tool(skills["set_timer"])["function"]["parameters"], indent=1))
 # * `room` is one of `"kitchen"`, `"bedroom"` and `"living room"`, and is required (`Literal`);
 # * `degrees` is a whole number from 5 to 30 with the default 20 (`Annotated[int, Range(5, 30)]`);
 # * `until` is a time of the day such as `"22:00"`, or `None`, which is its default. A time matches
-#   `([01][0-9]|2[0-3]):[0-5][0-9]` (`Annotated[str, Pattern("...")]`, and `| None` behind it);
+#   `([01][0-9]|2[0-3]):[0-5][0-9]` (`Annotated[str, Pattern("...")]`, followed by `| None`);
 # * it has a docstring, and returns the sentence that the assistant speaks: `The heating in the kitchen is set to 20
 #   degrees.`, with a time `The heating in the kitchen is set to 20 degrees until 22:00.`
 
@@ -104,15 +104,21 @@ check("06.1", heat)
 #
 # ### Exercise 06.2 · Read an example file 🍇🍇🍇 · optional
 #
-# Return the pairs `(utterance, call)` of a text, in order:
+# `text` is the content of a file. Return a list of the pairs `(utterance, call)` in it, in order:
 #
-# * `### User: TEXT` and then `### Assistant: CALL` make a pair; ignore white space around TEXT and CALL; TEXT may
-#   contain further colons;
-# * lines without any visible character are allowed everywhere; **every other line is an error**.
+# * a user line, `### User: TEXT`, and the next call line, `### Assistant: CALL`, make a pair. TEXT and CALL may contain
+#   further colons; remove white space at their ends;
+# * lines without any visible character are allowed everywhere, also between the two lines of a pair;
+# * **every other line is an error**: another role (`### Bot: ...`), or a line without `###` (`User: ...`);
+# * a text without lines has no pairs: return `[]`.
 #
-# Raise `ValueError` with the number of the line, counted from 1, in its message: for a line of any other kind, for a
-# second user line before a call, for a call without a user line before it, and for a user line at the end without a
-# call (report the number of the user line).
+# Raise `ValueError` for the first error. Its message contains the number of the line; count all lines, also empty ones,
+# from 1. Errors in the order of lines are:
+#
+# * a line of any other kind;
+# * a second user line before a call: report the second one;
+# * a call line without a user line since the last call: report the call line;
+# * at the end, a user line without a call: report the user line.
 
 # %%
 def read_pairs(text):
@@ -338,7 +344,7 @@ own = run(config, lab_folder("06", config), say, ("train", "finetuned", "report"
 # little: the grammar repairs the form of a call, not what it says, and a malformed call was mostly wrong in other ways
 # too. *Always none* has no false trigger at all and an Exact as large as the share of requests for nothing, so never
 # judge a system by one accuracy over all requests. In otto's own data, 78 % of the examples were `other()`, so a system
-# that always answers `other()` is right in 78 %. Therefore the main score is the mean over the skills.
+# that always answers `other()` is right for 78 % of them. Therefore the main score is the mean over the skills.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -422,9 +428,10 @@ check("06.6", trigger_curve)
 # %% [markdown]
 # ### Exercise 06.7 · One number for the curve: AUROC 🍇🍇 · optional
 #
-# Take a request for nothing and one for a skill at random. Return how often the first has the higher probability of
-# `none`; a tie counts half. 1 is a model that could be perfect with the right threshold, 0.5 is chance. Raise
-# `ValueError` if there are no requests of one of the two kinds.
+# `nones` and `nothing` are as in 06.6. Return the probability that a random request for nothing has a higher
+# probability of `none` than a random request for a skill: the share of all such pairs of requests; a tie counts half. 1
+# is a model that could be perfect with the right threshold, 0.5 is chance. Raise `ValueError` if there are no requests
+# of one of the two kinds.
 
 # %%
 def auroc(nones, nothing):

@@ -5,16 +5,17 @@
 #
 # * to find what a prompt needs: BM25 and the fusion of ranks, by hand;
 # * to find a leak between training and test, and to measure recall without the item itself;
-# * how many descriptions and exemplars a prompt needs, and who refuses to train on fewer;
-# * to say none: a threshold, and three kinds of utterances that mean no function;
+# * how many descriptions and exemplars a prompt needs, and which stage of a run refuses too few;
+# * how to answer *none*: a threshold, and three kinds of utterances that mean no function;
 # * to train a small model that names the function and then each slot, and to ask it about a schema of your own.
 #
 # **Time** 50 minutes for the core exercises, 95 with the optional ones and the questions (estimates). **Needs** labs
 # 01, 04 and 06; no GPU, no network.
 #
-# In lab 06 the model knew ten skills by heart. Here the functions stand in the prompt: a *schema* says which there are, and
-# a few labelled utterances (*exemplars*) say how people ask for them. A function that is added tomorrow needs a description
-# and no training. But hundreds of functions fit into no prompt, so something has to find the right ones first.
+# In lab 06 the model learned ten skills in training. Here the functions are in the prompt: a *schema* lists them, and a
+# few labelled utterances (*exemplars*) show how people ask for them. A function that is added tomorrow needs a
+# description and no training. But hundreds of functions do not fit into a prompt, so the right ones have to be
+# retrieved first.
 
 # %% tags=["parameters"]
 FULL = False  # True: train as the recipe says (some minutes on 2 cores)
@@ -39,8 +40,8 @@ for one in retriever.found(Query("My bin was not emptied today"), 3):
     print(f"{one.rank}. {one.exemplar.utterance!r} means {one.exemplar.target_name}")
 
 # %% [markdown]
-# Nobody said exactly this before, and yet the neighbours give the function away. That is the whole idea: look for what is
-# alike, show it to the model, let the model decide.
+# Nobody said exactly this before, but the nearest exemplars show which function is meant. The idea of this lab is:
+# retrieve similar texts, show them to the model, and let the model decide.
 
 # %%
 corridor("example", "model", "prediction")
@@ -55,20 +56,24 @@ print("its call:     ", one.target_name, dict(one.target_arguments))
 # %% [markdown]
 # ## Ranking by words: BM25
 #
-# A text is relevant if it has the words of the query; rare words count more than common ones, a second occurrence counts
-# less than the first, and a long text has to have more of them. With $N$ texts, $n_w$ of which have the word $w$:
+# A text is relevant if it contains the words of the query. A rare word counts more than a common one, a second
+# occurrence counts less than the first, and each occurrence counts less in a long text. With $N$ texts, $n_w$ of which
+# have the word $w$:
 #
 # $$\text{score}(q, d) = \sum_{w \in q} \ln\!\left(1 + \frac{N - n_w + 0.5}{n_w + 0.5}\right) \cdot
 # \frac{f_{w,d}}{f_{w,d} + k_1\,(1 - b + b\,\ell_d / \bar\ell)}$$
 #
-# The drawing below has the first factor on the left, and what $f$ and the length do to the second in the middle and on the right.
+# The drawing below shows the first factor on the left, and the effect of $f$ and of the length on the second factor in
+# the middle and on the right.
 #
-# $f_{w,d}$ says how often $w$ is in $d$, $\ell_d$ how many words $d$ has, $\bar\ell$ is the mean of that over all texts.
+# $f_{w,d}$ is the number of occurrences of $w$ in $d$, $\ell_d$ is the number of words of $d$, and $\bar\ell$ is the
+# mean of $\ell_d$ over all texts.
 #
 # ### Exercise 07.1 · BM25 by hand 🍇🍇🍇 · core
 #
-# `query` is a list of words, `texts` is a list of lists of words. Return a list with one score per text. Each different
-# word of the query counts once. A text without any word of the query has the score 0. There is at least one text with a word.
+# `query` is a list of words, `texts` is a list of lists of words. Return a list with one score per text. A word that
+# occurs several times in the query counts once. A text without any word of the query has the score 0. At least one text
+# is not empty.
 
 # %%
 sketch("bm25")
@@ -103,8 +108,8 @@ show("07.1", bm25, "the salt road", TEXTS)
 check("07.1", bm25)
 
 # %% [markdown]
-# The package takes bm25s, which does the same with arrays; it answers from 100,000 texts in 2 ms. The scores are the same up
-# to rounding:
+# The package uses bm25s, which does the same with arrays; it searches 100,000 texts in 2 ms. The scores are equal up to
+# rounding:
 
 # %%
 from lab_lib.retrieval.keyword import KeywordRanker, words
@@ -123,29 +128,30 @@ for place in best:
 #
 # *Answer from: this notebook.*
 #
-# Many packages throw away *stopwords* such as `can`, `i` and `have`. Why would that be a mistake here? And which requests can no
-# ranking by words find?
+# Many packages throw away *stopwords* such as `can`, `i` and `have`. Why would that be a mistake here? And which
+# requests can a ranking by words not find?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# "Can I have it?" consists of stopwords: without them the query is empty. Requests are short, and it is the small words that
-# tell "keep it" from "take it back". What no ranking by words finds are other words for the same thing: "borrow" against
-# "lend", "swimming" against "a lane of the pool". For that there are embeddings, which put texts of like meaning close to each
-# other; on real dialogues (SGD) the nearest exemplar by meaning has the right function for 81 % of the utterances, the best by
-# words for far fewer.
+# "Can I have it?" consists of stopwords: without them the query is empty. Requests are short, and small words
+# distinguish "keep it" from "take it back". A ranking by words does not find other words for the same thing: "borrow"
+# and "lend", "swimming" and "a lane of the pool". Embeddings do, because they put texts with similar meaning close to
+# each other. On real dialogues (SGD) the nearest exemplar by embeddings has the right function for 81 % of the
+# utterances, the best exemplar by words for far fewer.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Two rankings, one list
 #
-# Scores of different rankings cannot be added: cosines lie below 1, BM25 has no upper end. Ranks can. *Reciprocal rank fusion*
-# gives a text $1 / (c + r)$ points for its rank $r$ in each ranking, counted from 1, and nothing where it is not ranked.
+# Scores of different rankings cannot be added: cosines are at most 1, BM25 has no upper bound. Ranks can be combined.
+# *Reciprocal rank fusion* gives a text $1 / (c + r)$ points for its rank $r$ in each ranking, counted from 1, and no
+# points in a ranking that does not contain it.
 #
 # ### Exercise 07.2 · Rank fusion by hand 🍇🍇 · optional
 #
-# `rankings` is a list of rankings, each a list of texts, the best first. Return all texts that occur, the one with the most
-# points first. Of texts with equal points the one that occurs first comes first, when you read the first ranking from its
-# beginning, then the second, and so on.
+# `rankings` is a list of rankings, each a list of texts, the best first. Return all texts that occur, the one with the
+# most points first. If texts have equal points, their order is that of their first occurrence: read the first ranking
+# from its beginning, then the second, and so on.
 
 
 # %%
@@ -167,21 +173,21 @@ show("07.2", fuse, {"words": ["a", "b", "c"], "meaning": ["c", "a", "d"]})
 check("07.2", fuse)
 
 # %% [markdown]
-# Fusion is a guess like any other, and has to be measured. On SGD's dev split it found less at rank 1 than meaning alone
-# (78.1 against 80.9 %).
+# Whether fusion helps has to be measured. On SGD's dev split its recall at rank 1 was lower than that of embeddings
+# alone (78.1 % against 80.9 %).
 
 # %% [markdown]
 # ## A leak
 #
-# The project that this lab grew out of had one split called *test* that held dev, and one called *validation* that held test.
-# And it measured how well an exemplar is found in an index **that held the exemplar itself**. Both are leaks: what is asked was seen
-# before.
+# The predecessor of this lab had a split called *test* that contained dev, and one called *validation* that contained
+# test. It also measured how well an exemplar is found in an index **that contained the exemplar itself**. Both are
+# leaks: the item that is asked for was seen before.
 #
 # ### Exercise 07.3 · Find the leak 🍇🍇 · core
 #
-# Return the places (positions in the list) of the utterances in `test` that also stand in `train`, ascending. Two utterances
-# are the same if they have the same words in the same order. Ignore case, white space (also at the ends) and the marks `.!?,`
-# **at the end** of the utterance.
+# Return the positions, in ascending order, of the utterances in the list `test` that also occur in `train`. Two
+# utterances are the same if they have the same words in the same order. Ignore case, white space (also at the ends) and
+# the marks `.!?,` **at the end** of the utterance.
 
 
 # %%
@@ -201,7 +207,7 @@ def leaks(train, test):
 check("07.3", leaks)
 
 # %% [markdown]
-# Ours has none; and here is what a spoilt one looks like:
+# Our corpus has no leak. This is a corpus with a leak:
 
 # %%
 texts = {part: [one.utterance for one in desk.part(part).exemplars] for part in ("train", "dev", "test")}
@@ -212,12 +218,12 @@ print("spoilt:", [spoilt[place] for place in leaks(texts["train"], spoilt)])
 # %% [markdown]
 # ## Is the right function in the prompt?
 #
-# If the right function is not in the prompt, no model can name it. So we ask before any training: for which share of the
-# utterances is the right function among the first k? That is *recall at k*.
+# If the right function is not in the prompt, no model can name it. Before any training we therefore measure *recall at
+# k*: the share of utterances for which the right function is among the first k.
 #
 # ### Exercise 07.4 · Recall, without the item itself 🍇🍇🍇 · core
 #
-# * `ranked[i]` lists, for utterance `i`, the places of exemplars in the index, the best first;
+# * `ranked[i]` lists, for utterance `i`, the places (row numbers) of exemplars in the index, the best first;
 # * `owners[place]` is the function of the exemplar at a place, and `gold[i]` is the right function of utterance `i`;
 # * `own[i]` is the place of utterance `i` itself in the index, or `None` if it is not in the index.
 #
@@ -241,7 +247,8 @@ def recall_at(ranked, owners, gold, k, own):
 check("07.4", recall_at)
 
 # %% [markdown]
-# Each training utterance asks the index it stands in, by BM25: once as it was published, once honestly.
+# Each training utterance is a query to the index that contains it, with BM25: first as the predecessor measured it,
+# then without the utterance itself.
 
 # %%
 owners = [one.target_name for one in train.exemplars]
@@ -252,12 +259,13 @@ for text in said:
 show("07.4", recall_at, ranked, owners, owners, list(range(len(owners))))
 
 # %% [markdown]
-# With itself in the index every utterance finds itself at rank 1, and recall says nothing.
+# If the utterance itself counts, it is always at rank 1, and recall has no meaning.
 #
 # ## How many does a prompt need?
 #
-# More descriptions and more exemplars raise recall, and cost tokens. `lab understand find-k` tries all pairs on **dev** and takes
-# the cheapest whose recall reaches what is wanted, with the *lower* end of its interval: 40 utterances prove little.
+# More descriptions and more exemplars raise recall, and cost tokens. `lab understand find-k` tries all pairs (number of
+# descriptions, number of exemplars) on **dev**. It chooses the cheapest pair for which the *lower* end of the interval
+# of recall is at least the wanted recall, because 40 utterances prove little.
 
 # %%
 from lab_lib.understand.data import load_asked
@@ -277,28 +285,31 @@ for row in table_rows(found):
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# Of 72 pairs the best one on any sample is partly lucky; if it were chosen on test, the number that is reported would be the
-# luckiest of 72. On dev the choice may be lucky, and the one measurement on test then says how much so. The lower end protects
-# against the same luck in a small sample: 38 of 40 is 95 %, and may well be 84 % of the next 10,000 utterances. With more
-# utterances the interval shrinks and the choice becomes cheaper, which is a good reason to label more.
+# The best of 72 pairs on any sample is partly lucky. If it were chosen on test, the reported number would be the
+# luckiest of 72. If it is chosen on dev, the single measurement on test shows how lucky the choice was. The lower end
+# protects against the same luck in a small sample: 38 of 40 is 95 %, but the recall on the next 10,000 utterances may
+# well be 84 %. With more utterances the interval shrinks and the choice becomes cheaper, which is a good reason to
+# label more.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## None
 #
-# "Thank you, that's all" means no function. Neither does "At the station branch, please": it continues an earlier request. The
-# second kind is hard; a benchmark that has only the first kind measures politeness.
+# "Thank you, that's all" means no function. "At the station branch, please" does not name a new function either: it
+# continues an earlier request. The second kind is hard; a benchmark with only the first kind measures little.
 #
 # ### Exercise 07.5 · The threshold 🍇🍇 · optional
 #
-# `likeness[i]` says how near the nearest exemplar of utterance `i` is, `asks[i]` is `True` if it means a function. An
-# utterance whose likeness reaches the threshold (`>=`) is taken to mean a function. So there are two kinds of mistakes:
+# `likeness[i]` is the similarity of utterance `i` and its nearest exemplar; `asks[i]` is `True` if the utterance means
+# a function. An utterance is classified as meaning a function if its likeness is at least the threshold (`>=`). There
+# are two kinds of mistakes:
 #
 # * an utterance that means a function is below the threshold;
 # * an utterance that means none reaches it.
 #
-# Count each kind as a **share** of its own utterances and add the two shares. Return a threshold with the smallest sum (any of
-# them, if there are several). Both kinds of utterances occur.
+# Compute the first as a **share** of the utterances that mean a function, the second as a share of those that mean
+# none, and add the two shares. Return a threshold with the smallest sum (any of them, if there are several). Both kinds
+# of utterances occur.
 
 
 # %%
@@ -334,10 +345,10 @@ show("07.5", none_threshold, near, [kind for _, kind in rows], kinds)
 # %% [markdown]
 # ## A model that decides
 #
-# Two prompts, one model. The first shows what was retrieved, the most relevant last, and asks for a function. The second
-# asks for one slot of it. Answers are not free: a function is one of those on offer, a value is one of the options or stands
-# **in the utterance**, word for word. Before training, the stage *prepare* retrieves for every utterance and refuses if too many
-# prompts lack the right function:
+# Two prompts, one model. The first shows the retrieved functions and exemplars, the most relevant last, and asks for a
+# function. The second asks for one slot of this function. Answers are constrained: a function is one of those offered,
+# and a value is one of the options or occurs **in the utterance**, word for word. Before training, the stage *prepare*
+# does the retrieval for every utterance and refuses the run if too many prompts lack the right function:
 
 # %%
 from lab_lib.errors import LabError
@@ -366,19 +377,20 @@ own = run(config, lab_folder("07", config), say, ("train", "finetuned", "report"
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The best of the rows without a generator: nearest exemplar, votes of eleven, best description, and with embeddings a logistic
-# regression on them. They cost milliseconds. On real SGD the logistic head has 85 % of known functions right, so a generator
-# with 80 % would be slower and worse. "By how much" is a question of the interval: with a few dozen utterances, differences
-# of ten points are noise. What only the generator has are slots, functions that no exemplar shows, and none.
+# The best of the rows without a generator: the nearest exemplar, the vote of the eleven nearest, the best description,
+# and, with embeddings, a logistic regression on them. They cost milliseconds. On real SGD this regression is right for
+# 85 % of the utterances with known functions, so a generator with 80 % would be slower and worse. "By how much" is a
+# question of the interval: with a few dozen utterances, differences of ten points are noise. Only the generator handles
+# slots, functions without an exemplar, and none.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## A schema of your own
 #
-# **Change it**: other functions, other slots, other exemplars, other requests. Nothing is trained on them. A model that has
-# seen a hundred utterances says none to nearly everything new, so here retrieval decides about none: where no exemplar
-# shares a word with a request, nothing is meant. The model chooses between the functions and looks for the values; after
-# so short a training it is often wrong (`FULL = True` trains longer).
+# **Change it**: other functions, other slots, other exemplars, other requests. Nothing is trained on them. A model that
+# was trained on a hundred utterances answers none to nearly everything new, so here retrieval decides about none: if no
+# exemplar shares a word with a request, the answer is none. The model chooses between the functions and looks for the
+# values; after so short a training it is often wrong (`FULL = True` trains longer).
 
 # %%
 SCHEMA = """
@@ -450,7 +462,7 @@ for text in REQUESTS:
     print(f"> {text}\n  {call_text(understand(text))}")
 
 # %% [markdown]
-# Look at the values: whatever the model says, they stand in your request, and a wrong one can be seen at once.
+# Look at the values: whatever the model answers, each value occurs in your request, so you see a wrong one at once.
 #
 # ### Question 🍇🍇🍇: the next request is understood wrongly. What is the cheapest repair?
 #
@@ -458,16 +470,17 @@ for text in REQUESTS:
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# In this order: an exemplar, which is in the next prompt as soon as it is in the index (that is the promise of retrieval: a hotfix
-# without training); a better description, where two functions are confused; a recogniser entry, where the value has a name that
-# the model does not take for one; more exemplars in the prompt; and only then training. Each repair needs its test: the
-# request goes into a list that is asked after every change, or the next repair breaks it unseen.
+# In this order: add an exemplar, which can be in the next prompt as soon as it is in the index (the advantage of
+# retrieval: a hotfix without training); write a better description, if two functions are confused; add a recogniser
+# entry, if the model does not know a name of the value; put more exemplars into the prompt; and only then train. Each
+# repair needs its test: put the request into a list that is tested after every change. Otherwise the next repair may
+# break it unnoticed.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## What to try next
 #
-# * `lab understand lint` on exemplars of your own: what it finds is what breaks a system later.
+# * `lab understand lint` on exemplars of your own: its findings are faults that break a system later.
 # * `lab understand train-embedder`: an embedder that finds your functions.
 # * `lab run understand-sgd-cpu` after `lab data fetch sgd`: real dialogues, and families that training never saw.
 # * `lab sweep understand-exemplars-cpu`: are exemplars worth their tokens?

@@ -5,15 +5,15 @@
 #
 # * which published numbers need no model at all, and how to build a test that they fail;
 # * to compute a loss mask from the structure of a conversation, and what a search for markers does instead;
-# * to train a judge in a second, to read its confusion matrix, and to take its errors out of a score;
-# * to turn one knob (guidance) and see control rise while the text gets worse;
+# * to train a judge in a second, to read its confusion matrix, and to correct a score for its errors;
+# * to raise control with one setting (guidance), and to see that the text gets worse;
 # * what preference tuning (DPO) computes, with one pair, by hand.
 #
 # **Time** 55 minutes for the core exercises, 100 with the optional ones and the questions (estimates). **Needs** labs
 # 01, 02 and 04; no GPU, no network.
 #
-# A model reads a conversation and the emotion that its reply shall have. Another model, the *judge*, says which emotion the
-# reply has. Each step can give a good number without a good reply.
+# A model reads a conversation and the emotion that its reply should have. Another model, the *judge*, says which
+# emotion the reply has. Each step can give a good number without a good reply.
 
 # %% tags=["parameters"]
 FULL = False  # True: train to the end of the recipe, and test on all conversations (some minutes on 2 cores)
@@ -34,10 +34,10 @@ LAST = dict(neutral=717, happiness=240, sadness=18, anger=9, surprise=9, disgust
 print(f"fine-tuned for weeks, published: 78.8 % (untuned: 71.8 %)\nalways neutral: {LAST['neutral'] / 10} %")
 
 # %% [markdown]
-# `LAST` are the emotions of the last replies of DailyDialog's 1,000 test conversations. A project trained Llama 2 7B to
-# reply with the emotion of the corpus, and a judge found it in 78.8 % of the replies. The untuned model, which was **not
-# told** the emotion, had 71.8 %, and a reply that is always neutral would have 71.7 %. Repeating the emotion of the user,
-# which stands in the prompt, gives 76.3 %.
+# `LAST` holds the emotions of the last replies of DailyDialog's 1,000 test conversations. A published project trained
+# Llama 2 7B to reply with the emotion of the corpus, and a judge found this emotion in 78.8 % of the replies. The
+# untuned model, which was **not told** the emotion, had 71.8 %, and a system that always replies neutrally would have
+# 71.7 %. A system that repeats the emotion of the user, which is in the prompt, would have 76.3 %.
 #
 # DailyDialog may not be given away with a course (its licence is CC BY-NC-SA), so we work with conversations of our own in
 # the same layout.
@@ -55,9 +55,10 @@ corridor("example", "model", "report")
 #
 # ### Exercise 08.1 · What labels alone give 🍇 · core
 #
-# `pairs` has (emotion of the user's last words, emotion of the reply), one a conversation. Return the accuracies of two
-# systems as a pair: of the one whose replies are always `"neutral"`, and of the one whose replies have the emotion of the
-# user. Raise `ValueError` where there are no pairs.
+# `pairs` has one pair per conversation: (emotion of the user's last words, emotion of the reply). Return a pair of
+# accuracies: first that of a system whose replies are always `"neutral"`, then that of a system whose replies have the
+# emotion of the user. An accuracy is the share of pairs in which the system's emotion is that of the reply. Raise
+# `ValueError` if there are no pairs.
 
 # %%
 def trivial_accuracies(pairs):
@@ -82,29 +83,29 @@ print("our conversations: always neutral {:.1%}, copy the user {:.1%}".format(*t
 #
 # *Answer from: this notebook.*
 #
-# The published comparison was 71.8 % (untuned, native prompt) against 78.8 % (tuned, with the gold emotion in a tag). Name
-# two reasons for the difference that have nothing to do with learning. Which row is missing?
+# The published comparison was 71.8 % (untuned, in the model's own prompt format) against 78.8 % (tuned, with the gold
+# emotion in a tag). Name two reasons for the difference that have nothing to do with learning. Which row is missing?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The tuned model was told the answer, the untuned one was not: a row "untuned, told in words" is missing, and it may have
-# all of the difference. And the tag of the user's emotion stands in the prompt of the tuned model, so that copying it gives
-# 76.3 %. Only 283 of the 1,000 conversations end with an emotion at all, and of 240 of these the emotion is happiness, so
-# the test says next to nothing about the other five. It was one run on a test set on which the template and the number of
-# epochs were chosen, with a judge that is less often right than "always neutral".
+# The tuned model was told the answer, the untuned one was not. A row "untuned, told in words" is missing, and it might
+# explain the whole difference. Also, the prompt of the tuned model contains the user's emotion as a tag, and copying
+# this tag gives 76.3 %. Only 283 of the 1,000 conversations end with an emotion at all, and of 240 of these the emotion
+# is happiness, so the test says next to nothing about the other five. It was one run; the template and the number of
+# epochs were chosen on this test set; and the judge is right less often than "always neutral".
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## A mask from structure
 #
-# Only the reply and its end are to be learned. Four templates were tried in that project; they differ in where the tag of the
-# reply stands, and in whether the tags of user and reply have one name.
+# Only the reply and its end token are supervised. The project tried four templates. They differ in the place of the
+# reply's emotion tag, and in whether the tags of user and reply have the same name.
 #
 # ### Exercise 08.2 · The loss mask 🍇🍇 · core
 #
-# `pieces` are the parts of a prompt in order, as (role, tokens). Return a list with `True` or `False` for each token of all
-# pieces: `True` where it is in the loss. That is so for the tokens of pieces with the role `"assistant"`, up to and with the
-# first `"</s>"` of the piece; what stands behind it (a line break) is read, not learned.
+# `pieces` are the parts of a conversation in order, as (role, tokens). Return a list with one boolean per token of all
+# pieces: `True` if the token is supervised. Supervised are only tokens of pieces with the role `"assistant"`: in each
+# such piece, all tokens up to and including the first `"</s>"`. The tokens after it (a line break) are not supervised.
 
 # %%
 def role_mask(pieces):
@@ -137,9 +138,9 @@ show("08.2", role_mask, PIECES)
 check("08.2", role_mask)
 
 # %% [markdown]
-# The project used a collator that does not know roles. It searches the tokens: the i-th marker of an instruction (`[INST]`)
-# and the i-th marker of a response belong together, and what lies between the two is left out of the loss. In the template
-# above the response marker is `[/EMOTION]`, and it stands twice in each turn.
+# The project used a collator that does not know roles. It searches the tokens and pairs the i-th instruction marker
+# (`[INST]`) with the i-th response marker; the tokens between the two are masked. In the template above the response
+# marker is `[/EMOTION]`, which occurs twice in each turn.
 
 # %%
 from lab_lib.prompts.marker_search import marker_mask
@@ -153,8 +154,8 @@ share = sum(m and not r for m, r in zip(searched, right, strict=True)) / (len(ri
 print(f"{share:.0%} of the prompt is in the loss")
 
 # %% [markdown]
-# Now all four templates with a real tokenizer. With three of them the search finds the replies; the one that the project
-# chose is the fourth. So the comparison of templates compared two kinds of training.
+# Now all four templates with a real tokenizer. With three of them the search finds the replies; the project chose the
+# fourth. Its comparison of templates therefore compared two kinds of training.
 
 # %%
 from lab_lib.models.hub import find_source
@@ -179,12 +180,14 @@ for template in TAGS:
 # %% [markdown]
 # ## A test that can be failed
 #
-# The same history is asked for all seven emotions. A system that ignores the request then has one seventh.
+# Each history is combined with all seven emotions. A system that ignores the request is then right for one seventh of
+# them.
 #
 # ### Exercise 08.3 · Balanced control 🍇🍇 · core
 #
-# `pairs` has one pair per reply: (emotion asked for, emotion found). For each emotion **that was asked for**, compute the
-# share of its replies in which it was found. Return the mean of these shares. Raise `ValueError` if there are no pairs.
+# `pairs` has one pair per reply: (emotion asked for, emotion found). For each emotion **that was asked for**, take the
+# pairs in which it was asked for, and compute the share in which it was also found. Return the mean of these shares.
+# Raise `ValueError` if there are no pairs.
 
 # %%
 def control(pairs):
@@ -210,8 +213,8 @@ print(f"control {control(gold):.1%}")
 # %% [markdown]
 # ## A judge in a second
 #
-# TF-IDF weighs words and pieces of words, a logistic regression makes seven probabilities of them. It learns from one half
-# of the training conversations; the other half shows how good it is.
+# TF-IDF weights words and parts of words; a logistic regression turns the weights into seven probabilities. The judge
+# is trained on one half of the training conversations; the other half shows how good it is.
 
 # %%
 import numpy as np
@@ -226,13 +229,14 @@ for text in ("I'm so happy for you!", "There is a spider in my bed.", "The bus l
     print(f"{EMOTIONS[row.argmax()]:10} {row.max():.0%}  {text}")
 
 # %% [markdown]
-# About half of the utterances that it learned from are neutral, and it says so when in doubt. In a test that asks for each
-# emotion equally often, that is a prejudice.
+# About half of its training utterances are neutral, so in doubt it answers *neutral*. In a test that asks for each
+# emotion equally often, this is a bias.
 #
 # ### Exercise 08.4 · Even priors 🍇🍇 · optional
 #
-# `row` are the probabilities of a judge for one text, `priors` the shares of the emotions where it learned. Return its
-# probabilities where all emotions are equally frequent: by Bayes, divide each by its prior, and make them sum to 1 again.
+# `row` is a list of the judge's probabilities for one text, `priors` a list of the shares of the emotions in its
+# training data. Return the probabilities for a test in which all emotions are equally frequent: by Bayes' rule, divide
+# each probability by its prior, and normalise them to sum 1.
 
 # %%
 def even(row, priors):
@@ -260,22 +264,23 @@ for name, line in zip(EMOTIONS, confusion, strict=True):
     print(f"{name:11}" + "".join(f"{count:10}" for count in line))
 
 # %% [markdown]
-# The accuracy falls, the mean recall rises. Which of the two counts depends on the test: ours asks for all seven.
+# The accuracy falls, the mean recall rises. Which of the two matters depends on the test: ours asks for all seven
+# emotions equally often.
 #
-# Now the errors. Say a system replies with fear whenever it is asked to. A judge that finds half of all fear calls this
-# system half right. And if it calls a tenth of everything else fear, a system that never replies with fear still gets a
-# tenth.
+# The judge's errors change the score. Suppose that a system replies with fear whenever fear is requested. If the judge
+# finds half of all fear, it calls this system half right. If the judge also calls a tenth of all other texts fear, a
+# system that never replies with fear still gets a tenth.
 #
 # ### Exercise 08.5 · What is behind a measured share? 🍇🍇 · optional
 #
-# A judge finds fear in the share `measured` of some replies. It finds it in the share `recall` of texts with fear, and in
-# the share `false_alarms` of texts without. Return the share of the replies that have fear (Rogan and Gladen 1978): with p
-# that share,
+# A judge finds fear in the share `measured` of some replies. It finds fear in the share `recall` of all texts with
+# fear, and in the share `false_alarms` of all texts without fear. Return p, the true share of the replies that have
+# fear (Rogan and Gladen 1978), from
 #
 #     measured = p * recall + (1 - p) * false_alarms
 #
-# A share is never below 0 nor above 1: cut it there. Raise `ValueError` where recall is not above false alarms, since such
-# a judge cannot tell.
+# A share lies between 0 and 1: replace a smaller result by 0 and a larger one by 1. Raise `ValueError` if `recall` is
+# not above `false_alarms`: such a judge cannot distinguish the two.
 
 # %%
 def true_share(measured, recall, false_alarms):
@@ -299,30 +304,31 @@ for number, name in enumerate(EMOTIONS):
           f"40 % measured means {true_share(0.4, recall, alarms):.0%}")  # fmt: skip
 
 # %% [markdown]
-# The package does it with all seven at once (`evaluation/judges/confusion.py`), with an interval over the judge's test
-# utterances, and says *not identifiable* where a recall is below 20 %.
+# The package corrects all seven emotions at once (`evaluation/judges/confusion.py`), with an interval over the judge's
+# test utterances. An emotion with a recall below 20 % is marked *not identifiable*.
 #
 # ### Question 🍇🍇: who may judge?
 #
 # *Answer from: this notebook.*
 #
-# In the project, a classifier of one family scored the replies, and the same family gave the reward for preference tuning.
-# It was right in 81 % of DailyDialog's utterances. What is wrong with each of the two facts? What does "retrieve a training
-# reply with the right emotion" get from a judge that has learned from these replies?
+# In the project, one kind of classifier scored the replies and also gave the reward for preference tuning. It was right
+# for 81 % of DailyDialog's utterances. What is wrong with each of the two facts? What score does "retrieve a training
+# reply with the right emotion" get from a judge that was trained on these replies?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# "Always neutral" is right in 81.7 % of the utterances, so the judge is worse than no judge; its recall of fear was 0. A
-# score that the reward pushed up shows that the reward was learned, mistakes included (Goodhart): the judge that scores
-# must be another one, and must have learned from other labels. Retrieved training replies are known to the judge by heart:
-# on our conversations they had a control of 80 % with replies that it had learned from, and 60 % with others.
+# "Always neutral" is right for 81.7 % of the utterances, so the judge is worse than no judge; its recall of fear was 0.
+# If a score is also the reward, a higher score shows only that the reward was learned, including its mistakes
+# (Goodhart's law). The judge that scores must therefore be another one, trained on other labels. A judge has memorised
+# its training replies: on our conversations, retrieval had a control of 80 % with replies that the judge was trained
+# on, and 60 % with others.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Train, and look at the row to beat
 #
-# The recipe trains an adapter on our conversations. In the table, *training reply with that emotion* takes the training
-# reply that has the right emotion and whose history is nearest. It is fluent, and it has the emotion.
+# The recipe trains an adapter on our conversations. In the table, the row *training reply with that emotion* takes the
+# training reply with the requested emotion whose history is nearest. This reply is fluent, and it has the emotion.
 
 # %%
 from lab_lib.runs.config import load_recipe
@@ -344,22 +350,23 @@ own = run(config, lab_folder("08", config), say, ("train", "finetuned", "report"
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The retrieved replies have much control, and nobody wrote them for this history: their column *Copied* is 100 %, and on
-# DailyDialog 19 % of them were nearest to their own history among ten, of gold replies 58.5 %. A fine-tuned model that
-# copies training replies does the same with more effort. Gold utterances have their emotion, so what is missing there is
-# the judge's: no system can be measured above them, except by the correction.
+# The retrieved replies have high control, but nobody wrote them for this history: *Copied* is 100 %, and on DailyDialog
+# 19 % of them, but 58.5 % of the gold replies, were nearer to their own history than to nine others. A fine-tuned model
+# that copies training replies does the same with more effort. Gold utterances have their emotion, so the gap to 100 %
+# comes from errors of the judge. Without the correction, no system can be expected above them.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## A knob: guidance
 #
-# The model can be read twice at each step: with the request (*told*) and with a request for a neutral reply (*untold*).
-# What the request changes can then be said more strongly.
+# At each step the model can be run twice: with the request (*told*) and with a request for a neutral reply (*untold*).
+# The difference between the two can then be amplified.
 #
 # ### Exercise 08.6 · Guided log probabilities 🍇🍇 · optional
 #
-# `told` and `untold` are log probabilities of the next token. Return, as a list, `untold + strength * (told - untold)`,
-# normalised again: log probabilities whose `exp` sums to 1. Values may be as small as -5000.
+# `told` and `untold` are log probabilities of the next token. Both are lists of the same length. Return, as a list,
+# `untold + strength * (told - untold)` for each token, normalised again so that the `exp` of the results sums to 1.
+# Values may be as small as -5000.
 
 # %%
 import math
@@ -382,8 +389,8 @@ show("08.6", guided, ["fine", "oh", "hooray", "no"], [0.5, 0.2, 0.2, 0.1], [0.8,
 check("08.6", guided)
 
 # %% [markdown]
-# Strength 1 is the told model, 0 the untold one, and above 1 the request counts more than in training. The curve on our
-# model, with the share of different pairs of words beside control:
+# Strength 1 is the told model, 0 the untold one, and above 1 the request counts more than in training. The next cell
+# shows the curve for our model: control, and the share of different pairs of words:
 
 # %%
 from dataclasses import replace
@@ -422,14 +429,14 @@ with panels(5.6, 3.4) as (axes,):
     axes.legend(frameon=False)
 
 # %% [markdown]
-# Guidance amplifies what the request changes. Where a model has hardly learned to listen, as ours after so few steps, there is
-# little to amplify, and what grows is noise: compare with `FULL = True`. On all items, with relevance beside it:
-# `lab decode RUN --sweep --grid decoding.guidance=1,1.5,2,3,5`.
+# Guidance amplifies what the request changes. If a model has hardly learned to follow the request, like ours after so
+# few steps, there is little to amplify, and only noise grows: compare with `FULL = True`. For all items, and with
+# relevance, run `lab decode RUN --sweep --grid decoding.guidance=1,1.5,2,3,5`.
 #
 # ## Preference tuning, with one pair
 #
-# DPO needs no reward while it trains, only pairs: a chosen and a rejected reply to the same prompt. It compares the model
-# with a frozen copy of its beginning, the *reference*.
+# DPO needs no reward during training, only pairs: a chosen and a rejected reply to the same prompt. It compares the
+# model with the *reference*, a frozen copy of the model before this training.
 
 # %%
 from lab_lib.course import sketch
@@ -440,9 +447,9 @@ sketch("dpo")
 # ### Exercise 08.7 · The loss of a pair 🍇🍇 · core
 #
 # The four numbers are log probabilities of the whole replies: by the model (`chosen`, `rejected`) and by the reference
-# (`ref_chosen`, `ref_rejected`). The margin m is `beta` times (how much more likely the chosen reply has become, minus how
-# much more likely the rejected one has). Return the loss, `-log(1 / (1 + exp(-m)))`. m may be as small as -5000, and the
-# loss is then 5000.
+# (`ref_chosen`, `ref_rejected`). How much more likely a reply has become is its log probability by the model minus that
+# by the reference. The margin m is `beta` times (this difference for the chosen reply minus the same for the rejected
+# reply). Return the loss, `-log(1 / (1 + exp(-m)))`. m may be as small as -5000; the loss is then 5000.
 
 # %%
 def dpo_loss(chosen, rejected, ref_chosen, ref_rejected, beta):
@@ -457,8 +464,8 @@ def dpo_loss(chosen, rejected, ref_chosen, ref_rejected, beta):
 check("08.7", dpo_loss)
 
 # %% [markdown]
-# A pair of our own: four replies are sampled for one request, and a judge that scores nothing here says which is the best. It
-# has learned from the other half.
+# We make a pair: four replies are sampled for one request, and a judge that does not score in this lab chooses the best
+# one. This judge was trained on the other half of the data.
 
 # %%
 rewarder, other_priors = fit_tfidf(kept_out), priors_of(kept_out)
@@ -514,16 +521,17 @@ for step in range(9):
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# Both log probabilities may fall, the rejected one faster: the margin grows, and the model moves to a third text that nobody
-# chose. And the pairs may differ in something else, such as length or an exclamation mark, so that this is learned. So:
-# the log probabilities of both replies over the training (`preferences.png`), pairs of similar length, control by a judge
-# that gave no reward, relevance, fluency and length before and after. The run that began is the row to compare with.
+# Both log probabilities may fall, the rejected one faster: the margin grows, and the model moves to a third text that
+# nobody chose. Or the replies of the pairs differ in something else, such as length or an exclamation mark, and the
+# model learns this. Therefore show the log probabilities of both replies during training (`preferences.png`), use pairs
+# of similar length, and report control by a judge that gave no reward, relevance, fluency and length before and after.
+# Compare with the row of the run from which the training started.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Talk to it
 #
-# Every template needs the user's emotion, and nobody tags what they say. So the judge hears it.
+# Every template needs the user's emotion, but users do not tag what they say. Therefore the judge predicts it.
 
 # %%
 from lab_lib.chat.partner import find_partner

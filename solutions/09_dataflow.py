@@ -3,8 +3,8 @@
 #
 # **What you will learn**
 #
-# * to see a fine-tuning as a graph: named steps that say what they read, run in an order that follows from it;
-# * when a step has to run again, and when it need not: results by content, and the trap of fingerprints of models;
+# * how to write a fine-tuning as a graph of named steps: each declares its inputs, and the order follows from them;
+# * when a step has to run again and when not: caching by content, and why fingerprints of models are a trap;
 # * ROUGE by hand, and the rows that a table of answers needs;
 # * how an encoder-decoder looks at a question while it writes the answer: cross attention.
 #
@@ -44,15 +44,16 @@ corridor("model")
 # %% [markdown]
 # ## Steps and their order
 #
-# A step is a function; its arguments are the steps that it reads. Nobody has to say in which order they run: a step runs
-# after all that it reads. The published script that this lab grew out of had a step that saved the model, and forgot to
-# say that it reads the *trained* model: it ran first, and saved an adapter of zeros.
+# A step is a function; its arguments are the steps whose results it reads. Nobody has to specify the order: a step runs
+# after all steps that it reads. The published script that this lab is based on had a step that saved the model, but
+# this step did not declare the *trained* model as its input: it ran first, and saved an adapter of zeros.
 #
 # ### Exercise 09.1 · In which order? 🍇🍇 · core
 #
-# `reads` is `{step: list of steps that it reads}`. Return the list of steps that have to run for the step `wanted`, each
-# after all that it reads, and `wanted` last. What is not needed is not in it. Before a step come the steps of its list, in
-# the order of the list, each with what it reads itself before it (depth first). A circle is a `ValueError`.
+# `reads` is `{step: list of steps that it reads}`. Return the list of the steps that `wanted` needs, directly or
+# indirectly, and `wanted` itself; each step occurs once, after all steps that it reads. The order is depth first:
+# before a step, go through the steps of its list in their order, and put each one, preceded in the same way by the
+# steps that it reads, into the result. Raise `ValueError` if the steps form a cycle.
 #
 # Example: `{"saved": ["fitted"], "fitted": ["data", "base"], "data": [], "base": [], "report": ["saved"]}` and
 # `"saved"` give `["data", "base", "fitted", "saved"]`.
@@ -85,13 +86,15 @@ check("09.1", in_order)
 # %% [markdown]
 # ## What runs again?
 #
-# A result is kept under the *contents* of what it was made from. So a step needs a fingerprint of every input: equal for
-# equal contents, in every process and on every machine, and different for different ones.
+# A result is stored in the cache under the *contents* of the inputs it was made from. A step therefore needs a
+# fingerprint of every input: equal for equal contents, in every process and on every machine, and different for
+# different contents.
 #
 # ### Exercise 09.2 · A fingerprint 🍇🍇 · core
 #
-# Return 64 hex digits, the SHA-256 of a JSON value (numbers, texts, lists, mappings, `None`). The order in which a mapping
-# was filled is not part of its contents; the type of a value is: `1`, `"1"` and `True` are three different values.
+# Return 64 hex digits: the SHA-256 of the JSON text of a value (numbers, texts, lists, mappings, `None`). The order in
+# which a mapping was filled is not part of its contents; the type of a value is: `1`, `"1"` and `True` are three
+# different values.
 
 
 # %%
@@ -115,23 +118,24 @@ check("09.2", fingerprint)
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# Its attributes are the same mappings of the same names; the numbers lie deep inside, in tensors. Two models with different
-# weights have one fingerprint, so a step that reads the model is taken from the cache: old answers stand beside new
-# weights, and nothing says so (apache/hamilton issue 1715). The remedy is not a better fingerprint of models but no model
-# on an edge: a step writes the weights to a file and returns the path and the SHA-256 of the file. A text of 64 digits
-# cannot hide anything.
+# The model's attributes are mappings with the same names as before; the numbers are deep inside, in tensors. Two models
+# with different weights have the same fingerprint, so a step that reads the model is taken from the cache: its old
+# answers are used with the new weights, without a message (apache/hamilton issue 1715). The remedy is not a better
+# fingerprint of models but to pass no model from step to step: a step writes the weights to a file and returns the path
+# and the SHA-256 of the file. The SHA-256 changes with every change of the weights.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ### Exercise 09.3 · Only what changed 🍇🍇🍇 · core
 #
-# `steps` is `{name: (inputs, function)}` in an order in which they can run; `function` is called with a dict
-# `{input: its result}` and returns a JSON value. `given` are results that are known beforehand. `cache` maps a key to a
-# result, and is yours to fill. The key of a step is `(name, fingerprint(read))`, where `read` is a mapping from each input
-# of the step to the fingerprint of that input's result.
+# `steps` is `{name: (inputs, function)}` in an order in which the steps can run. `inputs` lists names of steps or of
+# `given`; `function` is called with a dict `{input: its result}` and returns a JSON value. `given` is `{name: result}`,
+# results that are known beforehand. `cache` maps keys to results; your function reads it and adds to it. The key of a
+# step is `(name, fingerprint(read))`, where `read` is a mapping from each input of the step to the fingerprint of that
+# input's result.
 #
-# Return `(results, executed)`: all results, those of `given` too, and the list of steps whose function was called. A step
-# whose key is in the cache is not called.
+# Return `(results, executed)`: a dict of all results, including those of `given`, and the list of the steps whose
+# function was called. If the key of a step is in the cache, take its result from there and do not call the function.
 
 
 # %%
@@ -154,7 +158,7 @@ def run(steps, given, cache):
 check("09.3", run)
 
 # %% [markdown]
-# A small flow: a record changes, and another setting.
+# The next cell runs a small flow five times. Before some of the runs a record or a setting changes:
 
 # %%
 toy = {
@@ -174,16 +178,17 @@ for records, shown in ((["a b", " c"], 1), (["a b", " c"], 1), (["a b", "c "], 1
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# `cleaned` ran, since its input is another one, and returned what it had returned before: the space was removed. What
-# reads it has the inputs that it had, so its result cannot be another one. A cache by time stamps, as `make` has it, would
-# have run everything behind the change.
+# `cleaned` ran because its input changed, and it returned the same result as before: the space was removed. The steps
+# that read it have the same inputs as before, so their results cannot change. A cache by time stamps, like that of
+# `make`, would have run everything after the change.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## The real graph
 #
-# `lab_lib/dataflows/seq2seq.py` has one function for each step of a fine-tuning; Hamilton makes the graph of it. Here is
-# the first run: each line is a step with what was done. (In a terminal: `lab dataflow run`.)
+# `lab_lib/dataflows/seq2seq.py` has one function for each step of a fine-tuning; Hamilton builds the graph from these
+# functions. The next cell shows the first run; each line is a step and what was done with it. (In a terminal: `lab
+# dataflow run`.)
 
 # %%
 from lab_lib.dataflows.place import Place
@@ -200,7 +205,7 @@ results = run_flow(OUTPUTS, inputs, place)
 results["hold_out_set_metrics"].round(1)
 
 # %% [markdown]
-# The same again, with another learning rate: what would run, and why?
+# Now we change the learning rate. Which steps would run, and why?
 
 # %%
 other = inputs_of(load_recipe(RECIPE, [*settings, "training.learning_rate=1e-3"]))
@@ -214,10 +219,10 @@ for plan in dry_run(OUTPUTS, other, place):
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The data, the tokens, the untuned model's answers and the settings of other sections do not read `training_args`, neither
-# directly nor through another step. `checkpoint_decoding` reads it to find out whether there are validation answers at all
-# during training (`evaluate_every`). It runs, takes no time, and its result is the same as before, so it is not what makes
-# `fitted` run: that reads the learning rate itself.
+# The steps for the data, the tokens, the untuned model's answers and the settings of other sections do not read
+# `training_args`, neither directly nor through another step. `checkpoint_decoding` reads it to find out whether
+# validation answers are generated during training (`evaluate_every`). It runs, takes no time, and has the same result
+# as before, so it is not the reason why `fitted` runs: `fitted` reads the learning rate itself.
 # <!-- END SOLUTION -->
 
 # %%
@@ -232,14 +237,14 @@ SVG(to_svg(graph_of(seq2seq, "base", OUTPUTS, place), "what the last run did"))
 # %% [markdown]
 # ## How good are the answers?
 #
-# **ROUGE-L** (Lin 2004) looks for the longest sequence of words that answer and reference share *in the same order*, with
-# gaps: with L its length, a words in the answer and r in the reference, precision is L / a, recall L / r, and the score is
-# 2PR / (P + R).
+# **ROUGE-L** (Lin 2004) looks for the longest sequence of words that answer and reference share *in the same order*,
+# with gaps: if L is its length, and the answer has a words and the reference r words, precision P is L / a, recall R is
+# L / r, and the score is 2PR / (P + R).
 #
 # ### Exercise 09.4 · ROUGE-L 🍇🍇🍇 · optional
 #
-# Return the ROUGE-L of two texts between 0 and 1. Words are what `split()` gives, in lower case. Texts without a word in
-# common, and empty ones, have 0.
+# Return the ROUGE-L of two texts between 0 and 1. Words are the parts that `split()` gives, in lower case. If the texts
+# have no word in common, or one is empty, the score is 0.
 #
 # Example: `"the cat sat"` and `"the black cat"` share *the cat*: P = 2/3, R = 2/3, score 2/3.
 
@@ -276,28 +281,29 @@ for place_, row in list(table.iterrows())[:4]:
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# *Copy the question* tells most. It answers nothing, and yet it shares words with the reference, because an answer repeats
-# the words of its question: whoever is below it has learned less than to repeat. *Nearest question* is a well-formed
-# answer to another question; a model below it has learned less than a look-up. The base model has read dialogues about
-# hotels and trains and never an answer of this kind.
+# *Copy the question* tells most. It answers nothing, but it shares words with the reference, because an answer repeats
+# words of its question: a model below this row is worse than repetition. *Nearest question* is a well-formed answer to
+# another question; a model below this row is worse than a look-up. The base model has read dialogues about hotels and
+# trains, but never an answer of this kind.
 #
-# From 223 records a model of five million weights learns the manner of the answers: how they begin, how long they are,
-# which words go together. It does not learn the facts: each hold-out question asks for one that stands in no training
-# record. ROUGE does not see the difference between a right answer and a wrong one in the right words, so read the answers
-# before you believe a row.
+# From 223 records a model of five million weights learns the style of the answers: how they begin, how long they are,
+# which words go together. It does not learn the facts: each hold-out question asks for a fact that no training record
+# contains. ROUGE does not see the difference between a right answer and a wrong one in the right words, so read the
+# answers before you believe a row.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Where does the model look?
 #
-# The decoder of an encoder-decoder looks at the question through **cross attention**: for each token that it writes it
-# weighs the tokens of the question. With queries q (one a written token) and keys k (one a token of the question), head by
-# head, the weights are the softmax of q · k. (T5 does not divide by √d.)
+# The decoder of an encoder-decoder looks at the question through **cross attention**: for each token that it writes, it
+# gives weights to the tokens of the question. In each head, a written token has a query q and each token of the
+# question a key k; the weights are the softmax of q · k over the question. (T5 does not divide by √d.)
 #
 # ### Exercise 09.5 · Attention weights 🍇🍇 · optional
 #
-# `queries` is (written, width), `keys` (read, width), `mask` has a 1 for each token of the question and a 0 for padding.
-# Return the weights (written, read): each row sums to 1, padding has 0. Scores may be as large as 1,000.
+# `queries` is (written, width), `keys` (read, width), `mask` has a 1 for each token of the question and a 0 for
+# padding. Return the weights (written, read): each row sums to 1, and padding has the weight 0. Products q · k may be
+# as large as 1,000.
 
 
 # %%
@@ -314,7 +320,7 @@ def attention(queries, keys, mask):
 check("09.5", attention)
 
 # %% [markdown]
-# The same from the model, for one question of the hold-out set: the mean over the heads of the last layer.
+# The next cell shows the model's own weights for one hold-out question: the mean over the heads of the last layer.
 
 # %%
 from lab_lib.course.checks.lab09_shows import looks_of
@@ -328,4 +334,4 @@ show("09.5", attention, looks_of(model, table.question.iloc[0], table.prediction
 # * `lab dataflow run --set data_path=my.json --set output_text_key=reply`: your own questions.
 # * `lab dataflow run --start presaved --saved runs/lab09-.../artefacts/...`: the same digits without training.
 # * `lab run questions-t5-vs-decoder-cpu`: is an encoder worth its weights?
-# * Change the code of one step in a copy of `seq2seq.py` and ask `--dry-run` what it means.
+# * Change the code of one step in a copy of `seq2seq.py` and look at `--dry-run`: which steps would run again?

@@ -346,9 +346,9 @@ for name, model in (("llama-3.2-1b-gpu", "Llama 3.2 1B"), ("llama-7b-gpu", "LLaM
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # Here, on 2 cores without a GPU: full fine-tuning of `llama-20m`, 20.2 M weights (recipe `model-size-cpu`). By exercise
-# 20.4 this takes 0.32 GB before activations. The limit is time, not memory: in the table above the speed falls almost
-# in proportion to the number of weights, so a billion weights would be about fifty times slower. One epoch of 400
-# MultiWOZ dialogues trained 16,160 tokens per second with 0.9 M weights, 2,965 with 5.6 M and 1,159 with 20 M (record
+# 20.4 this takes 0.32 GB before activations. The limit is time, not memory: in the table above, speed falls almost in
+# proportion to the number of weights, so a billion weights would be about fifty times slower. One epoch of 400 MultiWOZ
+# dialogues trained 16,160 tokens per second with 0.9 M weights, 2,965 with 5.6 M and 1,159 with 20 M (record
 # `model-size-cpu`, on a machine that did other work), at a peak of 5.8 GB.
 #
 # According to the picture, QLoRA needs 7.8 GiB for 8 B weights, so about 15 B would fit on 16 GB without any room for
@@ -444,9 +444,9 @@ print("taken:", first_available(WANTED).name)
 # Inform and Success.
 #
 # Fine-tuned (`model-size-cpu`, three seeds, 99 dev dialogues, Combined): from random weights 0.9 M 17.3 (10.1–24.6),
-# 5.6 M 39.1 (0–78.3), 20 M 42.7 (23.0–62.4); 5.6 M pretrained 63.4 (59.2–67.6). BLEU shows it more clearly: 1.2, 2.2,
-# 1.4 and 14.1. The larger models from random weights gain only Inform, by naming venues: 400 dialogues are not enough
-# to learn a language. Size helps after pretraining, or with more data.
+# 5.6 M 39.1 (0–78.3), 20 M 42.7 (23.0–62.4); 5.6 M pretrained 63.4 (59.2–67.6). BLEU shows the effect of pretraining
+# more clearly: 1.2, 2.2, 1.4 and 14.1. The larger models from random weights gain only Inform, by naming venues: 400
+# dialogues are not enough to learn a language. Size helps after pretraining, or with more data.
 #
 # The Pythia row (`pythia-gpu`) needs a GPU and the hub and was not measured here.
 # <!-- END SOLUTION -->
@@ -566,8 +566,9 @@ check("20.7", bits_a_byte)
 #
 # ### Exercise 20.8 · Merge one layer 🍇🍇 · core
 #
-# `weight` has the shape `m` × `n`, `a` rank × `n` and `b` `m` × rank, all torch tensors, perhaps of different formats.
-# Return the merged matrix in the format of `weight`, computed in fp32. Do not change your arguments.
+# `weight` has the shape `m` × `n`, `a` has rank × `n` and `b` has `m` × rank. All are torch tensors, perhaps of
+# different number formats (dtypes). Return the merged matrix in the format of `weight`, computed in fp32. Do not change
+# your arguments.
 
 
 # %%
@@ -652,7 +653,7 @@ for way, config in ways.items():
 # by less, and lose more.
 #
 # On the gold replies (table above) the exact way of running it, 4-bit base and adapter, has the lowest loss, 0.175 nats
-# a token: the adapter was trained on this base and compensates for its rounding errors. On the fp32 base the loss is
+# per token: the adapter was trained on this base and compensates for its rounding errors. On the fp32 base the loss is
 # 0.178, and it is the same when merged into bf16. Quantised again, it is 0.180, and 1.2 % of the most probable tokens
 # change. So publish the adapter, which is also the smaller file, and name its base, commit and quantisation. Or publish
 # the bf16 merge, with newly measured scores. Do not publish a merge in 4 bits with the scores of the adapter.

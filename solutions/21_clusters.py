@@ -377,12 +377,12 @@ print(f"weights {nf4_gigabytes(linear, other):.2f} GB; with an adapter of rank 6
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The weights take 3.87 GB and an adapter of rank 64 with its optimiser 2.56 GB more (the cell above), activations come on
-# top: a GPU of 16 GB, such as a T4, has room. In 16 bits the weights alone are 13.48 GB. `--mem` is the *main* memory of
-# the machine: the files of the weights pass through it on their way to the GPU, so it is about the size of the largest
-# file plus some GB for Python and the libraries; a job of lab-tiny had a peak of 2.46 GB (`peak_memory_gb` in
-# results/town-qlora-cpu/record.json). Slurm kills a job that takes more than it asked for. `lab run RECIPE --dry-run`
-# prints an estimate with activations.
+# The weights take 3.87 GB, and an adapter of rank 64 with its optimiser takes 2.56 GB more (the cell above).
+# Activations come on top. A GPU of 16 GB, such as a T4, is large enough. In 16 bits the weights alone are 13.48 GB.
+# `--mem` is the *main* memory of the machine: the files of the weights pass through it on their way to the GPU, so it
+# is about the size of the largest file plus some GB for Python and the libraries; a job of lab-tiny had a peak of 2.46
+# GB (`peak_memory_gb` in results/town-qlora-cpu/record.json). Slurm kills a job that takes more than it asked for. `lab
+# run RECIPE --dry-run` prints an estimate with activations.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -481,12 +481,12 @@ print(cause(mistyped.returncode, mistyped.stderr), "|", mistyped.stderr.strip())
 # exec .venv/bin/lab run qwen2.5-1.5b-gpu --out runs/qwen
 # ```
 #
-# Once, on the machine with network: `make install`, `lab data fetch multiwoz22`, and the models into the cache, since
-# compute nodes often have no network. `lab doctor` first, *in a job*: the machine you log in to is not the one that
-# computes. `exec` gives the signals to Python itself; `--out` is fixed, so every new start, requeued or submitted
-# again, resumes; `--open-mode=append` keeps the log of a requeued job's earlier lives. It worked when `status.json`
-# says `completed`. We measured above that resuming changes nothing: 86 of 86 matrices of the killed run's adapter equal
-# those of the uninterrupted run, to the bit.
+# Before the first job, run `make install` and `lab data fetch multiwoz22` and download the models into the cache, on a
+# machine with network: compute nodes often have none. Then run `lab doctor` *in a job*: the machine you log in to is
+# not the one that computes. With `exec`, signals reach Python itself; `--out` is fixed, so every new start, requeued or
+# submitted again, resumes; `--open-mode=append` keeps the log of a requeued job's earlier starts. The job has succeeded
+# if `status.json` says `completed`. We measured above that resuming changes nothing: 86 of 86 matrices of the killed
+# run's adapter equal those of the uninterrupted run, to the bit.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

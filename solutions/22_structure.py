@@ -268,10 +268,10 @@ for number, inside in enumerate(counts):
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# A ratio is largest for rare words, and adding 1 to each count does not prevent this. In cluster 6, the smallest,
-# `a45h7cug` comes out: a reference number that was said once, and in another cluster. There (0 + 1) / (few words + V)
-# is more than (1 + 1) / (many words + V). The library's score (Monroe, Colaresi and Quinn 2008) has a prior of the
-# corpus' own frequencies instead of ones, and divides the log-odds by their standard deviation, so a word has to be
+# A ratio is largest for rare words, and adding 1 to each count does not prevent this. In cluster 6, the smallest, the
+# list has `a45h7cug`: a reference number that was said only once, in another cluster. There (0 + 1) / (few words + V)
+# is more than (1 + 1) / (many words + V). The library's score (Monroe, Colaresi and Quinn 2008) adds the frequencies of
+# the whole corpus as a prior, instead of 1, and divides the log-odds by their standard deviation, so a word has to be
 # frequent as well: `people`, `nights`, `starting`. It also leaves out numbers and function words such as "the".
 # <!-- END SOLUTION -->
 
@@ -427,8 +427,8 @@ write(agreement_table(explored))
 # Yes: with tf-idf V rises from 54.6 (48.7-60.6) to 60.6 (57.2-64.0), with MiniLM from 56.4 (54.9-57.9) to 61.6
 # (60.2-63.1). A fair comparison needs the same number of clusters: 12 random clusters have 1.5. The number of clusters
 # alone has an effect: one cluster per utterance has a V of 56, with homogeneity 100. The label of a turn contains its
-# speaker, so two clusters, users and system, already give a fifth of it (homogeneity 20.8), and each act is in one of
-# them (completeness 100).
+# speaker, so two clusters, users and system, already have a homogeneity of 20.8, and each act is in only one of them
+# (completeness 100).
 # <!-- END SOLUTION -->
 
 # %% [markdown]

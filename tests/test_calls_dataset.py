@@ -20,7 +20,8 @@ from lab_lib.corpora.config import DataConfig
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
-from lab_lib.tasks.skills import SkillsConfig, SkillsTask
+from lab_lib.tasks.skills import SkillsTask
+from lab_lib.tasks.skills_config import SkillsConfig
 from lab_lib.tasks.skills_data import read_corpus
 from lab_lib.tasks.skills_dataset import LAYOUTS
 

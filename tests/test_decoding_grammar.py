@@ -28,8 +28,9 @@ from lab_lib.decoding.strategies import STRATEGIES
 from lab_lib.errors import LabError
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.encode import Prompt, answer_text
-from lab_lib.tasks.skills import SkillsConfig, SkillsTask
+from lab_lib.tasks.skills import SkillsTask
 from lab_lib.tasks.skills_answers import request
+from lab_lib.tasks.skills_config import SkillsConfig
 from lab_lib.tasks.skills_data import SkillItem
 
 pytest.importorskip("llguidance", reason="constrained decoding needs the extra `constrained`")

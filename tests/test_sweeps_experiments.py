@@ -17,7 +17,8 @@ from lab_lib.files import read_json
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.submissions.recipe_header import header_lines
 from lab_lib.sweeps.grid import load_sweep
-from lab_lib.tasks.skills import SkillsConfig, SkillsTask
+from lab_lib.tasks.skills import SkillsTask
+from lab_lib.tasks.skills_config import SkillsConfig
 from lab_lib.tasks.skills_renamed import as_renamed, with_new_names, with_other_order, with_own_names
 
 SKILLS = '''

@@ -24,7 +24,8 @@ from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
 from lab_lib.runs.splits import load_splits
 from lab_lib.speech.number_words import words_to_digits
-from lab_lib.tasks.skills import SkillsConfig, SkillsTask
+from lab_lib.tasks.skills import SkillsTask
+from lab_lib.tasks.skills_config import SkillsConfig
 from lab_lib.tasks.skills_data import SkillItem, read_corpus
 from lab_lib.tasks.skills_variants import copies
 

@@ -10,7 +10,8 @@ from lab_lib.errors import LabError
 from lab_lib.models.hub import find_source
 from lab_lib.models.tokenizer import load_tokenizer
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.tasks.skills import SkillsConfig, SkillsTask
+from lab_lib.tasks.skills import SkillsTask
+from lab_lib.tasks.skills_config import SkillsConfig
 from lab_lib.tasks.skills_spoken import as_heard, as_learned, texts
 
 

@@ -24,7 +24,7 @@ def train(
     """Fine-tune a model on the examples of the skills. Stages that are finished in the folder --out are skipped."""
     from lab_lib.publish.export import export_gguf
     from lab_lib.runs.config import load_recipe
-    from lab_lib.tasks.skills import SkillsConfig
+    from lab_lib.tasks.skills_config import SkillsConfig
 
     if not isinstance(load_recipe(recipe, overrides or []).task, SkillsConfig):
         raise LabError(f"{recipe}: not a recipe of the task skills; 'lab train' takes those of any task")

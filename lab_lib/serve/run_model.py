@@ -31,8 +31,9 @@ from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.steps import load_answering, model_config
 from lab_lib.serve.answers import Written
 from lab_lib.serve.assistant import Assistant, Check
-from lab_lib.tasks.skills import SkillsConfig, SkillsTask
+from lab_lib.tasks.skills import SkillsTask
 from lab_lib.tasks.skills_answers import grammar_of, name_spellings
+from lab_lib.tasks.skills_config import SkillsConfig
 from lab_lib.tasks.skills_data import SkillItem
 
 EVEN = 0.5  # threshold of a run that has chosen none: `none` is likelier than all skills together

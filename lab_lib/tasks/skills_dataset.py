@@ -18,7 +18,8 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.files import sha256, write_json, write_jsonl, writing
 from lab_lib.folders import folder_beside, remove
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.tasks.skills import SkillsConfig, SkillsTask
+from lab_lib.tasks.skills import SkillsTask
+from lab_lib.tasks.skills_config import SkillsConfig
 from lab_lib.tasks.skills_data import SkillItem
 from lab_lib.tasks.skills_text import Describe, skill_messages
 

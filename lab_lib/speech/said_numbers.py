@@ -21,14 +21,19 @@ SAID = re.compile(
 HOURS = re.compile(
     rf"(?P<hours>{NUMBER}|\ban?|\beine[rn]?|\banderthalb)(?P<part>{HALF})(?P<colon>:\d\d)?"
     r"[ -]?(?:hours?|hrs?|h|stunden?)\b(?: (?:and |und )?(?:a |eine )?(?P<more>\d+|half|halbe|quarter))?"
-    r"(?:[ -]?min(?:ute[ns]?)?\b)?",
+    r"(?P<unit>[ -]?min(?:ute[ns]?)?\b)?",
     re.IGNORECASE,
 )
 MINUTES = re.compile(rf"(?P<minutes>{NUMBER})[ -]?min(?:ute[ns]?)?\b", re.IGNORECASE)
 PARTS = {"half": 0.5, "halbe": 0.5, "quarter": 0.25}
-# Parts of an hour without a whole one, as minutes.
-SHORT = {r"half an hour|halbe stunde": 30, r"quarters of an hour|dreiviertelstunde": 45,
-         r"quarter of an hour|quarter hour|viertelstunde": 15}  # fmt: skip
+# Parts of an hour without a whole one, as minutes: how many of them are said before, and how long one is.
+FRACTION = re.compile(
+    r"(?<!and a )(?<!und eine )(?:(?P<count>\d+) )?(?P<part>half|halbe|quarters?|(?:drei ?)?viertel)(?: of)?"
+    r"(?: an?)?[ -]?(?:hours?|st(?:unden?|ündchen))\b",
+    re.IGNORECASE,
+)
+LENGTHS = {"hal": 30.0, "quarter": 15.0, "viertel": 15.0, "drei": 45.0}
+AND_A_HALF = re.compile(r"\b(?P<whole>zwei|drei|vier|fünf|sechs|sieben|acht)einhalb\b", re.IGNORECASE)
 # Numbers in arithmetic, and words that stand for one.
 FIGURE = re.compile(r"\d+(?:\.\d+)?")
 FACTORS = {r"\b(?:half|halve|twice|doubled?)\b": "2", r"\btripled?\b": "3", r"\bquarters?\b": "4"}
@@ -44,7 +49,7 @@ def numbers_said(text: str) -> list[float]:
     """Return the numbers that a text may mean, each once, in the order of the text.
 
     >>> numbers_said("Minus one or 1,250?"), numbers_said("two and a half"), numbers_said("half past")
-    ([-1.0, 1.0, 1250.0], [2.5, 2.0], [])
+    ([-1.0, 1.0, 1250.0], [2.5], [])
     """
     return list(dict.fromkeys(number for said in SAID.finditer(_in_digits(text)) for number in _readings(said)))
 
@@ -67,16 +72,20 @@ def minutes_said(text: str) -> list[float]:
     """Return the minutes of the spans of time that a text may mean, each once.
 
     >>> minutes_said("two and a half hours"), minutes_said("an hour and five minutes, or 20 min"), minutes_said("at 5")
-    ([150.0], [65.0, 60.0, 20.0], [])
+    ([150.0], [65.0, 20.0], [])
+    >>> minutes_said("three quarters of an hour"), minutes_said("zweieinhalb Stunden"), minutes_said("two hours 5")
+    ([45.0], [150.0], [125.0, 120.0])
     """
     digits = _in_digits(text)
-    found = [minutes for said in HOURS.finditer(digits) for minutes in _minutes(said)]
-    found += [float(size) for words, size in SHORT.items() if re.search(rf"\b(?:{words})\b", digits, re.IGNORECASE)]
+    found = [_fraction(said) for said in FRACTION.finditer(digits)]
+    digits = FRACTION.sub("", digits)
+    found += [minutes for said in HOURS.finditer(digits) for minutes in _minutes(said)]
     found += [_number(said["minutes"]) for said in MINUTES.finditer(HOURS.sub("", digits))]
     return list(dict.fromkeys(found))
 
 
 def _in_digits(text: str) -> str:
+    text = AND_A_HALF.sub(lambda said: f"{said['whole']} und eine halbe", text)
     return THOUSANDS.sub("", in_digits(text, *LANGUAGES))
 
 
@@ -105,8 +114,8 @@ def _part(words: str | None) -> float:
 
 def _readings(said: re.Match[str]) -> list[float]:
     whole, below = _number(said["whole"]), float(said["below"] or 0)
-    numbers = [whole / below, whole] if below else [whole + _part(said["part"]), whole]
-    return [-numbers[0], *numbers] if said["sign"] else numbers
+    number = whole / below if below else whole + _part(said["part"])
+    return [-number, number] if said["sign"] else [number]
 
 
 def _minutes(said: re.Match[str]) -> list[float]:
@@ -115,4 +124,10 @@ def _minutes(said: re.Match[str]) -> list[float]:
     whole = 60 * (hours + _part(said["part"]))
     more = said["more"] or (said["colon"] or "")[1:]
     added = 60 * _part(more) if more and not more.isdigit() else float(more or 0)
-    return [whole + added, whole] if added else [whole]
+    apart = said["more"] and more.isdigit() and not said["unit"]  # `two hours 5`: five minutes, or five of something
+    return [whole + added, whole] if apart else [whole + added]
+
+
+def _fraction(said: re.Match[str]) -> float:
+    name = said["part"].lower()
+    return float(said["count"] or 1) * next(minutes for word, minutes in LENGTHS.items() if name.startswith(word))

@@ -12,7 +12,8 @@ from lab_lib.speech.said_numbers import in_digits
 
 NAMED = {"noon": "12 pm", "midday": "12 pm", "midnight": "00"}
 HALF_OF_DAY = (
-    r"(?: o'?clock)?(?:\s*(?P<letter>[ap])\.?m\b| (?:in the|this|every|tomorrow) (?P<part>morning|afternoon|evening)\b"
+    r"(?: o'?clock)?(?:\s*(?P<letter>[ap])\.?m\b"
+    r"| (?:in the|this|every|tomorrow|at) (?P<part>morning|afternoon|evening|night)\b"
     r"| (?P<tonight>tonight)\b)?"
 )
 HOUR, MINUTE = r"(?P<hour>[01]?\d|2[0-4])", r"(?P<minute>[0-5]?\d)"
@@ -20,8 +21,10 @@ HOUR, MINUTE = r"(?P<hour>[01]?\d|2[0-4])", r"(?P<minute>[0-5]?\d)"
 FORMS: dict[str, Callable[[re.Match[str]], int]] = {
     rf"{HOUR}[:.](?P<minute>[0-5]\d){HALF_OF_DAY}": lambda said: int(said["minute"]),
     rf"half past {HOUR}{HALF_OF_DAY}": lambda said: 30,
+    rf"half {HOUR}{HALF_OF_DAY}": lambda said: 30,
     rf"quarter past {HOUR}{HALF_OF_DAY}": lambda said: 15,
     rf"quarter to {HOUR}{HALF_OF_DAY}": lambda said: -15,
+    rf"(?P<few>\d) and 20 past {HOUR}{HALF_OF_DAY}": lambda said: 20 + int(said["few"]),
     rf"{MINUTE} (?:minutes? )?past {HOUR}{HALF_OF_DAY}": lambda said: int(said["minute"]),
     rf"{MINUTE} (?:minutes? )?to {HOUR}{HALF_OF_DAY}": lambda said: -int(said["minute"]),
     rf"{HOUR} (?:oh (?=\d\b))?(?P<minute>\d|[0-5]\d){HALF_OF_DAY}": lambda said: int(said["minute"]),
@@ -35,6 +38,8 @@ def times_said(text: str) -> list[str]:
 
     >>> times_said("ten to seven"), times_said("two in the afternoon"), times_said("at 06:05, or a quarter to midnight")
     (['06:50', '18:50'], ['14:00'], ['06:05', '23:45'])
+    >>> times_said("half eleven at night"), times_said("five and twenty past two in the afternoon")
+    (['23:30'], ['14:25'])
     """
     left, found = in_digits(text.lower(), "en"), list[int]()
     for word, time in NAMED.items():
@@ -51,5 +56,6 @@ def _hours(said: re.Match[str]) -> list[int]:
     """Return the hours of the day that an hour may be."""
     hour = int(said["hour"])
     if hour <= 12 and (said["letter"] or said["part"] or said["tonight"]):
-        return [hour % 12 + 12 * (said["letter"] != "a" and said["part"] != "morning")]
+        early = said["letter"] == "a" or said["part"] == "morning" or (said["part"] == "night" and hour % 12 < 5)
+        return [hour % 12 + 12 * (not early)]
     return [hour] if hour > 12 or said["hour"].startswith("0") else [hour % 12, hour % 12 + 12]

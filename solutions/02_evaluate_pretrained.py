@@ -568,7 +568,7 @@ show("02.8", paired, one.counts, two.counts, one.of_counts, draws)
 # %% [markdown]
 # ## Reading a table honestly
 #
-# ### Question 🍇🍇🍇: a model's Inform is above the gold replies' (96.0 against 94.0, `multiwoz22-plan-cpu` in the README). Is it better than people?
+# ### Question 🍇🍇🍇: a model's Inform is above the gold replies' (96.0 against 94.0, `multiwoz22-plan-cpu`). Is it better than people?
 #
 # *Answer from: a recorded run, `results/multiwoz22-plan-cpu`.*
 

@@ -35,7 +35,6 @@ from lab_lib.errors import LabError
 skills = load_skills(["home"])
 say = Console(force_terminal=False, force_jupyter=False, width=96)  # plain lines below a cell
 
-# %%
 call = read_call('set_timer(minutes=5, name="tea")', skills)
 print(run_call(call, skills))
 

@@ -94,6 +94,7 @@ def test_what_was_said_before_is_read_and_only_the_last_call_is_learned(tokenize
 def test_dev_is_drawn_by_class_from_the_training_files_and_nothing_is_in_two_sets():
     splits = load_splits(task())
     sizes = Counter(one.call.name for one in splits.dev)
+    assert "train/none_examples.txt" in task().files() and "README.md" not in task().files()
     assert set(sizes) == {*HOME, "none"} and not splits.leaked and len(splits.test) == 726
     assert 270 <= len(splits.dev) <= 320 and all(10 <= count <= 60 for count in sizes.values())
     assert all(one.learned for one in splits.train) and not any(one.learned for one in (*splits.dev, *splits.test))

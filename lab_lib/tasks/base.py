@@ -277,11 +277,11 @@ class Task(Preferring, Talking, ABC, Generic[Item]):
 
 
 def files_below(place: Path) -> dict[str, Path]:
-    """Return {name: path} of a file, or of all files in a folder except hidden ones."""
+    """Return {name: path} of a file, or of all files in a folder but hidden ones and documentation (.md)."""
     if os.path.isfile(place):
         return {place.name: place}
     paths = sorted(place.rglob("*")) if os.path.isdir(place) else []
-    inside = {str(path.relative_to(place)): path for path in paths if path.is_file()}
+    inside = {str(path.relative_to(place)): path for path in paths if path.is_file() and path.suffix != ".md"}
     return {name: path for name, path in inside.items() if not any(part[0] == "." for part in Path(name).parts)}
 
 

@@ -64,12 +64,11 @@ def probability(log_odds: float) -> float:
     return 1 / (1 + math.exp(-log_odds)) if log_odds > -700 else 0.0
 
 
-def choose_threshold(asked: Sequence[tuple[Mapping[str, float], str]], limit: float | None = None) -> float | None:
+def choose_threshold(asked: Sequence[tuple[Mapping[str, float], str]]) -> float | None:
     """Return the probability of none from which on nothing is called, for (names, name of the right call) of dev.
 
-    Without a limit it minimises the sum of the rates of false triggers and misses; of several minima it is the middle
-    one. With one it is the threshold with the fewest misses whose rate of false triggers is at most the limit. None if
-    dev does not have both kinds.
+    It minimises the sum of the rates of false triggers and misses; of several minima it is the middle one. None if dev
+    does not have both kinds.
     """
     pairs = [(none_log_odds(names), right == NO_SKILL) for names, right in asked]
     odds = np.array([value for value, _ in pairs])
@@ -78,9 +77,7 @@ def choose_threshold(asked: Sequence[tuple[Mapping[str, float], str]], limit: fl
         return None
     levels = np.unique(odds)
     cuts = np.array([levels[0] - STEP, *(levels[:-1] + levels[1:]) / 2, levels[-1] + STEP])
-    triggers = np.array([(odds[nothing] < cut).mean() for cut in cuts])
-    misses = np.array([(odds[~nothing] >= cut).mean() for cut in cuts])
-    wrong = triggers + misses if limit is None else np.where(triggers <= limit + 1e-12, misses, np.inf)
+    wrong = np.array([(odds[nothing] < cut).mean() + (odds[~nothing] >= cut).mean() for cut in cuts])
     best = np.flatnonzero(wrong <= wrong.min() + 1e-12)
     return round(probability(float(cuts[best[len(best) // 2]])), 6)
 

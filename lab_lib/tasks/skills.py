@@ -195,8 +195,7 @@ class SkillsTask(Task[SkillItem]):
 
     def calibrate(self, dev: Sequence[SkillItem]) -> None:
         """Choose the threshold on the probability of none."""
-        asked = [(self.log_probs[one.key], one.call.name) for one in dev]
-        self.threshold = choose_threshold(asked, self.config.false_triggers)
+        self.threshold = choose_threshold([(self.log_probs[one.key], one.call.name) for one in dev])
 
     def check_packages(self) -> None:
         """Raise LabError where a package of the grammar or of `values=said` is not installed."""

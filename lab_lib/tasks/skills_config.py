@@ -46,9 +46,6 @@ class SkillsConfig(TaskConfig):
     leave_out: tuple[str, ...] = ()
     # {skill: number of its training requests to train on}; 0: the model knows the skill from the prompt alone.
     examples_of: dict = field(default_factory=dict)
-    # The threshold on the probability of none() lets through at most this share of the dev requests that ask for
-    # nothing. null: the threshold with the smallest sum of the rates of false triggers and misses.
-    false_triggers: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse negative numbers, shares outside 0 to 1, and settings that would have no effect."""
@@ -58,8 +55,6 @@ class SkillsConfig(TaskConfig):
             raise LabError("task.values=said needs a grammar: task.answers=constrained, or both")
         if not 0 <= self.spoken <= 1:
             raise LabError(f"task.spoken={self.spoken}: a share of the training requests, between 0 and 1")
-        if self.false_triggers is not None and not 0 <= self.false_triggers <= 1:
-            raise LabError(f"task.false_triggers={self.false_triggers}: expected a share between 0 and 1")
         check_renaming(self.renamed, self.renamed_test, self.describe, self.answers)
         check_subset(self.subset)
 

@@ -112,7 +112,9 @@ def test_only_regular_files_are_read(name, tmp_path):
             read(tmp_path / name)
 
 
-@pytest.mark.parametrize("raw", [flipped(10), flipped(14), flipped(-5), flipped(-1), gzip.compress(b"x", mtime=0)[:-3], b"{}"])
+@pytest.mark.parametrize(
+    "raw", [flipped(10), flipped(14), flipped(-5), flipped(-1), gzip.compress(b"x", mtime=0)[:-3], b"{}"]
+)
 def test_a_damaged_gzip_file_is_one_line(raw, tmp_path):
     (tmp_path / "x.json.gz").write_bytes(raw)
     with pytest.raises(LabError, match=r"x\.json\.gz: (cannot read|the gzip file is (damaged|truncated))"):

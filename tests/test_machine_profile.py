@@ -76,14 +76,14 @@ def test_a_real_run_is_profiled_and_nothing_of_it_is_kept(tmp_path: Path, monkey
 
 
 def test_padding_is_counted_as_it_is_computed():
-    """Three examples of 6 tokens are padded to 16 positions each: 18 of 48 are words."""
+    """Three examples of 6 tokens are packed into one row of 18 tokens, which is padded to 32 positions."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     shape = LlamaConfig(vocab_size=32, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
     examples = [Example((*range(3, 8), 2), (False, *[True] * 5), "k", 0, 0)] * 9
     settings = TrainConfig(batch_size=3, micro_batch_size=3)
     line = speed_lines(LlamaForCausalLM(shape), examples, settings, 1.0, pad=0, eos=2)[1]
-    assert line == "padding: 62% of the 48 positions that a step computes"
+    assert line == "padding: 44% of the 32 positions that a step computes"
 
 
 def test_a_trace_without_a_profile_is_refused(tmp_path: Path):

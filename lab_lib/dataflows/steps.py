@@ -235,7 +235,7 @@ def losses(using: Mapping[str, Any], saved: Artefact, sets: Mapping[str, Artefac
         rows, total, tokens = rows_for(loaded.model, examples_of(artefact), loaded.tokenizer.eos_token_id), 0.0, 0
         for start in range(0, len(rows), ROWS):
             part = rows[start : start + ROWS]
-            batch = {key: value.to(loaded.device) for key, value in batching.collate(part).items()}
+            batch = batching.on(loaded.device, part)
             count = sum(label != IGNORED for row in part for label in row["labels"])
             with torch.inference_mode(), autocast(loaded.device, loaded.dtype):
                 total, tokens = total + float(batching(loaded.model, batch)) * count, tokens + count

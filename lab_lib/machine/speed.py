@@ -45,7 +45,7 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
     examples = train_examples(task, splits.train, loaded.tokenizer)[: config.training.micro_batch_size]
     rows = rows_for(model, examples, loaded.tokenizer.eos_token_id)
     batching = batching_for(model, loaded.tokenizer.pad_token_id)
-    batch = {name: tensor.to(model.device) for name, tensor in batching.collate(rows).items()}
+    batch = batching.on(model.device, rows)
 
     def train_once() -> None:
         with autocast(loaded.device, loaded.dtype):

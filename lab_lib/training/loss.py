@@ -47,6 +47,11 @@ class Batching:
     logits: Choice
     packing: Choice | None = None
 
+    def on(self, device: Any, rows: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
+        """Return the batch of some rows, its tensors on a device; `use_cache` of packed rows is no tensor."""
+        batch = self.collate(rows)
+        return {name: value.to(device) if hasattr(value, "to") else value for name, value in batch.items()}
+
     def __call__(self, model: Any, batch: dict[str, Any]) -> Any:
         """Return the mean loss of a supervised token of one batch, as the Trainer computes it, for measurements."""
         if self.loss is None:

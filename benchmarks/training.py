@@ -193,7 +193,10 @@ def run(way: Way, loaded: Loaded, model: Any, optimiser: Any, steps: list[Step])
     started = time.perf_counter()
     for step in steps:
         for rows in step:
-            batch = {name: tensor.to(model.device) if hasattr(tensor, "to") else tensor for name, tensor in way.collate(rows).items()}
+            batch = {
+                name: tensor.to(model.device) if hasattr(tensor, "to") else tensor
+                for name, tensor in way.collate(rows).items()
+            }
             with autocast(loaded.device, loaded.dtype):
                 loss = way.loss(model, batch)
             (loss / len(step)).backward()

@@ -569,8 +569,8 @@ for text in ("heat the bedroom to 19 degrees", "25 degrees in the living room un
     tell(assistant.ask(text, run=True), print, lambda line: print("  ", line))
 
 # %% [markdown]
-# Look at the degrees and the times. A call can be valid, run, and still contain another number than the one that was
-# said. The probability of the arguments is a better sign of this than the probability of the skill.
+# Look at the rooms and the times. A call can be valid, run, and still name another room than the one that was said, or
+# lack the time. The probability of the arguments is a better sign of this than the probability of the skill.
 #
 # ### Question 🍇🍇🍇: what did the new skill cost the old ones?
 #

@@ -15,8 +15,9 @@ from typing import Any
 from lab_lib.models.hardware import Choice
 
 PACKED, PADDED = "packed", "padded"
-# A packed row may have this many tokens. Its attention computes all pairs of its tokens: at 256 tokens about a seventh
-# of the matrix products of SmolLM2 (256 x 256 x 576 x 30 layers x 2 products against 256 x 106 million weights).
+# A packed row may have this many tokens. Its attention computes all pairs of its tokens: at 256 tokens a twelfth of
+# what the layers of SmolLM2 compute (256 x 256 x 576 x 30 layers x 2 products = 2.3 billion multiplications against
+# 256 x 106 million weights = 27 billion).
 LONGEST = 256
 MULTIPLE = 16  # widths are multiples of this, because each new shape compiles a kernel
 

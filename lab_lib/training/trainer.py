@@ -28,6 +28,7 @@ from lab_lib.training.config import TrainConfig
 from lab_lib.training.log import LOG, append_row
 from lab_lib.training.loggers import prepare_loggers
 from lab_lib.training.loss import batching_for
+from lab_lib.training.packing import LONGEST
 from lab_lib.training.seq2seq import rows_for
 from lab_lib.training.sharding import WHOLE, require_same_kind, require_sharded
 from lab_lib.training.stopping import Notice
@@ -122,7 +123,7 @@ def train(
     rows, lengths = rows_for(model, examples, eos), [len(example.ids) for example in examples]
     batching = batching_for(model, pad)
     log(f"logits at {batching.logits}")
-    if batching.packing:
+    if batching.packing and sum(sorted(lengths)[: config.micro_batch_size]) <= LONGEST:  # some micro batch is short
         log(f"short rows are {batching.packing}")
     log(batch_line(config, world_size()))
     steps, tokens = step_count(config, len(rows)), config.batch_size * sum(lengths) / len(rows)

@@ -161,5 +161,5 @@ def test_a_person_can_read_the_page(walk, browser):
     shown = [m["heading"] for m in record["metrics"] if not m["group"] and m["key"] in measured]
     assert shown and all(heading in text for heading in shown)
     page.locator("#list summary").first.click()
-    assert page.locator("details[open] table.turns").is_visible()
+    page.locator("details[open] table.turns").wait_for()  # the page builds the table after the event `toggle`
     page.close()

@@ -122,6 +122,7 @@ def test_markup_in_a_reply_is_shown_as_text(page):
 
 def test_a_column_can_be_hidden(page):
     page.locator("summary", has_text="twn10").click()
+    page.locator("#list table.turns").wait_for()
     page.locator("#columns label", has_text="base").locator("input").uncheck()
     assert page.locator("#list thead th").all_text_contents()[0].startswith("gold")
     assert page.locator("#list thead th").count() == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,22 +37,29 @@ def train(
 
 
 @app.command()
-def card(kind: Kind = "tfidf", corpus: Corpus = "everyday", half: Part = "score") -> None:
+def card(
+    kind: Kind = "tfidf",
+    corpus: Corpus = "everyday",
+    half: Part = "score",
+    out: Annotated[Path | None, typer.Option(help="Also write the card, with its command and machine, as JSON.")] = None,
+) -> None:
     """Print the scores of a judge: on leaky and clean tests, on last replies, and its confusion matrix."""
-    from rich.table import Table
-
+    from lab_lib.cli.arguments import require_out
+    from lab_lib.cli.measured import write_measured
     from lab_lib.evaluation.judges.card import recall_table, table
     from lab_lib.evaluation.judges.store import find_judge
+    from lab_lib.results.cells import Cell, terminal_table
 
+    if out is not None:
+        require_out(out, "a JSON file of the card")
     found = find_judge(kind, corpus, half, print_line).card  # type: ignore[arg-type]
-    out = safe_console(highlight=False)
-    for rows in (table(found), recall_table(found)):
-        shown = Table(*rows[0])
-        for column in shown.columns[1:]:
-            column.justify = "right"
-        for row in rows[1:]:
-            shown.add_row(*row)
-        out.print(shown)
-    print_line(
-        f"Judge {kind} of {corpus}, half {half}: {found['learned']} utterances. Confusion: {found['confusion_of']}."
-    )
+    notes = {"last: only the last reply of each dialogue": table(found)}
+    notes[f"Utterances of each emotion ({found['confusion_of']}), by the emotion that the judge says"] = recall_table(found)
+    for note, (headings, *rows) in notes.items():
+        lines = [(name, [Cell(value) for value in values]) for name, *values in rows]
+        safe_console(highlight=False).print(terminal_table(headings[1:], lines, [note], corner=headings[0]))
+    recalls = ", ".join(f"{value:.2f} with {name}" for name, value in found["mean_recall"].items())
+    print_line(f"Mean recall of these utterances: {recalls}.")
+    print_line(f"Judge {kind} of {corpus}, half {half}: learned from {found['learned']} utterances.")
+    if out is not None:
+        print(write_measured(out, found))

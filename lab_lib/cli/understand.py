@@ -106,18 +106,33 @@ def find_k(
 
 
 @app.command()
-def rows(settings: Settings = None) -> None:
+def rows(
+    settings: Settings = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the rows, with the command and the machine, as JSON.")
+    ] = None,
+) -> None:
     """Measure what chooses a function without a generator: nearest exemplars, a logistic head, the best description."""
+    from dataclasses import asdict
+
+    from lab_lib.cli.arguments import require_out
+    from lab_lib.cli.measured import write_measured
+    from lab_lib.config import as_dict
     from lab_lib.understand.data import IndexConfig, load_asked
     from lab_lib.understand.rows import lines
     from lab_lib.understand.rows import rows as measure
 
     config = _read(IndexConfig, settings)
+    if out is not None:
+        require_out(out, "a JSON file of rows")
     corpus, asked = load_asked(config)
     for line in asked.notes:
         print_line(line)
-    for line in lines(measure(corpus, asked, config)):
+    found = measure(corpus, asked, config)
+    for line in lines(found):
         print(line)
+    if out is not None:
+        print(write_measured(out, {"config": as_dict(config), "notes": list(asked.notes), "rows": asdict(found)}))
 
 
 @app.command()

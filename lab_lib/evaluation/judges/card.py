@@ -55,6 +55,12 @@ class Figures:
     recall: Mapping[str, float | None]
     confusion: tuple[tuple[int, ...], ...]
 
+    @property
+    def mean_recall(self) -> float:
+        """The mean of recall over the emotions that occur."""
+        found = [value for value in self.recall.values() if value is not None]
+        return sum(found) / len(found)
+
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {**vars(self), "confusion": [list(row) for row in self.confusion]}
@@ -120,19 +126,31 @@ def last_replies(talks: Sequence[Talk], context: int = 0) -> Labelled:
     return every.pick(np.array(places))
 
 
+MEASURES = {
+    "count": "utterances",
+    "accuracy": "accuracy",
+    "weighted_f1": "weighted F1",
+    "macro_f1": "macro F1",
+    "micro_emotions": "micro F1, no neutral",
+    "macro_emotions": "macro F1, no neutral",
+    "calibration": "ECE",
+    "log_loss": "log-loss",
+}
+
+
 def table(card: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Return a card as a table, header first: one row per set of utterances."""
-    keys = ("accuracy", "weighted_f1", "macro_f1", "micro_emotions", "macro_emotions", "calibration", "log_loss")
-    names = ("accuracy", "weighted F1", "macro F1", "micro, no neutral", "macro, no neutral", "ECE", "log-loss")
-    rows: list[tuple[str, ...]] = [("utterances of", "count", *names)]
-    for name, found in card["sets"].items():
-        rows.append((name, str(found["count"]), *(f"{found[key]:.3f}" for key in keys)))
+    """Return a card as a table, header first: one column per set of utterances."""
+    sets = card["sets"].values()
+    rows: list[tuple[str, ...]] = [("Measure", *(name.replace("last replies of", "last,") for name in card["sets"]))]
+    for key, name in MEASURES.items():
+        rows.append((name, *(str(found[key]) if key == "count" else f"{found[key]:.3f}" for found in sets)))
     return rows
 
 
 def recall_table(card: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Return recall and confusion of a card where all emotions count as equally frequent, header first."""
-    rows: list[tuple[str, ...]] = [("true emotion", "recall", *(f"said {name}" for name in EMOTIONS))]
+    """Return recall and confusion of a card where all emotions count as equally frequent, header first: one row per
+    true emotion, one column per emotion that the judge says."""
+    rows: list[tuple[str, ...]] = [("True", "recall", *EMOTIONS)]
     for number, (name, row) in enumerate(zip(EMOTIONS, card["confusion"], strict=True)):
         rows.append((name, f"{row[number] / max(sum(row), 1):.2f}", *map(str, row)))
     return rows

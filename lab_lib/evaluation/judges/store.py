@@ -25,7 +25,7 @@ from lab_lib.files import read_json, sha256, write_json, writing
 from lab_lib.folders import apply_umask, remove, sync
 
 CARD = "card.json"  # written with the judge
-VERSION = 2  # of the cards: one of an older version is made again
+VERSION = 3  # of the cards: one of an older version is made again
 KINDS: dict[str, Callable[[Path], Judge]] = {"tfidf": read_tfidf, "encoder": read_encoder}
 QUICK = ("tfidf",)
 OTHER: dict[Half, Half] = {"score": "reward", "reward": "score", "all": "all"}
@@ -125,9 +125,11 @@ def make_card(
         "last replies of clean test": last_replies(known, context),
     }
     rest = [*splits["dev"], *test] if half == "all" else half_of(splits["train"], OTHER[half])
-    even = figures(judge, balanced(labelled(rest, context), MOST), priors)
+    every = balanced(labelled(rest, context), MOST)
+    kept, even = figures(judge, every), figures(judge, every, priors)
     return {
         "sets": {name: figures(judge, data).as_json() for name, data in sets.items()},
         "confusion": [list(row) for row in even.confusion],
+        "mean_recall": {"priors of the corpus": kept.mean_recall, "even priors": even.mean_recall},
         "confusion_of": "dev and test" if half == "all" else "the other half of train",
     }

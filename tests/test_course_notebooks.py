@@ -75,7 +75,7 @@ def other_parameters(number, notebook):
     return changed
 
 
-# Labs whose whole size costs one or two minutes. The others train for minutes, or need a hub, a GPU or the real corpora.
+# Labs whose whole size costs a minute or two. The others train longer, or need a hub, a GPU or the real corpora.
 CHEAP = ("02", "22")
 
 

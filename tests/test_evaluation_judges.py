@@ -23,7 +23,7 @@ from lab_lib.evaluation.judges.encoder_training import fewer_neutral, train_enco
 from lab_lib.evaluation.judges.labelled import balanced, half_of, labelled
 from lab_lib.evaluation.judges.store import CARD, check_judge, find_judge, judge_folder
 from lab_lib.evaluation.judges.tfidf import fit_tfidf, read_tfidf
-from lab_lib.files import write_text
+from lab_lib.files import read_json, write_text
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +129,13 @@ def test_a_judge_lies_in_the_cache_under_what_it_learned_from(tmp_path: Path, mo
 
 def test_the_card_is_printed_and_unknown_halves_are_refused(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("LAB_CACHE", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "200")
-    assert lab("judge", "card", "tfidf") == 0
+    monkeypatch.setenv("COLUMNS", "80")
+    assert lab("judge", "card", "tfidf", "--out", str(tmp_path / "card.json")) == 0
     printed = capsys.readouterr().out
-    assert all(name in printed for name in (*EMOTIONS, "clean test", "last replies of test", "micro, no neutral"))
+    assert all(name in printed for name in (*EMOTIONS, "clean test", "last, test", "micro F1, no neutral"))
+    assert "…" not in printed
+    stored = read_json(tmp_path / "card.json")
+    assert stored["commit"] and stored["machine"] and stored["sets"]["test"]["accuracy"] > 0
     assert lab("judge", "train", "tfidf", "--half", "skore") == 2
     assert "did you mean 'score'" in capsys.readouterr().err
 

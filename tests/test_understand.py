@@ -94,9 +94,11 @@ def test_rows_without_a_generator(capsys, tmp_path: Path):
     part = load_exemplars("desk").part("train")
     texts = [*(one.utterance for one in part.exemplars), *(one.text for one in part.documents)]
     folder = static_embedder(tmp_path / "model", texts)
-    assert lab("understand", "rows", f"retrieval.embeddings={folder}") == 0
+    assert lab("understand", "rows", f"retrieval.embeddings={folder}", "--out", str(tmp_path / "rows.json")) == 0
     out = capsys.readouterr().out
     assert "known functions, logistic head: " in out and out.count("AUROC") == 3
+    stored = read_json(tmp_path / "rows.json")
+    assert stored["commit"] and len(stored["shares"]["known"]) == 4 and len(stored["shares"]["none"]) == 3
 
 
 def test_sgd_x_is_measured_by_place(tmp_path: Path, capsys):

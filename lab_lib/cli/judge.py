@@ -41,7 +41,9 @@ def card(
     kind: Kind = "tfidf",
     corpus: Corpus = "everyday",
     half: Part = "score",
-    out: Annotated[Path | None, typer.Option(help="Also write the card, with its command and machine, as JSON.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the card, with its command and machine, as JSON.")
+    ] = None,
 ) -> None:
     """Print the scores of a judge: on leaky and clean tests, on last replies, and its confusion matrix."""
     from lab_lib.cli.arguments import require_out
@@ -54,7 +56,9 @@ def card(
         require_out(out, "a JSON file of the card")
     found = find_judge(kind, corpus, half, print_line).card  # type: ignore[arg-type]
     notes = {"last: only the last reply of each dialogue": table(found)}
-    notes[f"Utterances of each emotion ({found['confusion_of']}), by the emotion that the judge says"] = recall_table(found)
+    notes[f"Utterances of each emotion ({found['confusion_of']}), by the emotion that the judge says"] = recall_table(
+        found
+    )
     for note, (headings, *rows) in notes.items():
         lines = [(name, [Cell(value) for value in values]) for name, *values in rows]
         safe_console(highlight=False).print(terminal_table(headings[1:], lines, [note], corner=headings[0]))

@@ -17,4 +17,4 @@ def write_measured(out: Path, found: Mapping[str, Any]) -> Path:
     from lab_lib.runs.record import environment, without_folder
 
     head = environment()
-    return write_json(out, head | {"command": without_folder(head["command"])} | found)
+    return write_json(out, {**head, "command": without_folder(head["command"]), **found})

@@ -132,7 +132,7 @@ def rows(
     for line in lines(found):
         print(line)
     if out is not None:
-        print(write_measured(out, {"config": as_dict(config), "notes": list(asked.notes), "rows": asdict(found)}))
+        print(write_measured(out, {"config": as_dict(config), "notes": list(asked.notes), "shares": asdict(found)}))
 
 
 @app.command()

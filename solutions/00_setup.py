@@ -9,7 +9,7 @@
 # * what a seed fixes and what it does not;
 # * how to read the record of a run, and how to decide which numbers can be compared.
 #
-# **Time** 40 minutes for the core exercises, 70 with the optional ones and the questions (estimates). **Needs** no
+# **Time** 40 minutes for the core exercises, 75 with the optional ones and the questions (estimates). **Needs** no
 # GPU, no network, no account.
 #
 # Each exercise is marked *core* or *optional*. If you have little time, leave the optional ones out; where a later

@@ -9,7 +9,7 @@
 # * how to find out whether the test set leaks into training, before you trust a score;
 # * what exactly a model sees, and which tokens are supervised.
 #
-# **Time** 55 minutes for the core exercises, 120 with the optional ones and the questions (estimates). **Needs** no
+# **Time** 55 minutes for the core exercises, 125 with the optional ones and the questions (estimates). **Needs** no
 # GPU, no network.
 #
 # This lab covers the first stages of the pipeline: files become dialogues, and dialogues become examples.

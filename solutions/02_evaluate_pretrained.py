@@ -8,7 +8,7 @@
 # * how sure a number is: intervals over dialogues, and the paired comparison of two systems;
 # * what a small pretrained model can do without fine-tuning, and how to measure it.
 #
-# **Time** 60 minutes for the core exercises, 120 with the optional ones and the questions (estimates). **Needs** lab
+# **Time** 65 minutes for the core exercises, 120 with the optional ones and the questions (estimates). **Needs** lab
 # 01; no GPU, no network.
 #
 # This lab covers the last stage of the pipeline: replies become a report.

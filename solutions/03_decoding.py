@@ -15,7 +15,7 @@
 # **Where we are**: corpus → Dialogue → Example → **model → Prediction** → Report. The model is already trained (you
 # train it in lab 04); this lab changes only the decoding.
 #
-# **Time**: 75 minutes for the core exercises, 145 with the optional ones and the questions (estimates). **You need**:
+# **Time**: 80 minutes for the core exercises, 150 with the optional ones and the questions (estimates). **You need**:
 # lab 01, and numpy.
 
 # %% tags=["parameters"]

@@ -15,7 +15,7 @@
 #
 # **Where we are**: corpus → Dialogue → **Example → model** → Prediction → Report.
 #
-# **Time**: 70 minutes for the core exercises, 200 with the optional ones and the questions (estimates). **You need**:
+# **Time**: 70 minutes for the core exercises, 205 with the optional ones and the questions (estimates). **You need**:
 # labs 01 and 02, numpy, a little PyTorch.
 
 # %% tags=["parameters"]

@@ -9,7 +9,7 @@
 # * how to train a small model that calls functions, and how to measure a common problem: calls that nobody asked for;
 # * how to add your own skill, and how to talk to it.
 #
-# **Time** 50 minutes for the core exercises, 120 with the optional ones and the questions (estimates). **Needs** labs
+# **Time** 50 minutes for the core exercises, 125 with the optional ones and the questions (estimates). **Needs** labs
 # 01, 04 and 05; no GPU, no network.
 #
 # "What is the weather in Berlin?" should become `weather(location="Berlin")`, and "I was in Berlin once" should call

@@ -9,7 +9,7 @@
 # * how to answer *none*: a threshold, and three kinds of utterances that mean no function;
 # * to train a small model that names the function and then each slot, and to ask it about a schema of your own.
 #
-# **Time** 50 minutes for the core exercises, 95 with the optional ones and the questions (estimates). **Needs** labs
+# **Time** 55 minutes for the core exercises, 95 with the optional ones and the questions (estimates). **Needs** labs
 # 01, 04 and 06; no GPU, no network.
 #
 # In lab 06 the model learned ten skills in training. Here the functions are in the prompt: a *schema* lists them, and a

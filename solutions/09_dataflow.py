@@ -8,7 +8,7 @@
 # * ROUGE by hand, and the rows that a table of answers needs;
 # * how an encoder-decoder looks at a question while it writes the answer: cross attention.
 #
-# **Time** 45 minutes for the core exercises, 85 with the optional ones and the questions (estimates). **Needs** labs
+# **Time** 50 minutes for the core exercises, 90 with the optional ones and the questions (estimates). **Needs** labs
 # 02 and 04 and `pip install -e '.[dataflow]'`; no GPU, no network.
 #
 # The corridor is the same as before; here every door has a name, and you can ask for what is behind one of them.

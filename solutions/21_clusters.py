@@ -12,7 +12,7 @@
 # **Where we are**: corpus → Dialogue → Example → **model → Prediction** → Report. The stages are those of lab 00; only
 # the machine is different, and you share it with others.
 #
-# **Time** 50 minutes for the core exercises, 90 with the optional ones and the questions (estimates). **Needs** no
+# **Time** 50 minutes for the core exercises, 95 with the optional ones and the questions (estimates). **Needs** no
 # cluster: here we do to a tiny job what a cluster would do to a real one.
 
 # %% tags=["parameters"]

@@ -9,7 +9,7 @@
 # * how to tell whether clusters are meaningful: homogeneity, V-measure, and trivial baselines;
 # * how much information the previous utterance adds to an utterance.
 #
-# **Time** 45 minutes for the core exercises, 110 with the optional ones and the questions (estimates). **Needs** lab
+# **Time** 50 minutes for the core exercises, 110 with the optional ones and the questions (estimates). **Needs** lab
 # 01 and scikit-learn; no GPU, no network.
 #
 # This lab is about the first stages of the pipeline. It uses only the dialogues, and no model of ours.

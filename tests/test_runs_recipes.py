@@ -21,10 +21,11 @@ from lab_lib.models.model import check_config
 from lab_lib.results.rows import read_row
 from lab_lib.runs.config import NOT_MEASURED, RunConfig, load_recipe, recipe_names, recipe_path
 from lab_lib.submissions.recipe_header import header_lines, keep
+from lab_lib.sweeps.baselines import floors_of
 from lab_lib.sweeps.grid import load_sweep
 from lab_lib.sweeps.outcome import outcome
 from lab_lib.sweeps.redraw import redraw
-from lab_lib.sweeps.summary import floors_of, question
+from lab_lib.sweeps.summary import question
 
 ROOT = Path(__file__).resolve().parent.parent
 SWEEPS = {name: sweep for name in recipe_names() if (sweep := load_sweep(name))}

@@ -133,9 +133,20 @@ def test_a_setting_that_lacks_a_seed_is_named():
 def test_names_cannot_break_the_table_and_the_terminal_shows_them_whole():
     rows = [row("regexp:(q|v)_proj$", seed, 50.0 + seed) for seed in range(3)]
     assert "regexp:(q\\|v)\\_proj\\$" in to_markdown(rows, MEASURES)
-    console = Console(file=io.StringIO(), width=100)
+    assert "regexp:(q|v)_proj$" in shown(rows, 100)
+
+
+def test_columns_that_do_not_fit_a_terminal_are_counted_and_the_main_one_stays():
+    assert "more columns" not in shown(ROWS, 200)
+    narrow = shown(ROWS, 44)
+    assert "linear" in narrow and "Trained" in narrow and "Combined" in narrow and "Inform" not in narrow
+    assert "3 more columns: in summary.md." in narrow and "…" not in narrow
+
+
+def shown(rows, width):
+    console = Console(file=io.StringIO(), width=width)
     console.print(to_terminal(rows, MEASURES))
-    assert "regexp:(q|v)_proj$" in console.file.getvalue()  # type: ignore[attr-defined]
+    return console.file.getvalue()  # type: ignore[attr-defined]
 
 
 matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")

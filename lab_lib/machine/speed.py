@@ -30,6 +30,7 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
 
     from lab_lib.decoding.generate import generate_batch
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
+    from lab_lib.models.fast_cpu.unpacked_for_training import unpacked_for_training
     from lab_lib.models.hardware import autocast
     from lab_lib.models.model import generation_mode, training_mode
     from lab_lib.training.lora import attach_lora
@@ -54,7 +55,8 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
         model.zero_grad(set_to_none=True)
 
     training_mode(model, config.training.gradient_checkpointing)
-    train = 1 / seconds(train_once)
+    with unpacked_for_training(model):
+        train = 1 / seconds(train_once)
     generation_mode(model)
     tokens = 16
     # Exactly `tokens` new tokens for every row: min = max.

@@ -109,6 +109,44 @@ class Fitting:
         yield self.whole if fits else self.short
 
 
+@dataclass(frozen=True)
+class Narrowed:
+    """A table for a terminal; where it is too wide, the last columns are left out, but never `kept`.
+
+    A note says how many are left out, and `where` they are.
+    """
+
+    headings: Sequence[str]
+    lines: Sequence[Line]
+    notes: Sequence[str]
+    title: str
+    corner: str
+    kept: str
+    where: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        """Yield the widest form of the table that fits."""
+        columns = list(range(len(self.headings)))
+        while not self._fits(columns, console, options):
+            others = [column for column in columns if self.headings[column] != self.kept]
+            if not others:
+                break
+            columns.remove(others[-1])
+        yield self._table(columns)
+
+    def _fits(self, columns: Sequence[int], console: Console, options: ConsoleOptions) -> bool:
+        wide = options.update(max_width=1000)
+        return self._table(columns).__rich_measure__(console, wide).maximum <= options.max_width
+
+    def _table(self, columns: Sequence[int]) -> Table:
+        left = len(self.headings) - len(columns)
+        more = [f"{left} more columns: {self.where}."] if left else []
+        lines = [(name, [cells[column] for column in columns]) for name, cells in self.lines]
+        return terminal_table(
+            [self.headings[column] for column in columns], lines, [*more, *self.notes], self.title, self.corner
+        )
+
+
 def rounded(interval: str) -> str:
     """Return an interval of numbers with one decimal without it.
 

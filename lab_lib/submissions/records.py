@@ -10,8 +10,8 @@ from lab_lib.files import read_json, reading
 from lab_lib.results.cells import number, span
 from lab_lib.results.rows import read_recorded, subject
 from lab_lib.runs.config import recipe_names, recipe_title
+from lab_lib.sweeps.baselines import floors_of
 from lab_lib.sweeps.outcome import outcome
-from lab_lib.sweeps.summary import floors_of
 
 
 class Answer(NamedTuple):

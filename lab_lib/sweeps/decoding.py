@@ -33,9 +33,10 @@ from lab_lib.runs.score import baseline_rows
 from lab_lib.runs.splits import left_out, load_splits
 from lab_lib.runs.stages import write_answers
 from lab_lib.runs.steps import load_answering, model_config, prompts_of, score_row
+from lab_lib.sweeps.baselines import baseline_line, floors_of
 from lab_lib.sweeps.figure import Surroundings
 from lab_lib.sweeps.grid import Member, Sweep, load_sweep
-from lab_lib.sweeps.summary import baseline_line, floors_of, question, to_row, write_pictures
+from lab_lib.sweeps.summary import question, to_row, write_pictures
 from lab_lib.sweeps.table import Measures, SweepRow, corner, cost, merge_seeds
 
 RECIPE = "decoding-strategies"  # its grid is the default one

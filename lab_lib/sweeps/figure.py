@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.scores import Metric
 from lab_lib.results.figure import STYLE, save
+from lab_lib.sweeps.floors import draw_floors
 from lab_lib.sweeps.table import Estimate, Measures, SweepPoint, SweepRow, amount, merge_seeds, show
 
 if TYPE_CHECKING:
@@ -131,8 +132,7 @@ def _figure(rows: Sequence[SweepRow], measures: Measures, spec: FigureSpec, titl
         # Series stand 2 % of the width apart, so that no interval hides another.
         aside = 0.02 * (number - (len(lines) - 1) / 2)
         _draw_series(axes, members, below, key, aside, label, LINES[number % len(LINES)])
-    for floor, value in around.floors.items():
-        _floor(axes, floor, value, least=value == min(around.floors.values()))
+    draw_floors(axes, around.floors)
     axes.set_ylabel(spec.y_label or _scale(metric), parse_math=False)
     below.label(axes)
     if len(lines) > 1 or spec.series is not None:
@@ -168,18 +168,6 @@ def _head(axes: Axes, title: str, small: str, question: str | None) -> None:
     space = "\n" * (1 + small.count("\n"))
     axes.set_title(bold + space, parse_math=False, loc="left", fontweight="bold", fontsize="medium")
     axes.text(0, 1.02, small, transform=axes.transAxes, fontsize="small", color="#444444", parse_math=False)
-
-
-def _floor(axes: Axes, name: str, value: float, least: bool) -> None:
-    """Draw a dashed line at a trivial baseline's score, and write its name beside its right end.
-
-    The name of the `least` hangs below its line and the others stand above theirs, so that near ones do not meet.
-    """
-    axes.axhline(value, color="#555555", linewidth=1, linestyle=(0, (6, 4)), zorder=1)
-    # "most frequent\nreply": a narrow column.
-    first, _, last = name.rpartition(" ")
-    place, over = axes.get_yaxis_transform(), "top" if least else "bottom"
-    axes.text(1.01, value, f"{first}\n{last}", transform=place, va=over, fontsize="x-small", color="#555555")
 
 
 def _check(points: Sequence[SweepPoint], spec: FigureSpec, metric: Metric) -> None:

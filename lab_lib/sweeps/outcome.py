@@ -11,8 +11,9 @@ from typing import Any
 from lab_lib.evaluation.scores import Metric
 from lab_lib.results.cells import number, span
 from lab_lib.results.rows import read_row
+from lab_lib.sweeps.baselines import floors_of
 from lab_lib.sweeps.figure import points_of
-from lab_lib.sweeps.summary import floors_of, read_measures, to_row
+from lab_lib.sweeps.summary import read_measures, to_row
 from lab_lib.sweeps.table import SweepPoint, corner
 
 MOST = 3  # names in a list; more are counted
@@ -54,6 +55,8 @@ def _overlapping(best: SweepPoint, points: Sequence[SweepPoint], metric: Metric)
 
 def _paired(differences: Sequence[Mapping[str, Any]], metric: Metric) -> list[str]:
     """Return which settings differ from the one they are compared with, by paired differences."""
+    if differences and all(one["of"].startswith(f"{one['against']}, ") for one in differences):
+        return _within_settings(differences, metric)
     said = []
     for against in dict.fromkeys(one["against"] for one in differences):
         found = {one["of"]: one["differences"].get(metric.key) for one in differences if one["against"] == against}
@@ -64,6 +67,23 @@ def _paired(differences: Sequence[Mapping[str, Any]], metric: Metric) -> list[st
         }
         shown = ", ".join(f"{word}: {_names(names, len(signs))}" for word, names in groups.items() if names)
         said += [f"paired with {against}, {shown}"] if shown else []
+    return said
+
+
+def _within_settings(differences: Sequence[Mapping[str, Any]], metric: Metric) -> list[str]:
+    """Return how each other row of a run differs from its main row: in how many settings, and by how much."""
+    rows: dict[str, list[Mapping[str, Any]]] = {}
+    for one in differences:
+        if found := one["differences"].get(metric.key):
+            rows.setdefault(one["of"].removeprefix(f"{one['against']}, "), []).append(found)
+    said = []
+    for row, found in rows.items():
+        for word, sign in {"above": 1, "below": -1, "not clearly different": 0}.items():
+            sizes = sorted(abs(d["difference"]) for d in found if (d["low"] > 0) - (d["high"] < 0) == sign)
+            if sizes:
+                ends = dict.fromkeys((sizes[0], sizes[-1]))
+                by = f" (by {' to '.join(number(size, metric.decimals) for size in ends)})" if sign else ""
+                said.append(f"paired, '{row}' is {word} in {len(sizes)} of {len(found)} settings{by}")
     return said
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from lab_lib.errors import LabError
 from lab_lib.files import read_json, read_text, reading, write_text
 from lab_lib.results.rows import read_row
+from lab_lib.sweeps.baselines import floors_of
 from lab_lib.sweeps.figure import Surroundings, caption, draw_sweep
 from lab_lib.sweeps.grid import load_sweep
-from lab_lib.sweeps.summary import floors_of, question, read_measures, to_row
+from lab_lib.sweeps.summary import question, read_measures, to_row
 
 ALT = re.compile(r"!\[(?P<title>.+?): [^:]* 95 % interval.*\]\(figure\.png\)")
 
@@ -35,7 +36,8 @@ def redraw(folder: Path) -> Path:
         rows, measures = [to_row(run) for run in summary["runs"]], read_measures(summary, folder / "summary.json")
         metric = sweep.figure.metric or measures.main
         baselines = [read_row(name, row) for name, row in summary["baselines"].items()]
-        around = Surroundings(question(folder.name, summary["runs"][0]["settings"]), floors_of(baselines, metric))
+        floors = floors_of(baselines, metric, summary.get("baseline_ranges", ()))
+        around = Surroundings(question(folder.name, summary["runs"][0]["settings"]), floors)
     path = folder / "figure.png"
     draw_sweep(rows, measures, sweep.figure, title["title"], path, None, around)
     said = f"![{title['title']}: {caption(rows, measures, metric)}](figure.png)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ from rich.console import Console
 
 from lab_lib.config import as_dict
 from lab_lib.errors import LabError
-from lab_lib.evaluation.scores import Metric, read_metrics
+from lab_lib.evaluation.scores import read_metrics
 from lab_lib.files import read_json, reading, write_json, write_text
 from lab_lib.processes.seconds import read_figures
-from lab_lib.results.rows import Recorded, TableRow, last_tuned, read_recorded, read_row, words_of
+from lab_lib.results.rows import last_tuned, read_recorded, read_row, words_of
 from lab_lib.runs.config import recipe_names, recipe_title, recipe_values
 from lab_lib.runs.record import environment, without_folder
+from lab_lib.sweeps.baselines import baseline_line, floors_of, ranges, strongest
 from lab_lib.sweeps.figure import FigureSpec, Surroundings, caption, draw_sweep
 from lab_lib.sweeps.grid import Sweep
 from lab_lib.sweeps.paired import MAIN, difference_lines, paired
@@ -45,15 +46,19 @@ def summarise(sweep: Sweep, path: Path, workers: Workers, failed: Mapping[str, s
         with reading(path / member.name / "record.json", "the record of a run that trained"):
             runs += run_entries(path / member.name, member.settings, member.seed, sweep.variants)
     first = path / done[0].name / "record.json"
-    recorded = read_recorded(read_json(first), first)
+    records = [read_json(path / member.name / "record.json") for member in done]
+    recorded = read_recorded(records[0], first)
     measures = Measures(recorded.metrics, recorded.main.key, recorded.words, COSTS)
     differences = paired(sweep, path, done, measures, console)
-    whole = summary(sweep, runs, measures, workers, failed, read_json(first))
+    whole = summary(sweep, runs, measures, workers, failed, records)
     write_json(path / "summary.json", {**whole, "differences": [one.as_json() for one in differences]})
     title = f"{sweep.recipe}: {sweep.report} {measures.words.items} of {Path(sweep.members[0].config.data.corpus).name}"
-    around = Surroundings(question(sweep.recipe, runs[0]["settings"]), floors_of(recorded.rows, whole["metric"]))
-    facts = sentences(sweep, recorded, sorted({run["items"]["train"] for run in runs}), failed)
-    facts += [*difference_lines(differences, measures), *read_json(first).get("left_out", [])]
+    baselines, varying = [read_row(name, row) for name, row in whole["baselines"].items()], whole["baseline_ranges"]
+    floors = floors_of(baselines, whole["metric"], varying)
+    around = Surroundings(question(sweep.recipe, runs[0]["settings"]), floors)
+    line = baseline_line(baselines, recorded.main, recorded.words, varying)
+    facts = sentences(sweep, recorded.words, line, sorted({run["items"]["train"] for run in runs}), failed)
+    facts += [*difference_lines(differences, measures), *records[0].get("left_out", [])]
     write_pictures(path, [to_row(run) for run in runs], measures, sweep.figure, title, around, facts, console)
 
 
@@ -88,11 +93,6 @@ def question(recipe: str, settings: Collection[str]) -> str | None:
         return None
     section = recipe_values(recipe).get("sweep") or {}
     return recipe_title(recipe) if set(section.get("grid", ())) == set(settings) - {ROW} else None
-
-
-def floors_of(rows: Iterable[TableRow], metric: str) -> dict[str, float]:
-    """Return what the trivial baselines score in a metric; nothing for what is no score (seconds, weights)."""
-    return {row.name: row.values[metric] for row in rows if row.kind == "trivial" and metric in row.values}
 
 
 def run_entries(folder: Path, settings: Mapping[str, Any], seed: int, variants: bool) -> list[dict[str, Any]]:
@@ -163,27 +163,23 @@ def to_row(run: Mapping[str, Any]) -> SweepRow:
     return SweepRow(run["settings"], run["seed"], values, scores.intervals, scores.items)
 
 
-def sentences(sweep: Sweep, recorded: Recorded, counts: Sequence[int], failed: Mapping[str, str]) -> list[str]:
-    """Return the notes under the table: the items, fixed settings, the baselines, and the failed runs.
+def sentences(
+    sweep: Sweep, words: Words, baselines: str, counts: Sequence[int], failed: Mapping[str, str]
+) -> list[str]:
+    """Return the notes under the table: the items, fixed settings, the sentence on baselines, and the failed runs.
 
     `counts` are the different numbers of items that runs learned from.
     """
-    config, words = sweep.members[0].config, recorded.words
+    config = sweep.members[0].config
     dev = f"Scored on dev {words.items}, because a sweep chooses a setting; no test {words.item} was decoded."
     test = f"Scored on test {words.items}: no setting is chosen by this experiment."
     found = [dev if sweep.report == "dev" else test]
     if len(counts) == 1 and all(member.config.data == config.data for member in sweep.members):
         found.append(f"Every run learns from the same {counts[0]} {words.items} (data.seed={config.data.seed}).")
-    found.append(baseline_line(recorded.baselines, recorded.main, words))
+    found.append(baselines)
     if config.training.evaluate_every:
         found.append(f"Checkpoints were chosen on {words.items} that are scored here too (training.evaluate_every).")
     return found + [f"Failed: {name}: {reason}" for name, reason in failed.items()]
-
-
-def baseline_line(rows: Iterable[TableRow], metric: Metric, words: Words) -> str:
-    """Return the scores of oracle and trivial baselines in the main metric on the scored items."""
-    reached = (f"{row.name} {row.values[metric.key]:.{metric.decimals}f}" for row in rows if metric.key in row.values)
-    return f"{metric.heading} on the same {words.items}: {', '.join(reached)}."
 
 
 def summary(
@@ -192,9 +188,10 @@ def summary(
     measures: Measures,
     workers: Workers,
     failed: Mapping[str, str],
-    record: Mapping[str, Any],
+    records: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Return everything needed to verify and reproduce the table, and its numbers."""
+    """Return everything needed to verify and reproduce the table, and its numbers; `records` are those of the runs."""
+    record = records[0]
     about = environment()
     del about["date"], about["commit"]  # of this process; the runs have theirs
     config, rows = sweep.members[0].config, [to_row(run) for run in runs]
@@ -220,7 +217,8 @@ def summary(
             {"name": point.name, "seeds": point.seeds, "estimates": {n: _plain(e) for n, e in point.estimates.items()}}
             for point in points
         ],
-        "baselines": {name: row for name, row in record["rows"].items() if row["kind"] in ("oracle", "trivial")},
+        "baselines": strongest(records, measures.main_metric),
+        "baseline_ranges": ranges(records, measures.main_metric),
         "scorer": record["scorer"],
         "runs": list(runs),
         "config_of_first_run": as_dict(config),

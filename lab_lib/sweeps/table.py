@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric, find_metric
-from lab_lib.results.cells import Cell, Line, markdown_table, number, span, terminal_table
+from lab_lib.results.cells import Cell, Line, Narrowed, markdown_table, number, span
 from lab_lib.tasks.base import Words
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    pass
 
 # 97.5 % quantiles of Student's t distribution by degrees of freedom, as in any table of it. scipy.stats.t.ppf gives
 # the same, but scipy comes with the extras `structure` and `dev` only, and a sweep needs neither.
@@ -181,13 +181,13 @@ def amount(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
 
 
-def to_terminal(rows: Sequence[SweepRow], measures: Measures, more: Sequence[str] = (), title: str = "") -> Table:
+def to_terminal(rows: Sequence[SweepRow], measures: Measures, more: Sequence[str] = (), title: str = "") -> Narrowed:
     """Return a rich table: settings, costs (means), scores (with intervals).
 
-    `more` are sentences that go under the table after our own (`notes`).
+    `more` are sentences that go under the table after our own (`notes`). Columns that do not fit are left out.
     """
     headings, lines, sentences, above = _parts(rows, measures, more)
-    return terminal_table(headings, lines, sentences, title, above)
+    return Narrowed(headings, lines, sentences, title, above, measures.main_metric.heading, "in summary.md")
 
 
 def to_markdown(rows: Sequence[SweepRow], measures: Measures, more: Sequence[str] = ()) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from transformers import PrinterCallback, Trainer
 from lab_lib.errors import LabError, OutOfMemory, Stopped
 from lab_lib.files import writing
 from lab_lib.folders import remove, require_folder
+from lab_lib.models.fast_cpu.unpacked_for_training import unpack_choice, unpacked_for_training
 from lab_lib.processes.rank import this_process, world_size
 from lab_lib.training.arguments import step_count, training_arguments, untrained_line
 from lab_lib.training.batches import Encoded, EpochOrder, batch_line, blank_row, epoch_order
@@ -186,7 +187,10 @@ def run_trainer(
     found = last_checkpoint(folder / "checkpoints", steps, log) if processes.first else None
     checkpoint = processes.gather(found)[0]
     require_same_kind(sharding, checkpoint)
-    with explained_out_of_memory(config):
+    unpack = unpack_choice(trainer.model) if sharding == WHOLE else None
+    if unpack and unpack.value == "yes":
+        log(f"unpack for training: {unpack.reason}")
+    with explained_out_of_memory(config), unpacked_for_training(trainer.model) if unpack else nullcontext():
         return trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 

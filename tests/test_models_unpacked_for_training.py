@@ -1,0 +1,75 @@
+"""4-bit weights that are unpacked once: the same loss and gradients to the bit, nothing left behind."""
+
+from __future__ import annotations
+
+import pytest
+from tiny_models import FAMILIES, tiny_llama
+
+from lab_lib.models.config import ModelConfig
+from lab_lib.models.fast_cpu import unpacked_for_training as module
+from lab_lib.models.fast_cpu.unpacked_for_training import unpack_choice, unpacked_for_training
+from lab_lib.models.hardware import autocast
+from lab_lib.models.model import load_model, training_mode
+from lab_lib.training.lora import LoraConfig, attach_lora
+
+
+def adapted(folder, quantisation="4bit", dtype="fp32", double_quant=True):
+    import torch
+
+    config = ModelConfig(name=str(folder), quantisation=quantisation, dtype=dtype, double_quant=double_quant)
+    loaded = load_model(config, for_training=True)
+    torch.manual_seed(0)
+    model, _ = attach_lora(loaded.model, LoraConfig(rank=4))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1)
+    training_mode(model, False)
+    return model, loaded
+
+
+def step(model, loaded):
+    """Return the loss and all gradients of one batch."""
+    import torch
+
+    ids = torch.tensor([[3, 20, 30, 40, 50, 60], [5, 21, 31, 41, 51, 61]])
+    torch.manual_seed(0)  # of dropout
+    model.zero_grad()
+    with autocast(loaded.device, loaded.dtype):
+        loss = model(input_ids=ids, labels=ids).loss
+    loss.backward()
+    return loss.detach(), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("double_quant", [True, False])
+def test_loss_and_gradients_are_equal_to_the_bit(dtype, double_quant, tmp_path):
+    same_step(*adapted(tiny_llama(tmp_path), dtype=dtype, double_quant=double_quant))
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_they_are_for_every_family(family, tmp_path):
+    same_step(*adapted(FAMILIES[family](tmp_path)))
+
+
+def same_step(model, loaded):
+    wanted, gradients = step(model, loaded)
+    layers = module._four_bit(model)
+    assert layers and unpack_choice(model).value == "yes"
+    with pytest.raises(RuntimeError, match="in the middle"), unpacked_for_training(model):
+        found, other = step(model, loaded)
+        assert all("forward" in vars(layer) for layer in layers)
+        raise RuntimeError("in the middle")
+    assert found == wanted and gradients.keys() == other.keys() and len(gradients) > 2
+    assert all((gradients[name] == other[name]).all() for name in gradients)
+    assert not any("forward" in vars(layer) for layer in layers)
+
+
+def test_other_models_are_left_alone(tmp_path, monkeypatch):
+    model, _ = adapted(tiny_llama(tmp_path), quantisation="none")
+    assert unpack_choice(model).reason == "no weight is packed"
+    model, _ = adapted(tiny_llama(tmp_path))
+    monkeypatch.setattr(module, "LARGEST", 10)
+    assert "more than 10 weights" in unpack_choice(model).reason
+    with unpacked_for_training(model):
+        assert not any("forward" in vars(layer) for layer in module._four_bit(model))

@@ -10,6 +10,7 @@ from lab_lib.config import build
 from lab_lib.files import read_json
 from lab_lib.results.rows import read_recorded, read_row, subject
 from lab_lib.runs.config import RunConfig, task_config
+from lab_lib.sweeps.grid import load_sweep
 from lab_lib.sweeps.summary import read_measures, to_row
 from lab_lib.sweeps.table import merge_seeds
 
@@ -48,4 +49,6 @@ def test_the_summary_of_a_sweep_can_be_read_and_its_points_made_again(path):
         for name, estimate in kept["estimates"].items():
             assert tuple(estimate["values"]) == point.estimates[name].values
     if "config_of_first_run" in summary:
-        assert build_config(summary["config_of_first_run"]).data.report == "dev"
+        config = build_config(summary["config_of_first_run"]).data
+        assert config.report_split == summary["scored"]["split"]
+        assert config.report == load_sweep(path.parent.name).report

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from some_scores import COMBINED, METRICS
 
 from lab_lib.cli.sweeps import _gather, refuse_decoding_alone
 from lab_lib.errors import LabError
 from lab_lib.files import write_json, write_text
-from lab_lib.results.rows import Recorded, TableRow
 from lab_lib.runs.folder import open_folder
 from lab_lib.sweeps.grid import Sweep, load_sweep
 from lab_lib.sweeps.summary import sentences
+from lab_lib.tasks.base import Words
 
 
 def with_choices(folder: Path, choices: str) -> Sweep:
@@ -45,7 +44,5 @@ def test_decoding_alone_is_refused_under_a_name_too(tmp_path):
 ])  # fmt: skip
 def test_the_same_dialogues_are_claimed_only_where_they_are(tmp_path, choices, same):
     sweep = with_choices(tmp_path, choices)
-    recorded = Recorded("response", METRICS, COMBINED, (TableRow("gold replies", "oracle", {"combined": 1.0}),))
-    found = sentences(sweep, recorded, [10], {})
-    assert any("same 10 dialogues" in line for line in found) is same
-    assert "Combined on the same dialogues: gold replies 1.0." in found
+    found = sentences(sweep, Words(), "Gold replies: 1.0.", [10], {})
+    assert any("same 10 dialogues" in line for line in found) is same and "Gold replies: 1.0." in found

@@ -21,6 +21,7 @@ from typing import Any
 
 from lab_lib.models.fast_cpu.allocator import keep_freed_memory
 from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
+from lab_lib.models.fast_cpu.unpacked_for_training import unpacked_for_training
 from lab_lib.models.hardware import autocast, find_cpu
 from lab_lib.models.model import Loaded, generation_mode, load_model, training_mode
 from lab_lib.runs.config import RunConfig, load_recipe, make_task
@@ -122,6 +123,20 @@ def merged_layers() -> tuple[Action, Action]:
     return with_layers(True), with_layers(False)
 
 
+def unpacked_weights() -> tuple[Action, Action]:
+    """Training with 4-bit weights that are unpacked once, and with ones that are unpacked for every product."""
+    steps = training(*(made := lab_tiny()))
+
+    def with_weights(unpacked: bool) -> Action:
+        def run() -> None:
+            with unpacked_for_training(made[1]) if unpacked else nullcontext():
+                steps()
+
+        return run
+
+    return with_weights(True), with_weights(False)
+
+
 def freed_memory(on: bool) -> float:
     """Return the seconds of training where freed memory is kept (`on`), or given back to the kernel."""
     if on:
@@ -138,7 +153,7 @@ def denormals(on: bool) -> float:
     return processor_seconds(training(*made))
 
 
-IN_ONE_PROCESS = {work.__name__: work for work in (chunked_attention, merged_layers)}
+IN_ONE_PROCESS = {work.__name__: work for work in (chunked_attention, merged_layers, unpacked_weights)}
 FRESH = {work.__name__: work for work in (freed_memory, denormals)}
 
 

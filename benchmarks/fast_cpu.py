@@ -12,7 +12,7 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any
 from lab_lib.models.fast_cpu.allocator import keep_freed_memory
 from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 from lab_lib.models.fast_cpu.unpacked_for_training import unpacked_for_training
-from lab_lib.models.hardware import autocast, find_cpu
+from lab_lib.models.hardware import Choice, autocast, find_cpu
 from lab_lib.models.model import Loaded, generation_mode, load_model, training_mode
 from lab_lib.runs.config import RunConfig, load_recipe, make_task
 from lab_lib.runs.splits import load_splits
@@ -59,9 +59,9 @@ def sharp_t5(factor: float = 20.0) -> tuple[RunConfig, Any, Loaded]:
     return config, model, loaded
 
 
-def to_train(recipe: str) -> tuple[RunConfig, Any, Loaded]:
+def to_train(recipe: str, overrides: Sequence[str] = ()) -> tuple[RunConfig, Any, Loaded]:
     """Return the config of a recipe on a few dialogues, its model ready to be trained, and the Loaded of it."""
-    config = load_recipe(recipe, [f"data.max_train={STEPS * EXAMPLES}", "data.max_test=4"])
+    config = load_recipe(recipe, [f"data.max_train={STEPS * EXAMPLES}", "data.max_test=4", *overrides])
     loaded = load_model(config.model, for_training=True, full=config.lora.method == "full")
     return config, attach_lora(loaded.model, config.lora)[0], loaded
 
@@ -125,11 +125,12 @@ def merged_layers() -> tuple[Action, Action]:
 
 def unpacked_weights() -> tuple[Action, Action]:
     """Training with 4-bit weights that are unpacked once, and with ones that are unpacked for every product."""
-    steps = training(*(made := lab_tiny()))
+    config, model, loaded = to_train("calls-tiny-cpu", ["model.quantisation=4bit"])  # short rows
+    steps = training(config, model, loaded)
 
     def with_weights(unpacked: bool) -> Action:
         def run() -> None:
-            with unpacked_for_training(made[1]) if unpacked else nullcontext():
+            with unpacked_for_training(model, Choice("yes" if unpacked else "no", "")):
                 steps()
 
         return run

@@ -55,8 +55,8 @@ def test_they_are_for_every_family(family, tmp_path):
 def same_step(model, loaded):
     wanted, gradients = step(model, loaded)
     layers = module._four_bit(model)
-    assert layers and unpack_choice(model).value == "yes"
-    with pytest.raises(RuntimeError, match="in the middle"), unpacked_for_training(model):
+    assert layers and unpack_choice(model, 12).value == "yes"
+    with pytest.raises(RuntimeError, match="in the middle"), unpacked_for_training(model, unpack_choice(model, 12)):
         found, other = step(model, loaded)
         assert all("forward" in vars(layer) for layer in layers)
         raise RuntimeError("in the middle")
@@ -67,9 +67,10 @@ def same_step(model, loaded):
 
 def test_other_models_are_left_alone(tmp_path, monkeypatch):
     model, _ = adapted(tiny_llama(tmp_path), quantisation="none")
-    assert unpack_choice(model).reason == "no weight is packed"
+    assert unpack_choice(model, 12).reason == "no weight is packed"
     model, _ = adapted(tiny_llama(tmp_path))
+    assert "have 300 tokens" in unpack_choice(model, 300).reason
     monkeypatch.setattr(module, "LARGEST", 10)
-    assert "more than 10 weights" in unpack_choice(model).reason
-    with unpacked_for_training(model):
+    assert "more than 10 weights" in unpack_choice(model, 12).reason
+    with unpacked_for_training(model, unpack_choice(model, 12)):
         assert not any("forward" in vars(layer) for layer in module._four_bit(model))

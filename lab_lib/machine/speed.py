@@ -30,7 +30,7 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
 
     from lab_lib.decoding.generate import generate_batch
     from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
-    from lab_lib.models.fast_cpu.unpacked_for_training import unpacked_for_training
+    from lab_lib.models.fast_cpu.unpacked_for_training import unpack_choice, unpacked_for_training
     from lab_lib.models.hardware import autocast
     from lab_lib.models.model import generation_mode, training_mode
     from lab_lib.training.lora import attach_lora
@@ -55,7 +55,7 @@ def measure(config: RunConfig, console: Console) -> dict[str, Any]:
         model.zero_grad(set_to_none=True)
 
     training_mode(model, config.training.gradient_checkpointing)
-    with unpacked_for_training(model):
+    with unpacked_for_training(model, unpack_choice(model, sum(len(example.ids) for example in examples))):
         train = 1 / seconds(train_once)
     generation_mode(model)
     tokens = 16

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from lab_lib.errors import LabError, OutOfMemory, Stopped
 from lab_lib.files import writing
 from lab_lib.folders import remove, require_folder
 from lab_lib.models.fast_cpu.unpacked_for_training import unpack_choice, unpacked_for_training
+from lab_lib.models.hardware import Choice
 from lab_lib.processes.rank import this_process, world_size
 from lab_lib.training.arguments import step_count, training_arguments, untrained_line
 from lab_lib.training.batches import Encoded, EpochOrder, batch_line, blank_row, epoch_order
@@ -147,7 +148,13 @@ def train(
         log_path=folder / LOG,
     )
     trainer.remove_callback(PrinterCallback)  # this callback prints raw dictionaries; RunLog prints a line instead
-    result = run_trainer(trainer, config, folder, steps, sharding, log)
+    unpack = unpack_choice(model, config.micro_batch_size * sum(lengths) / len(lengths))
+    if sharding != WHOLE:
+        unpack = Choice("no", "no process has whole weights")
+    if unpack.value == "yes":
+        log(f"unpack for training: {unpack.reason}")
+    with unpacked_for_training(model, unpack):
+        result = run_trainer(trainer, config, folder, steps, sharding, log)
     if notice and notice.number and trainer.state.global_step < steps:
         raise Stopped(notice.number)
     return {"steps": steps, **sizes(examples), **outcome(result, trainer)}
@@ -187,10 +194,7 @@ def run_trainer(
     found = last_checkpoint(folder / "checkpoints", steps, log) if processes.first else None
     checkpoint = processes.gather(found)[0]
     require_same_kind(sharding, checkpoint)
-    unpack = unpack_choice(trainer.model) if sharding == WHOLE else None
-    if unpack and unpack.value == "yes":
-        log(f"unpack for training: {unpack.reason}")
-    with explained_out_of_memory(config), unpacked_for_training(trainer.model) if unpack else nullcontext():
+    with explained_out_of_memory(config):
         return trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 

@@ -108,7 +108,7 @@ show("07.1", bm25, "the salt road", TEXTS)
 check("07.1", bm25)
 
 # %% [markdown]
-# The package uses bm25s, which does the same with arrays; it searches 100,000 texts in 2 ms. The scores are equal up to
+# The package uses bm25s, which does the same with arrays. The scores are equal up to
 # rounding:
 
 # %%

@@ -129,7 +129,8 @@ print(text[: text.index("\n")], "\n…", text[-400:])
 # %% [markdown]
 # **Model, Prediction, Report.** One call runs the rest: it trains an adapter, generates the replies of the test
 # dialogues and scores them. In a terminal the command is `lab run town-qlora-cpu`. Existing results are reused. Unless
-# `FULL` is set, we therefore copy in the bundled adapter, which is what this recipe produces in four minutes.
+# `FULL` is set, we therefore copy in the bundled adapter, which is what this recipe produces in four minutes
+# ([record](../results/town-qlora-cpu/record.json)).
 
 # %%
 from lab_lib.runs.run import run
@@ -212,7 +213,7 @@ print(table(measured))
 # ### Exercise 00.3 · A row of the table 🍇 · optional
 #
 # Write the row for the table of all machines: GPU, CUDA version, training and inference speed with two decimals. Write
-# `-` for unknown values. (In 2023 a student's row was `| Tesla T4 | 12.0 | - | - |`.)
+# `-` for unknown values. (A row may look like `| Tesla T4 | 12.0 | - | - |`.)
 #
 # Example: `speed_row("Tesla T4", None, 2.434, None)` gives `"| Tesla T4 | - | 2.43 | - |"`. A speed of 0 is a known
 # value.
@@ -387,8 +388,8 @@ for system, row in record["rows"].items():
     print(f"{system:20} Combined {combined:6.1f}  ({low:.1f} to {high:.1f}), {row['items']} dialogues")
 
 # %% [markdown]
-# Six dialogues give a very wide interval. The recorded run on all 60 dialogues has a Combined of 126.1 (119.0 to
-# 132.7).
+# Six dialogues give a very wide interval. The [recorded run](../results/town-qlora-cpu/record.json) on all 60
+# dialogues has a Combined of 126.1 (119.0 to 132.7).
 #
 # ### Exercise 00.6 · May they stand in one table? 🍇🍇 · core
 #

@@ -576,9 +576,8 @@ for symbol in ("[", "]", "?", "."):
 # `lora.embeddings`, the closing `]` had a probability of 1 % and was still the most probable token. Ten dev dialogues
 # (`docs/lab-log.md`): Combined 134.4 at temperature 0.05 and 12.9 at 1. With trained embeddings the two are 136.8 and
 # 107.0 (lab 03, section 8). So look at the probabilities, or sample. The greedy score on test hardly changed: Combined
-# 126.0 before, 126.1 (119.0–132.7) now. The loss shows it as well: on the gold replies of twelve test dialogues it fell
-# from 0.627 to 0.175 nats per token (the new value is in the table of lab 20), since a probability of 1 % costs 4.6
-# nats at every `]`.
+# 126.0 before, 126.1 (119.0–132.7) now (`docs/lab-log.md`, 2026-11-20). The loss shows it as well, since a probability
+# of 1 % costs 4.6 nats at every `]`.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -816,7 +815,7 @@ draw({
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# The 2023 lab was one script of 970 lines; its selector bug (04.9) was two lines outside their `if`, and no test
+# The 2023 lab was one long script; its selector bug (04.9) was two lines outside their `if`, and no test
 # covered them. Here a file has at most 300 lines and a function at most 60, and `tests/test_project_shape.py` enforces
 # it. A good pull request says which tests cover the function, shows that one of them fails when the function is broken
 # on purpose, and is shorter.

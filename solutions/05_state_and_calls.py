@@ -110,9 +110,9 @@ check("05.1", write_call)
 # <!-- BEGIN SOLUTION -->
 # The loss compares token by token. If the same state could be written in n! orders, the loss would penalise every right
 # call in another order than that of the example, and the model would spend its capacity on guessing orders. Scoring
-# ignores the order (exercise 05.7). The cost of a call is its tokens: on MultiWOZ dev a dialogue has 607 tokens with
-# the calls of this lab, 726 if the active services are called before every reply, and 569 if calls contain only new
-# arguments, which could not remove a slot (docstring of `lab_lib/prompts/belief.py`).
+# ignores the order (exercise 05.7). The cost of a call is its tokens: a dialogue would have more of them if
+# the active services were called before every reply, and fewer if calls contained only new arguments, which could not
+# remove a slot.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -489,18 +489,18 @@ for turn, gold in zip(found[key][:6], gold_turns(shown), strict=False):
 # <!-- BEGIN SOLUTION -->
 # It has learned the form of a call: a function's name, brackets, arguments, quotes. It does not know which function to
 # call, or where a call ends: it repeats the most probable pieces. The loss was about 4.1 nats per token on average over
-# the first ten steps (output above). At the end of the recipe it is 0.04 (`log.jsonl` of the recorded run). The model
-# learns the form of the calls first. It needs the rest of the training to learn when to call, then which slots to use,
-# and last which values.
+# the first ten steps (output above). At the end of the recipe it is 0.04 (`lab_lib/data/town-end-to-end/log.jsonl`).
+# The model learns the form of the calls first. It needs the rest of the training to learn when to call, then which
+# slots to use, and last which values.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ### The same recipe, trained to the end
 #
-# This training took 27 minutes on a machine that did other work, so the package contains the model's answers for the 60
-# test dialogues, twice: **end to end**, with its own calls, and in the **gold-state setting**, where the same model
-# gets the gold calls. `lab evaluate` scores text, states and calls of a run together. The next cell does the same in
-# Python.
+# This run took 27 minutes ([record](../results/town-end-to-end-cpu/record.json)), so the package contains the model's
+# answers for the 60 test dialogues, twice: **end to end**, with its own calls, and in the **gold-state setting**,
+# where the same model gets the gold calls. `lab evaluate` scores text, states and calls of a run together. The next
+# cell does the same in Python.
 
 # %%
 import shutil
@@ -640,8 +640,8 @@ for text, calls in examples[:4]:
 # dialogue or the database. Only an experiment shows how much each of them helps: change one, run it, and read the same
 # table.
 #
-# One change did help. An earlier recipe trained every weight for 5 epochs, at a third of the learning rate; `food` was
-# right in 22 % and joint goal accuracy was 14.1 (`docs/lab-log.md`). The current recipe trains an adapter and the token
+# One change did help. An earlier recipe trained every weight for 5 epochs, at a third of the learning rate; joint
+# goal accuracy was 14.1 (`docs/lab-log.md`). The current recipe trains an adapter and the token
 # embeddings for 8 epochs: 35.0.
 # <!-- END SOLUTION -->
 

@@ -280,8 +280,8 @@ check("06.4", mask)
 # allowed, even `l` and `ight`, a split that never occurs in training. Without `ight` in the vocabulary, no token could
 # follow `l`. Real vocabularies contain every single byte, so there is always a possible next token.
 #
-# A real grammar has infinitely many texts (any city), so it is not a list. llguidance computes the mask from rules, in
-# about 20 microseconds per token. How many of lab-tiny's 4,096 tokens does it allow?
+# A real grammar has infinitely many texts (any city), so it is not a list. llguidance computes the mask from
+# rules, for each token anew. How many of lab-tiny's 4,096 tokens does it allow?
 
 # %%
 from lab_lib.models.hub import find_source
@@ -342,8 +342,8 @@ own = run(config, lab_folder("06", config), say, ("train", "finetuned", "report"
 # *Valid* becomes 100 %, except for calls that are cut, since nothing else can be written. *Function* and *Exact* change
 # little: the grammar repairs the form of a call, not what it says, and a malformed call was mostly wrong in other ways
 # too. *Always none* has no false trigger at all and an Exact as large as the share of requests for nothing, so never
-# judge a system by one accuracy over all requests. In otto's own data, 78 % of the examples were `other()`, so a system
-# that always answers `other()` is right for 78 % of them. Therefore the main score is the mean over the skills.
+# judge a system by one accuracy over all requests. In otto's own data most examples were `other()`, so a system that
+# always answers `other()` is right for most of them. Therefore the main score is the mean over the skills.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

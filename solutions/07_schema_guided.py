@@ -108,7 +108,7 @@ show("07.1", bm25, "the salt road", TEXTS)
 check("07.1", bm25)
 
 # %% [markdown]
-# The package uses bm25s, which does the same with arrays; it searches 100,000 texts in 2 ms. The scores are equal up to
+# The package uses bm25s, which does the same with arrays. The scores are equal up to
 # rounding:
 
 # %%
@@ -380,7 +380,7 @@ own = run(config, lab_folder("07", config), say, ("train", "finetuned", "report"
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
 # The best of the rows without a generator: the nearest exemplar, the vote of the eleven nearest, the best description,
-# and, with embeddings, a logistic regression on them. They cost milliseconds. On real SGD the vote is right for 88.0 %
+# and, with embeddings, a logistic regression on them. They are fast. On real SGD the vote is right for 88.0 %
 # of the utterances with known functions and the regression for 83.9 % ([record](../results/rows-sgd/record.json)), so a
 # generator with 80 % would be slower and worse. "By how much" is a question of the interval: with a few dozen utterances, differences of ten points are noise. Only the generator handles
 # slots, functions without an exemplar, and none.

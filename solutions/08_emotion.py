@@ -34,10 +34,11 @@ LAST = dict(neutral=717, happiness=240, sadness=18, anger=9, surprise=9, disgust
 print(f"fine-tuned for weeks, published: 78.8 % (untuned: 71.8 %)\nalways neutral: {LAST['neutral'] / 10} %")
 
 # %% [markdown]
-# `LAST` holds the emotions of the last replies of DailyDialog's 1,000 test conversations. A published project trained
-# Llama 2 7B to reply with the emotion of the corpus, and a judge found this emotion in 78.8 % of the replies. The
-# untuned model, which was **not told** the emotion, had 71.8 %, and a system that always replies neutrally would have
-# 71.7 %. A system that repeats the emotion of the user, which is in the prompt, would have 76.3 %.
+# `LAST` holds the emotions of the last replies of DailyDialog's 1,000 test conversations. A published project
+# ([emotion-chat-bot](https://github.com/hermeschen1116/emotion-chat-bot)) trained Llama 2 7B to reply with the emotion
+# of the corpus, and a judge found this emotion in 78.8 % of the replies. The untuned model, which was **not told** the
+# emotion, had 71.8 %, and a system that always replies neutrally would have 71.7 %. A system that repeats the emotion
+# of the user, which is in the prompt, would have 76.3 %.
 #
 # DailyDialog may not be given away with a course (its licence is CC BY-NC-SA), so we work with conversations of our own in
 # the same layout.
@@ -311,17 +312,17 @@ for number, name in enumerate(EMOTIONS):
 #
 # *Answer from: this notebook.*
 #
-# In the project, one kind of classifier scored the replies and also gave the reward for preference tuning. It was right
-# for 81 % of DailyDialog's utterances. What is wrong with each of the two facts? What score does "retrieve a training
-# reply with the right emotion" get from a judge that was trained on these replies?
+# In the project, one kind of classifier scored the replies and also gave the reward for preference tuning. Its authors
+# report that it was right for 81 % of DailyDialog's utterances. What is wrong with each of the two facts? What score
+# does "retrieve a training reply with the right emotion" get from a judge that was trained on these replies?
 
 # %% [markdown]
 # <!-- BEGIN SOLUTION -->
-# "Always neutral" is right for 81.7 % of the utterances, so the judge is worse than no judge; its recall of fear was 0.
-# If a score is also the reward, a higher score shows only that the reward was learned, including its mistakes
-# (Goodhart's law). The judge that scores must therefore be another one, trained on other labels. A judge has memorised
-# its training replies, so it is right about nearly all of them, whoever uses them as answers. The rows of our tables
-# retrieve from the half of train that the judge has not seen.
+# "Always neutral" is right for 81.7 % of the test utterances (`results/judge-dailydialog`), so the judge is worse than
+# no judge. If a score is also the reward, a higher score shows only that the reward was learned, including its
+# mistakes (Goodhart's law). The judge that scores must therefore be another one, trained on other labels. A judge has
+# memorised its training replies, so it is right about nearly all of them, whoever uses them as answers. The rows of
+# our tables retrieve from the half of train that the judge has not seen.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

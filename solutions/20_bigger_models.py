@@ -470,7 +470,7 @@ print("taken:", first_available(WANTED).name)
 #
 # The corpus, the dialogues, the tokenizer, the number of weights and the order of the replies are equal. One thing
 # cannot be equal: the T5 reads the history in both directions and again for every reply, so it cannot train on a
-# dialogue in one pass (151,024 tokens per epoch against 40,896, header of the recipe). Also, no pretrained T5 of this
+# dialogue in one pass (3.7 times as many tokens, `docs/lab-log.md`, 2026-11-28). Also, no pretrained T5 of this
 # size exists here, so both start from random weights. A published comparison in which the pretraining data differ too
 # says nothing about the architecture.
 # <!-- END SOLUTION -->

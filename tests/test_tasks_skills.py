@@ -197,6 +197,18 @@ def test_only_training_items_have_copies(tokenizers):
     assert len(one.examples(replace(learned, learned=False), tokenizer)) == 1
 
 
+def test_a_skill_with_few_requests_is_learned_as_often_as_others(tokenizers):
+    one, (_, tokenizer) = task(copies=1, at_least=200, examples_of={"translate": 20}), tokenizers["plain"]
+    made = Counter()
+    for item in one.load()["train"]:
+        if item.call.name in ("translate", "none"):
+            made[item.call.name] += len(one.examples(item, tokenizer))
+    assert one.requests["translate"] == 20 and one.requests["none"] > 200
+    assert made == {"translate": 20 * 10 * 2, "none": one.requests["none"] * 2}
+    with pytest.raises(LabError, match=r"task\.at_least=-1: a number of training requests"):
+        task(at_least=-1)
+
+
 def test_what_a_run_measured_stands_in_the_prediction_with_the_threshold_of_dev(tokenizers):
     one, (_, tokenizer) = task(), tokenizers["plain"]
     dev = load_splits(one).dev

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -129,9 +131,21 @@ class SkillsTask(Task[SkillItem]):
         """The values of training requests, for copies."""
         return known_values(self.load().get(self.data.train, ()))
 
+    @cached_property
+    def requests(self) -> Counter[str]:
+        """The numbers of training requests by skill."""
+        return Counter(item.call.name for item in self.load().get(self.data.train, ()))
+
+    def copies_of(self, item: SkillItem) -> int:
+        """Return the number of copies of an item: more for training items of a skill with few of them."""
+        if not item.learned:
+            return 0
+        times = max(1, math.ceil(self.config.at_least / max(1, self.requests[item.call.name])))
+        return times * (1 + self.config.copies) - 1
+
     def examples(self, item: SkillItem, tokenizer: Any) -> list[Example]:
         """Return the example of an item (request and call); for a training item also those of its copies."""
-        count, seed = self.config.copies if item.learned else 0, self.data.seed
+        count, seed = self.copies_of(item), self.data.seed
         every = [item, *(copies(item, self.pool, count, seed) if count else ())]
         every += [item] * (count + 1 - len(every))  # requests without values are repeated as often
         learned = [as_learned(one, self.config.spoken, seed + place) for place, one in enumerate(every)]

@@ -32,6 +32,9 @@ class SkillsConfig(TaskConfig):
     # Copies of each training request with other values (values or words of other training requests), casing and
     # punctuation; a request with fewer possible copies is repeated instead.
     copies: int = 0
+    # A skill with fewer training requests than this gets that many more copies of each, so that it is learned about as
+    # often as a skill with so many requests: for a skill of your own with a few examples. 0: no additional copies.
+    at_least: int = 0
     # The share of the training requests, and of copies, that get the errors of a speech recogniser: no punctuation,
     # fillers, words that sound alike (speech/noise.py). Above 0 for a model that gets recognised speech.
     spoken: float = 0.0
@@ -51,6 +54,8 @@ class SkillsConfig(TaskConfig):
         """Refuse negative numbers, shares outside 0 to 1, and settings that would have no effect."""
         if self.copies < 0:
             raise LabError(f"task.copies={self.copies}: expected 0 or more")
+        if self.at_least < 0:
+            raise LabError(f"task.at_least={self.at_least}: a number of training requests, 0 or more")
         if self.values == "said" and self.answers == "free":
             raise LabError("task.values=said needs a grammar: task.answers=constrained, or both")
         if not 0 <= self.spoken <= 1:

@@ -55,11 +55,11 @@ def _overlapping(best: SweepPoint, points: Sequence[SweepPoint], metric: Metric)
 
 def _paired(differences: Sequence[Mapping[str, Any]], metric: Metric) -> list[str]:
     """Return which settings differ from the one they are compared with, by paired differences."""
-    if differences and all(one["of"].startswith(f"{one['against']}, ") for one in differences):
-        return _within_settings(differences, metric)
-    said = []
-    for against in dict.fromkeys(one["against"] for one in differences):
-        found = {one["of"]: one["differences"].get(metric.key) for one in differences if one["against"] == against}
+    within = [one for one in differences if one["of"].startswith(f"{one['against']}, ")]  # rows of one run
+    between = [one for one in differences if one not in within]
+    said = _within_settings(within, metric)
+    for against in dict.fromkeys(one["against"] for one in between):
+        found = {one["of"]: one["differences"].get(metric.key) for one in between if one["against"] == against}
         signs = {name: (d["low"] > 0) - (d["high"] < 0) for name, d in found.items() if d}
         groups = {
             word: [n for n, sign in signs.items() if sign == value]

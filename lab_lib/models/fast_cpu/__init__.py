@@ -10,8 +10,8 @@
 
 The gain is the processor time without the optimisation divided by the time with it, measured by
 `benchmarks/fast_cpu.py` on an Intel Xeon (avx512_bf16, one thread): generation and training steps of lab-tiny, and
-steps of a T5 with sharp attention. On that machine chunked attention and the allocator gain nothing and cost nothing. On an AMD EPYC, also
-with avx512_bf16, chunked attention took 0.54 of the fused kernel's time, and the allocator made training steps 1.27
-times faster, since its system zeroed pages slowly (docs/lab-log.md). Chunked attention rounds differently from the
-fused kernel, so an adapter trained with it differs in its last bits.
+steps of a T5 with sharp attention. On that machine chunked attention and the allocator gain nothing and cost nothing.
+On an AMD EPYC, also with avx512_bf16, chunked attention took 0.54 of the fused kernel's time, and the allocator made
+training steps 1.27 times faster, since its system zeroed pages slowly (docs/lab-log.md). Chunked attention rounds
+differently from the fused kernel, so an adapter trained with it differs in its last bits.
 """

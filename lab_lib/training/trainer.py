@@ -148,16 +148,23 @@ def train(
         log_path=folder / LOG,
     )
     trainer.remove_callback(PrinterCallback)  # this callback prints raw dictionaries; RunLog prints a line instead
-    unpack = unpack_choice(model, config.micro_batch_size * sum(lengths) / len(lengths))
-    if sharding != WHOLE:
-        unpack = Choice("no", "no process has whole weights")
-    if unpack.value == "yes":
-        log(f"unpack for training: {unpack.reason}")
-    with unpacked_for_training(model, unpack):
+    with unpacked_for_training(model, choose_unpacking(model, lengths, config, sharding, log)):
         result = run_trainer(trainer, config, folder, steps, sharding, log)
     if notice and notice.number and trainer.state.global_step < steps:
         raise Stopped(notice.number)
     return {"steps": steps, **sizes(examples), **outcome(result, trainer)}
+
+
+def choose_unpacking(
+    model: Any, lengths: Sequence[int], config: TrainConfig, sharding: str, log: Callable[[str], None]
+) -> Choice:
+    """Return whether 4-bit weights are unpacked once for the whole training, and say so."""
+    choice = unpack_choice(model, config.micro_batch_size * sum(lengths) / len(lengths))
+    if sharding != WHOLE:
+        choice = Choice("no", "no process has whole weights")
+    if choice.value == "yes":
+        log(f"unpack for training: {choice.reason}")
+    return choice
 
 
 def require_trainable(model: Any) -> None:

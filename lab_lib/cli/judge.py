@@ -55,11 +55,9 @@ def card(
     if out is not None:
         require_out(out, "a JSON file of the card")
     found = find_judge(kind, corpus, half, print_line).card  # type: ignore[arg-type]
-    notes = {"last: only the last reply of each dialogue": table(found)}
-    notes[f"Utterances of each emotion ({found['confusion_of']}), by the emotion that the judge says"] = recall_table(
-        found
-    )
-    for note, (headings, *rows) in notes.items():
+    confusion = f"Utterances of each emotion ({found['confusion_of']}), by the emotion that the judge says"
+    tables = [(table(found), "last: only the last reply of each dialogue"), (recall_table(found), confusion)]
+    for (headings, *rows), note in tables:
         lines = [(name, [Cell(value) for value in values]) for name, *values in rows]
         safe_console(highlight=False).print(terminal_table(headings[1:], lines, [note], corner=headings[0]))
     recalls = ", ".join(f"{value:.2f} with {name}" for name, value in found["mean_recall"].items())

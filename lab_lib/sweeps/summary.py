@@ -53,10 +53,11 @@ def summarise(sweep: Sweep, path: Path, workers: Workers, failed: Mapping[str, s
     whole = summary(sweep, runs, measures, workers, failed, records)
     write_json(path / "summary.json", {**whole, "differences": [one.as_json() for one in differences]})
     title = f"{sweep.recipe}: {sweep.report} {measures.words.items} of {Path(sweep.members[0].config.data.corpus).name}"
-    baselines, varying = [read_row(name, row) for name, row in whole["baselines"].items()], whole["baseline_ranges"]
-    floors = floors_of(baselines, whole["metric"], varying)
+    drawn = [read_row(name, row) for name, row in whole["baselines"].items()]
+    floors = floors_of(drawn, whole["metric"], whole["baseline_ranges"])
     around = Surroundings(question(sweep.recipe, runs[0]["settings"]), floors)
-    line = baseline_line(baselines, recorded.main, recorded.words, varying)
+    baselines = [read_row(name, row) for name, row in strongest(records, recorded.main).items()]
+    line = baseline_line(baselines, recorded.main, recorded.words, ranges(records, recorded.main))
     facts = sentences(sweep, recorded.words, line, sorted({run["items"]["train"] for run in runs}), failed)
     facts += [*difference_lines(differences, measures), *records[0].get("left_out", [])]
     write_pictures(path, [to_row(run) for run in runs], measures, sweep.figure, title, around, facts, console)
@@ -195,7 +196,7 @@ def summary(
     about = environment()
     del about["date"], about["commit"]  # of this process; the runs have theirs
     config, rows = sweep.members[0].config, [to_row(run) for run in runs]
-    points = merge_seeds(rows, measures)
+    points, metric = merge_seeds(rows, measures), measures.find(sweep.figure.metric or measures.main)
     return {
         "recipe": sweep.recipe,
         "task": config.task.name,
@@ -210,15 +211,15 @@ def summary(
         "failed": dict(failed),
         "metrics": record["metrics"],
         "main": record["main"],
-        "metric": sweep.figure.metric or record["main"],
+        "metric": metric.key,
         "scored": {"corpus": config.data.corpus, "split": config.data.report_split, "items": rows[0].items},
         "settings": corner(points),
         "points": [
             {"name": point.name, "seeds": point.seeds, "estimates": {n: _plain(e) for n, e in point.estimates.items()}}
             for point in points
         ],
-        "baselines": strongest(records, measures.main_metric),
-        "baseline_ranges": ranges(records, measures.main_metric),
+        "baselines": strongest(records, metric),
+        "baseline_ranges": ranges(records, metric),
         "scorer": record["scorer"],
         "runs": list(runs),
         "config_of_first_run": as_dict(config),

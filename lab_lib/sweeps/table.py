@@ -15,15 +15,12 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric, find_metric
 from lab_lib.results.cells import Cell, Line, Narrowed, markdown_table, number, span
 from lab_lib.tasks.base import Words
-
-if TYPE_CHECKING:
-    pass
 
 # 97.5 % quantiles of Student's t distribution by degrees of freedom, as in any table of it. scipy.stats.t.ppf gives
 # the same, but scipy comes with the extras `structure` and `dev` only, and a sweep needs neither.

@@ -32,8 +32,8 @@ class SkillsConfig(TaskConfig):
     # Copies of each training request with other values (values or words of other training requests), casing and
     # punctuation; a request with fewer possible copies is repeated instead.
     copies: int = 0
-    # A skill with fewer training requests than this gets that many more copies of each, so that it is learned about as
-    # often as a skill with so many requests: for a skill of your own with a few examples. 0: no additional copies.
+    # A skill with fewer training requests than this gets more copies of each, until it is learned about as often as a
+    # skill with this number: for a skill of your own with a few examples. 0: no additional copies.
     at_least: int = 0
     # The share of the training requests, and of copies, that get the errors of a speech recogniser: no punctuation,
     # fillers, words that sound alike (speech/noise.py). Above 0 for a model that gets recognised speech.

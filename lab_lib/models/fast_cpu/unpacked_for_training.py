@@ -15,8 +15,8 @@ from lab_lib.models.fast_cpu.merged_for_decoding import LARGEST
 from lab_lib.models.hardware import Choice
 from lab_lib.models.quantised import count_parameters, quantised_modules
 
-# A micro batch with more tokens takes so long that unpacking is less than 8 % of it: SmolLM2 unpacks for 0.15 s, a step
-# over 130 tokens takes 0.96 s on one core, over 520 tokens 3.4 s.
+# A micro batch with more tokens takes so long that unpacking is less than 7 % of it: unpacking takes SmolLM2 0.12 s per
+# step; a step over 130 tokens takes 0.96 s on one core, over 520 tokens 3.4 s, so over 256 about 1.75 s.
 LONGEST = 256
 
 

@@ -13,13 +13,13 @@ from lab_lib.models.model import load_model, training_mode
 from lab_lib.training.lora import LoraConfig, attach_lora
 
 
-def adapted(folder, quantisation="4bit", dtype="fp32", double_quant=True):
+def adapted(folder, quantisation="4bit", dtype="fp32", double_quant=True, dropout=0.0):
     import torch
 
     config = ModelConfig(name=str(folder), quantisation=quantisation, dtype=dtype, double_quant=double_quant)
     loaded = load_model(config, for_training=True)
     torch.manual_seed(0)
-    model, _ = attach_lora(loaded.model, LoraConfig(rank=4))
+    model, _ = attach_lora(loaded.model, LoraConfig(rank=4, dropout=dropout))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:

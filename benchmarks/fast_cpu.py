@@ -124,8 +124,17 @@ def merged_layers() -> tuple[Action, Action]:
 
 
 def unpacked_weights() -> tuple[Action, Action]:
-    """Training with 4-bit weights that are unpacked once, and with ones that are unpacked for every product."""
-    config, model, loaded = to_train("calls-tiny-cpu", ["model.quantisation=4bit"])  # short rows
+    """Training in fp32 with 4-bit weights that are unpacked once, and with ones that are unpacked for every product."""
+    return unpacking(*to_train("calls-tiny-cpu", ["model.quantisation=4bit", "model.dtype=fp32"]))  # short rows
+
+
+def fused_adapters() -> tuple[Action, Action]:
+    """Training in bf16 with layers and adapters as one operation, and as PEFT computes them."""
+    return unpacking(*to_train("town-qlora-cpu", ["model.dtype=bf16", "lora.dropout=0.0"]))
+
+
+def unpacking(config: RunConfig, model: Any, loaded: Loaded) -> tuple[Action, Action]:
+    """Return training with and without `unpacked_for_training`."""
     steps = training(config, model, loaded)
 
     def with_weights(unpacked: bool) -> Action:
@@ -154,7 +163,7 @@ def denormals(on: bool) -> float:
     return processor_seconds(training(*made))
 
 
-IN_ONE_PROCESS = {work.__name__: work for work in (chunked_attention, merged_layers, unpacked_weights)}
+IN_ONE_PROCESS = {work.__name__: work for work in (chunked_attention, fused_adapters, merged_layers, unpacked_weights)}
 FRESH = {work.__name__: work for work in (freed_memory, denormals)}
 
 

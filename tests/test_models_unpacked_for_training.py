@@ -1,4 +1,5 @@
-"""4-bit weights that are unpacked once: the same loss and gradients to the bit, nothing left behind."""
+"""4-bit weights unpacked once, in bf16 fused with their adapters: equal loss and gradients to the bit, nothing left
+behind."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from tiny_models import FAMILIES, tiny_llama
 
 from lab_lib.models.config import ModelConfig
 from lab_lib.models.fast_cpu import unpacked_for_training as module
+from lab_lib.models.fast_cpu.fused_adapters import plain_adapters
 from lab_lib.models.fast_cpu.unpacked_for_training import unpack_choice, unpacked_for_training
 from lab_lib.models.hardware import autocast
 from lab_lib.models.model import load_model, training_mode
@@ -41,21 +43,46 @@ def step(model, loaded):
     return loss.detach(), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("dtype, fused", [("fp32", False), ("bf16", True)])
 @pytest.mark.parametrize("double_quant", [True, False])
-def test_loss_and_gradients_are_equal_to_the_bit(dtype, double_quant, tmp_path):
-    same_step(*adapted(tiny_llama(tmp_path), dtype=dtype, double_quant=double_quant))
+def test_loss_and_gradients_are_equal_to_the_bit(dtype, fused, double_quant, tmp_path):
+    same_step(*adapted(tiny_llama(tmp_path), dtype=dtype, double_quant=double_quant), fused=fused)
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
-def test_they_are_for_every_family(family, tmp_path):
-    same_step(*adapted(FAMILIES[family](tmp_path)))
+@pytest.mark.parametrize("dtype, fused", [("fp32", False), ("bf16", True)])
+def test_they_are_for_every_family(family, dtype, fused, tmp_path):
+    same_step(*adapted(FAMILIES[family](tmp_path), dtype=dtype), fused=fused)
 
 
-def same_step(model, loaded):
+def test_adapters_with_dropout_are_not_fused(tmp_path):
+    same_step(*adapted(tiny_llama(tmp_path), dtype="bf16", dropout=0.5), fused=False)
+
+
+def test_outside_autocast_and_without_its_adapter_a_layer_computes_for_itself(tmp_path):
+    import torch
+
+    model, loaded = adapted(tiny_llama(tmp_path), dtype="bf16")
+    ids = torch.tensor([[3, 20, 30, 40]])
+
+    def outputs():
+        with torch.no_grad():
+            plain = model(input_ids=ids).logits
+            with model.disable_adapter(), autocast(loaded.device, loaded.dtype):
+                return plain, model(input_ids=ids).logits
+
+    wanted = outputs()
+    with unpacked_for_training(model, unpack_choice(model, 12)):
+        found = outputs()
+    assert all(torch.equal(*pair) for pair in zip(found, wanted, strict=True))
+    assert not torch.equal(*wanted)
+
+
+def same_step(model, loaded, fused):
     wanted, gradients = step(model, loaded)
-    layers = module._four_bit(model)
-    assert layers and unpack_choice(model, 12).value == "yes"
+    layers, adapters = module._four_bit(model), list(plain_adapters(model))
+    assert layers and unpack_choice(model, 12).value == "yes" and bool(adapters) == fused
+    layers = [*layers, *adapters]
     with pytest.raises(RuntimeError, match="in the middle"), unpacked_for_training(model, unpack_choice(model, 12)):
         found, other = step(model, loaded)
         assert all("forward" in vars(layer) for layer in layers)

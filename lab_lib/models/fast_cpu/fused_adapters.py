@@ -16,7 +16,7 @@ import torch
 
 
 class AdaptedProduct(torch.autograd.Function):
-    """x W^T + (x A^T) (s B)^T with an untrained bf16 weight W (outputs, inputs), A (rank, inputs) and B (outputs, rank).
+    """x W^T + (x A^T) (s B)^T, with W (outputs, inputs) in bf16 and not trained, A (rank, inputs), B (outputs, rank).
 
     The products are bf16, the sum has the format of x. Adding to a bf16 output instead would lose updates of less than
     half its last digit: most of what an adapter has learned in its first steps.
@@ -30,8 +30,11 @@ class AdaptedProduct(torch.autograd.Function):
         inner = rows @ a.T
         ctx.save_for_backward(rows, inner, weight, a, b)
         ctx.scale, ctx.dtype = scale, x.dtype
-        total = torch.nn.functional.linear(rows, weight, bias).to(x.dtype)
-        return total.add_(inner @ b.T).view(*x.shape[:-1], -1)
+        # A tensor of its own and no view, because some models (Falcon) add to a layer's output in place.
+        total = x.new_empty((*x.shape[:-1], len(weight)))
+        flat = total.view(-1, len(weight)).copy_(torch.nn.functional.linear(rows, weight, bias))
+        flat.add_(inner @ b.T)
+        return total
 
     @staticmethod
     def backward(ctx: Any, gradient: Any) -> Any:  # type: ignore[override]
@@ -45,7 +48,7 @@ class AdaptedProduct(torch.autograd.Function):
 
 
 def plain_adapters(model: Any) -> Iterator[Any]:
-    """Yield the layers with one LoRA adapter, without dropout or variant, around a 4-bit layer that computes in bf16."""
+    """Yield the 4-bit layers that compute in bf16 and have one LoRA adapter, without dropout or variant."""
     from peft.tuners.lora import LoraLayer
 
     for layer in model.modules():

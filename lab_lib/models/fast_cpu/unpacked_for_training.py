@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lab_lib.models.fast_cpu.fused_adapters import fused, plain_adapters
 from lab_lib.models.fast_cpu.merged_for_decoding import LARGEST
 from lab_lib.models.hardware import Choice
 from lab_lib.models.quantised import count_parameters, quantised_modules
@@ -47,6 +46,8 @@ def unpacked_for_training(model: Any, choice: Choice) -> Iterator[None]:
     changed: list[Any] = []
     try:
         if choice.value == "yes":
+            from lab_lib.models.fast_cpu.fused_adapters import fused, plain_adapters
+
             weights = {layer: _unpacked(layer) for layer in _four_bit(model)}
             for layer, weight in weights.items():
                 layer.forward = _product(layer, weight)

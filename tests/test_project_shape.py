@@ -52,6 +52,7 @@ def test_no_module_imports_torch_or_its_like_when_imported() -> None:
         "training.trainer",
         "training.callbacks",
         "models.fast_cpu.chunked_attention",
+        "models.fast_cpu.fused_adapters",
         "free.cache",
         "decoding.row_cache",
         "dataflows.cache",

@@ -63,7 +63,7 @@ def test_a_real_run_is_profiled_and_nothing_of_it_is_kept(tmp_path: Path, monkey
     config = load_recipe("town-qlora-cpu", [f"model.name={model}", *small])
     table = profile(config, Console(stderr=True), trace=tmp_path / "trace.json")
     rows = dict(re.findall(r"^\| ([a-z4][^|]+?) \| (\d+) \| \d+ \|$", table, flags=re.MULTILINE))
-    parts = {"attention", "matrix products", "adapter's products", "4-bit weights", "output layer and loss"}
+    parts = {"attention", "matrix products", "adapter's products", "output layer and loss"}
     assert parts | {"optimiser", "data", "between operations"} <= rows.keys()
     shares = [int(share) for share in re.findall(r" \| (\d+) \|$", table, flags=re.MULTILINE)]
     assert 100 - len(shares) <= sum(shares) <= 100 + len(shares)  # each is rounded

@@ -121,6 +121,7 @@ def _baseline(row: TableRow, metric: Metric, ticks: Sequence[float]) -> str:
 def _column(points: Sequence[Point], ticks: Sequence[float], most: int) -> list[str]:
     """Draw the systems of one model above one another, with labels beside them that do not overlap."""
     x, first = _x(points[0].parameters), points[0]
+    beside = f'x="{x + 12:.1f}"' if x < WIDTH / 2 else f'x="{x - 12:.1f}" text-anchor="end"'  # inside the picture
     drawn = [
         f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 36}" text-anchor="middle" font-weight="bold">'
         f"{escape(first.model)}, {first.parameters / 1e6:.3g} M</text>"
@@ -133,7 +134,7 @@ def _column(points: Sequence[Point], ticks: Sequence[float], most: int) -> list[
         low, high = _y(point.low, ticks), _y(point.high, ticks)
         drawn.append(
             f'<path d="M{x:.1f} {low:.1f}V{high:.1f}" stroke="{ROW}" stroke-width="2"/>'
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{ROW}"/><text x="{x + 12:.1f}" y="{below + 4:.1f}">'
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{ROW}"/><text {beside} y="{below + 4:.1f}">'
             f"{escape(point.label)}: {point.value:.1f}{sample}</text>"
         )
     return drawn

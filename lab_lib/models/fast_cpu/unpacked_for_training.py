@@ -23,14 +23,15 @@ LONGEST = 256
 
 def unpack_choice(model: Any, tokens: float) -> Choice:
     """Return whether to keep unpacked weights while training, and why; `tokens` is the mean of a micro batch."""
-    layers = _four_bit(model)
-    if not layers:
+    if not _four_bit(model):
         return Choice("no", "no weight is packed")
     if model.device.type != "cpu":
         return Choice("no", "unpacking once is for CPUs; on a GPU it was not tried")
     if count_parameters(model) > LARGEST:
         return Choice("no", f"more than {LARGEST:,} weights: unpacked they would take over 1 GB")
-    if any(_in_bf16(layer) for layer in layers):
+    from lab_lib.models.fast_cpu.fused_adapters import plain_adapters
+
+    if any(True for _ in plain_adapters(model)):
         return Choice("yes", "in bf16 on a CPU, a layer and its adapter are one operation; the result is the same")
     if tokens > LONGEST:
         return Choice("no", f"micro batches have {tokens:.0f} tokens: unpacking is a small part of a step")
@@ -63,10 +64,6 @@ def unpacked_for_training(model: Any, choice: Choice) -> Iterator[None]:
 
 def _four_bit(model: Any) -> list[Any]:
     return [layer for layer in quantised_modules(model).values() if type(layer).__name__ == "Linear4bit"]
-
-
-def _in_bf16(layer: Any) -> bool:
-    return str(layer.compute_dtype) == "torch.bfloat16"
 
 
 def _unpacked(layer: Any) -> Any:

@@ -31,11 +31,11 @@ from lab_lib.files import read_text, write_text
 from lab_lib.models.fast_cpu.fastest import fastest_dtype
 from lab_lib.models.hardware import autocast, find_machine
 from lab_lib.models.hub import find_source
+from lab_lib.results.record import commit, machine, peak_memory, versions
 from lab_lib.runs.config import RunConfig, load_recipe, make_task
 from lab_lib.runs.fit import build_model
-from lab_lib.runs.record import commit, machine, peak_memory, versions
-from lab_lib.runs.splits import load_splits
 from lab_lib.runs.steps import train_examples
+from lab_lib.tasks.splits import load_splits
 from lab_lib.training.batches import to_rows
 
 README = Path(__file__).resolve().parent / "README.md"

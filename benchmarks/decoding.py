@@ -39,8 +39,8 @@ from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue import dialogue_prompts
 from lab_lib.prompts.dialogue_config import DialogueConfig
 from lab_lib.prompts.encode import Prompt
-from lab_lib.runs.record import commit, machine, versions
-from lab_lib.runs.splits import draw
+from lab_lib.results.record import commit, machine, versions
+from lab_lib.tasks.splits import draw
 
 README = Path(__file__).resolve().parent / "README.md"
 START, END = "<!-- table: decoding.py --write -->", "<!-- end of table -->"  # another model has a table of its own

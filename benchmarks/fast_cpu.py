@@ -25,8 +25,8 @@ from lab_lib.models.fast_cpu.unpacked_for_training import unpacked_for_training
 from lab_lib.models.hardware import Choice, autocast, find_cpu
 from lab_lib.models.model import Loaded, generation_mode, load_model, training_mode
 from lab_lib.runs.config import RunConfig, load_recipe, make_task
-from lab_lib.runs.splits import load_splits
 from lab_lib.runs.steps import prompts_of, train_examples
+from lab_lib.tasks.splits import load_splits
 from lab_lib.training.lora import attach_lora
 from lab_lib.training.loss import batching_for
 from lab_lib.training.seq2seq import rows_for

@@ -43,7 +43,7 @@ from lab_lib.models.model import Loaded, load_model, training_mode
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue import dialogue_examples
 from lab_lib.prompts.encode import Example
-from lab_lib.runs.record import commit, machine, peak_memory, versions
+from lab_lib.results.record import commit, machine, peak_memory, versions
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.lora import LoraConfig, attach_lora
 from lab_lib.training.trainer import train

@@ -190,7 +190,7 @@ def timed(scorer: Any, name: str) -> dict[str, float]:
 
 def peak() -> float:
     """Return the peak memory of this process in megabytes."""
-    from lab_lib.runs.record import peak_memory
+    from lab_lib.results.record import peak_memory
 
     return peak_memory() / 1e6
 

@@ -183,7 +183,7 @@ def seconds(ask: Callable[[int], Any]) -> float:
 
 def peak() -> float:
     """Return the peak memory of this process in megabytes."""
-    from lab_lib.runs.record import peak_memory
+    from lab_lib.results.record import peak_memory
 
     return peak_memory() / 1e6
 

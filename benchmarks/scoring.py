@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 
 from lab_lib.files import read_json, read_text, write_text
-from lab_lib.runs.record import commit, machine
+from lab_lib.results.record import commit, machine
 
 HERE = Path(__file__).resolve().parent
 REPEATS = 3

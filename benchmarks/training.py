@@ -39,7 +39,7 @@ from lab_lib.pretraining.tiny import train_tokenizer
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue import dialogue_examples
 from lab_lib.prompts.encode import Example
-from lab_lib.runs.record import commit, machine, versions
+from lab_lib.results.record import commit, machine, versions
 from lab_lib.training.batches import Collator, epoch_order, to_rows
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.lora import LoraConfig, attach_lora

@@ -29,7 +29,7 @@ TEMPERATURES = "0.05,0.2,0.4,0.7,1.0,1.3,1.6" if FULL else "0.05,0.5,1.0,1.5"
 from lab_lib.course import widgets
 from lab_lib.models.model import load_model
 from lab_lib.runs.config import load_recipe, make_task
-from lab_lib.runs.splits import draw, load_splits
+from lab_lib.tasks.splits import draw, load_splits
 
 config = load_recipe("town-qlora-cpu", ["model.adapter=town-adapter"])
 task = make_task(config)

@@ -46,8 +46,8 @@ from lab_lib.course import check, corridor, lab_folder, show
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue import dialogue_examples
 from lab_lib.runs.config import load_recipe, make_task
-from lab_lib.runs.splits import load_splits
 from lab_lib.runs.steps import train_examples
+from lab_lib.tasks.splits import load_splits
 from lab_lib.models.checks import logits as logits_of
 from lab_lib.training.lora import attach_lora
 from lab_lib.models.model import load_model

@@ -399,8 +399,8 @@ from dataclasses import replace
 
 from lab_lib.decoding.generate import generate_replies
 from lab_lib.runs.config import load_run_config, make_task
-from lab_lib.runs.splits import load_splits
 from lab_lib.runs.steps import load_answering, model_config, prompts_of
+from lab_lib.tasks.splits import load_splits
 from lab_lib.tasks.emotion_measures import text_figures
 
 config = load_run_config(own.path)

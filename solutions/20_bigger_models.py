@@ -616,7 +616,7 @@ print(f"rounding moves a logit by at most {merged.max_difference:.3f}, the adapt
 
 # %%
 from lab_lib.runs.config import make_task
-from lab_lib.runs.splits import load_splits
+from lab_lib.tasks.splits import load_splits
 from lab_lib.runs.steps import train_examples
 from lab_lib.models.checks import logits
 

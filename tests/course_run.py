@@ -13,7 +13,7 @@ from lab_lib.files import write_jsonl
 from lab_lib.runs.config import load_recipe, make_task
 from lab_lib.runs.folder import open_folder
 from lab_lib.runs.run import run
-from lab_lib.runs.splits import load_splits
+from lab_lib.tasks.splits import load_splits
 
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 DIALOGUES = 6

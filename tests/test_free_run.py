@@ -19,7 +19,7 @@ from lab_lib.models.hub import BUNDLED
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.dialogue_config import DialogueConfig
 from lab_lib.runs.config import DataConfig
-from lab_lib.runs.splits import Splits
+from lab_lib.tasks.splits import Splits
 
 SMALL = ["training.steps=2", "training.batch_size=2", "training.micro_batch_size=2", "training.save_every=2"]
 FIGURES = ["real", "random turns", "generated"]

@@ -90,7 +90,7 @@ from lab_lib.files import write_json
 from lab_lib.machine.doctor import available_memory
 from lab_lib.processes.limits import memory_limit
 from lab_lib.runs.lock import owning
-from lab_lib.runs.record import machine
+from lab_lib.results.record import machine
 from lab_lib.training.stopping import stopping_cleanly
 with stopping_cleanly(), owning(Path("run")):
     write_json(Path("run") / "a.json", [machine(), available_memory(), memory_limit().value])

@@ -12,7 +12,7 @@ from lab_lib.runs.config import load_recipe, make_task
 from lab_lib.runs.context import Context
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.score import baseline_rows
-from lab_lib.runs.splits import load_splits
+from lab_lib.tasks.splits import load_splits
 
 HELD_OUT = ["data.train=dev", "data.hold_out=20", "data.report=dev"]
 

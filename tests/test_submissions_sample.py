@@ -13,11 +13,11 @@ from lab_lib.corpora.load import load_corpus
 from lab_lib.errors import LabError
 from lab_lib.evaluation.baselines import random_replies
 from lab_lib.files import read_json
-from lab_lib.runs.splits import draw
 from lab_lib.submissions.benchmark import find_benchmark
 from lab_lib.submissions.check import check_all
 from lab_lib.submissions.render import stale, write
 from lab_lib.submissions.submit import submit_run
+from lab_lib.tasks.splits import draw
 
 good, root = submission_checkout.good, submission_checkout.root
 

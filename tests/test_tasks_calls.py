@@ -17,10 +17,10 @@ from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import compare
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
-from lab_lib.runs.splits import load_splits
 from lab_lib.tasks.calls import CallsConfig, CallsTask
 from lab_lib.tasks.calls_scores import metrics_of
 from lab_lib.tasks.calls_text import gold_text, question_messages
+from lab_lib.tasks.splits import load_splits
 
 SETTINGS = EvaluateConfig(resamples=50)
 

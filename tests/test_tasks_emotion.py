@@ -23,8 +23,8 @@ from lab_lib.models.config import ModelConfig
 from lab_lib.models.model import load_model
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
-from lab_lib.runs.splits import load_splits
 from lab_lib.tasks.emotion import EmotionConfig, EmotionTask
+from lab_lib.tasks.splits import load_splits
 
 SETTINGS = EvaluateConfig(resamples=20)
 

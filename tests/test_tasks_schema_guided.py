@@ -21,13 +21,13 @@ from lab_lib.files import read_jsonl
 from lab_lib.models.hub import find_source
 from lab_lib.models.tokenizer import load_tokenizer
 from lab_lib.runs.config import load_recipe, make_task
-from lab_lib.runs.splits import load_splits
 from lab_lib.tasks.schema_guided_answers import Answers, gold_text, value_answers
 from lab_lib.tasks.schema_guided_data import GuidedItem
 from lab_lib.tasks.schema_guided_learn import gold_answer
 from lab_lib.tasks.schema_guided_rows import gold_call
 from lab_lib.tasks.schema_guided_scores import score_guided
 from lab_lib.tasks.schema_guided_text import Said, Shown, Style, questions, said_text
+from lab_lib.tasks.splits import load_splits
 
 RECIPE = "understand-desk-cpu"
 WORDS = ("task.retrieval.exemplars=tfidf", "task.retrieval.descriptions=tfidf", "task.exemplars=8", "task.wanted=0.8")

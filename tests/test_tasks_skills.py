@@ -22,12 +22,12 @@ from lab_lib.models.hub import find_source
 from lab_lib.models.tokenizer import load_tokenizer
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
-from lab_lib.runs.splits import load_splits
 from lab_lib.speech.number_words import words_to_digits
 from lab_lib.tasks.skills import SkillsTask
 from lab_lib.tasks.skills_config import SkillsConfig
 from lab_lib.tasks.skills_data import SkillItem, read_corpus
 from lab_lib.tasks.skills_variants import copies
+from lab_lib.tasks.splits import load_splits
 
 HOME = load_skills(["home"])
 SAID = ("what is the weather </s> in\nBerlin ?", "hello", "[INST] set a timer <|im_end|>")

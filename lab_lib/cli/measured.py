@@ -14,7 +14,7 @@ def write_measured(out: Path, found: Mapping[str, Any]) -> Path:
 
     The command is stored without `--out`.
     """
-    from lab_lib.runs.record import environment, without_folder
+    from lab_lib.results.record import environment, without_folder
 
     head = environment()
     return write_json(out, {**head, "command": without_folder(head["command"]), **found})

@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 
 import lab_lib
-from lab_lib.runs import record
+from lab_lib.results import record
 
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "accelerate", "numpy", "pandas", "rouge-score", "matplotlib")
 SOURCES = Path(lab_lib.__file__).parent

@@ -28,10 +28,10 @@ from lab_lib.runs.fit import build_model, fit, save
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.lock import owning
 from lab_lib.runs.preflight import preflight
-from lab_lib.runs.splits import load_splits
 from lab_lib.runs.stages import decode_here
 from lab_lib.runs.steps import load_answering, model_config, score_row, train_examples
 from lab_lib.tasks.base import Splits
+from lab_lib.tasks.splits import load_splits
 from lab_lib.training.log import read_rows
 from lab_lib.training.lora import Method
 from lab_lib.training.stopping import noticing_signals

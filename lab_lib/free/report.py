@@ -15,9 +15,9 @@ from lab_lib.free.generate import FreeConfig
 from lab_lib.free.run import Order, find_writer, generate, how, settle
 from lab_lib.free.scores import Judge, choose_judge, groups, refuse_itself, score_groups, wishes_met
 from lab_lib.free.table import render, table, wishes_table
+from lab_lib.results.record import environment
 from lab_lib.runs.config import RunConfig, make_task
-from lab_lib.runs.record import environment
-from lab_lib.runs.splits import load_splits
+from lab_lib.tasks.splits import load_splits
 
 SHOWN = 2  # dialogues printed
 

@@ -26,9 +26,9 @@ from lab_lib.prompts.messages import clean
 from lab_lib.prompts.plain import beginning
 from lab_lib.prompts.template import PLAIN
 from lab_lib.prompts.text import text_ids
-from lab_lib.runs.splits import draw
 from lab_lib.runs.steps import load_answering
 from lab_lib.tasks.base import Splits
+from lab_lib.tasks.splits import draw
 
 Plain = list[tuple[str, str]]  # (speaker, text) per turn
 KINDS = {"user": "user", "system": "assistant"}  # kinds of messages, by speaker

@@ -28,7 +28,7 @@ from lab_lib.prompts.encode import Prompt
 from lab_lib.runs.config import load_run_config, make_task
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.inputs import require_unchanged
-from lab_lib.runs.splits import load_splits
+from lab_lib.tasks.splits import load_splits
 
 GIB = 1 << 30
 MARGIN = 0.2  # share of the available memory that stays free: other programs grow too

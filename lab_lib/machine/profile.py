@@ -15,8 +15,8 @@ from lab_lib.files import writing
 from lab_lib.prompts.encode import Example
 from lab_lib.runs.config import RunConfig, make_task
 from lab_lib.runs.preflight import fit_prompt
-from lab_lib.runs.splits import load_splits
 from lab_lib.runs.steps import load_ready, train_examples
+from lab_lib.tasks.splits import load_splits
 from lab_lib.training.config import TrainConfig
 
 WARM, TIMED, PROFILED = 1, 2, 2  # optimiser steps: thrown away, timed without the profiler, profiled

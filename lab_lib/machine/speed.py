@@ -10,11 +10,11 @@ from typing import Any
 
 from rich.console import Console
 
+from lab_lib.results.record import environment
 from lab_lib.runs.config import RunConfig, make_task
 from lab_lib.runs.preflight import fit_prompt
-from lab_lib.runs.record import environment
-from lab_lib.runs.splits import load_splits
 from lab_lib.runs.steps import load_ready, prompts_of, train_examples
+from lab_lib.tasks.splits import load_splits
 
 HEADER = "| GPU | CUDA | train [it/s] | infer [it/s] |\n|---|---|---|---|"
 REPEATS = 5  # timed iterations of each kind, after one that is not counted

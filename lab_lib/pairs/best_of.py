@@ -21,8 +21,8 @@ from lab_lib.files import write_jsonl
 from lab_lib.pairs.config import PairsConfig, similar
 from lab_lib.pairs.whole import deciding_pairs
 from lab_lib.runs.context import Context
-from lab_lib.runs.splits import draw
 from lab_lib.runs.steps import load_answering, model_config, prompts_of
+from lab_lib.tasks.splits import draw
 from lab_lib.texts import is_blank
 
 Answer = Mapping[str, Any]  # its `response`, and the facts of its prompt

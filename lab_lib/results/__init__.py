@@ -1,1 +1,1 @@
-"""Results of a run: the table, the training curve and the HTML report."""
+"""Results of a run: its record, the table, the training curve and the HTML report."""

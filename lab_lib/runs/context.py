@@ -22,9 +22,9 @@ from lab_lib.runs.config import MEASURED, RunConfig, make_task, pinned
 from lab_lib.runs.folder import RunFolder, open_folder
 from lab_lib.runs.no_effect import lines_without_effect
 from lab_lib.runs.preflight import fit_prompt, model_shape, preflight
-from lab_lib.runs.splits import load_splits
 from lab_lib.runs.steps import backend_line
 from lab_lib.tasks.base import Splits, Task
+from lab_lib.tasks.splits import load_splits
 
 
 @dataclass(frozen=True)

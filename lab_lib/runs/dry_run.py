@@ -17,8 +17,8 @@ from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import plan_run
 from lab_lib.runs.run import STAGES, without_training
-from lab_lib.runs.splits import left_out
 from lab_lib.runs.steps import load_ready, token_line, train_examples
+from lab_lib.tasks.splits import left_out
 
 
 def show_plan(config: RunConfig, console: Console, examples: int = 3) -> None:

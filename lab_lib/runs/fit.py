@@ -18,8 +18,8 @@ from lab_lib.processes.rank import Processes, this_process, world_size
 from lab_lib.prompts.encode import Example
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import Context
-from lab_lib.runs.splits import draw
 from lab_lib.runs.steps import conversations_of, gather, load_ready, prompts_of, score_line
+from lab_lib.tasks.splits import draw
 from lab_lib.training.preferences import Preference
 from lab_lib.training.stopping import Notice
 

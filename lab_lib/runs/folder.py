@@ -30,8 +30,8 @@ from lab_lib.folders import require_folder
 from lab_lib.processes import slurm
 from lab_lib.processes.rank import this_process
 from lab_lib.processes.seconds import counting, read_figures
+from lab_lib.results.record import peak_memory
 from lab_lib.runs.config import RunConfig, load_run_config, pinned
-from lab_lib.runs.record import peak_memory
 
 
 @dataclass(frozen=True)

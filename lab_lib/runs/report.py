@@ -11,12 +11,12 @@ from lab_lib.errors import one_line
 from lab_lib.evaluation.scores import Row, find_metric
 from lab_lib.files import read_json_object, read_json_or, reading, sha256, write_json, write_text
 from lab_lib.processes.seconds import read_figures
+from lab_lib.results.record import environment, peak_memory
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import Context, start_name
 from lab_lib.runs.inputs import as_record
-from lab_lib.runs.record import environment, peak_memory
 from lab_lib.runs.score import notes_of, score_run, signature
-from lab_lib.runs.splits import left_out
+from lab_lib.tasks.splits import left_out
 from lab_lib.training.log import read_rows, unread_line
 
 # The parts of a record in the header of report.html, in this order.

@@ -10,13 +10,13 @@ from rich.console import Console
 from lab_lib.errors import LabError, one_line
 from lab_lib.files import write_json
 from lab_lib.processes.rank import this_process
+from lab_lib.results.record import environment
 from lab_lib.runs.config import RunConfig, pinned
 from lab_lib.runs.context import Context, open_context, plan_run, settle
 from lab_lib.runs.folder import RunFolder, stage
 from lab_lib.runs.inputs import tie, tie_trained
 from lab_lib.runs.lock import owning
-from lab_lib.runs.record import environment
-from lab_lib.runs.splits import left_out
+from lab_lib.tasks.splits import left_out
 from lab_lib.training.stopping import noticing_signals
 
 STAGES = ("base", "train", "finetuned", "report")

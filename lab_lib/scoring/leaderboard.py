@@ -14,7 +14,7 @@ from lab_lib.evaluation.scores import Metric, find_metric
 from lab_lib.files import listed, read_json, sha256, write_json, write_text
 from lab_lib.ids import by_key, id_key, require_distinct
 from lab_lib.results.names import plain_name
-from lab_lib.runs.record import environment
+from lab_lib.results.record import environment
 from lab_lib.runs.steps import score_row
 from lab_lib.scoring.leaderboard_table import Entry, columns_of, table_notes, to_markdown
 from lab_lib.scoring.prediction_file import find_split, naming, read_row, refuse_taken, system_name

@@ -20,10 +20,10 @@ from lab_lib.files import listed, sha256, write_json, write_text
 from lab_lib.ids import id_key
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.results.names import taken
+from lab_lib.results.record import environment
 from lab_lib.results.report_html import report_html
 from lab_lib.results.table import to_terminal
 from lab_lib.runs.config import task_config
-from lab_lib.runs.record import environment
 from lab_lib.runs.score import scores_of
 from lab_lib.runs.steps import score_row
 from lab_lib.tasks import find_task

@@ -22,7 +22,6 @@ from lab_lib.runs.inputs import as_record, require_unchanged
 from lab_lib.runs.lock import owning
 from lab_lib.runs.preflight import preflight
 from lab_lib.runs.score import require_whole
-from lab_lib.runs.splits import load_splits
 from lab_lib.runs.stages import write_answers
 from lab_lib.runs.steps import load_answering, model_config, prompts_of, score_row
 from lab_lib.speech.word_errors import WordErrors, word_errors
@@ -30,6 +29,7 @@ from lab_lib.spoken.heard import Condition, Heard, chosen, hear, require_voices
 from lab_lib.spoken.table import Measured, write_summary
 from lab_lib.tasks.skills import SkillsTask
 from lab_lib.tasks.skills_data import SkillItem
+from lab_lib.tasks.splits import load_splits
 
 SYSTEM = "finetuned"
 TIED = "spoken.json"

@@ -12,9 +12,9 @@ from rich.console import Console
 from lab_lib.evaluation.scores import Metric, Row, compare
 from lab_lib.files import write_json, write_text
 from lab_lib.results.figure import STYLE, save
+from lab_lib.results.record import environment, without_folder
 from lab_lib.results.rows import TableRow, table_row
 from lab_lib.results.table import to_markdown, to_terminal
-from lab_lib.runs.record import environment, without_folder
 from lab_lib.speech.word_errors import WordErrors
 from lab_lib.spoken.heard import TYPED, Condition
 from lab_lib.tasks.base import Task

@@ -13,7 +13,7 @@ from lab_lib.config import as_dict
 from lab_lib.files import atomic_open, write_json, write_jsonl, write_text
 from lab_lib.models.hardware import Choice
 from lab_lib.results.cells import terminal_table
-from lab_lib.runs.record import environment
+from lab_lib.results.record import environment
 from lab_lib.structure.act_map import draw_act_map
 from lab_lib.structure.describe import act_shares
 from lab_lib.structure.dot import dot_text, draw_dot, find_dot

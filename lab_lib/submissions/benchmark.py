@@ -18,11 +18,11 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Metric, Row, Scores
 from lab_lib.prompts.config import PromptConfig
-from lab_lib.runs.splits import draw
 from lab_lib.submissions.likeness import Said, read_said
 from lab_lib.submissions.tables import SAMPLE, SAMPLE_SEED, SPLIT, lab_task
 from lab_lib.tasks import find_task
 from lab_lib.tasks.base import Public, Task, answer_text
+from lab_lib.tasks.splits import draw
 
 SETTINGS = EvaluateConfig()  # the same defaults for every row, so that rows can be compared
 

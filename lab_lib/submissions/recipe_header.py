@@ -16,9 +16,9 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import Metric
 from lab_lib.files import read_json_object, reading, write_json
 from lab_lib.results.cells import number, span
+from lab_lib.results.record import without_folder
 from lab_lib.results.rows import read_recorded, subject
 from lab_lib.runs.config import FOUND, check_recipe_name
-from lab_lib.runs.record import without_folder
 from lab_lib.sweeps.outcome import outcome
 from lab_lib.sweeps.summary import read_measures, to_row
 from lab_lib.sweeps.table import SweepPoint, merge_seeds

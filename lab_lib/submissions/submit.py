@@ -14,10 +14,10 @@ from typing import Any
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError, nearest
 from lab_lib.files import atomic_open, read_json, sha256, write_text
+from lab_lib.results.record import without_folder, words
 from lab_lib.runs.config import load_run_config
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.inputs import TRAINED, require_unchanged
-from lab_lib.runs.record import without_folder, words
 from lab_lib.submissions.benchmark import Benchmark, find_benchmark
 from lab_lib.submissions.form import check_form, packed_path, row_name
 from lab_lib.submissions.lines import Predictions, from_lines, to_lines

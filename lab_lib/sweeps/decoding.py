@@ -21,6 +21,7 @@ from lab_lib.evaluation.scores import Row
 from lab_lib.files import read_json, read_jsonl, reading, sha256, write_json
 from lab_lib.processes.seconds import read_figures
 from lab_lib.prompts.truncation import shortened_line
+from lab_lib.results.record import environment, without_folder
 from lab_lib.results.rows import table_row
 from lab_lib.runs.config import load_run_config, make_task, recipe_values
 from lab_lib.runs.context import Context, start_name
@@ -28,9 +29,7 @@ from lab_lib.runs.folder import RunFolder, stage
 from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.lock import open_owned, owning
 from lab_lib.runs.preflight import preflight
-from lab_lib.runs.record import environment, without_folder
 from lab_lib.runs.score import baseline_rows
-from lab_lib.runs.splits import left_out, load_splits
 from lab_lib.runs.stages import write_answers
 from lab_lib.runs.steps import load_answering, model_config, prompts_of, score_row
 from lab_lib.sweeps.baselines import baseline_line, floors_of
@@ -38,6 +37,7 @@ from lab_lib.sweeps.figure import Surroundings
 from lab_lib.sweeps.grid import Member, Sweep, load_sweep
 from lab_lib.sweeps.summary import question, to_row, write_pictures
 from lab_lib.sweeps.table import Measures, SweepRow, corner, cost, merge_seeds
+from lab_lib.tasks.splits import left_out, load_splits
 
 RECIPE = "decoding-strategies"  # its grid is the default one
 NAMES = {"base": "base model", "finetuned": "fine-tuned model"}  # of the systems, in titles and errors

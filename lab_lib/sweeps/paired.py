@@ -19,10 +19,10 @@ from lab_lib.runs.config import load_run_config, make_task
 from lab_lib.runs.context import Context
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.score import baseline_rows, decoded_rows, oracle
-from lab_lib.runs.splits import load_splits
 from lab_lib.runs.steps import score_row
 from lab_lib.sweeps.grid import Member, Sweep
 from lab_lib.sweeps.table import Measures, setting_name
+from lab_lib.tasks.splits import load_splits
 
 MAIN = "fine-tuned"  # the row of a run that its variants are compared with
 Scored = Mapping[tuple[str, str], Mapping[int, Scores]]  # (setting, row) -> {seed: its scores}

@@ -29,8 +29,8 @@ from lab_lib.runs.config import RunConfig, make_task
 from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.lock import open_owned
 from lab_lib.runs.preflight import fit_prompt, preflight
-from lab_lib.runs.splits import load_splits
 from lab_lib.sweeps.grid import Member, Sweep
+from lab_lib.tasks.splits import load_splits
 
 STAGES = ("train", "finetuned", "report")  # of each run: the base model is the same for all
 MEMORY = 4.0  # GiB of memory per run on a CPU; lab-tiny on MultiWOZ peaks at 3.3

@@ -14,9 +14,9 @@ from lab_lib.errors import LabError
 from lab_lib.evaluation.scores import read_metrics
 from lab_lib.files import read_json, reading, write_json, write_text
 from lab_lib.processes.seconds import read_figures
+from lab_lib.results.record import environment, without_folder
 from lab_lib.results.rows import last_tuned, read_recorded, read_row, words_of
 from lab_lib.runs.config import recipe_names, recipe_title, recipe_values
-from lab_lib.runs.record import environment, without_folder
 from lab_lib.sweeps.baselines import baseline_line, floors_of, ranges, strongest
 from lab_lib.sweeps.figure import FigureSpec, Surroundings, caption, draw_sweep
 from lab_lib.sweeps.grid import Sweep

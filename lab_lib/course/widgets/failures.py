@@ -22,8 +22,8 @@ from lab_lib.results.differences import difference
 from lab_lib.runs.context import Context
 from lab_lib.runs.folder import RunFolder
 from lab_lib.runs.inputs import require_unchanged
-from lab_lib.runs.splits import load_splits
 from lab_lib.tasks.base import ItemView, Words
+from lab_lib.tasks.splits import load_splits
 
 FAILED = "all failures"  # a choice beside the single causes and all items
 MOST = 8  # causes with a row of their own in the table

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from lab_lib.runs.record import environment, without_folder, words
+from lab_lib.results.record import environment, without_folder, words
 
 
 @pytest.mark.parametrize(

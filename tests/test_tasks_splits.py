@@ -11,7 +11,7 @@ from tiny_corpus import change, write_tiny_corpus
 from lab_lib.corpora.config import DataConfig
 from lab_lib.errors import LabError
 from lab_lib.runs.config import RunConfig, make_task
-from lab_lib.runs.splits import draw, draw_splits
+from lab_lib.tasks.splits import draw, draw_splits
 
 
 @pytest.fixture

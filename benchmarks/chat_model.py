@@ -3,8 +3,8 @@
 Needs the model (`lab models fetch smollm2-135m`) and a quiet machine. All ways train the same rows of the bundled town,
 of 400 to 600 tokens, with the same adapter, in batches of 8 and the same optimiser:
 
-    ours      `lab train`: the number format that is measured when a run begins, one row at once, logits at supervised
-              positions only
+    ours      `lab train`: the number format and the attention that are measured when a run begins, one row at once,
+              logits at supervised positions only
     plain     a loop as tutorials write it: peft, a padded batch of 8, `model(**batch).loss`; in fp32 and in bf16
     trl       SFTTrainer with the same rows and labels, batches of 8; in fp32 and in bf16
 
@@ -28,7 +28,7 @@ from typing import Any
 import as_lab  # before torch is imported
 
 from lab_lib.files import read_text, write_text
-from lab_lib.models.fast_cpu.fastest import fastest_dtype
+from lab_lib.models.fast_cpu.fastest import fastest_attention, fastest_dtype
 from lab_lib.models.hardware import autocast, find_machine
 from lab_lib.models.hub import find_source
 from lab_lib.results.record import commit, machine, peak_memory, versions
@@ -44,7 +44,7 @@ MODEL, BATCH, STEPS = "smollm2-135m", 8, 4  # steps that are timed, behind one t
 SHORTEST, LONGEST = 400, 600
 RATE = 1e-3
 OVERRIDES = (
-    f"model.name={MODEL}", "model.quantisation=4bit", "model.attention=sdpa", "lora.modules=linear", "lora.rank=16",
+    f"model.name={MODEL}", "model.quantisation=4bit", "lora.modules=linear", "lora.rank=16",
     "lora.alpha=32", "lora.dropout=0.0", "prompt.max_tokens=1280", f"training.batch_size={BATCH}",
     "training.micro_batch_size=1", f"training.learning_rate={RATE}", f"training.steps={STEPS + 1}",
 )  # fmt: skip
@@ -52,9 +52,10 @@ Rows = list[dict[str, list[int]]]
 Clock = list[float]  # the times at which the steps ended
 
 
-def recipe(dtype: str) -> RunConfig:
+def recipe(dtype: str, attention: str = "sdpa") -> RunConfig:
     """Return the config that `ours` trains with."""
-    return load_recipe("town-end-to-end-cpu", [*OVERRIDES, f"model.dtype={dtype}"])
+    choices = [f"model.dtype={dtype}", f"model.attention={attention}"]
+    return load_recipe("town-end-to-end-cpu", [*OVERRIDES, *choices])
 
 
 def some_examples(config: RunConfig, tokenizer: Any) -> list[Any]:
@@ -65,16 +66,17 @@ def some_examples(config: RunConfig, tokenizer: Any) -> list[Any]:
 
 
 def ours(dtype: str) -> tuple[Clock, Any]:
-    """Train as `lab train` does, with the format that is the fastest here."""
+    """Train as `lab train` does, with the number format and the attention that are the fastest here."""
     from transformers import TrainerCallback
 
     from lab_lib.models.weights import read_shape
     from lab_lib.training.trainer import train
 
+    attention = "sdpa"
     if dtype == "fastest":
-        config = recipe("auto")
-        dtype = fastest_dtype(read_shape(find_source(MODEL), config.model), find_machine()).value
-    config = recipe(dtype)
+        shape, here = read_shape(find_source(MODEL), recipe("auto").model), find_machine()
+        dtype, attention = fastest_dtype(shape, here).value, fastest_attention(shape, here).value
+    config = recipe(dtype, attention)
     built, clock = build_model(config), list[float]()
     examples = some_examples(config, built.tokenizer)
 

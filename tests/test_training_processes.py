@@ -96,8 +96,13 @@ def test_copies_learn_what_one_learns(places, tmp_path, settings, rows):
 def test_two_processes_walk_the_whole_corridor_and_one_of_them_reports(places, tmp_path):
     settings = [*places, *NF4[:2], "data.max_test=2", "decoding.max_new_tokens=6", "evaluation.resamples=0"]
     one = run(load_recipe("town-qlora-cpu", settings), tmp_path / "one", Console(quiet=True)).path
-    done = by_two(["-m", "lab_lib", "run"], settings, tmp_path / "two")
+    call = [sys.executable, "-m", "lab_lib", "run", "town-qlora-cpu", "--processes", "2", "--out"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [*call, str(tmp_path / "two"), *settings], capture_output=True, text=True, env=environment, timeout=300
+    )
     assert done.returncode == 0, done.stderr
+    assert "--processes 2" in read_json(tmp_path / "two" / "record.json")["command"]
     assert done.stdout == f"{tmp_path / 'two'}\n" and done.stderr.count("gold replies") == 1
     for name in ("base", "finetuned"):
         assert (tmp_path / "two" / f"predictions/{name}.jsonl").read_bytes() == (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -38,11 +38,13 @@ def run(
     out: Out = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, without doing it.")] = False,
     base: Annotated[bool, typer.Option("--base/--no-base", help="Decode and score the base model too.")] = True,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that share the work. CPU: as many as cores.")] = 1,
 ) -> None:
     """Run all stages: score the base model, fine-tune, score the adapter, write the report.
 
     A recipe with a section `sweep` is a grid of runs: it is run as `lab sweep` would.
     """
+    from lab_lib.processes.rank import this_process
     from lab_lib.sweeps.grid import load_sweep
 
     found = load_sweep(recipe, overrides or [])
@@ -50,9 +52,27 @@ def run(
         _show_plan(recipe, overrides or [], found)
         return
     if found is not None:
+        if processes > 1:
+            raise LabError("--processes is for one run; the runs of a sweep share the cores: lab sweep --jobs")
         walk_sweep(found, None, out)
         return
+    if processes > 1 and this_process().count == 1:
+        _run_together(processes, recipe, overrides or [], out, base)
     walk_stages(recipe, overrides or [], out, ("base", *AFTER_BASE) if base else AFTER_BASE)
+
+
+def _run_together(processes: int, recipe: str, overrides: list[str], out: Path | None, base: bool) -> NoReturn:
+    """Start several processes of `lab run`; each has examples in every step."""
+    from lab_lib.processes.together import start_together
+    from lab_lib.runs.config import load_recipe
+    from lab_lib.runs.folder import default_folder
+
+    config = load_recipe(recipe, overrides)
+    share = config.training.batch_size // processes
+    smaller = [f"training.micro_batch_size={share}"] if 0 < share < config.training.micro_batch_size else []
+    folder = str(out or default_folder(config))
+    words = [*overrides, *smaller, "--processes", str(processes), "--out", folder, *([] if base else ["--no-base"])]
+    start_together(processes, ["run", recipe, *words])
 
 
 def _show_plan(recipe: str, overrides: list[str], found: Sweep | None) -> None:

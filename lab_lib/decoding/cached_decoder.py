@@ -54,6 +54,12 @@ class CachedDecoder:
             self.cache.keep(self._tensor(rows))
             self.lengths = [self.lengths[row] for row in rows]
 
+    def spread(self, rows: Sequence[int], lengths: Sequence[int]) -> None:
+        """Continue with copies of rows, each with its first `lengths` tokens alone. What follows them is not attended
+        to, and new tokens replace it."""
+        self.cache.keep(self._tensor(rows))
+        self.lengths = list(lengths)
+
     def read(self, chunks: Sequence[Sequence[int]]) -> None:
         """Read new tokens, one list per row. Cheapest if neighbouring rows are about equally long (see `groups`).
 

@@ -1,8 +1,9 @@
 """Decode whole conversations with one cache each, so that no token is read twice.
 
-The prompt for an item's answer n + 1 begins with its prompt for answer n, token for token (see `prompts.encode`). A
-batch therefore holds items, not prompts: each round reads only the new tokens (the last answer, the user's words, the
-state) and generates one answer per item (see `cached_decoder.py`).
+The prompt for an item's answer n + 1 begins with its prompt for answer n, token for token (see `prompts.encode`). If a
+prompt depends on earlier answers, a batch holds items: each round reads only the new tokens (the last answer, the
+user's words, the state) and generates one answer per item. With the gold history all prompts of an item are known: the
+last one is read, every prompt gets a copy of the part that it begins with, and all answers are generated together.
 """
 
 from __future__ import annotations
@@ -34,10 +35,27 @@ def _goes_on(prompt: Prompt, last: Prompt) -> bool:
     return len(prompt.ids) > len(last.ids) and prompt.ids[: len(last.ids)] == last.ids
 
 
-def from_prompts(chain: Chain) -> Conversation:
-    """Yield the prompts of a chain in turn and ignore the answers, because the history is gold."""
-    for prompt in chain:  # noqa: UP028 (a list cannot be sent the answers)
-        yield prompt
+def decode_chains(
+    batch: Sequence[Chain],
+    decoder: CachedDecoder | None,
+    uncached: Callable[[Sequence[Prompt]], Answers],
+) -> Iterator[tuple[Prompt, list[int]]]:
+    """Yield (prompt, new token ids) for every prompt of some chains; see `decode_conversations` for the ids.
+
+    The prompts have the gold history, so no answer changes another prompt. Without a decoder `uncached` generates them.
+    """
+    if decoder is None:
+        asked = [prompt for chain in batch for prompt in chain]
+        yield from zip(asked, uncached(asked), strict=True)
+        return
+    ordered = sorted(batch, key=lambda chain: len(chain[-1].ids))  # rows of similar length are read together
+    decoder.read([chain[-1].ids for chain in ordered])
+    places = [(row, prompt) for row, chain in enumerate(ordered) for prompt in chain]
+    asked = [prompt for _, prompt in places]
+    if len(asked) > len(ordered):  # the last token is read again, because the answer begins after it
+        decoder.spread([row for row, _ in places], [len(prompt.ids) - 1 for prompt in asked])
+        decoder.read([prompt.ids[-1:] for prompt in asked])
+    yield from zip(asked, decoder.generate(asked), strict=True)
 
 
 class Talk:

@@ -11,7 +11,7 @@ from lab_lib.decoding.cached_decoder import Answers, CachedDecoder, base_model, 
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.decoding.constraints import constraint_masks
 from lab_lib.decoding.contrastive import contrastive_search
-from lab_lib.decoding.conversations import Chain, chains, decode_conversations, from_prompts
+from lab_lib.decoding.conversations import Chain, chains, decode_chains, decode_conversations
 from lab_lib.decoding.generation_config import generation_config, library_beams
 from lab_lib.decoding.guidance import Guidance, require_pairs
 from lab_lib.decoding.sampling import GumbelNoise, row_seeds, sampling_processors, warpers
@@ -207,15 +207,29 @@ def reads_once(model: Any, config: DecodeConfig) -> bool:
 
 def _batches(prompts: Sequence[Prompt], config: DecodeConfig, conversing: bool, by_item: bool) -> Iterator[list[Chain]]:
     """Group prompts: whole items for conversations, chains if the cache can be reused, else single prompts."""
+    room = config.prompts_at_once
+    if not conversing and by_item:
+        yield from _filled(chains(prompts), room)
+        return
+    groups: list[Chain] = [[prompt] for prompt in by_length(prompts)]
     if conversing:
         whole: dict[str, Chain] = {}
         for prompt in by_length(prompts):
             whole.setdefault(prompt.key, []).append(prompt)
         groups = list(whole.values())
-    else:
-        groups = chains(prompts) if by_item else [[prompt] for prompt in by_length(prompts)]
-    for start in range(0, len(groups), config.prompts_at_once):
-        yield groups[start : start + config.prompts_at_once]
+    for start in range(0, len(groups), room):
+        yield groups[start : start + room]
+
+
+def _filled(found: Sequence[Chain], room: int) -> Iterator[list[Chain]]:
+    """Yield chains together that have up to `room` prompts; a longer chain is cut."""
+    batch: list[Chain] = []
+    for part in (chain[start : start + room] for chain in found for start in range(0, len(chain), room)):
+        if sum(map(len, batch)) + len(part) > room:
+            yield batch
+            batch = []
+        batch.append(part)
+    yield batch
 
 
 def by_length(prompts: Sequence[Prompt]) -> list[Prompt]:
@@ -236,9 +250,11 @@ def decode_batch(
     def uncached(asked: Sequence[Prompt]) -> Answers:
         return generate_answers(model, tokenizer, asked, config)
 
-    talks = [converse[chain[0].key]() if converse else from_prompts(chain) for chain in batch]
-    decoder = CachedDecoder(model, tokenizer, config, len(talks)) if reads_once(model, config) else None
-    generated = decode_conversations(talks, decoder, uncached)
+    decoder = CachedDecoder(model, tokenizer, config, len(batch)) if reads_once(model, config) else None
+    if converse:
+        generated = decode_conversations([converse[chain[0].key]() for chain in batch], decoder, uncached)
+    else:
+        generated = decode_chains(batch, decoder, uncached)
     while True:
         try:
             with torch.inference_mode():  # only around each round: a generator must not hold it while its caller runs

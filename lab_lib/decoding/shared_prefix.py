@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import takewhile
 
-from lab_lib.decoding.config import DecodeConfig
 from lab_lib.prompts.encode import Prompt
 
 # Tokens. A shorter beginning is read with the rest: it is not worth a separate pass, and the shapes of the batches, and
@@ -32,14 +31,7 @@ def shared_prefix(rows: Sequence[Sequence[int]]) -> int:
     return size if size >= LONG else 0
 
 
-def prefix_line(prompts: Sequence[Prompt], config: DecodeConfig) -> str | None:
-    """Return one line about the tokens that need not be read again; None if the prompts share no long beginning."""
-    first = {prompt.key: prompt.ids for prompt in reversed(prompts)}  # of each item: its later prompts extend it
-    shared = shared_prefix(list(first.values()))
-    if not shared:
-        return None
-    items = len(first)
-    batches = -(-items // config.prompts_at_once)
-    saved = (items - batches) * shared
-    times = f"{batches} time{'' if batches == 1 else 's'} instead of {items}"
-    return f"all prompts begin with the same {shared:,} tokens: they are read {times}, which saves {saved:,} tokens"
+def prefix_line(prompts: Sequence[Prompt]) -> str | None:
+    """Return one line about the tokens that each batch reads once; None if the prompts share no long beginning."""
+    shared = shared_prefix(list({prompt.key: prompt.ids for prompt in prompts}.values()))
+    return f"all prompts begin with the same {shared:,} tokens: each batch reads them once" if shared else None

@@ -108,7 +108,7 @@ def write_answers(
     config, processes = context.config.decoding, this_process()
     converse = conversations_of(context.task, context.splits.reported, loaded.tokenizer, variant)
     mine = shard(processes, prompts)
-    context.log(prefix_line(mine, config) if reads_once(loaded.model, config) else None)
+    context.log(prefix_line(mine) if reads_once(loaded.model, config) else None)
     bar = DecodingProgress(context.console, title, len(mine))
     with merged_for_decoding(loaded.model, config.exact), bar as advance:
         decode_to_file(loaded.model, loaded.tokenizer, prompts, config, path, advance, converse, processes)

@@ -67,7 +67,7 @@ class Collator:
 
     A `short` batch has only what a causal decoder needs. It has no mask, because no token attends to the padding on its
     right. It has `logits_to_keep`, which marks the positions that predict a supervised token. With `packed`, the rows
-    of a short batch become one row without padding where that is shorter (see packing.py).
+    of a short batch become one row without padding where that costs less (see packing.py).
     """
 
     def __init__(self, pad: int, short: bool = False, packed: bool = False):
@@ -81,7 +81,7 @@ class Collator:
         import torch
 
         width = padded_width(max(len(row["input_ids"]) for row in rows))
-        batch = pack(rows, self.pad, IGNORED, width * len(rows)) if self.packed else None
+        batch = pack(rows, self.pad, IGNORED, width) if self.packed else None
         if batch is None:
             fill = {"input_ids": self.pad, "labels": IGNORED}
             batch = {

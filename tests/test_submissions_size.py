@@ -43,10 +43,14 @@ def test_systems_are_drawn_as_soon_as_they_are_recorded(count, tmp_path):
 
 def test_labels_never_stand_on_one_another(tmp_path):
     lines = size_figure(records(tmp_path, list(SYSTEMS))).split('<text x="')
-    places = [(line.split('"')[0], float(line.split('y="')[1].split('"')[0])) for line in lines if ": 87.9" in line]
-    assert len(places) == len(SYSTEMS) and all(
-        abs(one - other) > 15.8 for n, (x, one) in enumerate(places) for y, other in places[:n] if x == y
-    )
+    boxes = []
+    for line in (line for line in lines if ": 87.9" in line):
+        x, width = float(line.split('"')[0]), 6 * len(line.split(">")[1].split("<")[0])  # a letter has 6 pixels or less
+        left = x - width if 'text-anchor="end"' in line else x
+        boxes.append((left, left + width, float(line.split('y="')[1].split('"')[0])))
+    assert len(boxes) == len(SYSTEMS)
+    for n, (left, right, y) in enumerate(boxes):
+        assert all(abs(y - other) > 15.8 or right < start or end < left for start, end, other in boxes[:n])
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ SYSTEMS = (
     ("multiwoz22-smollm2-cpu", "fine-tuned, gold state", "QLoRA, plans"),
 )
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 440, 70, 30, 44, 64  # pixels
-DECADES = (6.3, 8.8)  # powers of ten at the ends of the axis: 2 to 630 million parameters
+DECADES = (6.6, 8.5)  # powers of ten at the ends of the axis: 4 to 316 million parameters
 LABEL = 16  # pixels between two labels
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -95,8 +96,11 @@ def test_in_a_terminal_both_ways_out_keep_what_was_decided(end, waiting):
             text = b""
             os.write(ours, said)
         try:
-            while more := os.read(ours, 1000):
-                text += more
+            while True:
+                if select.select([ours], [], [], 5)[0]:
+                    text += os.read(ours, 1000)
+                else:  # the key came after Python had looked for signals, and before it waited for input
+                    os.write(ours, end)
         except OSError:  # the other side is closed
             pass
     os.close(ours)

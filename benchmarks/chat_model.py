@@ -1,7 +1,7 @@
 """QLoRA of SmolLM2-135M: ours beside a plain PEFT loop and TRL's SFTTrainer: python benchmarks/chat_model.py
 
 Needs the model (`lab models fetch smollm2-135m`) and a quiet machine. All ways train the same rows of the bundled town,
-of 400 to 600 tokens, with the same adapter, in batches of 4 (a padded batch of 8 takes 21 GB) and the same optimiser:
+of 400 to 600 tokens, with the same adapter, in batches of 4 and the same optimiser:
 
     ours      `lab train`: the number format and the attention that are measured when a run begins, one row at once,
               logits at supervised positions only

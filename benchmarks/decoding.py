@@ -3,7 +3,7 @@
 Needs LAB_DATA for the MultiWOZ dev dialogues. The same prompts, weights and greatest length for three ways of greedy
 search:
 
-    ours     lab_lib.decoding: one cache a dialogue, batches of dialogues, rows that ended leave
+    ours     lab_lib.decoding: each dialogue is read once, its turns are generated together, rows that ended leave
     plain    transformers' generate(): left padding, batches of similar length, stops when all rows have ended
     origin   as the 2023 lab: batches of 4 in the order of the corpus, no EOS, always the greatest length (but padded on
              the left, or its replies could not be compared)

@@ -192,6 +192,12 @@ def test_recipes_can_be_listed_printed_copied_and_checked(tmp_path, cli):
         (["run", "town-qlora-cpu", "prompt.state=true"], "prompt.state is now called task.state"),
         (["run", "town-qlora-cpu", "task.name=respose"], "did you mean 'response'"),
         (["run", "missing.yaml"], "missing.yaml: no such file"),
+        (["run", "town-qlora-cpu", "training.batch_size=4096", "--processes", "4096"], "--processes 4096: there are "),
+        (
+            ["run", "town-qlora-cpu", "training.batch_size=9", "training.micro_batch_size=9", "--processes", "2"],
+            "training.batch_size=9 cannot be split among 2 processes",
+        ),
+        (["run", "lora-rank-cpu", "--processes", "2"], "--processes is for one run"),
         (["decode", "nowhere"], "not a run folder"),
         (["predictions", "export", "nowhere.jsonl", "x.json"], "no such file"),
     ],

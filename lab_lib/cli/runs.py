@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -57,22 +57,27 @@ def run(
         walk_sweep(found, None, out)
         return
     if processes > 1 and this_process().count == 1:
-        _run_together(processes, recipe, overrides or [], out, base)
+        raise typer.Exit(_run_together(processes, recipe, overrides or [], out, base))
     walk_stages(recipe, overrides or [], out, ("base", *AFTER_BASE) if base else AFTER_BASE)
 
 
-def _run_together(processes: int, recipe: str, overrides: list[str], out: Path | None, base: bool) -> NoReturn:
-    """Start several processes of `lab run`; each has examples in every step."""
-    from lab_lib.processes.together import start_together
+def _run_together(processes: int, recipe: str, overrides: list[str], out: Path | None, base: bool) -> int:
+    """Start several processes of `lab run`, once it is known that they can work; return their exit code."""
+    from lab_lib.processes.together import run_together
     from lab_lib.runs.config import load_recipe
+    from lab_lib.runs.context import plan_run
     from lab_lib.runs.folder import default_folder
+    from lab_lib.training.arguments import micro_batch_among
 
     config = load_recipe(recipe, overrides)
-    share = config.training.batch_size // processes
-    smaller = [f"training.micro_batch_size={share}"] if 0 < share < config.training.micro_batch_size else []
+    plan_run(config, ("base", *AFTER_BASE) if base else AFTER_BASE, Console(quiet=True))
+    own = micro = config.training.micro_batch_size
+    if config.training.steps != 0:
+        micro = micro_batch_among(config.training, processes)
+    smaller = [] if micro == own else [f"training.micro_batch_size={micro}"]
     folder = str(out or default_folder(config))
     words = [*overrides, *smaller, "--processes", str(processes), "--out", folder, *([] if base else ["--no-base"])]
-    start_together(processes, ["run", recipe, *words])
+    return run_together(processes, ["run", recipe, *words])
 
 
 def _show_plan(recipe: str, overrides: list[str], found: Sweep | None) -> None:

@@ -45,7 +45,7 @@ class CachedDecoder:
         self.cache = RowCache(base.config, rows, config.max_new_tokens)
         self.lengths = [0] * rows
         self.logits: Any = None
-        self.config, self.tokenizer = config, tokenizer
+        self.config = config
         self.settings: dict[str, tuple[DecodeConfig, Any]] = {}  # one config, with its biases, for each kind of prompt
 
     def keep(self, rows: Sequence[int]) -> None:

@@ -1,29 +1,40 @@
 """Several processes of this machine for one command: they share its cores, its steps and its test items.
 
-On a CPU two processes of one thread train nearly twice as fast as one process with two threads, because most operations
-are too small to be divided (docs/lab-log.md).
+On two cores two processes of one thread train SmolLM2 about twice as fast as one process with two threads
+(docs/lab-log.md).
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from lab_lib.errors import LabError
 from lab_lib.processes.limits import core_limit
 
 
-def start_together(count: int, words: Sequence[str]) -> NoReturn:
-    """Replace this process by `count` processes of the command `lab WORDS`, started by torchrun's module.
+def run_together(count: int, words: Sequence[str]) -> int:
+    """Run the command `lab WORDS` by `count` processes, which torchrun's library starts; return its exit code.
 
-    Each one gets its part of the cores as threads, unless OMP_NUM_THREADS is set. Raises LabError if there are fewer
-    cores than processes.
+    Each one gets its part of the cores as threads, unless OMP_NUM_THREADS is set. A signal is handed on to them; if one
+    fails, the others are ended, and its exit code is returned. Raises LabError if there are fewer cores than processes.
     """
     cores = int(core_limit().value)
     if count > cores:
         raise LabError(f"--processes {count}: there are {cores} cores")
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    environment = {"OMP_NUM_THREADS": str(cores // count), **os.environ}
-    os.execve(sys.executable, [sys.executable, *torchrun, "-m", "lab_lib", *words], environment)
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import parse_args, run
+
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores // count))
+    # After a signal each process ends its step and writes a checkpoint; torchrun would kill it after 30 seconds.
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "3600")
+    logging.disable(logging.CRITICAL)  # of torchrun: the processes themselves say what happened
+    try:
+        run(parse_args(["--standalone", "--nproc-per-node", str(count), "-m", "lab_lib", *words]))
+    except SignalException as stopped:
+        return 128 + int(stopped.sigval)
+    except ChildFailedError as failed:
+        return int(failed.get_first_failure()[1].exitcode)
+    return 0

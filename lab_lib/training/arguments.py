@@ -107,3 +107,17 @@ def accumulation_steps(config: TrainConfig, world: int) -> int:
             f"of micro_batch_size={config.micro_batch_size}"
         )
     return steps
+
+
+def micro_batch_among(config: TrainConfig, world: int) -> int:
+    """Return a micro batch, at most the configured one, with which `world` processes share every optimiser step.
+
+    Raises LabError if the batch cannot be split among them.
+
+    >>> micro_batch_among(TrainConfig(batch_size=8, micro_batch_size=8), 2)
+    4
+    """
+    share, rest = divmod(config.batch_size, world)
+    if rest:
+        raise LabError(f"training.batch_size={config.batch_size} cannot be split among {world} processes")
+    return math.gcd(share, config.micro_batch_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import training_job
 from tiny_models import FAMILIES, tiny_falcon, tiny_llama, tiny_neox, tiny_t5
 
 from lab_lib.models.hardware import Choice
-from lab_lib.training.batches import IGNORED, Collator, to_rows
+from lab_lib.training.batches import IGNORED, Collator, epoch_order, to_rows
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.loss import LONG, SHORT, Batching, batching_for, choose_positions
 from lab_lib.training.packing import PACKED, choose_packing
@@ -73,6 +74,26 @@ def test_packed_rows_have_the_loss_and_gradients_of_padded_ones(tmp_path: Path):
     assert one == pytest.approx(other, abs=1e-12)
     assert max((a - b).abs().max().item() for a, b in zip(first, second, strict=True)) < 1e-12
     assert max(b.abs().max().item() for b in second) > 1e-3
+
+
+def test_the_demo_trains_on_padded_rows():
+    """Packed rows round differently, and the README gives the demo's numbers."""
+    from lab_lib.models.hub import find_source
+    from lab_lib.models.tokenizer import load_tokenizer
+    from lab_lib.runs.config import load_recipe, make_task
+    from lab_lib.runs.steps import train_examples
+    from lab_lib.tasks.splits import load_splits
+
+    config = load_recipe("town-qlora-cpu")
+    task, (tokenizer, _) = make_task(config), load_tokenizer(find_source("lab-tiny"))
+    made = to_rows(train_examples(task, load_splits(task).train, tokenizer), tokenizer.eos_token_id)
+    order = epoch_order([len(row["input_ids"]) for row in made], config.training)
+    collate, size = Collator(0, short=True, packed=True), config.training.micro_batch_size
+    for epoch in range(math.ceil(config.training.epochs)):
+        order.set_epoch(epoch)
+        drawn = list(order)
+        batches = [[made[n] for n in drawn[start : start + size]] for start in range(0, len(drawn), size)]
+        assert all("position_ids" not in collate(batch) for batch in batches)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -15,7 +15,7 @@ from typing import Any
 from lab_lib.models.hardware import Choice
 
 PACKED, PADDED = "packed", "padded"
-LONGEST = 512  # tokens of a packed row; with longer ones the demo's numbers, which the README gives, would be others
+LONGEST = 512  # tokens of a packed row; longer ones would change the last digits of the demo, and were not needed
 # Attention over w tokens costs w / ATTENTION of what the layers cost. For SmolLM2 it is 1 / 12 at 256 tokens: 256 x 256
 # x 576 x 30 layers x 2 products = 2.3 billion multiplications against 256 x 106 million weights = 27 billion, which is
 # w / 3072. It is more in small models: for lab-tiny 256 x 256 x 256 x 6 layers x 2 products = 0.20 billion against 256

@@ -4,7 +4,7 @@ Needs the model (`lab models fetch smollm2-135m`) and a quiet machine. All ways 
 of 400 to 600 tokens, with the same adapter, in batches of 4 and the same optimiser:
 
     ours      `lab train`: the number format and the attention that are measured when a run begins, one row at once,
-              logits at supervised positions only
+              logits at supervised positions only; in one process, and in two as with `lab run --processes 2`
     plain     a loop as tutorials write it: peft, a padded batch, `model(**batch).loss`; in fp32 and in bf16
     trl       SFTTrainer with the same rows and labels; in fp32 and in bf16
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,8 @@ from lab_lib.files import read_text, write_text
 from lab_lib.models.fast_cpu.fastest import fastest_attention, fastest_dtype
 from lab_lib.models.hardware import autocast, find_machine
 from lab_lib.models.hub import find_source
+from lab_lib.processes.limits import core_limit
+from lab_lib.processes.rank import this_process
 from lab_lib.results.record import commit, machine, peak_memory, versions
 from lab_lib.runs.config import RunConfig, load_recipe, make_task
 from lab_lib.runs.fit import build_model
@@ -75,7 +78,8 @@ def ours(dtype: str) -> tuple[Clock, Any]:
     attention = "sdpa"
     if dtype == "fastest":
         shape, here = read_shape(find_source(MODEL), recipe("auto").model), find_machine()
-        dtype, attention = fastest_dtype(shape, here).value, fastest_attention(shape, here).value
+        measured = fastest_dtype(shape, here).value, fastest_attention(shape, here).value
+        dtype, attention = this_process().gather(measured)[0]
     config = recipe(dtype, attention)
     built, clock = build_model(config), list[float]()
     examples = some_examples(config, built.tokenizer)
@@ -169,44 +173,55 @@ def trl(dtype: str) -> tuple[Clock, Any]:
 
 
 WAYS: dict[str, Callable[[str], tuple[Clock, Any]]] = {"ours": ours, "plain": plain, "trl": trl}
-MEASURED = (("ours", "fastest"), ("plain", "fp32"), ("plain", "bf16"), ("trl", "fp32"), ("trl", "bf16"))
+OURS = [("ours", "fastest", 1), ("ours", "fastest", 2)]
+OTHERS = [("plain", "fp32", 1), ("plain", "bf16", 1), ("trl", "fp32", 1), ("trl", "bf16", 1)]
+Key = tuple[str, str, int]  # way, number format, processes
 
 
 def one(way: str, dtype: str) -> dict[str, float]:
-    """Return tokens a second and peak memory in GB of one way, in this process."""
+    """Return tokens a second and peak memory in GB of one way, in this process and those that work with it."""
+    this_process().connect()
     clock, examples = WAYS[way](dtype)
     tokens = sum(len(example.ids) for example in examples) / len(examples) * BATCH * STEPS
-    return {"tokens": tokens / (clock[-1] - clock[0]), "memory": peak_memory() / 1e9}
+    memory = sum(this_process().gather(peak_memory()))
+    return {"tokens": tokens / (clock[-1] - clock[0]), "memory": memory / 1e9}
 
 
-def measure(repeats: int) -> dict[tuple[str, str], dict[str, float]]:
-    """Return the best speed and the highest memory of every way, each from processes of its own."""
-    found: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in MEASURED}
+def measured(key: Key) -> dict[str, float]:
+    """Return what `one` returns in new processes, which share the cores."""
+    way, dtype, count = key
+    together = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if count > 1 else []
+    threads = {"OMP_NUM_THREADS": str(int(core_limit().value) // count)} if count > 1 else {}
+    command = [sys.executable, *together, __file__, "--one", way, dtype]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **threads}).stdout
+    return json.loads(output.splitlines()[-1])
+
+
+def measure(repeats: int) -> dict[Key, dict[str, float]]:
+    """Return the best speed and the highest memory of every way."""
+    found: dict[Key, list[dict[str, float]]] = {key: [] for key in (*OURS, *OTHERS)}
     for _ in range(repeats):
-        for way, dtype in MEASURED:
-            command = [sys.executable, __file__, "--one", way, dtype]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            found[way, dtype].append(json.loads(output.splitlines()[-1]))
-            print(way, dtype, found[way, dtype][-1], flush=True)
+        for key, each in found.items():
+            each.append(measured(key))
+            print(*key, each[-1], flush=True)
     return {
         key: {"tokens": max(one["tokens"] for one in each), "memory": max(one["memory"] for one in each)}
         for key, each in found.items()
     }
 
 
-def table(found: dict[tuple[str, str], dict[str, float]], repeats: int) -> str:
-    """Return the table with the ratios of ours to every other way."""
-    best = found["ours", "fastest"]["tokens"]
+def table(found: dict[Key, dict[str, float]], repeats: int) -> str:
+    """Return the table with the ratios of ours, in one process and in two, to every other way."""
+    best = [found[key]["tokens"] for key in OURS]
     lines = [
         f"{machine()}; commit {commit()}; torch {versions()['torch']}; best of {repeats} processes of {STEPS} steps.",
         "",
-        "| way | tokens a second | ours is faster by | peak memory, GB |",
-        "| --- | ---: | ---: | ---: |",
-        *(
-            f"| {way}, {dtype} | {each['tokens']:.0f} | {best / each['tokens']:.2f} | {each['memory']:.1f} |"
-            for (way, dtype), each in found.items()
-        ),
+        "| way | processes | tokens a second | ours is faster by | ours in two by | peak memory, GB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
+    for (way, dtype, count), each in found.items():
+        ratios = " | ".join("" if way == "ours" else f"{ours / each['tokens']:.2f}" for ours in best)
+        lines.append(f"| {way}, {dtype} | {count} | {each['tokens']:.0f} | {ratios} | {each['memory']:.1f} |")
     return "\n".join(lines)
 
 
@@ -219,7 +234,9 @@ def main(arguments: Sequence[str]) -> None:
     chosen = parser.parse_args(arguments)
     if chosen.one:
         with as_lab.denormals_as_zero():
-            print(json.dumps(one(*chosen.one)))
+            result = one(*chosen.one)
+            if this_process().first:
+                print(json.dumps(result))
         return
     text = table(measure(chosen.repeats), chosen.repeats)
     print(text)

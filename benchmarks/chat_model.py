@@ -193,7 +193,8 @@ def measured(key: Key) -> dict[str, float]:
     together = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)] if count > 1 else []
     threads = {"OMP_NUM_THREADS": str(int(core_limit().value) // count)} if count > 1 else {}
     command = [sys.executable, *together, __file__, "--one", way, dtype]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **threads}).stdout
+    environment = {**os.environ, **threads}
+    output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
     return json.loads(output.splitlines()[-1])
 
 

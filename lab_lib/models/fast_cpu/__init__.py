@@ -7,7 +7,7 @@
 | fused_adapters.py | 4-bit training in bf16: a layer and its adapter are one operation | 1.15 |
 | denormals.py | training a T5: denormal numbers are treated as zero | 1.71 |
 | chunked_attention.py | training in bf16: products large enough for the processor's bf16 instructions | 1.00 |
-| allocator.py | training: freed memory stays in the process | 1.00 |
+| allocator.py | training: freed memory stays in the process, except for blocks of over 16 MB | 1.00 |
 
 The gain is the processor time without the optimisation divided by the time with it, measured by
 `benchmarks/fast_cpu.py` on an Intel Xeon (avx512_bf16, one thread): generation and training steps of lab-tiny, and

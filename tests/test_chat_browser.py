@@ -55,7 +55,7 @@ def say(page, text: str) -> None:
 def wait_for(page, count: int) -> list[str]:
     """Wait for so many finished messages; return all texts."""
     if count:
-        page.locator(f"#log li:nth-child({count})").wait_for()
+        page.locator(f"#log > li:nth-child({count})").wait_for()
     page.locator("#stop").wait_for(state="hidden")
     return page.locator("#log .said").all_text_contents()
 

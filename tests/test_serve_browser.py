@@ -50,7 +50,7 @@ def say(tab: Any, text: str, count: int) -> list[str]:
     tab.locator("#text").fill("")
     tab.keyboard.type(text)
     tab.keyboard.press("Enter")
-    tab.locator(f"#log li:nth-child({count})").wait_for()
+    tab.locator(f"#log > li:nth-child({count})").wait_for()
     return tab.locator("#log li").all_text_contents()
 
 
@@ -106,7 +106,7 @@ def test_a_recording_is_written_down_and_asked(page):
         pytest.skip("the extra `speech` is not installed")
     page.route("**/transcribe", lambda route: route.fulfill(json={"text": "play jazz"}))
     page.locator("#file").set_input_files({"name": "a.wav", "mimeType": "audio/wav", "buffer": b"RIFF"})
-    page.locator("#log li:nth-child(2)").wait_for()
+    page.locator("#log > li:nth-child(2)").wait_for()
     assert 'play_music(title="jazz")' in page.locator("#log").text_content()
 
 

@@ -78,8 +78,8 @@ def ours(dtype: str) -> tuple[Clock, Any]:
     attention = "sdpa"
     if dtype == "fastest":
         shape, here = read_shape(find_source(MODEL), recipe("auto").model), find_machine()
-        measured = fastest_dtype(shape, here).value, fastest_attention(shape, here).value
-        dtype, attention = this_process().gather(measured)[0]
+        choices = fastest_dtype(shape, here).value, fastest_attention(shape, here).value
+        dtype, attention = this_process().gather(choices)[0]
     config = recipe(dtype, attention)
     built, clock = build_model(config), list[float]()
     examples = some_examples(config, built.tokenizer)

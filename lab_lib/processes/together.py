@@ -1,7 +1,7 @@
 """Several processes of this machine for one command: they share its cores, its steps and its test items.
 
 On two cores two processes of one thread train SmolLM2 1.6 times as fast as one process with two threads, where rows are
-long (benchmarks/chat_model.py); steps of a few short rows gain nothing.
+long (benchmarks/chat_model.py); steps of a few short rows gain little.
 """
 
 from __future__ import annotations

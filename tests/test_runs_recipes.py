@@ -132,6 +132,8 @@ PAIR = {"combined": {"difference": 3.0, "low": 1.0, "high": 5.0}}
          {"differences": [{"of": "4, free", "against": "4", "differences": PAIR}, {"of": "8, free", "against": "8",
           "differences": {"combined": {"difference": -1.0, "low": -2.0, "high": -0.5}}}]},
          "paired, 'free' is above in 1 of 2 settings (by 3.0); paired, 'free' is below in 1 of 2 settings (by 1.0)"),
+        ([(60, 60.1), (70, 70.1), (40, 41)], {"also": "combined"}, "no other interval overlaps its own; Combined is "
+         "highest with rank = 8: 70.0 (69.4–70.7); no other interval overlaps its own"),
     ],
 )  # fmt: skip
 def test_a_sweep_says_what_it_found_and_no_more(scores, more, found):

@@ -14,7 +14,7 @@ from lab_lib.results.rows import read_row
 from lab_lib.sweeps.baselines import floors_of
 from lab_lib.sweeps.figure import points_of
 from lab_lib.sweeps.summary import read_measures, to_row
-from lab_lib.sweeps.table import SweepPoint, corner
+from lab_lib.sweeps.table import Measures, SweepPoint, corner
 
 MOST = 3  # names in a list; more are counted
 
@@ -26,13 +26,19 @@ def outcome(summary: Mapping[str, Any], where: object) -> str:
     exist if the recipe names a setting to compare with.
     """
     measures = read_measures(summary, where)
-    metric = measures.find(summary["metric"])
+    keys = [key for key in (summary["metric"], summary.get("also")) if key]
+    return "; ".join(part for key in keys for part in _parts(summary, measures, measures.find(key)))
+
+
+def _parts(summary: Mapping[str, Any], measures: Measures, metric: Metric) -> list[str]:
+    """Return what the sweep found in one metric; settings that lack it are left out."""
     points = points_of([to_row(run) for run in summary["runs"]], measures, metric.key)
+    points = [point for point in points if metric.key in point.estimates]
     best = (max if metric.higher_is_better else min)(points, key=lambda point: point.estimates[metric.key].mean)
     highest = "highest" if metric.higher_is_better else "lowest"
     parts = [f"{metric.heading} is {highest} with {corner(points)} = {best.name}: {_score(best, metric)}"]
     parts += _paired(summary.get("differences", ()), metric) or _overlapping(best, points, metric)
-    return "; ".join(parts + _free(summary, points, metric))
+    return parts + _free(summary, points, metric)
 
 
 def _score(point: SweepPoint, metric: Metric) -> str:

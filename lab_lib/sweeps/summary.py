@@ -212,6 +212,7 @@ def summary(
         "metrics": record["metrics"],
         "main": record["main"],
         "metric": metric.key,
+        "also": sweep.figure.also,
         "scored": {"corpus": config.data.corpus, "split": config.data.report_split, "items": rows[0].items},
         "settings": corner(points),
         "points": [

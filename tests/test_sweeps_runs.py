@@ -163,6 +163,22 @@ def test_finished_runs_are_not_made_again_and_a_recipe_with_a_grid_is_run_by_lab
     assert code == 2 and "started with training.steps=2, not 3" in err
 
 
+def test_an_adapter_can_be_swept_over_prompts_without_training(swept, recipe, tmp_path, cli):
+    """The rows are those of the adapter in model.adapter; equal settings give the answers of the run that trained it."""
+    trained = swept[0] / "rank=2,modules=linear,seed=0"
+    text = recipe.read_text().partition("sweep:")[0].replace("steps: 2", "steps: 0")
+    grid = "sweep: {grid: {prompt.max_tokens: [400, 380]}, seeds: [0], against: '400'}\n"
+    (tmp_path / "prompts.yaml").write_text(text + grid)
+    settings = (f"model.adapter={trained / 'adapter'}", "lora.rank=2", "lora.modules=linear")
+    assert cli("sweep", tmp_path / "prompts.yaml", *settings, "--jobs", "2", "--out", tmp_path / "out")[0] == 0
+    summary = read_json(tmp_path / "out" / "summary.json")
+    assert [run["scores"]["kind"] for run in summary["runs"]] == ["start", "start"]
+    assert "trainable" not in summary["runs"][0] and [one["of"] for one in summary["differences"]] == ["380"]
+    same, theirs = tmp_path / "out" / "max_tokens=400,seed=0", trained
+    answers = [folder / "predictions" / f"{name}.jsonl" for folder, name in ((same, "base"), (theirs, "finetuned"))]
+    assert answers[0].read_text() == answers[1].read_text()
+
+
 def test_dry_run_and_validate_show_the_grid_and_write_nothing(recipe, tmp_path, cli, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, _, err = cli("run", recipe, "--dry-run")

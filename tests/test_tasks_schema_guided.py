@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import lab
+from exemplar_dialogues import write_sgd
 
 from lab_lib.calls.call import Call
 from lab_lib.calls.skills.check import call_text
@@ -16,17 +18,20 @@ from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.exemplars.corpus import load_exemplars
 from lab_lib.exemplars.make import make_exemplar
 from lab_lib.exemplars.recognise import Recogniser
+from lab_lib.exemplars.select import words_of
 from lab_lib.exemplars.types import DONTCARE, NONE, UNKNOWN, Context
 from lab_lib.files import read_jsonl
 from lab_lib.models.hub import find_source
 from lab_lib.models.tokenizer import load_tokenizer
+from lab_lib.retrieval.index import load_index
 from lab_lib.runs.config import load_recipe, make_task
 from lab_lib.tasks.schema_guided_answers import Answers, gold_text, value_answers
 from lab_lib.tasks.schema_guided_data import GuidedItem
-from lab_lib.tasks.schema_guided_learn import gold_answer
+from lab_lib.tasks.schema_guided_learn import cases, gold_answer
+from lab_lib.tasks.schema_guided_retrieval import shown_for
 from lab_lib.tasks.schema_guided_rows import gold_call
 from lab_lib.tasks.schema_guided_scores import score_guided
-from lab_lib.tasks.schema_guided_text import Said, Shown, Style, questions, said_text
+from lab_lib.tasks.schema_guided_text import Said, Shown, Style, questions, said_text, slot_questions
 from lab_lib.tasks.splits import load_splits
 
 RECIPE = "understand-desk-cpu"
@@ -144,6 +149,72 @@ def test_examples_supervise_answers_alone_and_never_show_the_utterance_itself(pr
     assert learned.functions > len(splits.train) and learned.unsaid == 1
 
 
+def test_the_number_of_exemplars_does_not_tell_which_answer_is_right(prepared):
+    """Prompts without the right function, or without its exemplars, show as many exemplars as the others."""
+    task, splits = prepared
+    settings = replace(task.config, without_right=1.0, without_exemplars=0.5)
+    owns: list[int] = []
+    for item in splits.train:
+        others = [one for one in DESK.exemplars if one.key != item.key]
+        pool = tuple(sorted(others, key=lambda one: one.target_name != item.target))  # its own function first
+        names = dict.fromkeys([*([item.target] if not item.kind else []), "find_book", "renew_loan", "pay_fine"])
+        shown = Shown(tuple(names), tuple(one for one in pool if one.target_name in names)[:4], pool)
+        found = list(cases(item, shown, task.functions("train"), settings, {}, 0))
+        asked = [one for one in found if not one.question.function]
+        sizes = {sum(message.example for message in one.question.messages) for one in asked}
+        assert sizes == {2 * len(shown.exemplars)} and len(asked) == (1 if item.kind else 2)
+        options = [one.question.answers.options for one in asked]
+        assert {len(row) for row in options} == {len(options[0])}
+        if not item.kind:
+            answers = [one.text for one in asked[0].question.messages if one.example and one.role == "assistant"]
+            owns.append(answers.count(item.target))
+    assert 0.3 < owns.count(0) / len(owns) < 0.7 and max(owns) > 1
+
+
+def test_random_exemplars_are_of_functions_on_offer_and_never_the_utterance(prepared):
+    task, splits = prepared
+    retriever, _ = load_index(task.prepared / "index")
+    said = [item.said for item in splits.reported[:20]]
+    near, drawn = (shown_for(retriever, said, 4, 4, choice) for choice in ("nearest", "random"))
+    assert [one.functions for one in near] == [one.functions for one in drawn]
+    for one, other, asked in zip(near, drawn, said, strict=True):
+        assert len(other.exemplars) == len(one.exemplars) and {x.target_name for x in other.exemplars} <= {
+            *one.functions
+        }
+        assert words_of(asked.utterance) not in {words_of(x.utterance) for x in other.exemplars}
+    assert near != drawn
+
+
+def test_only_slots_of_the_service_are_asked_for_and_shown_where_they_are_said():
+    skill = DESK.functions["find_book"]
+    book = next(one for one in DESK.exemplars if one.target_name == "find_book" and "title" in one.target_arguments)
+    shown = Shown(("find_book",), (book,))
+    whole = slot_questions(Said("a book"), shown, skill, Style())
+    some = slot_questions(Said("a book", slots={"find_book": frozenset({"title"})}), shown, skill, Style())
+    assert len(whole) == len(skill.function.parameters) > len(some) == 1 and some[0].slot == "title"
+    for question in whole:
+        said = question.slot in book.target_arguments
+        assert sum(message.example for message in question.messages) == 2 * said
+
+
+def test_a_turn_that_continues_a_request_teaches_slots_alone(tmp_path):
+    """Training on dialogues in the layout of SGD; a hidden family is neither on offer nor taught as none."""
+    task = make_task(load_recipe(RECIPE, (*WORDS, f"data.corpus={write_sgd(tmp_path / 'sgd')}", "data.train=dev",
+                                          "data.dev=dev", "task.continued=5")))  # fmt: skip
+    items = task.load()["dev"]
+    going = [item for item in items if item.continues]
+    assert going and all(item.key.endswith(".slots") and not item.kind for item in going)
+    functions = task.functions("dev")
+    for item in going:
+        found = list(cases(item, Shown(tuple(functions)), functions, task.config, {}, 0))
+        assert found and all(one.question.function == item.target for one in found)
+    hidden = make_task(load_recipe(RECIPE, (*WORDS, f"data.corpus={tmp_path / 'sgd'}", "data.train=dev", "data.dev=dev",
+                                            "task.continued=5", "task.unseen=[Inns]")))  # fmt: skip
+    assert not hidden.corpus.of_families(["Inns"]) & set(hidden.functions("dev"))
+    assert "Inns" not in {item.exemplar.provenance.family for item in hidden.load()["dev"]}
+    assert hidden.corpus.of_families(["Inns"]) <= set(hidden.corpus.later[0])
+
+
 def test_a_conversation_ends_with_the_call_of_its_answers(prepared, tokenizer):
     task, splits = prepared
     item = next(one for one in splits.reported if len(one.exemplar.target_arguments) == 2 and one.known)
@@ -202,7 +273,7 @@ def test_none_has_precision_and_recall_by_kind():
         (("task.away=[Librarys]",), "no family 'Librarys'; did you mean 'Library'?"),
         (("data.hold_out=5",), "set it to 0"),
         (("task.descriptions=0",), "task.descriptions=0: expected at least 1"),
-        (("task.without_right=2",), "a share between 0 and 1"),
+        (("task.without_exemplars=2",), "a share between 0 and 1"),
     ],
 )
 def test_what_is_refused_before_anything_is_trained(tmp_path: Path, capsys, settings, message):

@@ -15,10 +15,10 @@ from lab_lib.calls.skills.skill import Skills
 from lab_lib.corpora.types import Dropped
 from lab_lib.errors import LabError
 from lab_lib.evaluation.sgd_dialogues import dialogue_files, read_dialogues, read_schema
-from lab_lib.exemplars.dialogues import KINDS, UserTurn, user_turns
+from lab_lib.exemplars.dialogues import KINDS, KNOWN, UserTurn, user_turns
 from lab_lib.exemplars.make import make_exemplar
 from lab_lib.exemplars.part import Part
-from lab_lib.exemplars.schema_functions import Names, functions_of, schema_documents, typed
+from lab_lib.exemplars.schema_functions import Names, functions_of, schema_documents, slots_by_service, typed
 from lab_lib.exemplars.template import Ambiguous
 from lab_lib.exemplars.types import NONE, AnnotatedExemplar, Provenance
 from lab_lib.ids import id_key
@@ -36,6 +36,7 @@ class _Builder:
     functions: Skills
     exemplars: list[AnnotatedExemplar] = field(default_factory=list)
     nones: list[AnnotatedExemplar] = field(default_factory=list)
+    continued: list[AnnotatedExemplar] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
 
     def add(self, turn: UserTurn) -> None:
@@ -49,22 +50,33 @@ class _Builder:
                 self.dropped.append(Dropped(key, turn.reason))
                 if source.kind:
                     self.nones.append(make_exemplar(key, turn.utterance, NONE, {}, source, turn.context))
+                if turn.reason == KNOWN:
+                    self._add_continued(turn, key, source)
                 return
-            arguments = self._arguments(turn, key)
-            spans = [span for span in turn.spans if span.slot in arguments]
-            made = make_exemplar(key, turn.utterance, turn.intent, arguments, source, turn.context, spans)
-            self.exemplars.append(made)
+            self.exemplars.append(self._made(turn, key, source))
+            taken = self.exemplars[-1].target_arguments
+            unlisted = "argument: the schema does not list its slot for the intent"
+            self.dropped += [Dropped(key, unlisted) for slot in turn.values if slot not in taken]
         except Ambiguous as reason:
             self.dropped.append(Dropped(key, f"ambiguous: {reason}"))
 
+    def _add_continued(self, turn: UserTurn, key: str, source: Provenance) -> None:
+        try:
+            self.continued.append(self._made(turn, key, source))
+        except Ambiguous as reason:
+            self.dropped.append(Dropped(key, f"values of a turn that continues: ambiguous: {reason}"))
+
+    def _made(self, turn: UserTurn, key: str, source: Provenance) -> AnnotatedExemplar:
+        """Return a turn labelled with its intent. Raises Ambiguous where its values cannot be located."""
+        arguments = self._arguments(turn, key)
+        spans = [span for span in turn.spans if span.slot in arguments]
+        return make_exemplar(key, turn.utterance, turn.intent, arguments, source, turn.context, spans)
+
     def _arguments(self, turn: UserTurn, key: str) -> dict[str, tuple[Any, ...]]:
-        """Return the arguments that the function of a turn takes; others are recorded as dropped."""
+        """Return the arguments that the function of a turn takes."""
         if turn.intent not in self.functions:
             raise LabError(f"{key}: the schema has no intent '{turn.intent}'")
         parameters = {one.name: one for one in self.functions[turn.intent].function.parameters}
-        for slot in turn.values:
-            if slot not in parameters:
-                self.dropped.append(Dropped(key, "argument: the schema does not list its slot for the intent"))
         return {slot: tuple(typed(value, parameters[slot].raw) for value in values)
                 for slot, values in turn.values.items() if slot in parameters}  # fmt: skip
 
@@ -85,6 +97,8 @@ def convert_split(folder: Path, corpus: str, split: str, schema: Path, names: Na
         tuple(builder.exemplars),
         tuple(builder.nones),
         tuple(builder.dropped),
+        tuple(builder.continued),
+        slots_by_service(services, str(schema), names),
     )
 
 

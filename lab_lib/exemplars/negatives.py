@@ -44,15 +44,15 @@ class SlotQuestion:
 def choices(one: AnnotatedExemplar, retrieved: Sequence[str], seed: int) -> list[Choice]:
     """Return the cases of an exemplar, given retrieved functions: one with the right function, and one without it.
 
-    An utterance without a function has one case. The first case omits a wrong function too, so that the number of
-    offered functions does not reveal whether the right one is among them.
+    An utterance without a function has one case. It and the first case of another omit a wrong function too, so that
+    the number of offered functions does not reveal whether the right one is among them.
     """
     offered = tuple(dict.fromkeys(name for name in retrieved if name != NONE))
     wrong = tuple(name for name in offered if name != one.target_name)
-    if one.target_name == NONE:
-        return [Choice(one, offered, NONE)]
-    present = [one.target_name] if one.target_name not in offered else []
     taken = random.Random(f"{seed} {one.key}").choice(wrong) if len(wrong) > 1 else None
+    if one.target_name == NONE:
+        return [Choice(one, tuple(name for name in wrong if name != taken), NONE)]
+    present = [one.target_name] if one.target_name not in offered else []
     first = tuple(name for name in (*offered, *present) if name != taken)
     return [Choice(one, first, one.target_name), *([Choice(one, wrong, NONE)] if wrong else [])]
 

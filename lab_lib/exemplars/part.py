@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lab_lib.calls.skills.skill import Skills
@@ -14,13 +14,19 @@ from lab_lib.exemplars.types import NONE, AnnotatedExemplar
 
 @dataclass(frozen=True)
 class Part:
-    """The functions of a split, their descriptions, and exemplars; `nones` are utterances without a function."""
+    """The functions of a split, their descriptions, and exemplars; `nones` are utterances without a function.
+
+    `continued` are turns that continue an intent, labelled with it and with the values that they say. `slots` are
+    {service: {function: its slots}} where a function is merged from several services.
+    """
 
     functions: Skills = field(repr=False)
     documents: tuple[Document, ...] = field(repr=False)
     exemplars: tuple[AnnotatedExemplar, ...] = field(repr=False)
     nones: tuple[AnnotatedExemplar, ...] = field(default=(), repr=False)
     dropped: tuple[Dropped, ...] = field(default=(), repr=False)
+    continued: tuple[AnnotatedExemplar, ...] = field(default=(), repr=False)
+    slots: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict, repr=False)
 
     def report(self) -> list[str]:
         """Return one line on the size, and one per reason for omitted turns or arguments."""

@@ -93,6 +93,16 @@ def functions_of(schema: Schema, where: str, names: Names) -> Skills:
     return Skills([Skill(_function(name, pairs, where)) for name, pairs in found.items()])
 
 
+def slots_by_service(schema: Schema, where: str, names: Names) -> dict[str, dict[str, frozenset[str]]]:
+    """Return {service: {function: its slots}}; the function may have more, from other services of the family."""
+    return {
+        (name := service["service_name"]): {
+            names.name(name, intent["name"]): frozenset(_used(service, intent)) for intent in intents_of(service, where)
+        }
+        for service in schema
+    }
+
+
 def documents_of(functions: Skills) -> tuple[Document, ...]:
     """Return one text per function: the words of its name, and its description."""
     return tuple(Document(name, document_text(name, skill.function.description)) for name, skill in functions.items())
@@ -141,17 +151,22 @@ def _function(name: str, pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, A
     slots: dict[str, list[Mapping[str, Any]]] = {}
     required: set[str] | None = None
     for service, intent in pairs:
-        own = {slot_name(service["service_name"], one["name"]): one for one in service["slots"]}
+        for slot, one in _used(service, intent).items():
+            slots.setdefault(slot, []).append(one)
         needed = {slot_name(service["service_name"], slot) for slot in intent.get("required_slots", ())}
-        optional = {slot_name(service["service_name"], slot) for slot in intent.get("optional_slots", ())}
-        used = [slot for slot in own if slot in needed | optional] or list(own)
-        for slot in used:
-            slots.setdefault(slot, []).append(own[slot])
         required = needed if required is None else required & needed
     parameters = [make_parameter(slot, parameter_schema(many, slot in (required or ())), f"{where}, {name}")
                   for slot, many in slots.items()]  # fmt: skip
     needs = tuple(parameter.name for parameter in parameters if "default" not in parameter.raw)
     return Function(name, "; ".join(described), tuple(parameters), needs)
+
+
+def _used(service: Mapping[str, Any], intent: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return {parameter: slot} of an intent; an intent that lists no slots takes all of its service."""
+    own = {slot_name(service["service_name"], one["name"]): one for one in service["slots"]}
+    listed = (*intent.get("required_slots", ()), *intent.get("optional_slots", ()))
+    used = {slot_name(service["service_name"], slot) for slot in listed}
+    return {name: slot for name, slot in own.items() if name in used} or own
 
 
 def parameter_schema(slots: Sequence[Mapping[str, Any]], required: bool) -> dict[str, Any]:

@@ -61,19 +61,20 @@ def paired(sweep: Sweep, path: Path, done: Sequence[Member], measures: Measures,
 
 
 def _rows(folder: Path, console: Console) -> Iterator[tuple[str, Scores]]:
-    """Yield (name, scores) of the fine-tuned rows of a run."""
+    """Yield (name, scores) of the fine-tuned rows of a run; where nothing was trained, of the model as it is."""
     config = load_run_config(folder)
     task = make_task(config)
     if RunFolder(folder).prepared.exists():
         task.prepared = RunFolder(folder).prepared
     context = Context(config, task, load_splits(task), RunFolder(folder), console)
     due = {key: len(answers) for key, answers in oracle(baseline_rows(context)).predictions.items()}
+    untrained = config.training.steps == 0
     for row in decoded_rows(context, due):
-        if row.kind == "finetuned":
+        if row.kind == "finetuned" or untrained:
             quick = replace(config.evaluation, resamples=0)  # pairs have intervals of their own
             scores = score_row(task, row, context.splits.reported, quick).scores
             assert scores is not None
-            yield row.name, scores
+            yield MAIN if untrained else row.name, scores
 
 
 def _to_setting(scored: Scored, against: str | None) -> list[tuple[tuple[str, str], tuple[str, str]]]:

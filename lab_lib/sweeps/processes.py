@@ -33,6 +33,7 @@ from lab_lib.sweeps.grid import Member, Sweep
 from lab_lib.tasks.splits import load_splits
 
 STAGES = ("train", "finetuned", "report")  # of each run: the base model is the same for all
+UNTRAINED = ("base", "report")  # of a run with training.steps=0: the adapter in model.adapter, or the model, as it is
 MEMORY = 4.0  # GiB of memory per run on a CPU; lab-tiny on MultiWOZ peaks at 3.3
 OUTPUT = "output.txt"  # in a run's folder: its terminal output
 SECONDS = 0.2  # seconds between two checks of the processes
@@ -128,7 +129,7 @@ def checked(sweep: Sweep, console: Console) -> list[RunConfig]:
     configs, seen = [fit_prompt(member.config, console) for member in sweep.members], set()
     for config in configs:
         task = make_task(config)
-        preflight(config, task, STAGES)
+        preflight(config, task, UNTRAINED if config.training.steps == 0 else STAGES)
         if config.data not in seen:
             load_splits(task)
             seen.add(config.data)
@@ -141,9 +142,9 @@ def _work(todo: Sequence[Member], path: Path, workers: Workers, progress: SweepP
     try:
         while waiting or running:
             while waiting and len(running) < int(workers.jobs.value):
-                name = waiting.pop(0).name
-                running[name] = (start(path / name, workers), time.monotonic())
-                progress.started(name)
+                member = waiting.pop(0)
+                running[member.name] = (start(path / member.name, member.config, workers), time.monotonic())
+                progress.started(member.name)
             for name, (process, begun) in list(running.items()):
                 if process.poll() is None:
                     continue
@@ -160,12 +161,13 @@ def _work(todo: Sequence[Member], path: Path, workers: Workers, progress: SweepP
     return failed
 
 
-def start(folder: Path, workers: Workers) -> subprocess.Popen:
+def start(folder: Path, config: RunConfig, workers: Workers) -> subprocess.Popen:
     """Start `lab run` on a run folder, its output in a file there.
 
     A process of its own: when it is killed for its memory, only this run is lost.
     """
-    command = [sys.executable, "-m", "lab_lib", "run", str(folder / "config.yaml"), "--out", str(folder), "--no-base"]
+    command = [sys.executable, "-m", "lab_lib", "run", str(folder / "config.yaml"), "--out", str(folder)]
+    command += [] if config.training.steps == 0 else ["--no-base"]
     # The sweep as a whole is the job of a cluster; a run in it must not requeue it.
     environment = {**os.environ, "OMP_NUM_THREADS": workers.threads.value, slurm.REQUEUE: "0"}
     with appending(folder / OUTPUT, "ab") as output:

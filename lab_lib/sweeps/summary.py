@@ -15,7 +15,7 @@ from lab_lib.evaluation.scores import read_metrics
 from lab_lib.files import read_json, reading, write_json, write_text
 from lab_lib.processes.seconds import read_figures
 from lab_lib.results.record import environment, without_folder
-from lab_lib.results.rows import last_tuned, read_recorded, read_row, words_of
+from lab_lib.results.rows import read_recorded, read_row, subject, words_of
 from lab_lib.runs.config import recipe_names, recipe_title, recipe_values
 from lab_lib.sweeps.baselines import baseline_line, floors_of, ranges, strongest
 from lab_lib.sweeps.figure import FigureSpec, Surroundings, caption, draw_sweep
@@ -123,18 +123,29 @@ def _file_of(row: str) -> str:
 def run_entry(folder: Path, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Return the figures of one finished run, from its own record."""
     record = read_json(folder / "record.json")
-    tuned = last_tuned(read_recorded(record, folder / "record.json").rows)
-    if tuned is None:
-        raise LabError(f"{folder / 'record.json'}: no fine-tuned system was scored")
-    training = record["training"]
-    tokens = training["tokens"] / training["examples"] * training["steps"] * record["config"]["training"]["batch_size"]
-    speed = tokens_per_second(folder) or tokens / training["seconds"]
+    row = subject(read_recorded(record, folder / "record.json").rows)
+    if row is None:
+        raise LabError(f"{folder / 'record.json'}: no system was scored")
     return {
         "name": folder.name,
         "settings": dict(settings),
         "seed": seed,
         "commit": record["commit"],
         "date": record["date"],
+        **(_training_figures(folder, record) if record["training"] else {}),
+        "stage_seconds": read_figures(folder / "seconds.json"),
+        "peak_memory_gb": record["peak_memory_gb"],
+        "items": record["items"],
+        "scores": record["rows"][row.name],
+        "predictions_sha256": record["predictions_sha256"]["finetuned" if row.kind == "finetuned" else "base"],
+    }
+
+
+def _training_figures(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    training = record["training"]
+    tokens = training["tokens"] / training["examples"] * training["steps"] * record["config"]["training"]["batch_size"]
+    speed = tokens_per_second(folder) or tokens / training["seconds"]
+    return {
         "trainable": training["trainable"],
         "total": training["total"],
         "steps": training["steps"],
@@ -142,11 +153,6 @@ def run_entry(folder: Path, settings: Mapping[str, Any], seed: int) -> dict[str,
         # A resumed run knows only the time of its last part; tokens and speed give the time of the whole run.
         "seconds": round(tokens / speed, 1),
         "tokens_per_second": round(speed),
-        "stage_seconds": read_figures(folder / "seconds.json"),
-        "peak_memory_gb": record["peak_memory_gb"],
-        "items": record["items"],
-        "scores": record["rows"][tuned.name],
-        "predictions_sha256": record["predictions_sha256"]["finetuned"],
     }
 
 
@@ -175,7 +181,11 @@ def sentences(
     dev = f"Scored on dev {words.items}, because a sweep chooses a setting; no test {words.item} was decoded."
     test = f"Scored on test {words.items}: no setting is chosen by this experiment."
     found = [dev if sweep.report == "dev" else test]
-    if len(counts) == 1 and all(member.config.data == config.data for member in sweep.members):
+    if (
+        config.training.steps != 0
+        and len(counts) == 1
+        and all(member.config.data == config.data for member in sweep.members)
+    ):
         found.append(f"Every run learns from the same {counts[0]} {words.items} (data.seed={config.data.seed}).")
     found.append(baselines)
     if config.training.evaluate_every:

@@ -14,13 +14,12 @@ from typing import Any, Literal
 
 from lab_lib.calls.examples.bundled import HELD_OUT, TRAIN
 from lab_lib.calls.skills.check import call_text
-from lab_lib.calls.skills.skill import Skills
+from lab_lib.calls.skills.skill import Skill, Skills
 from lab_lib.decoding.grammar import require_llguidance
 from lab_lib.errors import LabError, cut, nearest
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.exemplars.corpus import corpus_folder
-from lab_lib.exemplars.recognise import pattern_recognisers, recognise
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Example
 from lab_lib.retrieval.config import RetrievalConfig
@@ -60,6 +59,9 @@ class SchemaGuidedConfig(Style, TaskConfig):
     per_function: int = 40  # exemplars of a function in the index
     learn_per_function: int = 100  # exemplars of a function to train on
     nones: int = 200  # utterances that mean no function: the number of each kind in training and test
+    # Turns that continue a request, for each function: more training questions about slots. `lab understand states`
+    # asks about such turns.
+    continued: int = 0
     # Families (the service without its number: Restaurants) without training examples and indexed exemplars; their
     # descriptions are on offer.
     unseen: tuple[str, ...] = ()
@@ -69,6 +71,8 @@ class SchemaGuidedConfig(Style, TaskConfig):
     shuffle: bool = False
     # The share of training utterances that get a second example, without the right function and with the answer none.
     without_right: float = 0.3
+    # The share of training utterances whose prompt has exemplars of other functions only, as a new function has.
+    without_exemplars: float = 0.3
     absent: int = 2  # questions per training utterance about slots that it does not mention
     # Number of true and of false questions whether an utterance means what a template or a description says; 0: none.
     # They are extra training examples, and never asked at test time.
@@ -81,10 +85,10 @@ class SchemaGuidedConfig(Style, TaskConfig):
         for name in ("descriptions", "per_function", "learn_per_function"):
             if getattr(self, name) < 1:
                 raise LabError(f"task.{name}={getattr(self, name)}: expected at least 1")
-        for name in ("exemplars", "slot_exemplars", "nones", "absent", "pairs"):
+        for name in ("exemplars", "slot_exemplars", "nones", "continued", "absent", "pairs"):
             if getattr(self, name) < 0:
                 raise LabError(f"task.{name}={getattr(self, name)}: expected 0 or more")
-        for name in ("wanted", "without_right"):
+        for name in ("wanted", "without_right", "without_exemplars"):
             if not 0 <= getattr(self, name) <= 1:
                 raise LabError(f"task.{name}={getattr(self, name)}: a share between 0 and 1")
 
@@ -190,10 +194,9 @@ class SchemaGuidedTask(Task[GuidedItem]):
         """Return the functions on offer in a split."""
         return self._functions[split]
 
-    def recognised(self, item: GuidedItem) -> Recognised:
-        """Return what the patterns of the schema find in an utterance: {slot: values}."""
-        skill = self.functions(item.split).get(item.exemplar.target_name)
-        return recognise(item.exemplar.utterance, pattern_recognisers(skill)) if skill else {}
+    def recognised(self, item: GuidedItem, skill: Skill | None) -> Recognised:
+        """Return what the recognisers of a function find in an utterance: {slot: values}; {} without a function."""
+        return self.corpus.corpus.recognisers.values(skill, item.exemplar.utterance) if skill else {}
 
     # ---- model -------------------------------------------------------------------------------------------------
     def prompter(self, tokenizer: Any) -> Prompter:
@@ -206,7 +209,8 @@ class SchemaGuidedTask(Task[GuidedItem]):
 
     def _cases(self, item: GuidedItem, shown: Shown) -> Iterator[Case]:
         functions = self.functions(item.split)
-        return cases(item, shown, functions, self.config, self.recognised(item), self.data.seed)
+        found = self.recognised(item, functions.get(item.exemplar.target_name))
+        return cases(item, shown, functions, self.config, found, self.data.seed)
 
     def examples(self, item: GuidedItem, tokenizer: Any) -> list[Example]:
         """Return the examples of an item: about its function, with and without it on offer, and about its slots."""
@@ -216,13 +220,13 @@ class SchemaGuidedTask(Task[GuidedItem]):
 
     def converse(self, item: GuidedItem, tokenizer: Any, variant: str = "") -> Conversation:
         """Yield the question about the function, those about its slots, and last a prompt for the resulting call."""
-        prompter, said, shown = self.prompter(tokenizer), Said.of(item.exemplar), self.shown(item)
-        functions, found = self.functions(item.split), self.recognised(item)
-        talk = questions(said, shown, functions, self.config, found)
+        prompter, said, shown = self.prompter(tokenizer), item.said, self.shown(item)
+        functions = self.functions(item.split)
+        talk = questions(said, shown, functions, self.config, lambda skill: self.recognised(item, skill))
         question = first = next(talk)
         while True:
             ids = yield prompter.prompt(question, item.key, "slot" if question.function else "function")
-            text = self._gold(item, question, functions, found) if ids is None else prompter.text(ids)
+            text = self._gold(item, question, functions) if ids is None else prompter.text(ids)
             try:
                 question = talk.send(text)
             except StopIteration as end:
@@ -231,10 +235,11 @@ class SchemaGuidedTask(Task[GuidedItem]):
 
     def gold_conversation(self, item: GuidedItem, tokenizer: Any) -> Conversation:
         """Yield the only prompt whose answer is stored in the predictions, here the gold call."""
-        asked = function_question(Said.of(item.exemplar), self.shown(item), self.functions(item.split), self.config)
+        asked = function_question(item.said, self.shown(item), self.functions(item.split), self.config)
         yield self.prompter(tokenizer).forced(asked, call_text(gold_call(item)), item.key)
 
-    def _gold(self, item: GuidedItem, question: Question, functions: Skills, found: Recognised) -> str:
+    def _gold(self, item: GuidedItem, question: Question, functions: Skills) -> str:
+        found = self.recognised(item, functions.get(question.function))
         return gold_answer(item.exemplar, item.target, question, self.shown(item), functions, self.config, found)
 
     def interactive(self, variant: str = "") -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from lab_lib.calls.schema import Parameter
@@ -23,6 +23,7 @@ from lab_lib.tasks.schema_guided_text import (
     function_labels,
     function_question,
     gold_slots,
+    offering,
     one_said,
     said_text,
     shuffled,
@@ -39,6 +40,8 @@ class Learning(Protocol):
     def shuffle(self) -> bool: ...
     @property
     def without_right(self) -> float: ...
+    @property
+    def without_exemplars(self) -> float: ...
     @property
     def absent(self) -> int: ...
     @property
@@ -86,20 +89,24 @@ def cases(
 ) -> Iterator[Case]:
     """Yield the training cases of one utterance; all random draws use the seed and the key of the item."""
     one, chance = item.exemplar, random.Random(f"{seed} {item.key}")
-    with_right, *without = choices(one, shown.functions, seed)
-    for choice in (with_right, *(without if chance.random() < settings.without_right else ())):
-        offer = replace(shown, functions=tuple(name for name in choice.offered if name in functions))
+    absent, hides = chance.random() < settings.without_right, chance.random() < settings.without_exemplars
+    hidden = one.target_name if hides else ""
+    offers = [] if item.continues else choices(one, shown.functions, seed)
+    for choice in offers if absent else offers[:1]:
+        names = tuple(name for name in choice.offered if name in functions)
+        offer = offering(shown, names, hidden)
         offer = shuffled(offer, f"{seed} {item.key} {choice.answer}") if settings.shuffle else offer
-        asked = function_question(Said.of(one), offer, functions, settings)
+        asked = function_question(item.said, offer, functions, settings)
         yield Case(asked, function_labels(offer.functions, settings).get(choice.answer, NONE))
     if one.target_name in functions:
-        yield from _slots(one, shown, functions[one.target_name], settings, recognised, chance)
-    if settings.pairs:
+        seen = offering(shown, (*shown.functions, one.target_name), hidden)
+        yield from _slots(item, seen, functions[one.target_name], settings, recognised, chance)
+    if settings.pairs and not item.continues:
         yield from _pairs(one, shown, functions, settings, seed)
 
 
 def _slots(
-    one: AnnotatedExemplar,
+    item: GuidedItem,
     shown: Shown,
     skill: Skill,
     settings: LearningStyle,
@@ -107,7 +114,8 @@ def _slots(
     chance: random.Random,
 ) -> Iterator[Case]:
     """Yield the questions about slots: all that are mentioned and some others; or the one question about all slots."""
-    asked = slot_questions(Said.of(one), shown, skill, settings, recognised)
+    one = item.exemplar
+    asked = slot_questions(item.said, shown, skill, settings, recognised)
     silent = [q for q in asked if q.slot and not one_said(one, _parameters(q, skill)[0])]
     kept = {q.slot for q in chance.sample(silent, min(settings.absent, len(silent)))}
     for question in asked:

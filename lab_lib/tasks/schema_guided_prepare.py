@@ -21,7 +21,7 @@ from lab_lib.retrieval.recall import require_recall, retrieve
 from lab_lib.retrieval.retriever import Query, Retriever
 from lab_lib.tasks.schema_guided_data import GuidedCorpus, GuidedItem
 from lab_lib.tasks.schema_guided_retrieval import Choice, shown_for
-from lab_lib.tasks.schema_guided_text import Said, Shown
+from lab_lib.tasks.schema_guided_text import Shown
 
 FILE, INDEX = "retrieved.jsonl", "index"
 NEIGHBOURS = 11  # exemplars that vote
@@ -72,7 +72,7 @@ def make_prepared(
     for split, own in items.items():
         found = shown_for(
             retrievers[split],
-            [Said.of(item.exemplar) for item in own],
+            [item.said for item in own],
             wanted.descriptions,
             wanted.exemplars,
             wanted.choice,
@@ -84,7 +84,9 @@ def make_prepared(
     if retrieval.needs_model:
         _gate(rows, items, dev, retrievers[dev])
     write_jsonl(path / FILE, rows)
-    save_index(path / INDEX, retrievers[corpus.train], corpus.functions(corpus.train))
+    functions, documents = corpus.later
+    whole = Retriever(documents, corpus.indexed, retrieval, encoder)
+    save_index(path / INDEX, whole, functions, corpus.corpus.recognisers)
 
 
 def _recall(retriever: Retriever, items: Sequence[GuidedItem], wanted: Wanted, split: str, least: float) -> str:

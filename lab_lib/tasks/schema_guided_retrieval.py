@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Literal
 
-import numpy as np
-
 from lab_lib.errors import LabError
+from lab_lib.exemplars.select import words_of
 from lab_lib.exemplars.types import AnnotatedExemplar
 from lab_lib.models.embedders import MINILM, minilm_folder, require_embedder
 from lab_lib.retrieval.config import RetrievalConfig
@@ -17,7 +16,9 @@ from lab_lib.retrieval.ranking import NOWHERE
 from lab_lib.retrieval.retriever import Query, Retriever
 from lab_lib.tasks.schema_guided_text import Said, Shown, offered
 
-POOL = 16  # retrieved exemplars that are searched for those of the chosen function
+# Retrieved exemplars, nearest first: those of the chosen function show its slots, those of the others fill a prompt
+# without its own. Of one function an index has at most 40 by default, so there are always others.
+POOL = 48
 Choice = Literal["nearest", "random"]
 
 
@@ -44,24 +45,26 @@ def shown_for(
 ) -> list[Shown]:
     """Return the contents of the prompts of each utterance: functions by description and of exemplars, best first.
 
-    `random` exemplars are drawn with the seed; the functions on offer are then those of descriptions alone.
+    `random` exemplars are drawn with the seed among those of the functions that are on offer with `nearest`.
     """
     asked = [Query(one.utterance, one.context.frame) for one in said]
     if not asked:
         return []
     ranked = retriever.functions(asked, descriptions)
-    places = retriever.places(asked, max(exemplars, POOL)) if choice == "nearest" else np.full((len(asked), 0), NOWHERE)
+    places = retriever.places(asked, max(exemplars, POOL))
     found = []
     for one, row, near in zip(said, ranked, places, strict=True):
         names = [retriever.names[place] for place in row if place != NOWHERE]
         like = [retriever.exemplars[place] for place in near if place != NOWHERE] if exemplars else []
-        if choice == "random":
-            found.append(Shown(offered(names, []), tuple(_drawn(retriever, one, exemplars, seed))))
-        else:
-            found.append(Shown(offered(names, like[:exemplars]), tuple(like[:exemplars]), tuple(like)))
+        functions = offered(names, like[:exemplars])
+        used = like[:exemplars] if choice == "nearest" else _drawn(retriever, one, functions, exemplars, seed)
+        found.append(Shown(functions, tuple(used), tuple(like)))
     return found
 
 
-def _drawn(retriever: Retriever, said: Said, count: int, seed: int) -> list[AnnotatedExemplar]:
-    others = [one for one in retriever.exemplars if one.utterance != said.utterance]
+def _drawn(
+    retriever: Retriever, said: Said, functions: Sequence[str], count: int, seed: int
+) -> list[AnnotatedExemplar]:
+    own = words_of(said.utterance)
+    others = [one for one in retriever.exemplars if one.target_name in functions and words_of(one.utterance) != own]
     return random.Random(f"{seed} {said.key}").sample(others, min(count, len(others)))

@@ -11,8 +11,8 @@ all). Training, decoding and serving build their prompts here.
 from __future__ import annotations
 
 import random
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lab_lib.calls.call import Call
@@ -47,11 +47,16 @@ class Style:
 
 @dataclass(frozen=True)
 class Said:
-    """One utterance with its context. `key` names it in error messages."""
+    """One utterance with its context. `key` names it in error messages.
+
+    `slots` are {function: the slots to ask for}, where the service that was spoken to is known: a function that is
+    merged from several services has more slots. Of a function that is missing there, all slots are asked for.
+    """
 
     utterance: str
     context: Context = NO_CONTEXT
     key: str = "request"
+    slots: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, one: AnnotatedExemplar) -> Said:
@@ -88,16 +93,20 @@ Recognised = Mapping[str, Sequence[str]]  # slot -> values that a recogniser fou
 Talk = Generator[Question, str, Call]
 
 
-def questions(said: Said, shown: Shown, functions: Skills, style: Style, recognised: Recognised | None = None) -> Talk:
+def questions(
+    said: Said, shown: Shown, functions: Skills, style: Style, recognise: Callable[[Skill], Recognised] | None = None
+) -> Talk:
     """Yield the questions about an utterance, receive the answers by `send`, and return the call, perhaps `none()`.
 
-    An answer that is not allowed counts as `none`, or as a slot that was not mentioned.
+    `recognise` returns the values that recognisers find for the function that was chosen. An answer that is not allowed
+    counts as `none`, or as a slot that was not mentioned.
     """
     asked = function_question(said, shown, functions, style)
     name = read_function((yield asked), shown, style)
     if name == NONE or name not in functions:
         return Call(NONE, {})
-    skill, found = functions[name], recognised or {}
+    skill = functions[name]
+    found = recognise(skill) if recognise else {}
     arguments: dict[str | None, Any] = {}
     for question in slot_questions(said, shown, skill, style, found):
         for slot, values in read_slots((yield question), question, skill, style, found).items():
@@ -161,7 +170,8 @@ def slot_questions(
     said: Said, shown: Shown, skill: Skill, style: Style, recognised: Recognised | None = None
 ) -> list[Question]:
     """Return the questions about the slots of a function: one per slot, or one for all; none for one without slots."""
-    parameters, found = skill.function.parameters, recognised or {}
+    wanted, found = said.slots.get(skill.name), recognised or {}
+    parameters = [one for one in skill.function.parameters if wanted is None or one.name in wanted]
     if not parameters:
         return []
     answers = {one.name: value_answers(one, said.utterance, found.get(one.name, ())) for one in parameters}
@@ -184,8 +194,9 @@ def _slot_question(
                          for one in parameters)  # fmt: skip
     about = function_line(skill.name, skill) if style.names else f"{skill.function.description.rstrip('. ')}."
     messages = [Message("system", clean(f"What is said? {about} {described}"), 0)]
-    own = [one for one in shown.pool or shown.exemplars if one.target_name == skill.name]
-    own.sort(key=lambda one: not any(one_said(one, parameter) for parameter in parameters))  # with the slots first
+    # Exemplars that say the slot. Another one would often show `null` for a slot that its own service does not have.
+    own = [one for one in shown.pool or shown.exemplars
+           if one.target_name == skill.name and any(one_said(one, parameter) for parameter in parameters)]  # fmt: skip
     for one in reversed(own[: style.slot_exemplars]):
         if (text := gold_slots(one, skill, parameters, style)) is not None:
             messages += _example(said_text(Said.of(one), {}, style), text)
@@ -254,6 +265,16 @@ def _example(said: str, answer: str) -> list[Message]:
 
 
 # ---- what is shown -----------------------------------------------------------------------------------------------
+def offering(shown: Shown, functions: Sequence[str], without: str = "") -> Shown:
+    """Return what is shown if only some functions are on offer, and no exemplars of the function `without`.
+
+    Exemplars of the pool replace those that are left out: their number must not tell which answer is right.
+    """
+    taken = {*functions} - {without}
+    pool = tuple(one for one in shown.pool or shown.exemplars if one.target_name in taken)
+    return Shown(tuple(functions), pool[: len(shown.exemplars)], pool)
+
+
 def offered(described: Sequence[str], exemplars: Sequence[AnnotatedExemplar]) -> tuple[str, ...]:
     """Return the functions on offer by their best rank in either list; for equal ranks, those of exemplars first."""
     ranks: dict[str, tuple[int, int]] = {}
@@ -269,4 +290,4 @@ def shuffled(shown: Shown, seed: str) -> Shown:
     names, exemplars = list(shown.functions), list(shown.exemplars)
     chance.shuffle(names)
     chance.shuffle(exemplars)
-    return Shown(tuple(names), tuple(exemplars), shown.pool)
+    return replace(shown, functions=tuple(names), exemplars=tuple(exemplars))

@@ -45,15 +45,14 @@ class Generator:
     ) -> tuple[str, list[Likely], list[Reading]]:
         """Return (function, probability of each candidate, readings of the function's slots)."""
         style, said, shown = self.task.config, Said(utterance, context, KEY), self.shown(found)
-        recognised: dict[str, tuple[str, ...]] = {}
-        talk = questions(said, shown, functions, style, recognised)
+        talk = questions(said, shown, functions, style, lambda skill: recognisers[skill.name].values(skill, utterance))
         question = next(talk)
         label, likely = self._choose(question)
         options = [Likely(read_function(name, shown, style), share) for name, share in likely.items()]
         name = read_function(label, shown, style)
         if name == NONE:
             return NONE, options, []
-        recognised |= recognisers[name].values(functions[name], utterance)
+        recognised = recognisers[name].values(functions[name], utterance)
         readings: list[Reading] = []
         try:
             question = talk.send(label)

@@ -164,7 +164,7 @@ def test_finished_runs_are_not_made_again_and_a_recipe_with_a_grid_is_run_by_lab
 
 
 def test_an_adapter_can_be_swept_over_prompts_without_training(swept, recipe, tmp_path, cli):
-    """The rows are those of the adapter in model.adapter; equal settings give the answers of the run that trained it."""
+    """The rows are those of the adapter in model.adapter; equal settings give the answers of the trained run."""
     trained = swept[0] / "rank=2,modules=linear,seed=0"
     text = recipe.read_text().partition("sweep:")[0].replace("steps: 2", "steps: 0")
     grid = "sweep: {grid: {prompt.max_tokens: [400, 380]}, seeds: [0], against: '400'}\n"

@@ -10,6 +10,8 @@ from exemplar_dialogues import SCHEMA, frame, user
 
 from lab_lib.config import to_yaml
 from lab_lib.evaluation.sgd import SgdScorer
+from lab_lib.evaluation.sgd_frames import FrameVerdict
+from lab_lib.evaluation.sgd_scores import SgdScores
 from lab_lib.exemplars.make import make_exemplar
 from lab_lib.exemplars.schema_functions import Names
 from lab_lib.exemplars.types import UNKNOWN
@@ -18,8 +20,10 @@ from lab_lib.retrieval.retriever import Retriever
 from lab_lib.runs.config import load_recipe
 from lab_lib.tasks.schema_guided_text import Style
 from lab_lib.understand.apis import apis_of
-from lab_lib.understand.measure_states import Measured, StatesConfig, as_json, table_rows
+from lab_lib.understand.measure_states import Measured, StatesConfig, as_json, table_rows, variant_figures, variant_line
+from lab_lib.understand.said_states import said_states
 from lab_lib.understand.states import Asking, predict_states
+from lab_lib.understand.variants import VARIANTS
 
 NAMES = Names.of([SCHEMA], "here")
 WORDED = copy.deepcopy(SCHEMA)
@@ -75,6 +79,37 @@ def test_states_hold_what_was_said_and_what_still_holds(wording):
     measured = Measured(("1_00000",), {"original": (scores, scores)})
     assert table_rows(measured)[0][:3] == ("original", "all services", "100.0")
     assert as_json(measured, StatesConfig())["scores"]["original"]["exact"]["metrics"]
+
+
+def test_the_ceiling_is_what_users_say():
+    """`yes` accepts a value that the system named: the state has it, the user does not say it."""
+    apis = apis_of(SCHEMA, "here", NAMES)
+    state = {"town": ["Ulm"], "has_garden": ["True"]}
+    accepted = user("yes", frame("Inns_1", "FindInn", [("AFFIRM", "", "")], state=state))
+    dialogue = {**DIALOGUE, "turns": [*DIALOGUE["turns"][:2], accepted, *DIALOGUE["turns"][3:]]}
+    found = {}
+    for name, one in (("said", DIALOGUE), ("accepted", dialogue)):
+        scorer = SgdScorer({"1_00000": one}, SCHEMA, ["Inns_1"])
+        found[name] = scorer.score(said_states({"1_00000": one}, apis, NAMES), resamples=0).metrics["#ALL_SERVICES"]
+    assert found["said"]["joint_goal_accuracy"] == found["accepted"]["active_intent_accuracy"] == 1
+    assert found["accepted"]["joint_goal_accuracy"] == pytest.approx(1 / 3)
+
+
+def test_average_and_sensitivity_over_the_wordings_by_seen_and_unseen_services():
+    """Two frames of a seen service: always right, right in one of five wordings. 1 / .2 x sqrt(.2) = 2.236; / 2."""
+
+    def scores(second: float) -> SgdScores:
+        frames = tuple(FrameVerdict("d", turn, "Inns_1", {"joint_goal_accuracy": goal}, ())
+                       for turn, goal in enumerate((1.0, second)))  # fmt: skip
+        return SgdScores({"#ALL_SERVICES": {}}, {}, "exact", False, {}, ("d",), (), "", frames, {})
+
+    wordings = {name: (scores(float(place == 0)),) * 2 for place, name in enumerate(VARIANTS)}
+    found = Measured(("d",), wordings, frozenset({"Inns_1"}))
+    figures = variant_figures(found)
+    assert figures["fuzzy"] == figures["exact"] and set(figures["exact"]) == {"all services", "seen"}
+    assert figures["exact"]["seen"] == pytest.approx({"average": 60.0, "sensitivity": 111.803}, abs=1e-3)
+    assert "all services 60.0 (sensitivity 111.8), seen 60.0" in str(variant_line(found))
+    assert variant_line(Measured((), {})) is None
 
 
 def test_a_run_of_another_task_is_refused(tmp_path, capsys):

@@ -79,11 +79,12 @@ def find_k(
 ) -> None:
     """Try how many descriptions and exemplars a prompt needs; print the cheapest that reach the wanted recall."""
     from lab_lib.cli.arguments import require_out
+    from lab_lib.cli.measured import write_measured
     from lab_lib.models.hub import find_source
     from lab_lib.models.tokenizer import load_tokenizer
     from lab_lib.understand.data import load_asked
     from lab_lib.understand.figure import draw_find_k
-    from lab_lib.understand.find_k import HEADINGS, FindKConfig, table_rows, write_found
+    from lab_lib.understand.find_k import HEADINGS, FindKConfig, as_json, table_rows
     from lab_lib.understand.find_k import find_k as find
 
     config = _read(FindKConfig, settings)
@@ -97,7 +98,7 @@ def find_k(
         print_line(f"{name}: " + ", ".join(f"@{k} {value:.3f}" for k, value in curve.items()))
     _print_table(HEADINGS, table_rows(found))
     draw_find_k(found, out.with_suffix(".png"), out.with_suffix(".svg"))
-    print(write_found(found, out))
+    print(write_measured(out, as_json(found)))
     if found.chosen is None:
         print_line(found.reason)
         raise typer.Exit(1)
@@ -144,8 +145,8 @@ def variants(
     from dataclasses import asdict
 
     from lab_lib.cli.arguments import require_out
+    from lab_lib.cli.measured import write_measured
     from lab_lib.config import as_dict
-    from lab_lib.files import write_json
     from lab_lib.understand.data import IndexConfig
     from lab_lib.understand.variants import HEADINGS, load_variants, table_rows, variant_recall
 
@@ -155,7 +156,7 @@ def variants(
     found = variant_recall(documents, queries, config.retrieval)
     print_line(f"{found.queries} utterances of {config.queries}, recall of the right function in per cent")
     _print_table(HEADINGS, table_rows(found))
-    print(write_json(out, asdict(found) | {"config": as_dict(config)}))
+    print(write_measured(out, asdict(found) | {"config": as_dict(config)}))
 
 
 @app.command("train-embedder")

@@ -20,8 +20,9 @@ def states(
     """Track the state of dialogues turn by turn with a trained run; print joint goal accuracy, fuzzy and exact."""
     from rich.table import Table
 
+    from lab_lib.cli.measured import write_measured
     from lab_lib.config import build, override
-    from lab_lib.files import expanded, write_json
+    from lab_lib.files import expanded
     from lab_lib.understand.measure_states import (
         HEADINGS,
         REMARK,
@@ -37,7 +38,8 @@ def states(
     config = build(StatesConfig, override({}, settings or []), "settings")
     require_out(out, "a JSON file of scores")
     wordings = (ORIGINAL, *(VARIANTS if variants else ()))
-    found = measure_states(open_asking(expanded(str(run))), config, wordings, print_line)
+    with open_asking(expanded(str(run)), print_line) as asking:
+        found = measure_states(asking, config, wordings, print_line)
     table = Table(*HEADINGS)
     for row in table_rows(found):
         table.add_row(*row)
@@ -45,4 +47,4 @@ def states(
     for line in (variant_line(found), REMARK):
         if line:
             print_line(line)
-    print(write_json(out, as_json(found, config)))
+    print(write_measured(out, as_json(found, config)))

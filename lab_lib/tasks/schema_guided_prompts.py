@@ -95,8 +95,11 @@ def answer_questions(
 ) -> list[str]:
     """Return a loaded model's answers to questions, decoded in batches; `keys` name the questions in errors."""
     asked = [prompter.prompt(one, key, "slot") for one, key in zip(questions, keys, strict=True)]
-    found: list[str] = []
+    order = sorted(range(len(asked)), key=lambda place: len(asked[place].ids))  # like lengths: little padding
+    found = [""] * len(asked)
     for start in range(0, len(asked), decoding.prompts_at_once):
-        batch = asked[start : start + decoding.prompts_at_once]
-        found += [prompter.text(ids) for ids in generate_answers(model, prompter.tokenizer, batch, decoding)]
+        places = order[start : start + decoding.prompts_at_once]
+        answers = generate_answers(model, prompter.tokenizer, [asked[place] for place in places], decoding)
+        for place, ids in zip(places, answers, strict=True):
+            found[place] = prompter.text(ids)
     return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lab_lib.errors import LabError
 from lab_lib.exemplars.corpus import ExemplarCorpus, load_exemplars
 from lab_lib.exemplars.schema_functions import Document
-from lab_lib.exemplars.select import at_most, distinct, without_words_of
+from lab_lib.exemplars.select import agreement, at_most, distinct, without_words_of
 from lab_lib.exemplars.types import AnnotatedExemplar
 from lab_lib.retrieval.config import RetrievalConfig
 
@@ -67,6 +67,7 @@ def choose(corpus: ExemplarCorpus, config: AskConfig) -> Asked:
         f"queries: {len(drawn)} of {config.queries}; left out: {len(asking.exemplars) - len(every)} repeats, "
         f"{len(every) - len(fresh)} with words that are in the index, {len(fresh) - len(seen)} of functions without an "
         "exemplar",
+        "the labels agree on {} of {} repeated utterances of {}".format(*agreement(asking.exemplars), config.queries),
     )
     return Asked(documents, tuple(exemplars), tuple(drawn), notes)
 

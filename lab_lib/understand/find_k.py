@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from lab_lib.config import as_dict
 from lab_lib.errors import LabError
 from lab_lib.exemplars.corpus import ExemplarCorpus
 from lab_lib.exemplars.types import AnnotatedExemplar
-from lab_lib.files import write_json
 from lab_lib.retrieval.encoder import Encoder
 from lab_lib.retrieval.recall import Costs, Point, Retrieved, cheapest, grid, recall_at, retrieve
 from lab_lib.retrieval.retriever import Retriever
@@ -89,10 +87,9 @@ def prompt_costs(
     return Costs.of(lines, [exemplar_text(one, Style()) for one in exemplars], count)
 
 
-def write_found(found: KFound, out: Path) -> Path:
-    """Write all results as JSON."""
-    value = asdict(found) | {"config": as_dict(found.config)}
-    return write_json(out, value)
+def as_json(found: KFound) -> dict[str, Any]:
+    """Return all results as plain JSON values."""
+    return asdict(found) | {"config": as_dict(found.config)}
 
 
 def table_rows(found: KFound) -> list[tuple[str, ...]]:

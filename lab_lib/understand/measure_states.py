@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,18 @@ from lab_lib.evaluation.sgd_dialogues import read_dialogues, read_schema, servic
 from lab_lib.evaluation.sgd_scores import ALL, SEEN, UNSEEN, SgdScores
 from lab_lib.exemplars.convert import SCHEMA, corpus_names, schema_paths
 from lab_lib.exemplars.corpus import corpus_folder
+from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 from lab_lib.retrieval.index import load_index
 from lab_lib.runs.config import load_run_config, make_task
 from lab_lib.runs.folder import RunFolder
+from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.steps import load_answering, model_config
 from lab_lib.tasks.schema_guided import SchemaGuidedTask
 from lab_lib.tasks.schema_guided_prepare import INDEX
 from lab_lib.tasks.schema_guided_prompts import Prompter, answer_questions
 from lab_lib.tasks.schema_guided_text import Question
 from lab_lib.understand.apis import apis_of
+from lab_lib.understand.said_states import said_states
 from lab_lib.understand.states import Asking, predict_states
 from lab_lib.understand.variants import ORIGINAL, PLACE, VARIANTS, sensitivity
 
@@ -32,9 +36,10 @@ PARTS = {"all services": ALL, "seen": SEEN, "unseen": UNSEEN}
 GOAL, INTENT = "joint_goal_accuracy", "active_intent_accuracy"
 REMARK = (
     "published: SGD's baseline has a joint goal accuracy of 25.4 on the whole test split, D3ST with T5-base 72.9; "
-    "here requested slots are not predicted, 44 of the 208 official files are missing, and lab-tiny was pretrained "
-    "on the text of SGD's train split"
+    "here requested slots are not predicted, the slot that the system asked for comes from the annotation, 44 of the "
+    "208 official files are missing, and lab-tiny was pretrained on the text of SGD's train split"
 )
+SAID = "what users say"  # the row of perfect answers
 
 
 @dataclass(frozen=True)
@@ -49,19 +54,28 @@ class StatesConfig:
 
 @dataclass(frozen=True)
 class Measured:
-    """{wording: (scores with fuzzy matching, scores with exact matching)} of some dialogues."""
+    """{wording: (scores with fuzzy matching, scores with exact matching)} of some dialogues.
+
+    The first wording is SAID: perfect answers about each turn. `seen` are the services of training.
+    """
 
     dialogues: tuple[str, ...]
     scores: Mapping[str, tuple[SgdScores, SgdScores]]
+    seen: frozenset[str] = frozenset()
 
 
-def open_asking(run: Path) -> Asking:
-    """Return an Asking with the model of a run. Raises LabError for a run of another task, or without an adapter."""
+@contextmanager
+def open_asking(run: Path, log: Callable[[str], None]) -> Iterator[Asking]:
+    """Yield an Asking with the model of a run, merged for decoding.
+
+    Raises LabError for a run of another task or without an adapter, and for a run whose inputs changed.
+    """
     config = load_run_config(run)
     task, folder = make_task(config), RunFolder(run)
     if not isinstance(task, SchemaGuidedTask):
         raise LabError(f"{run}: a run of task {task.name}, expected one of task schema_guided")
     model = model_config(config, folder, "finetuned")
+    require_unchanged(config, run, log)
     retriever, _ = load_index(folder.prepared / INDEX)
     loaded = load_answering(model, config.prompt)
     room = min(config.decoding.max_new_tokens, config.prompt.max_tokens // 2)
@@ -70,7 +84,8 @@ def open_asking(run: Path) -> Asking:
     def ask(questions: Sequence[Question]) -> Sequence[str]:
         return answer_questions(questions, ["dialogue"] * len(questions), loaded.model, prompter, config.decoding)
 
-    return Asking(retriever, task.config.exemplars, task.config, ask)
+    with merged_for_decoding(loaded.model):
+        yield Asking(retriever, task.config.exemplars, task.config, ask)
 
 
 def measure_states(
@@ -92,15 +107,17 @@ def measure_states(
     train = schemas.get("train")
     seen = services_of(read_schema(train)).keys() if train else ()
     scorer = SgdScorer(dialogues, own, seen)
-    scores = {}
+
+    def both(found: Mapping[str, Mapping[str, Any]]) -> tuple[SgdScores, SgdScores]:
+        return scorer.score(found, fuzzy=True), scorer.score(found, fuzzy=False)
+
+    scores = {SAID: both(said_states(dialogues, apis_of(own, str(schemas[config.split]), names), names))}
     for name in wordings:
         path = schemas[config.split] if name == ORIGINAL else folder / PLACE / name / config.split / SCHEMA
         apis = apis_of(own, str(path), names, None if name == ORIGINAL else read_schema(path))
-        found = predict_states(dialogues, apis, asking)
-        fuzzy, exact = (scorer.score(found, fuzzy=likeness) for likeness in (True, False))
-        scores[name] = (fuzzy, exact)
-        log(f"{name}: joint goal accuracy {100 * fuzzy.metrics[ALL][GOAL]:.1f} %")
-    return Measured(tuple(keys), scores)
+        scores[name] = both(predict_states(dialogues, apis, asking))
+        log(f"{name}: joint goal accuracy {100 * scores[name][0].metrics[ALL][GOAL]:.1f} %")
+    return Measured(tuple(keys), scores, frozenset(seen))
 
 
 HEADINGS = ("schema", "services", "goal, fuzzy", "95 % interval", "goal, exact", "95 % interval", "intent")
@@ -127,12 +144,31 @@ def variant_line(found: Measured) -> str | None:
     """Return average and sensitivity of joint goal accuracy over the SGD-X wordings; None if one is missing."""
     if not set(VARIANTS) <= set(found.scores):
         return None
-    goals = np.array(
-        [[frame.metrics[GOAL] for frame in found.scores[name][0].frames] for name in VARIANTS], dtype=float
-    )
-    spread = sensitivity(goals[:, :, None])[0]
-    average = f"average {100 * goals.mean():.1f} %, sensitivity {100 * spread:.1f}"
-    return f"SGD-X: joint goal accuracy, {average} (frames in {len(VARIANTS)} wordings)"
+    fuzzy = variant_figures(found)["fuzzy"]
+    parts = (f"{name} {one['average']:.1f} (sensitivity {one['sensitivity']:.1f})" for name, one in fuzzy.items())
+    return f"SGD-X: joint goal accuracy in per cent, average of {len(VARIANTS)} wordings: {', '.join(parts)}"
+
+
+def variant_figures(found: Measured) -> dict[str, dict[str, dict[str, float]]]:
+    """Return {matching: {services: average and sensitivity over the SGD-X wordings, in per cent}}.
+
+    The sensitivity of a frame is the standard deviation over the wordings divided by the mean (Lee et al. 2022); it is
+    averaged over frames.
+    """
+    figures: dict[str, dict[str, dict[str, float]]] = {}
+    for place, how in enumerate(("fuzzy", "exact")):
+        frames = [found.scores[name][place].frames for name in VARIANTS]
+        goals = np.array([[frame.metrics[GOAL] for frame in own] for own in frames], dtype=float)
+        seen = np.array([frame.service in found.seen for frame in frames[0]])
+        figures[how] = {
+            name: {
+                "average": 100 * float(goals[:, kept].mean()),
+                "sensitivity": 100 * float(sensitivity(goals[:, kept, None])[0]),
+            }
+            for name, kept in zip(PARTS, (seen | True, seen, ~seen), strict=True)
+            if kept.any()
+        }
+    return figures
 
 
 def as_json(found: Measured, config: StatesConfig) -> dict[str, Any]:
@@ -142,4 +178,5 @@ def as_json(found: Measured, config: StatesConfig) -> dict[str, Any]:
                for how, one in zip(("fuzzy", "exact"), pair, strict=True)}
         for name, pair in found.scores.items()
     }  # fmt: skip
-    return {"config": vars(config), "dialogues": list(found.dialogues), "scores": sides, "remark": REMARK}
+    variants = {"sgd_x": variant_figures(found)} if set(VARIANTS) <= set(found.scores) else {}
+    return {"config": vars(config), "dialogues": list(found.dialogues), "scores": sides, **variants, "remark": REMARK}

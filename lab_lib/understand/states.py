@@ -46,7 +46,7 @@ class Asking:
 
 
 @dataclass
-class _Tracker:
+class Tracker:
     """The state of one dialogue after some of its turns."""
 
     dialogue: Dialogue
@@ -91,14 +91,17 @@ class _Tracker:
         return {**{name: self.dialogue[name] for name in ("dialogue_id", "services")}, "turns": turns}
 
 
+def track(dialogue: Dialogue, apis: Mapping[str, tuple[Api, ...]]) -> Tracker:
+    """Return the empty state of a dialogue; `apis` are the intents of each service."""
+    here = [api for name in dialogue["services"] for api in apis[name]]
+    return Tracker(dialogue, {api.skill.name: api for api in reversed(here)}, offered_functions(here))
+
+
 def predict_states(
     dialogues: Mapping[str, Dialogue], apis: Mapping[str, tuple[Api, ...]], asking: Asking
 ) -> dict[str, dict[str, Any]]:
     """Return {id: the dialogue with predicted states}; one round asks about one turn of every dialogue."""
-    trackers = {}
-    for key, dialogue in dialogues.items():
-        here = [api for name in dialogue["services"] for api in apis[name]]
-        trackers[key] = _Tracker(dialogue, {api.skill.name: api for api in reversed(here)}, offered_functions(here))
+    trackers = {key: track(dialogue, apis) for key, dialogue in dialogues.items()}
     rounds = {key: list(_user_turns(dialogue)) for key, dialogue in dialogues.items()}
     for number in range(max(map(len, rounds.values()), default=0)):
         live = [(trackers[key], *turns[number]) for key, turns in rounds.items() if number < len(turns)]
@@ -118,7 +121,7 @@ def _user_turns(dialogue: Dialogue) -> Iterator[tuple[Mapping[str, Any], Mapping
             before = turn
 
 
-def _ask_round(live: Sequence[tuple[_Tracker, Mapping[str, Any], Mapping[str, Any] | None]], asking: Asking) -> None:
+def _ask_round(live: Sequence[tuple[Tracker, Mapping[str, Any], Mapping[str, Any] | None]], asking: Asking) -> None:
     """Ask about one user turn of each dialogue: first all functions, then all slots."""
     said = [tracker.said(turn, system) for tracker, turn, system in live]
     found = shown_for(
@@ -132,7 +135,7 @@ def _ask_round(live: Sequence[tuple[_Tracker, Mapping[str, Any], Mapping[str, An
     for text, offer, (tracker, *_) in zip(asking.ask(asked), shown, live, strict=True):
         name = read_function(text, offer, asking.style)
         tracker.open = tracker.open if name == NONE else name
-    rows: list[tuple[_Tracker, Question]] = []
+    rows: list[tuple[Tracker, Question]] = []
     for one, offer, (tracker, *_) in zip(said, shown, live, strict=True):
         if tracker.open:
             skill = tracker.functions[tracker.open]
@@ -143,13 +146,13 @@ def _ask_round(live: Sequence[tuple[_Tracker, Mapping[str, Any], Mapping[str, An
         tracker.add(read_slots(text, question, skill, asking.style))
 
 
-def _known(said: Said, tracker: _Tracker) -> Said:
+def _known(said: Said, tracker: Tracker) -> Said:
     """Return an utterance with the open function under its name in the index."""
     frame = tracker.apis[tracker.open].known if tracker.open else ""
     return Said(said.utterance, Context(frame, ""), said.key)
 
 
-def _worded(found: Shown, tracker: _Tracker) -> Shown:
+def _worded(found: Shown, tracker: Tracker) -> Shown:
     """Return what prompts show for a dialogue: all its functions, and their exemplars in the same wording."""
     by_known = {api.known: api for api in tracker.apis.values()}
 

@@ -28,7 +28,10 @@ PAIRS = [Preference(str(n), (0, 10 + n, 11), (20 + n, 5, 2), (30 + n, 6, 7, 2)) 
 
 def trained_before(folder: Path, tied: bool = False, embeddings: bool = False, quantisation: str = "none"):
     """Return a model with an adapter that a run has saved, loaded to be trained further, and its tokenizer."""
-    base, lora = tiny_llama(folder / "base", tie_word_embeddings=tied), LoraConfig(rank=4, dropout=0.0, embeddings=embeddings)
+    base, lora = (
+        tiny_llama(folder / "base", tie_word_embeddings=tied),
+        LoraConfig(rank=4, dropout=0.0, embeddings=embeddings),
+    )
     config = ModelConfig(str(base), quantisation=quantisation, dtype="fp32")
     model, _ = attach_lora(load_model(config, for_training=True).model, lora)
     with torch.no_grad():

@@ -169,6 +169,7 @@ def learn(context: Context, notice: Notice | None = None) -> bool:
     print_choices(built.choices, context.console)
     context.log(str(built.summary))
     if config.training.objective == "dpo":
+        context.log(context.task.left_out_pairs(context.splits.train))
         pairs = train_pairs(context.task, context.splits.train, built.tokenizer)
         context.log(f"{len(pairs)} pairs of a chosen and a rejected answer")
         figures = fit_pairs(context, built, pairs, context.log, notice)

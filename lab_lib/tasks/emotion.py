@@ -29,7 +29,7 @@ from lab_lib.prompts.encode import Example, Prompt, training_examples
 from lab_lib.prompts.tagged import TAGS
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Task, TurnView, Words
-from lab_lib.tasks.emotion_chat import Conversing
+from lab_lib.tasks.emotion_chat import Conversing, without_request
 from lab_lib.tasks.emotion_fluency import Fluency
 from lab_lib.tasks.emotion_pairs import REWARD, PreferredReplies
 from lab_lib.tasks.emotion_rows import baseline_rows
@@ -162,7 +162,7 @@ class EmotionTask(PreferredReplies, Conversing, Task[Talk]):
             return question(before, answer, item.key, where, room)
 
         # Guidance leads away from the same history with a request for a neutral reply, or without one.
-        plain = asks(EMOTIONS[0], NONE if template == WORDS else template).ids
+        plain = asks(EMOTIONS[0], without_request(template)).ids
         for number, emotion in enumerate(self.asked(item)):
             yield replace(asks(emotion), turn=number, facts={"emotion": emotion}, unguided=plain)
 

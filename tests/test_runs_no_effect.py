@@ -42,6 +42,7 @@ IDLE = [
     (["task={name: skills}"], "decoding.history=own", []),
     (["task={name: skills}"], "prompt.format=turns", ["task={name: messages}"]),
     (["task.name=emotion"], "task.reward_control=2", []),
+    (["task.name=emotion", "training.steps=0"], "task.rare_emotions=0.5", ["task.name=emotion", "training.steps=1"]),
     (["task.name=emotion"], "task.reward_fluency_model=lab-tiny", []),
 ]  # fmt: skip
 

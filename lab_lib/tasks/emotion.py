@@ -32,6 +32,7 @@ from lab_lib.tasks.base import ItemView, Task, TurnView, Words
 from lab_lib.tasks.emotion_chat import Conversing, without_request
 from lab_lib.tasks.emotion_fluency import Fluency
 from lab_lib.tasks.emotion_pairs import REWARD, PreferredReplies
+from lab_lib.tasks.emotion_rare import DrawsEmotions
 from lab_lib.tasks.emotion_rows import baseline_rows
 from lab_lib.tasks.emotion_scores import METRICS, Measures, score_replies
 from lab_lib.tasks.emotion_text import NONE, WORDS, Template, history, keep_template, layout, messages
@@ -58,6 +59,9 @@ class EmotionConfig(TaskConfig):
     # A model that did not write the replies, by bundled name, folder or hub name: fluency is its perplexity of them.
     # null: it is not measured. Slow with a real model: one pass per reply.
     fluency: str | None = None
+    # Share of the training dialogues that are drawn for a reply with an emotion, equally often for each of the six; 0
+    # draws none, and learns every dialogue once an epoch (emotion_rare.py).
+    rare_emotions: float = 0.0
     # With training.objective=dpo: the file that `lab pairs RUN` wrote.
     pairs: str | None = None
     # What makes an answer the better one: settings of `lab pairs RUN task.reward_control=...`, not of a run. Control:
@@ -79,11 +83,13 @@ class EmotionConfig(TaskConfig):
                 raise LabError(f"task.judges: no judge '{kind}'{nearest(kind, KINDS)}")
         if not 1 <= len(set(self.judges)) == len(self.judges) <= 2:
             raise LabError(f"task.judges={list(self.judges)}: expected one judge, or two different ones")
+        if not 0 <= self.rare_emotions <= 1:
+            raise LabError(f"task.rare_emotions={self.rare_emotions:g}: expected a share, from 0 to 1")
         if self.reward_fluency and self.reward_fluency_model == self.fluency:
             raise LabError(f"task.reward_fluency_model={self.fluency}: this model measures task.fluency; take another")
 
 
-class EmotionTask(PreferredReplies, Conversing, Task[Talk]):
+class EmotionTask(DrawsEmotions, PreferredReplies, Conversing, Task[Talk]):
     """The answers of an item are its seven replies, in the order of EMOTIONS (one, with `ask: gold`)."""
 
     name = "emotion"

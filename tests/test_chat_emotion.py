@@ -65,6 +65,33 @@ def test_the_prompt_has_the_emotion_that_is_heard_and_the_one_that_is_chosen(ses
     assert prompt.endswith("[emotion]sadness[/emotion]") and session.task.given == ["surprise"]
 
 
+@pytest.mark.parametrize("template", ["in_inst", "words"])
+def test_guidance_leads_away_from_the_same_conversation_without_the_request(loaded, monkeypatch, tmp_path_factory,
+                                                                            template: str) -> None:  # fmt: skip
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path_factory.getbasetemp() / "judges"))
+    config = RunConfig(
+        task=EmotionConfig("emotion", template=template), data=DataConfig("everyday"),
+        decoding=DecodeConfig(max_new_tokens=6, guidance=3.0),
+    )  # fmt: skip
+    session = Session(Partner("mine", config, config.model, make_task(config)), loaded)
+    session.task.choose("fear")
+    first, second = session.answer("hello"), session.answer("what is that ?")
+    assert first.facts[1].text == second.facts[1].text == "fear"
+    talk = session.task.converse(session._item("and now ?"), loaded.tokenizer)
+    prompt = next(talk)
+    for ids in session.written:
+        prompt = talk.send(ids)
+    asks, plain = (spaced(loaded.tokenizer.decode(ids)) for ids in (prompt.ids, prompt.unguided))
+    for history in (prompt.ids, prompt.unguided):  # both have what the model wrote
+        starts = [range(len(history) - len(ids) + 1) for ids in session.written]
+        assert all(any(history[n : n + len(ids)] == tuple(ids) for n in places)
+                   for ids, places in zip(session.written, starts, strict=True))  # fmt: skip
+    if template == "words":
+        assert asks.count("(replywithfear.)") == 3 and "replywith" not in plain
+    else:  # the last request alone differs
+        assert plain == "neutral".join(asks.rsplit("fear", 1)) and asks != plain
+
+
 def test_commands_of_a_conversation(session: Session) -> None:
     lines = iter(["/emotion fera", "/emotion fear", "hello", "/each what is that ?", "/each", "/quit"])
     console = Console(file=StringIO(), width=200)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +19,7 @@ from lab_lib.models.config import ModelConfig
 from lab_lib.models.model import load_model
 from lab_lib.pairs.best_of import of_conversations
 from lab_lib.pairs.config import PairsConfig
+from lab_lib.pairs.whole import deciding_pairs
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
 from lab_lib.runs.config import load_recipe
@@ -71,6 +73,18 @@ def test_only_turns_that_decide_make_pairs(town, item) -> None:
     ]
 
 
+def test_a_reply_of_every_worse_dialogue_is_tried(town, item) -> None:
+    """The worst dialogue has blank replies, which make no pair; those of the next one do."""
+    blank, dull, same = ([{"response": text}] * len(gold(item)) for text in (" ", NOTHING, NOTHING))
+    settings = PairsConfig(samples=4, ratio=100.0)
+    rows = deciding_pairs([gold(item), blank, dull, same], partial(town.reward, item), settings)
+    assert {row["rejected"] for row in rows} == {NOTHING}
+    assert len({row["turn"] for row in rows}) == len(rows)  # one for each turn that decides
+    assert rows == deciding_pairs([gold(item), dull], partial(town.reward, item), settings)
+    nearly = [*gold(item)[:-1], {"response": NOTHING}]  # as good as the best: no reply of it is tried
+    assert isinstance(deciding_pairs([gold(item), nearly], partial(town.reward, item), settings), str)
+
+
 def test_a_pair_is_learned_behind_the_prompt_of_its_turn(item, tmp_path) -> None:
     base = tiny_llama(tmp_path / "base")
     tokenizer = load_model(ModelConfig(str(base), quantisation="none", dtype="fp32")).tokenizer
@@ -91,6 +105,7 @@ def test_a_pair_is_learned_behind_the_prompt_of_its_turn(item, tmp_path) -> None
 
 @pytest.mark.parametrize("recipe", ["dpo-town-cpu", "emotion-dpo-cpu"])
 def test_preference_tuning_without_pairs_is_refused_before_anything_is_loaded(recipe) -> None:
-    config = load_recipe(recipe, ["model.adapter=town-adapter"])
+    judges = ["task.judges=[tfidf]"] if recipe.startswith("emotion") else []  # the encoder has to be trained first
+    config = load_recipe(recipe, ["model.adapter=town-adapter", *judges])
     with pytest.raises(LabError, match=r"task\.pairs names no file; make one with `lab pairs RUN`"):
         plan_run(config, ("train",), Console(quiet=True))

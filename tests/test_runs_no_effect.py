@@ -41,6 +41,9 @@ IDLE = [
     (["task={name: calls}"], "decoding.history=own", []),
     (["task={name: skills}"], "decoding.history=own", []),
     (["task={name: skills}"], "prompt.format=turns", ["task={name: messages}"]),
+    (["task.name=emotion"], "task.reward_control=2", []),
+    (["task.name=emotion", "training.steps=0"], "task.rare_emotions=0.5", ["task.name=emotion", "training.steps=1"]),
+    (["task.name=emotion"], "task.reward_fluency_model=lab-tiny", []),
 ]  # fmt: skip
 
 
@@ -83,6 +86,12 @@ def test_what_an_assignment_leaves_over_of_a_recipe_is_said(capsys):
 def test_settings_of_an_adapter_that_is_not_made_are_said(setting, capsys):
     assert lab("recipes", "validate", "t5-scratch-cpu", f"lora.{setting}") == 0
     assert "has no effect with lora.method=full: every weight is trained" in " ".join(capsys.readouterr().err.split())
+
+
+def test_dropout_of_preference_training_is_said(capsys):
+    assert lab("recipes", "validate", "emotion-dpo-cpu", "task.judges=[tfidf]", "lora.dropout=0.2") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "lora.dropout=0.2 has no effect with training.objective=dpo: dropout is switched off" in said
 
 
 def test_a_run_can_be_resumed_from_its_config_which_names_every_setting(tmp_path):

@@ -14,24 +14,55 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
+from lab_lib import __version__
+from lab_lib.config import as_dict
 from lab_lib.decoding.generate import generate_replies
 from lab_lib.decoding.progress import DecodingProgress
-from lab_lib.errors import LabError
-from lab_lib.files import write_jsonl
+from lab_lib.errors import LabError, cut
+from lab_lib.files import sha256, write_json, write_jsonl
 from lab_lib.pairs.config import PairsConfig, similar
 from lab_lib.pairs.whole import deciding_pairs
-from lab_lib.runs.context import Context
+from lab_lib.results.record import commit
+from lab_lib.runs.config import load_run_config
+from lab_lib.runs.context import Context, open_context, plan_run
 from lab_lib.runs.steps import load_answering, model_config, prompts_of
+from lab_lib.tasks.base import files_below
 from lab_lib.tasks.splits import draw
 from lab_lib.texts import is_blank
 
+REWARD = "task.reward_"  # the settings of a task that belong to `lab pairs` begin with this
 Answer = Mapping[str, Any]  # its `response`, and the facts of its prompt
+
+
+def split_settings(assignments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return (the settings of PairsConfig, those of the task's reward). Raises LabError for others of the run.
+
+    >>> split_settings(["items=50", "task.reward_control=2"])
+    (['items=50'], ['task.reward_control=2'])
+    """
+    found: tuple[list[str], list[str]] = [], []
+    for one in assignments:
+        key = one.partition("=")[0]
+        if "." in key and not key.startswith(REWARD):
+            raise LabError(f"{cut(one)}: the run's own settings hold; give those of `lab pairs`, or {REWARD}NAME")
+        found["." in key].append(one)
+    return found
+
+
+def open_rewarded(folder: Path, reward: Sequence[str], console: Console) -> Context:
+    """Return the context of a finished run, whose task rewards as the assignments in `reward` say."""
+    config, task, splits = plan_run(load_run_config(folder, reward), ("finetuned",), console)
+    own = replace(config, task=load_run_config(folder).task)  # a folder opens only with its own config
+    return open_context(own, task, splits, folder, console)
 
 
 def make_pairs(context: Context, settings: PairsConfig, path: Path) -> Path:
     """Sample answers with the run's adapter, write the pairs as JSONL, log what gave none, and return the path.
 
-    Raises LabError without an adapter, and when no prompt gives a pair.
+    A file beside it, `NAME.origin.json`, says what they were made with. Raises LabError without an adapter, and when no
+    prompt gives a pair.
     """
     items = {item.key: item for item in draw(context.splits.train, settings.items, settings.seed)}
     found = sample(context, list(items.values()), settings)
@@ -49,7 +80,22 @@ def make_pairs(context: Context, settings: PairsConfig, path: Path) -> Path:
         raise LabError(f"{context.folder.path}: no prompt gave a pair; lower gap, or sample more answers")
     context.log(f"{len(rows)} pairs")
     write_jsonl(path, rows)
+    write_json(path.with_name(f"{path.stem}.origin.json"), origin(context, settings, path, lost))
     return path
+
+
+def origin(context: Context, settings: PairsConfig, path: Path, lost: Mapping[str, int]) -> dict[str, Any]:
+    """Return what the pairs in a file were made with: the run and its adapter, the reward and its judge, the seed."""
+    run = context.folder
+    return {
+        "pairs": {"file": path.name, "sha256": sha256(path), "without": dict(lost)},
+        "run": {"folder": str(run.path.resolve()), "recipe": context.config.recipe,
+                "adapter": {name: sha256(file) for name, file in files_below(run.adapter).items()}},
+        "reward": dict(context.task.reward_origin()),
+        "settings": as_dict(settings),
+        "lab_lib": __version__,
+        "commit": commit(),
+    }  # fmt: skip
 
 
 def sample(context: Context, items: Sequence[Any], settings: PairsConfig) -> dict[tuple[str, int], list[Answer]]:

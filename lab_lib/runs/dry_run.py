@@ -17,7 +17,7 @@ from lab_lib.prompts.truncation import shortened_line, split_line
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.context import plan_run
 from lab_lib.runs.run import STAGES, without_training
-from lab_lib.runs.steps import load_ready, token_line, train_examples
+from lab_lib.runs.steps import examples_of_steps, load_ready, token_line, train_examples
 from lab_lib.tasks.splits import left_out
 
 
@@ -57,12 +57,13 @@ def _training(config: RunConfig, task: Any, splits: Any, console: Console, examp
     if task.prepares:
         console.print(f"task {task.name} must prepare its examples first, so none are shown here")
         return []
-    encoded = train_examples(task, splits.train, loaded.tokenizer)
+    encoded = train_examples(task, task.training_items(splits.train, config.training.seed), loaded.tokenizer)
     steps = step_count(config.training, len(encoded))
     _line(console, f"{token_line(encoded)}; {steps} steps of {config.training.batch_size}")
     shortened, split = shortened_line(encoded, "examples", config.prompt), split_line(encoded, config.prompt)
     for about in (
         untrained_line(config.training, steps),
+        task.learned_line(examples_of_steps(encoded, config.training)),
         shortened,
         split,
         _memory(config, model, summary, encoded, loaded.dtype),

@@ -36,7 +36,13 @@ RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
     ("model.double_quant", lambda c: c.model.quantisation != "4bit", "without model.quantisation=4bit"),
     ("model.seed", lambda c: not c.model.from_scratch, "without model.from_scratch=true"),
     *((name, lambda c: c.lora.method == "full", "with lora.method=full: every weight is trained") for name in LORA),
+    ("lora.dropout", lambda c: c.training.objective == "dpo", "with training.objective=dpo: dropout is switched off"),
     ("training.beta", lambda c: c.training.objective != "dpo", "without training.objective=dpo"),
+    (
+        "task.rare_emotions",
+        lambda c: hasattr(c.task, "rare_emotions") and (c.training.objective == "dpo" or c.training.steps == 0),
+        "without supervised training: no dialogue is learned",
+    ),
     ("training.epochs", lambda c: c.training.steps is not None, "with training.steps"),
     ("training.warmup", lambda c: c.training.schedule == "constant", "with training.schedule=constant"),
     ("training.evaluate_dialogues", lambda c: not c.training.evaluate_every, "with training.evaluate_every=0"),

@@ -25,6 +25,7 @@ from lab_lib.runs.context import Context
 from lab_lib.runs.fit import build_model, fit, fit_pairs, save
 from lab_lib.runs.steps import (
     conversations_of,
+    examples_of_steps,
     load_answering,
     model_config,
     prompts_of,
@@ -169,13 +170,16 @@ def learn(context: Context, notice: Notice | None = None) -> bool:
     print_choices(built.choices, context.console)
     context.log(str(built.summary))
     if config.training.objective == "dpo":
+        context.log(context.task.left_out_pairs(context.splits.train))
         pairs = train_pairs(context.task, context.splits.train, built.tokenizer)
         context.log(f"{len(pairs)} pairs of a chosen and a rejected answer")
         figures = fit_pairs(context, built, pairs, context.log, notice)
     else:
-        examples = train_examples(context.task, context.splits.train, built.tokenizer)
+        items = context.task.training_items(context.splits.train, config.training.seed)
+        examples = train_examples(context.task, items, built.tokenizer)
         shortened, split = shortened_line(examples, "examples", config.prompt), split_line(examples, config.prompt)
-        for line in (token_line(examples), shortened, split):
+        learned = context.task.learned_line(examples_of_steps(examples, config.training))
+        for line in (token_line(examples), learned, shortened, split):
             context.log(line)
         figures = fit(context, built, examples, context.log, notice)
     save(built, figures, adapter, lora=config.lora.method == "lora")

@@ -21,6 +21,7 @@ from lab_lib.prompts.templates import ready_tokenizer
 from lab_lib.runs.config import RunConfig
 from lab_lib.runs.folder import RunFolder
 from lab_lib.tasks.base import Task
+from lab_lib.training.config import TrainConfig
 from lab_lib.training.preferences import Preference
 
 
@@ -30,6 +31,15 @@ def train_examples(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> lis
     if not examples:
         raise LabError(f"task {task.name}: the training items give no examples")
     return examples
+
+
+def examples_of_steps(examples: Sequence[Example], config: TrainConfig) -> list[Example]:
+    """Return the examples that all steps of training take, those of several epochs several times."""
+    from lab_lib.training.arguments import step_count
+    from lab_lib.training.batches import order_of_steps
+
+    lengths = [len(example.ids) for example in examples]
+    return [examples[place] for place in order_of_steps(lengths, config, step_count(config, len(examples)))]
 
 
 def train_pairs(task: Task[Any], items: Iterable[Any], tokenizer: Any) -> list[Preference]:

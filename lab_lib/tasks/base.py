@@ -28,6 +28,7 @@ from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Example
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.about import Public, Published, Words
+from lab_lib.tasks.learning import Learning
 from lab_lib.tasks.preferring import Preferring
 from lab_lib.tasks.talking import Talking
 
@@ -90,7 +91,7 @@ class ItemView:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Task(Preferring, Talking, ABC, Generic[Item]):
+class Task(Learning, Preferring, Talking, ABC, Generic[Item]):
     """A task. An instance belongs to one config and may cache what it reads and prepares.
 
     Class attributes: `name` (`task.name` in recipes), `Config` (the dataclass of the section), `metrics` (the columns

@@ -7,7 +7,7 @@ The reply with the corpus's own emotion is scored separately: this is the older 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -17,9 +17,8 @@ from lab_lib.corpora.dailydialog.read import Talks, read_talks, talks_files
 from lab_lib.corpora.dailydialog.types import EMOTIONS, Talk
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.config import EvaluateConfig
-from lab_lib.evaluation.judges.card import even
 from lab_lib.evaluation.judges.labelled import half_of
-from lab_lib.evaluation.judges.store import KINDS, OTHER, QUICK, Found, check_judge, find_judge
+from lab_lib.evaluation.judges.store import KINDS, OTHER, Found, check_judge, find_judge
 from lab_lib.evaluation.judges.tfidf import require_sklearn
 from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.files import expanded
@@ -30,13 +29,13 @@ from lab_lib.prompts.encode import Example, Prompt, training_examples
 from lab_lib.prompts.tagged import TAGS
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Task, TurnView, Words
-from lab_lib.tasks.emotion_chat import Conversing
+from lab_lib.tasks.emotion_chat import Conversing, without_request
 from lab_lib.tasks.emotion_fluency import Fluency
-from lab_lib.tasks.emotion_pairs import Pair, read_pairs
+from lab_lib.tasks.emotion_pairs import REWARD, PreferredReplies
+from lab_lib.tasks.emotion_rare import DrawsEmotions
 from lab_lib.tasks.emotion_rows import baseline_rows
 from lab_lib.tasks.emotion_scores import METRICS, Measures, score_replies
 from lab_lib.tasks.emotion_text import NONE, WORDS, Template, history, keep_template, layout, messages
-from lab_lib.training.preferences import Preference
 
 # Prompts for a model that was not trained on tags: {variant: template}.
 UNTAGGED: dict[str, Template] = {"told-in-words": WORDS, "not-told": NONE}
@@ -60,15 +59,22 @@ class EmotionConfig(TaskConfig):
     # A model that did not write the replies, by bundled name, folder or hub name: fluency is its perplexity of them.
     # null: it is not measured. Slow with a real model: one pass per reply.
     fluency: str | None = None
+    # Share of the training dialogues that are drawn for a reply with an emotion, equally often for each of the six; 0
+    # draws none, and learns every dialogue once an epoch (emotion_rare.py).
+    rare_emotions: float = 0.0
     # With training.objective=dpo: the file that `lab pairs RUN` wrote.
     pairs: str | None = None
-    # What makes an answer the better one there. Control: the probability of the emotion asked for, by the judge that
-    # learned from the other half of train. Ending: 1 for a reply that ends in a full stop, question or exclamation
-    # mark. Length: minus the distance from `reward_words` words, as a share of them, at most 1.
+    # What makes an answer the better one: settings of `lab pairs RUN task.reward_control=...`, not of a run. Control:
+    # the probability of the emotion asked for, by the judge that learned from the other half of train. Ending: 1 for a
+    # reply that ends in a full stop, question or exclamation mark. Length: minus the distance from `reward_words`
+    # words, as a share of them, at most 1. Fluency: log probability (nats) per token under a model that does not
+    # measure `fluency`; 0 loads no model, 0.1 makes one nat worth a tenth of control.
     reward_control: float = 1.0
     reward_ending: float = 0.2
     reward_length: float = 0.2
     reward_words: int = 12  # about the mean of DailyDialog's replies
+    reward_fluency: float = 0.0
+    reward_fluency_model: str = "lab-tiny"
 
     def __post_init__(self) -> None:
         """Refuse judges that there are not, and more than two."""
@@ -77,9 +83,13 @@ class EmotionConfig(TaskConfig):
                 raise LabError(f"task.judges: no judge '{kind}'{nearest(kind, KINDS)}")
         if not 1 <= len(set(self.judges)) == len(self.judges) <= 2:
             raise LabError(f"task.judges={list(self.judges)}: expected one judge, or two different ones")
+        if not 0 <= self.rare_emotions <= 1:
+            raise LabError(f"task.rare_emotions={self.rare_emotions:g}: expected a share, from 0 to 1")
+        if self.reward_fluency and self.reward_fluency_model == self.fluency:
+            raise LabError(f"task.reward_fluency_model={self.fluency}: this model measures task.fluency; take another")
 
 
-class EmotionTask(Conversing, Task[Talk]):
+class EmotionTask(DrawsEmotions, PreferredReplies, Conversing, Task[Talk]):
     """The answers of an item are its seven replies, in the order of EMOTIONS (one, with `ask: gold`)."""
 
     name = "emotion"
@@ -158,50 +168,9 @@ class EmotionTask(Conversing, Task[Talk]):
             return question(before, answer, item.key, where, room)
 
         # Guidance leads away from the same history with a request for a neutral reply, or without one.
-        plain = asks(EMOTIONS[0], NONE if template == WORDS else template).ids
+        plain = asks(EMOTIONS[0], without_request(template)).ids
         for number, emotion in enumerate(self.asked(item)):
             yield replace(asks(emotion), turn=number, facts={"emotion": emotion}, unguided=plain)
-
-    # ---- preferences -------------------------------------------------------------------------------------------
-    @cached_property
-    def _pairs(self) -> Mapping[str, Sequence[Pair]]:
-        if not self.config.pairs:
-            raise LabError("training.objective=dpo: task.pairs names no file; make one with `lab pairs RUN`")
-        return read_pairs(expanded(self.config.pairs))
-
-    def check_preferences(self) -> None:
-        """Raise LabError where there is no file of pairs, or a damaged one."""
-        _ = self._pairs  # read here for the first time
-
-    def preferences(self, item: Talk, tokenizer: Any) -> list[Preference]:
-        """Return the pairs of an item: its history with a request, and two replies of the model that began."""
-        where, template = layout(tokenizer, self.prompt, self.config.template), self.config.template
-        found = []
-        for pair in self._pairs.get(item.key, ()):
-            *before, answer = messages(item, template, self.prompt.instruction, pair.emotion)
-            prompt = question(before, answer, item.key, where, self.decoding.max_new_tokens)
-            chosen, rejected = (
-                where.pieces([*before, replace(answer, text=text)])[-1].supervised
-                for text in (pair.chosen, pair.rejected)
-            )
-            found.append(Preference(f"{item.key} {pair.emotion}", prompt.ids, chosen, rejected))
-        return found
-
-    @cached_property
-    def _rewarder(self) -> Found:
-        return find_judge(QUICK[0], self.data.corpus, "reward")
-
-    def rewards(self, item: Talk, answers: Sequence[Mapping[str, Any]]) -> list[float]:
-        """Return how good replies are, with the weights of the recipe; the judge is none of those that score."""
-        config = self.config
-        rows = self._rewarder.judge.probabilities([answer["response"] for answer in answers])
-        found = even(rows, self._rewarder.card["priors"])
-        return [
-            config.reward_control * float(row[EMOTIONS.index(answer["emotion"])])
-            + config.reward_ending * answer["response"].rstrip().endswith((".", "!", "?"))
-            - config.reward_length * min(1.0, abs(len(answer["response"].split()) / config.reward_words - 1))
-            for row, answer in zip(found, answers, strict=True)
-        ]
 
     def check_packages(self) -> None:
         """Raise LabError for a package or a judge that is not here."""
@@ -210,15 +179,21 @@ class EmotionTask(Conversing, Task[Talk]):
             minilm_folder()
         elif self.config.embedder:
             require_embedder(self.config.embedder)
-        if self.config.fluency:
-            find_source(self.config.fluency)
+        rewarding = self.config.reward_fluency_model if self.config.reward_fluency else None
+        for name in filter(None, (self.config.fluency, rewarding)):
+            find_source(name)
 
     def check(self) -> None:
         """Raise LabError for a judge that has to be trained first."""
         for kind in self.config.judges:
             check_judge(kind, self.data.corpus)
         if self.config.pairs:
-            read_pairs(expanded(self.config.pairs))
+            self.check_preferences()
+
+    def without_effect(self) -> Mapping[str, str]:
+        """Return the settings of the reward, which no run computes."""
+        names = [f"task.{knob.name}" for knob in fields(self.config) if knob.name.startswith(REWARD)]
+        return {name: f"without a reward, which only `lab pairs RUN {name}=...` computes" for name in names}
 
     # ---- judgement ---------------------------------------------------------------------------------------------
     @cached_property

@@ -14,7 +14,7 @@ from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.judges.card import even
 from lab_lib.evaluation.judges.store import Found
 from lab_lib.prompts.conversation import Conversation, converse
-from lab_lib.tasks.emotion_text import history, layout, messages
+from lab_lib.tasks.emotion_text import NONE, WORDS, Template, history, layout, messages
 from lab_lib.tasks.talking import Fact
 
 
@@ -59,10 +59,25 @@ class Conversing:
         return _said(text, EMOTIONS[int(found.argmax())])
 
     def conversation(self, item: Talk, tokenizer: Any) -> Conversation:
-        """Yield a prompt for every reply; what the model wrote before stands in the history."""
-        said, where = messages(item, self.config.template, self.prompt.instruction), self.config.template
-        room = self.decoding.max_new_tokens
-        return converse(said, item.key, tokenizer, self.prompt, room, layout=layout(tokenizer, self.prompt, where))
+        """Yield a prompt for every reply; what the model wrote before stands in the history.
+
+        Guidance leads away from the same history with a request for a neutral reply, or without one.
+        """
+
+        def talk(template: Template, wanted: str | None) -> Conversation:
+            said, room = messages(item, template, self.prompt.instruction, wanted), self.decoding.max_new_tokens
+            where = layout(tokenizer, self.prompt, template)
+            return converse(said, item.key, tokenizer, self.prompt, room, layout=where)
+
+        template = self.config.template
+        told, untold = talk(template, None), talk(without_request(template), EMOTIONS[0])
+        prompt, plain = next(told), next(untold)
+        while True:
+            answer = yield replace(prompt, unguided=plain.ids)
+            try:
+                prompt, plain = told.send(answer), untold.send(answer)
+            except StopIteration:
+                return
 
     def chat_facts(self, item: Talk, reply: str) -> Sequence[Fact]:
         """Return the user's emotion, the requested emotion, and the judges' verdicts on the reply."""
@@ -73,6 +88,11 @@ class Conversing:
     def answered(self, item: Talk) -> None:
         """Store the requested emotions of the replies."""
         self.given = [reply.emotion for _, reply in item.turns]
+
+
+def without_request(template: Template) -> Template:
+    """Return the template of a prompt from which guidance leads away: without the words that ask for an emotion."""
+    return NONE if template == WORDS else template
 
 
 def _verdict(found: Found, item: Talk, reply: str, asked: str) -> Fact:

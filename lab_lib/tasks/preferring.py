@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lab_lib.errors import LabError
@@ -15,6 +15,7 @@ class Preferring:
     """The part of a task that training.objective=dpo and `lab pairs` use; by default there are no preferences."""
 
     name: ClassVar[str]
+    given_pairs: Mapping[str, Sequence[Any]] = {}  # {item key: its pairs}, of the file `task.pairs`
 
     def preferences(self, item: Any, tokenizer: Any) -> list[Preference]:
         """Return the preference pairs of an item."""
@@ -31,6 +32,19 @@ class Preferring:
 
     def check_preferences(self) -> None:
         """Raise LabError for missing pairs. Called before any weight is loaded."""
+
+    def reward_origin(self) -> Mapping[str, Any]:
+        """Return the parts of the reward, for the file beside the pairs: its weights, and the judge with its hash."""
+        return {}
+
+    def left_out_pairs(self, items: Iterable[Any]) -> str | None:
+        """Return one line about given pairs of other items than these, which nothing is learned from; None if none."""
+        known = {item.key for item in items}
+        lost = {key: len(pairs) for key, pairs in self.given_pairs.items() if key not in known}
+        if not lost:
+            return None
+        first = next(iter(lost))
+        return f"left out {sum(lost.values())} pairs of items that this run does not learn from (the first: {first})"
 
     @property
     def rewards_whole(self) -> bool:

@@ -43,24 +43,25 @@ class Preferred:
     scorer: Any
 
     @cached_property
-    def _pairs(self) -> Mapping[str, Sequence[TurnPair]]:
+    def given_pairs(self) -> Mapping[str, Sequence[TurnPair]]:
+        """{key of the dialogue: its pairs} of the file `task.pairs`."""
         if not self.config.pairs:
             raise LabError("training.objective=dpo: task.pairs names no file; make one with `lab pairs RUN`")
         return read_turn_pairs(expanded(self.config.pairs))
 
     def check_preferences(self) -> None:
         """Raise LabError where there is no file of pairs, or a damaged one."""
-        _ = self._pairs  # read here for the first time
+        _ = self.given_pairs  # read here for the first time
 
     def preferences(self, item: Dialogue, tokenizer: Any) -> list[Preference]:
         """Return the pairs of a dialogue: the gold history up to a turn, and two replies of the model that began."""
-        if item.key not in self._pairs:
+        if item.key not in self.given_pairs:
             return []
         layout, room = layout_for(tokenizer, self.prompt), self.decoding.max_new_tokens
         said = dialogue_messages(item, self.prompt, self.config, self.database, self.shown)
         replies = {m.turn: place for place, m in enumerate(said) if m.supervised and not m.name and not m.example}
         found = []
-        for pair in self._pairs[item.key]:
+        for pair in self.given_pairs[item.key]:
             if pair.turn not in replies:
                 raise LabError(f"{self.config.pairs}: {item.key} has no system turn {pair.turn}")
             before, answer = said[: replies[pair.turn]], said[replies[pair.turn]]
@@ -79,6 +80,10 @@ class Preferred:
         if not marks.match:
             raise LabError(f"{title(item)}: no goal, so Inform and Success say nothing of its replies")
         return (float(marks.match["total"]) + float(marks.success.get("total", False))) / 2
+
+    def reward_origin(self) -> Mapping[str, Any]:
+        """Return the reward and the rules of its scorer."""
+        return {"reward": "(Inform + Success) / 2", "rules": self.config.rules}
 
 
 def read_turn_pairs(path: Path) -> Mapping[str, Sequence[TurnPair]]:

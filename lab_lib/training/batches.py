@@ -144,6 +144,21 @@ def epoch_order(lengths: Sequence[int], config: TrainConfig) -> EpochOrder:
     return EpochOrder(lengths, config.seed, step, config.micro_batch_size * world if world > 1 else 1)
 
 
+def order_of_steps(lengths: Sequence[int], config: TrainConfig, steps: int) -> list[int]:
+    """Return the examples, by their index, of all steps in the order of training; one of two epochs is there twice.
+
+    >>> sorted(order_of_steps([3, 3, 3], TrainConfig(batch_size=2, micro_batch_size=1), 4))
+    [0, 0, 1, 1, 2, 2]
+    """
+    order, found, left = epoch_order(lengths, config), list[int](), steps
+    each = -(-len(lengths) // config.batch_size)  # steps an epoch; the last one may be short
+    for epoch in range(-(-steps // each)):
+        order.set_epoch(epoch)
+        found += [place for place in order if place < len(lengths)][: min(left, each) * config.batch_size]
+        left -= each
+    return found
+
+
 def batch_line(config: TrainConfig, world: int) -> str:
     """Return one line about the number of examples a step.
 

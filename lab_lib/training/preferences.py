@@ -1,7 +1,8 @@
 """Training on preferences: TRL's DPOTrainer on an adapter, with our token ids, order, dev evaluation and checkpoints.
 
-The reference is the adapter that training starts from: TRL copies it to a second, frozen adapter called `ref`. Prompts
-and answers are given as separate token ids, so the loss counts exactly the answers' tokens, without a text search.
+The reference is the adapter that training starts from: TRL adds a second, frozen adapter called `ref`, and
+`reference.py` gives it exactly the weights of the start. Prompts and answers are given as separate token ids, so the
+loss counts exactly the answers' tokens, without a text search.
 """
 
 from __future__ import annotations
@@ -18,10 +19,9 @@ from lab_lib.training.batches import batch_line, epoch_order
 from lab_lib.training.config import TrainConfig
 from lab_lib.training.log import LOG
 from lab_lib.training.loggers import prepare_loggers
+from lab_lib.training.reference import REFERENCE, adapter_weights, make_reference, require_reference
 from lab_lib.training.sharding import WHOLE
 from lab_lib.training.stopping import Notice
-
-REFERENCE = "ref"  # TRL's name of the frozen adapter
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,10 @@ def make_trainer(
     best_metric: str | None = None,
     greater_is_better: bool = True,
 ) -> Any:
-    """Return TRL's trainer with our additions; this gives the model its frozen reference."""
+    """Return TRL's trainer with our additions; this gives the model its frozen reference.
+
+    Raises LabError if the reference is not, weight for weight, the adapter that training starts from.
+    """
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
 
@@ -121,6 +124,7 @@ def make_trainer(
         more = {"beta": config.beta, "max_length": None, "gradient_checkpointing": config.gradient_checkpointing}
         return DPOConfig(**settings, **more)
 
+    start = {name: weight.data for name, weight in adapter_weights(model).items()}
     trainer = PreferenceTrainer(
         model=model,
         args=training_arguments(
@@ -133,9 +137,8 @@ def make_trainer(
         dev=dev,
         log_path=folder / LOG,
     )
-    for weight in model.parameters():
-        if weight.requires_grad:  # TRL converts adapters on quantised weights to bf16, which loses small updates
-            weight.data = weight.data.float()
+    make_reference(model, start)
+    require_reference(model)
     return trainer
 
 

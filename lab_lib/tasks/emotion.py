@@ -12,14 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from lab_lib.corpora.dailydialog.leaks import Leaks, find_leaks, words
+from lab_lib.corpora.dailydialog.leaks import Leaks, clean, find_leaks, words
 from lab_lib.corpora.dailydialog.read import Talks, read_talks, talks_files
 from lab_lib.corpora.dailydialog.types import EMOTIONS, Talk
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.judges.card import even
-from lab_lib.evaluation.judges.labelled import half_of
-from lab_lib.evaluation.judges.store import KINDS, OTHER, QUICK, Found, check_judge, find_judge
+from lab_lib.evaluation.judges.labelled import unlearned
+from lab_lib.evaluation.judges.store import QUICK, Found, check_judge, check_name, find_judge
 from lab_lib.evaluation.judges.tfidf import require_sklearn
 from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.files import expanded
@@ -32,10 +32,11 @@ from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Task, TurnView, Words
 from lab_lib.tasks.emotion_chat import Conversing
 from lab_lib.tasks.emotion_fluency import Fluency
+from lab_lib.tasks.emotion_measures import WRITTEN, Remembered
 from lab_lib.tasks.emotion_pairs import Pair, read_pairs
 from lab_lib.tasks.emotion_rows import baseline_rows
 from lab_lib.tasks.emotion_scores import METRICS, Measures, score_replies
-from lab_lib.tasks.emotion_text import NONE, WORDS, Template, history, keep_template, layout, messages
+from lab_lib.tasks.emotion_text import NONE, WORDS, Template, history, keep_template, layout, messages, own_template
 from lab_lib.training.preferences import Preference
 
 # Prompts for a model that was not trained on tags: {variant: template}.
@@ -73,8 +74,7 @@ class EmotionConfig(TaskConfig):
     def __post_init__(self) -> None:
         """Refuse judges that there are not, and more than two."""
         for kind in self.judges:
-            if kind not in KINDS:
-                raise LabError(f"task.judges: no judge '{kind}'{nearest(kind, KINDS)}")
+            check_name(kind, "task.judges")
         if not 1 <= len(set(self.judges)) == len(self.judges) <= 2:
             raise LabError(f"task.judges={list(self.judges)}: expected one judge, or two different ones")
 
@@ -151,7 +151,9 @@ class EmotionTask(Conversing, Task[Talk]):
             yield from self.conversation(item, tokenizer)
             return
         template = UNTAGGED[variant] if variant else self.config.template
-        where, room = layout(tokenizer, self.prompt, template), self.decoding.max_new_tokens
+        prompt = own_template(tokenizer, self.prompt) if variant else self.prompt
+        where, room = layout(tokenizer, prompt, template), self.decoding.max_new_tokens
+        written = {WRITTEN: prompt.template} if prompt != self.prompt else {}
 
         def asks(emotion: str, template: Template = template) -> Prompt:
             *before, answer = messages(item, template, self.prompt.instruction, emotion)
@@ -160,7 +162,7 @@ class EmotionTask(Conversing, Task[Talk]):
         # Guidance leads away from the same history with a request for a neutral reply, or without one.
         plain = asks(EMOTIONS[0], NONE if template == WORDS else template).ids
         for number, emotion in enumerate(self.asked(item)):
-            yield replace(asks(emotion), turn=number, facts={"emotion": emotion}, unguided=plain)
+            yield replace(asks(emotion), turn=number, facts={"emotion": emotion, **written}, unguided=plain)
 
     # ---- preferences -------------------------------------------------------------------------------------------
     @cached_property
@@ -229,7 +231,7 @@ class EmotionTask(Conversing, Task[Talk]):
     @cached_property
     def _embedder(self) -> Any:
         name = self.config.embedder
-        return load_embedder(str(minilm_folder()) if name == MINILM else name) if name else None
+        return Remembered(load_embedder(str(minilm_folder()) if name == MINILM else name)) if name else None
 
     @cached_property
     def _fluency(self) -> Fluency | None:
@@ -242,17 +244,22 @@ class EmotionTask(Conversing, Task[Talk]):
     def score(self, items: Sequence[Talk], predictions: Predictions, settings: EvaluateConfig) -> Scores:
         """Judge replies; see `score_replies`."""
         asked = {item.key: self.asked(item) for item in items}
-        measures = Measures(self.judges, self._embedder, self._known, self.config.embedder, self._fluency)
+        rewarder = self._rewarder if self.config.pairs else None
+        measures = Measures(self.judges, self._embedder, self._known, self.config.embedder, self._fluency, rewarder)
         return score_replies(items, predictions, asked, measures, settings)
 
     def baselines(self, items: Sequence[Talk], source: Sequence[Talk], seed: int) -> list[Row]:
         """Return the gold rows and the trivial ones; see `baseline_rows`.
 
-        Replies are retrieved from the half of train that no scoring judge has learned from.
+        Replies are retrieved from the half of train that no scoring judge has learned from, and gold utterances come
+        from dev and test without what stands in train.
         """
-        unseen = {talk.key for talk in half_of(self.talks.splits["train"], OTHER["score"])}
+        splits = self.talks.splits
+        unseen = {talk.key for talk in unlearned(splits["train"], "score")}
         known = [talk for talk in source if talk.key in unseen] or source
-        return baseline_rows(items, {item.key: self.asked(item) for item in items}, known, seed)
+        spoken = clean([*splits["dev"], *splits["test"]], splits["train"])
+        asked = {item.key: self.asked(item) for item in items}
+        return baseline_rows(items, asked, known, spoken, seed, self._embedder)
 
     def words_of(self, answer: Mapping[str, Any]) -> str:
         """Return the words of an answer, without the emotion asked for."""

@@ -122,8 +122,10 @@ def values_of(sums: np.ndarray, widths: Mapping[str, int], corrections: Sequence
     parts, start = {}, 0
     for name, width in widths.items():
         parts[name], start = sums[start : start + width], start + width
-    gold = main_scores(parts["gold"])
-    found = {"gold_accuracy": 100 * gold["accuracy"], "gold_weighted_f1": 100 * gold["weighted_f1"]}
+    found: dict[str, float] = {}
+    if parts["gold"].any():
+        gold = main_scores(parts["gold"])
+        found |= {"gold_accuracy": 100 * gold["accuracy"], "gold_weighted_f1": 100 * gold["weighted_f1"]}
     if corrections and (share := corrections[0].share(parts["gold_even"].reshape(KINDS, KINDS))) is not None:
         found["gold_corrected"] = 100 * share
     for number, tail in enumerate(TAILS):
@@ -228,7 +230,10 @@ def _verdicts(talks: Sequence[Talk], replies: Replies, judged: Verdicts) -> dict
         if is_gold:
             gold[key] = bool(asked == natural)
     return {
-        key: Verdict({"Emotion": gold[key]}, detail={name: {"Emotion": mark} for name, mark in marks.items()})
+        key: Verdict(
+            {"Emotion": gold[key]} if key in gold else {},
+            detail={name: {"Emotion": mark} for name, mark in marks.items()},
+        )
         for key, marks in right.items()
     }
 

@@ -130,7 +130,7 @@ def test_the_older_test_is_corrected_too(items) -> None:
     one = task(ask="gold")
     card = dict(find_judge("tfidf", BUNDLED).card)
     confusion = np.eye(7) * 50 + np.outer(np.ones(7), np.eye(7)[0]) * 50
-    one.__dict__["judges"] = [Found(Blind(), {**card, "confusion": confusion.tolist()})]
+    one.__dict__["judges"] = [Found(Blind(), {**card, "natural_confusion": confusion.tolist()})]
     some = [item for item in items if item.turns[-1][1].emotion != "neutral"]
     answers = {item.key: [{"response": f"{item.turns[-1][1].emotion} !"}] for item in some}
     found = one.score(some, answers, SETTINGS)

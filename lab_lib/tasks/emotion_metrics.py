@@ -45,7 +45,8 @@ METRICS = (
            explanation="Accuracy, weighted F1: of the replies to the emotion that the corpus has there, first judge. "
                        "Most of them are neutral in DailyDialog."),
     Metric("gold_corrected", "Corrected accuracy", "%", group=GOLD,
-           explanation="Corrected accuracy: without the errors of the judge, for the emotions that it can tell."),
+           explanation="Corrected accuracy: without the errors of the judge, for the emotions that it finds with the "
+                       "corpus's priors. Too high where errors go the way of the request, as for copied users."),
     Metric("gold_weighted_f1", "Weighted F1", group=GOLD),
     Metric("perplexity", "Perplexity", "", low=1.0, high=None, higher_is_better=False, group=TEXT,
            explanation="Perplexity: of the replies behind their histories, per word, under a model that wrote none."),

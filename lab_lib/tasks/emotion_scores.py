@@ -94,12 +94,13 @@ def score_replies(
     judged = [judged_by(found, replies) for found in measures.judges]
     blocks = _blocks(replies, judged, measures)
     counts, widths = np.hstack(list(blocks.values())), {name: block.shape[1] for name, block in blocks.items()}
-    confusions = [np.array(found.card["confusion"]) for found in measures.judges]
-    figures = partial(values_of, widths=widths, corrections=[Correction.of(confusion) for confusion in confusions])
+    confusions = _confusions(measures.judges)
+    corrections = {key: Correction.of(confusion) for key, confusion in confusions.items()}
+    figures = partial(values_of, widths=widths, corrections=corrections)
     corrected = _corrected(blocks, confusions, settings)
     ranges: dict[str, tuple[float, float]] = {}
     if settings.resamples:
-        plain = partial(values_of, widths=widths, corrections=())
+        plain = partial(values_of, widths=widths, corrections={})
         ranges |= intervals(counts, plain, settings.resamples, settings.seed) | _ranges(corrected)
     values = figures(counts.sum(axis=0)) | text_figures(replies.texts)
     ran_on = f"{replies.ran_on} of {len(replies.texts)} replies go on after their first turn, which alone is scored"
@@ -117,7 +118,7 @@ def score_replies(
     )
 
 
-def values_of(sums: np.ndarray, widths: Mapping[str, int], corrections: Sequence[Correction]) -> dict[str, float]:
+def values_of(sums: np.ndarray, widths: Mapping[str, int], corrections: Mapping[str, Correction]) -> dict[str, float]:
     """Return the scores of summed counts; corrected ones only with the judges' `corrections`."""
     parts, start = {}, 0
     for name, width in widths.items():
@@ -126,13 +127,12 @@ def values_of(sums: np.ndarray, widths: Mapping[str, int], corrections: Sequence
     if parts["gold"].any():
         gold = main_scores(parts["gold"])
         found |= {"gold_accuracy": 100 * gold["accuracy"], "gold_weighted_f1": 100 * gold["weighted_f1"]}
-    if corrections and (share := corrections[0].share(parts["gold_even"].reshape(KINDS, KINDS))) is not None:
-        found["gold_corrected"] = 100 * share
-    for number, tail in enumerate(TAILS):
+        found |= _correct(parts["gold"].reshape(KINDS, KINDS), "gold_corrected", corrections)
+    for tail in TAILS:
         if f"asked{tail}" in parts:
             table = parts[f"asked{tail}"].reshape(KINDS, KINDS)
             found |= _control(table, tail)
-            found |= _correct(table, tail, corrections[number]) if corrections else {}
+            found |= _correct(table, f"corrected{tail}", corrections)
     for block, name in (("rewarded", "rewarded"), ("new", "new_control")):
         if block in parts and parts[block][KINDS:].any():
             right, count = parts[block][:KINDS], parts[block][KINDS:]
@@ -157,11 +157,13 @@ def _control(table: np.ndarray, tail: str) -> dict[str, float]:
     return {**control, "macro_f1": 100 * main_scores(table.ravel())["macro_f1"], **each}
 
 
-def _correct(table: np.ndarray, tail: str, correction: Correction) -> dict[str, float]:
-    """Return corrected control, by the first judge also for each emotion."""
-    found = {f"corrected{tail}": correction.share(table)}
-    if not tail:
-        found |= {f"corrected_{EMOTIONS[n]}": correction.share(table, [n]) for n in range(KINDS)}
+def _correct(table: np.ndarray, key: str, corrections: Mapping[str, Correction]) -> dict[str, float]:
+    """Return what is corrected of counts (requested, judged); control by the first judge also for each emotion."""
+    if key not in corrections:
+        return {}
+    found = {key: corrections[key].share(table)}
+    if key == "corrected":
+        found |= {f"corrected_{EMOTIONS[n]}": corrections[key].share(table, [n]) for n in range(KINDS)}
     return {name: 100 * share for name, share in found.items() if share is not None}
 
 
@@ -170,10 +172,7 @@ def _blocks(replies: Replies, judged: Sequence[Verdicts], measures: Measures) ->
     add = partial(summed, replies.place, len(replies.talks))
     cells = np.eye(KINDS * KINDS)
     copied = np.array([words(text) in measures.known for text in replies.texts])
-    blocks = {
-        "gold": add(cells[replies.asked * KINDS + judged[0].natural] * replies.gold[:, None]),
-        "gold_even": add(cells[replies.asked * KINDS + judged[0].even] * replies.gold[:, None]),
-    }
+    blocks = {"gold": add(cells[replies.asked * KINDS + judged[0].natural] * replies.gold[:, None])}
     if replies.balanced:
         for one, tail in zip(judged, TAILS, strict=False):
             blocks[f"asked{tail}"] = add(cells[replies.asked * KINDS + one.even])
@@ -195,19 +194,27 @@ def _blocks(replies: Replies, judged: Sequence[Verdicts], measures: Measures) ->
     return blocks
 
 
+def _confusions(judges: Sequence[Found]) -> dict[str, np.ndarray]:
+    """Return the confusion behind each corrected metric: for the corpus's emotions, that with the corpus's priors."""
+    even_ones = {f"corrected{tail}": found.card["confusion"] for found, tail in zip(judges, TAILS, strict=False)}
+    every = {**even_ones, "gold_corrected": judges[0].card["natural_confusion"]}
+    return {key: np.array(rows) for key, rows in every.items()}
+
+
 def _corrected(
-    blocks: Mapping[str, np.ndarray], confusions: Sequence[np.ndarray], settings: EvaluateConfig
+    blocks: Mapping[str, np.ndarray], confusions: Mapping[str, np.ndarray], settings: EvaluateConfig
 ) -> dict[str, Corrected]:
     """Return what is corrected for a judge, by the key of its metric."""
-    draws = DRAWS if settings.resamples else 0
-    sources = {"gold_corrected": ("gold_even", 0)} | {
-        f"corrected{tail}": (f"asked{tail}", n) for n, tail in enumerate(TAILS)
-    }
+    source = {"gold_corrected": "gold"} | {f"corrected{tail}": f"asked{tail}" for tail in TAILS}
     return {
-        key: correct(blocks[block].reshape(-1, KINDS, KINDS), confusions[judge], settings.seed, draws)
-        for key, (block, judge) in sources.items()
-        if block in blocks
+        key: correct(blocks[source[key]].reshape(-1, KINDS, KINDS), confusion, settings.seed, _draws(settings))
+        for key, confusion in confusions.items()
+        if source[key] in blocks
     }
+
+
+def _draws(settings: EvaluateConfig) -> int:
+    return DRAWS if settings.resamples else 0
 
 
 def _ranges(corrected: Mapping[str, Corrected]) -> dict[str, tuple[float, float]]:

@@ -151,9 +151,9 @@ def _write(folder: Path, judge: Judge, card: Mapping[str, Any]) -> None:
 def make_card(
     judge: Judge, splits: Mapping[str, Sequence[Talk]], half: Half, priors: Sequence[float]
 ) -> dict[str, Any]:
-    """Return the card of a judge: its measures by set, and its confusion for equally frequent emotions.
+    """Return the card of a judge: its measures by set, its confusion with even priors and with those of the corpus.
 
-    The confusion is measured on the half that the judge did not learn from, see `unlearned`; of one that learned from
+    Both are measured on the half that the judge did not learn from, see `unlearned`; of one that learned from
     all, on dev and test.
     """
     context, test = judge.context, splits["test"]
@@ -169,8 +169,8 @@ def make_card(
     bias = best_bias(found["dev"], sets["dev"].labels)
     rest = [*splits["dev"], *test] if half == "all" else unlearned(splits["train"], half)
     every = balanced(labelled(rest, context), MOST)
-    natural = judge.probabilities(every.texts, every.before)
-    balance = figures(even(natural, priors), every.labels)
+    said = judge.probabilities(every.texts, every.before)
+    natural, balance = figures(said, every.labels), figures(even(said, priors), every.labels)
     return {
         "sets": {
             name: figures(found[name], data.labels).as_json()
@@ -179,9 +179,7 @@ def make_card(
         },
         "neutral_bias": bias,
         "confusion": [list(row) for row in balance.confusion],
-        "mean_recall": {
-            "priors of the corpus": figures(natural, every.labels).mean_recall,
-            "even priors": balance.mean_recall,
-        },
+        "natural_confusion": [list(row) for row in natural.confusion],
+        "mean_recall": {"priors of the corpus": natural.mean_recall, "even priors": balance.mean_recall},
         "confusion_of": "dev and test" if half == "all" else "the other half of train, without near copies of its own",
     }

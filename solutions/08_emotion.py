@@ -546,8 +546,8 @@ widgets.emotions(session, "I lost my ring in the river!")
 # ## What to try next
 #
 # * `lab chat RUN --web`: the same in a page of the browser; choose the emotion of each reply.
-# * `lab judge train encoder --corpus dailydialog --context 1` after `lab data fetch dailydialog`: a second judge, which reads
-#   what was said before. Do both find the same emotions?
+# * `lab judge train encoder --corpus dailydialog` after `lab data fetch dailydialog`: a second judge, which was pretrained
+#   on other text. Do both find the same emotions?
 # * `lab pairs RUN` and `lab run emotion-dpo-cpu`: preference tuning with a hundred prompts instead of one pair.
 # * `lab sweep emotion-templates-cpu`: the four templates with three seeds each, all with the right mask.
 # * `lab run emotion-smollm2-cpu`: a real language model on the real corpus. Is it above the retrieved replies in control,

@@ -12,13 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from lab_lib.corpora.dailydialog.leaks import Leaks, clean, find_leaks, words
+from lab_lib.corpora.dailydialog.leaks import Leaks, find_leaks, words
 from lab_lib.corpora.dailydialog.read import Talks, read_talks, talks_files
 from lab_lib.corpora.dailydialog.types import EMOTIONS, Talk
 from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
 from lab_lib.evaluation.judges.card import even
-from lab_lib.evaluation.judges.labelled import unlearned
 from lab_lib.evaluation.judges.store import QUICK, Found, check_judge, check_name, find_judge
 from lab_lib.evaluation.judges.tfidf import require_sklearn
 from lab_lib.evaluation.scores import Predictions, Row, Scores
@@ -254,10 +253,10 @@ class EmotionTask(Conversing, Task[Talk]):
         Replies are retrieved from the half of train that no scoring judge has learned from, and gold utterances come
         from dev and test without what stands in train.
         """
-        splits = self.talks.splits
-        unseen = {talk.key for talk in unlearned(splits["train"], "score")}
-        known = [talk for talk in source if talk.key in unseen] or source
-        spoken = clean([*splits["dev"], *splits["test"]], splits["train"])
+        unseen = {name: set(keys) for name, keys in self.judges[0].unseen.items()}
+        known = [talk for talk in source if talk.key in unseen["train"]] or source
+        rest = (*self.talks.splits["dev"], *self.talks.splits["test"])
+        spoken = [talk for talk in rest if talk.key in unseen["rest"]]
         asked = {item.key: self.asked(item) for item in items}
         return baseline_rows(items, asked, known, spoken, seed, self._embedder)
 

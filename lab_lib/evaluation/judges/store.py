@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from lab_lib.files import read_json, sha256, write_json, writing
 from lab_lib.folders import apply_umask, remove, sync
 
 CARD = "card.json"  # written with the judge
+UNSEEN = "unseen.json"  # keys of the dialogues that it knows not even nearly: finding them takes a minute
 VERSION = 4  # of the cards: one of an older version is made again
 KINDS: dict[str, Callable[[Path], Judge]] = {"tfidf": read_tfidf, "encoder": read_encoder}
 QUICK = ("tfidf",)
@@ -37,10 +38,15 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Found:
-    """A judge with its card."""
+    """A judge with its card.
+
+    `unseen` has the keys of dialogues on which it may be measured: `train` of the half that it did not learn from,
+    `rest` of dev and test; both without near copies of what stands in its own half, or in train.
+    """
 
     judge: Judge
     card: Mapping[str, Any]
+    unseen: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def check_name(name: str, where: str = "judge") -> None:
@@ -93,7 +99,7 @@ def find_judge(name: str, corpus: str, half: Half = "score", log: Log = lambda l
     if folder is None:
         log(f"judge {name} of {corpus}, half {half}: not made yet, a minute or two")
         folder = train_judge(name, corpus, half, log=log)
-    return Found(KINDS[name.partition("-")[0]](folder), read_json(folder / CARD))
+    return Found(KINDS[name.partition("-")[0]](folder), read_json(folder / CARD), read_json(folder / UNSEEN))
 
 
 def train_judge(
@@ -120,7 +126,12 @@ def train_judge(
         judge = fit_encoder(learned, labelled(splits["dev"], context), settings, unfinished, log)
     about = {"judge": kind, "name": full_name(kind, settings), "corpus": corpus, "half": half, "learned": len(learned)}
     about |= {"priors": priors_of(learned), **({"settings": asdict(settings)} if kind == "encoder" else {})}
-    _write(folder, judge, about | make_card(judge, splits, half, priors_of(learned)))
+    unseen = {
+        "train": unlearned(splits["train"], half),
+        "rest": clean([*splits["dev"], *splits["test"]], splits["train"]),
+    }
+    card = about | make_card(judge, splits, half, priors_of(learned), unseen)
+    _write(folder, judge, card, {name: [talk.key for talk in talks] for name, talks in unseen.items()})
     remove(unfinished)
     return folder
 
@@ -135,12 +146,13 @@ def _check_settings(kind: str, half: Half, config: EncoderConfig | None) -> None
         )
 
 
-def _write(folder: Path, judge: Judge, card: Mapping[str, Any]) -> None:
+def _write(folder: Path, judge: Judge, card: Mapping[str, Any], unseen: Mapping[str, Sequence[str]]) -> None:
     temporary = folder.with_name(f"{folder.name}.tmp")
     remove(temporary)
     with writing(folder):
         temporary.mkdir(parents=True)
         judge.write(temporary)  # type: ignore[attr-defined]
+        write_json(temporary / UNSEEN, unseen)
         write_json(temporary / CARD, card)
         apply_umask(temporary)
         sync(temporary)
@@ -149,15 +161,19 @@ def _write(folder: Path, judge: Judge, card: Mapping[str, Any]) -> None:
 
 
 def make_card(
-    judge: Judge, splits: Mapping[str, Sequence[Talk]], half: Half, priors: Sequence[float]
+    judge: Judge,
+    splits: Mapping[str, Sequence[Talk]],
+    half: Half,
+    priors: Sequence[float],
+    unseen: Mapping[str, Sequence[Talk]],
 ) -> dict[str, Any]:
     """Return the card of a judge: its measures by set, its confusion with even priors and with those of the corpus.
 
-    Both are measured on the half that the judge did not learn from, see `unlearned`; of one that learned from
+    Both are measured on the half that the judge did not learn from, see `Found.unseen`; of one that learned from
     all, on dev and test.
     """
-    context, test = judge.context, splits["test"]
-    known = clean(test, splits["train"])
+    context, test, kept = judge.context, splits["test"], {talk.key for talk in unseen["rest"]}
+    known = [talk for talk in test if talk.key in kept]
     sets = {
         "dev": labelled(splits["dev"], context),
         "test": labelled(test, context),
@@ -167,7 +183,7 @@ def make_card(
     }
     found = {name: judge.probabilities(data.texts, data.before) for name, data in sets.items()}
     bias = best_bias(found["dev"], sets["dev"].labels)
-    rest = [*splits["dev"], *test] if half == "all" else unlearned(splits["train"], half)
+    rest = [*splits["dev"], *test] if half == "all" else unseen["train"]
     every = balanced(labelled(rest, context), MOST)
     said = judge.probabilities(every.texts, every.before)
     natural, balance = figures(said, every.labels), figures(even(said, priors), every.labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 
+import numpy as np
 import pytest
 from rich.console import Console
 from tiny_models import tiny_llama
@@ -15,6 +16,7 @@ from lab_lib.corpora.config import DataConfig
 from lab_lib.corpora.dailydialog.types import EMOTIONS
 from lab_lib.decoding.config import DecodeConfig
 from lab_lib.errors import LabError
+from lab_lib.evaluation.judges.store import Found
 from lab_lib.models.config import ModelConfig
 from lab_lib.models.model import generation_mode, load_model
 from lab_lib.prompts.config import PromptConfig
@@ -90,6 +92,24 @@ def test_guidance_leads_away_from_the_same_conversation_without_the_request(load
         assert asks.count("(replywithfear.)") == 3 and "replywith" not in plain
     else:  # the last request alone differs
         assert plain == "neutral".join(asks.rsplit("fear", 1)) and asks != plain
+
+
+def test_the_user_is_heard_without_the_priors_of_the_corpus_and_after_what_was_said(session: Session) -> None:
+    """With the corpus's priors most of what a person says is heard as neutral."""
+    heard: list[tuple[list[str], list[str]]] = []
+
+    class Judge:
+        name, context = "judge", 2
+
+        def probabilities(self, texts, before=()):
+            heard.append((list(texts), list(before)))
+            return np.array([[0.6, 0.1, 0.06, 0.06, 0.06, 0.06, 0.06]])
+
+    session.task.__dict__["judges"] = [Found(Judge(), {"priors": [0.82, *[0.03] * 6]})]
+    said = [{"content": text} for text in ("Give it back!", "No.", "It is mine!")]
+    talk = session.task.item_from({"messages": said})
+    assert [one.emotion for one in talk.said[::2]] == ["anger", "anger"]
+    assert heard == [(["Give it back!"], [""]), (["It is mine!"], ["Give it back! No."])]
 
 
 def test_commands_of_a_conversation(session: Session) -> None:

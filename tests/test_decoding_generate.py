@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from tiny_models import tiny_llama
 
 from lab_lib.decoding.config import DecodeConfig
-from lab_lib.decoding.generate import generate_batch, generate_replies
+from lab_lib.decoding.generate import generate_batch, generate_replies, same_answers
 from lab_lib.decoding.generation_config import generation_config
 from lab_lib.decoding.predictions import (
     decode_to_file,
@@ -101,6 +102,25 @@ def test_a_sampled_reply_depends_on_its_dialogue_and_seed_not_on_its_batch(loade
     assert replies(todo, batch_size=2) == together == replies(todo[::-1], batch_size=1)
     assert replies(todo[3:4]) == {"d3": together["d3"]}
     assert replies(todo, seed=1) != together
+
+
+def test_equal_prompts_of_an_item_are_decoded_once_unless_they_are_sampled(loaded):
+    model, tokenizer = loaded
+    ids = tuple(prompt_ids(3)[2])
+    asked = [Prompt(ids, "a", turn, facts={"emotion": turn}) for turn in range(3)] + [Prompt(ids[:-1], "a", 3)]
+    greedy, sampled = DecodeConfig(max_new_tokens=5), DecodeConfig(max_new_tokens=5, sample=True)
+    first, copies = same_answers(asked, greedy)
+    assert first == [asked[0], asked[3]] and copies == {("a", 0): [asked[1], asked[2]]}
+    assert same_answers(asked, sampled) == (asked, {})
+    forced = [replace(prompt, constraint=object()) for prompt in asked]
+    assert same_answers(forced, greedy) == (forced, {})
+    done: list[int] = []
+    replies = {one.turn: one for one in generate_replies(model, tokenizer, asked, greedy, done.append)}
+    assert sorted(replies) == [0, 1, 2, 3] and sum(done) == 4
+    assert len({replies[turn].response for turn in range(3)}) == 1
+    assert [replies[turn].facts for turn in range(3)] == [{"emotion": turn} for turn in range(3)]
+    left = list(generate_replies(model, tokenizer, asked, greedy, done={("a", turn) for turn in (0, 3)}))
+    assert {one.turn for one in left} == {0, 1, 2, 3}  # the copies were not written yet
 
 
 def test_sampling_draws_each_token_as_often_as_the_model_says(loaded):

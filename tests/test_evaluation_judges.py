@@ -1,4 +1,4 @@
-"""Judges of emotion: halves, the tf-idf judge and its folder, cards, and the correction for a judge's errors."""
+"""Judges of emotion: halves, the tf-idf judge and its folder, cards, and the encoder judge."""
 
 from __future__ import annotations
 
@@ -15,14 +15,21 @@ from lab_lib.corpora.dailydialog.read import BUNDLED, read_talks
 from lab_lib.corpora.dailydialog.types import EMOTIONS, Talk, Utterance
 from lab_lib.errors import LabError
 from lab_lib.evaluation.judges import encoder_training
-from lab_lib.evaluation.judges.card import calibration_error, figures, last_replies, without_neutral
-from lab_lib.evaluation.judges.confusion import correct, true_shares
+from lab_lib.evaluation.judges.card import (
+    best_bias,
+    calibration_error,
+    even,
+    figures,
+    last_replies,
+    micro_emotions,
+    without_neutral,
+)
 from lab_lib.evaluation.judges.encoder import EncoderConfig, EncoderJudge, encode, read_encoder
 from lab_lib.evaluation.judges.encoder_checkpoint import FILE
-from lab_lib.evaluation.judges.encoder_training import fewer_neutral, train_encoder
-from lab_lib.evaluation.judges.labelled import balanced, half_of, labelled
-from lab_lib.evaluation.judges.store import CARD, check_judge, find_judge, judge_folder
-from lab_lib.evaluation.judges.tfidf import fit_tfidf, read_tfidf
+from lab_lib.evaluation.judges.encoder_training import best_temperature, fewer_neutral, train_encoder
+from lab_lib.evaluation.judges.labelled import balanced, half_of, labelled, unlearned
+from lab_lib.evaluation.judges.store import CARD, check_judge, find_judge, full_name, judge_folder
+from lab_lib.evaluation.judges.tfidf import fit_tfidf, read_tfidf, softmax
 from lab_lib.files import read_json, write_text
 
 
@@ -49,6 +56,17 @@ def test_the_halves_share_no_dialogue_and_no_near_copy(splits) -> None:
     assert half_of(train, "all") == train
 
 
+def test_a_judge_is_measured_on_nothing_that_it_nearly_knows() -> None:
+    """Two dialogues that share a third of their words may be in different halves; then the second one is not used."""
+    other = [" ".join(f"{name}{letter}" for letter in "abcdefghij") for name in "wxyz"]
+    alike = "the old red boat lies in the small harbour near our house"
+    firsts = [alike, alike, *other[2:]]
+    pairs = zip(firsts, [*other[:2], "so it is then", "no it is not"], strict=True)
+    train = [talk(str(n), (first, "neutral"), (second, "fear")) for n, (first, second) in enumerate(pairs)]
+    assert [one.key for one in half_of(train, "reward")] == ["1", "3"]
+    assert [one.key for one in unlearned(train, "score")] == ["3"] and unlearned(train, "all") == []
+
+
 def test_utterances_with_what_was_said_before_them() -> None:
     data = labelled([talk("a", ("Hi.", "neutral"), ("Oh no!", "fear"), ("What?", "surprise"))], context=2)
     assert data.texts == ("Hi.", "Oh no!", "What?") and data.before == ("", "Hi.", "Hi. Oh no!")
@@ -62,7 +80,7 @@ def test_utterances_with_what_was_said_before_them() -> None:
 
 def test_the_tfidf_judge_beats_always_neutral_and_comes_back_from_its_folder(judge, splits, tmp_path: Path) -> None:
     test = labelled(splits["test"])
-    found = figures(judge, test)
+    found = figures(judge.probabilities(test.texts), test.labels)
     assert found.accuracy > (test.labels == 0).mean() + 0.1 and found.macro_f1 > 0.4
     judge.write(tmp_path)
     again = read_tfidf(tmp_path).probabilities(test.texts)
@@ -80,7 +98,8 @@ def test_an_emotion_that_never_occurs_is_refused() -> None:
 
 def test_figures_are_those_of_sklearn(judge, splits) -> None:
     test = labelled(splits["test"])
-    found, said = figures(judge, test), judge.probabilities(test.texts)
+    said = judge.probabilities(test.texts)
+    found = figures(said, test.labels)
     rest = {"labels": range(1, 7), "zero_division": 0}
     assert found.micro_emotions == pytest.approx(metrics.f1_score(test.labels, said.argmax(1), average="micro", **rest))
     assert found.macro_emotions == pytest.approx(metrics.f1_score(test.labels, said.argmax(1), average="macro", **rest))
@@ -88,29 +107,6 @@ def test_figures_are_those_of_sklearn(judge, splits) -> None:
     assert without_neutral(np.diag([5, 1, 1, 1, 1, 1, 1])) == (1.0, 1.0)
     # 10 said with 0.9 of which 5 are right, 10 said with 0.5 of which 5 are: (0.4 + 0) / 2
     assert calibration_error(np.repeat([0.9, 0.5], 10), np.tile([True, False], 10)) == pytest.approx(0.2)
-
-
-def test_the_correction_finds_the_shares_behind_a_judges_errors() -> None:
-    rng, rates = np.random.default_rng(0), np.full((7, 7), 0.05) + np.eye(7) * 0.65
-    confusion = np.round(rates * 200)
-    truth = np.array([0.3, 0.5, 0, 0, 0.2, 0, 0])
-    np.testing.assert_allclose(true_shares(truth @ rates, confusion), truth, atol=1e-6)
-    # 80 % of what is asked for an emotion has it, the rest is neutral; 300 histories.
-    shares = [0.8 * np.eye(7)[n] + 0.2 * np.eye(7)[0] for n in range(7)]
-    judged = [rng.multinomial(1, share @ rates, size=300) for share in shares]
-    found = correct(judged, confusion)
-    raw = np.mean([one[:, n].mean() for n, one in enumerate(judged)])
-    assert raw < 0.62 and found.share == pytest.approx((6 * 0.8 + 1) / 7, abs=0.05)
-    assert found.low < found.share < found.high and found.high - found.low < 0.15
-
-
-def test_an_emotion_that_the_judge_does_not_find_is_not_identifiable() -> None:
-    confusion = np.full((7, 7), 10.0) + np.eye(7) * 100
-    confusion[3] = [90, 0, 0, 10, 0, 0, 0]  # fear: recall 0.1
-    judged = [np.eye(7)[np.full(20, n)] for n in range(7)]
-    found = correct(judged, confusion, draws=20)
-    assert found.by_emotion["fear"] is None and found.share == pytest.approx(1.0)
-    assert correct(judged, np.full((7, 7), 10.0)).share is None
 
 
 def test_a_judge_lies_in_the_cache_under_what_it_learned_from(tmp_path: Path, monkeypatch) -> None:
@@ -127,12 +123,60 @@ def test_a_judge_lies_in_the_cache_under_what_it_learned_from(tmp_path: Path, mo
         find_judge("tfdf", BUNDLED)
 
 
+def test_encoders_with_other_settings_have_folders_of_their_own(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path))
+    names = [full_name("encoder", EncoderConfig(neutral=times)) for times in (1, 2)]
+    folders = [judge_folder(name, BUNDLED, "score") for name in names]
+    write_text(folders[0] / CARD, "{}")
+    assert check_judge("encoder", BUNDLED) == check_judge(names[0], BUNDLED) == folders[0]
+    with pytest.raises(LabError, match="is not trained yet"):
+        check_judge("encoder", BUNDLED, "reward")
+    write_text(folders[1] / CARD, "{}")
+    with pytest.raises(LabError, match=f"several are trained, name one of them: {', '.join(sorted(names))}"):
+        check_judge("encoder", BUNDLED)
+    assert check_judge(names[1], BUNDLED) == folders[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["tfidf", "--neutral", "2"], "judge tfidf: it has no settings"),
+        (["encoder", "--context", "1"], "a judge that scores reads no history"),
+        (["encoder", "--batch-size", "0"], "batch_size=0, expected more than 0"),
+    ],
+)
+def test_settings_that_a_judge_cannot_have(options, said, capsys) -> None:
+    assert lab("judge", "train", *options) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_shift_of_neutral_is_chosen_for_f1() -> None:
+    # Of four texts that are neutral for 60 % three have an emotion: saying so costs one error and gains three.
+    found = np.array([[0.6, 0.4], [0.6, 0.4], [0.6, 0.4], [0.6, 0.4], [0.9, 0.1]])
+    labels = np.array([1, 1, 1, 0, 0])
+    bias = best_bias(found, labels)
+    assert micro_emotions(found, labels, 0.0) == 0 and np.log(1 / 9) < bias < np.log(4 / 6)
+    assert micro_emotions(found, labels, bias) == pytest.approx(6 / 7)
+
+
+def test_other_priors_are_an_exact_shift_at_any_temperature(tiny_encoder) -> None:
+    """What an encoder says with even priors depends neither on the corpus's priors nor on how they are corrected."""
+    priors = np.array([0.7, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05])
+    scores = EncoderJudge(*tiny_encoder, EncoderConfig(), np.zeros(7), 1.0).scores(["oh no !"])
+    judge = EncoderJudge(*tiny_encoder, EncoderConfig(), np.log(priors), 1.7)
+    np.testing.assert_allclose(even(judge.probabilities(["oh no !"]), priors), softmax(scores / 1.7), atol=1e-6)
+    drawn = np.random.default_rng(0).normal(size=(400, 7))
+    probabilities = softmax(drawn + np.log(priors))
+    labels = np.array([np.random.default_rng(n).choice(7, p=row) for n, row in enumerate(probabilities)])
+    assert best_temperature(drawn * 2, labels, np.log(priors)) == pytest.approx(2, rel=0.2)
+
+
 def test_the_card_is_printed_and_unknown_halves_are_refused(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("LAB_CACHE", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "80")
     assert lab("judge", "card", "tfidf", "--out", str(tmp_path / "card.json")) == 0
     printed = capsys.readouterr().out
-    assert all(name in printed for name in (*EMOTIONS, "clean test", "last, test", "micro F1, no neutral"))
+    assert all(name in printed for name in (*EMOTIONS, "clean test", "last, test", "micro F1, no neutral", "shifted"))
     assert "…" not in printed
     stored = read_json(tmp_path / "card.json")
     assert stored["commit"] and stored["machine"] and stored["sets"]["test"]["accuracy"] > 0

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from chat_templates import SMOLLM, chat_tokenizer
 from tiny_models import tiny_llama
 
 from lab_lib.corpora.config import DataConfig
@@ -24,6 +25,7 @@ from lab_lib.models.model import load_model
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.conversation import prompts
 from lab_lib.tasks.emotion import EmotionConfig, EmotionTask
+from lab_lib.tasks.emotion_rows import SPOKEN
 from lab_lib.tasks.splits import load_splits
 
 SETTINGS = EvaluateConfig(resamples=20)
@@ -88,9 +90,22 @@ def test_each_history_is_asked_for_seven_replies_and_a_prompt_begins_its_example
 def test_untuned_models_are_told_in_words_and_not_told(splits, tokenizer) -> None:
     one, item = task(), splits.test[0]
     assert one.base_variants == ("told-in-words", "not-told") and task(template="words").base_variants == ()
+    assert all("template" not in one.facts for one in prompts(task().converse(item, tokenizer, "not-told")))
     told, untold = (prompts(one.converse(item, tokenizer, variant)) for variant in one.base_variants)
     assert len({prompt.ids for prompt in told}) == 7 and len({prompt.ids for prompt in untold}) == 1
     assert "reply with fear" in tokenizer.decode(told[3].ids).lower().replace("( ", "(")
+
+
+def test_an_untuned_instruct_model_is_asked_in_its_own_template(splits) -> None:
+    """The recipe has plain lines, in which such a model was never asked anything."""
+    tokenizer, item = chat_tokenizer(SMOLLM), splits.test[0]
+    (told, *_), (untold, *_), (tagged, *_) = (
+        prompts(task().converse(item, tokenizer, variant)) for variant in ("told-in-words", "not-told", "")
+    )
+    for prompt in (told, untold):
+        assert tokenizer.decode(prompt.ids).count("<|im_start|>user") == len(item.turns)
+        assert prompt.facts == {"emotion": "neutral", "template": "chat"}
+    assert "user>" in tokenizer.decode(tagged.ids) and tagged.facts == {"emotion": "neutral"}
 
 
 def test_rows_without_a_model(splits, scored) -> None:
@@ -103,6 +118,13 @@ def test_rows_without_a_model(splits, scored) -> None:
         assert found == list(EMOTIONS)
         gold = [answer for answer in said["gold reply"][item.key] if not answer.get("unasked")]
         assert [answer["response"] for answer in gold] == [item.turns[-1][1].text]
+    for spoken in (*splits.test, *splits.dev):
+        own = {one.text for one in spoken.said}
+        assert not own & {answer["response"] for answer in said[SPOKEN].get(spoken.key, ())}
+    every = {(one.text, one.emotion) for split in ("dev", "test") for talk in task().talks.splits[split]
+             for one in talk.said}  # fmt: skip
+    given = [answer for answers in said[SPOKEN].values() for answer in answers]
+    assert {(answer["response"], answer["emotion"]) for answer in given} <= every
     seen = {one.text for talk in store.half_of(splits.train, "score") for one in talk.said}
     retrieved = {
         answer["response"] for answers in said["training reply with that emotion"].values() for answer in answers
@@ -114,12 +136,22 @@ def test_what_the_scores_say(splits, scored) -> None:
     values = {name: row.scores.values for name, row in scored.items()}
     assert "control" not in values["gold reply"] and values["gold reply"]["gold_accuracy"] > 0
     assert values["copy the user"]["control"] == pytest.approx(100 / 7)  # one text for seven requests
-    assert values["copy the user"]["relevance"] > 90 and values["training reply with that emotion"]["copied"] == 100
+    assert values["copy the user"]["own_history"] > 90  # an echo is no reply: it is not nearer to the gold ones
+    assert values["copy the user"]["relevance"] < 50 and values["gold reply"]["relevance"] == 100
+    assert values["training reply with that emotion"]["copied"] == 100
+    assert "new_control" not in values["training reply with that emotion"]  # nothing is left of it
+    assert values["copy the user"]["new_control"] > 0
     assert values["training reply with that emotion"]["control"] > values["always neutral"]["control"] + 20
     assert values["gold reply"]["similarity"] == pytest.approx(100)
     found = scored["training reply with that emotion"].scores
     low, high = found.intervals["corrected"]
     assert low <= found.values["corrected"] <= high and found.values["corrected"] > found.values["control"]
+    each = [found.values[f"recall_{emotion}"] for emotion in EMOTIONS]
+    assert np.mean(each) == pytest.approx(found.values["control"])
+    for emotion in EMOTIONS:
+        for key in (f"recall_{emotion}", f"corrected_{emotion}"):
+            low, high = found.intervals[key]
+            assert 0 <= low <= found.values[key] <= high <= 100
     difference = compare(found, scored["always neutral"].scores, 20)["control"]
     assert difference.low > 0
     assert found.per_item[splits.reported[0].key].detail.keys() == set(EMOTIONS)

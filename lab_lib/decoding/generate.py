@@ -163,7 +163,8 @@ def generate_replies(
     `prompts` have the gold history. Without `converse` the model answers exactly these prompts. If prompts depend on
     earlier answers, `converse` starts the conversation about each item, and the model answers the prompts of the
     conversation; `prompts` then only define which answers to expect, and their lengths order the batches. Answers to
-    prompts for calls and plans are only sent to the conversation.
+    prompts for calls and plans are only sent to the conversation. Equal prompts of an item are decoded once, unless
+    they are sampled.
 
     `progress` is called with the number of new answers. A batch is skipped if every (key, turn) of it is in `done`. A
     sampled answer depends only on `config.seed`, its item and its turn, not on the batches, so a resumed run gives the
@@ -178,15 +179,40 @@ def generate_replies(
         return
     if config.history == "own" and converse is None:
         raise LabError("decoding.history=own needs whole dialogues, not single prompts")
-    for batch in _batches(prompts, config, converse is not None, reads_once(model, config)):
-        asked = [prompt for chain in batch for prompt in chain]
+    first, copies = same_answers(prompts, config) if converse is None else (prompts, {})
+    for batch in _batches(first, config, converse is not None, reads_once(model, config)):
+        asked = [one for chain in batch for prompt in chain for one in (prompt, *copies.get(_place(prompt), ()))]
         if all((prompt.key, prompt.turn) in done for prompt in asked):
             progress(len(asked))
             continue
         for prompt, ids in decode_batch(model, tokenizer, batch, config, converse):
-            if prompt.asks == "reply":
-                yield _reply(prompt, ids, tokenizer)
+            for one in (prompt, *copies.get(_place(prompt), ())) if prompt.asks == "reply" else ():
+                yield _reply(one, ids, tokenizer)
                 progress(1)
+
+
+def same_answers(
+    prompts: Sequence[Prompt], config: DecodeConfig
+) -> tuple[list[Prompt], Mapping[tuple[str, int], Sequence[Prompt]]]:
+    """Return the prompts to decode and, by the place of one, later prompts of its item that have the same answer.
+
+    Those are prompts with equal tokens under a strategy that draws nothing: a model that is not told what to reply gets
+    one prompt many times. A prompt with a constraint is decoded by itself.
+    """
+    first: dict[object, Prompt] = {}
+    copies: dict[tuple[str, int], list[Prompt]] = {}
+    for prompt in prompts:
+        own = config.sample or prompt.constraint is not None
+        same = _place(prompt) if own else (prompt.key, prompt.asks, prompt.ids, prompt.unguided)
+        if same in first:
+            copies.setdefault(_place(first[same]), []).append(prompt)
+        else:
+            first[same] = prompt
+    return list(first.values()), copies
+
+
+def _place(prompt: Prompt) -> tuple[str, int]:
+    return prompt.key, prompt.turn
 
 
 def _reply(prompt: Prompt, ids: Sequence[int], tokenizer: Any) -> Reply:

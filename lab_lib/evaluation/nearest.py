@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from heapq import nsmallest
 
 
 class Nearest:
@@ -35,11 +36,19 @@ class Nearest:
         >>> Nearest(["book a room", "call a taxi", "a taxi home"]).place("is there a taxi ?")
         1
         """
+        return self.places(text, 1)[0]
+
+    def places(self, text: str, count: int) -> list[int]:
+        """Return the indices of the `count` nearest texts, the nearest first: those that share a word, at least one.
+
+        >>> Nearest(["book a room", "call a taxi", "a taxi home"]).places("is there a taxi ?", 2)
+        [1, 2]
+        """
         scores: dict[int, float] = {}
         for word, value in self._unit(Counter(_words(text))).items():
             for place, other in self.found[word]:
                 scores[place] = scores.get(place, 0.0) + value * other
-        return max(scores, key=lambda place: (round(scores[place], 12), -place), default=0)
+        return nsmallest(count, scores, key=lambda place: (-round(scores[place], 12), place)) or [0]
 
 
 def _words(text: str) -> list[str]:

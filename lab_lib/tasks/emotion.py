@@ -15,10 +15,9 @@ from typing import Any, ClassVar, Literal
 from lab_lib.corpora.dailydialog.leaks import Leaks, find_leaks, words
 from lab_lib.corpora.dailydialog.read import Talks, read_talks, talks_files
 from lab_lib.corpora.dailydialog.types import EMOTIONS, Talk
-from lab_lib.errors import LabError, nearest
+from lab_lib.errors import LabError
 from lab_lib.evaluation.config import EvaluateConfig
-from lab_lib.evaluation.judges.labelled import half_of
-from lab_lib.evaluation.judges.store import KINDS, OTHER, Found, check_judge, find_judge
+from lab_lib.evaluation.judges.store import Found, check_judge, check_name, find_judge
 from lab_lib.evaluation.judges.tfidf import require_sklearn
 from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.files import expanded
@@ -31,11 +30,12 @@ from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Task, TurnView, Words
 from lab_lib.tasks.emotion_chat import Conversing, without_request
 from lab_lib.tasks.emotion_fluency import Fluency
+from lab_lib.tasks.emotion_measures import WRITTEN, Remembered
 from lab_lib.tasks.emotion_pairs import REWARD, PreferredReplies
 from lab_lib.tasks.emotion_rare import DrawsEmotions
 from lab_lib.tasks.emotion_rows import baseline_rows
 from lab_lib.tasks.emotion_scores import METRICS, Measures, score_replies
-from lab_lib.tasks.emotion_text import NONE, WORDS, Template, history, keep_template, layout, messages
+from lab_lib.tasks.emotion_text import NONE, WORDS, Template, history, keep_template, layout, messages, own_template
 
 # Prompts for a model that was not trained on tags: {variant: template}.
 UNTAGGED: dict[str, Template] = {"told-in-words": WORDS, "not-told": NONE}
@@ -79,8 +79,7 @@ class EmotionConfig(TaskConfig):
     def __post_init__(self) -> None:
         """Refuse judges that there are not, and more than two."""
         for kind in self.judges:
-            if kind not in KINDS:
-                raise LabError(f"task.judges: no judge '{kind}'{nearest(kind, KINDS)}")
+            check_name(kind, "task.judges")
         if not 1 <= len(set(self.judges)) == len(self.judges) <= 2:
             raise LabError(f"task.judges={list(self.judges)}: expected one judge, or two different ones")
         if not 0 <= self.rare_emotions <= 1:
@@ -161,7 +160,9 @@ class EmotionTask(DrawsEmotions, PreferredReplies, Conversing, Task[Talk]):
             yield from self.conversation(item, tokenizer)
             return
         template = UNTAGGED[variant] if variant else self.config.template
-        where, room = layout(tokenizer, self.prompt, template), self.decoding.max_new_tokens
+        prompt = own_template(tokenizer, self.prompt) if variant else self.prompt
+        where, room = layout(tokenizer, prompt, template), self.decoding.max_new_tokens
+        written = {WRITTEN: prompt.template} if prompt != self.prompt else {}
 
         def asks(emotion: str, template: Template = template) -> Prompt:
             *before, answer = messages(item, template, self.prompt.instruction, emotion)
@@ -170,7 +171,7 @@ class EmotionTask(DrawsEmotions, PreferredReplies, Conversing, Task[Talk]):
         # Guidance leads away from the same history with a request for a neutral reply, or without one.
         plain = asks(EMOTIONS[0], without_request(template)).ids
         for number, emotion in enumerate(self.asked(item)):
-            yield replace(asks(emotion), turn=number, facts={"emotion": emotion}, unguided=plain)
+            yield replace(asks(emotion), turn=number, facts={"emotion": emotion, **written}, unguided=plain)
 
     def check_packages(self) -> None:
         """Raise LabError for a package or a judge that is not here."""
@@ -204,7 +205,7 @@ class EmotionTask(DrawsEmotions, PreferredReplies, Conversing, Task[Talk]):
     @cached_property
     def _embedder(self) -> Any:
         name = self.config.embedder
-        return load_embedder(str(minilm_folder()) if name == MINILM else name) if name else None
+        return Remembered(load_embedder(str(minilm_folder()) if name == MINILM else name)) if name else None
 
     @cached_property
     def _fluency(self) -> Fluency | None:
@@ -217,17 +218,22 @@ class EmotionTask(DrawsEmotions, PreferredReplies, Conversing, Task[Talk]):
     def score(self, items: Sequence[Talk], predictions: Predictions, settings: EvaluateConfig) -> Scores:
         """Judge replies; see `score_replies`."""
         asked = {item.key: self.asked(item) for item in items}
-        measures = Measures(self.judges, self._embedder, self._known, self.config.embedder, self._fluency)
+        rewarder = self._rewarder if self.config.pairs else None
+        measures = Measures(self.judges, self._embedder, self._known, self.config.embedder, self._fluency, rewarder)
         return score_replies(items, predictions, asked, measures, settings)
 
     def baselines(self, items: Sequence[Talk], source: Sequence[Talk], seed: int) -> list[Row]:
         """Return the gold rows and the trivial ones; see `baseline_rows`.
 
-        Replies are retrieved from the half of train that no scoring judge has learned from.
+        Replies are retrieved from the half of train that no scoring judge has learned from, and gold utterances come
+        from dev and test without what stands in train.
         """
-        unseen = {talk.key for talk in half_of(self.talks.splits["train"], OTHER["score"])}
-        known = [talk for talk in source if talk.key in unseen] or source
-        return baseline_rows(items, {item.key: self.asked(item) for item in items}, known, seed)
+        unseen = {name: set(keys) for name, keys in self.judges[0].unseen.items()}
+        known = [talk for talk in source if talk.key in unseen["train"]] or source
+        rest = (*self.talks.splits["dev"], *self.talks.splits["test"])
+        spoken = [talk for talk in rest if talk.key in unseen["rest"]]
+        asked = {item.key: self.asked(item) for item in items}
+        return baseline_rows(items, asked, known, spoken, seed, self._embedder)
 
     def words_of(self, answer: Mapping[str, Any]) -> str:
         """Return the words of an answer, without the emotion asked for."""

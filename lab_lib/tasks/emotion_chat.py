@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import numpy as np
+
 from lab_lib.corpora.dailydialog.types import ACTS, EMOTIONS, Talk, Utterance
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.judges.card import even
@@ -48,15 +50,14 @@ class Conversing:
         said = list[Utterance]()
         for place, message in enumerate(request["messages"]):
             text = message["content"]
-            said.append(self._heard(text) if place % 2 == 0 else _said(text, self._past(place // 2)))
+            said.append(self._heard(text, said) if place % 2 == 0 else _said(text, self._past(place // 2)))
         return Talk("chat", (*said, _said("", self.chosen)))
 
     def _past(self, turn: int) -> str:
         return self.given[turn] if turn < len(self.given) else EMOTIONS[0]
 
-    def _heard(self, text: str) -> Utterance:
-        found = self.judges[0].judge.probabilities([text])[0]
-        return _said(text, EMOTIONS[int(found.argmax())])
+    def _heard(self, text: str, said: Sequence[Utterance]) -> Utterance:
+        return _said(text, EMOTIONS[int(_found(self.judges[0], text, said).argmax())])
 
     def conversation(self, item: Talk, tokenizer: Any) -> Conversation:
         """Yield a prompt for every reply; what the model wrote before stands in the history.
@@ -95,10 +96,15 @@ def without_request(template: Template) -> Template:
     return NONE if template == WORDS else template
 
 
+def _found(judge: Found, text: str, said: Sequence[Utterance]) -> np.ndarray:
+    """Return the probabilities of the emotions of a text after what was said, each equally frequent beforehand."""
+    context = judge.judge.context
+    before = [" ".join(one.text for one in said[-context:])] if context else []
+    return even(judge.judge.probabilities([text], before), judge.card["priors"])[0]
+
+
 def _verdict(found: Found, item: Talk, reply: str, asked: str) -> Fact:
-    context = found.judge.context
-    before = [" ".join(said.text for said in history(item)[-context:])] if context else []
-    row = even(found.judge.probabilities([reply], before), found.card["priors"])[0]
+    row = _found(found, reply, history(item))
     said = EMOTIONS[int(row.argmax())]
     return Fact(f"judge {found.card['judge']}", f"{said} ({row.max():.0%})", said == asked)
 

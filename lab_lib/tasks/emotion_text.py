@@ -52,6 +52,14 @@ def layout(tokenizer: Any, prompt: PromptConfig, template: Template) -> Layout:
     return TaggedLayout(tokenizer, prompt, template) if template in TAGS else layout_for(tokenizer, prompt)
 
 
+def own_template(tokenizer: Any, prompt: PromptConfig) -> PromptConfig:
+    """Return how an untuned model is prompted: in its tokenizer's own chat template, if it has one.
+
+    An instruct model that has to answer plain lines would be scored below what it can do.
+    """
+    return replace(prompt, template="chat") if tokenizer.chat_template else prompt
+
+
 def keep_template(tokenizer: Any, prompt: PromptConfig, template: Template) -> None:
     """Give the tokenizer that is saved with a trained model the template that it was trained in."""
     if template in TAGS and prompt.template == "chat":

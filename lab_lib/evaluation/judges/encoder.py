@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lab_lib.corpora.dailydialog.types import EMOTIONS
+from lab_lib.errors import LabError
 from lab_lib.evaluation.judges.tfidf import softmax
 from lab_lib.files import read_json, reading, write_json
 
@@ -31,9 +34,25 @@ class EncoderConfig:
     neutral: int = 1  # neutral utterances to keep per utterance with an emotion; more: slower, predicts fewer emotions
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that no training can have."""
+        for name in ("epochs", "batch_size", "learning_rate", "max_tokens", "neutral"):
+            if getattr(self, name) <= 0:
+                raise LabError(f"judge encoder: {name}={getattr(self, name)}, expected more than 0")
+        if self.context < 0:
+            raise LabError(f"judge encoder: context={self.context}, expected 0 or more")
+
+    @property
+    def digest(self) -> str:
+        """Six digits that are different for other settings; they are part of the judge's name."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:6]
+
 
 class EncoderJudge:
-    """See the module; `log_prior` and `temperature` are applied to the encoder's output."""
+    """See the module. The encoder's output is divided by `temperature`; then `log_prior` is added.
+
+    In this order a change of the priors stays an exact shift: dividing the probabilities by the priors undoes it.
+    """
 
     name = "encoder"
 
@@ -48,7 +67,7 @@ class EncoderJudge:
 
     def probabilities(self, texts: Sequence[str], before: Sequence[str] = ()) -> np.ndarray:
         """Return (texts, emotions); each row sums to 1. `before` is what was said before each, if it is read."""
-        return softmax((self.scores(texts, before) + self.log_prior) / self.temperature)
+        return softmax(self.scores(texts, before) / self.temperature + self.log_prior)
 
     def scores(self, texts: Sequence[str], before: Sequence[str] = ()) -> np.ndarray:
         """Return the encoder's output (texts, emotions), in batches of texts with similar lengths."""

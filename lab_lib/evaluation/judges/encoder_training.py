@@ -51,7 +51,7 @@ def fit_encoder(data: Labelled, dev: Labelled, config: EncoderConfig, folder: Pa
     judge = EncoderJudge(model, AutoTokenizer.from_pretrained(source), config, log_prior, 1.0)
     train_encoder(judge, kept, dev, folder, log)
     log("trained; its card is next: figures on dev and test, some minutes")
-    judge.temperature = best_temperature(judge.scores(dev.texts, dev.before) + log_prior, dev.labels)
+    judge.temperature = best_temperature(judge.scores(dev.texts, dev.before), dev.labels, log_prior)
     return judge
 
 
@@ -129,9 +129,13 @@ def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(-np.log(np.maximum(right, 1e-12)).mean())
 
 
-def best_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
+def best_temperature(scores: np.ndarray, labels: np.ndarray, log_prior: np.ndarray) -> float:
     """Return the divisor of scores that makes their log-loss smallest, of a hundred between 0.5 and 3."""
-    return min(np.geomspace(0.5, 3, 100).tolist(), key=lambda one: log_loss(softmax(scores / one), labels))
+
+    def lost(temperature: float) -> float:
+        return log_loss(softmax(scores / temperature + log_prior), labels)
+
+    return min(np.geomspace(0.5, 3, 100).tolist(), key=lost)
 
 
 def _batches(data: Labelled, judge: EncoderJudge) -> Iterator[np.ndarray]:

@@ -13,10 +13,12 @@ from typing import Literal
 import numpy as np
 
 from lab_lib.corpora.chats.split import near_copies
+from lab_lib.corpora.dailydialog.leaks import clean
 from lab_lib.corpora.dailydialog.types import EMOTIONS, Talk
 
 Half = Literal["score", "reward", "all"]
 HALVES: tuple[Half, ...] = ("score", "reward", "all")
+OTHER: dict[Half, Half] = {"score": "reward", "reward": "score", "all": "all"}
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,27 @@ def priors_of(data: Labelled) -> list[float]:
 
 def half_of(talks: Sequence[Talk], half: Half) -> list[Talk]:
     """Return one half of the training dialogues; near copies of a dialogue are in the same half."""
+    return list(talks) if half == "all" else _halves(talks)[half]
+
+
+def unlearned(talks: Sequence[Talk], half: Half) -> list[Talk]:
+    """Return the training dialogues that a judge of `half` has not learned from, not even nearly; none for all.
+
+    That is the other half without what stands in its own one by the stricter rule of corpora/dailydialog/leaks.py,
+    which also finds dialogues that share a third of their words.
+    """
     if half == "all":
-        return list(talks)
-    sizes, places = {"score": 0, "reward": 0}, dict[int, str]()
-    kept: dict[str, list[Talk]] = {"score": [], "reward": []}
+        return []
+    halves = _halves(talks)
+    return clean(halves[OTHER[half]], halves[half])
+
+
+def _halves(talks: Sequence[Talk]) -> dict[Half, list[Talk]]:
+    kept: dict[Half, list[Talk]] = {"score": [], "reward": []}
+    places = dict[int, Half]()
     for talk, group in zip(talks, near_copies([talk.text for talk in talks]), strict=True):
-        side = places.setdefault(group, min(sizes, key=lambda name: sizes[name]))
-        sizes[side] += 1
-        kept[side].append(talk)
-    return kept[half]
+        kept[places.setdefault(group, min(kept, key=lambda name: len(kept[name])))].append(talk)
+    return kept
 
 
 def balanced(data: Labelled, most: int, seed: int = 0) -> Labelled:

@@ -1,0 +1,66 @@
+"""The columns of the tables of the task emotion."""
+
+from __future__ import annotations
+
+from lab_lib.corpora.dailydialog.types import EMOTIONS
+from lab_lib.evaluation.scores import Metric
+from lab_lib.tasks.emotion_measures import OTHERS
+
+TAILS = ("", "2")  # of the keys of metrics by the first and the second judge
+# Tables of their own.
+GOLD, TEXT, SECOND, EACH, REWARD = "corpus's emotion", "text", "second judge", "by emotion", "judge that rewarded"
+BY_EMOTION = tuple(
+    metric
+    for emotion in EMOTIONS
+    for metric in (
+        Metric(f"recall_{emotion}", emotion, "%", group=EACH,
+               explanation="An emotion: replies that have it, by the first judge, of those that it was asked for. "
+                           "Corrected: without the errors of the judge; none for an emotion that it cannot tell."),
+        Metric(f"corrected_{emotion}", f"{emotion}, corrected", "%", group=EACH),
+    )
+)  # fmt: skip
+METRICS = (
+    Metric("control", "Control", "%",
+           explanation="Control: replies with the emotion asked for, by the first judge, for which all seven are "
+                       "equally frequent; the mean over them."),
+    Metric("corrected", "Corrected", "%",
+           explanation="Corrected: control without the errors of the judge, for the emotions that it can tell."),
+    Metric("macro_f1", "Macro F1", explanation="Macro F1: of the emotions found against those asked for."),
+    Metric("relevance", "Relevance", "%",
+           explanation=f"Relevance: replies nearer to the corpus's reply in their dialogue than to those in {OTHERS} "
+                       "others (chance 10 %)."),
+    Metric("own_history", "Own history", "%",
+           explanation=f"Own history: replies nearer to their own history than to {OTHERS} others; who repeats the "
+                       "user has it all."),
+    Metric("similarity", "Similarity", explanation="Similarity: cosine with the corpus's reply, where its emotion is "
+                                                   "asked for, times 100.", low=-100.0),
+    Metric("control2", "Control", "%", group=SECOND, explanation="Control, corrected: as above, by the second judge."),
+    Metric("corrected2", "Corrected", "%", group=SECOND),
+    Metric("agreement", "Agreement", "%", group=SECOND,
+           explanation="Agreement: replies in which both judges find the same emotion."),
+    Metric("rewarded", "Control", "%", descriptive=True, group=REWARD,
+           explanation="Control: by the judge that rewarded in preference tuning. It must rise if the tuning worked; "
+                       "as a result it counts for nothing."),
+    Metric("gold_accuracy", "Accuracy", "%", group=GOLD,
+           explanation="Accuracy, weighted F1: of the replies to the emotion that the corpus has there, first judge. "
+                       "Most of them are neutral in DailyDialog."),
+    Metric("gold_corrected", "Corrected accuracy", "%", group=GOLD,
+           explanation="Corrected accuracy: without the errors of the judge, for the emotions that it finds with the "
+                       "corpus's priors. Too high where errors go the way of the request, as for copied users."),
+    Metric("gold_weighted_f1", "Weighted F1", group=GOLD),
+    Metric("perplexity", "Perplexity", "", low=1.0, high=None, higher_is_better=False, group=TEXT,
+           explanation="Perplexity: of the replies behind their histories, per word, under a model that wrote none."),
+    Metric("length", "Length", "words", high=None, descriptive=True, group=TEXT),
+    Metric("distinct1", "Distinct-1", "%", descriptive=True, group=TEXT),
+    Metric("distinct2", "Distinct-2", "%", descriptive=True, group=TEXT,
+           explanation="Distinct-2: pairs of words in all replies that are different."),
+    Metric("repeating", "Repeating", "%", higher_is_better=False, group=TEXT,
+           explanation="Repeating: replies in which three words stand twice in the same order."),
+    Metric("copied", "Copied", "%", higher_is_better=False, group=TEXT,
+           explanation="Copied: replies that stand in the training split, word for word."),
+    Metric("new_control", "Control, new", "%", group=TEXT,
+           explanation="Control, new: control of the replies that are not copied, for the emotions that have any."),
+    *BY_EMOTION,
+)  # fmt: skip
+SHOWN = [metric.key for metric in METRICS]
+DESCRIPTIVE = [metric.key for metric in METRICS if metric.descriptive]

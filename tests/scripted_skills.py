@@ -30,6 +30,35 @@ KNOWN: dict[str, tuple[Mapping[str, float], Mapping[str, str]]] = {
     "play jazz and thanks": ({"play_music": 0.9}, {"play_music": 'play_music(title="jazz")'}),
     "play jazz and weather please": ({"play_music": 0.9}, {"play_music": 'play_music(title="jazz")'}),
     "play jazz and soul music": ({"play_music": 0.9}, {"play_music": 'play_music(title="jazz and soul music")'}),
+    "set a timer for 2000 minutes": ({"set_timer": 0.9}, {"set_timer": "set_timer(minutes=14)"}),
+    "set a timer for minus five minutes": ({"set_timer": 0.9}, {"set_timer": "set_timer(minutes=5)"}),
+    "set a timer for 3 days": ({"set_timer": 0.9}, {"set_timer": "set_timer(minutes=3)"}),
+    "set a timer for `__class__` minutes": ({"set_timer": 0.9}, {"set_timer": "set_timer(minutes=120)"}),
+    "read me 50 headlines": ({"news": 0.9}, {"news": "news(count=6)"}),
+    "wake me at 25:99": ({"set_alarm": 0.9}, {"set_alarm": 'set_alarm(time="05:09")'}),
+    "a pound in kilos": ({"convert": 0.9}, {"convert": 'convert(amount=1.0, unit="pounds", to="kg")'}),
+    "kitchen at full brightness": (
+        {"set_light": 0.9},
+        {"set_light": 'set_light(room="kitchen", on=True, brightness=100)'},
+    ),
+    "turn on the light and play some jazz": ({"play_music": 0.9}, {"play_music": 'play_music(title="some jazz")'}),
+    "set a timer for 5 minutes, play jazz": ({"set_timer": 0.9}, {"set_timer": "set_timer(minutes=5)"}),
+    "pasta, 5 minutes": ({"set_timer": 0.9}, {"set_timer": 'set_timer(minutes=5, name="pasta")'}),
+    "pasta": ({"add_to_list": 0.9}, {"add_to_list": 'add_to_list(items=["pasta"])'}),
+    "5 minutes": ({"set_timer": 0.9}, {"set_timer": "set_timer(minutes=5)"}),
+    "I'm done, play jazz": ({"play_music": 0.9}, {"play_music": 'play_music(title="jazz")'}),
+    "the weather in Oslo and Berlin": ({"weather": 0.9}, {"weather": 'weather(location="Oslo")'}),
+    "the weather in Oslo": ({"weather": 0.9}, {"weather": 'weather(location="Oslo")'}),
+    "lights off in the bedroom and the kitchen": (
+        {"set_light": 0.9},
+        {"set_light": 'set_light(room="kitchen", on=False)'},
+    ),
+    "add milk, eggs and bread and play jazz": ({"add_to_list": 0.9}, {"add_to_list": 'add_to_list(items=["bread"])'}),
+    "add milk, eggs and bread": ({"add_to_list": 0.9}, {"add_to_list": 'add_to_list(items=["milk", "eggs", "bread"])'}),
+    "add milk, eggs": ({"add_to_list": 0.9}, {"add_to_list": 'add_to_list(items=["milk", "eggs"])'}),
+    "bread": ({"add_to_list": 0.9}, {"add_to_list": 'add_to_list(items=["bread"])'}),
+    "bread and play jazz": ({"add_to_list": 0.9}, {"add_to_list": 'add_to_list(items=["bread"])'}),
+    "don't play jazz": ({"play_music": 0.9}, {"play_music": 'play_music(title="t play")'}),
     "rubbish": ({"weather": 0.9}, {"weather": "weather(location=Berlin)"}),
     "too much": ({"weather": 0.9}, {"weather": 'weather(location="Be'}),
 }
@@ -53,7 +82,8 @@ class ScriptedModel:
         self.on_write()
         check()
         text = KNOWN.get(utterance, (NONE, {}))[1].get(name, "none()" if name == NO_SKILL else f'{name}(x="')
-        return Written(text, 0.9, finished=utterance != "too much", prompt_tokens=20, tokens=len(text) // 4)
+        sure = 1e-12 if utterance.startswith("don't") else 0.9
+        return Written(text, sure, finished=utterance != "too much", prompt_tokens=20, tokens=len(text) // 4)
 
 
 def scripted(skills: Skills | None = None, model: ScriptedModel | None = None, threshold: float = 0.5) -> Assistant:

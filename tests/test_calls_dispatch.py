@@ -175,7 +175,7 @@ def test_a_call_runs_in_a_process_of_its_own_and_its_arguments_are_only_data(
     ("number", "reason", "said"),
     [
         (0, "time", "count took longer than 1 seconds and was stopped"),
-        (1, "failed", "count failed: ValueError: no\\u000aluck"),
+        (1, "failed", "count failed: no\\u000aluck"),
         (2, "failed", "count ended its process (exit code 3)"),
         (3, "failed", "count failed: SystemExit: left"),
         (4, "failed", "count failed: it returned 4, expected a text"),

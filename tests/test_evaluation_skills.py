@@ -161,14 +161,27 @@ def test_auroc_curve_and_threshold_are_those_of_counting_by_hand(pairs):
             level = round(4 * math.log(cut / (1 - cut))) / 4
             assert triggers == pytest.approx(np.mean([value < level for value in nothing]))
             assert misses == pytest.approx(np.mean([value >= level for value in calls]))
-    chosen = choose_threshold([(names(value), "none" if kind else "news") for value, kind in pairs])
-    assert chosen is not None
 
-    def cost(cut: float) -> float:
-        false_triggers = np.mean([probability(value) < cut for value in nothing])
-        return float(false_triggers + np.mean([probability(value) >= cut for value in calls]))
 
-    assert cost(chosen) <= min(cost(probability(value + step)) for value, _ in pairs for step in (-0.1, 0.1)) + 1e-9
+def test_the_threshold_lies_between_the_two_kinds_and_does_not_move_with_a_single_request():
+    random = np.random.default_rng(0)
+    nothing, calls = random.normal(0, 2, 60), random.normal(-5, 2, 240)
+
+    def chosen(*more: tuple[float, str]) -> float:
+        pairs = [(value, "none") for value in nothing] + [(value, "news") for value in calls] + list(more)
+        return choose_threshold([(names(value), right) for value, right in pairs])
+
+    assert probability(-4) < chosen() < probability(-1)
+    odds = [math.log(one / (1 - one)) for one in (chosen(), chosen((-4.0, "none")), chosen((-1.0, "news")))]
+    assert max(odds) - min(odds) < 0.2
+    assert choose_threshold([(names(9.0), "none"), (names(8.0), "news")]) == 0.5  # higher ones would change nothing
+
+
+def test_nothing_is_called_where_none_is_the_likeliest_name():
+    found = scored({"a": RAIN, "d": "news()"}, **{key: {"names": names(-0.2), "threshold": 1.0} for key in "ad"})
+    assert found.values["misses_gated"] == 100 and found.values["false_triggers_gated"] == 0
+    found = scored({"a": RAIN, "d": "news()"}, **{key: {"names": names(-0.4), "threshold": 1.0} for key in "ad"})
+    assert found.values["misses_gated"] == 0 and found.values["false_triggers_gated"] == 100
 
 
 def test_the_names_are_renormalised_over_themselves():

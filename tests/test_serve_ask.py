@@ -47,7 +47,8 @@ def asked(text: str, **how) -> list[tuple[str, str]]:
         ("what is the weather in Berlin", [('weather(location="Berlin")', "")]),
         ("good morning", [("nothing", "Nothing was asked of me that I can do.")]),
         ("weather please", [("missing", "What should 'location' of weather be?")]),  # the model made Paris up
-        ("set a timer", [("missing", "What should 'minutes' of set_timer be?")]),  # it said none, and meant a timer
+        ("set a timer",  # it said none, and meant a timer
+         [("missing", "What should 'minutes' of set_timer be? (1 to 1440)")]),
         ("rubbish", [("bare_name", "Refused: a value is a name without quotes: Berlin")]),
         ("too much", [("unfinished", "The call was not finished: it reached the maximum length.")]),
         ("add milk and eggs", [('add_to_list(items=["milk", "eggs"])', "")]),
@@ -98,12 +99,18 @@ def test_an_answer_says_how_sure_it_is_and_what_else_was_likely():
 
 def test_the_threshold_of_the_run_decides_when_nothing_was_asked():
     for threshold, call in {0.95: 'play_music(title="jazz")', 0.005: ""}.items():
-        assert scripted(threshold=threshold).ask("play jazz")[0].call == call
+        (answer,) = scripted(threshold=threshold).ask("play jazz")
+        assert answer.call == call
+    assert (
+        answer.said.endswith("(none has 1 %; this run calls nothing from 0.5 % on).") and "%)" not in about(answer)[0]
+    )
+    assert scripted(threshold=1.0).ask("good morning")[0].reason == "nothing"  # none is the likeliest name
 
 
 def test_a_skill_can_be_demanded():
     assert asked("play jazz", choose="play_music") == [('play_music(title="jazz")', "")]
-    assert asked("set a timer", choose="required")[0][0] == "set_timer(minutes=5)"
+    assert asked("set a timer for 5 minutes", choose="required")[0][0] == "set_timer(minutes=5)"
+    assert asked("set a timer", choose="required")[0][0] == "missing"
     with pytest.raises(LabError, match="no skill 'wether'; did you mean 'weather'"):
         scripted().ask("hi", choose="wether")
 
@@ -167,7 +174,7 @@ def test_skills_do_what_they_are_asked_once_and_a_failure_is_a_sentence(tmp_path
     (answer,) = Assistant("run", skills, 0.5, lambda: Obedient('note(text="x")')).ask("note x", run=True)
     assert (answer.call, answer.result) == ('note(text="x")', "noted: x")
     (answer,) = Assistant("run", skills, 0.5, lambda: Obedient("count(number=1)")).ask("count 1", run=True)
-    assert (answer.result, answer.said) == (None, "Not run: count failed: ValueError: no\\u000aluck")
+    assert (answer.result, answer.said) == (None, "count failed: no\\u000aluck")
 
 
 # ---- the model of a run ----------------------------------------------------------------------------------------------
@@ -242,6 +249,10 @@ def test_what_no_assistant_can_be_made_of(tmp_path, monkeypatch, cli):
     with pytest.raises(LabError, match="a run of task response; only runs of the task skills call skills"):
         open_assistant(str(tmp_path), console)
     assert cli("calls", "ask")[0] == 2 and cli("serve", "nowhere")[0] == 2
+    assert f"{tmp_path} is a run folder: put your request in quotes" in " ".join(
+        cli("calls", "ask", str(tmp_path))[2].split()
+    )
+    assert "name a run: lab serve RUN" in cli("serve")[2]
     assert "put the request in quotes" in cli("calls", "ask", "play", "some", "jazz")[2]
 
 
@@ -250,7 +261,7 @@ def test_what_no_assistant_can_be_made_of(tmp_path, monkeypatch, cli):
     [
         ("play jazz", 0, 'play_music(title="jazz")\n', "play_music 90 %, its arguments 90 %; otherwise weather("),
         ("hello", 0, "none()\n", "Nothing was asked of me that I can do. (90 %)"),
-        ("set a timer", 1, "", "What should 'minutes' of set_timer be?"),
+        ("set a timer", 1, "", "What should 'minutes' of set_timer be? (1 to 1440)"),
         ("rubbish", 1, "", "the model wrote: weather(location=Berlin)"),
     ],
 )

@@ -110,7 +110,7 @@ def test_a_stream_says_what_the_whole_answer_says(official, text):
 def test_words_stand_where_there_is_no_call(official):
     for text, content in {
         "good morning": "Nothing was asked of me that I can do.",
-        "set a timer": "What should 'minutes' of set_timer be?",
+        "set a timer": "What should 'minutes' of set_timer be? (1 to 1440)",
         "weather please": "What should 'location' of weather be?",
         "rubbish": "Refused: a value is a name without quotes: Berlin",
         "light in the kitchen and the bedroom": "This sounds like two requests to set_light; ask for one at a time.",
@@ -124,7 +124,7 @@ def test_words_stand_where_there_is_no_call(official):
 def test_a_tool_can_be_demanded(official):
     asked = said("play jazz", tools=HOME, tool_choice={"type": "function", "function": {"name": "play_music"}})
     assert official.chat.completions.create(**asked).choices[0].message.tool_calls
-    asked = said("set a timer", tools=HOME[1:2], tool_choice="required")
+    asked = said("set a timer for 5 minutes", tools=HOME[1:2], tool_choice="required")
     assert official.chat.completions.create(**asked).choices[0].message.tool_calls[0].function.name == "set_timer"
 
 

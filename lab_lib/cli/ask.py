@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ import typer
 from lab_lib.cli.console import console, print_line, safe_console
 from lab_lib.cli.understand_ask import Schemas, Sets, open_converter, schemas_of
 from lab_lib.errors import LabError
+from lab_lib.files import expanded
 
 SILENCE = "Nothing was said."
 Run = Annotated[bool, typer.Option("--run", help="Execute the call, in a separate process with a time limit.")]
@@ -33,9 +35,14 @@ def ask(
     from lab_lib.serve.answers import Answer
     from lab_lib.serve.run_model import open_assistant
     from lab_lib.serve.show import show
+    from lab_lib.speech.weights import require_speech
 
     folder, text = _run_and_text(words or [], audio)
+    if audio is not None:
+        require_speech()
     assistant = open_assistant(folder, console)
+    if folder is None:
+        print_line(f"run: {assistant.name}")
     said = text if audio is None else _heard(audio)
     answers = assistant.ask(said, run=run) if said or audio is None else [Answer("", reason="nothing", said=SILENCE)]
     if as_json:
@@ -48,12 +55,15 @@ def ask(
 
 
 def _run_and_text(words: list[str], audio: Path | None) -> tuple[str | None, str]:
-    """Return the run, None for the newest, and the text. Raises LabError for too few or too many words."""
+    """Return the run, None for the newest, and the text. Raises LabError for too few or too many words, and for a
+    text that is a run folder."""
     if audio is None and not words:
         raise LabError("no request: give a text in quotes, or --audio FILE")
     *runs, text = words if audio is None else [*words, ""]
     if len(runs) > 1:
         raise LabError(f"{len(words)} words: put the request in quotes, after the run folder")
+    if not runs and text and " " not in text and os.path.exists(expanded(text) / "config.yaml"):
+        raise LabError(f"{text} is a run folder: put your request in quotes after it")
     return (runs[0] if runs else None), text
 
 
@@ -97,6 +107,8 @@ def serve(
     from lab_lib.serve.understanding import Understanding
     from lab_lib.understand.generator import is_generator
 
+    if folder is None and not schema:
+        raise LabError("name a run: lab serve RUN, or what can be understood: --schema INDEX")
     asks = folder is not None and not is_generator(folder)
     names = schemas_of(None if asks else folder, schema) if schema or not asks else []
     understanding = None

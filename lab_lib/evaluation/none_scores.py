@@ -20,6 +20,9 @@ from lab_lib.evaluation.scores import Metric, row_curve
 NAMES, THRESHOLD = "names", "threshold"  # fields of a prediction
 GROUP = "The probability that nothing was asked"
 STEP, ENDS = 0.25, 16.0  # log-odds of a level; those beyond the ends count as the ends
+EVEN = 0.5  # the largest threshold, and that of a run without one: `none` is likelier than all skills together
+GRID = np.arange(-12.0, 0.01, 0.05)  # log-odds of the thresholds that are tried, up to EVEN
+WIDTH = 1.0  # nats over which a request of dev counts in part: few requests lie near a threshold
 LEVELS = int(2 * ENDS / STEP)
 COLUMNS = 2 * LEVELS + 4
 NONE_METRICS = (
@@ -67,19 +70,27 @@ def probability(log_odds: float) -> float:
 def choose_threshold(asked: Sequence[tuple[Mapping[str, float], str]]) -> float | None:
     """Return the probability of none from which on nothing is called, for (names, name of the right call) of dev.
 
-    It minimises the sum of the rates of false triggers and misses; of several minima it is the middle one. None if dev
-    does not have both kinds.
+    It minimises the sum of the rates of false triggers and misses. The rates are smoothed: a request counts by a
+    logistic curve of WIDTH around its log-odds, because the minimum of the raw rates moves with single requests. None
+    if dev does not have both kinds.
     """
-    pairs = [(none_log_odds(names), right == NO_SKILL) for names, right in asked]
-    odds = np.array([value for value, _ in pairs])
-    nothing = np.array([kind for _, kind in pairs], dtype=bool)
-    if not len(pairs) or nothing.all() or not nothing.any():
+    odds = np.array([none_log_odds(names) for names, _ in asked])
+    nothing = np.array([right == NO_SKILL for _, right in asked], dtype=bool)
+    if not len(asked) or nothing.all() or not nothing.any():
         return None
-    levels = np.unique(odds)
-    cuts = np.array([levels[0] - STEP, *(levels[:-1] + levels[1:]) / 2, levels[-1] + STEP])
-    wrong = np.array([(odds[nothing] < cut).mean() + (odds[~nothing] >= cut).mean() for cut in cuts])
-    best = np.flatnonzero(wrong <= wrong.min() + 1e-12)
-    return round(probability(float(cuts[best[len(best) // 2]])), 6)
+    called = 1 / (1 + np.exp(np.clip((odds[:, None] - GRID) / WIDTH, -500, 500)))
+    wrong = called[nothing].mean(axis=0) + (1 - called[~nothing]).mean(axis=0)
+    return round(probability(float(GRID[wrong.argmin()])), 6)
+
+
+def calls_nothing(names: Mapping[str, float], threshold: float) -> bool:
+    """Return whether nothing is called, from the probabilities of the names: `none` reaches the threshold, or no skill
+    is likelier than `none`.
+
+    >>> calls_nothing({"none": 0.4, "weather": 0.6}, 0.5), calls_nothing({"none": 0.4, "a": 0.3, "b": 0.3}, 0.5)
+    (False, True)
+    """
+    return names[NO_SKILL] >= min(threshold, max(names.values()))
 
 
 def none_counts(answers: Sequence[Answered]) -> np.ndarray:
@@ -98,7 +109,7 @@ def none_counts(answers: Sequence[Answered]) -> np.ndarray:
         row[level + (0 if nothing else LEVELS)] = 1
         threshold = answer.get(THRESHOLD)
         if threshold is not None:
-            called = calls and probability(odds) < _number(threshold, key)
+            called = calls and not calls_nothing(shares(names), _number(threshold, key))
             row[2 * LEVELS :] = nothing, nothing and called, not nothing, not nothing and not called
     return rows
 

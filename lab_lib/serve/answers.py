@@ -71,3 +71,12 @@ class Answer:
     def checked(self) -> Call:
         """The call as data; only an answer with a `call` has one."""
         return Call(self.name, dict(self.arguments.items()))
+
+
+def percent(probability: float) -> str:
+    """Return a probability for a person.
+
+    >>> percent(0.934), percent(0.0123)
+    ('93 %', '1.2 %')
+    """
+    return f"{100 * probability:.0f} %" if probability >= 0.1 else f"{100 * probability:.2g} %"

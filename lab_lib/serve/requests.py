@@ -1,75 +1,102 @@
-"""What can be wrong with a request before its call is: an argument was not said, or there are two requests in it."""
+"""Two requests in one sentence: where it may be cut, and of which of its words the call for all of it has nothing."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from lab_lib.calls.call import Call, literal
-from lab_lib.calls.examples.skeleton import NUMBER_WORDS
-from lab_lib.calls.skills.bounds import kind_of
-from lab_lib.calls.skills.skill import Skill
+from lab_lib.calls.skills.skill import Skills
 from lab_lib.serve.answers import Answer
+from lab_lib.serve.unsaid import is_named, mentions, words_of
+from lab_lib.speech.said_amounts import amounts_said, reads_amounts
 
 TWICE = "This sounds like two requests to {}; ask for one at a time."
 PERHAPS = 'Did you mean "{}"? Then say that alone.'
 MOST_SPLITS = 3  # places where a sentence is tried to be two requests; each costs two more requests
 MOST_PARTS = 24  # of a sentence that a model reads: a text of a hundred sentences would keep it for minutes
-LETTERS = 4  # of a word that have to agree: `lights` says `light`
-# Where a sentence may fall into two requests, in the languages of the bundled examples.
+# Where a sentence may fall into two requests, in the languages of the bundled examples; and where it rarely does.
 BETWEEN = re.compile(r"[,;.!?]*\s+(?:and then|and also|and|then|und dann|und|dann)\s+|[;.!?]+\s+", re.IGNORECASE)
+COMMA = re.compile(r",\s+(?!(?:and|then|und|dann)\s)", re.IGNORECASE)
+# Words that ask for nothing when they stand alone.
+COURTESY = frozenset(
+    ("thanks", "thank", "you", "please", "cheers", "ok", "okay", "now", "dear", "danke", "bitte", "jetzt")
+)
 
 
-def unsaid(call: Call, utterance: str, skill: Skill, numbers: bool) -> list[str]:
-    """Return the required parameters whose values do not stand in the words of an utterance.
-
-    A text is not said if none of its words is. A number may be said in many ways (`noon`, `a pound`), so it is looked
-    at, as options are, only with `numbers`: it is not said where there is no number at all.
-    """
-    schemas = {one.name: one.raw for one in skill.function.parameters}
-    given = [(name, call.arguments[name]) for name in skill.function.required if name in call.arguments]
-    return [name for name, value in given if not _said(value, utterance, schemas[name], numbers)]
-
-
-def _said(value: Any, utterance: str, schema: Mapping[str, Any], numbers: bool) -> bool:
-    if isinstance(value, list):
-        return all(_said(one, utterance, schema["items"], numbers) for one in value)
-    words, spoken = _words(utterance), _words(str(value))
-    if isinstance(value, bool) or ("enum" in schema and not numbers):
-        return True
-    if not spoken:
-        return str(value) in utterance
-    if kind_of(schema) != "string" or re.search(r"\d", str(value)):
-        return not numbers or any(word in NUMBER_WORDS or re.search(r"\d", word) for word in words)
-    return any(word[:LETTERS] in "".join(words) for word in spoken)
-
-
-def is_named(skill: Skill, utterance: str) -> bool:
-    """Return whether an utterance has a word of a skill's name: `set a timer` names `set_timer`."""
-    names = [word for word in skill.name.casefold().split("_") if len(word) >= LETTERS]
-    return any(name in "".join(_words(utterance)) for name in names)
-
-
-def question(skill: Skill, missing: Sequence[str]) -> str:
-    """Return the question for arguments that were not said."""
-    parameters = {one.name: one.raw for one in skill.function.parameters}
-    options = parameters[missing[0]].get("enum", [])
-    choice = f" ({', '.join(literal(option) for option in options if option is not None)})" if options else ""
-    names = " and ".join(f"'{name}'" for name in missing)
-    return f"What should {names} of {skill.name} be?{choice if len(missing) == 1 else ''}"
-
-
-def splits(text: str) -> list[tuple[str, str]]:
+def splits(text: str, between: re.Pattern[str] = BETWEEN) -> list[tuple[str, str]]:
     """Return the ways to cut a text into two requests.
 
     >>> splits("wake me at six and play jazz")
     [('wake me at six', 'play jazz')]
     """
-    places = list(BETWEEN.finditer(text.strip()))[:MOST_SPLITS]
+    places = list(between.finditer(text.strip()))[:MOST_SPLITS]
     pairs = [(text.strip()[: place.start()].strip(), text.strip()[place.end() :].strip()) for place in places]
-    return [(left, right) for left, right in pairs if _words(left) and _words(right)]
+    return [(left, right) for left, right in pairs if words_of(left) and words_of(right)]
+
+
+def comma_splits(whole: Answer, skills: Skills) -> list[tuple[str, str]]:
+    """Return the ways to cut a request at a comma so that its call has nothing of one part.
+
+    `eggs, seven minutes` is one request, because its call has both.
+    """
+    if not whole.call:
+        return []
+    return [
+        parts for parts in splits(whole.utterance, COMMA) if any(is_left_out(part, whole, skills) for part in parts)
+    ]
+
+
+def is_left_out(text: str, whole: Answer, skills: Skills) -> bool:
+    """Return whether a part of a request has no value of the call for the whole and does not name its skill.
+
+    A single word is left out only beside a value (`Oslo and Berlin`): alone, it asks for nothing.
+    """
+    words = words_of(text)
+    if set(words) <= COURTESY or is_named(skills[whole.name], text) or _is_added(text, whole):
+        return False
+    if any(mentions(text, value) for value in _values(whole)):
+        return False
+    return len(words) > 1 or _is_beside(words[0], whole)
+
+
+def _is_added(text: str, whole: Answer) -> bool:
+    """Return whether a part has a summand of a number: `three hours and ten minutes` are 190."""
+    if not reads_amounts():
+        return False
+    said = amounts_said(whole.utterance)
+    added = any(value in said.minutes and value not in said.numbers for value in _values(whole))
+    return added and bool(amounts_said(text).numbers)
+
+
+def _is_beside(word: str, whole: Answer) -> bool:
+    """Return whether a word stands directly beside a value, with a comma or `and` between them."""
+    said = f" {' '.join(words_of(re.sub(',', ' and ', whole.utterance)))} "
+    texts = [" ".join(words_of(value)) for value in _values(whole) if isinstance(value, str)]
+    links = ("and", "then", "und", "dann")
+    pairs = [pair for text in texts for pair in ((text, word), (word, text))]
+    return any(f" {one} {link} {other} " in said for one, other in pairs for link in links)
+
+
+def _other_option(text: str, whole: Answer, skills: Skills) -> bool:
+    """Return whether a part says another option than the call has, and none that it has: `the kitchen light`."""
+    values, words = _values(whole), f" {' '.join(words_of(text))} "
+    options = [
+        option
+        for one in skills[whole.name].function.parameters
+        if one.name in whole.arguments and "pattern" not in one.raw
+        for option in one.raw.get("enum", ())
+        if isinstance(option, str)
+    ]
+    said = [option for option in options if f" {' '.join(words_of(option))} " in words]
+    return bool(said) and not any(option in values for option in said)
+
+
+def asks(part: Answer, whole: Answer, skills: Skills) -> bool:
+    """Return whether a part seems to ask for something: a call or a question came of it, or it names another skill."""
+    others = [skill for name, skill in skills.items() if name != whole.name]
+    return part.reason != "nothing" or any(is_named(skill, part.utterance) for skill in others)
 
 
 def covers(whole: Answer, *parts: Answer) -> bool:
@@ -79,29 +106,48 @@ def covers(whole: Answer, *parts: Answer) -> bool:
     return all(value in _values(whole) for part in parts for value in _values(part))
 
 
-def partly(whole: Answer, first: Answer, second: Answer) -> list[Answer]:
-    """Return the answers to a sentence of which one part alone is a call; none where the whole has more of it to say.
+def joined(whole: Answer, first: Sequence[Answer], second: Sequence[Answer]) -> list[Answer]:
+    """Return the answers of the parts of a sentence, or that it has two requests to one skill."""
+    twice = [answer.name for answer in first if answer.name in [other.name for other in second]]
+    return [refused_twice(whole, twice[0])] if twice else [*first, *second]
+
+
+def refused_twice(whole: Answer, name: str) -> Answer:
+    """Return the refusal of a sentence with two requests to a skill."""
+    return replace(whole, call="", reason="several", said=TWICE.format(name))
+
+
+def partly(whole: Answer, first: Answer, second: Answer, skills: Skills) -> list[Answer]:
+    """Return the answers to a sentence of which not both parts are calls; none where the call for all of it has all.
 
     A part in which an argument is missing, or whose call was refused, is answered for itself. Of other words the answer
-    says that nothing was understood; a single one (`thanks`) is let be. Where the whole asks for nothing, nothing is
-    called: the part is named.
+    says that nothing was understood. Where the whole asks for nothing, nothing is called: the part is named.
     """
     part, other = (first, second) if first.call else (second, first)
-    if not part.call or other.call:
-        return []
     if whole.reason == "nothing":
-        return [replace(whole, said=f"{whole.said} {PERHAPS.format(part.utterance)}")]
-    if whole.call != part.call:
-        return []
-    if other.reason != "nothing":
+        said = f"{whole.said} {PERHAPS.format(part.utterance)}"
+        return [replace(whole, said=said)] if part.call and not other.call else []
+    if not whole.call:
+        return [first, second] if part.call and other.reason != "nothing" else []
+    if any(_differ(one, whole) or _other_option(one.utterance, whole, skills) for one in (first, second)):
+        return [refused_twice(whole, whole.name)]
+    left_out = [one for one in (first, second) if is_left_out(one.utterance, whole, skills)]
+    if part.call and other in left_out and other.reason != "nothing":
         return [first, second]
-    return [replace(whole, lost=other.utterance)] if len(_words(other.utterance)) > 1 else []
+    return [replace(whole, lost="; ".join(one.utterance for one in left_out))] if left_out else []
+
+
+def _differ(part: Answer, whole: Answer) -> bool:
+    """Return whether a part says another value of a parameter than the call for all of it has."""
+    if part.name != whole.name or not part.call:
+        return False
+    pairs = [(value, whole.arguments[name]) for name, value in part.arguments.items() if name in whole.arguments]
+    return any(
+        not isinstance(value, list) and mentions(part.utterance, value) and not mentions(str(other), value)
+        for value, other in pairs
+    )
 
 
 def _values(answer: Answer) -> list[Any]:
     values = answer.arguments.values()
     return [one for value in values for one in (value if isinstance(value, list) else [value])]
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())

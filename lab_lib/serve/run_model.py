@@ -22,7 +22,7 @@ from lab_lib.decoding.candidates import Candidates, candidate_log_probs
 from lab_lib.decoding.grammar import PACKAGE
 from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
-from lab_lib.evaluation.none_scores import THRESHOLD, shares
+from lab_lib.evaluation.none_scores import EVEN, THRESHOLD, shares
 from lab_lib.files import expanded, listed
 from lab_lib.prompts.encode import Prompt, answer_text
 from lab_lib.runs.config import load_run_config, make_task
@@ -31,12 +31,12 @@ from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.steps import load_answering, model_config
 from lab_lib.serve.answers import Written
 from lab_lib.serve.assistant import Assistant, Check
+from lab_lib.speech.said_numbers import require_text2num
 from lab_lib.tasks.skills import SkillsTask
 from lab_lib.tasks.skills_answers import grammar_of, name_spellings
 from lab_lib.tasks.skills_config import SkillsConfig
 from lab_lib.tasks.skills_data import SkillItem
 
-EVEN = 0.5  # threshold of a run that has chosen none: `none` is likelier than all skills together
 RUNS = Path("runs")
 
 
@@ -55,6 +55,8 @@ def open_assistant(name: str | None, console: Console) -> Assistant:
     if not has_grammar():
         console.print("note: llguidance is not installed (extra `constrained`): calls are written freely, then checked",
                       highlight=False, markup=False)  # fmt: skip
+    elif task.config.values == "said":
+        require_text2num(f"{folder}: task.values=said")
     threshold = chosen_threshold(RunFolder(folder))
     return Assistant(str(folder), task.skills, threshold, lambda: RunModel(task, load_answering(model, config.prompt)))
 

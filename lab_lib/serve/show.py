@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lab_lib.calls.skills.check import NONE, call_text
-from lab_lib.serve.answers import Answer
+from lab_lib.calls.skills.skill import NO_SKILL
+from lab_lib.serve.answers import Answer, percent
 
 Print = Callable[[str], None]
 
@@ -31,8 +32,9 @@ def _show(answer: Answer, out: Print, note: Print) -> bool:
 def about(answer: Answer) -> list[str]:
     """Return the lines beside a call: what else was likely, and why there is none.
 
-    >>> about(Answer("hi", reason="nothing", said="Nothing was asked.", probability=0.98))
-    ['Nothing was asked. (98 %)']
+    >>> from lab_lib.serve.answers import Option
+    >>> about(Answer("hi", reason="nothing", said="Nothing.", probability=0.98, options=[Option("none", 0.98)]))
+    ['Nothing. (98 %)']
     """
     if answer.call:
         lines = [f"{answer.name} {percent(answer.probability)}, its arguments {percent(answer.text_probability)}"]
@@ -40,17 +42,9 @@ def about(answer: Answer) -> list[str]:
             lines[0] += f"; otherwise {answer.runner_up.text} ({percent(answer.runner_up.probability)})"
         lost = [f"nothing was understood for: {answer.lost}"] if answer.lost else []
         return [*lines, *([answer.said] if answer.said else []), *lost]
-    lines = [f"{answer.said} ({percent(answer.probability)})" if answer.reason == "nothing" else answer.said]
+    sure = answer.reason == "nothing" and [one.name for one in answer.options[:1]] == [NO_SKILL]
+    lines = [f"{answer.said} ({percent(answer.probability)})" if sure else answer.said]
     if answer.written and answer.reason not in ("nothing", "missing"):
         lines.append(f"the model wrote: {answer.written}")
-    likely = [one for one in answer.options if one.name != "none"][:1]
+    likely = [one for one in answer.options if one.name != NO_SKILL][:1]
     return [*lines, *(f"most likely skill: {one.name} ({percent(one.probability)})" for one in likely)]
-
-
-def percent(probability: float) -> str:
-    """Return a probability for a person.
-
-    >>> percent(0.934), percent(0.0123)
-    ('93 %', '1.2 %')
-    """
-    return f"{100 * probability:.0f} %" if probability >= 0.1 else f"{100 * probability:.2g} %"

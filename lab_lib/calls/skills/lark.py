@@ -139,7 +139,12 @@ def _options(name: str, schema: Mapping[str, Any], said: Request) -> Sequence[An
 
 def _has_figures(schema: Mapping[str, Any], said: Request) -> bool:
     """Return whether the numbers in a text with a pattern have to be said; not those of a time of the day."""
-    return bool(said.figures) and "pattern" in schema and not re.fullmatch(schema["pattern"], "12:00", re.ASCII)
+    return bool(said.figures) and "pattern" in schema and not accepts_times(schema)
+
+
+def accepts_times(schema: Mapping[str, Any]) -> bool:
+    """Return whether a text has a pattern that accepts times of the day (HH:MM)."""
+    return "pattern" in schema and bool(re.fullmatch(schema["pattern"], "12:00", re.ASCII))
 
 
 def is_offered(value: Any, name: str, schema: Mapping[str, Any], said: Request) -> bool:

@@ -38,6 +38,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, str]:
         call = check_call(Call(name, request["arguments"]), skills)
         given = {**skills[name].defaults, **{str(key): value for key, value in call.arguments.items()}}
         text = functions[name](**given)
+    except ValueError as error:  # a skill refuses so what it cannot do, in words for its user
+        return {"error": (str(error) or "ValueError")[:LONGEST]}
     except (Exception, SystemExit) as error:
         return {"error": f"{type(error).__name__}: {error}"[:LONGEST]}
     if not isinstance(text, str):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lab_lib.calls.call import Call
 
@@ -62,6 +62,19 @@ def nearest_skeletons(asked: Sequence[Skeleton], known: Sequence[Skeleton]) -> l
         share, place = max(shares, default=(0.0, 1))
         found.append((share, -place))
     return found
+
+
+def near_pairs(known: Sequence[Skeleton], share: float) -> Iterator[tuple[int, int]]:
+    """Yield (index, smaller index) of each two skeletons that have at least this share of all their pieces in common.
+
+    Only skeletons with a common piece are compared.
+    """
+    holders: dict[str, list[int]] = defaultdict(list)
+    for place, pieces in enumerate(known):
+        common = Counter(other for piece in pieces for other in holders[piece])
+        yield from ((place, other) for other, count in common.items() if count / len(pieces | known[other]) >= share)
+        for piece in pieces:
+            holders[piece].append(place)
 
 
 def spelling(utterance: str) -> str:

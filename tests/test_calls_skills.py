@@ -151,7 +151,7 @@ def test_files_that_hold_no_proper_skills(text, said, tmp_path):
 DESCRIBED = {
     "f: {description: D, parameter: {}}": "f: key 'parameter' is not supported; did you mean 'parameters'?",
     "f: {parameters: {}}": "f: no description",
-    "f: {description: D, parameters: {x: {type: str}}}": "parameter x: type 'str' is not supported; did you mean 'string'?",
+    "f: {description: D, parameters: {x: {type: str}}}": "x: type 'str' is not supported; did you mean 'string'?",
     "f: {description: D, parameters: {x: {type: object}}}": "parameter x: type 'object'",
     "f: {description: D, parameters: {x: {type: integer, maxLength: 3}}}": "keyword 'maxLength' is not supported "
     "for type integer; valid: default, description, enum, maximum, minimum, type",

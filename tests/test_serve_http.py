@@ -138,7 +138,7 @@ def test_a_model_of_pydantic_is_a_tool_through_the_function_of_the_client(offici
     class Day(str, Enum):
         today, tomorrow = "today", "tomorrow"
 
-    class weather(pydantic.BaseModel):  # noqa: N801 - the name of the tool
+    class weather(pydantic.BaseModel):  # the name of the tool
         """Say what the weather will be in a place."""
 
         location: str = pydantic.Field(description="The city.", examples=["Oslo"])
@@ -212,8 +212,8 @@ FAULTS: list[tuple[Any, str, str | None]] = [
      "messages[0].content[0].type should be 'text', found 'image_url'", "messages[0].content[0].type"),
     (a_tool(parameters={"type": "object", "properties": {"to": {"type": "string"}}, "required": [[1]]}),
      "tools[0] 'fly': 'required' is [[1]], expected names of properties", "tools"),
-    (a_tool(name="fly-away"), "tools[0]: name 'fly-away': expected ASCII letters, digits and single underscores; hyphens "
-     "are not supported", "tools"),
+    (a_tool(name="fly-away"), "tools[0]: name 'fly-away': expected ASCII letters, digits and single underscores; "
+     "hyphens are not supported", "tools"),
 ]  # fmt: skip
 
 

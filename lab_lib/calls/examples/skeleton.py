@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -67,13 +68,18 @@ def nearest_skeletons(asked: Sequence[Skeleton], known: Sequence[Skeleton]) -> l
 def near_pairs(known: Sequence[Skeleton], share: float) -> Iterator[tuple[int, int]]:
     """Yield (index, smaller index) of each two skeletons that have at least this share of all their pieces in common.
 
-    Only skeletons with a common piece are compared.
+    A skeleton of n pieces has at least `share` * n of them in common with such another one. So one of its n - `share` *
+    n + 1 rarest pieces is among those of the other one, and only skeletons with a common rare piece are compared.
     """
+    counts = Counter(piece for pieces in known for piece in pieces)
     holders: dict[str, list[int]] = defaultdict(list)
     for place, pieces in enumerate(known):
-        common = Counter(other for piece in pieces for other in holders[piece])
-        yield from ((place, other) for other, count in common.items() if count / len(pieces | known[other]) >= share)
-        for piece in pieces:
+        size = len(pieces) - math.ceil(share * len(pieces)) + 1
+        rare = sorted(pieces, key=lambda piece: (counts[piece], piece))[:size]
+        for other in sorted({other for piece in rare for other in holders[piece]}):
+            if len(pieces & known[other]) / len(pieces | known[other]) >= share:
+                yield place, other
+        for piece in rare:
             holders[piece].append(place)
 
 

@@ -78,10 +78,10 @@ def _written(path: Path) -> list[str]:
                 first = f"line {names[node.name]} and line {node.lineno}"
                 raise LabError(f"{path}: {first} both define '{node.name}'; a skill has one signature, no overloads")
             names[node.name] = node.lineno
-    for line, name in _elsewhere(body):
+    for number, name in _elsewhere(body):
         if not name.startswith("_"):
             fix = "write it with 'def' outside of if, try and with, or begin its name with '_'"
-            raise LabError(f"{path}: line {line}: the function '{name}' would not be a skill; {fix}")
+            raise LabError(f"{path}: line {number}: the function '{name}' would not be a skill; {fix}")
     return list(names)
 
 

@@ -29,9 +29,8 @@ class Guard:
     """ASGI middleware. `hosts` are the names by which the server may be called; none: by any.
 
     A request of another web page (another Origin) is refused: a page that a person visits must not use the model.
-    Bodies are read whole before a route sees them. While MOST_WAITING requests with a body are being answered, others are
-    refused at once. What a route fails with is logged with the request's id, and the
-    caller gets the id alone.
+    Bodies are read whole before a route sees them. While MOST_WAITING requests with a body are open, others are refused
+    at once. What a route fails with is logged with the request's id, and the caller gets the id alone.
     """
 
     def __init__(self, app: Callable[..., Awaitable[None]], hosts: frozenset[str]) -> None:

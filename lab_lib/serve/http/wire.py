@@ -26,7 +26,7 @@ def _neutral(*values: Any) -> Any:
 
 
 # Settings that are not supported, with the values by which programs say that they do not use them.
-OFF = (None, False, 0, [], {})
+OFF: tuple[Any, ...] = (None, False, 0, [], {})
 Off = Annotated[Any, _neutral(*OFF), WithJsonSchema({"enum": [*OFF]})]
 PlainText = Annotated[Any, _neutral(None, {"type": "text"}), WithJsonSchema({"enum": [None, {"type": "text"}]})]
 

@@ -61,6 +61,14 @@ class OutOfMemory(LabError):
     """Model and batch do not fit into the memory of the device; the message says what to turn down."""
 
 
+class TooLong(LabError):
+    """A prompt that leaves no room, although all that may be cut was cut; `excess` is the number of tokens too many."""
+
+    def __init__(self, message: str, excess: int) -> None:
+        self.excess = excess
+        super().__init__(message)
+
+
 class Stopped(BaseException):
     """A signal asked this process to end. Finished work is kept, and the same command resumes from there.
 

@@ -1,4 +1,4 @@
-"""The visible content of a text."""
+"""The visible content of a text, and counts in words."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
     "\ufeff\U000e0000-\U000e007f]"
 )
+
+
+def number_of(count: int, one: str, several: str = "") -> str:
+    """Return a count with its noun; `several` is the plural where it is not `one` with an s.
+
+    >>> number_of(1, "skill"), number_of(0, "skill"), number_of(2, "line of text", "lines of text")
+    ('1 skill', '0 skills', '2 lines of text')
+    """
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
 
 
 def is_blank(text: str) -> bool:

@@ -106,7 +106,7 @@ def test_near_copies_of_held_out_utterances_are_refused_and_a_writer_without_ide
         code, _, stderr = cli("calls", "collect", "--base-url", server.url, "--model", "toy", *WEATHER,
                               "--out", tmp_path / "a.jsonl")  # fmt: skip
         assert len(server.asked) == 3
-    assert code == 1 and "weather: 0 of 5; refused: 3 a near copy of a held-out utterance" in stderr
+    assert code == 1 and "weather: 0 of 5; refused: 3 (a near copy of a held-out utterance: 3)" in stderr
     assert "missing: weather 5" in stderr
 
 
@@ -237,8 +237,8 @@ NEW = '{"id": "a", "skill": "s", "utterance": "u", "call": "c", "state": "new"}'
 LINES = {
     "[1]": "line 1: expected an object, found [1]",
     '{"id": "a", "utterance": 5}': "line 1: 'skill' is None, expected text; is this a file of candidates?",
-    '{"id": "a", "id": "b"}': "line 1: id 'b': the key 'id' occurs twice",
-    "hello": "line 1: Expecting value",
+    '{"id": "a", "id": "b"}': "line 1: not JSON: id 'b': the key 'id' occurs twice",
+    "hello": "line 1: not JSON: Expecting value; is this a file of candidates?",
     NEW[:-1] + ', "source": {"seed": "x"}}': "line 1: the seed of its source is 'x'",
     NEW.replace("new", "old"): "line 1: state 'old'; valid: accepted, new, refused, rejected",
 }

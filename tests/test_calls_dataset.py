@@ -100,7 +100,7 @@ REFUSED = {
     "layout": (["--layout", "openai"], "--layout openai: no such layout; valid: messages, origin, pairs"),
     "corpus": (["nowhere"], "data.corpus=nowhere: no such file"),
     "folder": (["--out", "."], "--out .: there are other files; name a new folder"),
-    "file": (["--out", "mine.txt"], "--out mine.txt: there are other files"),
+    "file": (["--out", "mine.txt"], "--out mine.txt: this is a file; name a folder"),
     "held out": (["--held-out", "mine.txt"], "--held-out goes with --from-transcript"),
 }
 
@@ -129,7 +129,7 @@ def test_a_transcript_becomes_candidates_and_reviewed_ones_a_data_set(cli, tmp_p
     Path("talk.txt").write_text("\n".join(["[noise]", *said, said[0], ""]))
     code, stdout, stderr = cli("calls", "dataset", "--from-transcript", "talk.txt", "--out", "new.jsonl")
     assert (code, stdout) == (0, "new.jsonl\n")
-    assert "talk.txt: 8 candidates; 1 lines without words; 1 lines that were said before" in stderr
+    assert "talk.txt: 8 candidates; lines left out: 1 without words, 1 said before" in stderr
     found = read_candidates(Path("new.jsonl"))
     assert [one.utterance for one in found] == said
     append_rows(Path("new.jsonl"), [decision(one, "accepted") for one in found])
@@ -144,4 +144,5 @@ def test_a_transcript_becomes_candidates_and_reviewed_ones_a_data_set(cli, tmp_p
     assert set.union(*parts.values()) == {*said, *(one.utterance for one in rain)}
     assert all(set(said) <= words or not set(said) & words for words in parts.values()), "near copies are together"
     again = cli("calls", "dataset", "--from-transcript", "talk.txt", "--out", "new.jsonl")
-    assert "talk.txt: 0 candidates" in again[2] and "8 lines that the checks refuse" in again[2]
+    left = "lines left out: 1 without words, 1 said before, 8 refused by the checks"
+    assert f"talk.txt: 0 candidates; {left}" in again[2]

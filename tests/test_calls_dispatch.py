@@ -142,7 +142,7 @@ REASONS = {
     'nota(text="x")': ("unknown_skill", "no skill 'nota'; did you mean 'note'?"),
     'note(txt="x")': ("unknown_argument", "note has no parameter 'txt'; did you mean 'text'?"),
     "note()": ("missing", "note needs 'text'"),
-    "count(number=101)": ("bound", "count: 'number' is 101, at most 100"),
+    "count(number=101)": ("bound", "count: 'number' is 101, expected at most 100"),
     "note(text=1)": ("type", "note: 'text' is 1, expected a text"),
     '[note(text="x"), note(text="y")]': ("several", "2 calls, expected one"),
 }

@@ -13,10 +13,12 @@ from lab_lib.calls.call import Call
 from lab_lib.calls.examples.bundled import HELD_OUT, TRAIN, example_files
 from lab_lib.calls.examples.lint import lint
 from lab_lib.calls.examples.parse import parse_examples, read_examples
-from lab_lib.calls.examples.skeleton import skeleton
+from lab_lib.calls.examples.skeleton import NEAR, skeleton
+from lab_lib.calls.examples.split import near_groups
 from lab_lib.calls.examples.tables import table_to_examples
 from lab_lib.calls.examples.types import ExampleFile, SkillExample
 from lab_lib.calls.examples.write import examples_text, write_examples
+from lab_lib.calls.skills.check import NONE, read_call
 from lab_lib.calls.skills.load import load_skills
 from lab_lib.calls.skills.skill import NO_SKILL_TEXT, prompt_text
 from lab_lib.errors import LabError
@@ -104,13 +106,41 @@ def test_every_odd_line_is_reported(text, said):
     assert f"{PATH}: {said}" in str(findings[0])
 
 
+def test_a_byte_order_mark_is_no_fault():
+    assert parse_examples(f"\ufeff{HEAD}### User: a\n{OSLO}", PATH)[1] == []
+
+
+def test_a_name_without_parentheses_is_told_its_call(tmp_path):
+    path = tmp_path / "weather.txt"
+    path.write_text(f"{HEAD}### User: a\n### Assistant: none\n")
+    said = [one.message for one in lint([path], [], HOME).findings if one.line]
+    assert said == ["'none': neither a call nor a list of calls: none; write none()"]
+
+
+def test_groups_of_near_copies_are_those_of_comparing_each_with_each():
+    """Their order too: sets are drawn from it by seed."""
+    asked = [(one.utterance, read_call(one.call, HOME)) for name in ("weather", "weather_german", "none")
+             for one in read_examples(TRAIN / f"{name}_examples.txt").examples]  # fmt: skip
+    asked += [("Hallo", NONE), ("9*9", Call("calculate", {"expression": "9*9"})), ("hallo", NONE)]
+    skeletons = [skeleton(*one) for one in asked]
+    group = list(range(len(asked)))
+    for place, (text, _) in enumerate(asked):
+        for other in range(place):
+            both, every = skeletons[place] & skeletons[other], skeletons[place] | skeletons[other]
+            if text.casefold() == asked[other][0].casefold() or (both and len(both) / len(every) >= NEAR):
+                old, new = group[place], group[other]
+                group = [new if one == old else one for one in group]
+    groups = {name: [place for place, one in enumerate(group) if one == name] for name in dict.fromkeys(group)}
+    assert near_groups(asked) == list(groups.values()) and len(asked) > len(groups) > 100
+
+
 def test_a_prompt_may_describe_a_parameter_called_user():
     text = HEAD.replace("\n\n####", "\n  user: Who asks.\n\n####")
     assert parse_examples(text, PATH)[1] == [] and "  user: Who" in parse_examples(text, PATH)[0].prompt
 
 
 def test_sections_that_are_missing_empty_or_misplaced():
-    texts = [str(one) for one in parse_examples("\ufeff#### Prompt:\n### User: a\n#### Prompt:\n\n", PATH)[1]]
+    texts = [str(one) for one in parse_examples("a\n### User: a\n#### Prompt:\n\n", PATH)[1]]
     assert [text.partition(": ")[2][:45] for text in texts] == [
         "no section '#### Examples:'",
         "line 1: text in no section that is not an exa",

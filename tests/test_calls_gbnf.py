@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 
@@ -134,17 +135,32 @@ def test_a_caller_gets_every_argument_that_its_tool_requires():
 
 
 TEXT = {"type": "string"}
+NESTED: dict = {"type": "array"}
+for _ in range(3000):
+    NESTED = {"type": "array", "items": NESTED}
 REFUSED = {
     "tools[0]: expected": {"type": "code_interpreter"},
     "tools[0]: 'name' is None": {"type": "function", "function": {}},
     "no description": {"type": "function", "function": {"name": "f"}},
-    "skill 'get-weather': expected ASCII letters": a_tool("get-weather", {}, []),
-    "reserved": a_tool("none", {}, []),
+    "tools[0]: name 'get-weather': expected ASCII letters, digits and single underscores; hyphens are not": a_tool(
+        "get-weather", {}, []
+    ),
+    "tools[0]: 'none' is reserved": a_tool("none", {}, []),
     "parameter x: type 'object'": a_tool("f", {"x": {"type": "object"}}, []),
-    "keyword 'format'": a_tool("f", {"x": {"type": "string", "format": "date"}}, []),
-    "key '$defs' is not supported": a_tool("f", {}, [], **{"$defs": {}}),
+    "keyword 'format' is not supported for type string": a_tool("f", {"x": {"type": "string", "format": "date"}}, []),
+    "key 'oneOf' is not supported": a_tool("f", {}, [], oneOf=[]),
+    "$ref 'x': expected one of the definitions": a_tool("f", {"x": {"$ref": "x"}}, [], **{"$defs": []}),
+    "anyOf [{'type': 'string'}, {'type': 'integer'}]: expected one type, and perhaps null": a_tool(
+        "f", {"x": {"anyOf": [TEXT, {"type": "integer"}]}}, []
+    ),
     "no additionalProperties": a_tool("f", {}, [], additionalProperties=True),
-    "'required' is": a_tool("f", {"x": TEXT}, ["y"]),
+    "'required' is ['y']": a_tool("f", {"x": TEXT}, ["y"]),
+    "'required' is [[1]]": a_tool("f", {"x": TEXT}, [[1]]),  # type: ignore[list-item]
+    "minimum is -inf": a_tool("f", {"x": {"type": "number", "minimum": -math.inf}}, []),
+    "pattern '(?u)a'": a_tool("f", {"x": {"type": "string", "pattern": "^(?:(?u)a)$"}}, []),
+    "pattern 'a{9999": a_tool("f", {"x": {"type": "string", "pattern": f"^(?:a{{{'9' * 30}}})$"}}, []),
+    "pattern '((((": a_tool("f", {"x": {"type": "string", "pattern": f"^(?:{'(' * 9000})$"}}, []),
+    "elements: type 'array'": a_tool("f", {"x": NESTED}, []),
     "expected one of the whole text": a_tool("f", {"x": {"type": "string", "pattern": "a+"}}, []),
     "written '^(?:...)$'": a_tool("f", {"x": {"type": "array", "items": {"type": "string", "pattern": "^a|b$"}}}, []),
     "parameter x: type ['string', 'integer']": a_tool("f", {"x": {"type": ["string", "integer"]}}, []),
@@ -157,6 +173,35 @@ def test_what_a_skill_cannot_express_is_refused_by_name(said):
     with pytest.raises(LabError) as error:
         skills_of_tools([REFUSED[said]])
     assert said in str(error.value) and len(str(error.value)) < 300
+
+
+def test_a_name_is_given_once():
+    with pytest.raises(LabError, match=r"tools\[1\]: the name 'f' occurs twice"):
+        skills_of_tools([a_tool("f", {}, []), a_tool("f", {}, [])])
+
+
+def test_schemas_that_other_builders_write_are_the_same_skill():
+    """Annotations restrict nothing; `$ref`, `const` and `anyOf` with null have another spelling here."""
+    size = {"title": "Size", "description": "How big.", "enum": ["s", "l"], "type": "string"}
+    null = {"type": "null"}
+    theirs = a_tool(
+        "f",
+        {"a": {"title": "A", "examples": ["x"], "type": "string", "description": "An a."},
+         "b": {"anyOf": [{"type": "integer", "minimum": 1}, null], "title": "B", "default": None},
+         "c": {"$ref": "#/$defs/Size"}, "d": {"anyOf": [{"$ref": "#/$defs/Size"}, null]},
+         "e": {"const": "x", "type": "string"}, "g": {"type": "array", "items": {"$ref": "#/$defs/Size"}}},
+        ["a", "b", "c", "d", "e", "g"], title="F", description="F.", **{"$schema": "2020-12", "$defs": {"Size": size}},
+    )  # fmt: skip
+    ours = a_tool(
+        "f",
+        {"a": {"type": "string", "description": "An a."}, "b": {"type": ["integer", "null"], "minimum": 1},
+         "c": {"type": "string", "enum": ["s", "l"], "description": "How big."},
+         "d": {"type": ["string", "null"], "enum": ["s", "l", None], "description": "How big."},
+         "e": {"type": "string", "enum": ["x"]},
+         "g": {"type": "array", "items": {"type": "string", "enum": ["s", "l"]}}},
+        ["a", "b", "c", "d", "e", "g"],
+    )  # fmt: skip
+    assert tool(skills_of_tools([theirs])["f"]) == tool(skills_of_tools([ours])["f"])
 
 
 def test_another_reader_of_gbnf_takes_every_gold_call_and_no_planted_one():

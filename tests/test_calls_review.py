@@ -18,12 +18,15 @@ from lab_lib.calls.candidates.checks import Known
 from lab_lib.calls.candidates.records import append_rows, candidate, read_candidates, row
 from lab_lib.calls.candidates.review import write_accepted
 from lab_lib.calls.candidates.transcripts import read_transcript, transcript_candidates
+from lab_lib.calls.examples.bundled import HELD_OUT, TRAIN
 from lab_lib.calls.examples.parse import read_examples
 from lab_lib.calls.skills.load import load_skills
 from lab_lib.calls.skills.skill import prompt_text
 from lab_lib.errors import LabError
 
 HOME = load_skills(["home"])
+TRAINED = read_examples(TRAIN / "weather_examples.txt").examples[0].utterance
+HELD = f"oh {read_examples(HELD_OUT / 'weather_examples.txt').examples[0].utterance}"
 TOWNS = ("Oslo", "Lima", "Rome", "Bern", "Nuuk")
 
 
@@ -54,7 +57,7 @@ def test_candidates_are_accepted_edited_rejected_and_written(waiting, cli, monke
     assert states(waiting) == ["accepted", "accepted", "rejected", "new", "new", "refused"]
     assert "no command 'what'; valid: accept, edit, quit, reject, skip" in stderr
     assert '5 of 5, written by toy\n  how wet is Nuuk\n  weather(location="Nuuk")' in stderr
-    assert "6 candidates: 2 accepted, 1 rejected, 2 new, 1 refused (1 no utterance)" in stderr
+    assert "6 candidates: 2 accepted, 1 rejected, 2 new, 1 refused (no utterance: 1)" in stderr
     path = waiting.with_suffix("") / "weather_new_examples.txt"
     assert stdout == f"{path}\n"
     file = read_examples(path)
@@ -72,6 +75,8 @@ REFUSED = {
     "text": (["e", "", "weather Oslo"], "not accepted: "),
     "twice": (["a", "e", "How wet is  OSLO?", ""], "not accepted: the utterance exists"),
     "long": (["e", "wet " * 90, ""], "not accepted: an utterance of more than 300 characters"),
+    "trained": (["e", TRAINED, ""], "not accepted: the utterance exists already: "),
+    "held out": (["e", HELD, 'weather(location="Ulm")'], "not accepted: a near copy of a held-out utterance: "),
 }
 
 
@@ -80,6 +85,29 @@ def test_what_cannot_be_learned_is_not_accepted(lines, said, waiting, cli, monke
     say(monkeypatch, *lines, "q")
     code, _, stderr = cli("calls", "review", waiting)
     assert code == 0 and said in stderr and states(waiting).count("accepted") == (lines[0] == "a")
+
+
+def test_a_value_that_an_edited_utterance_does_not_say_is_noted(waiting, cli, monkeypatch):
+    say(monkeypatch, "e", "is the little town wet", "")
+    code, _, stderr = cli("calls", "review", waiting)
+    assert code == 0 and "note: the utterance does not say the value 'Oslo'" in stderr and "accepted" in states(waiting)
+
+
+def test_candidates_of_other_skills_are_named_with_their_file(waiting, cli, monkeypatch, tmp_path):
+    say(monkeypatch, "a")
+    cli("calls", "review", waiting)
+    (tmp_path / "mine.yaml").write_text("ring: {description: Ring.}")
+    code, _, stderr = cli("calls", "review", waiting, "--skills", tmp_path / "mine.yaml")
+    one = read_candidates(waiting)[0]
+    assert code == 2 and f"{waiting}: candidate {one.id}, 'how wet is Oslo': no skill 'weather'" in stderr
+    assert "name the files of its skills with --skills" in stderr
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_file_with_none_or_one_is_counted_in_words(rows, waiting, cli, monkeypatch):
+    waiting.write_text("".join(waiting.read_text().splitlines(keepends=True)[:rows]))
+    say(monkeypatch)
+    assert f"{waiting}: {('0 candidates', '1 candidate: 1 new')[rows]}\n" in cli("calls", "review", waiting)[2]
 
 
 @pytest.mark.parametrize("end", [b"\x04", b"\x03"], ids=["Ctrl-D", "Ctrl-C"])
@@ -157,9 +185,9 @@ No, I fell asleep.
 WHISPER = {"text": "all", "segments": [{"start": 0.0, "end": 2.5, "text": " Did you see the game last night?"},
            {"text": " No, I fell asleep."}]}  # fmt: skip
 TALKS = {
-    "talk.txt": (PLAIN, SAID, {"lines without words": 4, "lines that were said before": 1}),
+    "talk.txt": (PLAIN, SAID, {"without words": 4, "said before": 1}),
     "talk.srt": (SRT, [(3, SAID[0][1]), (8, SAID[1][1])], {}),
-    "talk.vtt": (VTT, [(6, SAID[0][1]), (10, SAID[1][1])], {"lines without words": 1}),
+    "talk.vtt": (VTT, [(6, SAID[0][1]), (10, SAID[1][1])], {"without words": 1}),
     "talk.json": (json.dumps(WHISPER), [(1, SAID[0][1]), (2, SAID[1][1])], {}),
     "list.json": (json.dumps(WHISPER["segments"]), [(1, SAID[0][1]), (2, SAID[1][1])], {}),
     "cpp.json": (json.dumps({"transcription": WHISPER["segments"]}), [(1, SAID[0][1]), (2, SAID[1][1])], {}),

@@ -88,7 +88,9 @@ def test_a_prompt_shows_the_signature_and_the_texts():
 
 REFUSED = {
     "def f(x: dict)": "dict is not a type of a parameter; accepted: str, int",
-    "def f(x: list)": "list is not a type",
+    "def f(x: list)": "a list needs the type of its elements; write for example 'list[str]'",
+    "def f(x: List)": "a list needs the type of its elements",
+    "def f(x: set)": "set is not a type",
     "def f(x: list[list[int]])": "list[list[int]] is not a type",
     "def f(x: list[int | None])": "is not a type",
     "def f(x: int | str)": "int | str is not a type",
@@ -100,7 +102,7 @@ REFUSED = {
     "def f(x: int = None)": "Optional and the default None belong together",
     "def f(x: Optional[int])": "Optional and the default None belong together",
     "def f(x: int = 2.0)": "parameter x: the default is 2.0, expected a whole number",
-    "def f(x: Annotated[int, Range(1, 3)] = 4)": "the default is 4, at most 3",
+    "def f(x: Annotated[int, Range(1, 3)] = 4)": "the default is 4, expected at most 3",
     "def f(x: Annotated[str, Range(1, 3)])": "Range(low=1, high=3) does not bound str",
     "def f(x: Annotated[int, Range(3, 1)])": "minimum 3 lies above maximum 1",
     "def f(x: Annotated[str, Pattern('(')])": "pattern '(': missing )",
@@ -128,6 +130,13 @@ FILES = {
     "def f(": "line 3: not Python",
     "import nothing_of_that_name": "importing it failed: ModuleNotFoundError",
     f"def none(){DOES}": "'none' is reserved",
+    f"def f(){DOES}if 1:\n    try:\n        def g(): ...\n    finally: pass\n": "line 8: the function 'g' would not "
+    "be a skill; write it with 'def' outside",
+    f"def f(){DOES}g = lambda: ''\n": "line 6: the function 'g' would not be a skill",
+    f"def f(){DOES}f = 3\n": "f: a skill is a function, found int",
+    'def f(a: str) -> str:\n    """D.\n\n    Parameters\n    ----------\n    a : str\n    """\n': "has 'Parameters'; "
+    "describe parameters below 'Args:', as 'name: what it is'",
+    'def f(a: str) -> str:\n    """D.\n\n    :param a: A.\n    """\n': "has ':param'",
     'def f(a: str) -> str:\n    """D.\n\n    Args:\n        b: B.\n    """\n': "describes 'b'; valid: a",
 }
 
@@ -140,11 +149,15 @@ def test_files_that_hold_no_proper_skills(text, said, tmp_path):
 
 
 DESCRIBED = {
-    "f: {description: D, parameter: {}}": "f: key 'parameter'; did you mean 'parameters'?",
+    "f: {description: D, parameter: {}}": "f: key 'parameter' is not supported; did you mean 'parameters'?",
     "f: {parameters: {}}": "f: no description",
-    "f: {description: D, parameters: {x: {type: str}}}": "parameter x: type 'str'; did you mean 'string'?",
+    "f: {description: D, parameters: {x: {type: str}}}": "x: type 'str' is not supported; did you mean 'string'?",
     "f: {description: D, parameters: {x: {type: object}}}": "parameter x: type 'object'",
-    "f: {description: D, parameters: {x: {type: integer, maxLength: 3}}}": "keyword 'maxLength' of type integer",
+    "f: {description: D, parameters: {x: {type: integer, maxLength: 3}}}": "keyword 'maxLength' is not supported "
+    "for type integer; valid: default, description, enum, maximum, minimum, type",
+    "f: {description: D, parameters: {x: {type: array, items: {type: string, description: D}}}}": "elements: "
+    "keyword 'description' is not supported for type string; valid: enum, maxLength, minLength, pattern, type",
+    "f: {description: D, parameters: {x: {type: string, default: ''}}}": "default has 0 characters, expected at",
     "f: {description: D, parameters: {x: {type: array}}}": "a list needs 'items'",
     "f: {description: D, parameters: {x: {type: string, enum: [a, a]}}}": "occurs twice",
     "f: {description: D, parameters: {x: {type: string, maxLength: -1}}}": "maxLength is -1, expected at least 0",
@@ -160,6 +173,19 @@ def test_yaml_that_describes_no_skill(text, said, tmp_path):
     with pytest.raises(LabError, match=r"skills\.yaml: ") as error:
         load_skills([written(tmp_path, text, "skills.yaml")])
     assert said in str(error.value)
+
+
+def test_helpers_methods_and_a_byte_order_mark_are_no_fault(tmp_path):
+    inside = f"def ring(){DOES}if 1:\n    def _g(): ...\nclass A:\n    def h(self): ...\n_k = lambda: ''\n"
+    for name, text in {"a.py": inside, "b.yaml": "ring: {description: Ring.}"}.items():
+        assert list(load_skills([written(tmp_path, f"\ufeff{text}", name)])) == ["ring"]
+
+
+def test_a_pattern_that_no_grammar_can_say_is_noted(tmp_path, cli):
+    path = written(tmp_path, "f: {description: D, parameters: {x: {type: string, pattern: '(?=a)b'}}}", "skills.yaml")
+    code, _, stderr = cli("calls", "skills", path)
+    assert code == 0 and stderr.startswith("1 skill\nnote: f, parameter x: pattern '(?=a)b': a lookahead or lookbehind")
+    assert "cannot be in a grammar: task.answers=constrained" in stderr
 
 
 def test_several_files_combine_and_one_name_is_there_once(tmp_path):

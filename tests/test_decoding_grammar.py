@@ -118,8 +118,8 @@ def walk(constraint, tokenizer, rng: random.Random) -> str:
 
 
 REFUSED = {
-    "[a-z](?=b)": "assert", r"(a)\1": "groupref", r"a\bb": "an edge inside it", "(?i)a": "flags",
-    "a(?i:b)": "flags",
+    "[a-z](?=b)": "a lookahead or lookbehind", r"(a)\1": "a repeated group", r"a\bb": "an edge inside it",
+    "(?i)a": "flags", "a(?i:b)": "flags",
 }  # fmt: skip
 
 

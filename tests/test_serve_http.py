@@ -8,6 +8,7 @@ import threading
 import time
 import wave
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from scripted_skills import ScriptedModel, scripted
 
 fastapi = pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 import httpx  # noqa: E402
+import pydantic  # noqa: E402
 import schemathesis  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 from loopback import Served  # noqa: E402
@@ -24,11 +26,19 @@ from schemathesis.specs.openapi import checks as openapi_checks  # noqa: E402
 
 from lab_lib.calls.skills.load import load_skills  # noqa: E402
 from lab_lib.calls.skills.skill import tool  # noqa: E402
+from lab_lib.models.config import ModelConfig  # noqa: E402
+from lab_lib.runs.config import load_recipe, make_task  # noqa: E402
+from lab_lib.runs.steps import load_answering  # noqa: E402
 from lab_lib.serve import assistant as room  # noqa: E402
 from lab_lib.serve import run_model  # noqa: E402
+from lab_lib.serve.assistant import Assistant  # noqa: E402
 from lab_lib.serve.http import speech  # noqa: E402
 from lab_lib.serve.http.app import assistant_routers, make_app  # noqa: E402
-from lab_lib.serve.http.guard import LONGEST, LONGEST_AUDIO  # noqa: E402
+from lab_lib.serve.http.completions import completion  # noqa: E402
+from lab_lib.serve.http.guard import LONGEST, LONGEST_AUDIO, MOST_WAITING  # noqa: E402
+from lab_lib.serve.http.problems import Refusal  # noqa: E402
+from lab_lib.serve.http.wire import ChatRequest  # noqa: E402
+from lab_lib.serve.run_model import RunModel  # noqa: E402
 
 KEY = "the-key"
 MODEL = "runs/home"
@@ -121,6 +131,41 @@ def test_words_stand_where_there_is_no_call(official):
         assert official.chat.completions.create(**asked).choices[0].finish_reason == "length"
 
 
+def test_a_model_of_pydantic_is_a_tool_through_the_function_of_the_client(official):
+    """All that its schema says beyond ours restricts nothing: titles, examples, `anyOf` with null, `$defs`."""
+    openai = pytest.importorskip("openai")
+
+    class Day(str, Enum):
+        today, tomorrow = "today", "tomorrow"
+
+    class weather(pydantic.BaseModel):  # the name of the tool
+        """Say what the weather will be in a place."""
+
+        location: str = pydantic.Field(description="The city.", examples=["Oslo"])
+        day: Day | None = None
+        hours: int | None = pydantic.Field(None, ge=1, le=24)
+
+    made = openai.pydantic_function_tool(weather)
+    assert made["function"]["parameters"]["$defs"] and made["function"]["strict"]
+    answer = official.chat.completions.parse(**said("what is the weather in Berlin", tools=[made]))
+    (call,) = answer.choices[0].message.tool_calls
+    assert call.function.parsed_arguments == weather(location="Berlin", day=None, hours=None)
+
+
+def test_settings_that_ask_for_nothing_are_accepted(official):
+    off = {"stop": None, "logprobs": False, "frequency_penalty": 0, "presence_penalty": 0.0, "store": False,
+           "metadata": {}, "logit_bias": {}, "response_format": {"type": "text"}}  # fmt: skip
+    assert official.chat.completions.create(**said("play jazz", **off)).choices[0].message.tool_calls
+
+
+def test_the_model_is_found_by_its_name(official):
+    import openai
+
+    assert official.models.retrieve(MODEL).id == MODEL
+    with pytest.raises(openai.NotFoundError, match="no model 'gpt-5'; here is 'runs/home'"):
+        official.models.retrieve("gpt-5")
+
+
 def test_a_tool_can_be_demanded(official):
     asked = said("play jazz", tools=HOME, tool_choice={"type": "function", "function": {"name": "play_music"}})
     assert official.chat.completions.create(**asked).choices[0].message.tool_calls
@@ -147,6 +192,50 @@ REFUSED = {
         {"model": MODEL, "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
     ],
 }  # fmt: skip
+
+
+def a_tool(**function: Any) -> dict[str, Any]:
+    return said("hi", tools=[{"type": "function", "function": {"name": "fly", "description": "Fly.", **function}}])
+
+
+FAULTS: list[tuple[Any, str, str | None]] = [
+    ([1], "the body should be an object, found [1]", ""),
+    ({"model": MODEL}, "messages is missing", "messages"),
+    (said("hi", stop=["."]), "stop is not supported, found ['.']", "stop"),
+    (said("hi", store=True, metadata={"a": "b"}), "store is not supported, found True (and 1 more)", "store"),
+    (said("hi", seeed=1), "seeed is not supported, found 1", "seeed"),
+    (said("hi", tool_choice="foo"), "tool_choice should be 'auto', 'none' or 'required', found 'foo'", "tool_choice"),
+    (said("hi", tool_choice={"type": "function"}), "tool_choice.function is missing", "tool_choice.function"),
+    (said("hi", tools=HOME, tool_choice={"type": "function", "function": {"name": "wether"}}),
+     "tool_choice: no tool 'wether'; did you mean 'weather'?", "tool_choice"),
+    ({"model": MODEL, "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+     "messages[0].content[0].type should be 'text', found 'image_url'", "messages[0].content[0].type"),
+    (a_tool(parameters={"type": "object", "properties": {"to": {"type": "string"}}, "required": [[1]]}),
+     "tools[0] 'fly': 'required' is [[1]], expected names of properties", "tools"),
+    (a_tool(name="fly-away"), "tools[0]: name 'fly-away': expected ASCII letters, digits and single underscores; "
+     "hyphens are not supported", "tools"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "line", "param"), FAULTS)
+def test_a_fault_is_named_with_its_place(client, body, line, param):
+    answer = client.post("/v1/chat/completions", json=body)
+    assert (answer.status_code, answer.json()["error"]["message"], answer.json()["error"]["param"]) == (
+        422,
+        line,
+        param,
+    )
+
+
+def test_tools_without_room_are_the_reason_and_not_the_prompt():
+    """A model that reads its skills in the prompt, and a description of 200 kB."""
+    recipe = load_recipe("calls-tiny-cpu", ["task.describe=texts"])
+    model = RunModel(make_task(recipe), load_answering(ModelConfig("lab-tiny", quantisation="none"), recipe.prompt))
+    assistant = Assistant(MODEL, model.task.skills, 0.5, lambda: model)
+    long = ChatRequest(**a_tool(description="Fly to the moon. " * 12_000))
+    with pytest.raises(Refusal, match=r"^the tools need \d{5,} tokens too many; give fewer tools") as error:
+        completion(long, assistant)
+    assert (error.value.status, error.value.param) == (422, "tools")
 
 
 @pytest.mark.parametrize(("status", "body"), [(status, body) for status, many in REFUSED.items() for body in many])
@@ -303,6 +392,30 @@ def test_the_model_is_loaded_once_and_asked_by_one_at_a_time():
         for thread in threads:
             thread.join()
     assert (loads, most) == (1, 1)
+
+
+def test_a_long_queue_is_told_to_come_again_at_once():
+    """The requests that are answered hold the model until all others have had their answer."""
+    held = threading.Event()
+    app = make_app(assistant_routers(scripted(model=ScriptedModel(on_write=lambda: held.wait(20) and None)), None))
+    found: list[httpx.Response] = []
+    with Served(app) as served, httpx.Client(base_url=f"http://127.0.0.1:{served.port}", trust_env=False) as client:
+
+        def ask() -> None:
+            found.append(client.post("/ask", json={"text": "play jazz"}))
+            if len(found) == 2 * MOST_WAITING:
+                held.set()
+
+        threads = [threading.Thread(target=ask) for _ in range(3 * MOST_WAITING)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        refused, answered = found[: 2 * MOST_WAITING], found[2 * MOST_WAITING :]
+        assert {one.status_code for one in refused} == {503} and {one.status_code for one in answered} == {200}
+        assert all(one.headers["Retry-After"] == "5" for one in refused)
+        assert "12 requests are waiting already; ask again in 5 seconds" in refused[0].json()["error"]["message"]
+        assert client.post("/ask", json={"text": "play jazz"}).status_code == 200
 
 
 def test_a_request_that_waits_or_works_too_long_is_told_so(monkeypatch):

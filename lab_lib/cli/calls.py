@@ -11,7 +11,9 @@ import typer
 from lab_lib.cli import candidates, speech
 from lab_lib.cli.ask import ask
 from lab_lib.cli.calls_train import train
-from lab_lib.cli.console import console, print_line, safe_console
+from lab_lib.cli.console import print_line, safe_console
+from lab_lib.errors import LabError
+from lab_lib.texts import number_of
 
 app = typer.Typer(no_args_is_help=True)
 for verb in (candidates.collect, candidates.review, candidates.dataset, train, ask, speech.speech):
@@ -30,8 +32,9 @@ def skills(
     as_json: Annotated[bool, typer.Option("--json", help="Print the skills as JSON in OpenAI's tools format.")] = False,
 ) -> None:
     """Print how a prompt describes each skill, or their JSON schemas."""
+    from lab_lib.calls.skills.lark import call_grammar
     from lab_lib.calls.skills.load import load_skills
-    from lab_lib.calls.skills.skill import prompt_text, tool
+    from lab_lib.calls.skills.skill import Skills, prompt_text, tool
 
     found = load_skills(files or ["home"])
     if as_json:
@@ -40,7 +43,13 @@ def skills(
     out = safe_console(highlight=False)
     for skill in found.values():
         out.print(f"{prompt_text(skill)}\n", markup=False, soft_wrap=True)
-    print_line(f"{len(found)} skills")
+    print_line(number_of(len(found), "skill"))
+    for skill in found.values():
+        try:
+            call_grammar(Skills([skill]))
+        except LabError as error:
+            limits = "task.answers=constrained, 'lab calls ask' and 'lab serve' refuse this skill"
+            print_line(f"note: {error}: {limits}")
 
 
 @app.command()
@@ -66,5 +75,5 @@ def lint(
         out.print(str(finding), markup=False, soft_wrap=True)
     for note in found.notes:
         print_line(note)
-    console.print(f"{len(found.findings)} findings")
+    print_line(number_of(len(found.findings), "finding"))
     raise typer.Exit(1 if found.findings else 0)

@@ -10,6 +10,7 @@ import typer
 
 from lab_lib.cli.console import console, print_line, safe_console
 from lab_lib.errors import LabError, nearest
+from lab_lib.texts import number_of
 
 KEY = "OPENAI_API_KEY"
 LOCAL = "smollm2-135m"
@@ -18,7 +19,7 @@ SkillFiles = Annotated[
 ]
 Files = Annotated[
     list[Path] | None,
-    typer.Option("--examples", help="Example files or folders shown to the model. Default: the bundled ones."),
+    typer.Option("--examples", help="Existing example files or folders. Default: the bundled ones."),
 ]
 HeldOut = Annotated[
     list[Path] | None,
@@ -117,21 +118,22 @@ def review(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the accepted candidates as example files. Default: the file's name.")
     ] = None,
+    files: Files = None,
+    held_out: HeldOut = None,
     skill_files: SkillFiles = None,
 ) -> None:
     """Accept, edit or reject candidates; write the accepted ones as example files. Ctrl-D ends; decisions are kept."""
     from lab_lib.calls.candidates.review import review as ask
     from lab_lib.calls.candidates.review import write_accepted
-    from lab_lib.calls.skills.load import load_skills
 
-    skills = load_skills(skill_files or ["home"])
+    known = _known(skill_files, files, held_out)
     screen = safe_console(stderr=True, highlight=False)
 
     def say(text: str) -> None:
         screen.print(text, markup=False, soft_wrap=True)
 
-    found = ask(file, skills, say, lambda asked: screen.input(asked, markup=False))
-    for path in write_accepted(found, out or file.with_suffix(""), file.stem, skills):
+    found = ask(file, known, say, lambda asked: screen.input(asked, markup=False))
+    for path in write_accepted(found, out or file.with_suffix(""), file.stem, known.skills):
         print(path)
 
 
@@ -182,7 +184,7 @@ def _from_transcripts(paths: list[Path], out: Path, known: Any) -> None:
         found = transcript_candidates(transcript, known)
         append_rows(out, map(row, found))
         new = sum(one.state == "new" for one in found)
-        lost = {**transcript.dropped, "lines that the checks refuse": len(found) - new}
-        left = "".join(f"; {count} {reason}" for reason, count in lost.items() if count)
-        print_line(f"{transcript.path}: {new} candidates{left}")
+        lost = {**transcript.dropped, "refused by the checks": len(found) - new}
+        left = ", ".join(f"{count} {reason}" for reason, count in lost.items() if count)
+        print_line(f"{transcript.path}: {number_of(new, 'candidate')}{f'; lines left out: {left}' if left else ''}")
     print(out)

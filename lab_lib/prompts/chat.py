@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, TooLong
 from lab_lib.prompts.chat_template import SLOT, ChatTemplate, Rendered, chat_template, slot
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.layout import Piece
@@ -224,5 +224,6 @@ class ChatLayout:
         cut = bisect_left(range(len(text)), True, key=lambda count: sum(map(len, without(count))) <= room)
         pieces = without(cut)
         if (excess := sum(map(len, pieces)) - room) > 0:
-            raise LabError(f"a reply with its instruction and state needs {excess} tokens more than prompt.max_tokens")
+            reason = f"a reply with its instruction and state needs {excess} tokens more than prompt.max_tokens"
+            raise TooLong(reason, excess)
         return pieces

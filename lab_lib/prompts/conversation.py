@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, TooLong
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.encode import Prompt
 from lab_lib.prompts.layout import Layout, fit
@@ -50,7 +50,8 @@ def question(
     try:
         fitted = fit(layout, before, layout.config.max_tokens - around - room, asked)
     except LabError as error:
-        raise LabError(f"{name or f'item {key}'}, system turn {asked.turn}: {error}") from None
+        where = f"{name or f'item {key}'}, system turn {asked.turn}: {error}"
+        raise (TooLong(where, error.excess) if isinstance(error, TooLong) else LabError(where)) from None
     shown = (i for piece in fitted.pieces for i in (*piece.before, *piece.supervised, *piece.after))
     ids = (*layout.beginning, *shown, *layout.source_end)
     return Prompt(ids, key, asked.turn, fitted.dropped, fitted.cut, asked.name or "reply")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lab_lib.errors import LabError
+from lab_lib.errors import LabError, TooLong
 from lab_lib.prompts.config import PromptConfig
 from lab_lib.prompts.layout import Piece
 from lab_lib.prompts.messages import Message
@@ -71,7 +71,8 @@ class PlainLayout:
                 piece, excess = Piece(piece.before[cut:], (), (), piece.message), excess - cut
             result.append(piece)
         if excess > 0:
-            raise LabError(f"a reply with its instruction and state needs {excess} tokens more than prompt.max_tokens")
+            reason = f"a reply with its instruction and state needs {excess} tokens more than prompt.max_tokens"
+            raise TooLong(reason, excess)
         return result
 
 

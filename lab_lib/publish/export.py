@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +90,8 @@ def _read(path: Path) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     names = {"gguf_file": path.name}
-    model = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **names)
+    with redirect_stderr(io.StringIO()):  # transformers cannot be told not to show this progress bar
+        model = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **names)
     return model.eval(), AutoTokenizer.from_pretrained(path.parent, **names)
 
 

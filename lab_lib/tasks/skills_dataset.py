@@ -97,8 +97,10 @@ def write_dataset(corpus: str, out: Path, layout: str, skills: tuple[str, ...], 
 
 def _require_ours(out: Path) -> None:
     """Raise LabError for an existing path that is not a data set of this module."""
+    if os.path.exists(out) and not out.is_dir():
+        raise LabError(f"--out {out}: this is a file; name a folder for the data set")
     names = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if (os.path.exists(out) and not out.is_dir()) or (names and names != {ABOUT, *(f"{part}.jsonl" for part in PARTS)}):
+    if names and names != {ABOUT, *(f"{part}.jsonl" for part in PARTS)}:
         raise LabError(f"--out {out}: there are other files; name a new folder")
 
 

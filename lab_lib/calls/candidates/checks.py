@@ -118,7 +118,7 @@ def counted(reasons: Mapping[str, int]) -> str:
     """Return reasons with their counts on one line, the most frequent first.
 
     >>> counted({"empty": 1, "twice": 3})
-    '3 the utterance exists already, 1 no utterance'
+    'the utterance exists already: 3, no utterance: 1'
     """
     most = sorted(reasons.items(), key=lambda one: -one[1])
-    return ", ".join(f"{count} {REASONS[reason]}" for reason, count in most)
+    return ", ".join(f"{REASONS.get(reason, reason)}: {count}" for reason, count in most)

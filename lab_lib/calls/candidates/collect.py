@@ -121,7 +121,7 @@ def _collect_skill(order: Order, name: str, before: Sequence[Candidate], writer:
         fit = sum(one.state == "new" for one in found)
         reasons.update(one.reason.partition(":")[0] for one in found if one.reason)
         have, stale, bad, seed = have + fit, 0 if fit else stale + 1, 0, seed + 1
-    refused = f"; refused: {counted(reasons)}" if reasons else ""
+    refused = f"; refused: {reasons.total()} ({counted(reasons)})" if reasons else ""
     log(f"{name}: {have} of {order.count}{refused}")
     return max(0, order.count - have)
 

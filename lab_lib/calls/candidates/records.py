@@ -87,7 +87,7 @@ def _object(line: str, where: str) -> dict[str, Any]:
     try:
         value = parse_json(line)
     except JsonError as error:
-        raise LabError(f"{where}: {error}") from None
+        raise LabError(f"{where}: not JSON: {error}; is this a file of candidates?") from None
     if not isinstance(value, dict):
         raise LabError(f"{where}: expected an object, found {shown(value)}")
     return value
@@ -98,7 +98,7 @@ def _check(value: Mapping[str, Any], where: str) -> None:
     known = (*TEXTS, *OPTIONAL, "source")
     for key in value:
         if key not in known:
-            raise LabError(f"{where}: key {shown(key)}{nearest(key, known)}")
+            raise LabError(f"{where}: key {shown(key)} is unknown{nearest(key, known)}")
     for key in (*TEXTS, *(key for key in OPTIONAL if key in value)):
         if not isinstance(value.get(key), str):
             raise LabError(f"{where}: '{key}' is {shown(value.get(key))}, expected text; is this a file of candidates?")

@@ -7,16 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab_lib.calls.call import ParseError
-from lab_lib.calls.candidates.checks import REASONS, form_fault, tidy
+from lab_lib.calls.call import Call, ParseError
+from lab_lib.calls.candidates.checks import REASONS, Known, counted, form_fault, tidy
+from lab_lib.calls.candidates.drawn import missing
 from lab_lib.calls.candidates.records import Candidate, append_rows, decision, read_candidates
 from lab_lib.calls.examples.parse import read_examples
-from lab_lib.calls.examples.skeleton import spelling
 from lab_lib.calls.examples.types import ExampleFile, SkillExample
 from lab_lib.calls.examples.write import write_examples
 from lab_lib.calls.skills.check import CallRefused, call_text, read_call
 from lab_lib.calls.skills.skill import NO_SKILL, NO_SKILL_TEXT, Skills, prompt_text
 from lab_lib.errors import LabError, nearest, shown
+from lab_lib.texts import number_of
 
 COMMANDS = ("accept", "edit", "reject", "skip", "quit")
 ASKED = "accept, edit, reject, skip, quit (or a first letter)> "
@@ -25,19 +26,23 @@ Say = Callable[[str], None]
 Read = Callable[[str], str]  # called with a question; returns a line. Raises EOFError at the end of the input
 
 
-def review(path: Path, skills: Skills, say: Say, read: Read) -> list[Candidate]:
+def review(path: Path, known: Known, say: Say, read: Read) -> list[Candidate]:
     """Ask a person about every new candidate of a file; return all candidates with their final states.
 
-    Each decision is appended before the next question, so Ctrl-C, Ctrl-D and `quit` lose none.
+    Each decision is appended before the next question, so Ctrl-C, Ctrl-D and `quit` lose none. Accepted utterances
+    become known ones. Raises LabError for an accepted candidate with a call that the skills do not accept.
     """
     candidates = read_candidates(path)
     waiting = [one for one in candidates if one.state == "new"]
-    taken = {spelling(one.utterance) for one in candidates if one.state == "accepted"}
+    for one in candidates:
+        if one.state == "accepted":
+            _accepted_call(one, known.skills, f"{path}: ")
+            known.add([(one.utterance, f"{path}, {one.id}")])
     say(f"{path}: {summary(candidates)}")
     try:
         for number, one in enumerate(waiting, 1):
             say(f"\n{number} of {len(waiting)}, {origin(one)}\n  {one.utterance}\n  {one.call}")
-            if not _decide(one, path, taken, skills, say, read):
+            if not _decide(one, path, known, say, read):
                 break
     except (EOFError, KeyboardInterrupt):
         say("")
@@ -56,17 +61,17 @@ def origin(one: Candidate) -> str:
 
 def summary(candidates: Sequence[Candidate]) -> str:
     """Return the number of candidates in each state, and the reasons for refusals by the checks."""
-    states = Counter(one.state for one in candidates)
-    why = Counter(REASONS.get(one.reason.partition(":")[0], one.reason) for one in candidates if one.state == "refused")
-    reasons = f" ({', '.join(f'{count} {reason}' for reason, count in why.most_common())})" if why else ""
-    return f"{len(candidates)} candidates: {', '.join(f'{n} {state}' for state, n in states.items())}{reasons}"
+    found = Counter(one.state for one in candidates)
+    why = Counter(one.reason.partition(":")[0] for one in candidates if one.state == "refused")
+    states = ", ".join(
+        f"{found[state]} {state}" for state in ("accepted", "rejected", "new", "refused") if found[state]
+    )
+    end = f": {states}" if states else ""
+    return f"{number_of(len(candidates), 'candidate')}{end}{f' ({counted(why)})' if why else ''}"
 
 
-def _decide(one: Candidate, path: Path, taken: set[str], skills: Skills, say: Say, read: Read) -> bool:
-    """Ask until there is a decision about a candidate, and append it; return whether to continue with the next.
-
-    `taken` are the spellings of accepted utterances; a newly accepted one is added.
-    """
+def _decide(one: Candidate, path: Path, known: Known, say: Say, read: Read) -> bool:
+    """Ask until there is a decision about a candidate, and append it; return whether to continue with the next."""
     while True:
         word = read(ASKED).strip().lower()
         command = next((name for name in COMMANDS if word and name.startswith(word)), "")
@@ -80,12 +85,15 @@ def _decide(one: Candidate, path: Path, taken: set[str], skills: Skills, say: Sa
         if command not in ("accept", "edit"):
             say(f"no command {word!r}{nearest(word, COMMANDS)}")
             continue
-        if fault := _fault(one, taken, skills):
+        if fault := _fault(one, known):
             say(f"not accepted: {fault}")
             continue
-        one = replace(one, call=call_text(read_call(one.call, skills)))  # in the canonical form that models learn
+        call = read_call(one.call, known.skills)
+        if lost := missing(one.utterance, call, known.skills):
+            say(f"note: the utterance does not say the value {shown(lost)}")
+        one = replace(one, call=call_text(call))  # in the canonical form that models learn
         append_rows(path, [decision(one, "accepted")])
-        taken.add(spelling(one.utterance))
+        known.add([(one.utterance, f"{path}, {one.id}")])
         return True
 
 
@@ -95,15 +103,25 @@ def _edited(one: Candidate, read: Read) -> Candidate:
     return replace(one, utterance=utterance, call=read("call (empty: unchanged)> ").strip() or one.call)
 
 
-def _fault(one: Candidate, taken: set[str], skills: Skills) -> str:
-    """Return why a candidate cannot be learned from, or ""."""
-    if fault := form_fault(one.utterance) or ("twice" if spelling(one.utterance) in taken else ""):
+def _fault(one: Candidate, known: Known) -> str:
+    """Return why a candidate cannot be learned from, or "", by the checks of collected ones. It may call any skill."""
+    if fault := form_fault(one.utterance):
         return REASONS[fault]
     try:
-        read_call(one.call, skills)
+        call = read_call(one.call, known.skills)
     except (ParseError, CallRefused) as error:
         return str(error)
-    return ""
+    _, reason, where = known.judge(one.utterance, call, call.name)
+    return f"{REASONS[reason]}: {where}" if reason else ""
+
+
+def _accepted_call(one: Candidate, skills: Skills, where: str = "") -> Call:
+    """Return the call of an accepted candidate. Raises LabError if the skills do not accept it."""
+    try:
+        return read_call(one.call, skills)
+    except (ParseError, CallRefused) as error:
+        hint = "; name the files of its skills with --skills" if getattr(error, "reason", "") == "unknown_skill" else ""
+        raise LabError(f"{where}candidate {one.id}, {shown(one.utterance)}: {error}{hint}") from None
 
 
 def write_accepted(candidates: Sequence[Candidate], folder: Path, name: str, skills: Skills) -> list[Path]:
@@ -115,7 +133,7 @@ def write_accepted(candidates: Sequence[Candidate], folder: Path, name: str, ski
     found: dict[str, list[SkillExample]] = {}
     for one in candidates:
         if one.state == "accepted":
-            found.setdefault(read_call(one.call, skills).name, []).append(SkillExample(one.utterance, one.call))
+            found.setdefault(_accepted_call(one, skills).name, []).append(SkillExample(one.utterance, one.call))
     files = []
     for skill, examples in found.items():
         prompt = NO_SKILL_TEXT if skill == NO_SKILL else prompt_text(skills[skill])

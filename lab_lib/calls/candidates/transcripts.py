@@ -51,9 +51,9 @@ def read_transcript(path: Path) -> Transcript:
     for number, line in lines:
         text = tidy(SOUND.sub(" ", line)).lstrip("-–— ")  # a dash marks another speaker
         if not re.search(r"\w", text):
-            dropped["lines without words"] += 1
+            dropped["without words"] += 1
         elif text.casefold() in seen:
-            dropped["lines that were said before"] += 1
+            dropped["said before"] += 1
         else:
             seen.add(text.casefold())
             said.append((number, text))

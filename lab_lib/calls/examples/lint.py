@@ -16,6 +16,7 @@ from lab_lib.calls.skills.check import CallRefused, call_text, read_call
 from lab_lib.calls.skills.skill import NO_SKILL, NO_SKILL_TEXT, Skills, prompt_text
 from lab_lib.errors import nearest, shown
 from lab_lib.files import read_text
+from lab_lib.texts import number_of
 
 MAJORITY = 0.5  # share of the examples: a model that always gives this answer would look good
 RARE = 0.1  # share of the largest class's examples: fewer are too few
@@ -49,7 +50,8 @@ def lint(training: Sequence[Path], held_out: Sequence[Path], skills: Skills) -> 
         *_balance(learned, skills, training),
         *copies,
     ]
-    counts = [f"{len(paths)} {split} files: {_counts(rows, split)}" for split, paths in named.items() if paths]
+    counts = [f"{number_of(len(paths), f'{split} file')}: {_counts(rows, split)}"
+              for split, paths in named.items() if paths]  # fmt: skip
     return Lint(tuple(sorted(findings)), (*counts, *notes))
 
 
@@ -126,4 +128,4 @@ def _counts(rows: Sequence[Row], split: str) -> str:
     prompts = sum(row.in_prompt for row in rows if row.split == split)
     in_prompts = f" and {prompts} in prompts" if prompts else ""
     named = ", ".join(f"{name} {count}" for name, count in counts.most_common())
-    return f"{counts.total()} examples{in_prompts} ({named})"
+    return f"{number_of(counts.total(), 'example')}{in_prompts}{f' ({named})' if named else ''}"

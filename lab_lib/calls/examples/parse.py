@@ -40,10 +40,11 @@ def read_examples(path: str | Path) -> ExampleFile:
 def parse_examples(text: str, path: Path) -> tuple[ExampleFile, list[Finding]]:
     """Return (the contents of a file, all errors of form), line by line.
 
-    A line with an obvious correction is reported and read as intended, so that one error gives one finding.
+    A line with an obvious correction is reported and read as intended, so that one error gives one finding. A byte
+    order mark, which some editors write, is not part of the contents.
     """
     parser = _Parser(path)
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         parser.read(number, line.removesuffix("\r"))
     return parser.end()
 
@@ -129,8 +130,7 @@ class _Parser:
             self.prompt.append(line.rstrip())
         elif self.section != "unknown":
             place = f"'#### {self.section}:'" if self.section else "no section"
-            hint = "is this the file's first line, with a byte order mark?" if line.startswith("\ufeff") else ""
-            hint = hint or "expected '### User: ...' or '### Assistant: ...'"
+            hint = "expected '### User: ...' or '### Assistant: ...'"
             self._report(number, f"text in {place} that is not an example: {shown(line)}; {hint}")
 
     def _close(self) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lab_lib.calls.call import Call
 
@@ -62,6 +63,24 @@ def nearest_skeletons(asked: Sequence[Skeleton], known: Sequence[Skeleton]) -> l
         share, place = max(shares, default=(0.0, 1))
         found.append((share, -place))
     return found
+
+
+def near_pairs(known: Sequence[Skeleton], share: float) -> Iterator[tuple[int, int]]:
+    """Yield (index, smaller index) of each two skeletons that have at least this share of all their pieces in common.
+
+    A skeleton of n pieces has at least `share` * n of them in common with such another one. So one of its n - `share` *
+    n + 1 rarest pieces is among those of the other one, and only skeletons with a common rare piece are compared.
+    """
+    counts = Counter(piece for pieces in known for piece in pieces)
+    holders: dict[str, list[int]] = defaultdict(list)
+    for place, pieces in enumerate(known):
+        size = len(pieces) - math.ceil(share * len(pieces)) + 1
+        rare = sorted(pieces, key=lambda piece: (counts[piece], piece))[:size]
+        for other in sorted({other for piece in rare for other in holders[piece]}):
+            if len(pieces & known[other]) / len(pieces | known[other]) >= share:
+                yield place, other
+        for piece in rare:
+            holders[piece].append(place)
 
 
 def spelling(utterance: str) -> str:

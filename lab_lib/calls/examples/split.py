@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from lab_lib.calls.call import Call
-from lab_lib.calls.examples.skeleton import NEAR, Skeleton, skeleton
+from lab_lib.calls.examples.skeleton import NEAR, Skeleton, near_pairs, skeleton
 
 REST = "train"  # the set of all remaining examples
 Asked = tuple[str, Call]  # what a user says, and the call that answers it
@@ -43,21 +43,23 @@ def near_groups(examples: Sequence[Asked]) -> list[list[int]]:
 
     def root(place: int) -> int:
         while parent[place] != place:
+            parent[place] = parent[parent[place]]
             place = parent[place]
         return place
 
-    skeletons = [skeleton(*example) for example in examples]
-    for place, (text, _) in enumerate(examples):
-        for other in range(place):
-            same = text.casefold() == examples[other][0].casefold()
-            if same or likeness(skeletons[place], skeletons[other]) >= NEAR:
-                parent[root(place)] = root(other)
+    def join(place: int, other: int) -> None:
+        parent[root(place)] = root(other)
+
+    texts: dict[str, int] = {}  # each text, and each skeleton: the first example with it
+    skeletons: dict[Skeleton, int] = {}
+    for place, (text, call) in enumerate(examples):
+        join(place, texts.setdefault(text.casefold(), place))
+        if pieces := skeleton(text, call):
+            join(place, skeletons.setdefault(pieces, place))
+    places = list(skeletons.values())
+    for one, other in near_pairs(list(skeletons), NEAR):
+        join(places[one], places[other])
     groups: dict[int, list[int]] = defaultdict(list)
     for place in range(len(examples)):
         groups[root(place)].append(place)
     return list(groups.values())
-
-
-def likeness(first: Skeleton, second: Skeleton) -> float:
-    """Return the share of common pieces of two skeletons."""
-    return len(first & second) / len(first | second) if first and second else 0.0

@@ -47,6 +47,8 @@ def _base(annotation: Any, where: str) -> dict[str, Any]:
                 f"{where}: {_shown(annotation)}: the options of a Literal are all texts or all whole numbers"
             )
         return {"type": PLAIN[kinds.pop()], "enum": list(inside)}
+    if list in (annotation, origin) and not inside:  # list, or typing.List
+        raise LabError(f"{where}: a list needs the type of its elements; write for example 'list[str]'")
     if origin is list:
         schema, optional = schema_of(inside[0], f"{where}, elements")
         if not optional and schema["type"] != "array":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lab_lib.calls.call import Call, render_calls
+from lab_lib.calls.call import Call, ParseError, render_calls
 from lab_lib.calls.parse import bind, parse_calls
 from lab_lib.calls.skills.skill import NO_SKILL, Skill, Skills
 from lab_lib.calls.skills.values import Unfit, fitted
@@ -42,6 +42,8 @@ def read_call(text: str, skills: Skills) -> Call:
 
     Raises ParseError for text that is not calls, CallRefused for several calls and for what `check_call` refuses.
     """
+    if text.strip() in (NO_SKILL, *skills):
+        raise ParseError("not_a_call", f"{text.strip()}; write {text.strip()}()")
     calls = parse_calls(text, strict_bfcl=False, functions=skills.functions)
     if len(calls) > 1:
         raise CallRefused("several", f"{len(calls)} calls, expected one")

@@ -36,7 +36,7 @@ def _skill(name: str, entry: Any, path: Path) -> Skill:
     where = f"{path}: {name}"
     for key in _mapping(entry, where):
         if key not in FIELDS:
-            raise LabError(f"{where}: key {shown(key)}{nearest(key, FIELDS)}")
+            raise LabError(f"{where}: key {shown(key)} is not supported{nearest(key, FIELDS)}")
     description = entry.get("description")
     if not isinstance(description, str) or not description.strip():
         raise LabError(f"{where}: no description; write what the skill does, the model reads it")

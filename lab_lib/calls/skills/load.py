@@ -7,7 +7,7 @@ import ast
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +46,28 @@ def _of_file(path: Path) -> list[Any]:
 def functions_of(path: Path) -> dict[str, Callable[..., Any]]:
     """Import a file and return its skills: the functions written in it whose names do not begin with `_`.
 
-    Raises LabError for code that cannot be imported, two functions with one name, and a file without any.
+    Raises LabError for code that cannot be imported, two functions with one name, public functions that are not skills
+    because of where they stand, and a file without any skill.
     """
     names = _written(path)
     module = _imported(path)
-    found = {name: module[name] for name in names if inspect.isroutine(module.get(name))}
-    if not found:
+    if not names:
         raise LabError(f"{path}: no skill here: a skill is a function whose name does not begin with '_'")
-    return found
+    for name in names:
+        if not inspect.isfunction(module.get(name)):
+            kind = type(module.get(name)).__name__
+            raise LabError(f"{path}: {name}: a skill is a function, found {kind}; is the name used again below?")
+    return {name: module[name] for name in names}
 
 
 def _written(path: Path) -> list[str]:
-    """Return the names of a file's public functions. Raises LabError for a name that occurs twice (overloads)."""
+    """Return the names of a file's public functions.
+
+    Raises LabError for a name that occurs twice (overloads), and for a function inside `if`, `try` or `with`, or a
+    lambda: it would be lost.
+    """
     try:
-        body = ast.parse(read_text(path)).body
+        body = ast.parse(read_text(path).removeprefix("\ufeff")).body
     except (SyntaxError, ValueError) as error:
         line = f"line {error.lineno}: " if isinstance(error, SyntaxError) and error.lineno else ""
         raise LabError(f"{path}: {line}not Python: {getattr(error, 'msg', error)}") from None
@@ -70,7 +78,24 @@ def _written(path: Path) -> list[str]:
                 first = f"line {names[node.name]} and line {node.lineno}"
                 raise LabError(f"{path}: {first} both define '{node.name}'; a skill has one signature, no overloads")
             names[node.name] = node.lineno
+    for number, name in _elsewhere(body):
+        if not name.startswith("_"):
+            fix = "write it with 'def' outside of if, try and with, or begin its name with '_'"
+            raise LabError(f"{path}: line {number}: the function '{name}' would not be a skill; {fix}")
     return list(names)
+
+
+def _elsewhere(body: Iterable[ast.AST], inside: bool = False) -> Iterator[tuple[int, str]]:
+    """Yield (line, name) of the functions of a file that no `def` at its top level writes. Methods are left out."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if inside:
+                yield node.lineno, node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Lambda):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from ((node.lineno, target.id) for target in targets if isinstance(target, ast.Name))
+        elif not isinstance(node, ast.ClassDef | ast.expr):
+            yield from _elsewhere(ast.iter_child_nodes(node), inside=True)
 
 
 def _imported(path: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 COMMON = ("type", "default", "description")
 PAIRS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"))
+ENDLESS = (float("inf"), -float("inf"))
 TYPE_NAMES = {"number": "float"}  # official function descriptions use these words instead of JSON Schema's
 LONGEST_NAME = 64  # of a tool, by the rules of OpenAI's interface
 
@@ -31,7 +32,8 @@ def check_name(name: str, what: str, where: str) -> str:
     Names begin with a letter and contain only ASCII letters, digits and underscores, so that no two look alike.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or keyword.iskeyword(name) or "__" in name:
-        raise LabError(f"{where}: {what} {shown(name)}: expected ASCII letters, digits and single underscores")
+        rules = "expected ASCII letters, digits and single underscores"
+        raise LabError(f"{where}: {what} {shown(name)}: {rules}{'; hyphens are not supported' if '-' in name else ''}")
     if len(name) > LONGEST_NAME:
         raise LabError(f"{where}: {what} {shown(name)}: at most {LONGEST_NAME} characters")
     return name
@@ -59,11 +61,12 @@ def _checked(schema: Mapping[str, Any], where: str, inside_list: bool = False) -
     kind = schema.get("type")
     kinds = [name for name in KEYS if name != "array" or not inside_list]
     if kind not in kinds:
-        raise LabError(f"{where}: type {shown(kind)}{nearest(str(kind), kinds)}")
+        raise LabError(f"{where}: type {shown(kind)} is not supported{nearest(str(kind), kinds)}")
     allowed = ("type", *KEYS[kind])
     for key in schema:
         if key not in allowed:
-            raise LabError(f"{where}: keyword {shown(key)} of type {kind}{nearest(str(key), (*allowed, *COMMON))}")
+            valid = allowed if inside_list else {*allowed, *COMMON}
+            raise LabError(f"{where}: keyword {shown(key)} is not supported for type {kind}{nearest(key, valid)}")
     found = {key: schema[key] for key in allowed if key in schema}
     if "enum" in found:
         return {"type": kind, "enum": _options(found, kind, where)}
@@ -91,11 +94,12 @@ def _options(found: Mapping[str, Any], kind: str, where: str) -> list[Any]:
 
 
 def _check_pair(found: Mapping[str, Any], low: str, high: str, where: str) -> None:
-    """Raise LabError unless two bounds are numbers, the lower one first; sizes are whole and not negative."""
+    """Raise LabError unless two bounds are finite numbers, the lower one first; sizes are whole and not negative."""
     for key in (low, high):
         bound = found.get(key, 0)
         whole = found["type"] != "number"
-        if isinstance(bound, bool) or not isinstance(bound, int if whole else (int, float)):
+        kinds = int if whole else (int, float)
+        if isinstance(bound, bool) or not isinstance(bound, kinds) or bound in ENDLESS or bound != bound:
             raise LabError(f"{where}: {key} is {shown(bound)}, expected a {'whole number' if whole else 'number'}")
         if low != "minimum" and bound < 0:
             raise LabError(f"{where}: {key} is {bound}, expected at least 0")
@@ -107,7 +111,7 @@ def _check_pair(found: Mapping[str, Any], low: str, high: str, where: str) -> No
 def _pattern(expression: Any, where: str) -> str:
     try:
         re.compile(expression, re.ASCII)
-    except (re.error, TypeError) as error:
+    except (re.error, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise LabError(f"{where}: pattern {shown(expression)}: {error}") from None
     return anchored(expression)
 

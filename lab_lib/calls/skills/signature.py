@@ -16,6 +16,10 @@ from lab_lib.calls.skills.skill import Skill
 from lab_lib.errors import LabError, nearest
 
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+# Docstrings that describe parameters in another style: NumPy's underlined sections, and the fields of Sphinx.
+OTHER_STYLE = re.compile(
+    r"^\s*(?:(?:Parameters|Returns)\n\s*-{3,}|:(?:param|type|returns?|rtype)\b[^:\n]*:)", re.MULTILINE
+)
 ENTRY = re.compile(r"(\w+)(?: ?\([^)]*\))?:\s*(.*)")  # `location: The city.` or `location (str): The city.`
 
 
@@ -76,7 +80,13 @@ def _schema(parameter: inspect.Parameter, hints: Mapping[str, Any], text: str, w
 
 def _docstring(function: Callable[..., Any], names: Mapping[str, Any], where: str) -> tuple[str, dict[str, str]]:
     """Return (what the skill does, {parameter: its description}). Raises LabError without a description."""
-    text, _, arguments = (inspect.getdoc(function) or "").partition("\nArgs:\n")
+    whole = inspect.getdoc(function) or ""
+    if other := OTHER_STYLE.search(whole):
+        found = other[0].split()[0]
+        raise LabError(
+            f"{where}: its docstring has '{found}'; describe parameters below 'Args:', as 'name: what it is'"
+        )
+    text, _, arguments = whole.partition("\nArgs:\n")
     arguments = arguments.partition("\n\n")[0]
     description = " ".join(text.partition("\nReturns:\n")[0].split())
     if not description:

@@ -25,6 +25,11 @@ ASCII: dict[str, Ranges] = {  # what \\d, \\s and \\w are by ASCII rules, as in 
     "SPACE": [(0x09, 0x0D), (0x20, 0x20)],
     "WORD": [(0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)],
 }
+# What a grammar cannot express, by its name in Python's parser.
+WORDS = {"AT": "an edge inside it", "SUBPATTERN": "flags", "ASSERT": "a lookahead or lookbehind",
+         "ASSERT_NOT": "a negative lookahead or lookbehind", "GROUPREF": "a repeated group",
+         "GROUPREF_EXISTS": "a condition on a group", "ATOMIC_GROUP": "an atomic group",
+         "POSSESSIVE_REPEAT": "a possessive repetition"}  # fmt: skip
 EDGES = ("AT_BEGINNING", "AT_BEGINNING_STRING"), ("AT_END", "AT_END_STRING")
 
 
@@ -133,7 +138,7 @@ def _node(kind: str, value: Any) -> str:
         return f"(?:{_sequence(value[3])})"
     if kind in ("MAX_REPEAT", "MIN_REPEAT"):
         return f"(?:{_sequence(value[2])}){_times(value[0], value[1])}"
-    raise NotImplementedError({"AT": "an edge inside it", "SUBPATTERN": "flags"}.get(kind, kind.lower()))
+    raise NotImplementedError(WORDS.get(kind, kind.lower()))
 
 
 def _times(low: int, high: Any) -> str:

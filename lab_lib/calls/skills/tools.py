@@ -7,13 +7,15 @@ from typing import Any
 
 from lab_lib.calls.call import Call
 from lab_lib.calls.schema import Function
-from lab_lib.calls.skills.parameters import make_parameter
-from lab_lib.calls.skills.skill import Skill, Skills
+from lab_lib.calls.skills.parameters import check_name, make_parameter
+from lab_lib.calls.skills.skill import NO_SKILL, Skill, Skills
 from lab_lib.calls.skills.values import inner
 from lab_lib.errors import LabError, nearest, shown
 
 FIELDS = ("name", "description", "parameters", "strict")
 KEYWORDS = ("type", "properties", "required", "additionalProperties")
+# Annotations of JSON Schema: they restrict nothing. Builders of schemas such as pydantic's write them everywhere.
+NOTES = ("title", "examples", "$schema", "$id", "$comment", "deprecated")
 MOST = 128  # tools of one request, by the rules of OpenAI's interface
 
 
@@ -22,11 +24,17 @@ def skills_of_tools(tools: Sequence[Any]) -> Skills:
 
     A parameter that is not required and has no default may be left out, and so may one that accepts null. Raises
     LabError naming the tool and its parameter for everything that a skill cannot express: other types, other keywords,
-    nested objects, a tool without description.
+    nested objects, a tool without description, a name that is not valid in a call or is given twice.
     """
     if len(tools) > MOST:
         raise LabError(f"tools: {len(tools)} of them, at most {MOST}")
-    return Skills([_skill(tool, f"tools[{number}]") for number, tool in enumerate(tools)])
+    found: dict[str, Skill] = {}
+    for number, tool in enumerate(tools):
+        skill = _skill(tool, f"tools[{number}]")
+        if skill.name in found:
+            raise LabError(f"tools[{number}]: the name '{skill.name}' occurs twice")
+        found[skill.name] = skill
+    return Skills([*found.values()])
 
 
 def given_arguments(call: Call, tools: Sequence[Any]) -> dict[str, Any]:
@@ -50,6 +58,8 @@ def _skill(tool: Any, where: str) -> Skill:
     name, description = function.get("name"), function.get("description")
     if not isinstance(name, str):
         raise LabError(f"{where}: 'name' is {shown(name)}, expected a text")
+    if check_name(name, "name", where) == NO_SKILL:
+        raise LabError(f"{where}: '{NO_SKILL}' is reserved for requests without a call; choose another name")
     where = f"{where} {shown(name)}"
     if not isinstance(description, str) or not description.strip():
         raise LabError(f"{where}: no description; the model reads what a tool does")
@@ -64,17 +74,56 @@ def _parameters(found: Any, where: str) -> tuple[dict[str, dict[str, Any]], list
     found = {} if found is None else found
     if not isinstance(found, Mapping):
         raise LabError(f"{where}: 'parameters' is {shown(found)}, expected a JSON schema of an object")
+    shared = found.get("$defs", {})
+    found = {key: value for key, value in found.items() if key not in (*NOTES, "description", "$defs")}
     _known(found, KEYWORDS, f"{where}, parameters")
     if found and (found.get("type") != "object" or found.get("additionalProperties", False) is not False):
         raise LabError(f"{where}: parameters: expected 'type': 'object' and no additionalProperties")
     properties, required = found.get("properties", {}), found.get("required", [])
     if not isinstance(properties, Mapping) or not all(isinstance(one, Mapping) for one in properties.values()):
         raise LabError(f"{where}: 'properties' is {shown(properties)}, expected a schema for each name")
-    if not isinstance(required, list) or any(name not in properties for name in required):
+    if not isinstance(required, list) or not all(isinstance(name, str) and name in properties for name in required):
         raise LabError(f"{where}: 'required' is {shown(required)}, expected names of properties")
-    schemas = {key: _whole(_optional(schema, key in required), f"{where}, parameter {shown(key)}")
-               for key, schema in properties.items()}  # fmt: skip
+    schemas = {}
+    for key, schema in properties.items():
+        place = f"{where}, parameter {shown(key)}"
+        schemas[key] = _whole(_optional(_plain(schema, shared, place), key in required), place)
     return schemas, required
+
+
+def _plain(schema: Mapping[str, Any], shared: Any, where: str) -> dict[str, Any]:
+    """Return a parameter's schema without annotations, references, `const` and `anyOf`, with the same meaning.
+
+    `shared` are the definitions that `$ref` names. Raises LabError for a reference to anything else, and for an `anyOf`
+    that is not one type or null.
+    """
+    plain = _referred(schema, shared, where)
+    if "anyOf" in plain:
+        options = plain.pop("anyOf")
+        others = [one for one in options if one != {"type": "null"}] if isinstance(options, list) else []
+        if len(others) != 1 or not isinstance(others[0], Mapping):
+            raise LabError(f"{where}: anyOf {shown(options)}: expected one type, and perhaps null")
+        inside = _referred(others[0], shared, where)
+        null = len(options) > 1 and isinstance(inside.get("type"), str)
+        plain = {**inside, **plain, **({"type": [inside["type"], "null"]} if null else {})}
+    if "const" in plain:
+        plain["enum"] = [plain.pop("const")]
+    if isinstance(plain.get("items"), Mapping):
+        items = _referred(plain["items"], shared, where)
+        plain["items"] = {key: value for key, value in items.items() if key != "description"}
+    return plain
+
+
+def _referred(schema: Mapping[str, Any], shared: Any, where: str) -> dict[str, Any]:
+    """Return a schema without annotations, its `$ref` replaced by what it names, one step."""
+    plain = {key: value for key, value in schema.items() if key not in NOTES}
+    if "$ref" not in plain:
+        return plain
+    name = plain.pop("$ref")
+    found = shared.get(str(name).removeprefix("#/$defs/")) if isinstance(shared, Mapping) else None
+    if not isinstance(found, Mapping):
+        raise LabError(f"{where}: $ref {shown(name)}: expected one of the definitions in $defs")
+    return {**{key: value for key, value in found.items() if key not in NOTES}, **plain}
 
 
 def _optional(schema: Mapping[str, Any], required: bool) -> dict[str, Any]:
@@ -91,9 +140,10 @@ def _optional(schema: Mapping[str, Any], required: bool) -> dict[str, Any]:
 
 def _whole(schema: dict[str, Any], where: str) -> dict[str, Any]:
     """Return a schema whose pattern must match the whole text; JSON Schema patterns match anywhere in a text."""
-    pattern = schema.get("pattern")
-    if isinstance(schema.get("items"), Mapping):
-        return {**schema, "items": _whole(dict(schema["items"]), f"{where}, elements")}
+    pattern, items = schema.get("pattern"), schema.get("items")
+    if isinstance(items, Mapping):  # of the elements only: a list of lists is refused, however deep it is
+        plain = {key: value for key, value in items.items() if key != "items"}
+        return {**schema, "items": {**items, **_whole(plain, f"{where}, elements")}}
     if not isinstance(pattern, str) or inner(pattern) != pattern:
         return {**schema, "pattern": inner(pattern)} if isinstance(pattern, str) else schema
     if not (pattern.startswith("^") and pattern.endswith("$")) or "|" in pattern:

@@ -80,22 +80,22 @@ def _list(value: list[Any], schema: Mapping[str, Any]) -> list[Any]:
 
 def _sized(size: int, low: int, high: int, what: str) -> None:
     if size > high:
-        raise Unfit("bound", f"has {size} {what}, at most {high}")
+        raise Unfit("bound", f"has {size} {what}, expected at most {high}")
     if size < low:
-        raise Unfit("bound", f"has {size} {what}, at least {low}")
+        raise Unfit("bound", f"has {size} {what}, expected at least {low}")
 
 
 def _number(value: float, schema: Mapping[str, Any], kind: str) -> float:
     if not math.isfinite(value) if isinstance(value, float) else False:
         raise Unfit("bound", f"is {value}, expected a finite number")
     if value > schema["maximum"]:
-        raise Unfit("bound", f"is {shown(value)}, at most {schema['maximum']}")
+        raise Unfit("bound", f"is {shown(value)}, expected at most {schema['maximum']}")
     if value < schema["minimum"]:
-        raise Unfit("bound", f"is {shown(value)}, at least {schema['minimum']}")
+        raise Unfit("bound", f"is {shown(value)}, expected at least {schema['minimum']}")
     if kind == "integer":
         return value
     if decimals(float(value)) > MAX_DECIMALS:
-        raise Unfit("bound", f"is {value}, at most {MAX_DECIMALS} decimals")
+        raise Unfit("bound", f"is {value}, expected at most {MAX_DECIMALS} decimals")
     return float(value) + 0.0  # -0.0 is 0.0
 
 

@@ -15,10 +15,11 @@ from fastapi.responses import JSONResponse
 from rich.console import Console
 from starlette.exceptions import HTTPException
 
-from lab_lib.errors import LabError, one_line, shown
+from lab_lib.errors import LabError, one_line
 from lab_lib.serve.assistant import LIMIT, Assistant, Busy
 from lab_lib.serve.http import ask, completions, page, speech, understand
 from lab_lib.serve.http.guard import Guard
+from lab_lib.serve.http.malformed import first_fault
 from lab_lib.serve.http.problems import Refusal, problem
 from lab_lib.serve.understanding import Understanding
 
@@ -88,13 +89,8 @@ def _answer(status: int, message: str, param: str | None = None) -> JSONResponse
 
 
 async def _malformed(request: Request, error: Exception) -> JSONResponse:
-    """Return the first error of a request and its place."""
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    place = ".".join(str(step) for step in first["loc"] if step != "body")
-    found = f", found {shown(first['input'])}" if first["type"] != "missing" else ""
-    more = f" (and {len(error.errors()) - 1} more)" if len(error.errors()) > 1 else ""
-    return _answer(422, one_line(f"{place}: {first['msg']}{found}{more}"), place)
+    return _answer(422, *first_fault(error.errors(), error.body))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

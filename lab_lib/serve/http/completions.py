@@ -15,8 +15,9 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from lab_lib.calls.skills.skill import tool
+from lab_lib.calls.skills.skill import Skills, tool
 from lab_lib.calls.skills.tools import given_arguments, skills_of_tools
+from lab_lib.errors import LabError, TooLong, nearest
 from lab_lib.serve.answers import Answer
 from lab_lib.serve.assistant import Assistant
 from lab_lib.serve.http.problems import Refusal, documented
@@ -40,18 +41,23 @@ STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream"
 
 def router(assistant: Assistant) -> APIRouter:
     """Return the routes /v1/models and /v1/chat/completions."""
-    routes = APIRouter(prefix="/v1")
+    routes, card = APIRouter(prefix="/v1"), ModelCard(id=assistant.name, created=BEGAN)
 
     @routes.get("/models", responses=documented())
     def models() -> Models:
         """List the one model: the run."""
-        return Models(data=[ModelCard(id=assistant.name, created=BEGAN)])
+        return Models(data=[card])
+
+    @routes.get("/models/{name:path}", responses=documented(422))
+    def model(name: str) -> ModelCard:
+        """Describe a model by its name, which may hold slashes."""
+        _require_model(name, assistant)
+        return card
 
     @routes.post("/chat/completions", response_model=Completion, responses=STREAM | documented(400, 413, 415, 422, 503))
     def complete(asked: ChatRequest) -> Response:
         """Return the calls that answer the last message; without `tools`, of the run's own skills."""
-        if asked.model != assistant.name:
-            raise Refusal(404, f"no model '{asked.model[:80]}'; here is '{assistant.name}'", "model")
+        _require_model(asked.model, assistant)
         made = completion(asked, assistant)
         if not asked.stream:
             return JSONResponse(body(made))
@@ -59,6 +65,11 @@ def router(assistant: Assistant) -> APIRouter:
         return StreamingResponse(pieces(made, with_usage), media_type="text/event-stream")
 
     return routes
+
+
+def _require_model(name: str, assistant: Assistant) -> None:
+    if name != assistant.name:
+        raise Refusal(404, f"no model '{name[:80]}'; here is '{assistant.name}'", "model")
 
 
 def completion(asked: ChatRequest, assistant: Assistant) -> Completion:
@@ -70,12 +81,18 @@ def completion(asked: ChatRequest, assistant: Assistant) -> Completion:
     if last.role != "user":
         raise Refusal(422, f"messages: the last one is of '{last.role}', expected the user's", "messages")
     tools = asked.tools if asked.tools is not None else [tool(skill) for skill in assistant.skills.values()]
-    skills = assistant.skills if asked.tools is None else skills_of_tools(tools)
+    skills = assistant.skills if asked.tools is None else _skills(asked.tools)
     if asked.tool_choice == "none" or not skills:
         raise Refusal(422, "this model writes calls only: leave out tool_choice 'none', or give tools", "tool_choice")
     chosen = asked.tool_choice or "auto"
     choose = chosen.function.name if isinstance(chosen, ToolChoice) else chosen
-    answers = assistant.ask(last.text, skills, choose)
+    if choose not in ("auto", "required", *skills):
+        raise Refusal(422, f"tool_choice: no tool '{choose[:80]}'{nearest(choose, skills)}", "tool_choice")
+    try:
+        answers = assistant.ask(last.text, skills, choose)
+    except TooLong as error:
+        room = f"the tools need {error.excess} tokens too many; give fewer tools, or shorter descriptions"
+        raise Refusal(422, room, "tools") from None
     most = min(filter(None, (asked.max_tokens, asked.max_completion_tokens)), default=None)
     if most is not None and sum(answer.tokens for answer in answers) > most:
         cut = AnswerMessage(content=None)
@@ -88,6 +105,14 @@ def completion(asked: ChatRequest, assistant: Assistant) -> Completion:
     message = AnswerMessage(content=words or None, tool_calls=calls or None)
     finish = "tool_calls" if calls else "length" if answers[0].reason == "unfinished" else "stop"
     return _completion(assistant.name, message, finish, answers, notes)
+
+
+def _skills(tools: list[dict[str, Any]]) -> Skills:
+    """Return the skills of a request's tools. Raises Refusal naming the tool that cannot be one."""
+    try:
+        return skills_of_tools(tools)
+    except LabError as error:
+        raise Refusal(422, str(error), "tools") from None
 
 
 def body(made: Completion) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 from lab_lib.chat.web import HEADERS
@@ -13,6 +14,8 @@ from lab_lib.errors import one_line
 from lab_lib.serve.http.problems import Refusal, problem
 from lab_lib.strict_json import JsonError, parse_json
 
+MOST_WAITING = 12  # requests at once; a model of a laptop needs two seconds for one, and nobody waits for minutes
+AGAIN = 5  # seconds until a refused caller should ask again
 LONGEST = 1 << 18  # bytes of a JSON body: 128 tools with their texts
 LONGEST_AUDIO = 10 << 20  # bytes of a recording: ten minutes as a browser compresses it
 AUDIO = ("audio/", "video/webm", "application/octet-stream")  # content types of a recording
@@ -26,12 +29,13 @@ class Guard:
     """ASGI middleware. `hosts` are the names by which the server may be called; none: by any.
 
     A request of another web page (another Origin) is refused: a page that a person visits must not use the model.
-    Bodies are read whole before a route sees them. What a route fails with is logged with the request's id, and the
-    caller gets the id alone.
+    Bodies are read whole before a route sees them. While MOST_WAITING requests with a body are open, others are refused
+    at once. What a route fails with is logged with the request's id, and the caller gets the id alone.
     """
 
     def __init__(self, app: Callable[..., Awaitable[None]], hosts: frozenset[str]) -> None:
         self.app, self.hosts = app, hosts
+        self.waiting = 0  # changed between two awaits of one thread only
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -50,13 +54,25 @@ class Guard:
 
         try:
             body = await self._body(scope, receive)
-            await self.app(scope, _again(body, receive), answer)
+            with self._place_in_queue(body):
+                await self.app(scope, _again(body, receive), answer)
         except Refusal as refusal:
             await _send(answer, refusal.status, problem(refusal.status, str(refusal), refusal.param))
         except Exception:
             LOG.exception("request %s: %s %s", name, scope["method"], one_line(scope["path"]))
             if not begun:
                 await _send(answer, 500, problem(500, f"an error of the server; its log has the request id {name}"))
+
+    @contextmanager
+    def _place_in_queue(self, body: bytes) -> Iterator[None]:
+        """Count a request with a body for as long as it is answered. Raises Refusal where too many others are."""
+        if body and self.waiting >= MOST_WAITING:
+            raise Refusal(503, f"{self.waiting} requests are waiting already; ask again in {AGAIN} seconds")
+        self.waiting += bool(body)
+        try:
+            yield
+        finally:
+            self.waiting -= bool(body)
 
     async def _body(self, scope: Message, receive: Receive) -> bytes:
         """Return the body of a request that may be answered. Raises Refusal for others."""
@@ -126,6 +142,6 @@ async def _send(send: Send, status: int, body: Mapping[str, Any]) -> None:
     text = json.dumps(body).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(text)).encode())]
     if status == 503:
-        headers.append((b"retry-after", b"1"))
+        headers.append((b"retry-after", str(AGAIN).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text})

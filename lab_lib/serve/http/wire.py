@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from lab_lib.serve.answers import Answer
+from lab_lib.serve.http.malformed import UNSUPPORTED
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 NO_EFFECT = "Accepted without effect: the answer is the likeliest one."
+
+
+def _neutral(*values: Any) -> Any:
+    """Return what makes a type of `Any` that accepts these values only, because they ask for nothing."""
+
+    def check(value: Any) -> Any:
+        if value not in values:
+            raise PydanticCustomError(UNSUPPORTED, "not supported")
+        return value
+
+    return AfterValidator(check)
+
+
+# Settings that are not supported, with the values by which programs say that they do not use them.
+OFF: tuple[Any, ...] = (None, False, 0, [], {})
+Off = Annotated[Any, _neutral(*OFF), WithJsonSchema({"enum": [*OFF]})]
+PlainText = Annotated[Any, _neutral(None, {"type": "text"}), WithJsonSchema({"enum": [None, {"type": "text"}]})]
 
 
 class TextPart(BaseModel):
@@ -71,6 +90,15 @@ class ChatRequest(BaseModel):
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
     user: str | None = Field(None, description=NO_EFFECT)
+    stop: Off = None
+    logprobs: Off = None
+    top_logprobs: Off = None
+    logit_bias: Off = None
+    frequency_penalty: Off = None
+    presence_penalty: Off = None
+    store: Off = None
+    metadata: Off = None
+    response_format: PlainText = None
 
 
 class CalledFunction(BaseModel):

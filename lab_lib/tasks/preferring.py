@@ -15,7 +15,11 @@ class Preferring:
     """The part of a task that training.objective=dpo and `lab pairs` use; by default there are no preferences."""
 
     name: ClassVar[str]
-    given_pairs: Mapping[str, Sequence[Any]] = {}  # {item key: its pairs}, of the file `task.pairs`
+
+    @property
+    def given_pairs(self) -> Mapping[str, Sequence[Any]]:
+        """{item key: its pairs} of the file `task.pairs`."""
+        return {}
 
     def preferences(self, item: Any, tokenizer: Any) -> list[Preference]:
         """Return the preference pairs of an item."""

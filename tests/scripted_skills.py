@@ -46,6 +46,8 @@ KNOWN: dict[str, tuple[Mapping[str, float], Mapping[str, str]]] = {
     "pasta, 5 minutes": ({"set_timer": 0.9}, {"set_timer": 'set_timer(minutes=5, name="pasta")'}),
     "pasta": ({"add_to_list": 0.9}, {"add_to_list": 'add_to_list(items=["pasta"])'}),
     "5 minutes": ({"set_timer": 0.9}, {"set_timer": "set_timer(minutes=5)"}),
+    "don't you dare": ({"add_to_list": 0.9}, {"add_to_list": 'add_to_list(items=["dare"])'}),
+    "don't you dare, play jazz": ({"play_music": 0.9}, {"play_music": 'play_music(title="jazz")'}),
     "I'm done, play jazz": ({"play_music": 0.9}, {"play_music": 'play_music(title="jazz")'}),
     "the weather in Oslo and Berlin": ({"weather": 0.9}, {"weather": 'weather(location="Oslo")'}),
     "the weather in Oslo": ({"weather": 0.9}, {"weather": 'weather(location="Oslo")'}),
@@ -82,7 +84,7 @@ class ScriptedModel:
         self.on_write()
         check()
         text = KNOWN.get(utterance, (NONE, {}))[1].get(name, "none()" if name == NO_SKILL else f'{name}(x="')
-        sure = 1e-12 if utterance.startswith("don't") else 0.9
+        sure = 1e-12 if utterance in ("don't play jazz", "don't you dare") else 0.9
         return Written(text, sure, finished=utterance != "too much", prompt_tokens=20, tokens=len(text) // 4)
 
 

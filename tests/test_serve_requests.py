@@ -74,6 +74,7 @@ def _counted(item) -> dict[str, object]:
         ("set a timer for 5 minutes, play jazz",
          [("set_timer(minutes=5)", "", ""), ('play_music(title="jazz")', "", "")]),
         ("pasta, 5 minutes", [('set_timer(minutes=5, name="pasta")', "", "")]),  # its call has both parts
+        ("don't you dare, play jazz", [('play_music(title="jazz")', "", "")]),  # a call that the model does not believe
         ("I'm done, play jazz", [('play_music(title="jazz")', "", "")]),
         ("the weather in Oslo and Berlin", [('weather(location="Oslo")', "Berlin", "")]),
         ("lights off in the bedroom and the kitchen",

@@ -147,11 +147,12 @@ class Assistant:
             for part in (left, right):
                 known[part] = known.get(part) or self._one(part, skills, "auto", check)
             first, second = known[left], known[right]
+            if (left, right) in commas and not (asks(first, skills) and asks(second, skills)):
+                continue
             parts = [self._several(one, skills, check, known) if first.call else [one] for one in (first, second)]
             answers = [*parts[0], *parts[1]]
             if not all(answer.call for answer in answers):
-                if (left, right) not in commas or all(asks(one, whole, skills) for one in (first, second)):
-                    found = found or partly(whole, first, second, skills)
+                found = found or partly(whole, first, second, skills)
             elif not covers(whole, *answers):
                 answers = joined(whole, *parts)
                 if all(answer.call for answer in answers):

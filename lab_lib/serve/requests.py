@@ -15,6 +15,7 @@ from lab_lib.speech.said_amounts import amounts_said, reads_amounts
 TWICE = "This sounds like two requests to {}; ask for one at a time."
 PERHAPS = 'Did you mean "{}"? Then say that alone.'
 MOST_SPLITS = 3  # places where a sentence is tried to be two requests; each costs two more requests
+LIKELY = 1e-3  # probability of a call's text from which on a part beside a comma is a request of its own
 MOST_PARTS = 24  # of a sentence that a model reads: a text of a hundred sentences would keep it for minutes
 # Where a sentence may fall into two requests, in the languages of the bundled examples; and where it rarely does.
 BETWEEN = re.compile(r"[,;.!?]*\s+(?:and then|and also|and|then|und dann|und|dann)\s+|[;.!?]+\s+", re.IGNORECASE)
@@ -93,10 +94,10 @@ def _other_option(text: str, whole: Answer, skills: Skills) -> bool:
     return bool(said) and not any(option in values for option in said)
 
 
-def asks(part: Answer, whole: Answer, skills: Skills) -> bool:
-    """Return whether a part seems to ask for something: a call or a question came of it, or it names another skill."""
-    others = [skill for name, skill in skills.items() if name != whole.name]
-    return part.reason != "nothing" or any(is_named(skill, part.utterance) for skill in others)
+def asks(part: Answer, skills: Skills) -> bool:
+    """Return whether a part beside a comma asks for something: it names a skill, or the model finds its call likely."""
+    likely = bool(part.call) and part.text_probability >= LIKELY
+    return likely or any(is_named(skill, part.utterance) for skill in skills.values())
 
 
 def covers(whole: Answer, *parts: Answer) -> bool:

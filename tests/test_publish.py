@@ -44,11 +44,12 @@ def run(tmp_path_factory):
 
 @pytest.mark.parametrize("changes", [{}, {"num_key_value_heads": 2, "tie_word_embeddings": True}])
 @pytest.mark.parametrize("stored", ["f32", "bf16"])
-def test_a_gguf_file_read_back_is_the_model(stored, changes, tmp_path):
+def test_a_gguf_file_read_back_is_the_model(stored, changes, tmp_path, capsys):
     base = tiny_llama(tmp_path / "base", **changes)
     path = write_gguf(base, tmp_path / "m.gguf", stored)
     _, difference = read_back(path, base, exact=stored == "f32")
     assert difference == 0.0 if stored == "f32" else 0 < difference < 0.5
+    assert "GGUF tensors" not in capsys.readouterr().err  # the progress bar of transformers
 
 
 def test_rows_of_q_and_k_go_there_and_back():

@@ -230,6 +230,23 @@ def test_skills_of_a_request_need_prompts_that_describe_them(models):
     assert set(models("signatures").names("hi", skills)) == {"forecast", "news", NO_SKILL}
 
 
+def test_tools_without_room_are_the_reason_and_not_the_prompt(models):
+    """A description of 200 kB, for a model that reads its skills in the prompt."""
+    pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
+    from lab_lib.serve.http.completions import completion
+    from lab_lib.serve.http.problems import Refusal
+    from lab_lib.serve.http.wire import ChatRequest
+
+    long = {"name": "fly", "description": "Fly to the moon. " * 12_000}
+    messages, tools = [{"role": "user", "content": "hi"}], [{"type": "function", "function": long}]
+    with pytest.raises(Refusal, match=r"^the tools need \d{5} tokens too many; give fewer tools") as error:
+        completion(
+            ChatRequest(model="run", messages=messages, tools=tools),
+            Assistant("run", HOME, 0.5, lambda: models("texts")),
+        )
+    assert (error.value.status, error.value.param) == (422, "tools")
+
+
 def test_the_threshold_is_the_one_that_the_run_chose_on_dev(tmp_path):
     folder = RunFolder(tmp_path)
     assert chosen_threshold(folder) == 0.5

@@ -26,19 +26,11 @@ from schemathesis.specs.openapi import checks as openapi_checks  # noqa: E402
 
 from lab_lib.calls.skills.load import load_skills  # noqa: E402
 from lab_lib.calls.skills.skill import tool  # noqa: E402
-from lab_lib.models.config import ModelConfig  # noqa: E402
-from lab_lib.runs.config import load_recipe, make_task  # noqa: E402
-from lab_lib.runs.steps import load_answering  # noqa: E402
 from lab_lib.serve import assistant as room  # noqa: E402
 from lab_lib.serve import run_model  # noqa: E402
-from lab_lib.serve.assistant import Assistant  # noqa: E402
 from lab_lib.serve.http import speech  # noqa: E402
 from lab_lib.serve.http.app import assistant_routers, make_app  # noqa: E402
-from lab_lib.serve.http.completions import completion  # noqa: E402
 from lab_lib.serve.http.guard import LONGEST, LONGEST_AUDIO, MOST_WAITING  # noqa: E402
-from lab_lib.serve.http.problems import Refusal  # noqa: E402
-from lab_lib.serve.http.wire import ChatRequest  # noqa: E402
-from lab_lib.serve.run_model import RunModel  # noqa: E402
 
 KEY = "the-key"
 MODEL = "runs/home"
@@ -225,17 +217,6 @@ def test_a_fault_is_named_with_its_place(client, body, line, param):
         line,
         param,
     )
-
-
-def test_tools_without_room_are_the_reason_and_not_the_prompt():
-    """A model that reads its skills in the prompt, and a description of 200 kB."""
-    recipe = load_recipe("calls-tiny-cpu", ["task.describe=texts"])
-    model = RunModel(make_task(recipe), load_answering(ModelConfig("lab-tiny", quantisation="none"), recipe.prompt))
-    assistant = Assistant(MODEL, model.task.skills, 0.5, lambda: model)
-    long = ChatRequest(**a_tool(description="Fly to the moon. " * 12_000))
-    with pytest.raises(Refusal, match=r"^the tools need \d{5,} tokens too many; give fewer tools") as error:
-        completion(long, assistant)
-    assert (error.value.status, error.value.param) == (422, "tools")
 
 
 @pytest.mark.parametrize(("status", "body"), [(status, body) for status, many in REFUSED.items() for body in many])

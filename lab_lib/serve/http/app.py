@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import socket
 from collections.abc import Sequence
@@ -79,7 +80,8 @@ def listen_on(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+        # The message of asyncio's error names the address, which the line below names too.
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         raise LabError(f"--host {host} --port {port}: {reason}; choose another, or leave them out") from None
 
 

@@ -42,6 +42,7 @@ from lab_lib.retrieval.encoder import Encoder
 from lab_lib.retrieval.keyword import KeywordRanker
 from lab_lib.retrieval.retriever import Retriever
 from lab_lib.retrieval.scores import usual_likeness
+from lab_lib.retrieval.source_text import source_text
 from lab_lib.retrieval.vectors import VectorRanker
 
 INDEX, DOCUMENTS = "index.json", "documents.jsonl"
@@ -166,7 +167,7 @@ def index_hashes(
         "exemplars": _hash([exemplar_row(one) for one in exemplars]),
         "model and prompts": _hash(encoder.digest() if config.needs_model else ""),
         "settings": _hash({key: value for key, value in as_dict(config).items() if key != "embeddings"}),
-        "code": _hash([(here / name).read_text() for name in CODE]),
+        "code": _hash([source_text((here / name).read_text(encoding="utf-8")) for name in CODE]),
     }
 
 

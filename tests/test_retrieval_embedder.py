@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import lab
 from exemplar_dialogues import exemplar
 from static_embedder import static_embedder
 
@@ -96,6 +97,11 @@ def test_a_layer_behind_the_model_learns_and_begins_with_adding_nothing(tmp_path
     before, after = Encoder(still.embedder.start), Encoder(str(out))
     texts = ["a book about bread", "pay my fine"]
     assert np.allclose(before.symmetric(texts), after.symmetric(texts), atol=1e-5)
+
+    again = [f"embedder.{name}={value}" for name, value in vars(still.embedder).items() if value is not None]
+    given = ("understand", "train-embedder", "--out", tmp_path / "still", "--record", tmp_path / "r.json")
+    assert lab(*given, f"learn_per_function={still.learn_per_function}", *again) == 0
+    assert read_json(tmp_path / "r.json")["tuned"] == figures["tuned"] and read_json(tmp_path / "r.json")["commit"]
 
     config = desk(tmp_path, layers="head", steps=60, evaluate_every=20, learning_rate=0.01)
     out = tune(corpus, config, tmp_path / "moved", lines.append)

@@ -38,6 +38,7 @@ def test_find_k_writes_points_and_pictures(tmp_path: Path, capsys):
     assert lab("understand", "find-k", "wanted=0.8", *WORDS, "--out", out) == 0
     found = read_json(out)
     assert found["queries"] == 40 and found["chosen"]["low"] >= 0.8 and len(found["points"]) == 72
+    assert found["commit"] and "--out" not in found["command"]
     cheaper = [point for point in found["points"] if point["tokens"] < found["chosen"]["tokens"]]
     assert all(point["low"] < 0.8 for point in cheaper)
     assert out.with_suffix(".png").stat().st_size > 10_000 and "<svg" in out.with_suffix(".svg").read_text()
@@ -123,7 +124,7 @@ def test_sgd_x_is_measured_by_place(tmp_path: Path, capsys):
     assert lab("understand", "variants", *settings, "--out", out) == 0
     found = read_json(out)
     assert [found["by_variant"][name]["1"] for name in ("original", "v1", "v5")] == [1, 1, 0]
-    assert found["average"]["1"] == pytest.approx(0.8)
+    assert found["average"]["1"] == pytest.approx(0.8) and found["machine"]
     assert found["sensitivity"]["1"] == pytest.approx(0.4472 / 0.8, abs=1e-3)  # 1, 1, 1, 1, 0 for both utterances
     assert "sensitivity" in capsys.readouterr().err
     assert lab("understand", "variants", f"corpus={folder}", "--out", out) == 2  # no dev split here

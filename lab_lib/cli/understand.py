@@ -163,13 +163,25 @@ def variants(
 def train_embedder(
     out: Annotated[Path, typer.Option(help="The folder to write; the same command resumes what was interrupted.")],
     settings: Settings = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Also write the figures, with the command and the machine, as JSON.")
+    ] = None,
 ) -> None:
     """Tune an embedding model on the exemplars of a corpus; it stops when the recall on dev rises no more."""
+    from lab_lib.cli.arguments import require_out
+    from lab_lib.cli.measured import write_measured
+    from lab_lib.config import as_dict
     from lab_lib.exemplars.corpus import load_exemplars
+    from lab_lib.files import read_json_object
     from lab_lib.understand.embedder import TuneConfig, tune
 
     config = _read(TuneConfig, settings)
+    if record is not None:
+        require_out(record, "a JSON file of figures")
     print(tune(load_exemplars(config.corpus), config, out, print_line))
+    if record is not None:
+        figures = read_json_object(out / "training.json")
+        print(write_measured(record, {"config": as_dict(config), **figures}))
 
 
 def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from command_line import lab
 from exemplar_dialogues import write_sgd
+from static_embedder import static_embedder
 
 from lab_lib.calls.call import Call
 from lab_lib.calls.skills.check import call_text
@@ -20,7 +21,7 @@ from lab_lib.exemplars.make import make_exemplar
 from lab_lib.exemplars.recognise import Recogniser
 from lab_lib.exemplars.select import words_of
 from lab_lib.exemplars.types import DONTCARE, NONE, UNKNOWN, Context
-from lab_lib.files import read_jsonl
+from lab_lib.files import read_json, read_jsonl
 from lab_lib.models.hub import find_source
 from lab_lib.models.tokenizer import load_tokenizer
 from lab_lib.retrieval.index import load_index
@@ -247,6 +248,35 @@ def test_rows_without_a_generator_and_families(prepared):
     assert {one.exemplar.provenance.family for one in items["test"] if one.kind == "away"} == {"Library"}
     hidden = {one.target for one in items["test"] if not one.known and not one.kind}
     assert hidden & away.corpus.of_families(["Leisure"]) and not hidden & {one.target for one in items["train"]}
+
+
+def test_a_run_tunes_its_embedder_once_and_its_index_moves_with_it(tmp_path: Path):
+    texts = [*(one.utterance for one in DESK.exemplars), *(one.text for one in DESK.documents)]
+    start = static_embedder(tmp_path / "start", texts)
+    tunes = f"{{start: {start}, steps: 8, batch: 8, evaluate_every: 2, learning_rate: 0.05}}"
+    settings = (
+        "task.retrieval.exemplars=embedding",
+        f"task.embedder={tunes}",
+        "task.wanted=0",
+        "task.unseen=[Leisure]",
+    )
+    task, lines = make_task(load_recipe(RECIPE, settings)), []
+    splits = load_splits(task)
+    for place in ("prepared.tmp", "prepared"):  # the first call was killed after its embedder was complete
+        (tmp_path / "run" / place).mkdir(parents=True)
+        task.prepare(splits, tmp_path / "run" / place, lines.append)
+    tuned = read_json(tmp_path / "run" / "embedder" / "training.json")
+    assert tuned["tuned"]["recall"] >= tuned["untuned"]["recall"]
+    assert sum("the embedder is complete" in line for line in lines) == 1
+    learned = next(line for line in lines if line.startswith("embedder: "))
+    assert learned.split()[1] == str(len(task.corpus.learned)) and not {one.provenance.family for one in
+                                                                        task.corpus.learned} & {"Leisure"}  # fmt: skip
+    (tmp_path / "run").rename(tmp_path / "moved")
+    retriever, functions = load_index(tmp_path / "moved" / "prepared" / "index")
+    assert Path(retriever.config.embeddings) == tmp_path / "moved" / "embedder" / "model"
+    assert task.corpus.of_families(["Leisure"]) <= set(functions)  # on offer later, with descriptions alone
+    with pytest.raises(LabError, match="uses embeddings"):
+        load_recipe(RECIPE, (*WORDS, "task.embedder={}"))
 
 
 def test_none_has_precision_and_recall_by_kind():

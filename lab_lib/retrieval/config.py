@@ -48,6 +48,9 @@ class RetrievalConfig:
         return self.descriptions == "embedding" or self.exemplars in ("embedding", "fused")
 
 
+LEARN_PER_FUNCTION = 500  # exemplars of a function that an embedder learns from
+
+
 @dataclass(frozen=True)
 class EmbedderConfig:
     """How the embedding model is tuned."""

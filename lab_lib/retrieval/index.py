@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +108,8 @@ def _write(folder: Path, place: Path, retriever: Retriever, functions: Skills, r
     if config.exemplars in ("keyword", "fused"):
         retriever.keyword.save(place / KEYWORD)
     hashes = index_hashes(retriever.documents, retriever.exemplars, config, retriever.encoder)
-    manifest = {"retrieval": as_dict(config), "usual_likeness": usual_likeness(retriever), "hashes": hashes}
+    stored = as_dict(replace(config, embeddings=_stored_name(folder, config.embeddings)))
+    manifest = {"retrieval": stored, "usual_likeness": usual_likeness(retriever), "hashes": hashes}
     manifest["files"] = _files(place)
     write_json(folder / INDEX, manifest | ({} if place == folder else {"place": place.name}))
 
@@ -119,6 +122,7 @@ def load_index(folder: Path, encoder: Encoder | None = None) -> tuple[Retriever,
     manifest = read_json_object(folder / INDEX)
     with reading(folder / INDEX, "an index"):
         config = build(RetrievalConfig, manifest["retrieval"], f"{folder / INDEX}: retrieval")
+        config = replace(config, embeddings=_own_name(folder, config.embeddings))
         hashes, files = dict(manifest["hashes"]), dict(manifest["files"])
     place = index_place(folder, manifest)
     for name, digest in files.items():
@@ -143,6 +147,17 @@ def load_index(folder: Path, encoder: Encoder | None = None) -> tuple[Retriever,
 def index_recognisers(folder: Path) -> Recognisers:
     """Return the recognisers of an index."""
     return read_recognisers(index_place(folder) / RECOGNISERS)
+
+
+def _stored_name(folder: Path, name: str) -> str:
+    """Return the name of an embedding model as an index stores it: relative to the index if one run folder has both."""
+    run = folder.resolve().parent.parent
+    within = folder.parent.name.startswith("prepared") and Path(name).is_absolute() and Path(name).is_relative_to(run)
+    return os.path.relpath(name, folder.resolve()) if within else name
+
+
+def _own_name(folder: Path, stored: str) -> str:
+    return str((folder / stored).resolve()) if stored.startswith(os.pardir) else stored
 
 
 def index_likeness(folder: Path) -> float:

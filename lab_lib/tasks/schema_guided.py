@@ -7,7 +7,7 @@ answers become a call. Other rows choose functions without a generator.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -22,10 +22,11 @@ from lab_lib.evaluation.scores import Predictions, Row, Scores
 from lab_lib.exemplars.corpus import corpus_folder
 from lab_lib.prompts.conversation import Conversation
 from lab_lib.prompts.encode import Example
-from lab_lib.retrieval.config import RetrievalConfig
+from lab_lib.retrieval.config import EmbedderConfig, RetrievalConfig
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Log, Splits, Task, TurnView, Words, files_below
 from lab_lib.tasks.schema_guided_data import GuidedCorpus, GuidedItem
+from lab_lib.tasks.schema_guided_embedder import FOLDER, tuned_embedder
 from lab_lib.tasks.schema_guided_learn import Case, Learned, cases, gold_answer
 from lab_lib.tasks.schema_guided_prepare import Prepared, Wanted, make_prepared, read_prepared
 from lab_lib.tasks.schema_guided_prompts import Prompter
@@ -49,6 +50,8 @@ class SchemaGuidedConfig(Style, TaskConfig):
     """What is retrieved for a prompt, which parts a prompt shows, and the training examples."""
 
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
+    # Tunes an embedding model on the training split before the run retrieves; null: task.retrieval.embeddings is used.
+    embedder: EmbedderConfig | None = None
     # Numbers of descriptions and exemplars in a prompt, as chosen by `lab understand find-k`.
     descriptions: int = 4
     exemplars: int = 4
@@ -81,7 +84,9 @@ class SchemaGuidedConfig(Style, TaskConfig):
     answers: Literal["constrained", "free"] = "constrained"
 
     def __post_init__(self) -> None:
-        """Refuse numbers and shares out of range."""
+        """Refuse numbers and shares out of range, and an embedder without use."""
+        if self.embedder is not None and not self.retrieval.needs_model:
+            raise LabError("task.embedder: neither task.retrieval.descriptions nor exemplars uses embeddings")
         for name in ("descriptions", "per_function", "learn_per_function"):
             if getattr(self, name) < 1:
                 raise LabError(f"task.{name}={getattr(self, name)}: expected at least 1")
@@ -150,12 +155,15 @@ class SchemaGuidedTask(Task[GuidedItem]):
         """Raise LabError where a package of the grammar, of retrieval or of the embedder is not installed."""
         if self.config.answers == "constrained":
             require_llguidance("task.answers=constrained")
-        require_retrieval(self.config.retrieval)
+        retrieval, tunes = self.config.retrieval, self.config.embedder
+        require_retrieval(retrieval if tunes is None else replace(retrieval, embeddings=tunes.start))
 
     def without_effect(self) -> Mapping[str, str]:
         """Each question is an example, without answers before it and without a plan."""
         alone = "for task schema_guided: each question is an example"
         found = {"decoding.history": alone, "decoding.plan_bias": alone}
+        if self.config.embedder is not None:
+            found["task.retrieval.embeddings"] = "with task.embedder: the tuned model is used"
         return found if self.prompt.format == "pairs" else {**found, "prompt.format": alone}
 
     # ---- retrieval ---------------------------------------------------------------------------------------------
@@ -166,7 +174,11 @@ class SchemaGuidedTask(Task[GuidedItem]):
             items.setdefault(item.split, {})[item.key] = item
         wanted = Wanted(self.config.descriptions, self.config.exemplars, self.config.choice, self.config.wanted)
         every = {split: list(own.values()) for split, own in items.items()}
-        make_prepared(self.corpus, every, self.config.retrieval, wanted, self.data.dev, path, log)
+        retrieval, tunes = self.config.retrieval, self.config.embedder
+        if tunes is not None:
+            model = tuned_embedder(self.corpus, every.get(self.data.dev, []), tunes, path.parent / FOLDER, log)
+            retrieval = replace(retrieval, embeddings=str(model))
+        make_prepared(self.corpus, every, retrieval, wanted, self.data.dev, path, log)
         log(self._learned(splits.train, read_prepared(path, self.corpus)).line)
 
     def _learned(self, items: Sequence[GuidedItem], prepared: Prepared) -> Learned:

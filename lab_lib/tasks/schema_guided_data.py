@@ -127,7 +127,7 @@ class GuidedCorpus:
     @cached_property
     def indexed(self) -> tuple[AnnotatedExemplar, ...]:
         """The exemplars of the index: at most `per_function` of each function of the training split."""
-        return tuple(at_most(self._learned, self.settings.per_function, self.seed))
+        return tuple(at_most(self.learned, self.settings.per_function, self.seed))
 
     # ---- items ---------------------------------------------------------------------------------------------------
     def items(self) -> dict[str, tuple[GuidedItem, ...]]:
@@ -155,7 +155,7 @@ class GuidedCorpus:
 
     def _learning(self, part: Part) -> Iterator[GuidedItem]:
         """Yield the training utterances that mean a function, then the turns that continue one."""
-        learned = at_most(self._learned, self.settings.learn_per_function, self.seed + 1)
+        learned = at_most(self.learned, self.settings.learn_per_function, self.seed + 1)
         # The same words can continue several functions ("yes, in Paris"), so repeats are counted for each.
         more = {(one.target_name, words_of(one.utterance)): one for one in reversed(part.continued)}
         going = [one for one in more.values() if one.target_name not in self.hidden]
@@ -166,7 +166,8 @@ class GuidedCorpus:
                 yield GuidedItem(one, split=self.train, continues=continues, slots=slots)
 
     @cached_property
-    def _learned(self) -> list[AnnotatedExemplar]:
+    def learned(self) -> list[AnnotatedExemplar]:
+        """The exemplars of the training split, without repeats and hidden families."""
         exemplars = distinct(self.corpus.part(self.train).exemplars)[0]
         return [one for one in exemplars if one.target_name not in self.hidden]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from lab_lib.errors import LabError
 from lab_lib.exemplars.corpus import ExemplarCorpus
 from lab_lib.exemplars.select import at_most, distinct, without_words_of
+from lab_lib.retrieval.config import LEARN_PER_FUNCTION
 from lab_lib.retrieval.embedder import EmbedderConfig, Judge, train_embedder
 from lab_lib.understand.data import AskConfig, Asked, choose
 
@@ -17,7 +18,7 @@ from lab_lib.understand.data import AskConfig, Asked, choose
 class TuneConfig(AskConfig):
     """Training data of the embedder. The index and the queries for model selection are those of find-k."""
 
-    learn_per_function: int = 500  # training exemplars per function; the index is drawn separately
+    learn_per_function: int = LEARN_PER_FUNCTION  # training exemplars; the index is drawn separately
     embedder: EmbedderConfig = field(default_factory=EmbedderConfig)
 
 

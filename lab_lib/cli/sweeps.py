@@ -83,6 +83,8 @@ def refuse_decoding_alone(found: Sweep) -> None:
     first = found.members[0]
     ways = [member.config for member in found.members if member.seed == first.seed]
     same_training = all(replace(way, decoding=first.config.decoding) == first.config for way in ways)
+    if first.config.training.steps == 0:  # nothing is trained, and a recipe may have a figure of its own
+        return
     if all(key.startswith("decoding.") for key in first.settings) or (len(ways) > 1 and same_training):
         raise LabError(f"{found.recipe}: varies only decoding; train one run and use 'lab decode RUN --sweep'")
 

@@ -151,6 +151,8 @@ def test_many_metrics_stand_below_each_other():
 def test_rows_scored_on_different_sets_are_named():
     said = notes([TableRow("a", "base", items=60, answers=402), TableRow("b", "base", items=59, answers=400)])[0]
     assert said == "Scored on different sets: a: 60 dialogues, 402 replies; b: 59 dialogues, 400 replies."
+    rows = [TableRow(name, "base", items=9, answers=9 + (name == "b")) for name in "abcd"]
+    assert notes(rows)[0] == "Scored on different sets: b: 9 dialogues, 10 replies; all others: 9 dialogues, 9 replies."
 
 
 def test_a_name_cannot_break_out_of_markdown():

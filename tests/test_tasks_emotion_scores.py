@@ -75,7 +75,7 @@ def test_the_first_turn_of_a_reply(written: str, turn: str) -> None:
 
 
 def test_what_a_reply_runs_on_to_is_not_scored(items, retrieved) -> None:
-    """An untuned model that goes on with the emotion it was asked for would have nearly all control."""
+    """An untuned model that continues with a tag for the requested emotion would reach nearly full control."""
     one = task()
     plain = one.score(items, retrieved, SETTINGS)
     on = one.score(items, changed(retrieved, "\nuser> [EMOTION] {emotion} [/EMOTION] I feel {emotion}!"), SETTINGS)

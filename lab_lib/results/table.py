@@ -137,13 +137,19 @@ def _own_notes(rows: Sequence[TableRow], group: str) -> list[str]:
 
 
 def _sizes(rows: Sequence[TableRow], words: Words) -> list[str]:
-    """Return the number of scored items and answers, by row if the rows differ."""
+    """Return the number of scored items and answers; if rows differ, each number with its rows."""
     if not any(row.items for row in rows):
         return []
     sizes = {row.name: f"{number(row.items)} {words.items}, {number(row.answers)} {words.answers}" for row in rows}
     if len(set(sizes.values())) == 1:
         return [f"{next(iter(sizes.values()))}."]
-    return [f"Scored on different sets: {'; '.join(f'{name}: {size}' for name, size in sizes.items())}."]
+    of_size: dict[str, list[str]] = {}
+    for name, size in sizes.items():
+        of_size.setdefault(size, []).append(name)
+    *others, most = sorted(of_size, key=lambda size: len(of_size[size]))
+    parts = [f"{', '.join(of_size[size])}: {size}" for size in others]
+    all_others = "all others" if len(of_size[most]) > 1 else of_size[most][0]
+    return [f"Scored on different sets: {'; '.join([*parts, f'{all_others}: {most}'])}."]
 
 
 def to_terminal(rows: Sequence[AnyRow], metrics: Sequence[Metric], title: str = "", words: Words = WORDS) -> Group:

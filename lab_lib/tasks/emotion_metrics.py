@@ -8,16 +8,16 @@ from lab_lib.tasks.emotion_measures import OTHERS
 
 TAILS = ("", "2")  # of the keys of metrics by the first and the second judge
 # Tables of their own.
-GOLD, TEXT, SECOND, EACH, REWARD = "corpus's emotion", "text", "second judge", "by emotion", "judge that rewarded"
-BY_EMOTION = tuple(
-    metric
-    for emotion in EMOTIONS
-    for metric in (
-        Metric(f"recall_{emotion}", emotion, "%", group=EACH,
-               explanation="An emotion: replies that have it, by the first judge, of those that it was asked for. "
-                           "Corrected: without the errors of the judge; none for an emotion that it cannot tell."),
-        Metric(f"corrected_{emotion}", f"{emotion}, corrected", "%", group=EACH),
-    )
+GOLD, TEXT, SECOND, REWARD = "corpus's emotion", "text", "second judge", "judge that rewarded"
+RECALL, CORRECTED = "recall by emotion", "corrected recall by emotion"
+BY_EMOTION = (
+    *(Metric(f"recall_{emotion}", emotion, "%", group=RECALL,
+             explanation="An emotion: of the replies that should have it, those in which the first judge finds it.")
+      for emotion in EMOTIONS),
+    *(Metric(f"corrected_{emotion}", emotion, "%", group=CORRECTED,
+             explanation="Corrected: without the errors of the judge. An emotion that the judge cannot tell has no "
+                         "value.")
+      for emotion in EMOTIONS),
 )  # fmt: skip
 METRICS = (
     Metric("control", "Control", "%",
@@ -30,8 +30,8 @@ METRICS = (
            explanation=f"Relevance: replies nearer to the corpus's reply in their dialogue than to those in {OTHERS} "
                        "others (chance 10 %)."),
     Metric("own_history", "Own history", "%",
-           explanation=f"Own history: replies nearer to their own history than to {OTHERS} others; who repeats the "
-                       "user has it all."),
+           explanation=f"Own history: replies nearer to their own history than to {OTHERS} others; copies of the "
+                       "user reach 100 %."),
     Metric("similarity", "Similarity", explanation="Similarity: cosine with the corpus's reply, where its emotion is "
                                                    "asked for, times 100.", low=-100.0),
     Metric("control2", "Control", "%", group=SECOND, explanation="Control, corrected: as above, by the second judge."),
@@ -39,14 +39,15 @@ METRICS = (
     Metric("agreement", "Agreement", "%", group=SECOND,
            explanation="Agreement: replies in which both judges find the same emotion."),
     Metric("rewarded", "Control", "%", descriptive=True, group=REWARD,
-           explanation="Control: by the judge that rewarded in preference tuning. It must rise if the tuning worked; "
-                       "as a result it counts for nothing."),
+           explanation="Control: by the judge that rewarded in preference tuning. It must rise if the tuning worked, "
+                       "but it is no result."),
     Metric("gold_accuracy", "Accuracy", "%", group=GOLD,
            explanation="Accuracy, weighted F1: of the replies to the emotion that the corpus has there, first judge. "
                        "Most of them are neutral in DailyDialog."),
     Metric("gold_corrected", "Corrected accuracy", "%", group=GOLD,
            explanation="Corrected accuracy: without the errors of the judge, for the emotions that it finds with the "
-                       "corpus's priors. Too high where errors go the way of the request, as for copied users."),
+                       "corpus's priors. It is too high if the judge's errors follow the request, as for copies of "
+                       "the user."),
     Metric("gold_weighted_f1", "Weighted F1", group=GOLD),
     Metric("perplexity", "Perplexity", "", low=1.0, high=None, higher_is_better=False, group=TEXT,
            explanation="Perplexity: of the replies behind their histories, per word, under a model that wrote none."),

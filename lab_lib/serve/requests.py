@@ -1,4 +1,4 @@
-"""Two requests in one sentence: where it may be cut, and of which of its words the call for all of it has nothing."""
+"""Two requests in one sentence: where it may be cut, and which of its words the call for the whole does not cover."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def comma_splits(whole: Answer, skills: Skills) -> list[tuple[str, str]]:
 
 
 def is_left_out(text: str, whole: Answer, skills: Skills) -> bool:
-    """Return whether a part of a request has no value of the call for the whole and does not name its skill.
+    """Return whether a part of a request says no value of the call for the whole and does not name its skill.
 
     A single word is left out only beside a value (`Oslo and Berlin`): alone, it asks for nothing.
     """
@@ -119,7 +119,7 @@ def refused_twice(whole: Answer, name: str) -> Answer:
 
 
 def partly(whole: Answer, first: Answer, second: Answer, skills: Skills) -> list[Answer]:
-    """Return the answers to a sentence of which not both parts are calls; none where the call for all of it has all.
+    """Return the answers to a sentence whose parts are not both calls; none if the call for the whole covers both.
 
     A part in which an argument is missing, or whose call was refused, is answered for itself. Of other words the answer
     says that nothing was understood. Where the whole asks for nothing, nothing is called: the part is named.
@@ -139,7 +139,7 @@ def partly(whole: Answer, first: Answer, second: Answer, skills: Skills) -> list
 
 
 def _differ(part: Answer, whole: Answer) -> bool:
-    """Return whether a part says another value of a parameter than the call for all of it has."""
+    """Return whether a part says another value of a parameter than the call for the whole has."""
     if part.name != whole.name or not part.call:
         return False
     pairs = [(value, whole.arguments[name]) for name, value in part.arguments.items() if name in whole.arguments]

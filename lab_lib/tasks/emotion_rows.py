@@ -27,12 +27,14 @@ def baseline_rows(
     seed: int,
     embedder: Any = None,
 ) -> list[Row]:
-    """Return the rows, unscored. Trivial ones learn from `source` alone. What nobody said with an emotion is no answer.
+    """Return the rows, unscored. Trivial ones learn from `source` alone.
+
+    A row has no answer for an emotion that its texts lack.
 
     - gold reply: the corpus's; where another emotion is asked for it counts as no answer.
     - gold utterance with that emotion: of another dialogue of `spoken`, so it fits no history. What a judge finds in
-      such texts is the most that control can be. The judge must not know `spoken`, nor may it have its confusion from
-      there.
+      such texts is the most that control can be. The judge must not have learned from `spoken`, and its confusion must
+      be measured on other dialogues.
     - always neutral: the reply to the nearest history among neutral ones.
     - copy the user: what the user said last, word for word.
     - training reply with that emotion: the reply to the nearest history among those with the emotion asked for, the

@@ -41,7 +41,7 @@ def _words(error: Mapping[str, Any]) -> str:
 
 
 def _place(error: Mapping[str, Any], body: Any) -> Place:
-    """Return the steps of an error's location that lead through the body; the names of types are none."""
+    """Return the steps of an error's location that lead through the body, without the names of types."""
     steps, found, node = error["loc"], list[str | int](), body
     for step in steps[1:] if steps[0] == "body" else steps:
         inside = isinstance(node, Mapping) and step in node

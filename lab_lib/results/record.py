@@ -18,6 +18,7 @@ from lab_lib import __version__
 from lab_lib.processes.limits import GIB, machine_memory
 
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "sacrebleu", "sacremoses", "rapidfuzz")
+PLACES = ("--out", "--record")  # options that say where results are written
 # A word of a shell's command, quotes and all, or a `;` that ends one.
 WORD = re.compile(r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s;]|;(?!\s|$))+|;""")
 
@@ -35,21 +36,23 @@ def environment() -> dict[str, Any]:
 
 
 def without_folder(command: str) -> str:
-    """Return a command without `--out FOLDER`, because the run's folder does not affect its results.
+    """Return a command without `--out FOLDER` and `--record FILE`: where results are written does not affect them.
 
     >>> without_folder("lab sweep town --out '/a b/c' --jobs 2; lab decode RUN")
     'lab sweep town --jobs 2; lab decode RUN'
     >>> without_folder("lab train town '--out=/a b'; lab train town training.seed=1 --out RUN; lab decode RUN")
     'lab train town; lab train town training.seed=1; lab decode RUN'
+    >>> without_folder("lab understand train-embedder --out e corpus=sgd --record=e.json")
+    'lab understand train-embedder corpus=sgd'
     """
     kept: list[str] = []
-    dropped = False  # whether the previous word was --out, so this one is its folder
+    dropped = False  # whether the previous word was --out or --record, so this one is its place
     for word in WORD.findall(command):
         if word == ";":  # belongs to the previous word, even if that was dropped
             kept[-1:] = ["".join(kept[-1:]) + word]
-        elif not dropped and word != "--out" and not unquoted(word).startswith("--out="):
+        elif not dropped and word not in PLACES and not unquoted(word).startswith(tuple(f"{name}=" for name in PLACES)):
             kept.append(word)
-        dropped = word == "--out"
+        dropped = word in PLACES
     return " ".join(kept)
 
 

@@ -36,9 +36,10 @@ PARTS = {"all services": ALL, "seen": SEEN, "unseen": UNSEEN}
 GOAL, INTENT = "joint_goal_accuracy", "active_intent_accuracy"
 REMARK = (
     "published: SGD's baseline has a joint goal accuracy of 25.4 on the whole test split, D3ST with T5-base 72.9; "
-    "here requested slots are not predicted, the slot that the system asked for comes from the annotation, 44 of the "
-    "208 official files are missing, and lab-tiny was pretrained on the text of SGD's train split"
+    "here requested slots are not predicted, the slot that the system asked for comes from the annotation, and "
+    "lab-tiny was pretrained on the text of SGD's train split"
 )
+OFFICIAL = {"train": 16142, "dev": 2482, "test": 4201}  # dialogues of each split (Rastogi et al. 2020)
 SAID = "what users say"  # the row of perfect answers
 
 
@@ -62,6 +63,7 @@ class Measured:
     dialogues: tuple[str, ...]
     scores: Mapping[str, tuple[SgdScores, SgdScores]]
     seen: frozenset[str] = frozenset()
+    drawn_from: str = ""  # the size of the split, and of the official one
 
 
 @contextmanager
@@ -103,7 +105,10 @@ def measure_states(
     every = read_dialogues(folder / config.split)
     keys = sorted(random.Random(config.seed).sample(sorted(every), min(config.dialogues, len(every))))
     dialogues = {key: every[key] for key in keys}
-    log(f"{len(dialogues)} of {len(every)} dialogues of {config.split}, drawn with seed {config.seed}")
+    drawn_from = f"{len(dialogues)} of {len(every)} dialogues of {config.split}, drawn with seed {config.seed}"
+    if config.split in OFFICIAL:
+        drawn_from += f"; the official split has {OFFICIAL[config.split]}"
+    log(drawn_from)
     train = schemas.get("train")
     seen = services_of(read_schema(train)).keys() if train else ()
     scorer = SgdScorer(dialogues, own, seen)
@@ -117,7 +122,7 @@ def measure_states(
         apis = apis_of(own, str(path), names, None if name == ORIGINAL else read_schema(path))
         scores[name] = both(predict_states(dialogues, apis, asking))
         log(f"{name}: joint goal accuracy {100 * scores[name][0].metrics[ALL][GOAL]:.1f} %")
-    return Measured(tuple(keys), scores, frozenset(seen))
+    return Measured(tuple(keys), scores, frozenset(seen), drawn_from)
 
 
 HEADINGS = ("schema", "services", "goal, fuzzy", "95 % interval", "goal, exact", "95 % interval", "intent")
@@ -179,4 +184,5 @@ def as_json(found: Measured, config: StatesConfig) -> dict[str, Any]:
         for name, pair in found.scores.items()
     }  # fmt: skip
     variants = {"sgd_x": variant_figures(found)} if set(VARIANTS) <= set(found.scores) else {}
-    return {"config": vars(config), "dialogues": list(found.dialogues), "scores": sides, **variants, "remark": REMARK}
+    about = {"config": vars(config), "drawn_from": found.drawn_from, "dialogues": list(found.dialogues)}
+    return {**about, "scores": sides, **variants, "remark": REMARK}

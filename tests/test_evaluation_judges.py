@@ -197,7 +197,9 @@ def test_the_priors_hold_though_neutral_utterances_are_left_out() -> None:
 @pytest.fixture(scope="module")
 def tiny_encoder(tmp_path_factory):
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+    from transformers import BertConfig, PreTrainedTokenizerFast
+
+    from lab_lib.evaluation.judges.encoder_model import MeanPooledClassifier
 
     words = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "oh", "no", "fine", "!", "."]
     raw = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="[UNK]"))
@@ -206,7 +208,7 @@ def tiny_encoder(tmp_path_factory):
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="[PAD]", unk_token="[UNK]")
     shape = BertConfig(vocab_size=len(words), hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
                        intermediate_size=8, num_labels=7)  # fmt: skip
-    return BertForSequenceClassification(shape), tokenizer
+    return MeanPooledClassifier(shape), tokenizer
 
 
 def test_an_encoder_judge_comes_back_from_its_folder(tiny_encoder, tmp_path: Path) -> None:

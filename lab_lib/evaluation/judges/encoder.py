@@ -82,7 +82,7 @@ class EncoderJudge:
             read = [old[place] for place in places] if self.context else []
             rows = encode(self.tokenizer, self.config, [texts[place] for place in places], read)
             with torch.inference_mode():
-                found[places] = self.model(**rows).logits.float().cpu().numpy()
+                found[places] = self.model(**rows).float().cpu().numpy()
         return found
 
     def write(self, folder: Path) -> None:
@@ -95,12 +95,14 @@ class EncoderJudge:
 
 def read_encoder(folder: Path) -> EncoderJudge:
     """Return the judge that `write` wrote. Raises LabError for a damaged folder."""
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoTokenizer
+
+    from lab_lib.evaluation.judges.encoder_model import MeanPooledClassifier
 
     about = read_json(folder / SETTINGS)
     with reading(folder, "an encoder judge"):
         prior, temperature = np.array(about.pop("log_prior")), about.pop("temperature")
-        model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
+        model = MeanPooledClassifier.from_pretrained(folder, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         return EncoderJudge(model, tokenizer, EncoderConfig(**about), prior, temperature)
 

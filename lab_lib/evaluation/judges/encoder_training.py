@@ -26,6 +26,7 @@ from lab_lib.models.embedders import minilm_folder
 LOOKS = 8  # number of dev evaluations in a training
 LOOKED_AT = 2000  # utterances of dev that choose the best state; all of them set the temperature
 POOL = 50  # batches whose utterances are sorted by length: like lengths waste no padding
+HEAD_RATE = 10.0  # the rate of the last layer, which begins with random weights, in learning rates of the encoder
 EVERY = 50  # steps from one line of the log, and one checkpoint, to the next
 
 Log = Callable[[str], None]
@@ -37,12 +38,13 @@ def fit_encoder(data: Labelled, dev: Labelled, config: EncoderConfig, folder: Pa
     `folder` has the checkpoint: a training that was killed continues there, one with other settings begins anew.
     Raises LabError when the package with the model is missing.
     """
-    from transformers import AutoModelForSequenceClassification as Classifier
     from transformers import AutoTokenizer, set_seed
+
+    from lab_lib.evaluation.judges.encoder_model import MeanPooledClassifier
 
     set_seed(config.seed)
     source = minilm_folder()
-    model = Classifier.from_pretrained(source, num_labels=len(EMOTIONS))
+    model = MeanPooledClassifier.from_pretrained(source, num_labels=len(EMOTIONS))
     # Word vectors are frozen: words that are missing in this half of train would otherwise lag behind, and it saves
     # time.
     model.base_model.embeddings.requires_grad_(False)
@@ -64,14 +66,16 @@ def train_encoder(judge: EncoderJudge, kept: Labelled, dev: Labelled, folder: Pa
     looks = {round(steps * (look + 1) / LOOKS) for look in range(LOOKS)} - {0}
     looked = dev.pick(np.sort(np.random.default_rng(config.seed).permutation(len(dev))[:LOOKED_AT]))
     learned = [weight for weight in model.parameters() if weight.requires_grad]
-    optimiser = torch.optim.AdamW(learned, config.learning_rate, weight_decay=config.weight_decay)
+    head = list(model.classifier.parameters())
+    groups = [{"params": learned[: -len(head)], "times": 1.0}, {"params": head, "times": HEAD_RATE}]
+    optimiser = torch.optim.AdamW(groups, config.learning_rate, weight_decay=config.weight_decay)
     progress = load_checkpoint(folder, judge, optimiser, log)
     rows, losses, clock = _batches(kept, judge), list[float](), _Clock(progress.step, steps)
     for _ in range(progress.step):
         next(rows)
     for step in range(progress.step + 1, steps + 1):
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step - 1, steps, config)
+            group["lr"] = learning_rate(step - 1, steps, config) * group["times"]
         losses.append(_step(judge, kept, next(rows), optimiser, learned))
         if step % EVERY == 0:
             log(f"step {step} of {steps}: loss {np.mean(losses):.3f}, {clock.left(step)}")
@@ -91,7 +95,7 @@ def _step(judge: EncoderJudge, kept: Labelled, places: np.ndarray, optimiser: An
     judge.model.train()
     read = [kept.before[place] for place in places] if judge.context else []
     rows = encode(judge.tokenizer, judge.config, [kept.texts[place] for place in places], read)
-    loss = torch.nn.functional.cross_entropy(judge.model(**rows).logits, torch.tensor(kept.labels[places]))
+    loss = torch.nn.functional.cross_entropy(judge.model(**rows), torch.tensor(kept.labels[places]))
     loss.backward()
     torch.nn.utils.clip_grad_norm_(learned, 1.0)
     optimiser.step()

@@ -28,7 +28,7 @@ from lab_lib.folders import apply_umask, remove, sync
 
 CARD = "card.json"  # written with the judge
 UNSEEN = "unseen.json"  # keys of the dialogues that it knows not even nearly: finding them takes a minute
-VERSION = 4  # of the cards: one of an older version is made again
+VERSION = 5  # of the cards: one of an older version is made again
 KINDS: dict[str, Callable[[Path], Judge]] = {"tfidf": read_tfidf, "encoder": read_encoder}
 QUICK = ("tfidf",)
 NAME = re.compile(r"(tfidf|encoder(-[0-9a-f]{6})?)")

@@ -55,6 +55,7 @@ def test_no_module_imports_torch_or_its_like_when_imported() -> None:
         "models.fast_cpu.fused_adapters",
         "free.cache",
         "decoding.row_cache",
+        "evaluation.judges.encoder_model",
         "dataflows.cache",
         "dataflows.json_store",
         "dataflows.run",

@@ -65,9 +65,9 @@ def train_encoder(judge: EncoderJudge, kept: Labelled, dev: Labelled, folder: Pa
     steps = math.ceil(config.epochs * len(kept) / config.batch_size)
     looks = {round(steps * (look + 1) / LOOKS) for look in range(LOOKS)} - {0}
     looked = dev.pick(np.sort(np.random.default_rng(config.seed).permutation(len(dev))[:LOOKED_AT]))
-    learned = [weight for weight in model.parameters() if weight.requires_grad]
+    body = [weight for weight in model.base_model.parameters() if weight.requires_grad]
     head = list(model.classifier.parameters())
-    groups = [{"params": learned[: -len(head)], "times": 1.0}, {"params": head, "times": HEAD_RATE}]
+    groups, learned = [{"params": body, "times": 1.0}, {"params": head, "times": HEAD_RATE}], [*body, *head]
     optimiser = torch.optim.AdamW(groups, config.learning_rate, weight_decay=config.weight_decay)
     progress = load_checkpoint(folder, judge, optimiser, log)
     rows, losses, clock = _batches(kept, judge), list[float](), _Clock(progress.step, steps)

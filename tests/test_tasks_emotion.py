@@ -31,13 +31,6 @@ from lab_lib.tasks.splits import load_splits
 SETTINGS = EvaluateConfig(resamples=20)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAB_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 class Likeness:
     """Stands for a sentence embedder: letters counted."""
 

@@ -27,13 +27,6 @@ from lab_lib.tasks.emotion_rows import RETRIEVED, SPOKEN, baseline_rows
 SETTINGS = EvaluateConfig(resamples=20)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAB_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def task(test: str = "test", corpus: str = BUNDLED, **settings) -> EmotionTask:
     config = EmotionConfig("emotion", **{"embedder": None, **settings})
     return EmotionTask(config, DataConfig(corpus, test=test), PromptConfig(), DecodeConfig(max_new_tokens=8))

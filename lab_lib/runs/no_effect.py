@@ -1,7 +1,8 @@
 """Settings without effect: they are refused if a user sets them, and reported if a recipe contains them.
 
 Each rule is (settings, the condition under which they have no effect, the reason). Each section's class refuses its own
-contradictions; `Task.without_effect` lists the task's settings without effect.
+contradictions; `Task.without_effect` lists the task's settings without effect, `Task.of_training` those that affect
+supervised training only.
 """
 
 from __future__ import annotations
@@ -38,11 +39,6 @@ RULES: tuple[tuple[str, Callable[[RunConfig], bool], str], ...] = (
     *((name, lambda c: c.lora.method == "full", "with lora.method=full: every weight is trained") for name in LORA),
     ("lora.dropout", lambda c: c.training.objective == "dpo", "with training.objective=dpo: dropout is switched off"),
     ("training.beta", lambda c: c.training.objective != "dpo", "without training.objective=dpo"),
-    (
-        "task.rare_emotions",
-        lambda c: hasattr(c.task, "rare_emotions") and (c.training.objective == "dpo" or c.training.steps == 0),
-        "without supervised training: no dialogue is learned",
-    ),
     ("training.epochs", lambda c: c.training.steps is not None, "with training.steps"),
     ("training.warmup", lambda c: c.training.schedule == "constant", "with training.schedule=constant"),
     ("training.evaluate_dialogues", lambda c: not c.training.evaluate_every, "with training.evaluate_every=0"),
@@ -75,6 +71,8 @@ NEUTRAL: dict[str, Any] = {
 def without_effect(config: RunConfig, task: Task[Any]) -> dict[str, str]:
     """Return {setting: the reason why it has no effect} of a config, for set and unset settings."""
     idle = {key: why for key, idle, why in RULES if idle(config) and key not in task.with_effect}
+    if config.training.objective == "dpo" or config.training.steps == 0:
+        idle |= dict.fromkeys(task.of_training, "without supervised training: no item is learned")
     return {**idle, **task.without_effect()}
 
 

@@ -101,10 +101,10 @@ class Task(Learning, Preferring, Talking, ABC, Generic[Item]):
     probability of the reference answers for each system, see `surprise`), `submitted` (the fields of an answer that are
     scored), `free_text` (whether a correct answer can have many wordings: then a row with the oracle's exact words was
     copied from it), `page_limit` (the number of items on a report page; None: all), `published` (how published tables
-    of the task look), `with_effect` (settings that this task uses where others ignore them), `instead_of_chat` (the
-    message for a person who wants to talk to a model of a task that does not converse), `guided` (whether its prompts
-    support decoding.guidance), `choices` (the properties of replies that a person can choose in a conversation, see
-    talking.py).
+    of the task look), `with_effect` (settings that this task uses where others ignore them), `of_training` (its
+    settings that affect supervised training only), `instead_of_chat` (the message for a person who wants to talk to a
+    model of a task that does not converse), `guided` (whether its prompts support decoding.guidance), `choices` (the
+    properties of replies that a person can choose in a conversation, see talking.py).
     """
 
     name: ClassVar[str]
@@ -121,6 +121,7 @@ class Task(Learning, Preferring, Talking, ABC, Generic[Item]):
     page_limit: ClassVar[int | None] = None
     published: ClassVar[Published] = Published()
     with_effect: ClassVar[tuple[str, ...]] = ()
+    of_training: ClassVar[tuple[str, ...]] = ()
     instead_of_chat: ClassVar[str] = "see its report.html"
     guided: ClassVar[bool] = False
     choices: ClassVar[tuple[str, ...]] = ()

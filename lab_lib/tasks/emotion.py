@@ -98,6 +98,7 @@ class EmotionTask(DrawsEmotions, PreferredReplies, Conversing, Task[Talk]):
     words = Words("dialogue", "dialogues", "reply", "replies", facts="facts")
     free_text = True
     guided = True
+    of_training = ("task.rare_emotions",)
     page_limit: ClassVar[int | None] = 100
     submitted = ("response",)
 

@@ -25,6 +25,8 @@ from lab_lib.prompts.encode import Example
 from lab_lib.retrieval.config import EmbedderConfig, RetrievalConfig
 from lab_lib.tasks import TaskConfig
 from lab_lib.tasks.base import ItemView, Log, Splits, Task, TurnView, Words, files_below
+from lab_lib.tasks.schema_guided_choice import ChoosesTogether
+from lab_lib.tasks.schema_guided_combine import COMBINED, WEIGHTS
 from lab_lib.tasks.schema_guided_data import GuidedCorpus, GuidedItem
 from lab_lib.tasks.schema_guided_embedder import FOLDER, tuned_embedder
 from lab_lib.tasks.schema_guided_learn import Case, Learned, cases, gold_answer
@@ -82,11 +84,15 @@ class SchemaGuidedConfig(Style, TaskConfig):
     pairs: int = 0
     # constrained: answers are options or words of the utterance (extra `constrained`). free: unconstrained decoding.
     answers: Literal["constrained", "free"] = "constrained"
+    # A second row, whose function is chosen by model and retrieval together, with weights fitted on dev.
+    combine: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers and shares out of range, and an embedder without use."""
         if self.embedder is not None and not self.retrieval.needs_model:
             raise LabError("task.embedder: neither task.retrieval.descriptions nor exemplars uses embeddings")
+        if self.combine and not self.exemplars:
+            raise LabError("task.combine: prompts without exemplars retrieve none; set task.exemplars")
         for name in ("descriptions", "per_function", "learn_per_function"):
             if getattr(self, name) < 1:
                 raise LabError(f"task.{name}={getattr(self, name)}: expected at least 1")
@@ -98,7 +104,7 @@ class SchemaGuidedConfig(Style, TaskConfig):
                 raise LabError(f"task.{name}={getattr(self, name)}: a share between 0 and 1")
 
 
-class SchemaGuidedTask(Task[GuidedItem]):
+class SchemaGuidedTask(ChoosesTogether, Task[GuidedItem]):
     """An item is an utterance; its only answer is the text of a call."""
 
     name = "schema_guided"
@@ -115,6 +121,7 @@ class SchemaGuidedTask(Task[GuidedItem]):
         super().__init__(*settings)
         if self.data.hold_out:
             raise LabError("data.hold_out: task schema_guided trains on and indexes one split; set it to 0")
+        self.variants = (COMBINED,) if self.config.combine else ()
         self._prompters: dict[Any, Prompter] = {}
 
     # ---- data --------------------------------------------------------------------------------------------------
@@ -236,19 +243,21 @@ class SchemaGuidedTask(Task[GuidedItem]):
         functions = self.functions(item.split)
         talk = questions(said, shown, functions, self.config, lambda skill: self.recognised(item, skill))
         question = first = next(talk)
+        facts: dict[str, Any] = {}
+        if variant == COMBINED:
+            question, facts = self.chosen_question(item, question), {WEIGHTS: self.weights.round(4).tolist()}
         while True:
             ids = yield prompter.prompt(question, item.key, "slot" if question.function else "function")
             text = self._gold(item, question, functions) if ids is None else prompter.text(ids)
             try:
                 question = talk.send(text)
             except StopIteration as end:
-                yield prompter.forced(first, call_text(end.value), item.key)
+                yield replace(prompter.forced(first, call_text(end.value), item.key), facts=facts)
                 return
 
     def gold_conversation(self, item: GuidedItem, tokenizer: Any) -> Conversation:
         """Yield the only prompt whose answer is stored in the predictions, here the gold call."""
-        asked = function_question(item.said, self.shown(item), self.functions(item.split), self.config)
-        yield self.prompter(tokenizer).forced(asked, call_text(gold_call(item)), item.key)
+        yield self.prompter(tokenizer).forced(self.asked(item), call_text(gold_call(item)), item.key)
 
     def _gold(self, item: GuidedItem, question: Question, functions: Skills) -> str:
         found = self.recognised(item, functions.get(question.function))

@@ -51,9 +51,13 @@ class Prompter:
 
         The model chooses nothing: it writes the only text that is allowed.
         """
-        written = self.example(question, text, key)
-        ids = [id for id, counts in zip(written.ids, written.loss_mask, strict=True) if counts]
+        ids = self.answer_ids(question, text, key)
         return replace(self.prompt(question, key, "reply"), constraint=OneText(tuple(ids)))
+
+    def answer_ids(self, question: Question, text: str, key: str = "an answer") -> list[int]:
+        """Return the token ids of an answer as the model writes it, its end token included."""
+        written = self.example(question, text, key)
+        return [id for id, counts in zip(written.ids, written.loss_mask, strict=True) if counts]
 
     def constraint(self, answers: Answers) -> Constraint:
         """Return the constraint of one prompt: the grammar of its answers, compiled once."""
@@ -70,8 +74,7 @@ class Prompter:
     def _compiled(self, answers: Answers) -> Grammar:
         if self._around is None:  # the grammar includes the text around an answer (the space behind `bot>`)
             hello = Question((Message("user", "hello", 0),), answers)
-            made = self.example(hello, NULL, "an answer")
-            ids = [id for id, counts in zip(made.ids, made.loss_mask, strict=True) if counts][:-1]
+            ids = self.answer_ids(hello, NULL)[:-1]
             before, middle, after = token_bytes(ids, self.tokenizer).partition(NULL.encode())
             if not middle:
                 raise LabError(f"this tokenizer cannot write {NULL}")

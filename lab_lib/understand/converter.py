@@ -34,10 +34,11 @@ NOTHING = "The utterance asks for none of these functions."
 
 @dataclass(frozen=True)
 class Found:
-    """The texts retrieved for an utterance, best first, each with its module."""
+    """The texts retrieved for an utterance, best first, each with its module; `known` are functions with exemplars."""
 
     documents: list[tuple[Module, ScoredDocument]]
     exemplars: list[tuple[Module, ScoredExemplar]]
+    known: frozenset[str] = frozenset()
 
     @property
     def evidence(self) -> Evidence:
@@ -78,6 +79,7 @@ class Converter:
         self.seen = (model.descriptions, model.exemplars) if model else seen
         self.functions = Skills([skill for module in modules for skill in module.functions.values()])
         self.recognisers = {name: module.recognisers for module in modules for name in module.functions}
+        self.known = frozenset(one.target_name for module in modules for one in module.retriever.exemplars)
 
     # ---- retrieval -------------------------------------------------------------------------------------------------
     def retrieve(self, utterance: str, context: Context = NO_CONTEXT, seen: tuple[int, int] | None = None) -> Found:
@@ -94,7 +96,7 @@ class Converter:
         if len(self.modules) > 1:  # a single module keeps the order of its ranker
             found.sort(key=lambda pair: -pair[1].score)
         documents.sort(key=lambda pair: -pair[1].score)
-        return Found(documents[:k_documents], found[:k_exemplars])
+        return Found(documents[:k_documents], found[:k_exemplars], self.known)
 
     # ---- understanding ---------------------------------------------------------------------------------------------
     def understand(self, utterance: str, context: Context = NO_CONTEXT) -> Understood:

@@ -9,8 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lab_lib.calls.skills.skill import NO_SKILL, Skills
 from lab_lib.decoding.candidates import candidate_log_probs
+from lab_lib.decoding.predictions import read_predictions
 from lab_lib.errors import LabError
 from lab_lib.evaluation.none_scores import shares
 from lab_lib.exemplars.recognisers import Recognisers
@@ -23,9 +26,19 @@ from lab_lib.runs.inputs import require_unchanged
 from lab_lib.runs.steps import load_answering, model_config
 from lab_lib.tasks.schema_guided import SchemaGuidedConfig, SchemaGuidedTask
 from lab_lib.tasks.schema_guided_answers import said_in
+from lab_lib.tasks.schema_guided_combine import COMBINED, FEATURES, WEIGHTS, Options
 from lab_lib.tasks.schema_guided_prompts import Prompter, answer_questions
 from lab_lib.tasks.schema_guided_retrieval import POOL
-from lab_lib.tasks.schema_guided_text import Question, Said, Shown, offered, questions, read_function, read_slots
+from lab_lib.tasks.schema_guided_text import (
+    Question,
+    Said,
+    Shown,
+    function_labels,
+    offered,
+    questions,
+    read_function,
+    read_slots,
+)
 from lab_lib.understand.converter import Found
 from lab_lib.understand.understood import Likely, Reading
 
@@ -33,10 +46,15 @@ KEY = "request"  # of an utterance that is not from a corpus
 
 
 class Generator:
-    """A model trained for the questions of a task; its weights are loaded when the first question is asked."""
+    """A model trained for the questions of a task; it is loaded when the first question is asked.
 
-    def __init__(self, name: str, task: SchemaGuidedTask, load: Callable[[], Any]) -> None:
-        self.name, self.task, self._load = name, task, load
+    With `weights` (a run with task.combine) it chooses the function together with retrieval.
+    """
+
+    def __init__(
+        self, name: str, task: SchemaGuidedTask, load: Callable[[], Any], weights: Sequence[float] = ()
+    ) -> None:
+        self.name, self.task, self._load, self.weights = name, task, load, np.array(weights)
         self.descriptions, self.exemplars = task.config.descriptions, max(task.config.exemplars, POOL)
         self._loaded: Any = None
 
@@ -47,11 +65,12 @@ class Generator:
         style, said, shown = self.task.config, Said(utterance, context, KEY), self.shown(found)
         talk = questions(said, shown, functions, style, lambda skill: recognisers[skill.name].values(skill, utterance))
         question = next(talk)
-        label, likely = self._choose(question)
-        options = [Likely(read_function(name, shown, style), share) for name, share in likely.items()]
-        name = read_function(label, shown, style)
+        likely = self._choose(question, shown, found)
+        options = sorted((Likely(name, share) for name, share in likely.items()), key=lambda one: -one.probability)
+        name = options[0].name
         if name == NONE:
             return NONE, options, []
+        label = {**function_labels(shown.functions, style)}[name]
         recognised = recognisers[name].values(functions[name], utterance)
         readings: list[Reading] = []
         try:
@@ -73,19 +92,22 @@ class Generator:
         count = self.task.config.exemplars
         return Shown(offered(named, like[:count]), tuple(like[:count]), tuple(like) if count else ())
 
-    def _choose(self, question: Question) -> tuple[str, dict[str, float]]:
-        """Return (most probable option, {option: probability}) of a question that has options."""
+    def _choose(self, question: Question, shown: Shown, found: Found) -> dict[str, float]:
+        """Return {function on offer, or none: its probability}."""
         prompter, loaded = self._ready()
-        candidates = {option: [_answer_ids(prompter, question, option)] for option in question.answers.options}
-        prompt = prompter.prompt(question, KEY, "function")
-        found = shares(candidate_log_probs([(prompt.ids, candidates)], loaded, 1)[0])
-        return max(found, key=lambda option: found[option]), found
+        candidates = {option: [prompter.answer_ids(question, option)] for option in question.answers.options}
+        prompt, style = prompter.prompt(question, KEY, "function"), self.task.config
+        answers = candidate_log_probs([(prompt.ids, candidates)], loaded, 1)[0]
+        if len(self.weights):
+            described = next((one.document.function for _, one in found.documents), "")
+            return Options.of(answers, shown, described, found.known, style).probabilities(self.weights)
+        return {read_function(answer, shown, style): share for answer, share in shares(answers).items()}
 
     def _write(self, question: Question) -> tuple[str, float]:
         """Return (the answer to a question, its probability)."""
         prompter, loaded = self._ready()
         (text,) = answer_questions([question], [KEY], loaded.model, prompter, self.task.decoding)
-        ids = _answer_ids(prompter, question, text)
+        ids = prompter.answer_ids(question, text)
         prompt = prompter.prompt(question, KEY, "slot")
         return text, math.exp(candidate_log_probs([(prompt.ids, {"text": [ids]})], loaded, 1)[0]["text"])
 
@@ -112,7 +134,8 @@ def open_generator(name: str, log: Callable[[str], None]) -> Generator:
         raise LabError(f"{folder}: a run of task {task.name}; expected a run of the task schema_guided")
     model = model_config(config, RunFolder(folder), "finetuned")
     require_unchanged(config, folder, log)
-    return Generator(str(folder), task, lambda: load_answering(model, config.prompt))
+    weights = fitted_weights(RunFolder(folder))
+    return Generator(str(folder), task, lambda: load_answering(model, config.prompt), weights)
 
 
 def is_generator(name: str) -> bool:
@@ -135,10 +158,17 @@ def is_of_a_run(folder: Path) -> bool:
     return place.parent.name == "prepared" and (place.parent.parent / "config.yaml").exists()
 
 
-def _answer_ids(prompter: Prompter, question: Question, text: str) -> list[int]:
-    """Return the token ids of an answer as the model generates it, including its end token."""
-    made = prompter.example(question, text, KEY)
-    return [id for id, counts in zip(made.ids, made.loss_mask, strict=True) if counts]
+def fitted_weights(folder: RunFolder) -> Sequence[float]:
+    """Return the weights of a run that chose functions by model and retrieval together; () of another run.
+
+    Raises LabError for weights that this version did not write.
+    """
+    path = folder.predictions(f"finetuned-{COMBINED}")
+    rows = read_predictions(path).values() if path.exists() else ()
+    found = next((answers[0][WEIGHTS] for answers in rows if WEIGHTS in answers[0]), ())
+    if found and (not isinstance(found, list) or len(found) != len(FEATURES)):
+        raise LabError(f"{path}: expected {len(FEATURES)} {WEIGHTS}; delete the file and run the recipe again")
+    return found
 
 
 def _reading(slot: str, given: Sequence[Any], utterance: str, sure: float, recognised: bool) -> Reading:

@@ -60,7 +60,7 @@ notebooks: $(ALL)  ## bring notebooks/ and solutions/ in line with their sources
 	$(BIN)/lab course build
 
 run-notebooks: $(ALL)  ## execute every notebook from its source, and the students' up to their first stub
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m notebooks tests/test_course_notebooks.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m notebooks $(ARGS) tests/test_course_notebooks.py
 
 bench: $(ALL)  ## speed of training, decoding and scoring on this machine; fuzz of the call parser
 	$(BIN)/lab speed

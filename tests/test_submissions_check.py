@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -82,13 +83,15 @@ def test_tables_show_rows_beside_ceiling_and_floor(root):
 
 def test_the_page_says_what_each_record_answers(root):
     recorded = Path(__file__).parent.parent / "results"
-    for recipe in ("lora-rank-cpu", "town-qlora-cpu"):
+    for recipe in ("lora-rank-cpu", "town-end-to-end-cpu", "town-qlora-cpu"):
         shutil.copytree(recorded / recipe, root / recipe)
     assert root / "README.md" in write(root)
-    rank, town = [line for line in (root / "README.md").read_text("utf-8").splitlines() if "-cpu](" in line][-2:]
+    lines = [line for line in (root / "README.md").read_text("utf-8").splitlines() if "-cpu](" in line]
+    rank, calls, town = lines[-3:]
     assert rank.startswith("| How wide should an adapter be") and "; no better than random reply (35.2): 4 of 6" in rank
     assert rank.endswith("[lora-rank-cpu](lora-rank-cpu/summary.md) |")
     assert "| Combined 126.1 (119.0–132.7) on 60 dialogues; random reply 39.4 |" in town
+    assert re.search(r"on 60 dialogues; gold state [\d.]+; random reply 39\.4 \|", calls)
     write_json(root / "lora-rank-cpu" / "summary.json", {"metric": "combined"})
     with pytest.raises(LabError, match=r"lora-rank-cpu/summary\.json: not the summary of a sweep"):
         write(root)

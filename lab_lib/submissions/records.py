@@ -39,7 +39,7 @@ def answers(root: Path) -> list[Answer]:
 
 
 def reached(record: Mapping[str, Any], where: object) -> str:
-    """Return a run's score in the main metric, with the best trivial baseline."""
+    """Return a run's score in the main metric, with those of its variants and of the best trivial baseline."""
     found = read_recorded(record, where)
     metric, row = found.main, subject(found.rows)
     if row is None or metric.key not in row.values:
@@ -47,6 +47,9 @@ def reached(record: Mapping[str, Any], where: object) -> str:
     interval = f" ({span(*row.intervals[metric.key], metric.decimals)})" if metric.key in row.intervals else ""
     score = f"{metric.heading} {number(row.values[metric.key], metric.decimals)}{interval}"
     line = f"{score} on {row.items} {found.words.items}"
+    for one in found.rows:
+        if one.name.startswith(f"{row.name}, ") and metric.key in one.values:
+            line += f"; {one.name.removeprefix(f'{row.name}, ')} {number(one.values[metric.key], metric.decimals)}"
     floors = floors_of(found.baselines, metric.key)
     if not floors:
         return line

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
 
+import numpy as np
 import pytest
 from command_line import lab
 from exemplar_dialogues import SCHEMA, frame, user
@@ -13,16 +15,18 @@ from lab_lib.evaluation.sgd import SgdScorer
 from lab_lib.evaluation.sgd_frames import FrameVerdict
 from lab_lib.evaluation.sgd_scores import SgdScores
 from lab_lib.exemplars.make import make_exemplar
-from lab_lib.exemplars.schema_functions import Names
+from lab_lib.exemplars.schema_functions import Names, document_text
 from lab_lib.exemplars.types import UNKNOWN
 from lab_lib.retrieval.config import RetrievalConfig
 from lab_lib.retrieval.retriever import Retriever
 from lab_lib.runs.config import load_recipe
+from lab_lib.tasks.schema_guided_combine import FEATURES
 from lab_lib.tasks.schema_guided_text import Style
 from lab_lib.understand.apis import apis_of
 from lab_lib.understand.measure_states import Measured, StatesConfig, as_json, table_rows, variant_figures, variant_line
 from lab_lib.understand.said_states import said_states
 from lab_lib.understand.states import Asking, predict_states
+from lab_lib.understand.states_together import Together
 from lab_lib.understand.variants import VARIANTS
 
 NAMES = Names.of([SCHEMA], "here")
@@ -79,6 +83,32 @@ def test_states_hold_what_was_said_and_what_still_holds(wording):
     measured = Measured(("1_00000",), {"original": (scores, scores)})
     assert table_rows(measured)[0][:3] == ("original", "all services", "100.0")
     assert as_json(measured, StatesConfig())["scores"]["original"]["exact"]["metrics"]
+
+
+def test_a_new_function_is_opened_by_its_description_and_the_weights_of_a_run():
+    """The model answers none to everything; book_inn has no exemplar, and its description is nearest to "book it"."""
+    apis = apis_of(SCHEMA, "here", NAMES)
+    texts = [document_text(api.skill.name, api.skill.function.description) for own in apis.values() for api in own]
+
+    class Letters:
+        """Stands for an embedding model: words counted."""
+
+        words = sorted(set(re.findall(r"\w+", " ".join(texts).lower())))
+
+        def documents(self, given):
+            found = np.array([[float(word in text.lower().split()) for word in self.words] for text in given])
+            return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+
+        queries = documents
+
+    known = [one for one in KNOWN if one.target_name == "find_inn"]
+    retriever = Retriever((), known, RetrievalConfig(exemplars="tfidf", descriptions="embedding"), Letters())
+    weights = np.array([{"described": 3.0, "new": 1.0, "none": 2.0}.get(name, 0.0) for name in FEATURES])
+    together = Together(weights, lambda asked: [dict.fromkeys(one.answers.options, -1.0) for one in asked])
+    ask = lambda asked: ["null"] * len(asked)  # noqa: E731
+    found = predict_states({"1_00000": DIALOGUE}, apis, Asking(retriever, 2, Style(), ask, together))
+    turns = [turn["frames"] for turn in found["1_00000"]["turns"] if turn["speaker"] == "USER"]
+    assert [one["state"]["active_intent"] for one in turns[-1]] == ["BookInn"]
 
 
 def test_the_ceiling_is_what_users_say():

@@ -35,8 +35,8 @@ class ChoosesTogether:
         """Return the options of the question about the function; {} where nothing is fitted or chosen with them."""
         if not self.config.combine or (item.split != self.data.report_split and item.key not in self._fitted_on):
             return {}
-        prompter, asked = self.prompter(tokenizer), self.asked(item)
-        return {option: [prompter.answer_ids(asked, option)] for option in asked.answers.options}
+        found: Candidates = self.prompter(tokenizer).options(self.asked(item))
+        return found
 
     def calibrate(self, dev: Sequence[GuidedItem]) -> None:
         """Fit the weights on dev; an utterance of dev is judged by weights that were fitted without it."""

@@ -59,6 +59,10 @@ class Prompter:
         written = self.example(question, text, key)
         return [id for id, counts in zip(written.ids, written.loss_mask, strict=True) if counts]
 
+    def options(self, question: Question) -> dict[str, list[list[int]]]:
+        """Return {allowed answer: its spelling in token ids} of a question that has options."""
+        return {option: [self.answer_ids(question, option)] for option in question.answers.options}
+
     def constraint(self, answers: Answers) -> Constraint:
         """Return the constraint of one prompt: the grammar of its answers, compiled once."""
         return self._grammar(answers).constraint()

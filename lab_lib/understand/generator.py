@@ -95,9 +95,8 @@ class Generator:
     def _choose(self, question: Question, shown: Shown, found: Found) -> dict[str, float]:
         """Return {function on offer, or none: its probability}."""
         prompter, loaded = self._ready()
-        candidates = {option: [prompter.answer_ids(question, option)] for option in question.answers.options}
         prompt, style = prompter.prompt(question, KEY, "function"), self.task.config
-        answers = candidate_log_probs([(prompt.ids, candidates)], loaded, 1)[0]
+        answers = candidate_log_probs([(prompt.ids, prompter.options(question))], loaded, 1)[0]
         if len(self.weights):
             described = next((one.document.function for _, one in found.documents), "")
             return Options.of(answers, shown, described, found.known, style).probabilities(self.weights)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lab_lib.decoding.candidates import candidate_log_probs
 from lab_lib.errors import LabError, nearest
 from lab_lib.evaluation.sgd import SgdScorer
 from lab_lib.evaluation.sgd_dialogues import read_dialogues, read_schema, services_of
@@ -28,8 +29,10 @@ from lab_lib.tasks.schema_guided_prepare import INDEX
 from lab_lib.tasks.schema_guided_prompts import Prompter, answer_questions
 from lab_lib.tasks.schema_guided_text import Question
 from lab_lib.understand.apis import apis_of
+from lab_lib.understand.generator import fitted_weights
 from lab_lib.understand.said_states import said_states
 from lab_lib.understand.states import Asking, predict_states
+from lab_lib.understand.states_together import Together
 from lab_lib.understand.variants import ORIGINAL, PLACE, VARIANTS, sensitivity
 
 PARTS = {"all services": ALL, "seen": SEEN, "unseen": UNSEEN}
@@ -86,8 +89,14 @@ def open_asking(run: Path, log: Callable[[str], None]) -> Iterator[Asking]:
     def ask(questions: Sequence[Question]) -> Sequence[str]:
         return answer_questions(questions, ["dialogue"] * len(questions), loaded.model, prompter, config.decoding)
 
+    def log_probs(questions: Sequence[Question]) -> list[dict[str, float]]:
+        asked = [(prompter.prompt(one, "dialogue", "function").ids, prompter.options(one)) for one in questions]
+        return candidate_log_probs(asked, loaded, config.decoding.batch_size)
+
+    weights = fitted_weights(folder)
+    together = Together(np.array(weights), log_probs) if len(weights) else None
     with merged_for_decoding(loaded.model):
-        yield Asking(retriever, task.config.exemplars, task.config, ask)
+        yield Asking(retriever, task.config.exemplars, task.config, ask, together)
 
 
 def measure_states(

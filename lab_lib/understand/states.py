@@ -30,6 +30,7 @@ from lab_lib.tasks.schema_guided_text import (
     slot_questions,
 )
 from lab_lib.understand.apis import Api, offered_functions
+from lab_lib.understand.states_together import Together, Turn
 
 Ask = Callable[[Sequence[Question]], Sequence[str]]  # questions -> the model's answers
 Dialogue = Mapping[str, Any]
@@ -37,12 +38,16 @@ Dialogue = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Asking:
-    """What answers questions: the retriever, the number of exemplars, the style of prompts, and the model."""
+    """What answers questions: the retriever, the number of exemplars, the style of prompts, and the model.
+
+    With `together`, functions are chosen by model and retrieval together.
+    """
 
     retriever: Retriever
     exemplars: int
     style: Style
     ask: Ask
+    together: Together | None = None
 
 
 @dataclass
@@ -91,6 +96,9 @@ class Tracker:
         return {**{name: self.dialogue[name] for name in ("dialogue_id", "services")}, "turns": turns}
 
 
+Live = tuple[Tracker, Mapping[str, Any], Mapping[str, Any] | None]  # a dialogue, its next user turn, the turn before
+
+
 def track(dialogue: Dialogue, apis: Mapping[str, tuple[Api, ...]]) -> Tracker:
     """Return the empty state of a dialogue; `apis` are the intents of each service."""
     here = [api for name in dialogue["services"] for api in apis[name]]
@@ -121,7 +129,7 @@ def _user_turns(dialogue: Dialogue) -> Iterator[tuple[Mapping[str, Any], Mapping
             before = turn
 
 
-def _ask_round(live: Sequence[tuple[Tracker, Mapping[str, Any], Mapping[str, Any] | None]], asking: Asking) -> None:
+def _ask_round(live: Sequence[Live], asking: Asking) -> None:
     """Ask about one user turn of each dialogue: first all functions, then all slots."""
     said = [tracker.said(turn, system) for tracker, turn, system in live]
     found = shown_for(
@@ -132,7 +140,7 @@ def _ask_round(live: Sequence[tuple[Tracker, Mapping[str, Any], Mapping[str, Any
         function_question(one, offer, tracker.functions, asking.style)
         for one, offer, (tracker, *_) in zip(said, shown, live, strict=True)
     ]
-    for text, offer, (tracker, *_) in zip(asking.ask(asked), shown, live, strict=True):
+    for text, offer, (tracker, *_) in zip(_functions(asked, said, shown, live, asking), shown, live, strict=True):
         name = read_function(text, offer, asking.style)
         tracker.open = tracker.open if name == NONE else name
     rows: list[tuple[Tracker, Question]] = []
@@ -144,6 +152,26 @@ def _ask_round(live: Sequence[tuple[Tracker, Mapping[str, Any], Mapping[str, Any
     for text, (tracker, question) in zip(texts, rows, strict=True):
         skill = tracker.functions[tracker.open]
         tracker.add(read_slots(text, question, skill, asking.style))
+
+
+def _functions(
+    asked: Sequence[Question], said: Sequence[Said], shown: Sequence[Shown], live: Sequence[Live], asking: Asking
+) -> Sequence[str]:
+    """Return the answers to the questions about functions."""
+    if asking.together is None:
+        return asking.ask(asked)
+    indexed = {one.target_name for one in asking.retriever.exemplars}
+    turns = [
+        Turn(
+            one.utterance,
+            question,
+            offer,
+            tracker.functions,
+            frozenset(name for name, api in tracker.apis.items() if api.known in indexed),
+        )
+        for question, one, offer, (tracker, *_) in zip(asked, said, shown, live, strict=True)
+    ]
+    return asking.together.choose(turns, asking.retriever, asking.style)
 
 
 def _known(said: Said, tracker: Tracker) -> Said:

@@ -16,7 +16,7 @@ from lab_lib.evaluation.sgd_frames import FrameVerdict
 from lab_lib.evaluation.sgd_scores import SgdScores
 from lab_lib.exemplars.make import make_exemplar
 from lab_lib.exemplars.schema_functions import Names, document_text
-from lab_lib.exemplars.types import UNKNOWN
+from lab_lib.exemplars.types import NONE, UNKNOWN
 from lab_lib.retrieval.config import RetrievalConfig
 from lab_lib.retrieval.retriever import Retriever
 from lab_lib.runs.config import load_recipe
@@ -90,8 +90,8 @@ def test_a_new_function_is_opened_by_its_description_and_the_weights_of_a_run():
     apis = apis_of(SCHEMA, "here", NAMES)
     texts = [document_text(api.skill.name, api.skill.function.description) for own in apis.values() for api in own]
 
-    class Letters:
-        """Stands for an embedding model: words counted."""
+    class WordEncoder:
+        """Stands for an embedding model: which words a text has."""
 
         words = sorted(set(re.findall(r"\w+", " ".join(texts).lower())))
 
@@ -102,9 +102,11 @@ def test_a_new_function_is_opened_by_its_description_and_the_weights_of_a_run():
         queries = documents
 
     known = [one for one in KNOWN if one.target_name == "find_inn"]
-    retriever = Retriever((), known, RetrievalConfig(exemplars="tfidf", descriptions="embedding"), Letters())
+    retriever = Retriever((), known, RetrievalConfig(exemplars="tfidf", descriptions="embedding"), WordEncoder())
     weights = np.array([{"described": 3.0, "new": 1.0, "none": 2.0}.get(name, 0.0) for name in FEATURES])
-    together = Together(weights, lambda asked: [dict.fromkeys(one.answers.options, -1.0) for one in asked])
+    answers_none = lambda asked: [{text: -0.1 if text == NONE else -9.0 for text in one.answers.options}  # noqa: E731
+                                  for one in asked]  # fmt: skip
+    together = Together(weights, answers_none)
     ask = lambda asked: ["null"] * len(asked)  # noqa: E731
     found = predict_states({"1_00000": DIALOGUE}, apis, Asking(retriever, 2, Style(), ask, together))
     turns = [turn["frames"] for turn in found["1_00000"]["turns"] if turn["speaker"] == "USER"]

@@ -8,12 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from lab_lib.decoding.candidates import Candidates
-from lab_lib.exemplars.types import NONE
 from lab_lib.tasks.schema_guided_answers import Answers
 from lab_lib.tasks.schema_guided_combine import Options, fit_weights, held_out_weights
 from lab_lib.tasks.schema_guided_data import GuidedItem
 from lab_lib.tasks.schema_guided_prepare import BEST
-from lab_lib.tasks.schema_guided_text import Question, function_labels, function_question
+from lab_lib.tasks.schema_guided_text import Question, function_answer, function_question
 from lab_lib.tasks.splits import draw
 
 FITTED = 1500  # utterances of dev that the weights are fitted on, drawn with the seed of the data
@@ -48,10 +47,8 @@ class ChoosesTogether:
 
     def chosen_question(self, item: GuidedItem, question: Question) -> Question:
         """Return the question about the function with a single allowed answer: the option of largest probability."""
-        found = self._options(item).probabilities(self._held_out.get(item.key, self.weights))
-        name = max(found, key=lambda name: found[name])
-        label = {**function_labels(self.shown(item).functions, self.config), NONE: NONE}[name]
-        return replace(question, answers=Answers((label,)))
+        name = self._options(item).chosen(self._held_out.get(item.key, self.weights))
+        return replace(question, answers=Answers((function_answer(name, self.shown(item), self.config),)))
 
     def _options(self, item: GuidedItem) -> Options:
         """Return the options of an item with what was measured and retrieved for it."""

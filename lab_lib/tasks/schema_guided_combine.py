@@ -16,7 +16,7 @@ import numpy as np
 
 from lab_lib.errors import LabError
 from lab_lib.exemplars.types import NONE
-from lab_lib.tasks.schema_guided_text import Shown, Style, function_labels
+from lab_lib.tasks.schema_guided_text import Shown, Style, function_answer
 
 COMBINED = "combined"  # the variant of decoding
 WEIGHTS = "weights"  # the field of its predictions
@@ -51,8 +51,8 @@ class Options:
         cls, answers: Mapping[str, float], shown: Shown, described: str, known: frozenset[str], style: Style
     ) -> Options:
         """Return the options of a question; `answers` are {answer: its log probability}, as the prompt spells it."""
-        labels = {**function_labels(shown.functions, style), NONE: NONE}
-        return cls({name: answers[label] for name, label in labels.items()}, shown, described, known)
+        names = (*shown.functions, NONE)
+        return cls({name: answers[function_answer(name, shown, style)] for name in names}, shown, described, known)
 
     @property
     def names(self) -> list[str]:
@@ -82,6 +82,10 @@ class Options:
         scores = self.features() @ weights
         odds = np.exp(scores - scores.max())
         return dict(zip(self.names, (odds / odds.sum()).tolist(), strict=True))
+
+    def chosen(self, weights: np.ndarray) -> str:
+        """Return the option of largest probability."""
+        return self.names[int(np.argmax(self.features() @ weights))]
 
 
 def fit_weights(asked: Sequence[tuple[Options, str]]) -> np.ndarray:

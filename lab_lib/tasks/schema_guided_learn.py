@@ -10,7 +10,7 @@ from typing import Protocol
 from lab_lib.calls.schema import Parameter
 from lab_lib.calls.skills.skill import Skill, Skills
 from lab_lib.exemplars.negatives import choices, description_pairs, template_pairs
-from lab_lib.exemplars.types import NONE, AnnotatedExemplar
+from lab_lib.exemplars.types import AnnotatedExemplar
 from lab_lib.prompts.messages import Message, clean
 from lab_lib.tasks.schema_guided_answers import NULL, Answers
 from lab_lib.tasks.schema_guided_data import GuidedItem
@@ -20,7 +20,7 @@ from lab_lib.tasks.schema_guided_text import (
     Said,
     Shown,
     Style,
-    function_labels,
+    function_answer,
     function_question,
     gold_slots,
     offering,
@@ -97,7 +97,7 @@ def cases(
         offer = offering(shown, names, hidden)
         offer = shuffled(offer, f"{seed} {item.key} {choice.answer}") if settings.shuffle else offer
         asked = function_question(item.said, offer, functions, settings)
-        yield Case(asked, function_labels(offer.functions, settings).get(choice.answer, NONE))
+        yield Case(asked, function_answer(choice.answer, offer, settings))
     if one.target_name in functions:
         seen = offering(shown, (*shown.functions, one.target_name), hidden)
         yield from _slots(item, seen, functions[one.target_name], settings, recognised, chance)
@@ -150,6 +150,6 @@ def gold_answer(
 ) -> str:
     """Return the right answer to a question about an utterance; NULL if no allowed answer is right."""
     if not question.function:
-        return function_labels(shown.functions, style).get(target, NONE)
+        return function_answer(target, shown, style)
     skill = functions[question.function]
     return gold_slots(one, skill, _parameters(question, skill), style, recognised) or NULL

@@ -165,6 +165,11 @@ def read_function(text: str, shown: Shown, style: Style) -> str:
     return named.get(text.strip(), NONE)
 
 
+def function_answer(name: str, shown: Shown, style: Style) -> str:
+    """Return the answer that names a function; NONE for one that is not on offer: the inverse of `read_function`."""
+    return function_labels(shown.functions, style).get(name, NONE)
+
+
 # ---- its slots ---------------------------------------------------------------------------------------------------
 def slot_questions(
     said: Said, shown: Shown, skill: Skill, style: Style, recognised: Recognised | None = None

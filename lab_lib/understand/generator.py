@@ -33,7 +33,7 @@ from lab_lib.tasks.schema_guided_text import (
     Question,
     Said,
     Shown,
-    function_labels,
+    function_answer,
     offered,
     questions,
     read_function,
@@ -70,7 +70,7 @@ class Generator:
         name = options[0].name
         if name == NONE:
             return NONE, options, []
-        label = {**function_labels(shown.functions, style)}[name]
+        label = function_answer(name, shown, style)
         recognised = recognisers[name].values(functions[name], utterance)
         readings: list[Reading] = []
         try:

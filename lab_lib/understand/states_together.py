@@ -9,10 +9,9 @@ import numpy as np
 
 from lab_lib.calls.skills.skill import Skills
 from lab_lib.exemplars.schema_functions import document_text
-from lab_lib.exemplars.types import NONE
 from lab_lib.retrieval.retriever import Retriever
 from lab_lib.tasks.schema_guided_combine import Options
-from lab_lib.tasks.schema_guided_text import Question, Shown, Style, function_labels
+from lab_lib.tasks.schema_guided_text import Question, Shown, Style, function_answer
 
 LogProbs = Callable[[Sequence[Question]], Sequence[Mapping[str, float]]]  # questions -> {answer: its log probability}
 
@@ -37,7 +36,8 @@ class Together:
 
     weights: np.ndarray
     log_probs: LogProbs
-    _described: dict[str, np.ndarray] = field(default_factory=dict)
+    # {description: its vector}: dialogues share services
+    _described: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def choose(self, turns: Sequence[Turn], retriever: Retriever, style: Style) -> list[str]:
         """Return the answer of largest probability to each question."""
@@ -45,9 +45,8 @@ class Together:
         nearest = self._nearest(turns, retriever)
         chosen = []
         for turn, answers, described in zip(turns, found, nearest, strict=True):
-            likely = Options.of(answers, turn.shown, described, turn.known, style).probabilities(self.weights)
-            name = max(likely, key=lambda one: likely[one])
-            chosen.append({**function_labels(turn.shown.functions, style), NONE: NONE}[name])
+            name = Options.of(answers, turn.shown, described, turn.known, style).chosen(self.weights)
+            chosen.append(function_answer(name, turn.shown, style))
         return chosen
 
     def _nearest(self, turns: Sequence[Turn], retriever: Retriever) -> list[str]:

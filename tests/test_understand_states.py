@@ -8,9 +8,10 @@ import re
 import numpy as np
 import pytest
 from command_line import lab
-from exemplar_dialogues import SCHEMA, frame, user
+from exemplar_dialogues import SCHEMA, frame, system, user
 
 from lab_lib.config import to_yaml
+from lab_lib.errors import LabError
 from lab_lib.evaluation.sgd import SgdScorer
 from lab_lib.evaluation.sgd_frames import FrameVerdict
 from lab_lib.evaluation.sgd_scores import SgdScores
@@ -22,8 +23,10 @@ from lab_lib.retrieval.retriever import Retriever
 from lab_lib.runs.config import load_recipe
 from lab_lib.tasks.schema_guided_combine import FEATURES
 from lab_lib.tasks.schema_guided_text import Style
-from lab_lib.understand.apis import apis_of
+from lab_lib.understand.acceptance import fit_acceptance, proposals, share_right
+from lab_lib.understand.apis import apis_of, slots_taken
 from lab_lib.understand.measure_states import Measured, StatesConfig, as_json, table_rows, variant_figures, variant_line
+from lab_lib.understand.offers import Offer
 from lab_lib.understand.said_states import said_states
 from lab_lib.understand.states import Asking, predict_states
 from lab_lib.understand.states_together import Together
@@ -111,6 +114,65 @@ def test_a_new_function_is_opened_by_its_description_and_the_weights_of_a_run():
     found = predict_states({"1_00000": DIALOGUE}, apis, Asking(retriever, 2, Style(), ask, together))
     turns = [turn["frames"] for turn in found["1_00000"]["turns"] if turn["speaker"] == "USER"]
     assert [one["state"]["active_intent"] for one in turns[-1]] == ["BookInn"]
+
+
+GARDEN = {"town": ["Ulm"], "has_garden": ["True"]}
+PROPOSED = {
+    "dialogue_id": "1_00000",
+    "services": ["Inns_1"],
+    "turns": [
+        user("a bed in Ulm", frame("Inns_1", "FindInn", [("INFORM", "town", "Ulm")])),
+        system(("OFFER", "has_garden", "True"), ("OFFER", "price", "30")),  # no intent takes a price
+        user("what does it cost?", frame("Inns_1", "FindInn", [("REQUEST", "price")], state={"town": ["Ulm"]})),
+        system(("INFORM", "price", "30")),
+        user("that works", frame("Inns_1", "FindInn", [("SELECT", "")], state=GARDEN)),
+        system(("OFFER_INTENT", "intent", "BookInn")),
+        user("yes please", frame("Inns_1", "BookInn", [("AFFIRM_INTENT", "")], state=GARDEN)),
+        system(("CONFIRM", "nights", "2"), ("CONFIRM", "town", "Ulm")),
+        user("yes", frame("Inns_1", "BookInn", [("AFFIRM", "")], state={**GARDEN, "nights": ["2"]})),
+        system(("REQ_MORE", "", "")),
+        user("no, that is all", frame("Inns_1", "NONE", [("NEGATE", "")], state={**GARDEN, "nights": ["2"]})),
+    ],
+}
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_what_the_user_accepts_enters_the_state(learns):
+    """An offer that is accepted two turns later, an offered intent, values to confirm, and the end of a request."""
+    apis = apis_of(SCHEMA, "here", NAMES)
+    taken = slots_taken(apis)
+    learned = fit_acceptance([PROPOSED], taken)
+    assert share_right(learned, list(proposals([PROPOSED], taken))) == 1
+
+    def ask(questions):
+        """Answer each question about a function with find_inn or none, as the first or a later turn wants."""
+        said = [(one, one.messages[-1].text) for one in questions]
+        names = [next((text for text in one.answers.options if text.endswith("find_inn")), "") for one, _ in said]
+        return [(name if "bed" in text else NONE) if not one.function
+                else "Ulm" if one.slot.endswith("town") and "Ulm" in text else "null"
+                for (one, text), name in zip(said, names, strict=True)]  # fmt: skip
+
+    retriever = Retriever((), KNOWN, RetrievalConfig(exemplars="tfidf", descriptions="tfidf"))
+    asking = Asking(retriever, 2, Style(), ask, acceptance=learned if learns else None)
+    scorer = SgdScorer({"1_00000": PROPOSED}, SCHEMA, ["Inns_1"])
+    found = {
+        "model": predict_states({"1_00000": PROPOSED}, apis, asking),
+        "ceiling": said_states({"1_00000": PROPOSED}, apis, NAMES, accepts=learns),
+    }
+    goals = {name: scorer.score(one, resamples=0).metrics["#ALL_SERVICES"] for name, one in found.items()}
+    assert goals["model"]["joint_goal_accuracy"] == goals["ceiling"]["joint_goal_accuracy"] == (1 if learns else 2 / 6)
+    assert goals["model"]["active_intent_accuracy"] == (1 if learns else 3 / 6)
+
+
+def test_a_correction_is_no_acceptance_and_a_malformed_state_is_refused():
+    offer = Offer("Inns_1", "CONFIRM", {"town": ("Ulm",), "nights": ("2",)})
+    assert not offer.accepted(
+        user("three nights", frame("Inns_1", "BookInn", state={"town": ["Ulm"], "nights": ["3"]}))
+    )
+    assert not offer.accepted(user("a boat", frame("Boats_1", "FindBoat")))
+    broken = {**PROPOSED, "turns": [user("a bed", {"service": "Inns_1", "state": {"active_intent": 3}})]}
+    with pytest.raises(LabError, match="dialogue 1_00000, turn 0: active_intent is 3"):
+        list(proposals([broken], {}))
 
 
 def test_the_ceiling_is_what_users_say():

@@ -61,3 +61,11 @@ def apis_of(schema: Schema, where: str, names: Names, wording: Schema | None = N
 def offered_functions(apis: Iterable[Api]) -> Skills:
     """Return the functions of some intents; of functions with equal names the first."""
     return Skills(list({one.skill.name: one.skill for one in reversed(list(apis))}.values())[::-1])
+
+
+def slots_taken(apis: Mapping[str, Iterable[Api]]) -> dict[str, frozenset[str]]:
+    """Return {service: the slots that its intents take}, under the names of the official files."""
+    return {
+        service: frozenset(api.slots[one.name] for api in own for one in api.skill.function.parameters)
+        for service, own in apis.items()
+    }

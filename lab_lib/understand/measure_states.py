@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from lab_lib.evaluation.sgd_dialogues import read_dialogues, read_schema, servic
 from lab_lib.evaluation.sgd_scores import ALL, SEEN, UNSEEN, SgdScores
 from lab_lib.exemplars.convert import SCHEMA, corpus_names, schema_paths
 from lab_lib.exemplars.corpus import corpus_folder
+from lab_lib.exemplars.schema_functions import Names
 from lab_lib.models.fast_cpu.merged_for_decoding import merged_for_decoding
 from lab_lib.retrieval.index import load_index
 from lab_lib.runs.config import load_run_config, make_task
@@ -28,7 +29,8 @@ from lab_lib.tasks.schema_guided import SchemaGuidedTask
 from lab_lib.tasks.schema_guided_prepare import INDEX
 from lab_lib.tasks.schema_guided_prompts import Prompter, answer_questions
 from lab_lib.tasks.schema_guided_text import Question
-from lab_lib.understand.apis import apis_of
+from lab_lib.understand.acceptance import Acceptance, fit_acceptance, proposals, share_right
+from lab_lib.understand.apis import apis_of, slots_taken
 from lab_lib.understand.generator import fitted_weights
 from lab_lib.understand.said_states import said_states
 from lab_lib.understand.states import Asking, predict_states
@@ -39,11 +41,11 @@ PARTS = {"all services": ALL, "seen": SEEN, "unseen": UNSEEN}
 GOAL, INTENT = "joint_goal_accuracy", "active_intent_accuracy"
 REMARK = (
     "published: SGD's baseline has a joint goal accuracy of 25.4 on the whole test split, D3ST with T5-base 72.9; "
-    "here requested slots are not predicted, the slot that the system asked for comes from the annotation, and "
+    "here requested slots are not predicted, what the system asks for and proposes comes from the annotation, and "
     "lab-tiny was pretrained on the text of SGD's train split"
 )
 OFFICIAL = {"train": 16142, "dev": 2482, "test": 4201}  # dialogues of each split (Rastogi et al. 2020)
-SAID = "what users say"  # the row of perfect answers
+SAID, ACCEPTED = "what users say", "what users say or accept"  # the rows of perfect answers
 
 
 @dataclass(frozen=True)
@@ -54,19 +56,22 @@ class StatesConfig:
     split: str = "test"
     dialogues: int = 30  # drawn with the seed
     seed: int = 0
+    accepted: int = 2000  # dialogues of train that show what users accept; 0: only what users say enters a state
 
 
 @dataclass(frozen=True)
 class Measured:
     """{wording: (scores with fuzzy matching, scores with exact matching)} of some dialogues.
 
-    The first wording is SAID: perfect answers about each turn. `seen` are the services of training.
+    The first wordings are SAID and ACCEPTED: perfect answers about each turn. `seen` are the services of training,
+    `accepted_right` is the share of the system's proposals whose acceptance was predicted right.
     """
 
     dialogues: tuple[str, ...]
     scores: Mapping[str, tuple[SgdScores, SgdScores]]
     seen: frozenset[str] = frozenset()
     drawn_from: str = ""  # the size of the split, and of the official one
+    accepted_right: float | None = None
 
 
 @contextmanager
@@ -111,10 +116,8 @@ def measure_states(
     if config.split not in schemas:
         raise LabError(f"{folder}: no split '{config.split}'{nearest(config.split, schemas)}")
     own, names = read_schema(schemas[config.split]), corpus_names(schemas)
-    every = read_dialogues(folder / config.split)
-    keys = sorted(random.Random(config.seed).sample(sorted(every), min(config.dialogues, len(every))))
-    dialogues = {key: every[key] for key in keys}
-    drawn_from = f"{len(dialogues)} of {len(every)} dialogues of {config.split}, drawn with seed {config.seed}"
+    dialogues, size = _drawn(folder / config.split, config.dialogues, config.seed)
+    drawn_from = f"{len(dialogues)} of {size} dialogues of {config.split}, drawn with seed {config.seed}"
     if config.split in OFFICIAL:
         drawn_from += f"; the official split has {OFFICIAL[config.split]}"
     log(drawn_from)
@@ -125,13 +128,35 @@ def measure_states(
     def both(found: Mapping[str, Mapping[str, Any]]) -> tuple[SgdScores, SgdScores]:
         return scorer.score(found, fuzzy=True), scorer.score(found, fuzzy=False)
 
-    scores = {SAID: both(said_states(dialogues, apis_of(own, str(schemas[config.split]), names), names))}
+    known = apis_of(own, str(schemas[config.split]), names)
+    scores = {SAID: both(said_states(dialogues, known, names))}
+    right = None
+    if config.accepted and train:
+        scores[ACCEPTED] = both(said_states(dialogues, known, names, accepts=True))
+        acceptance = _acceptance(train, config, names)
+        asking = replace(asking, acceptance=acceptance)
+        right = share_right(acceptance, list(proposals(dialogues.values(), slots_taken(known))))
+        log(f"what users accept: right for {100 * right:.1f} % of the system's proposals in these dialogues")
     for name in wordings:
         path = schemas[config.split] if name == ORIGINAL else folder / PLACE / name / config.split / SCHEMA
         apis = apis_of(own, str(path), names, None if name == ORIGINAL else read_schema(path))
         scores[name] = both(predict_states(dialogues, apis, asking))
         log(f"{name}: joint goal accuracy {100 * scores[name][0].metrics[ALL][GOAL]:.1f} %")
-    return Measured(tuple(keys), scores, frozenset(seen), drawn_from)
+    return Measured(tuple(dialogues), scores, frozenset(seen), drawn_from, right)
+
+
+def _drawn(folder: Path, count: int, seed: int) -> tuple[dict[str, Any], int]:
+    """Return some dialogues of a split, in the order of their keys, and the size of the split."""
+    every = read_dialogues(folder)
+    keys = sorted(random.Random(seed).sample(sorted(every), min(count, len(every))))
+    return {key: every[key] for key in keys}, len(every)
+
+
+def _acceptance(schema: Path, config: StatesConfig, names: Names) -> Acceptance:
+    """Learn from dialogues of the training split what users accept."""
+    apis = apis_of(read_schema(schema), str(schema), names)
+    dialogues, _ = _drawn(schema.parent, config.accepted, config.seed)
+    return fit_acceptance(dialogues.values(), slots_taken(apis))
 
 
 HEADINGS = ("schema", "services", "goal, fuzzy", "95 % interval", "goal, exact", "95 % interval", "intent")
@@ -193,5 +218,6 @@ def as_json(found: Measured, config: StatesConfig) -> dict[str, Any]:
         for name, pair in found.scores.items()
     }  # fmt: skip
     variants = {"sgd_x": variant_figures(found)} if set(VARIANTS) <= set(found.scores) else {}
-    about = {"config": vars(config), "drawn_from": found.drawn_from, "dialogues": list(found.dialogues)}
+    about: dict[str, Any] = {"config": vars(config), "drawn_from": found.drawn_from, "dialogues": list(found.dialogues)}
+    about |= {} if found.accepted_right is None else {"accepted_right": found.accepted_right}
     return {**about, "scores": sides, **variants, "remark": REMARK}

@@ -1,6 +1,7 @@
-"""The states that perfect answers would give: the ceiling of reading each turn alone.
+"""The states that perfect answers would give: the ceiling of reading turn by turn.
 
-It lies below 100 %, because a state also has values that the user accepts without saying them.
+It lies below 100 %, because a state also has values that the user neither says nor accepts: a ride goes to the
+restaurant that was booked before.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from lab_lib.understand.states import Dialogue, Tracker, track
 
 
 def said_states(
-    dialogues: Mapping[str, Dialogue], apis: Mapping[str, tuple[Api, ...]], names: Names
+    dialogues: Mapping[str, Dialogue], apis: Mapping[str, tuple[Api, ...]], names: Names, accepts: bool = False
 ) -> dict[str, dict[str, Any]]:
     """Return {id: the dialogue with the states of its annotation, as far as the user says them}.
+
+    With `accepts`, they also have the values that the system proposed and the user accepted.
 
     `apis` are those of the original schema, whose functions `names` names. A turn with several active intents continues
     the open one, as for a model that can answer with one function only.
@@ -29,7 +32,12 @@ def said_states(
         for number, turn in enumerate(dialogue["turns"]):
             if turn["speaker"] == "USER":
                 _add(tracker, gold[number])
+                for offer in tracker.offers.open(tracker.values) if accepts else ():
+                    if offer.values and offer.accepted(turn):
+                        tracker.take(offer)
                 tracker.close_turn(turn, f"dialogue {key}")
+            else:
+                tracker.offers.hear(turn)
         found[key] = tracker.predicted()
     return found
 

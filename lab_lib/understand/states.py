@@ -1,8 +1,8 @@
 """Dialogue states predicted from single utterances: the open function, and its slot values as the user says them.
 
 The services of a dialogue are given, as in the official task. A turn without a function continues the open one. Values
-stay in the state. Requested slots are not predicted, and values that a user accepts without saying them ("yes, that
-one") are missed.
+stay in the state. What the system proposes (a place, a booking) enters the state when the user accepts it ("yes, that
+one"), if a model of acceptance is given; without it these values are missed. Requested slots are not predicted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from lab_lib.tasks.schema_guided_text import (
     read_slots,
     slot_questions,
 )
-from lab_lib.understand.apis import Api, offered_functions
+from lab_lib.understand.acceptance import Acceptance
+from lab_lib.understand.apis import Api, offered_functions, slots_taken
+from lab_lib.understand.offers import END, Offer, Offers
 from lab_lib.understand.states_together import Together, Turn
 
 Ask = Callable[[Sequence[Question]], Sequence[str]]  # questions -> the model's answers
@@ -40,7 +42,8 @@ Dialogue = Mapping[str, Any]
 class Asking:
     """What answers questions: the retriever, the number of exemplars, the style of prompts, and the model.
 
-    With `together`, functions are chosen by model and retrieval together.
+    With `together`, functions are chosen by model and retrieval together. `acceptance` says whether the user accepts
+    what the system proposed.
     """
 
     retriever: Retriever
@@ -48,16 +51,22 @@ class Asking:
     style: Style
     ask: Ask
     together: Together | None = None
+    acceptance: Acceptance | None = None
 
 
 @dataclass
 class Tracker:
-    """The state of one dialogue after some of its turns."""
+    """The state of one dialogue after some of its turns: the `open` function, and the values of each service.
+
+    `settled` are the services whose intent follows, in the current turn, from a proposal that the user accepted.
+    """
 
     dialogue: Dialogue
     apis: Mapping[str, Api]
     functions: Skills
+    offers: Offers
     open: str = ""
+    settled: frozenset[str] = frozenset()
     intents: dict[str, str] = field(default_factory=dict)
     values: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     frames: list[list[dict[str, Any]]] = field(default_factory=list)
@@ -76,6 +85,28 @@ class Tracker:
         self.intents[api.service] = api.intent
         state = self.values.setdefault(api.service, {})
         state.update({api.slots[slot]: [str(value) for value in values] for slot, values in found.items()})
+
+    def settle(self, accepted: Sequence[Offer]) -> None:
+        """End functions, then open others, as the user accepted. An opened one settles the intents of all services."""
+        self.settled = frozenset(one.service for one in accepted)
+        for one in sorted(accepted, key=lambda one: one.kind != END):
+            if one.kind == END:
+                self.intents[one.service] = one.intent
+                self.open = "" if self.open and self.apis[self.open].service == one.service else self.open
+            else:
+                names = {(api.service, api.intent): name for name, api in self.apis.items()}
+                self.open = names.get((one.service, one.intent), self.open)
+                self.settled = frozenset(api.service for api in self.apis.values())
+
+    def answered(self, name: str) -> None:
+        """Open the function that the model names, unless the user has settled the intent of its service."""
+        if name != NONE and self.apis[name].service not in self.settled:
+            self.open = name
+
+    def take(self, offer: Offer) -> None:
+        """Add the values of an accepted proposal."""
+        self.values.setdefault(offer.service, {}).update({slot: list(texts) for slot, texts in offer.values.items()})
+        self.offers.close(offer)
 
     def close_turn(self, turn: Mapping[str, Any], where: str) -> None:
         """Append the frames of a turn, one for each service that the reference has there."""
@@ -102,7 +133,8 @@ Live = tuple[Tracker, Mapping[str, Any], Mapping[str, Any] | None]  # a dialogue
 def track(dialogue: Dialogue, apis: Mapping[str, tuple[Api, ...]]) -> Tracker:
     """Return the empty state of a dialogue; `apis` are the intents of each service."""
     here = [api for name in dialogue["services"] for api in apis[name]]
-    return Tracker(dialogue, {api.skill.name: api for api in reversed(here)}, offered_functions(here))
+    offers = Offers(slots_taken({name: apis[name] for name in dialogue["services"]}))
+    return Tracker(dialogue, {api.skill.name: api for api in reversed(here)}, offered_functions(here), offers)
 
 
 def predict_states(
@@ -130,7 +162,12 @@ def _user_turns(dialogue: Dialogue) -> Iterator[tuple[Mapping[str, Any], Mapping
 
 
 def _ask_round(live: Sequence[Live], asking: Asking) -> None:
-    """Ask about one user turn of each dialogue: first all functions, then all slots."""
+    """Ask about one user turn of each dialogue: proposals of intents, functions, slots, proposals of values."""
+    for tracker, _, system in live:
+        if system is not None:
+            tracker.offers.hear(system)
+    for tracker, accepted in _accepted(live, asking, intents=True):
+        tracker.settle(accepted)
     said = [tracker.said(turn, system) for tracker, turn, system in live]
     found = shown_for(
         asking.retriever, [_known(one, t) for one, (t, *_) in zip(said, live, strict=True)], 1, asking.exemplars
@@ -141,8 +178,7 @@ def _ask_round(live: Sequence[Live], asking: Asking) -> None:
         for one, offer, (tracker, *_) in zip(said, shown, live, strict=True)
     ]
     for text, offer, (tracker, *_) in zip(_functions(asked, said, shown, live, asking), shown, live, strict=True):
-        name = read_function(text, offer, asking.style)
-        tracker.open = tracker.open if name == NONE else name
+        tracker.answered(read_function(text, offer, asking.style))
     rows: list[tuple[Tracker, Question]] = []
     for one, offer, (tracker, *_) in zip(said, shown, live, strict=True):
         if tracker.open:
@@ -152,6 +188,17 @@ def _ask_round(live: Sequence[Live], asking: Asking) -> None:
     for text, (tracker, question) in zip(texts, rows, strict=True):
         skill = tracker.functions[tracker.open]
         tracker.add(read_slots(text, question, skill, asking.style))
+    for tracker, accepted in _accepted(live, asking, intents=False):
+        for proposal in accepted:
+            tracker.take(proposal)
+
+
+def _accepted(live: Sequence[Live], asking: Asking, intents: bool) -> Iterator[tuple[Tracker, list[Offer]]]:
+    """Yield for each dialogue the proposals of intents, or of values, that its user turn accepts."""
+    for tracker, turn, _ in live:
+        asked = [one for one in tracker.offers.open(tracker.values) if bool(one.intent) == intents]
+        taken = asking.acceptance.accepts([(one, turn["utterance"]) for one in asked]) if asking.acceptance else []
+        yield tracker, [one for one, yes in zip(asked, taken, strict=False) if yes]
 
 
 def _functions(

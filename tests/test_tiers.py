@@ -60,7 +60,9 @@ echo "$1 ${ARGS:-} $2|LAB_DATA=${LAB_DATA-unset}|$(ls -A $HOME | wc -l)" >> $LOG
 def test_ci_runs_the_default_tier_without_real_data_and_then_the_real_tests_with_it(tmp_path):
     """With a stand-in for make that writes down what it was asked for."""
     (tmp_path / "log").touch()
-    for name, text in (("bin/make", STUB), (".ci/run", (ROOT / ".ci" / "run").read_text()), ("home/secret", "")):
+    files = {"bin/make": STUB, ".ci/run": (ROOT / ".ci" / "run").read_text(), "home/secret": ""}
+    files |= {"tests/test_some.py": "@pytest.mark.real\n", "tests/test_others.py": "@pytest.mark.realistic\n"}
+    for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
@@ -70,4 +72,6 @@ def test_ci_runs_the_default_tier_without_real_data_and_then_the_real_tests_with
     asked = (tmp_path / "log").read_text().splitlines()
     default, real = [line for line in asked if line.startswith("test ")][:2]
     assert default == "test  ARGS=-rs|LAB_DATA=unset|0"
-    assert real.startswith("test  ARGS=-rs -m real|") and [line for line in asked if "LAB_DATA=/real" in line] == [real]
+    assert real.startswith("test  ARGS=-rs -m real tests/test_some.py |") and [
+        line for line in asked if "LAB_DATA=/real" in line
+    ] == [real]

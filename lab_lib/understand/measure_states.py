@@ -213,11 +213,21 @@ def variant_figures(found: Measured) -> dict[str, dict[str, dict[str, float]]]:
 def as_json(found: Measured, config: StatesConfig) -> dict[str, Any]:
     """Return all results as plain JSON values."""
     sides = {
-        name: {how: {"metrics": one.metrics, "intervals": one.intervals, "notes": list(one.notes)}
-               for how, one in zip(("fuzzy", "exact"), pair, strict=True)}
+        name: {how: _figures(one) for how, one in zip(("fuzzy", "exact"), pair, strict=True)}
         for name, pair in found.scores.items()
-    }  # fmt: skip
+    }
     variants = {"sgd_x": variant_figures(found)} if set(VARIANTS) <= set(found.scores) else {}
     about: dict[str, Any] = {"config": vars(config), "drawn_from": found.drawn_from, "dialogues": list(found.dialogues)}
     about |= {} if found.accepted_right is None else {"accepted_right": found.accepted_right}
     return {**about, "scores": sides, **variants, "remark": REMARK}
+
+
+def _figures(scores: SgdScores) -> dict[str, Any]:
+    """Return all metrics of all, seen and unseen services, and joint goal accuracy of each family and service."""
+    parts = {part: found for part, found in scores.metrics.items() if part in PARTS.values()}
+    return {
+        "metrics": parts,
+        "intervals": scores.intervals,
+        "joint_goal_by_service": {name: found[GOAL] for name, found in scores.metrics.items() if name not in parts},
+        "notes": list(scores.notes),
+    }

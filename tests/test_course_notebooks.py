@@ -79,7 +79,7 @@ def other_parameters(number, notebook):
 # the real corpora.
 CHEAP = ("02", "22")
 # Labs of minutes: a second run of each is a test of its own, which .ci/run leaves out (see `make run-notebooks`).
-LONG = ("03", "04", "06", "21")
+LONG = ("00", "03", "04", "06", "21")
 
 
 def with_full(notebook):

@@ -138,13 +138,22 @@ PAIR = {"combined": {"difference": 3.0, "low": 1.0, "high": 5.0}}
 )  # fmt: skip
 def test_a_sweep_says_what_it_found_and_no_more(scores, more, found):
     """The best of three settings; where differences are paired they are said, not which intervals overlap."""
-    runs = [
+    line = outcome({**SUMMARY, "runs": ranks(scores), **more}, "here")
+    assert line.startswith("Combined is highest with rank = 8: ") and line.partition("); ")[2] == found
+
+
+def test_no_setting_is_the_best_of_equal_ones():
+    line = outcome({**SUMMARY, "runs": ranks([(60, 62)] * 3)}, "here")
+    assert line.startswith("Combined is the same with every rank: 61.0 (") and "overlaps" not in line
+
+
+def ranks(scores):
+    """Return the runs of three ranks; `scores` are one tuple per rank, with a value per seed."""
+    return [
         {**SUMMARY["runs"][0], "settings": {"lora.rank": rank}, "seed": seed,
          "scores": {**SUMMARY["runs"][0]["scores"], "values": {"combined": float(value)}}}
         for rank, values in zip((4, 8, 16), scores, strict=True) for seed, value in enumerate(values)
     ]  # fmt: skip
-    line = outcome({**SUMMARY, "runs": runs, **more}, "here")
-    assert line.startswith("Combined is highest with rank = 8: ") and line.partition("); ")[2] == found
 
 
 def test_a_question_is_that_of_the_grid_that_was_run():

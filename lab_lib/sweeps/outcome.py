@@ -37,7 +37,10 @@ def _parts(summary: Mapping[str, Any], measures: Measures, metric: Metric) -> li
     best = (max if metric.higher_is_better else min)(points, key=lambda point: point.estimates[metric.key].mean)
     highest = "highest" if metric.higher_is_better else "lowest"
     parts = [f"{metric.heading} is {highest} with {corner(points)} = {best.name}: {_score(best, metric)}"]
-    parts += _paired(summary.get("differences", ()), metric) or _overlapping(best, points, metric)
+    if len(points) > 1 and len({point.estimates[metric.key].mean for point in points}) == 1:
+        parts = [f"{metric.heading} is the same with every {corner(points)}: {_score(best, metric)}"]
+    else:
+        parts += _paired(summary.get("differences", ()), metric) or _overlapping(best, points, metric)
     return parts + _free(summary, points, metric)
 
 

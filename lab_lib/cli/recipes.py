@@ -61,7 +61,7 @@ def _list(name: str) -> None:
     from lab_lib.runs.config import NOT_MEASURED, recipe_cost, recipe_found, recipe_title
 
     found = recipe_found(name)
-    lines = [(f"  {name:29}cost: {recipe_cost(name)}", 31), (f"      {recipe_title(name)}", 6)]
+    lines = [(f"  {name:28} cost: {recipe_cost(name)}", 31), (f"      {recipe_title(name)}", 6)]
     for text, indent in (*lines, *([(f"      found: {found}", 8)] if found != NOT_MEASURED else [])):
         print(textwrap.fill(text, 80, subsequent_indent=" " * indent))
 

@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lab_lib.exemplars.dialogues import NO_INTENT
+
 # Kinds of proposals. An offer of values stays open until the system makes another one or the user accepts it, for
 # example after a question about it; the other kinds are about the next user turn only.
 OFFER, EARLIER, CONFIRM, INTENT, END = "OFFER", "OFFER, earlier", "CONFIRM", "OFFER_INTENT", "END"
-NO_INTENT = "NONE"
 
 States = Mapping[str, Mapping[str, Collection[str]]]  # {service: {slot: values}}
 

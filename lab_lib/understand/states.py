@@ -195,10 +195,12 @@ def _ask_round(live: Sequence[Live], asking: Asking) -> None:
 
 def _accepted(live: Sequence[Live], asking: Asking, intents: bool) -> Iterator[tuple[Tracker, list[Offer]]]:
     """Yield for each dialogue the proposals of intents, or of values, that its user turn accepts."""
+    if asking.acceptance is None:
+        return
     for tracker, turn, _ in live:
         asked = [one for one in tracker.offers.open(tracker.values) if bool(one.intent) == intents]
-        taken = asking.acceptance.accepts([(one, turn["utterance"]) for one in asked]) if asking.acceptance else []
-        yield tracker, [one for one, yes in zip(asked, taken, strict=False) if yes]
+        taken = asking.acceptance.accepts([(one, turn["utterance"]) for one in asked])
+        yield tracker, [one for one, yes in zip(asked, taken, strict=True) if yes]
 
 
 def _functions(

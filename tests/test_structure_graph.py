@@ -36,7 +36,7 @@ WAYS = Transitions(
 
 def test_the_dot_text_has_every_cluster_and_the_arrows_above_the_threshold() -> None:
     text = dot_text(CARDS, WAYS, 0.2, "town")
-    assert re.findall(r"^  (\w+) -> (\w+) .*label=\"(\d+%)\"", text, re.MULTILINE) == [
+    assert re.findall(r"^  (\w+) -> (\w+) .*label=\" (\d+%)\"", text, re.MULTILINE) == [
         ("c1", "c2", "80%"), ("c1", "end", "20%"), ("c2", "c3", "90%"), ("c3", "c3", "50%"), ("c3", "c4", "50%"),
         ("c4", "c2", "30%"), ("c4", "end", "70%"), ("start", "c1", "100%"),
     ]  # fmt: skip

@@ -22,10 +22,10 @@ ARROWS = {"user": "#0072B2", "system": "#D55E00", "both": "#555555", "start": "#
 
 
 def dot_text(cards: Sequence[Card], ways: Transitions, smallest: float, title: str) -> str:
-    """Return the graph in the DOT language, with dialogues from left to right."""
+    """Return the graph in the DOT language, with dialogues from top to bottom, so that it fits the width of a page."""
     lines = [
         "digraph dialogues {",
-        f"  label={quote(title)}; labelloc=t; rankdir=LR; ranksep=0.45; nodesep=0.3; bgcolor=white;",
+        f"  label={quote(title)}; labelloc=t; ranksep=0.35; nodesep=0.3; bgcolor=white;",
         '  fontname="Helvetica"; node [fontname="Helvetica", fontsize=12]; edge [fontname="Helvetica", fontsize=10];',
         '  start [shape=circle, label="start", style=filled, fillcolor=black, fontcolor=white];',
         '  end [shape=doublecircle, label="end"];',
@@ -39,9 +39,9 @@ def dot_text(cards: Sequence[Card], ways: Transitions, smallest: float, title: s
         width = f'penwidth={0.6 + 5 * share:.2f}, color="{ARROWS[speaker]}"'
         begin = "start" if source == ways.clusters else f"c{source + 1}"
         end = "end" if target == ways.clusters else f"c{target + 1}"
-        # Transitions back in time do not affect the horizontal order.
+        # Transitions back in time do not affect the vertical order.
         back = ", constraint=false" if source != ways.clusters and target <= source else ""
-        lines.append(f'  {begin} -> {end} [{width}, label="{share:.0%}"{back}];')
+        lines.append(f'  {begin} -> {end} [{width}, label=" {share:.0%}"{back}];')
     return "\n".join([*lines, "}"]) + "\n"
 
 

@@ -43,10 +43,10 @@ def draw_graph(
     right, top = places[-2][0], max(y for _, y in places.values())
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
         # Equal scales in both directions, so that the curves of the arrows can be computed.
-        figure = Figure(figsize=(INCHES * (right + 0.9), INCHES * (top + 1.6)))
+        figure = Figure(figsize=(INCHES * (right + 0.9), INCHES * (top + 1.7)))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.text(-0.4, top + 0.75, title, parse_math=False, fontweight="bold", fontsize=14)
-        axes.set(xlim=(-0.45, right + 0.45), ylim=(-0.65, top + 0.95))
+        axes.set(xlim=(-0.45, right + 0.45), ylim=(-0.75, top + 0.95))
         axes.set_axis_off()
         boxes = {card.number - 1: _node(axes, places[card.number - 1], card) for card in cards}
         boxes |= {-1: _ending(axes, places[-1], "start"), -2: _ending(axes, places[-2], "end")}

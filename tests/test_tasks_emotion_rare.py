@@ -49,14 +49,20 @@ def test_each_emotion_gets_its_share_from_train_alone(splits) -> None:
     drawn = one.training_items(splits.train, 0)
     assert len(drawn) == len(splits.train)
     ways = {way.key: way for item in splits.train for way in both_ways(item)}
-    assert all(ways[item.key] == item for item in drawn)  # a training dialogue, or all of it but its first utterance
+    assert all(ways[item.key].said[: len(item.said)] == item.said for item in drawn)  # a training dialogue or its start
+    drawn_for = Counter(item.turns[-1][1].emotion for item in drawn[: 6 * round(0.1 * len(splits.train))])
+    assert drawn_for == dict.fromkeys(RARE, round(0.1 * len(splits.train)))  # each ends with the reply it was drawn for
     texts = {item.text for item in (*splits.dev, *splits.test)}
     assert not any(item.text in texts for item in drawn)
     for emotion in RARE:
-        having = [item.key for item in drawn if any(reply.emotion == emotion for _, reply in item.turns)]
-        assert len(having) >= round(0.1 * len(splits.train))
-        ways_of = [way for way in ways.values() if any(reply.emotion == emotion for _, reply in way.turns)]
-        assert len(set(having)) >= min(len(ways_of), round(0.1 * len(splits.train)))  # all before one again
+        of_train = [
+            (way.key, turn)
+            for way in ways.values()
+            for turn, (_, reply) in enumerate(way.turns)
+            if reply.emotion == emotion
+        ]
+        having = [(item.key, len(item.turns) - 1) for item in drawn if item.turns[-1][1].emotion == emotion]
+        assert len(set(having)) >= min(len(of_train), round(0.1 * len(splits.train)))  # all before one again
     even = [item for item in drawn if item.key in known]
     assert len(even) > 0.4 * len(drawn) and len(even) < len(drawn)
     assert drawn == one.training_items(splits.train, 0) != one.training_items(splits.train, 1)

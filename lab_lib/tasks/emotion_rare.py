@@ -61,15 +61,22 @@ def both_ways(talk: Talk) -> list[Talk]:
 def draw_rare(talks: Sequence[Talk], share: float, seed: int) -> list[Talk]:
     """Return as many dialogues as there are: a share for replies with one of six emotions, the rest drawn evenly.
 
-    The share has equally many for each emotion but neutral, shifted dialogues among them; those of one emotion are all
-    drawn before one is drawn again. The rest is drawn without repetition and is not shifted.
+    The share has equally many replies of each emotion but neutral, those of shifted dialogues among them; all replies
+    with an emotion are drawn before one is drawn again. A dialogue ends with the reply for which it was drawn. The rest
+    is drawn without repetition, and is neither shifted nor cut.
     """
     rng, found = random.Random(seed), list[Talk]()
     every = [one for talk in talks for one in both_ways(talk)]
     for emotion in RARE:
-        having = [talk for talk in every if any(reply.emotion == emotion for _, reply in talk.turns)]
+        having = [until(talk, turn) for talk in every for turn, (_, said) in enumerate(talk.turns)
+                  if said.emotion == emotion]  # fmt: skip
         count, pile = round(share * len(talks) / len(RARE)) if having else 0, list[Talk]()
         while len(pile) < count:
             pile += rng.sample(having, len(having))
         found += pile[:count]
     return [*found, *rng.sample(list(talks), max(0, len(talks) - len(found)))]
+
+
+def until(talk: Talk, turn: int) -> Talk:
+    """Return a dialogue until the reply of a turn, counted from 0. The turns that remain keep their numbers."""
+    return replace(talk, said=talk.said[: 2 * turn + 2])

@@ -26,7 +26,7 @@ INTERVAL_SHARE, INTERVAL_POINTS = 0.1, 0.3
 NAME = re.compile(r"[a-z0-9-]+-20\d\d-\d\d-\d\d-[0-9a-f]{8}\.(?:json|predictions\.jsonl\.gz)", re.ASCII)
 # Recorded runs of other commands.
 OF_NO_RECIPE = (
-    *("lab-tiny", "lab-tiny-t5", "structure-multiwoz22", "judge-dailydialog", "emotion-dpo-rates"),
+    *("lab-tiny", "lab-tiny-t5", "structure-multiwoz22", "judge-dailydialog"),
     *("rows-sgd", "embedder-sgd", "find-k-sgd", "variants-sgd", "states-sgd"),
 )
 RECORDS = {".json", ".md", ".png", ".svg"}  # stored files of a recipe's run

@@ -24,7 +24,7 @@ from lab_lib.sweeps.summary import read_measures, to_row
 from lab_lib.sweeps.table import SweepPoint, merge_seeds
 
 SWEEP, RUN = "summary.json", "record.json"
-PICTURES = ("summary.md", "figure.png", "curve.png")
+PICTURES = ("summary.md", "figure.png", "curve.png", "preferences.png")
 
 
 def header_lines(record: Mapping[str, Any]) -> list[str]:
